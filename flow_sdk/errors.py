@@ -1,0 +1,237 @@
+"""The one exception tree of Flow SDK.
+
+::
+
+    FlowSDKError                  every error this package raises on purpose
+    ├── UsageError                wrong command line, option, parameter or setting (exit code 2)
+    │   ├── ParameterError        a parameter is missing, mistyped or unknown
+    │   └── ConfigError           a setting or profile can't be used
+    ├── CheckFailed               the flow's source has lint errors (carries all diagnostics)
+    ├── PlanError                 a plan can't be read
+    │   └── PlanVersionError      the plan was written by a newer release
+    ├── StoreError                the object store can't be used
+    │   ├── ObjectMissing         no object under that key
+    │   ├── ObjectExists          a create-only put found an object
+    │   ├── StoreUnavailable      no bucket, no credentials, no folder, no answer
+    │   └── IntegrityError        stored bytes don't verify
+    ├── SerializationError        an artifact can't be stored or loaded
+    ├── TaskError                 a task can't go on
+    │   ├── UserCodeError         the step's own code raised
+    │   ├── TransitionError       what the step did isn't what its source says
+    │   ├── InputsError           a join's inputs can't be used or merged
+    │   └── StepTimeout           the step ran longer than its @timeout
+    ├── RunFailed                 a run ended without success
+    ├── DeployError               a deployment was refused or failed
+    └── ClientError               reading results
+        ├── NotFound              no such flow, run, step, task or artifact
+        ├── NamespaceMismatch     it exists, in another namespace
+        └── PathspecError         wrong number or form of components
+
+Each error has a headline; most also say what was seen, what was wanted, where, and how to mend it.
+"""
+
+from collections.abc import Iterable
+
+__all__ = [
+    "CheckFailed",
+    "ClientError",
+    "ConfigError",
+    "DeployError",
+    "FlowSDKError",
+    "InputsError",
+    "IntegrityError",
+    "NamespaceMismatch",
+    "NotFound",
+    "ObjectExists",
+    "ObjectMissing",
+    "ParameterError",
+    "PathspecError",
+    "PlanError",
+    "PlanVersionError",
+    "RunFailed",
+    "SerializationError",
+    "StepTimeout",
+    "StoreError",
+    "StoreUnavailable",
+    "TaskError",
+    "TransitionError",
+    "UsageError",
+    "UserCodeError",
+    "nearest",
+]
+
+
+class FlowSDKError(Exception):
+    """Base of every error that Flow SDK raises on purpose.
+
+    Parameters
+    ----------
+    headline : str
+        One line that says what is wrong.
+    seen : str, optional
+        What was found.
+    wanted : str, optional
+        What would have been right.
+    where : str, optional
+        File and line, step, key: the place to look at.
+    help : str, optional
+        What to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        headline: str,
+        *,
+        seen: str | None = None,
+        wanted: str | None = None,
+        where: str | None = None,
+        help: str | None = None,
+    ) -> None:
+        super().__init__(headline)
+        self.headline = headline
+        self.seen = seen
+        self.wanted = wanted
+        self.where = where
+        self.help = help
+
+    def __str__(self) -> str:
+        lines = [self.headline]
+        for label, text in (("seen", self.seen), ("wanted", self.wanted), ("where", self.where), ("help", self.help)):
+            if text:
+                lines.append(f"  {label + ':':<8}{text}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+
+def _rebuild(kind: type[FlowSDKError], state: dict[str, object]) -> FlowSDKError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, state.get("headline"))
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(FlowSDKError):
+    """The command line, an option or a setting is wrong."""
+
+    exit_code = 2
+
+
+class ParameterError(UsageError):
+    """A flow parameter is missing, mistyped or unknown."""
+
+
+class ConfigError(UsageError):
+    """A setting or profile can't be used."""
+
+
+class CheckFailed(FlowSDKError):
+    """The flow's source has lint errors; the rendered diagnostics are the message."""
+
+
+class PlanError(FlowSDKError):
+    """A plan can't be read."""
+
+
+class PlanVersionError(PlanError):
+    """A plan was written by a newer release than this one."""
+
+
+class StoreError(FlowSDKError):
+    """The object store can't be used as asked."""
+
+
+class ObjectMissing(StoreError):
+    """There is no object under the key."""
+
+
+class ObjectExists(StoreError):
+    """A create-only put found an object under the key."""
+
+
+class StoreUnavailable(StoreError):
+    """The store can't be reached: no bucket, credentials, folder or answer."""
+
+
+class IntegrityError(StoreError):
+    """Stored bytes don't verify against their hash or header."""
+
+
+class SerializationError(FlowSDKError):
+    """An artifact can't be turned into bytes or back."""
+
+
+class TaskError(FlowSDKError):
+    """A task can't go on."""
+
+
+class UserCodeError(TaskError):
+    """The step's own code raised."""
+
+
+class TransitionError(TaskError):
+    """A step's transition at run time isn't the one in its source, or can't be followed."""
+
+
+class InputsError(TaskError):
+    """The inputs of a join can't be used or merged."""
+
+
+class StepTimeout(TaskError):
+    """A step ran longer than its ``@timeout`` allows."""
+
+
+class RunFailed(FlowSDKError):
+    """A run ended without success."""
+
+
+class DeployError(FlowSDKError):
+    """A deployment was refused or failed; nothing was left half-written."""
+
+
+class ClientError(FlowSDKError):
+    """Results can't be read as asked."""
+
+
+class NotFound(ClientError, KeyError):
+    """No such flow, run, step, task or artifact."""
+
+    __str__ = FlowSDKError.__str__
+
+
+class NamespaceMismatch(ClientError):
+    """The object exists, in another namespace than the current one."""
+
+
+class PathspecError(ClientError):
+    """A pathspec has the wrong number or form of components."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name is meant, as a help sentence.
+
+    Parameters
+    ----------
+    name : str
+        The name that isn't known.
+    known : iterable of str
+        The names that are.
+
+    Returns
+    -------
+    str
+        ``"Did you mean 'x'?"``, or a list of what there is, or ``""`` when there is nothing.
+    """
+    import difflib
+
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"Known: {shown}."

@@ -1,0 +1,150 @@
+"""Names and ids: flows, runs, steps, tasks, pathspecs. Pure.
+
+A task is (run, step, position). The position is one number for each ``foreach`` and each loop
+that encloses the step, outermost first; which is which is fixed by the step's scopes in the plan.
+A task's id is the readable, injective form of its position:
+
+========================================  ===========
+outside any foreach and loop              ``0``
+item 3 of a foreach                       ``3``
+item 1 of the foreach inside item 3       ``3.1``
+third pass through a loop                 ``0-2``
+second pass through a loop in item 3      ``3-1``
+========================================  ===========
+"""
+
+import re
+
+from flow_sdk.errors import PathspecError
+
+__all__ = [
+    "FOREACH",
+    "LOOP",
+    "Position",
+    "is_flow_name",
+    "is_run_id",
+    "is_step_name",
+    "is_task_id",
+    "position_of",
+    "split_pathspec",
+    "task_id",
+]
+
+FOREACH = "foreach"
+LOOP = "loop"
+
+Position = tuple[int, ...]
+
+_FLOW = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+_STEP = re.compile(r"[a-z0-9][a-z0-9_]{0,127}", re.ASCII)
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,249}", re.ASCII)
+_TASK = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*(?:-(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*)?", re.ASCII)
+
+
+def is_flow_name(name: str) -> bool:
+    """Tell whether ``name`` can be a flow's name: an ASCII identifier of at most 128 characters."""
+    return _FLOW.fullmatch(name) is not None
+
+
+def is_step_name(name: str) -> bool:
+    """Tell whether ``name`` can be a step's name: ``[a-z0-9_]``, no leading ``_``, at most 128 characters."""
+    return _STEP.fullmatch(name) is not None
+
+
+def is_run_id(run_id: str) -> bool:
+    """Tell whether ``run_id`` can be a run's id in the store: at most 250 characters, none of them a path's."""
+    return _RUN.fullmatch(run_id) is not None and ".." not in run_id
+
+
+def is_task_id(text: str) -> bool:
+    """Tell whether ``text`` has the form of a task id."""
+    return _TASK.fullmatch(text) is not None
+
+
+def task_id(kinds: tuple[str, ...], position: Position) -> str:
+    """Render a position as a task id.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        ``FOREACH`` or ``LOOP`` for each enclosing scope of the step, outermost first.
+    position : tuple of int
+        One number (>= 0) for each scope.
+
+    Returns
+    -------
+    str
+        The task id. Injective for the scopes of one step.
+    """
+    if len(kinds) != len(position):
+        raise PathspecError(
+            f"A task position has {len(position)} numbers, the step has {len(kinds)} scopes.",
+            seen=".".join(map(str, position)) or "none",
+        )
+    indices = [str(n) for kind, n in zip(kinds, position, strict=True) if kind == FOREACH]
+    passes = [str(n) for kind, n in zip(kinds, position, strict=True) if kind == LOOP]
+    return (".".join(indices) or "0") + ("-" + ".".join(passes) if passes else "")
+
+
+def position_of(kinds: tuple[str, ...], text: str) -> Position:
+    """Read a task id back into the position it was made from.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        The step's scopes, as for :func:`task_id`.
+    text : str
+        A task id.
+
+    Returns
+    -------
+    tuple of int
+        One number for each scope.
+
+    Raises
+    ------
+    PathspecError
+        If the text isn't the id of a task of a step with these scopes.
+    """
+    if is_task_id(text):
+        head, _, tail = text.partition("-")
+        passes = [int(n) for n in tail.split(".")] if tail else []
+        indices = [int(n) for n in head.split(".")]
+        wanted = kinds.count(FOREACH)
+        if len(passes) == kinds.count(LOOP) and (len(indices) == wanted or (wanted == 0 and indices == [0])):
+            numbers = {FOREACH: iter(indices), LOOP: iter(passes)}
+            return tuple(next(numbers[kind]) for kind in kinds)
+    raise PathspecError(
+        f"{text!r} isn't the id of a task of this step.",
+        wanted=f"{kinds.count(FOREACH)} foreach indices and {kinds.count(LOOP)} loop passes, such as "
+        f"{task_id(kinds, (0,) * len(kinds))!r}",
+    )
+
+
+def split_pathspec(pathspec: str, most: int = 5) -> list[str]:
+    """Split ``Flow/run/step/task/artifact`` into its components.
+
+    Parameters
+    ----------
+    pathspec : str
+        1 to ``most`` components with ``/`` between them.
+    most : int
+        The largest number of components that is right here (1 to 5).
+
+    Returns
+    -------
+    list of str
+        The components, none of them empty.
+
+    Raises
+    ------
+    PathspecError
+        If there are too many components, or one is empty or holds a control character.
+    """
+    parts = pathspec.split("/")
+    if len(parts) > most or any(not p or p in (".", "..") or not p.isprintable() for p in parts):
+        raise PathspecError(
+            f"{pathspec!r} isn't a pathspec.",
+            wanted="/".join(("Flow", "run", "step", "task", "artifact")[:most]),
+        )
+    return parts

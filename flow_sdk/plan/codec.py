@@ -1,0 +1,123 @@
+"""Canonical JSON of a plan, its hash, and reading it back."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from flow_sdk.errors import PlanError, PlanVersionError
+from flow_sdk.plan.model import FORMAT, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
+
+__all__ = ["canonical_json", "from_json", "plan_hash", "to_json"]
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode plain data as JSON with sorted keys, no spaces and ASCII only: the same bytes everywhere.
+
+    Raises
+    ------
+    PlanError
+        If the data holds something JSON has no form for (NaN and infinities included).
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    except (TypeError, ValueError) as error:
+        raise PlanError(
+            "The flow holds a value that can't be written as JSON.",
+            seen=str(error),
+            wanted="text, numbers, booleans, None, lists and dicts in decorators and parameter defaults",
+        ) from error
+
+
+def _sparse(item: Any) -> dict[str, Any]:
+    """A dataclass as a dict without the fields that hold their default."""
+    out: dict[str, Any] = {}
+    for field in dataclasses.fields(item):
+        value = getattr(item, field.name)
+        if field.default is dataclasses.MISSING or value != field.default:
+            out[field.name] = value
+    return out
+
+
+def to_data(plan: FlowPlan) -> dict[str, Any]:
+    """Turn a plan into plain data (the form that :func:`from_data` reads)."""
+    data = _sparse(plan)
+    data["format"] = FORMAT
+    data["steps"] = []
+    for step in plan.steps:
+        entry = _sparse(step)
+        if step.scopes:
+            entry["scopes"] = [_sparse(scope) for scope in step.scopes]
+        data["steps"].append(entry)
+    if plan.loops:
+        data["loops"] = [_sparse(loop) for loop in plan.loops]
+    if plan.parameters:
+        data["parameters"] = [_sparse(parameter) for parameter in plan.parameters]
+    return json.loads(canonical_json(data))  # type: ignore[no-any-return]
+
+
+def to_json(plan: FlowPlan) -> bytes:
+    """Encode a plan as canonical JSON."""
+    return canonical_json(to_data(plan))
+
+
+def plan_hash(plan: FlowPlan) -> str:
+    """Return the plan's name: SHA-256 of its canonical JSON, 64 hexadecimal digits."""
+    return hashlib.sha256(to_json(plan)).hexdigest()
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(tuple(v) if isinstance(v, list) else v for v in value)
+
+
+def _build(kind: type, data: dict[str, Any]) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    return kind(**{k: _tuples(v) if isinstance(v, list) and k != "default" else v for k, v in data.items() if k in fields})
+
+
+def from_data(data: dict[str, Any]) -> FlowPlan:
+    """Build a plan from plain data.
+
+    Raises
+    ------
+    PlanVersionError
+        If the plan was written by a newer release.
+    PlanError
+        If the data isn't a plan.
+    """
+    version = data.get("format") if isinstance(data, dict) else None
+    if not isinstance(version, int):
+        raise PlanError("This isn't a flow plan.", seen=repr(data)[:80], wanted="an object with a 'format' number")
+    if version > FORMAT:
+        raise PlanVersionError(
+            f"The plan has format {version}; this release of Flow SDK reads formats up to {FORMAT}.",
+            help="Install the release the flow was deployed with, or a newer one: pip install -U flow-sdk",
+        )
+    try:
+        steps = tuple(
+            _build(StepPlan, {**step, "scopes": tuple(_build(Scope, s) for s in step.get("scopes", ()))})
+            for step in data["steps"]
+        )
+        loops = tuple(_build(Loop, loop) for loop in data.get("loops", ()))
+        parameters = tuple(_build(ParameterPlan, parameter) for parameter in data.get("parameters", ()))
+        return FlowPlan(
+            flow=data["flow"],
+            file=data["file"],
+            doc=data.get("doc", ""),
+            steps=steps,
+            loops=loops,
+            parameters=parameters,
+            constants=tuple(data.get("constants", ())),
+            decorators=_tuples(data.get("decorators", ())),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PlanError("The flow plan is damaged.", seen=f"{type(error).__name__}: {error}") from error
+
+
+def from_json(text: bytes) -> FlowPlan:
+    """Read a plan from its JSON, checking its format."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise PlanError("The flow plan isn't JSON.", seen=str(error)) from error
+    return from_data(data)

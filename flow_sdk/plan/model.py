@@ -1,0 +1,221 @@
+"""The flow plan: what every target runs or translates, as plain immutable data.
+
+A plan holds names, numbers and text only: no code, no paths of a machine, no times. Its canonical
+JSON is byte-identical for the same flow on every Python version, and its hash names it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flow_sdk.ids import FOREACH, LOOP, Position, position_of, task_id
+
+__all__ = ["FORMAT", "FlowPlan", "Loop", "ParameterPlan", "Scope", "StepPlan"]
+
+FORMAT = 1
+"""The plan format this release writes. It reads this one and all older ones."""
+
+JSON = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One level that encloses a step.
+
+    Parameters
+    ----------
+    kind : {"foreach", "split", "loop"}
+        What opened the level. A static split adds no number to a task's position.
+    step : str
+        The step that opened it: the splitting step, or a loop's entry.
+    branch : str or None
+        For a static split, the branch (the target named in ``self.next``) the step lies in.
+    """
+
+    kind: str
+    step: str
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step.
+
+    Parameters
+    ----------
+    name : str
+        The step's name.
+    kind : {"linear", "split", "foreach", "switch", "end"}
+        How it hands on: one target, several at once, one target for each item, one of several
+        cases, or nothing.
+    is_join : bool
+        Whether it takes ``inputs``.
+    next : tuple of str
+        Its targets, in the order of the source; for a switch the distinct targets in case order.
+    foreach : str or None
+        The artifact a foreach goes over.
+    condition : str or None
+        The artifact a switch looks at.
+    cases : tuple of (str, bool, int or float, str)
+        A switch's cases as (value, target) pairs in source order.
+    scopes : tuple of Scope
+        The levels around the step, outermost first.
+    parents : tuple of str
+        The steps with an edge to this one, in source order; for a join in the order of the branches.
+    back : tuple of str
+        Those of ``next`` that lead back to a loop's entry.
+    joins : str or None
+        For a join, the step whose split it closes.
+    decorators : tuple of (str, mapping)
+        The step decorators in effect, as (name, attributes), in a fixed order.
+    doc : str
+        The step's docstring, dedented.
+    line : int
+        Line of the step's ``def`` in its source file (1-based).
+    """
+
+    name: str
+    kind: str
+    is_join: bool = False
+    next: tuple[str, ...] = ()
+    foreach: str | None = None
+    condition: str | None = None
+    cases: tuple[tuple[JSON, str], ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    parents: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
+    joins: str | None = None
+    decorators: tuple[tuple[str, dict[str, JSON]], ...] = ()
+    doc: str = ""
+    line: int = 0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """``FOREACH`` or ``LOOP`` for each scope that adds a number to the position."""
+        return tuple(scope.kind for scope in self.scopes if scope.kind in (FOREACH, LOOP))
+
+    def task_id(self, position: Position) -> str:
+        """Render a position of this step as a task id."""
+        return task_id(self.kinds, position)
+
+    def position(self, text: str) -> Position:
+        """Read a task id of this step back into its position."""
+        return position_of(self.kinds, text)
+
+    def decorator(self, name: str) -> dict[str, JSON] | None:
+        """Return the attributes of the step decorator ``name``, or None when the step lacks it."""
+        for known, attributes in self.decorators:
+            if known == name:
+                return attributes
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop through a switch.
+
+    Parameters
+    ----------
+    entry : str
+        The one step through which the loop is entered, and to which its back edges lead.
+    body : tuple of str
+        All steps of the loop, entry included, in plan order.
+    """
+
+    entry: str
+    body: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterPlan:
+    """One parameter of the flow.
+
+    Parameters
+    ----------
+    name : str
+        Its name as the user wrote it (an option ``--name``; the artifact has ``-`` as ``_``).
+    type : {"str", "int", "float", "bool", "json", "file"}
+        The value's type.
+    default : JSON value
+        The default as data (deploy-time functions already called); meaningless when ``required``.
+    required : bool
+        Whether a value must be given.
+    help : str
+        What it is for.
+    separator : str or None
+        Where set, the text is split at it into a list.
+    is_text, encoding : bool, str
+        For ``file``: how the file is read.
+    """
+
+    name: str
+    type: str
+    default: JSON = None
+    required: bool = False
+    help: str = ""
+    separator: str | None = None
+    is_text: bool = True
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPlan:
+    """A whole flow.
+
+    Parameters
+    ----------
+    flow : str
+        The flow's name (its class's name).
+    file : str
+        The flow file's path relative to the code package's root, with ``/`` (such as ``train.py``).
+    doc : str
+        The flow's docstring, dedented.
+    steps : tuple of StepPlan
+        All steps in a topological order that depends on the source alone.
+    loops : tuple of Loop
+        All loops, an outer one before those inside it.
+    parameters : tuple of ParameterPlan
+        All parameters in the order of the source.
+    constants : tuple of str
+        Names of the class constants that are artifacts.
+    decorators : tuple of (str, mapping)
+        Flow decorators as (name, attributes).
+    """
+
+    flow: str
+    file: str
+    doc: str
+    steps: tuple[StepPlan, ...]
+    loops: tuple[Loop, ...] = ()
+    parameters: tuple[ParameterPlan, ...] = ()
+    constants: tuple[str, ...] = ()
+    decorators: tuple[tuple[str, dict[str, JSON]], ...] = ()
+
+    def __getitem__(self, name: str) -> StepPlan:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+    @property
+    def start(self) -> StepPlan:
+        """The first step: the one that no forward edge leads to."""
+        return self.steps[0]
+
+    @property
+    def end(self) -> StepPlan:
+        """The last step: the one that leads nowhere."""
+        return next(step for step in self.steps if step.kind == "end")
+
+    def loop(self, entry: str) -> Loop:
+        """Return the loop entered at step ``entry``."""
+        for loop in self.loops:
+            if loop.entry == entry:
+                return loop
+        raise KeyError(entry)
+
+    def decorator(self, name: str) -> dict[str, JSON] | None:
+        """Return the attributes of the flow decorator ``name``, or None when the flow lacks it."""
+        for known, attributes in self.decorators:
+            if known == name:
+                return attributes
+        return None

@@ -1,0 +1,36 @@
+"""What a local run tells whoever watches it."""
+
+from typing import Protocol
+
+__all__ = ["Reporter"]
+
+
+class Reporter(Protocol):
+    """Is told of everything that happens in a run, in order, from one thread.
+
+    A task is named by ``run/step/task``; ``stream`` is ``"stdout"`` or ``"stderr"``; times are seconds.
+    """
+
+    def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None: ...
+
+    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None: ...
+
+    def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None: ...
+
+    def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None: ...
+
+    def task_failed(
+        self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None
+    ) -> None:
+        """``retry_in`` is None when the task isn't tried again."""
+        ...
+
+    def split(self, step: str, task: str, count: int) -> None:
+        """A foreach is about to start ``count`` tasks."""
+        ...
+
+    def message(self, text: str) -> None: ...
+
+    def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
+        """``state`` is ``"succeeded"``, ``"failed"`` or ``"cancelled"``."""
+        ...

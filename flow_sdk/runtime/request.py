@@ -1,0 +1,83 @@
+"""What a task is started with: the one message every orchestrator sends to the task runner."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["TaskRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """One attempt of one task.
+
+    Parameters
+    ----------
+    root : str
+        URL of the store.
+    flow, run, step, task : str
+        Which task.
+    plan : str
+        Hash of the plan's blob. A run that has begun keeps the plan it began with.
+    package : str or None
+        Hash of the code package's blob; None when the flow file is run where it lies (``file``).
+    file : str or None
+        Path of the flow file on this machine, for local runs.
+    tries_left : int
+        Attempts that the orchestrator would still make after this one fails (>= 0), the one that only
+        takes over for ``@catch`` included.
+    generation : int
+        Grows when the orchestrator's user clears a task on purpose (Airflow: ``max_tries``). A committed task whose
+        commit has a smaller one is run again.
+    parameters : dict
+        Parameter values by name, as data; read by the start task only.
+    user : str
+        Who started the run.
+    tags, system_tags : tuple of str
+        For the run's record; read by the start task only.
+    namespace : str or None
+        The run's namespace.
+    orchestrator : dict
+        Who runs it, as in the run's record.
+    max_num_splits : int or None
+        Most items of one foreach; None for no limit.
+    environment : dict
+        Facts about this try, for people: kept in the manifest, such as the orchestrator's task id and log address.
+    """
+
+    root: str
+    flow: str
+    run: str
+    step: str
+    task: str
+    plan: str
+    package: str | None = None
+    file: str | None = None
+    tries_left: int = 0
+    generation: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    user: str = ""
+    tags: tuple[str, ...] = ()
+    system_tags: tuple[str, ...] = ()
+    namespace: str | None = None
+    orchestrator: dict[str, Any] = field(default_factory=dict)
+    max_num_splits: int | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def pathspec(self) -> str:
+        """``Flow/run/step/task``."""
+        return f"{self.flow}/{self.run}/{self.step}/{self.task}"
+
+    def to_json(self) -> bytes:
+        """Encode as JSON."""
+        return json.dumps(dataclasses.asdict(self)).encode("utf-8")
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "TaskRequest":
+        """Decode from JSON."""
+        data = json.loads(text)
+        for name in ("tags", "system_tags"):
+            data[name] = tuple(data.get(name, ()))
+        return cls(**data)

@@ -1,0 +1,189 @@
+"""``FlowSpec`` and ``step``: what a user's flow class is made of."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from flow_sdk.errors import TransitionError
+
+__all__ = ["FlowSpec", "TaskState", "Transition", "is_step", "step", "step_functions"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+COMMAND_LINE = "flow_sdk.cli.main"
+"""The module whose ``main(flow_class)`` runs when a flow file is executed. Named, not imported: it lies in a higher layer."""
+
+
+def step(function: F | None = None, *, start: bool = False, end: bool = False) -> Any:
+    """Mark a method of a :class:`FlowSpec` as a step.
+
+    Parameters
+    ----------
+    function : callable, optional
+        The method, when used without parentheses.
+    start : bool
+        Whether the flow starts here although the step isn't named ``start``.
+    end : bool
+        Whether the flow ends here although the step isn't named ``end``.
+    """
+
+    def mark(f: F) -> F:
+        f.__flow_step__ = {"start": start, "end": end}  # type: ignore[attr-defined]
+        f.is_step = True  # type: ignore[attr-defined]
+        f.name = f.__name__  # type: ignore[attr-defined]
+        return f
+
+    return mark if function is None else mark(function)
+
+
+def is_step(value: object) -> bool:
+    """Tell whether a class attribute is a step."""
+    return callable(value) and hasattr(value, "__flow_step__")
+
+
+def step_functions(flow: type[FlowSpec]) -> dict[str, Callable[..., Any]]:
+    """Return the steps of a flow class along its MRO, by name, in the order of the source (base classes first)."""
+    found: dict[str, Callable[..., Any]] = {}
+    for klass in reversed(flow.__mro__):
+        for name, value in vars(klass).items():
+            if is_step(value):
+                found[name] = value
+            elif name in found:
+                del found[name]
+    return found
+
+
+class Transition:
+    """What ``self.next`` was called with."""
+
+    __slots__ = ("condition", "foreach", "targets")
+
+    def __init__(self, targets: tuple[Any, ...], foreach: str | None, condition: str | None) -> None:
+        self.targets = targets
+        self.foreach = foreach
+        self.condition = condition
+
+
+class TaskState(Protocol):
+    """What a flow object asks of the task it runs in."""
+
+    @property
+    def index(self) -> int | None: ...
+
+    @property
+    def input(self) -> Any: ...
+
+    def foreach_stack(self) -> list[tuple[int, int, Any]]: ...
+
+    def load(self, name: str) -> Any:
+        """Return an inherited artifact; raises AttributeError when there is none of that name."""
+        ...
+
+    def merge(
+        self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None
+    ) -> None: ...
+
+
+class FlowSpec:
+    """Base class of all flows.
+
+    Subclass it, mark methods with :func:`step`, hand on with :meth:`next`, and end the file with
+    ``if __name__ == "__main__": MyFlow()``.
+
+    Parameters
+    ----------
+    use_cli : bool
+        Whether to run the command line at once (what ``MyFlow()`` in a flow file does).
+    """
+
+    __flow_task__: TaskState | None = None
+    __flow_transition__: Transition | None = None
+    __flow_fixed__: frozenset[str] = frozenset()
+
+    def __init__(self, use_cli: bool = True) -> None:
+        if use_cli:
+            importlib.import_module(COMMAND_LINE).main(type(self))
+
+    def next(self, *targets: Any, foreach: str | None = None, condition: str | None = None, **other: Any) -> None:
+        """Hand on to the next step or steps; the last statement of every step but the last one.
+
+        Parameters
+        ----------
+        *targets : step method, or one dict for a switch
+            ``self.a`` for one step, ``self.a, self.b`` for a split, ``{"x": self.a, "y": self.b}`` with ``condition``.
+        foreach : str, optional
+            Name of the artifact whose items start one task each.
+        condition : str, optional
+            Name of the artifact whose value chooses the case.
+
+        Raises
+        ------
+        TransitionError
+            If a transition was already given, or an argument isn't known.
+        """
+        if other:
+            raise TransitionError(
+                f"self.next() doesn't know {', '.join(sorted(other))}.", wanted="steps, foreach='name', condition='name'"
+            )
+        if self.__dict__.get("__flow_transition__") is not None:
+            raise TransitionError("self.next() was called twice in one step.", wanted="one call, as the last statement")
+        self.__dict__["__flow_transition__"] = Transition(targets, foreach, condition)
+
+    @property
+    def index(self) -> int | None:
+        """Index of this task in the innermost foreach, from 0; None outside any foreach."""
+        return self.__flow_task__.index if self.__flow_task__ else None
+
+    @property
+    def input(self) -> Any:
+        """The item of the innermost foreach that this task is for; None outside any foreach."""
+        return self.__flow_task__.input if self.__flow_task__ else None
+
+    def foreach_stack(self) -> list[tuple[int, int, Any]]:
+        """Return (index, number of splits, value) for each enclosing foreach, outermost first."""
+        return self.__flow_task__.foreach_stack() if self.__flow_task__ else []
+
+    def merge_artifacts(
+        self, inputs: Sequence[Any], exclude: Iterable[str] | None = None, include: Iterable[str] | None = None
+    ) -> None:
+        """Take over the artifacts of a join's inputs that this step hasn't set itself.
+
+        Parameters
+        ----------
+        inputs : the join's ``inputs``
+        exclude : iterable of str, optional
+            Names to leave out. Not together with ``include``.
+        include : iterable of str, optional
+            The only names to take; each must be in at least one input.
+
+        Raises
+        ------
+        InputsError
+            If inputs differ in an artifact (all such names are listed, nothing is merged), if both lists are given,
+            or an included name is nowhere.
+        """
+        if self.__flow_task__ is None:
+            raise TransitionError("merge_artifacts() works inside a running join step only.")
+        self.__flow_task__.merge(self, inputs, include, exclude)
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        return type(self).__name__
+
+    def __getattr__(self, name: str) -> Any:
+        task = self.__dict__.get("__flow_task__")
+        if task is None or (name.startswith("__") and name.endswith("__")):
+            raise AttributeError(f"Flow {type(self).__name__!r} has no attribute {name!r}")
+        return task.load(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).__flow_fixed__ or name in self.__dict__.get("__flow_fixed__", ()):
+            raise AttributeError(f"{name!r} is a parameter or constant of the flow and can't be set in a step")
+        object.__setattr__(self, name, value)
+
+    def __iter__(self) -> Any:
+        """Iterate over the flow's step names."""
+        return iter(step_functions(type(self)))

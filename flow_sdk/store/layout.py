@@ -1,0 +1,115 @@
+"""Where everything lies in a store: the one place that builds keys."""
+
+__all__ = [
+    "STORE_MARKER",
+    "attempt_prefix",
+    "blob_key",
+    "commit_key",
+    "failure_key",
+    "flows_prefix",
+    "index_prefix",
+    "log_key",
+    "manifest_key",
+    "number_prefix",
+    "run_end_key",
+    "run_key",
+    "run_prefix",
+    "runs_prefix",
+    "start_key",
+    "steps_prefix",
+    "tag_prefix",
+    "task_prefix",
+    "tasks_prefix",
+]
+
+STORE_MARKER = "store.json"
+
+
+def blob_key(digest: str) -> str:
+    """Key of the blob whose content has this hexadecimal digest."""
+    return f"blobs/{digest[:2]}/{digest}"
+
+
+def flows_prefix() -> str:
+    """Folder of all flows."""
+    return "flows/"
+
+
+def runs_prefix(flow: str) -> str:
+    """Folder of a flow's runs."""
+    return f"flows/{flow}/runs/"
+
+
+def number_prefix(flow: str) -> str:
+    """Folder of the claims on integer run ids, the newest first."""
+    return f"flows/{flow}/numbers/"
+
+
+def index_prefix(flow: str, encoded_tag: str) -> str:
+    """Folder of the newest-first index of the runs with a tag."""
+    return f"flows/{flow}/index/{encoded_tag}/"
+
+
+def run_prefix(flow: str, run: str) -> str:
+    """Folder of one run."""
+    return f"flows/{flow}/runs/{run}/"
+
+
+def run_key(flow: str, run: str) -> str:
+    """What a run started with (create-only)."""
+    return run_prefix(flow, run) + "run.json"
+
+
+def run_end_key(flow: str, run: str) -> str:
+    """How a run that its scheduler saw through ended (the last word wins)."""
+    return run_prefix(flow, run) + "end.json"
+
+
+def failure_key(flow: str, run: str, step: str, task: str) -> str:
+    """Mark of a task that failed for good."""
+    return run_prefix(flow, run) + f"failures/{step}/{task}.json"
+
+
+def tag_prefix(flow: str, run: str) -> str:
+    """Folder of a run's user tags, one object a tag."""
+    return run_prefix(flow, run) + "tags/"
+
+
+def steps_prefix(flow: str, run: str) -> str:
+    """Folder of a run's steps."""
+    return run_prefix(flow, run) + "steps/"
+
+
+def tasks_prefix(flow: str, run: str, step: str) -> str:
+    """Folder of a step's tasks."""
+    return steps_prefix(flow, run) + f"{step}/"
+
+
+def task_prefix(flow: str, run: str, step: str, task: str) -> str:
+    """Folder of one task."""
+    return tasks_prefix(flow, run, step) + f"{task}/"
+
+
+def commit_key(flow: str, run: str, step: str, task: str) -> str:
+    """The commit record: the winning attempt's manifest (create-only)."""
+    return task_prefix(flow, run, step, task) + "commit.json"
+
+
+def attempt_prefix(flow: str, run: str, step: str, task: str, attempt: int) -> str:
+    """Folder of one attempt (numbered from 0)."""
+    return task_prefix(flow, run, step, task) + f"{attempt}/"
+
+
+def start_key(flow: str, run: str, step: str, task: str, attempt: int) -> str:
+    """The claim on an attempt's number (create-only)."""
+    return attempt_prefix(flow, run, step, task, attempt) + "start.json"
+
+
+def manifest_key(flow: str, run: str, step: str, task: str, attempt: int) -> str:
+    """The manifest of an attempt that wasn't committed."""
+    return attempt_prefix(flow, run, step, task, attempt) + "manifest.json"
+
+
+def log_key(flow: str, run: str, step: str, task: str, attempt: int, chunk: int) -> str:
+    """One chunk of an attempt's log."""
+    return attempt_prefix(flow, run, step, task, attempt) + f"log/{chunk:06d}"

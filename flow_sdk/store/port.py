@@ -1,0 +1,81 @@
+"""The object store port: the few operations everything else rests on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Buffers", "ObjectInfo", "ObjectStore"]
+
+Buffers = bytes | bytearray | memoryview | Sequence["bytes | bytearray | memoryview"]
+"""One object's bytes, or its consecutive parts (written one after the other, never joined in memory)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What is known of an object without reading it: its key, size in bytes and time of last change
+    (seconds since the epoch)."""
+
+    key: str
+    size: int
+    modified: float
+
+
+class ObjectStore(Protocol):
+    """A flat map from keys to immutable-by-convention objects.
+
+    A key is 1 to 1,024 characters ``[A-Za-z0-9_.:+=-]`` in components with ``/`` between them, no component being
+    ``.`` or ``..`` or empty; anything else raises :class:`~flow_sdk.errors.StoreError`. All implementations give
+    the same results and errors; ``tests/conformance`` holds them to it. Instances are safe to use from several threads
+    and are made anew after a fork.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where the store is, in the form that :func:`flow_sdk.store.open_store.open_store` opens."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Read a whole object. Raises ObjectMissing."""
+        ...
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Read ``length`` bytes from ``start`` on (fewer at the end of the object). Raises ObjectMissing."""
+        ...
+
+    def get_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
+        """Read many objects, several at once; yields in the order of ``keys``, None for a missing one."""
+        ...
+
+    def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        """Write an object whole or not at all, replacing what was there.
+
+        With ``durable`` the bytes survive a power cut once this returns.
+        """
+        ...
+
+    def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        """Write an object only if there is none. Raises ObjectExists.
+
+        Atomic: of any number of racing callers exactly one returns. An unknown outcome (an error after the
+        store may have applied the put) is resolved by reading back and comparing.
+        """
+        ...
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """Look whether an object exists; None when it doesn't."""
+        ...
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[ObjectInfo]:
+        """List objects whose key starts with ``prefix`` (a folder, ending in ``/``, or ""), sorted by key.
+
+        ``limit`` (>= 1) ends the listing after that many and is handed on to the store where it can use it.
+        """
+        ...
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names (not keys) of the folders directly below ``prefix``, sorted."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; missing ones are no error."""
+        ...
