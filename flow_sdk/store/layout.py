@@ -6,9 +6,11 @@ __all__ = [
     "blob_key",
     "commit_key",
     "failure_key",
+    "failures_prefix",
     "flows_prefix",
     "index_prefix",
     "log_key",
+    "log_prefix",
     "manifest_key",
     "number_prefix",
     "run_end_key",
@@ -65,9 +67,14 @@ def run_end_key(flow: str, run: str) -> str:
     return run_prefix(flow, run) + "end.json"
 
 
+def failures_prefix(flow: str, run: str) -> str:
+    """Folder of the marks of a run's tasks that failed for good."""
+    return run_prefix(flow, run) + "failures/"
+
+
 def failure_key(flow: str, run: str, step: str, task: str) -> str:
     """Mark of a task that failed for good."""
-    return run_prefix(flow, run) + f"failures/{step}/{task}.json"
+    return failures_prefix(flow, run) + f"{step}/{task}.json"
 
 
 def tag_prefix(flow: str, run: str) -> str:
@@ -110,6 +117,11 @@ def manifest_key(flow: str, run: str, step: str, task: str, attempt: int) -> str
     return attempt_prefix(flow, run, step, task, attempt) + "manifest.json"
 
 
+def log_prefix(flow: str, run: str, step: str, task: str, attempt: int) -> str:
+    """Folder of an attempt's log."""
+    return attempt_prefix(flow, run, step, task, attempt) + "log/"
+
+
 def log_key(flow: str, run: str, step: str, task: str, attempt: int, chunk: int) -> str:
     """One chunk of an attempt's log."""
-    return attempt_prefix(flow, run, step, task, attempt) + f"log/{chunk:06d}"
+    return log_prefix(flow, run, step, task, attempt) + f"{chunk:06d}"

@@ -1,5 +1,6 @@
 """The object store port: the few operations everything else rests on."""
 
+import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -72,7 +73,7 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def folders(self, prefix: str) -> list[str]:
+    def folders(self, prefix: str) -> builtins.list[str]:
         """Names (not keys) of the folders directly below ``prefix``, sorted."""
         ...
 

@@ -1,0 +1,102 @@
+"""Runs newest first: the order is in the keys, so that the newest is one LIST of one key."""
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+
+from flow_sdk.metadata.tags import HASHED, LONGEST, encode_tag
+from flow_sdk.store import layout
+from flow_sdk.store.port import ObjectStore
+
+__all__ = ["RunIndex"]
+
+ALL = "=all"
+"""The index of all runs; no tag's encoded form, where ``=`` is followed by two hexadecimal digits or ``h``."""
+
+_LATEST = 10**16 - 1  # microseconds since the epoch, to the year 2286
+_HIGHEST = 10**12 - 1
+
+
+class RunIndex:
+    """The newest-first listings of a flow's runs, and its integer run ids.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Where they are kept.
+    flow : str
+        The flow's name.
+    """
+
+    def __init__(self, store: ObjectStore, flow: str) -> None:
+        self._store = store
+        self._flow = flow
+
+    def _prefix(self, tag: str | None) -> str:
+        return layout.index_prefix(self._flow, ALL if tag is None else encode_tag(tag))
+
+    def _key(self, tag: str | None, run: str, started: float) -> str:
+        time = min(max(int(started * 1_000_000), 0), _LATEST)
+        name = run if len(run) <= LONGEST else HASHED + hashlib.sha256(run.encode()).hexdigest()
+        return self._prefix(tag) + f"{_LATEST - time:016d}-{name}"
+
+    def add(self, tag: str | None, run: str, started: float) -> None:
+        """Enter a run under a tag (None: among all runs), at the place of its start time."""
+        # An entry lost in a power cut hides a run that never did anything: not worth a flush of the disk.
+        self._store.put(self._key(tag, run, started), run.encode() if len(run) > LONGEST else b"", durable=False)
+
+    def remove(self, tag: str, run: str, started: float) -> None:
+        """Take a run out of a tag's listing."""
+        self._store.delete([self._key(tag, run, started)])
+
+    def holds(self, tag: str | None, run: str, started: float) -> bool:
+        """Tell whether a run is entered."""
+        return self._store.head(self._key(tag, run, started)) is not None
+
+    def newest(self, tags: Sequence[str] = (), limit: int | None = None) -> Iterator[str]:
+        """List the ids of the runs that carry all of ``tags``, newest first.
+
+        Parameters
+        ----------
+        tags : sequence of str
+            The tags; none for all runs.
+        limit : int, optional
+            How many at most (>= 1).
+        """
+        names = self._names(list(dict.fromkeys(tags)) or [None], limit)
+        for name, key in itertools.islice(names, limit):
+            run = name[17:]
+            yield self._store.get(key).decode() if run.startswith(HASHED) else run
+
+    def _names(self, tags: Sequence[str | None], limit: int | None) -> Iterator[tuple[str, str]]:
+        """Walk the tags' sorted listings side by side; yield the entries that are in all of them."""
+        prefixes = [self._prefix(tag) for tag in tags]
+        # With several tags an entry may be passed over, so a limit can't be handed on to the store.
+        listings = [self._store.list(prefix, limit=limit if len(tags) == 1 else None) for prefix in prefixes]
+        heads = [next(listing, None) for listing in listings]
+        while True:
+            names = []
+            for head, prefix in zip(heads, prefixes, strict=True):
+                if head is None:
+                    return
+                names.append(head.key[len(prefix) :])
+            last = max(names)
+            if min(names) == last:
+                yield last, prefixes[0] + last
+            heads = [
+                next(listing, None) if name < last or min(names) == last else head
+                for listing, head, name in zip(listings, heads, names, strict=True)
+            ]
+
+    def highest_number(self) -> int:
+        """Return the highest integer run id that was noted; 0 when there is none."""
+        prefix = layout.number_prefix(self._flow)
+        for info in self._store.list(prefix, limit=1):
+            return _HIGHEST - int(info.key[len(prefix) :])
+        return 0
+
+    def note_number(self, run: str) -> None:
+        """Note that an integer run id is taken; other ids are passed over."""
+        if run.isdigit() and run == str(int(run)) and int(run) <= _HIGHEST:
+            key = layout.number_prefix(self._flow) + f"{_HIGHEST - int(run):012d}"
+            self._store.put(key, b"", durable=False)

@@ -1,0 +1,211 @@
+"""Metadata kept in the object store itself: no service needed, on a laptop or on S3."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
+from flow_sdk.ids import is_flow_name, is_run_id
+from flow_sdk.metadata.index import RunIndex
+from flow_sdk.metadata.port import CANCELLED, FAILED, RUNNING, SUCCEEDED, RunOutcome
+from flow_sdk.metadata.tags import MOST_TAGS, check_tags, decode_tag, encode_tag
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.store import layout
+from flow_sdk.store.attempts import read_task, read_tasks
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import RunRecord, decode, encode
+
+__all__ = ["Runs"]
+
+_MARKS = 20
+"""How many failure marks are looked at; one that a later attempt made good may stand before one that counts."""
+
+
+class Runs:
+    """The runs in a store (see :class:`flow_sdk.metadata.port.Metadata`).
+
+    ``run.json`` is the run: it is written first and create-only, so it is also the claim on the id. Tags and index
+    entries follow, the entry among all runs last: where that one is, everything is.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        self._plans: dict[str, FlowPlan] = {}
+
+    def flows(self) -> list[str]:
+        return self.store.folders(layout.flows_prefix())
+
+    def allocate(self, flow: str, make: Callable[[str], RunRecord]) -> RunRecord:
+        index = RunIndex(self.store, flow)
+        number = 0
+        while True:
+            number = max(number, index.highest_number()) + 1
+            record = make(str(number))
+            _check(record)
+            try:
+                self.store.put_if_absent(layout.run_key(flow, record.run), encode(record))
+            except ObjectExists:
+                continue
+            self._publish(record)
+            return record
+
+    def create(self, record: RunRecord) -> RunRecord:
+        _check(record)
+        try:
+            self.store.put_if_absent(layout.run_key(record.flow, record.run), encode(record))
+        except ObjectExists:
+            record = self.read(record.flow, record.run)
+            # Publishing again would bring back tags that were removed since.
+            if RunIndex(self.store, record.flow).holds(None, record.run, record.started):
+                return record
+        self._publish(record)
+        return record
+
+    def _publish(self, record: RunRecord) -> None:
+        index = RunIndex(self.store, record.flow)
+        index.note_number(record.run)
+        user_tags = [tag for tag in dict.fromkeys(record.tags) if tag not in record.system_tags]
+        for tag in user_tags:
+            self.store.put(self._tag_key(record, tag), tag.encode("utf-8"), durable=False)
+        for tag in (*dict.fromkeys(record.system_tags), *user_tags):
+            index.add(tag, record.run, record.started)
+        index.add(None, record.run, record.started)
+
+    def read(self, flow: str, run: str) -> RunRecord:
+        if is_flow_name(flow) and is_run_id(run):
+            key = layout.run_key(flow, run)
+            try:
+                return decode(RunRecord, self.store.get(key), key)
+            except ObjectMissing:
+                pass
+        known = list(self.newest(flow, limit=12)) if is_flow_name(flow) else []
+        if known:
+            raise NotFound(
+                f"Flow {flow!r} has no run {run!r}.", where=self.store.url, help=f"Its newest runs: {', '.join(known)}."
+            )
+        help = nearest(flow, self.flows()) or "The store holds no flow yet."
+        raise NotFound(f"There is no run {flow + '/' + run!r}.", where=self.store.url, help=help)
+
+    def read_plan(self, record: RunRecord) -> FlowPlan:
+        plan = self._plans.get(record.plan)
+        if plan is None:
+            from flow_sdk.plan.codec import from_json
+            from flow_sdk.store.artifacts import Artifacts
+
+            text = Artifacts(self.store).get_bytes(record.plan, where=f"plan of {record.flow}/{record.run}")
+            plan = self._plans[record.plan] = from_json(text)
+        return plan
+
+    def finish(self, flow: str, run: str, state: str, reason: str | None = None) -> None:
+        if state not in (SUCCEEDED, FAILED, CANCELLED):
+            raise ValueError(f"A run ends {SUCCEEDED}, {FAILED} or {CANCELLED}, not {state!r}")
+        mark = {"state": state, "reason": reason, "time": time.time()}
+        self.store.put(layout.run_end_key(flow, run), json.dumps(mark).encode("ascii"))
+
+    def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
+        end = read_task(self.store, flow, run, plan.end.name, plan.end.task_id(()))
+        if end is not None and end.successful:
+            return RunOutcome(SUCCEEDED, None, end.finished, end)
+        if end is not None:
+            reason = f"The last step, {plan.end.name!r}, failed; @catch took its exception."
+            return RunOutcome(FAILED, reason, end.finished, end)
+        (mark,) = self.store.get_many([layout.run_end_key(flow, run)])
+        if mark is not None:
+            data = json.loads(mark)
+            return RunOutcome(data["state"], data.get("reason"), data.get("time"))
+        return self._failure(flow, run) or RunOutcome(RUNNING)
+
+    def _failure(self, flow: str, run: str) -> RunOutcome | None:
+        """Look for a task that failed for good and wasn't made good since."""
+        keys = [info.key for info in self.store.list(layout.failures_prefix(flow, run), limit=_MARKS)]
+        marks = [json.loads(text) for text in self.store.get_many(keys) if text is not None] if keys else []
+        commits = read_tasks(self.store, flow, run, [(mark["step"], mark["task"]) for mark in marks]) if marks else []
+        for mark, commit in zip(marks, commits, strict=True):
+            if commit is None:
+                reason = f"Task {mark['step']}/{mark['task']} failed: {mark.get('reason') or 'no reason given'}"
+                return RunOutcome(FAILED, reason, mark.get("time"))
+        return None
+
+    def state(self, flow: str, run: str, plan: FlowPlan) -> str:
+        return self.outcome(flow, run, plan).state
+
+    def newest(self, flow: str, tag: str | None = None, limit: int | None = None) -> Iterator[str]:
+        return RunIndex(self.store, flow).newest(() if tag is None else (tag,), limit)
+
+    def newest_with(self, flow: str, tags: Sequence[str], limit: int | None = None) -> Iterator[str]:
+        return RunIndex(self.store, flow).newest(tags, limit)
+
+    def user_tags(self, flow: str, run: str) -> list[str]:
+        prefix = layout.tag_prefix(flow, run)
+        found, hashed = [], []
+        for info in self.store.list(prefix):
+            tag = decode_tag(info.key[len(prefix) :])
+            if tag is None:
+                hashed.append(info.key)
+            else:
+                found.append(tag)
+        found += [text.decode("utf-8") for text in self.store.get_many(hashed) if text is not None]
+        return sorted(found)
+
+    def add_tags(self, flow: str, run: str, tags: Iterable[str]) -> None:
+        self.replace_tags(flow, run, (), tags)
+
+    def remove_tags(self, flow: str, run: str, tags: Iterable[str]) -> None:
+        self.replace_tags(flow, run, tags, ())
+
+    def replace_tags(self, flow: str, run: str, remove: Iterable[str], add: Iterable[str]) -> None:
+        record = self.read(flow, run)
+        added, removed = check_tags(add), check_tags(remove)
+        fixed = [tag for tag in removed if tag in record.system_tags]
+        if fixed:
+            raise UsageError("System tags can't be removed.", seen=", ".join(map(repr, fixed)), where=f"{flow}/{run}")
+        present = self.user_tags(flow, run)
+        removed = [tag for tag in removed if tag not in added and tag in present]
+        added = [tag for tag in added if tag not in record.system_tags and tag not in present]
+        _check_count(len(present) - len(removed) + len(added), f"{flow}/{run}")
+        self._write_tags(record, added, removed)
+
+    def _write_tags(self, record: RunRecord, added: list[str], removed: list[str]) -> None:
+        index = RunIndex(self.store, record.flow)
+        for tag in added:
+            self.store.put(self._tag_key(record, tag), tag.encode("utf-8"))
+            index.add(tag, record.run, record.started)
+        self.store.delete([self._tag_key(record, tag) for tag in removed])
+        for tag in removed:
+            index.remove(tag, record.run, record.started)
+        # Somebody may have removed the tag that this call added, or the other way round, between its object and
+        # its index entry. Whoever comes last brings the entry in line with the object.
+        changed = [*added, *removed]
+        objects = self.store.get_many([self._tag_key(record, tag) for tag in changed])
+        for tag, there in zip(changed, objects, strict=True):
+            if there is None and tag in added:
+                index.remove(tag, record.run, record.started)
+            elif there is not None and tag in removed:
+                index.add(tag, record.run, record.started)
+
+    @staticmethod
+    def _tag_key(record: RunRecord, tag: str) -> str:
+        return layout.tag_prefix(record.flow, record.run) + encode_tag(tag)
+
+
+def _check(record: RunRecord) -> None:
+    """Refuse a record before anything is written."""
+    if not is_flow_name(record.flow) or not is_run_id(record.run):
+        raise UsageError("A run can't have this name.", seen=f"{record.flow}/{record.run}", wanted="FlowName/run-id")
+    _check_count(len(check_tags(record.tags)), f"{record.flow}/{record.run}")
+
+
+def _check_count(count: int, where: str) -> None:
+    if count > MOST_TAGS:
+        raise UsageError(
+            "A run can't have that many user tags.",
+            seen=f"{count} tags",
+            wanted=f"at most {MOST_TAGS}",
+            where=where,
+            help="Remove some first: run.remove_tags([...]).",
+        )
