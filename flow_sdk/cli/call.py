@@ -1,0 +1,151 @@
+"""What a command is called with: the flow, the parsed command line, and what both lead to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.errors import UsageError
+
+if TYPE_CHECKING:
+    from flow_sdk.cli.arguments import Parsed
+    from flow_sdk.plan.model import FlowPlan, ParameterPlan
+    from flow_sdk.store.port import ObjectStore
+
+__all__ = ["Call", "note", "store_root"]
+
+
+class Call:
+    """One call of a command.
+
+    Parameters
+    ----------
+    flow_class : type
+        The flow.
+    name : str
+        The command's name, such as ``tag add``.
+    parsed : Parsed
+        Its command line.
+    """
+
+    def __init__(self, flow_class: Any, name: str, parsed: Parsed) -> None:
+        self.flow_class = flow_class
+        self.name = name
+        self.words = parsed.words
+        self.values = parsed.values
+        self.parameters = parsed.parameters
+        self.given = parsed.given
+        _check_general(parsed.values)
+
+    def __getitem__(self, option: str) -> Any:
+        """The value of an option."""
+        return self.values[option]
+
+    @property
+    def flow(self) -> str:
+        """The flow's name."""
+        return str(self.flow_class.__name__)
+
+    @property
+    def file(self) -> str:
+        """Absolute path of the flow file."""
+        module = sys.modules[self.flow_class.__module__]
+        return os.path.abspath(getattr(module, "__file__", None) or sys.argv[0])
+
+    @property
+    def root(self) -> str:
+        """The store's address: from the options, else from the settings."""
+        return store_root(self.values["datastore"] or self.values["metadata"], self.values["datastore-root"])
+
+    @property
+    def again(self) -> str:
+        """How to call the flow file again with the same store, to be pasted into a shell."""
+        from flow_sdk.cli.usage import program
+
+        words = [program()]
+        for name in ("datastore", "datastore-root"):
+            if name in self.given:
+                import shlex
+
+                words.append(f"--{name} {shlex.quote(self.values[name])}")
+        return " ".join(words)
+
+    def store(self) -> ObjectStore:
+        """Open the store. Not before a local run: its processes are forked from this one."""
+        from flow_sdk.store.open_store import open_store
+
+        return open_store(self.root)
+
+    def plan(self, parameters: tuple[ParameterPlan, ...] | None = None) -> FlowPlan:
+        """Compile the flow.
+
+        Raises
+        ------
+        CheckFailed
+            With all that is wrong with the flow's source.
+        """
+        from flow_sdk.plan.compile import compile_plan
+
+        if parameters is None:
+            from flow_sdk.spec.parameters import plan_parameters
+
+            parameters = plan_parameters(self.flow_class)
+        return compile_plan(
+            self.flow_class, file=os.path.basename(self.file), parameters=parameters, extra=self.values["with"]
+        )
+
+    def say(self, text: str) -> None:
+        """Tell the user something that isn't a result: on stderr, unless quiet."""
+        if not self.values["quiet"]:
+            note(text)
+
+
+def note(text: str) -> None:
+    """Print to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def store_root(kind: str | None, root: str | None) -> str:
+    """Find the address of the store.
+
+    Parameters
+    ----------
+    kind : {"local", "s3"} or None
+        What ``--datastore`` says.
+    root : str or None
+        What ``--datastore-root`` says.
+
+    Raises
+    ------
+    UsageError
+        If the two contradict each other, or S3 has no address.
+    """
+    if root is not None:
+        is_s3 = root.startswith("s3://")
+        if not root or (kind == "s3" and not is_s3) or (kind == "local" and "://" in root and not root.startswith("file:")):
+            wanted = "an address such as s3://bucket/prefix" if kind == "s3" else "a folder"
+            raise UsageError(f"--datastore-root can't be {root!r}.", wanted=wanted)
+        return root
+    from flow_sdk.config import store_url
+
+    return store_url(kind)
+
+
+def _check_general(values: dict[str, Any]) -> None:
+    """Refuse values of the general options that mean nothing here."""
+    metadata, datastore = values["metadata"], values["datastore"]
+    if metadata not in (None, "local", "s3"):
+        raise UsageError(
+            f"--metadata can't be {metadata!r}.",
+            wanted="local or s3, or no such option: runs are found through the store itself",
+        )
+    if metadata and datastore and metadata != datastore:
+        # The peer pairs local metadata with an S3 store; here the store decides.
+        values["metadata"] = datastore
+    if values["environment"] not in (None, "local"):
+        raise UsageError(
+            f"--environment can't be {values['environment']!r}.",
+            wanted="local",
+            help="Environments with packages of their own come with a later release.",
+        )

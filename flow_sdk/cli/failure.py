@@ -1,0 +1,51 @@
+"""Errors as people see them: on stderr, tidy, in colour on a terminal, never with a traceback of ours."""
+
+import os
+import sys
+from typing import TextIO
+
+from flow_sdk.errors import CheckFailed, FlowSDKError
+
+__all__ = ["print_bug", "print_error", "wants_colour"]
+
+RED, YELLOW, CYAN, BOLD, DIM, RESET = "\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Tell whether colour may be written to a stream: a terminal that isn't dumb, and no ``NO_COLOR`` is set."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def print_error(error: FlowSDKError, stream: TextIO | None = None) -> None:
+    """Print an error of the tree."""
+    out = stream or sys.stderr
+    colour = wants_colour(out)
+    if isinstance(error, CheckFailed):
+        text = str(error)
+    else:
+        head, *rest = str(error).split("\n")
+        mark, plain = (f"{RED}{BOLD}error:{RESET} {BOLD}", RESET) if colour else ("error: ", "")
+        lines = [f"{mark}{head}{plain}"]
+        for line in rest:
+            label, colon, tail = line.partition(":")
+            if colour and colon and label.strip() in ("seen", "wanted", "where", "help"):
+                line = f"{CYAN}{label}:{RESET}{tail}"
+            lines.append(line)
+        text = "\n".join(lines)
+    print(text, file=out, flush=True)
+
+
+def print_bug(error: BaseException, stream: TextIO | None = None) -> None:
+    """Print an exception that no one foresaw: it is our mistake, and the traceback helps to mend it."""
+    import traceback
+
+    from flow_sdk.cli.version import describe_versions
+
+    out = stream or sys.stderr
+    traceback.print_exception(error, file=out)
+    print(
+        f"\nThis is a bug in Flow SDK, not in your flow ({describe_versions()}).\n"
+        "Please report it with the traceback above.",
+        file=out,
+        flush=True,
+    )

@@ -1,0 +1,249 @@
+"""A local run on a terminal: one live line for each step, while the steps' own output scrolls above.
+
+Written by hand with a few escape codes: importing a library for it would cost more than a small run.
+"""
+
+import os
+import sys
+import time
+from typing import TextIO
+
+from flow_sdk.cli.failure import CYAN, DIM, RED, RESET, YELLOW, wants_colour
+from flow_sdk.cli.output import Failures, ending, failure_text, seconds_text
+from flow_sdk.plan.model import FlowPlan
+
+__all__ = ["LiveReporter", "can_be_live"]
+
+GREEN = "\x1b[32m"
+FRAME = 1 / 12
+"""Seconds between two drawings of the block."""
+SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+def can_be_live(out: TextIO, err: TextIO) -> bool:
+    """Tell whether both streams are one terminal that understands cursor movements."""
+    if os.environ.get("TERM", "dumb") == "dumb" or not (out.isatty() and err.isatty()):
+        return False
+    return os.fstat(out.fileno()).st_rdev == os.fstat(err.fileno()).st_rdev
+
+
+class StepLine:
+    """What the live line of one step tells."""
+
+    __slots__ = ("caught", "done", "expected", "failed", "finished_at", "retried", "running", "started_at")
+
+    def __init__(self) -> None:
+        self.running = self.done = self.failed = self.caught = self.retried = self.expected = 0
+        self.started_at = time.monotonic()
+        self.finished_at = 0.0
+
+    @property
+    def total(self) -> int:
+        """Tasks that are known to belong to the step so far."""
+        return max(self.expected, self.done + self.failed + self.running)
+
+    @property
+    def busy(self) -> bool:
+        """Whether tasks run, or are known to come."""
+        return self.running > 0 or self.done + self.failed < self.total
+
+    def seconds(self) -> float:
+        """How long the step has been going on, or went on."""
+        return (time.monotonic() if self.running else self.finished_at or time.monotonic()) - self.started_at
+
+
+def certain_bodies(plan: FlowPlan) -> dict[str, tuple[str, ...]]:
+    """For each foreach the steps that run once for each of its items whatever a switch decides."""
+    certain: set[str] = set()
+    for step in plan.steps:
+        parents = [step.joins] if step.joins else [name for name in step.parents if step.name not in plan[name].back]
+        if all(name in certain and (step.joins or plan[name].kind != "switch") for name in parents):
+            certain.add(step.name)
+    bodies: dict[str, list[str]] = {}
+    for step in plan.steps:
+        foreach = [scope for scope in step.scopes if scope.kind != "split"]
+        if foreach and foreach[-1].kind == "foreach" and step.name in certain:
+            bodies.setdefault(foreach[-1].step, []).append(step.name)
+    return {name: tuple(steps) for name, steps in bodies.items()}
+
+
+class LiveReporter:
+    """Draws the steps' lines at the bottom of a terminal.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The plan that runs.
+    command : str
+        How the flow file is called, for the hint at the logs of a failed task.
+    quiet : bool
+        Whether to leave out the framework's own messages (not the live lines).
+    out : text stream
+        The terminal.
+    """
+
+    def __init__(
+        self, plan: FlowPlan, command: str = "python flow.py", *, quiet: bool = False, out: TextIO | None = None
+    ) -> None:
+        self._out = out or sys.stdout
+        self._quiet = quiet
+        self._colour = wants_colour(self._out)
+        self._unicode = "utf" in (self._out.encoding or "").lower()
+        self._bodies = certain_bodies(plan)
+        self._width = max((len(step.name) for step in plan.steps), default=4)
+        self._expected: dict[str, int] = {}
+        self._steps: dict[str, StepLine] = {}
+        self._failures = Failures(command)
+        self._run = ""
+        self._drawn = 0
+        self._last = 0.0
+        self._frame = 0
+
+    # The block
+
+    def _erase(self) -> str:
+        drawn, self._drawn = self._drawn, 0
+        return f"\r\x1b[{drawn}A\x1b[J" if drawn else ""
+
+    def _block(self, *, final: bool = False) -> str:
+        try:
+            columns, rows = os.get_terminal_size(self._out.fileno())
+        except (OSError, ValueError):
+            columns, rows = 80, 24
+        names = list(self._steps)
+        room = len(names) if final else max(rows - 2, 1)
+        hidden = len(names) - room
+        if hidden > 0:
+            # Too many for the screen: what still works stays, and of the rest the latest.
+            keep = [name for name in names if self._steps[name].busy][:room]
+            for name in reversed(names):
+                if len(keep) < room and name not in keep:
+                    keep.append(name)
+            names = [name for name in names if name in keep]
+        # One column stays free: a terminal may wrap a line that is full.
+        lines = [self._line(name, self._steps[name], max(columns - 1, 10)) for name in names]
+        self._drawn = 0 if final else len(lines)
+        return "".join(line + "\n" for line in lines)
+
+    def _line(self, name: str, step: StepLine, columns: int) -> str:
+        if step.running:
+            mark, colour = (SPINNER[self._frame % len(SPINNER)] if self._unicode else "|/-\\"[self._frame % 4]), CYAN
+        elif step.failed:
+            mark, colour = ("✗" if self._unicode else "x"), RED
+        elif step.busy:
+            mark, colour = ("·" if self._unicode else "."), DIM
+        else:
+            mark, colour = ("✓" if self._unicode else "+"), GREEN
+        count = f"{step.done}/{step.total}"
+        parts = [(colour, mark), ("", f" {name:<{self._width}} "), ("", f"{count:>9} "), (DIM, f"{self._elapsed(step)}")]
+        if step.running:
+            parts.append((CYAN, f"  {step.running} running"))
+        if step.retried:
+            parts.append((YELLOW, f"  {step.retried} retried"))
+        if step.caught:
+            parts.append((YELLOW, f"  {step.caught} caught"))
+        if step.failed:
+            parts.append((RED, f"  {step.failed} failed"))
+        text = ""
+        for code, part in parts:
+            part = part[:columns]
+            columns -= len(part)
+            text += f"{code}{part}{RESET}" if code and part and self._colour else part
+        return text
+
+    @staticmethod
+    def _elapsed(step: StepLine) -> str:
+        return f"{seconds_text(step.seconds()):>9}"
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+    def _print(self, text: str) -> None:
+        """Print above the block."""
+        self._write(f"{self._erase()}{text}\n{self._block()}")
+
+    def _say(self, text: str, colour: str = DIM) -> None:
+        self._print(f"{colour}{text}{RESET}" if self._colour else text)
+
+    def tick(self) -> None:
+        """Draw the block anew if the last drawing is old enough; called whenever the scheduler comes round."""
+        now = time.monotonic()
+        if now - self._last >= FRAME:
+            self._last = now
+            self._frame += 1
+            self._write(self._erase() + self._block())
+
+    # Events
+
+    def _step(self, name: str) -> StepLine:
+        if name not in self._steps:
+            self._steps[name] = step = StepLine()
+            step.expected = self._expected.get(name, 0)
+        return self._steps[name]
+
+    def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
+        self._run = run
+        if not self._quiet:
+            self._say(f"Run {flow}/{run}" + (f", tags {', '.join(tags)}" if tags else ""))
+
+    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
+        self._step(step).running += 1
+        self.tick()
+
+    def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
+        where = f"[{self._run}/{step}/{task}]"
+        if self._colour:
+            where = f"{RED if stream == 'stderr' else DIM}{where}{RESET}"
+        self._print(f"{where} {line if line.isprintable() else _harmless(line)}")
+
+    def _ended(self, name: str) -> StepLine:
+        step = self._step(name)
+        step.running = max(step.running - 1, 0)
+        step.finished_at = time.monotonic()
+        return step
+
+    def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:
+        line = self._ended(step)
+        line.done += 1
+        line.caught += caught
+        self.tick()
+
+    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
+        line = self._ended(step)
+        if retry_in is None:
+            line.failed += 1
+            self._failures.add(step, task, attempt, reason)
+        else:
+            line.retried += 1
+            line.expected = max(line.expected, line.done + line.failed + line.running + 1)
+        self._say(
+            f"[{self._run}/{step}/{task}] {failure_text(attempt, reason, retry_in)}", RED if retry_in is None else YELLOW
+        )
+
+    def split(self, step: str, task: str, count: int) -> None:
+        for name in self._bodies.get(step, ()):
+            self._expected[name] = self._expected.get(name, 0) + count
+            if name in self._steps:
+                self._steps[name].expected = self._expected[name]
+
+    def message(self, text: str) -> None:
+        if not self._quiet:
+            self._say(text)
+
+    def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
+        text = self._erase() + self._block(final=True)
+        good = state == "succeeded"
+        tail = "\n".join([*self._failures.lines(run), ending(run, seconds, state, reason)])
+        colour = GREEN if good else RED
+        self._write(text + (f"{colour}{tail}{RESET}\n" if self._colour else f"{tail}\n"))
+
+
+def _harmless(line: str) -> str:
+    """A line of a step without what would move the cursor into the block; colours stay."""
+    import re
+
+    line = re.sub(r"\x1b\[[0-9;]*m", lambda code: "\x00" + code.group()[1:] + "\x00", line.rsplit("\r", 1)[-1])
+    clean = "".join(c for c in line.expandtabs() if c.isprintable() or c == "\x00")
+    text = re.sub(r"\x00(\[[0-9;]*m)\x00", "\x1b\\1", clean).replace("\x00", "")
+    return text + RESET if "\x1b" in text else text

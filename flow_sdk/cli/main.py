@@ -1,0 +1,204 @@
+"""The command line of a flow file: finds the command, parses, runs it, and turns what comes of it into an exit code."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from flow_sdk.cli.arguments import Command, Option, Parsed, parse
+from flow_sdk.errors import FlowSDKError, UsageError, nearest
+
+__all__ = ["COMMANDS", "GENERAL", "execute", "guarded", "load_command", "main"]
+
+COMMANDS = {
+    "check": ("flow_sdk.cli.check", "Check the flow's source; say all that is wrong with it."),
+    "show": ("flow_sdk.cli.show", "Show the flow's steps as text, or its graph in another format."),
+    "output-dot": ("flow_sdk.cli.show", "Print the flow's graph for Graphviz."),
+    "run": ("flow_sdk.cli.run", "Run the flow on this machine."),
+    "dump": ("flow_sdk.cli.dump", "Show the artifacts of a run, a step or a task."),
+    "logs": ("flow_sdk.cli.logs", "Show what the tasks of a run or a step have printed."),
+    "tag add": ("flow_sdk.cli.tag", "Add tags to a run."),
+    "tag remove": ("flow_sdk.cli.tag", "Remove tags from a run."),
+    "tag replace": ("flow_sdk.cli.tag", "Replace a tag of a run by another."),
+    "tag list": ("flow_sdk.cli.tag", "List the tags of runs."),
+    "airflow create": ("flow_sdk.cli.airflow", "Write the flow as a DAG of Apache Airflow."),
+    "airflow trigger": ("flow_sdk.cli.airflow", "Start a run of the deployed flow in Airflow."),
+    "package info": ("flow_sdk.cli.package", "Say what the flow's code package is made of."),
+    "package list": ("flow_sdk.cli.package", "List the files of the code package."),
+    "package save": ("flow_sdk.cli.package", "Write the code package to a file."),
+    "version": ("flow_sdk.cli.version", "Print the version of Flow SDK."),
+    "help": ("flow_sdk.cli.help", "Show this help, or that of a command."),
+}
+"""Every command: the module it lies in, and what it does. Kept here so that the help imports none of them."""
+
+GENERAL = (
+    Option("datastore", "Where artifacts are kept.", choices=("local", "s3")),
+    Option("datastore-root", "Folder or s3:// address that artifacts are kept under.", metavar="URL"),
+    Option("metadata", "Same as --datastore: runs are found through the store itself.", metavar="local|s3"),
+    Option("environment", "Where the steps' packages come from.", metavar="local"),
+    Option("with", "Add a decorator to every step that lacks it.", metavar="DECORATOR[:ATTR=VALUE,...]", repeat=True),
+    Option("namespace", "Namespace to work in, such as user:anne.", metavar="NAME"),
+    Option("package-suffixes", "Also put files that end like this into the code package.", metavar=".R,.sql"),
+    Option("quiet", "Say nothing but what was asked for.", flag=True),
+    Option("help", "Show help and exit.", flag=True),
+    Option("version", "Print the version and exit.", flag=True, hidden=True),
+    Option("pylint", flag=True, hidden=True),
+    Option("event-logger", hidden=True),
+    Option("monitor", hidden=True),
+    Option("force-rebuild-environments", flag=True, hidden=True),
+)
+"""Options of every command. Hidden ones are known from elsewhere and change nothing here."""
+
+
+def main(flow_class: Any) -> None:
+    """Run the command line of a flow file and exit.
+
+    Parameters
+    ----------
+    flow_class : type
+        The flow, a subclass of :class:`~flow_sdk.FlowSpec`.
+
+    Raises
+    ------
+    SystemExit
+        Always: 0 for success, 1 for a failed flow, check or command, 2 for wrong usage, 130 when interrupted.
+    """
+    sys.exit(guarded(lambda: execute(flow_class, sys.argv[1:])))
+
+
+def guarded(command: Any) -> int:
+    """Call a command and turn whatever it raises into a message on stderr and an exit code."""
+    try:
+        code = int(command() or 0)
+        sys.stdout.flush()
+        return code
+    except FlowSDKError as error:
+        from flow_sdk.cli.failure import print_error
+
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: no one is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        from flow_sdk.cli.failure import print_bug
+
+        print_bug(error)
+        return 1
+
+
+def execute(flow_class: Any, argv: Sequence[str]) -> int:
+    """Run one command line.
+
+    Parameters
+    ----------
+    flow_class : type
+        The flow.
+    argv : sequence of str
+        The arguments without the program.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    FlowSDKError
+        Whatever is wrong with the command line, or goes wrong.
+    """
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    if not argv or "--help" in options or "-h" in options:
+        from flow_sdk.cli.usage import print_help
+
+        return print_help(flow_class, options)
+    if "--version" in options:
+        argv = ["version"]
+    name, parsed, command = find_command(flow_class, argv)
+    from flow_sdk.cli.call import Call
+
+    return command.run(Call(flow_class, name, parsed))
+
+
+def load_command(name: str) -> Command:
+    """Import one command of :data:`COMMANDS`."""
+    module = importlib.import_module(COMMANDS[name][0])
+    command: Command = module.COMMANDS[name]
+    return command
+
+
+def find_command(flow_class: Any, argv: Sequence[str]) -> tuple[str, Parsed, Command]:
+    """Find the command that a command line means, and parse the line for it.
+
+    Which words are an option's value and which is the command depends on the command's own options, and these may
+    stand before it. So each command whose words occur is tried, and right is the one whose words come first.
+    """
+    tokens = list(argv)
+    error: UsageError | None = None
+    for name in sorted(_occurring(tokens), key=lambda name: tokens.index(name.split()[0])):
+        command = load_command(name)
+        parameters = command.parameters(flow_class) if command.parameters else ()
+        try:
+            parsed = parse(argv, GENERAL, command.options, parameters)
+        except UsageError as wrong:
+            error = error or wrong
+            continue
+        count = len(name.split())
+        if parsed.words[:count] == name.split():
+            del parsed.words[:count]
+            _check_arguments(name, command, parsed)
+            return name, parsed, command
+    raise _unknown_command(tokens, error)
+
+
+def _occurring(tokens: list[str]) -> list[str]:
+    found = []
+    for name in COMMANDS:
+        first, _, second = name.partition(" ")
+        if first in tokens and (not second or second in tokens[tokens.index(first) :]):
+            found.append(name)
+    return found
+
+
+def _check_arguments(name: str, command: Command, parsed: Parsed) -> None:
+    words, arguments = parsed.words, command.arguments
+    missing = [argument.name for argument in arguments[len(words) :] if argument.required]
+    if missing:
+        raise UsageError(f"{name} needs {' and '.join(missing)}.", help=f"See {name} --help.")
+    if len(words) > len(arguments) and not (arguments and arguments[-1].repeat):
+        extra = words[len(arguments)]
+        options = [option.name for option in (*GENERAL, *command.options)]
+        raise UsageError(
+            f"{name} doesn't take {extra!r}.",
+            wanted=" ".join(argument.name for argument in arguments) or "options only",
+            help=f"Did you mean --{extra}?" if extra in options else f"See {name} --help.",
+        )
+
+
+def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
+    """Say what is wrong with a line that no command fits."""
+    if error is not None:
+        return error
+    words = parse([token for token in tokens if not token.startswith("-")], GENERAL).words
+    try:
+        words = parse(tokens, GENERAL).words
+    except UsageError as wrong:
+        # With no known command in the line the option may be right: the word is what to mend first.
+        if not words:
+            return wrong
+    if not words:
+        return UsageError("No command is given.", help="See --help for all commands.")
+    groups = {name.split()[0] for name in COMMANDS}
+    if words[0] in groups:
+        known = [name.split()[1] for name in COMMANDS if name.startswith(words[0] + " ")]
+        if len(words) == 1:
+            return UsageError(f"{words[0]} needs to be told what to do.", wanted=" or ".join(known))
+        return UsageError(
+            f"There's no command {' '.join(words[:2])!r}.", help=nearest(words[1], known), wanted=" or ".join(known)
+        )
+    return UsageError(f"There's no command {words[0]!r}.", help=nearest(words[0], groups))

@@ -1,0 +1,188 @@
+"""What a local run shows: plain lines, or one JSON object a line.
+
+What the steps print to stdout goes to stdout, everything else (their stderr, the framework's own messages) to stderr.
+"""
+
+import sys
+import time
+from typing import Any, TextIO
+
+__all__ = ["Failures", "JsonReporter", "PlainReporter", "seconds_text"]
+
+SHOWN_FAILURES = 10
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people: ``0.12 s``, ``12.3 s``, ``4 min 05 s``, ``2 h 07 min``."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+class Failures:
+    """The tasks of a run that failed for good, and how they are told at its end.
+
+    Parameters
+    ----------
+    command : str
+        How the flow file is called, with the options that name its store (``python flow.py``).
+    """
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._failed: list[tuple[str, str, int, str]] = []
+
+    def add(self, step: str, task: str, attempt: int, reason: str) -> None:
+        """Take in a task that isn't tried again; ``attempt`` counts from 0."""
+        self._failed.append((step, task, attempt, reason))
+
+    def lines(self, run: str) -> list[str]:
+        """Which tasks failed, after how many attempts, and how their logs are read."""
+        lines = []
+        for step, task, attempt, reason in self._failed[:SHOWN_FAILURES]:
+            tries = "after 1 attempt" if attempt == 0 else f"after {attempt + 1} attempts"
+            lines.append(f"{run}/{step}/{task} failed {tries}: {reason}")
+            lines.append(f"  {self._command} logs {run}/{step}/{task}")
+        if len(self._failed) > SHOWN_FAILURES:
+            lines.append(f"and {len(self._failed) - SHOWN_FAILURES} more tasks failed")
+        return lines
+
+
+def ending(run: str, seconds: float, state: str, reason: str | None) -> str:
+    """The last line of a run."""
+    text = f"Run {run} {state} after {seconds_text(seconds)}"
+    return text + (f": {reason}" if reason else "")
+
+
+def failure_text(attempt: int, reason: str, retry_in: float | None) -> str:
+    """How a failed attempt is told."""
+    if retry_in is None:
+        return f"failed: {reason}"
+    when = f" in {seconds_text(retry_in)}" if retry_in > 0 else ""
+    return f"attempt {attempt} failed: {reason}; trying again{when}"
+
+
+class PlainReporter:
+    """One line for each thing that happens: ``<time> [run/step/task] text``.
+
+    Parameters
+    ----------
+    command : str
+        How the flow file is called, for the hint at the logs of a failed task.
+    quiet : bool
+        Whether to show the steps' own output and failures only.
+    out, err : text streams
+        Where to write; stdout and stderr.
+    """
+
+    def __init__(
+        self, command: str = "python flow.py", *, quiet: bool = False, out: TextIO | None = None, err: TextIO | None = None
+    ) -> None:
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        self._quiet = quiet
+        self._run = ""
+        self._failures = Failures(command)
+        self._second = 0
+        self._clock = ""
+
+    def _time(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            # strftime is what costs most in a line; one a second is enough.
+            self._second, self._clock = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._clock}.{int((now - second) * 1000):03}"
+
+    def _say(self, text: str, task: str = "") -> None:
+        where = f"{self._run}/{task}" if task else self._run
+        self._err.write(f"{self._time()} [{where}] {text}\n" if where else f"{self._time()} {text}\n")
+        self._err.flush()
+
+    def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
+        self._run = run
+        if not self._quiet:
+            self._say(f"Run {flow}/{run} started" + (f", tags {', '.join(tags)}" if tags else ""))
+
+    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
+        if not self._quiet:
+            self._say(f"started (pid {pid})" + (f", attempt {attempt}" if attempt else ""), f"{step}/{task}")
+
+    def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
+        out = self._err if stream == "stderr" else self._out
+        out.write(f"{self._time()} [{self._run}/{step}/{task}] {line}\n")
+        out.flush()
+
+    def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:
+        if not self._quiet:
+            how = "failed and was caught" if caught else "finished"
+            self._say(f"{how} after {seconds_text(seconds)}", f"{step}/{task}")
+
+    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
+        self._say(failure_text(attempt, reason, retry_in), f"{step}/{task}")
+        if retry_in is None:
+            self._failures.add(step, task, attempt, reason)
+
+    def split(self, step: str, task: str, count: int) -> None:
+        if not self._quiet:
+            self._say(f"foreach starts {count} task{'' if count == 1 else 's'}", f"{step}/{task}")
+
+    def message(self, text: str) -> None:
+        if not self._quiet:
+            for line in text.split("\n"):
+                self._say(line)
+
+    def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
+        for line in self._failures.lines(run):
+            self._say(line)
+        if not self._quiet or state != "succeeded":
+            self._say(ending(run, seconds, state, reason))
+
+
+class JsonReporter:
+    """One JSON object a line on stdout, for programs: ``{"event": ..., "time": ..., ...}``."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        import json
+
+        self._out = out or sys.stdout
+        self._encode = json.JSONEncoder(separators=(",", ":")).encode
+        self._run = ""
+
+    def _write(self, event: str, **facts: Any) -> None:
+        self._out.write(self._encode({"event": event, "time": round(time.time(), 3), **facts}) + "\n")
+        self._out.flush()
+
+    def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
+        self._run = run
+        self._write("run_started", flow=flow, run=run, tags=tags)
+
+    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
+        self._write("task_started", run=self._run, step=step, task=task, attempt=attempt, pid=pid)
+
+    def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
+        self._write("task_output", run=self._run, step=step, task=task, attempt=attempt, stream=stream, line=line)
+
+    def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:
+        self._write(
+            "task_finished", run=self._run, step=step, task=task, attempt=attempt, seconds=seconds, caught=caught
+        )
+
+    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
+        self._write(
+            "task_failed", run=self._run, step=step, task=task, attempt=attempt, reason=reason, retry_in=retry_in
+        )
+
+    def split(self, step: str, task: str, count: int) -> None:
+        self._write("split", run=self._run, step=step, task=task, count=count)
+
+    def message(self, text: str) -> None:
+        self._write("message", run=self._run, text=text)
+
+    def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
+        self._write("run_finished", flow=flow, run=run, seconds=seconds, state=state, reason=reason)

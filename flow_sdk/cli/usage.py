@@ -1,0 +1,100 @@
+"""The help of the command line, printed without importing what it is about."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flow_sdk.cli.arguments import Command, Option
+
+__all__ = ["WIDTH", "print_help", "program"]
+
+WIDTH = 100
+
+
+def program() -> str:
+    """How the flow file is called, such as ``python flow.py``."""
+    file = sys.argv[0] if sys.argv and sys.argv[0] else "flow.py"
+    relative = os.path.relpath(file) if os.path.isabs(file) else file
+    return "python " + (file if relative.startswith("..") else relative)
+
+
+def print_help(flow_class: Any, argv: Sequence[str]) -> int:
+    """Print the help of the command named in ``argv``, of a group of commands, or of the whole flow file."""
+    from flow_sdk.cli.main import COMMANDS, GENERAL, load_command
+
+    words = [token for token in argv if not token.startswith("-")]
+    names = [name for name in COMMANDS if name in (" ".join(words[:2]), *words[:1])]
+    group = [name for name in COMMANDS if words and name.startswith(words[0] + " ")]
+    if names:
+        _print_command(flow_class, names[-1], COMMANDS[names[-1]][1], load_command(names[-1]))
+    elif group:
+        print(f"Usage: {program()} {words[0]} COMMAND [OPTIONS]\n\nCommands:")
+        _table((name, COMMANDS[name][1]) for name in group)
+    else:
+        print(f"Usage: {program()} [OPTIONS] COMMAND [ARGUMENTS]\n")
+        head = (flow_class.__doc__ or "").strip().split("\n\n")[0]
+        print(flow_class.__name__ + (": " + " ".join(head.split()) if head else ""))
+        print("\nCommands:")
+        _table((name, help) for name, (_, help) in COMMANDS.items())
+        print("\nOptions of every command (before or after it):")
+        _table(_rows(GENERAL))
+        print(f"\n{program()} COMMAND --help says more of one command.")
+    return 0
+
+
+def _print_command(flow_class: Any, name: str, summary: str, command: Command) -> None:
+    parameters = list(command.parameters(flow_class)) if command.parameters else []
+    placeholders = [
+        ("{}" if argument.required else "[{}]").format(argument.name + ("..." if argument.repeat else ""))
+        for argument in command.arguments
+    ]
+    print(f"Usage: {' '.join([program(), name, '[OPTIONS]', *placeholders])}\n\n{summary}")
+    if command.arguments:
+        print("\nArguments:")
+        _table((argument.name, argument.help) for argument in command.arguments)
+    if parameters:
+        print("\nParameters of the flow:")
+        _table(_rows(parameters))
+    if command.options:
+        print("\nOptions:")
+        _table(_rows(command.options))
+    from flow_sdk.cli.main import GENERAL
+
+    print("\nOptions of every command:")
+    _table(_rows(GENERAL))
+
+
+def _rows(options: Iterable[Option]) -> Iterable[tuple[str, str]]:
+    for option in options:
+        if option.hidden:
+            continue
+        notes = [option.help] if option.help else []
+        if option.repeat:
+            notes.append("May be given several times.")
+        if option.default not in (None, (), False, "") and not option.flag:
+            notes.append(f"[default: {option.default}]")
+        yield f"--{option.name}" + ("" if option.flag else f" {option.metavar}"), " ".join(notes)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> None:
+    found = list(rows)
+    left = min(max((len(name) for name, _ in found), default=0), 34)
+    for name, help in found:
+        lines = _wrapped(help, max(WIDTH - left - 4, 30))
+        if len(name) > left:
+            print(f"  {name}")
+            name = ""
+        print(f"  {name:<{left}}  {lines[0]}".rstrip())
+        for line in lines[1:]:
+            print(f"  {'':<{left}}  {line}")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return lines
