@@ -1,0 +1,77 @@
+# Two commands are all the set-up: "make demo" and "make test". The rest is for developers: "make help".
+
+supported = for p in $(1); do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, $(2)))' 2>/dev/null && echo "$$p" && break; done
+PYTHON ?= $(shell $(call supported,python3 python3.13 python3.12 python3.11,14))
+# Airflow 2.11 runs on Python up to 3.12. With a newer one only, its tests are left out, and pytest says so.
+AIRFLOW2_PYTHON ?= $(shell $(call supported,$(PYTHON) python3.12 python3.11,13))
+PYTEST_ARGS ?=
+UV_VERSION = >=0.8
+
+# $(call install,folder,python,lock): a new environment with exactly what the lock names and the two packages of this
+# checkout. uv makes it quick; where it can't be installed or finds no index, pip does the same.
+define install
+	rm -rf $(1)
+	$(2) -m venv $(1) || { echo "python3 -m venv doesn't work here. On Debian: apt-get install python3-venv"; exit 1; }
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check 'uv$(UV_VERSION)' || true
+	$(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps -r requirements/$(3) $(4) \
+	|| $(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/$(3) $(4)
+	touch $@
+endef
+checkout = --config-settings editable_mode=compat -e . -e ./provider
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit format bench lock clean
+
+help:
+	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
+	@echo "make test    all checks and all tests"
+	@echo "make lint    ruff, mypy --strict, import-linter"
+	@echo "make unit    the tests that start no Airflow"
+	@echo "make format  ruff format and the fixes ruff can make itself"
+	@echo "make bench   the benchmarks, side by side with the peer"
+	@echo "make lock    compile requirements/*.in into the lock files again"
+	@echo "make clean   remove the environments and everything the tools leave"
+
+.venv/.ready: requirements/airflow3.txt pyproject.toml provider/pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Flow SDK needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3"; exit 1; }
+	$(call install,.venv,$(PYTHON),airflow3.txt,$(checkout))
+
+.venv-airflow2/.ready: requirements/airflow2.txt pyproject.toml provider/pyproject.toml
+	$(call install,.venv-airflow2,$(AIRFLOW2_PYTHON),airflow2.txt,$(checkout))
+
+.venv-peer/.ready: requirements/peer.txt
+	$(call install,.venv-peer,$(PYTHON),peer.txt)
+
+demo: .venv/.ready
+	.venv/bin/python demo/run_demo.py
+
+lint: .venv/.ready
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+test: lint $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready)
+	FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
+	FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+unit: .venv/.ready
+	.venv/bin/python -m pytest --ignore=tests/integration $(PYTEST_ARGS)
+
+format: .venv/.ready
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+bench: .venv/.ready .venv-peer/.ready
+	.venv/bin/python -m benchmarks.run_all --peer .venv-peer/bin/python
+
+lock: .venv/.ready
+	for lock in airflow3 airflow2 peer; do \
+	    .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	        --no-emit-index-url --no-emit-find-links requirements/$$lock.in -o requirements/$$lock.txt || exit 1; done
+
+clean:
+	rm -rf .venv .venv-airflow2 .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf build dist *.egg-info provider/build provider/dist provider/src/*.egg-info

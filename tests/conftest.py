@@ -1,0 +1,66 @@
+"""What all tests share: the interpreters of the two Airflow lines, a clean environment, options."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+INTERPRETERS = {"airflow3": "FLOW_TEST_AIRFLOW3", "airflow2": "FLOW_TEST_AIRFLOW2"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing")
+    parser.addoption("--seeds", type=int, default=0, help="how many random flows to compare beyond the fixed ones")
+
+
+def interpreter(line: str) -> str | None:
+    """Return the Python with Airflow 3.3 ("airflow3") or 2.11 ("airflow2"), or None when there is none."""
+    return os.environ.get(INTERPRETERS[line]) or None
+
+
+def pytest_report_header() -> list[str]:
+    left_out = [f"{line} ({name} isn't set)" for line, name in INTERPRETERS.items() if not interpreter(line)]
+    return [f"left out: {', '.join(left_out)}"] if left_out else []
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, and count as such, the tests of an Airflow line that has no interpreter here."""
+    missing = [line for line in INTERPRETERS if not interpreter(line)]
+    left_out = [item for item in items if any(item.get_closest_marker(line) for line in missing)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def airflow_python(request: pytest.FixtureRequest) -> str:
+    """The interpreter of the Airflow line that the test is marked with."""
+    for line in INTERPRETERS:
+        if request.node.get_closest_marker(line):
+            python = interpreter(line)
+            assert python is not None, f"{INTERPRETERS[line]} isn't set"
+            return python
+    raise LookupError("mark the test with airflow3 or airflow2")
+
+
+@pytest.fixture
+def regenerate(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be written anew (``--regenerate``)."""
+    return bool(request.config.getoption("--regenerate"))
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting, credential or home of the person who runs the tests reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("FLOW_SDK_", "METAFLOW_", "AWS_", "AIRFLOW_")):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USER", "tester")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "provider" / "src")]))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1" if sys.flags.dont_write_bytecode else "")
+    yield

@@ -1,0 +1,1 @@
+"""The rules of the code as tests: sizes, names, docstrings, documentation that runs."""
