@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
-
 from flow_sdk.errors import TransitionError
 
-__all__ = ["FlowSpec", "TaskState", "Transition", "is_step", "step", "step_functions"]
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, ClassVar, Protocol, TypeVar
 
-F = TypeVar("F", bound=Callable[..., Any])
+    F = TypeVar("F", bound=Callable[..., Any])
+else:
+    Protocol = object
+
+__all__ = ["FlowSpec", "TaskState", "Transition", "is_step", "step", "step_functions"]
 
 COMMAND_LINE = "flow_sdk.cli.main"
 """The module whose ``main(flow_class)`` runs when a flow file is executed. Named, not imported: it lies in a higher layer."""
@@ -101,10 +104,16 @@ class FlowSpec:
     __flow_task__: TaskState | None = None
     __flow_transition__: Transition | None = None
     __flow_fixed__: frozenset[str] = frozenset()
+    __flow_launcher__: ClassVar[Callable[[type[FlowSpec]], None] | None] = None
 
     def __init__(self, use_cli: bool = True) -> None:
         if use_cli:
-            importlib.import_module(COMMAND_LINE).main(type(self))
+            if FlowSpec.__flow_launcher__ is not None:
+                FlowSpec.__flow_launcher__(type(self))
+            else:
+                import importlib
+
+                importlib.import_module(COMMAND_LINE).main(type(self))
 
     def next(self, *targets: Any, foreach: str | None = None, condition: str | None = None, **other: Any) -> None:
         """Hand on to the next step or steps; the last statement of every step but the last one.

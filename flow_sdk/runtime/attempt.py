@@ -1,0 +1,289 @@
+"""One attempt of one task, from its claim to its commit, in the process that runs the user's code."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flow_sdk.errors import FlowSDKError, StepTimeout, TransitionError
+from flow_sdk.ids import Position
+from flow_sdk.plan.model import StepPlan
+from flow_sdk.runtime.parents import RunView, find_parents, is_first
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.state import LiveTask
+from flow_sdk.runtime.tracebacks import exception_facts
+from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
+from flow_sdk.spec.failure import CaughtFailure
+from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store import attempts
+from flow_sdk.store.records import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
+
+__all__ = ["Outcome", "run_attempt"]
+
+ALARM_AGAIN = 5.0
+"""Seconds between repeated timeouts for code that swallowed the first one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What was committed, or the failed attempt's manifest.
+    fatal : bool
+        Whether trying again can't help.
+    already : bool
+        Whether the task was committed before this attempt, which therefore ran nothing.
+    """
+
+    manifest: Manifest
+    fatal: bool = False
+    already: bool = False
+
+
+def run_attempt(
+    view: RunView,
+    record: RunRecord,
+    flow_class: type[FlowSpec],
+    request: TaskRequest,
+    announce: Callable[[int], None],
+) -> Outcome:
+    """Run one attempt of a task.
+
+    Parameters
+    ----------
+    view, record : RunView, RunRecord
+        The run.
+    flow_class : type
+        The user's flow class.
+    request : TaskRequest
+        Which task, and how many tries are left.
+    announce : callable
+        Is told the attempt's number once it is claimed.
+
+    Returns
+    -------
+    Outcome
+        Its manifest's ``ok`` tells whether the run may go on.
+    """
+    step = view.plan[request.step]
+    position = step.position(request.task)
+    committed = view.read(step, position)
+    if committed is not None:
+        if committed.generation >= request.generation:
+            return Outcome(committed, already=True)
+        attempts.reopen(view.store, committed, request.generation)
+    facts = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}
+    number = attempts.claim(view.store, view.flow, view.run, step.name, request.task, facts)
+    announce(number)
+    return _Attempt(view, record, flow_class, request, step, position, number).run()
+
+
+class _Attempt:
+    def __init__(
+        self,
+        view: RunView,
+        record: RunRecord,
+        flow_class: type[FlowSpec],
+        request: TaskRequest,
+        step: StepPlan,
+        position: Position,
+        number: int,
+    ) -> None:
+        self.view, self.record, self.flow_class, self.request = view, record, flow_class, request
+        self.step, self.position, self.number = step, position, number
+        self.started = time.time()
+        self.catch = step.decorator("catch")
+
+    def run(self) -> Outcome:
+        try:
+            parents = find_parents(self.view, self.step, self.position)
+            if not parents and not is_first(self.step, self.position, self.view.plan):
+                raise TransitionError(
+                    f"Task {self.request.step}/{self.request.task} was started, but no finished task leads to it.",
+                    help="The orchestrator ran tasks out of order, or the run was changed by hand.",
+                )
+            task = LiveTask(self.view, self.record, self.step, self.position, parents)
+        except FlowSDKError as error:
+            return self._failed(error, [], fatal=False)
+        flow = self.flow_class(use_cli=False)
+        task.attach(flow)
+        if self.catch is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
+            return self._caught(task, self._last_failure())
+        try:
+            _call(self.step, flow, task, self.request, self.number)
+            refs, own, targets, items = self._results(task, flow)
+        except Exception as error:
+            return self._after_failure(task, error)
+        return self._commit(task, refs, own, targets, items)
+
+    def _results(
+        self, task: LiveTask, flow: FlowSpec
+    ) -> tuple[dict[str, ArtifactRef], tuple[str, ...], tuple[str, ...], SplitItems | None]:
+        check_transition(self.step, flow.__dict__.pop("__flow_transition__", None))
+        targets = (chosen_case(self.step, flow),) if self.step.kind == "switch" else self.step.next
+        values = None
+        if self.step.kind == "foreach":
+            values = foreach_values(self.step, flow, self.request.max_num_splits)
+        if self.catch is not None and self.catch.get("var"):
+            setattr(flow, self.catch["var"], None)
+        refs, own = task.save()
+        items = None
+        if values is not None:
+            where = f"step {self.step.name!r}, foreach={self.step.foreach!r}"
+            items = task.artifacts.save_items(values, where=where)
+        return refs, own, targets, items
+
+    def _after_failure(self, task: LiveTask, error: Exception) -> Outcome:
+        facts = exception_facts(error)
+        takeover = 1 if self.catch is not None else 0
+        last = self.request.tries_left <= takeover
+        if self.catch is not None and last:
+            if self.catch.get("print_exception", True):
+                print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
+                print(f"@catch takes over for step {self.step.name!r}.", file=sys.stderr, flush=True)
+            return self._caught(task, facts)
+        return self._failed(error, task.parents, fatal=isinstance(error, TransitionError), task=task)
+
+    def _takes_over(self) -> bool:
+        """Whether this is the extra attempt that doesn't run the step again: an earlier one was ended from outside."""
+        retry = self.step.decorator("retry") or {}
+        return self.number > int(retry.get("times", 0))
+
+    def _last_failure(self) -> dict[str, str]:
+        previous = attempts.read_attempt(
+            self.view.store, self.view.flow, self.view.run, self.step.name, self.request.task, self.number - 1
+        )
+        if previous is not None and previous.exception is not None:
+            return previous.exception
+        text = f"attempt {self.number - 1} ended without a result: it was killed, or its machine was lost"
+        return {"type": "TaskKilled", "message": text, "stacktrace": f"TaskKilled: {text}\n"}
+
+    def _caught(self, task: LiveTask, facts: dict[str, str]) -> Outcome:
+        """Commit the task with nothing but the failure set."""
+        flow = self.flow_class(use_cli=False)
+        task.attach(flow)
+        variable = (self.catch or {}).get("var")
+        if variable:
+            setattr(flow, variable, CaughtFailure(facts["type"], facts["message"], facts["stacktrace"]))
+        refs, own = task.save()
+        return self._commit(task, refs, own, self.step.next, None, caught=facts)
+
+    def _manifest(self, parents: list[Manifest], **fields: Any) -> Manifest:
+        environment = {
+            "host": os.uname().nodename,
+            "pid": os.getpid(),
+            "python": sys.version.split()[0],
+            **self.request.environment,
+        }
+        return Manifest(
+            flow=self.view.flow,
+            run=self.view.run,
+            step=self.step.name,
+            task=self.request.task,
+            attempt=self.number,
+            parents=tuple(ParentRef(p.step, p.task, p.attempt) for p in parents),
+            started=self.started,
+            finished=time.time(),
+            generation=self.request.generation,
+            environment=environment,
+            **fields,
+        )
+
+    def _commit(
+        self,
+        task: LiveTask,
+        refs: dict[str, ArtifactRef],
+        own: tuple[str, ...],
+        targets: tuple[str, ...],
+        items: SplitItems | None,
+        caught: dict[str, str] | None = None,
+    ) -> Outcome:
+        manifest = self._manifest(
+            task.parents,
+            ok=True,
+            successful=caught is None,
+            artifacts=refs,
+            own=own,
+            next=targets,
+            items=items,
+            exception=caught,
+        )
+        winner = attempts.commit(self.view.store, manifest)
+        return Outcome(winner, already=winner is not manifest)
+
+    def _failed(
+        self, error: Exception, parents: list[Manifest], *, fatal: bool, task: LiveTask | None = None
+    ) -> Outcome:
+        facts = exception_facts(error)
+        print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
+        refs: dict[str, ArtifactRef] = {}
+        own: tuple[str, ...] = ()
+        if task is not None:
+            try:
+                refs, own = task.save()
+            except FlowSDKError:
+                refs = task.inherited
+        manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)
+        attempts.fail(self.view.store, manifest)
+        if fatal or self.request.tries_left == 0:
+            reason = f"{facts['type']}: {facts['message']}"
+            attempts.mark_failed(
+                self.view.store, self.view.flow, self.view.run, self.step.name, self.request.task, self.number, reason
+            )
+        return Outcome(manifest, fatal=fatal)
+
+
+def _call(step: StepPlan, flow: FlowSpec, task: LiveTask, request: TaskRequest, number: int) -> None:
+    """Run the user's function under the step's environment and timeout."""
+    for name, value in ((step.decorator("environment") or {}).get("vars") or {}).items():
+        os.environ[name] = value
+    _set_current(task, request, number)
+    function = getattr(flow, step.name)
+    seconds = (step.decorator("timeout") or {}).get("seconds")
+    arguments = (task.inputs(),) if step.is_join else ()
+    if not seconds:
+        function(*arguments)
+        return
+
+    def ring(*_: object) -> None:
+        raise StepTimeout(
+            f"Step {step.name!r} ran longer than its @timeout of {seconds:g} seconds.",
+            help="Give it more time with @timeout(minutes=...), or make the step faster.",
+        )
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, ALARM_AGAIN)
+    try:
+        function(*arguments)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
+    from flow_sdk.spec.current import current
+
+    record = task.record
+    current._set(
+        flow_name=record.flow,
+        run_id=record.run,
+        step_name=task.step.name,
+        task_id=request.task,
+        retry_count=number,
+        origin_run_id=record.origin_run,
+        pathspec=task.pathspec,
+        namespace=record.namespace,
+        username=record.user,
+        parameter_names=list(record.parameters),
+        tags=frozenset((*record.tags, *record.system_tags)),
+        graph=task.view.plan,
+    )
+    os.environ["FLOW_SDK_STORE"] = request.root
+    if record.namespace is not None:
+        os.environ["FLOW_SDK_NAMESPACE"] = record.namespace

@@ -1,0 +1,96 @@
+"""Beginning a run: its parameters, constants and record."""
+
+import time
+from typing import Any
+
+from flow_sdk.errors import DeployError, ObjectMissing
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.plan.parameters import resolve
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.layout import run_key
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import ArtifactRef, RunRecord, decode
+
+__all__ = ["begin", "read_record", "start_artifacts"]
+
+
+def artifact_name(parameter: str) -> str:
+    """The attribute under which a step reads a parameter."""
+    return parameter.replace("-", "_")
+
+
+def start_artifacts(
+    artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan, values: dict[str, Any]
+) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
+    """Store a run's parameters and class constants.
+
+    Parameters
+    ----------
+    values : dict
+        Parameter values by name, as :func:`flow_sdk.plan.parameters.resolve` gives them.
+
+    Returns
+    -------
+    (dict of str to ArtifactRef, tuple of str)
+        All of them by artifact name, and the parameters' artifact names.
+    """
+    refs: dict[str, ArtifactRef] = {}
+    for name in plan.constants:
+        refs[name] = artifacts.save(getattr(flow_class, name), where=f"class constant {name!r} of {plan.flow}")
+    for name, value in values.items():
+        refs[artifact_name(name)] = artifacts.save(value, where=f"parameter {name!r} of {plan.flow}")
+    return refs, tuple(artifact_name(name) for name in values)
+
+
+def read_record(store: ObjectStore, flow: str, run: str) -> RunRecord | None:
+    """Read a run's record; None when the run hasn't begun."""
+    key = run_key(flow, run)
+    try:
+        text = store.get(key)
+    except ObjectMissing:
+        return None
+    return decode(RunRecord, text, key)
+
+
+def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: type[FlowSpec]) -> RunRecord:
+    """Write the record of an orchestrated run, unless a first try of its start task already has.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is missing, unknown or mistyped.
+    DeployError
+        If the run id belongs to a run of another orchestrator or deployment.
+    """
+    from flow_sdk.metadata.runs import Runs
+
+    refs, parameters = start_artifacts(Artifacts(store), flow_class, plan, resolve(plan.parameters, request.parameters))
+    record = RunRecord(
+        flow=request.flow,
+        run=request.run,
+        plan=request.plan,
+        package=request.package,
+        artifacts=refs,
+        parameters=parameters,
+        user=request.user,
+        started=time.time(),
+        system_tags=request.system_tags,
+        tags=request.tags,
+        namespace=request.namespace,
+        orchestrator=request.orchestrator,
+    )
+    return check_owner(Runs(store).create(record), request)
+
+
+def check_owner(record: RunRecord, request: TaskRequest) -> RunRecord:
+    """Refuse to go on with a run that another orchestrator began under the same id."""
+    if record.orchestrator != request.orchestrator:
+        raise DeployError(
+            f"The run {record.flow}/{record.run} belongs to another orchestrator.",
+            seen=str(record.orchestrator),
+            wanted=str(request.orchestrator),
+            help="Two installations share this store and flow name. Deploy one of them under another --name.",
+        )
+    return record

@@ -1,0 +1,103 @@
+"""What an orchestrator without switches or loops of its own has to ask: was a step chosen, where did a loop's pass end."""
+
+from flow_sdk.errors import TransitionError
+from flow_sdk.ids import Position
+from flow_sdk.plan.codec import from_json
+from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.runtime.parents import RunView, find_parents, is_first
+from flow_sdk.runtime.positions import child_position, enclosing_position
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.layout import run_key
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records import RunRecord, decode
+
+__all__ = ["foreach_children", "is_chosen", "loop_outcome", "open_run"]
+
+
+def open_run(root: str, flow: str, run: str) -> RunView:
+    """Open a run with the plan that its record pins.
+
+    Raises
+    ------
+    ObjectMissing
+        If the run hasn't begun.
+    """
+    store = open_store(root)
+    key = run_key(flow, run)
+    record = decode(RunRecord, store.get(key), key)
+    plan = from_json(Artifacts(store).get_bytes(record.plan, where=f"the plan of {flow}/{run}"))
+    return RunView(store, plan, flow, run)
+
+
+def is_chosen(view: RunView, step: str, task: str) -> bool:
+    """Tell whether the run reached a task: whether a finished task leads to it."""
+    plan = view.plan[step]
+    position = plan.position(task)
+    if is_first(plan, position, view.plan):
+        return True
+    if plan.joins is not None:
+        opener = view.plan[plan.joins]
+        return view.read(opener, enclosing_position(plan, position, opener)) is not None
+    return bool(find_parents(view, plan, position))
+
+
+def foreach_children(view: RunView, step: str, task: str) -> list[str]:
+    """Task ids of the children that a finished foreach task starts, in order; empty when it was never reached."""
+    plan = view.plan[step]
+    position = plan.position(task)
+    manifest = view.read(plan, position)
+    if manifest is None or manifest.items is None:
+        return []
+    child = view.plan[plan.next[0]]
+    return [child.task_id(child_position(plan, position, child, i)) for i in range(manifest.items.count)]
+
+
+def loop_outcome(view: RunView, entry: str, task: str) -> str | None:
+    """Find where a pass through a loop ended.
+
+    Parameters
+    ----------
+    entry : str
+        The loop's entry step.
+    task : str
+        Task id of the entry in this pass.
+
+    Returns
+    -------
+    str or None
+        None when the pass led back to the entry; else the step outside the loop that it led to.
+
+    Raises
+    ------
+    TransitionError
+        If the pass isn't finished.
+    """
+    body = view.plan.loop(entry).body
+    step, position = view.plan[entry], view.plan[entry].position(task)
+    while True:
+        step, position, target = _follow(view, step, position)
+        if target == entry and entry in step.back:
+            return None
+        if target not in body:
+            return target
+        position = child_position(step, position, view.plan[target])
+        step = view.plan[target]
+
+
+def _follow(view: RunView, step: StepPlan, position: Position) -> tuple[StepPlan, Position, str]:
+    """Go on from a task to the next that hands on to a single target; splits are passed by way of their joins."""
+    while True:
+        manifest = view.read(step, position)
+        if manifest is None:
+            raise TransitionError(
+                f"The loop's pass isn't finished: task {step.name}/{step.task_id(position)} has no result.",
+                where=f"{view.flow}/{view.run}",
+            )
+        if step.kind not in ("split", "foreach"):
+            return step, position, manifest.next[0]
+        join = _join_of(view.plan, step.name)
+        step, position = join, enclosing_position(step, position, join)
+
+
+def _join_of(plan: FlowPlan, split: str) -> StepPlan:
+    return next(step for step in plan.steps if step.joins == split)

@@ -1,0 +1,126 @@
+"""What a join step sees: its inputs, each a read-only view of one parent task's artifacts."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from flow_sdk.errors import InputsError, nearest
+from flow_sdk.plan.model import StepPlan
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.records import ArtifactRef, Manifest
+
+__all__ = ["InputView", "Inputs", "plan_merge"]
+
+
+class InputView:
+    """One input of a join: the artifacts of a finished task, loaded when they are asked for."""
+
+    def __init__(
+        self, manifest: Manifest, fixed: dict[str, ArtifactRef], artifacts: Artifacts, index: int | None
+    ) -> None:
+        self.__dict__["_manifest"] = manifest
+        self.__dict__["_refs"] = {**manifest.artifacts, **fixed}
+        self.__dict__["_artifacts"] = artifacts
+        self.__dict__["index"] = index
+
+    def __getattr__(self, name: str) -> Any:
+        manifest: Manifest = self.__dict__["_manifest"]
+        ref = self.__dict__["_refs"].get(name)
+        if ref is None:
+            raise AttributeError(
+                f"Task {manifest.step}/{manifest.task} has no artifact {name!r}. {nearest(name, self.__dict__['_refs'])}"
+            )
+        where = f"{manifest.flow}/{manifest.run}/{manifest.step}/{manifest.task}, artifact {name!r}"
+        value = self.__dict__["_artifacts"].load(ref, where=where)
+        self.__dict__[name] = value
+        return value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"An input of a join can't be changed (tried to set {name!r}); set it on self")
+
+    def __repr__(self) -> str:
+        manifest: Manifest = self.__dict__["_manifest"]
+        return f"<input {manifest.step}/{manifest.task}>"
+
+
+class Inputs(Sequence[InputView]):
+    """All inputs of a join, in the order of the split's items or branches; by step name, too."""
+
+    def __init__(self, views: list[InputView], steps: list[str]) -> None:
+        self._views = views
+        self._by_step: dict[str, InputView] = {}
+        for name, view in zip(steps, views, strict=True):
+            self._by_step.setdefault(name, view)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._views[index]
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __iter__(self) -> Iterator[InputView]:
+        return iter(self._views)
+
+    def __getattr__(self, name: str) -> InputView:
+        try:
+            return self.__dict__["_by_step"][name]
+        except KeyError:
+            known = self.__dict__.get("_by_step", {})
+            raise AttributeError(f"The join has no input from a step {name!r}. {nearest(name, known)}") from None
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} inputs: {', '.join(sorted(self._by_step))}>"
+
+
+def plan_merge(
+    step: StepPlan,
+    own: Iterable[str],
+    manifests: Sequence[Manifest],
+    include: Iterable[str] | None,
+    exclude: Iterable[str] | None,
+) -> dict[str, ArtifactRef]:
+    """Decide what ``merge_artifacts`` takes over.
+
+    Parameters
+    ----------
+    step : StepPlan
+        The join step, for messages.
+    own : iterable of str
+        What the join has set itself.
+    manifests : sequence of Manifest
+        The inputs.
+    include, exclude : iterable of str, optional
+        The user's lists.
+
+    Raises
+    ------
+    InputsError
+        On a conflict, both lists at once, or a missing included name; then nothing is to be merged.
+    """
+    wanted, unwanted, mine = set(include or ()), set(exclude or ()), set(own)
+    if wanted and unwanted:
+        raise InputsError(
+            "merge_artifacts() takes include or exclude, not both.", where=f"step {step.name!r}", help="Keep one of them."
+        )
+    merged: dict[str, ArtifactRef] = {}
+    conflicts: set[str] = set()
+    for manifest in manifests:
+        for name, ref in manifest.artifacts.items():
+            if name in mine or name in unwanted or (wanted and name not in wanted):
+                continue
+            if merged.setdefault(name, ref).hash != ref.hash:
+                conflicts.add(name)
+    if conflicts:
+        names = ", ".join(sorted(conflicts))
+        raise InputsError(
+            f"merge_artifacts() can't choose: the inputs differ in {names}.",
+            where=f"step {step.name!r}",
+            help="Set each of them on self before the call, or leave them out with exclude=[...].",
+        )
+    missing = wanted - set(merged) - mine
+    if missing:
+        raise InputsError(
+            f"merge_artifacts(include=...) names what no input has: {', '.join(sorted(missing))}.",
+            where=f"step {step.name!r}",
+            help=nearest(min(missing), {name for m in manifests for name in m.artifacts}),
+        )
+    return merged

@@ -1,0 +1,97 @@
+"""Capturing a task's output: splitting it into lines and storing it in chunks next to the attempt."""
+
+import time
+from collections.abc import Callable
+
+from flow_sdk.store.layout import log_key
+from flow_sdk.store.port import ObjectStore
+
+__all__ = ["LineSplitter", "LogWriter"]
+
+FLUSH_BYTES = 256 * 1024
+FLUSH_SECONDS = 5.0
+LONGEST_LINE = 64 * 1024
+
+
+class LineSplitter:
+    """Turns chunks of bytes into lines of text, damaged characters replaced."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Take in more bytes."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._emit(line.rstrip(b"\r").decode("utf-8", "replace"))
+        if len(self._rest) > LONGEST_LINE:
+            self.close()
+
+    def close(self) -> None:
+        """Emit what is left as a last line."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._emit(rest.decode("utf-8", "replace"))
+
+
+class LogWriter:
+    """Stores an attempt's log while it runs.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Where to.
+    limit : int, optional
+        Bytes kept at most (> 0); what comes after is counted and dropped.
+    """
+
+    def __init__(self, store: ObjectStore, limit: int | None = None) -> None:
+        self._store = store
+        self._limit = limit
+        self._place: tuple[str, str, str, str, int] | None = None
+        self._buffer: list[bytes] = []
+        self._size = 0
+        self._total = 0
+        self._dropped = 0
+        self._chunk = 0
+        self._flushed = time.monotonic()
+
+    def place(self, flow: str, run: str, step: str, task: str, attempt: int) -> None:
+        """Say which attempt the log belongs to; until then it is held back."""
+        self._place = (flow, run, step, task, attempt)
+
+    def write(self, stream: str, line: str) -> None:
+        """Add a line of ``stdout`` or ``stderr``."""
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
+        data = f"{stamp} {'o' if stream == 'stdout' else 'e'} {line}\n".encode("utf-8", "replace")
+        if self._limit is not None and self._total + len(data) > self._limit:
+            self._dropped += 1
+            return
+        self._total += len(data)
+        self._size += len(data)
+        self._buffer.append(data)
+        if self._size >= FLUSH_BYTES:
+            self.flush()
+
+    def tick(self) -> None:
+        """Store what has waited long enough; to be called now and then."""
+        if self._buffer and time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what is held back."""
+        if self._place is None or not self._buffer:
+            return
+        self._store.put(log_key(*self._place, self._chunk), self._buffer, durable=False)
+        self._buffer, self._size = [], 0
+        self._chunk += 1
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Store the rest."""
+        if self._dropped:
+            self._limit = None
+            self.write("stderr", f"[{self._dropped} more lines were over the log's size limit and aren't kept]")
+        self.flush()

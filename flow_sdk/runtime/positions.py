@@ -1,0 +1,51 @@
+"""Where a task's children and parents are: arithmetic on positions. Pure."""
+
+from flow_sdk.ids import FOREACH, LOOP, Position
+from flow_sdk.plan.model import Scope, StepPlan
+
+__all__ = ["child_position", "enclosing_position", "known_numbers", "numbered", "position_from"]
+
+Numbers = dict[tuple[str, str], int]
+"""A number for each (scope kind, scope step)."""
+
+
+def numbered(step: StepPlan) -> tuple[Scope, ...]:
+    """The scopes of a step that add a number to its position, outermost first."""
+    return tuple(scope for scope in step.scopes if scope.kind in (FOREACH, LOOP))
+
+
+def known_numbers(step: StepPlan, position: Position) -> Numbers:
+    """The position as a number for each scope."""
+    return {(scope.kind, scope.step): n for scope, n in zip(numbered(step), position, strict=True)}
+
+
+def position_from(step: StepPlan, numbers: Numbers) -> Position:
+    """The position of a task of ``step`` whose scopes have these numbers (KeyError when one is missing)."""
+    return tuple(numbers[scope.kind, scope.step] for scope in numbered(step))
+
+
+def child_position(parent: StepPlan, position: Position, child: StepPlan, index: int | None = None) -> Position:
+    """Position of the child that a task hands on to.
+
+    Parameters
+    ----------
+    parent, child : StepPlan
+        Two steps with an edge between them.
+    position : tuple of int
+        The parent's position.
+    index : int, optional
+        For a foreach, the item (>= 0).
+    """
+    numbers = known_numbers(parent, position)
+    if index is not None:
+        numbers[FOREACH, parent.name] = index
+    if child.name in parent.back:
+        numbers[LOOP, child.name] += 1
+    else:
+        numbers[LOOP, child.name] = 0
+    return position_from(child, numbers)
+
+
+def enclosing_position(step: StepPlan, position: Position, opener: StepPlan) -> Position:
+    """Position of the task of ``opener``, whose split or foreach encloses a task of ``step``."""
+    return position_from(opener, known_numbers(step, position))

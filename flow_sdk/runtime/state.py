@@ -1,0 +1,170 @@
+"""The running task behind a flow object: lazy artifacts, foreach items, merging, and what is stored in the end."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flow_sdk.errors import InputsError, SerializationError, nearest
+from flow_sdk.ids import FOREACH, Position
+from flow_sdk.plan.model import StepPlan
+from flow_sdk.runtime.inputs import Inputs, InputView, plan_merge
+from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.positions import known_numbers
+from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
+
+__all__ = ["LiveTask"]
+
+_IMMUTABLE = (int, float, bool, str, bytes, type(None), complex, frozenset)
+
+
+class LiveTask:
+    """State of one attempt while the user's function runs.
+
+    Parameters
+    ----------
+    view : RunView
+        The run.
+    record : RunRecord
+        What the run started with.
+    step : StepPlan
+        The step.
+    position : tuple of int
+        Which of its tasks.
+    parents : list of Manifest
+        As :func:`flow_sdk.runtime.parents.find_parents` gives them.
+    """
+
+    def __init__(
+        self, view: RunView, record: RunRecord, step: StepPlan, position: Position, parents: list[Manifest]
+    ) -> None:
+        self.view = view
+        self.record = record
+        self.step = step
+        self.position = position
+        self.parents = parents
+        self.artifacts = Artifacts(view.store)
+        self.pathspec = f"{view.flow}/{view.run}/{step.name}/{step.task_id(position)}"
+        self.inherited: dict[str, ArtifactRef] = (
+            dict(parents[0].artifacts) if parents and step.joins is None else {}
+        )
+        self._openers: dict[str, Manifest] = {parent.step: parent for parent in parents if parent.items}
+        self._items: dict[str, Any] = {}
+        self._fixed: dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}
+
+    # what FlowSpec asks for
+
+    def _foreach_levels(self) -> list[tuple[str, int]]:
+        numbers = known_numbers(self.step, self.position)
+        return [(name, n) for (kind, name), n in numbers.items() if kind == FOREACH]
+
+    def _opener(self, name: str) -> Manifest:
+        if name not in self._openers or self.step.joins == name:
+            self._openers[name] = self.view.opener(self.step, self.position, name)
+        return self._openers[name]
+
+    def _item(self, name: str, index: int) -> Any:
+        if name not in self._items:
+            items = self._opener(name).items
+            if items is None:
+                raise InputsError(f"Step {name!r} left no items.", where=self.pathspec)
+            self._items[name] = self.artifacts.load_item(items, index, where=f"{self.pathspec}, item {index} of {name!r}")
+        return self._items[name]
+
+    @property
+    def index(self) -> int | None:
+        levels = self._foreach_levels()
+        return levels[-1][1] if levels else None
+
+    @property
+    def input(self) -> Any:
+        levels = self._foreach_levels()
+        return self._item(*levels[-1]) if levels else None
+
+    def foreach_stack(self) -> list[tuple[int, int, Any]]:
+        stack = []
+        for name, index in self._foreach_levels():
+            items = self._opener(name).items
+            stack.append((index, items.count if items else 0, self._item(name, index)))
+        return stack
+
+    def load(self, name: str) -> Any:
+        if name in self.record.artifacts:
+            if name not in self._fixed:
+                where = f"{self.view.flow}/{self.view.run}, parameter {name!r}"
+                self._fixed[name] = self.artifacts.load(self.record.artifacts[name], where=where)
+            return self._fixed[name]
+        ref = self.inherited.get(name)
+        if ref is None:
+            known = {*self.inherited, *self.record.artifacts}
+            raise AttributeError(f"Step {self.step.name!r} has no artifact {name!r}. {nearest(name, known)}".strip())
+        value = self.artifacts.load(ref, where=f"{self.pathspec}, artifact {name!r}")
+        self._loaded[name] = value
+        self.flow.__dict__[name] = value
+        return value
+
+    def merge(
+        self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None
+    ) -> None:
+        if self.step.joins is None:
+            raise InputsError(
+                "merge_artifacts() works in a join step only.",
+                where=f"step {self.step.name!r}",
+                help="A step without 'inputs' has all artifacts of its parent already.",
+            )
+        views = [view for view in inputs if isinstance(view, InputView)]
+        manifests = [view.__dict__["_manifest"] for view in views]
+        own = [name for name in vars(flow) if not name.startswith("__")]
+        self.inherited.update(plan_merge(self.step, own, manifests, include, exclude))
+
+    # what the runner asks for
+
+    def attach(self, flow: FlowSpec) -> None:
+        """Make ``flow`` the object of this task."""
+        self.flow = flow
+        flow.__dict__["__flow_task__"] = self
+        flow.__dict__["__flow_fixed__"] = frozenset(self.record.artifacts)
+
+    def inputs(self) -> Inputs:
+        """The join's inputs."""
+        by_index = self.view.plan[self.step.joins or ""].kind == FOREACH
+        views = [
+            InputView(parent, self.record.artifacts, self.artifacts, number if by_index else None)
+            for number, parent in enumerate(self.parents)
+        ]
+        return Inputs(views, [parent.step for parent in self.parents])
+
+    def save(self) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
+        """Store what the step set or changed.
+
+        Returns
+        -------
+        (dict of str to ArtifactRef, tuple of str)
+            All artifacts after the step, and the names of those it set or changed.
+
+        Raises
+        ------
+        SerializationError
+            If a value can't be stored, or is the flow or an input itself.
+        """
+        refs = dict(self.inherited)
+        own: list[str] = []
+        for name, value in sorted(vars(self.flow).items()):
+            if name.startswith("__") and name.endswith("__"):
+                continue
+            if name in self._loaded and value is self._loaded[name] and isinstance(value, _IMMUTABLE):
+                continue
+            where = f"step {self.step.name!r}, artifact self.{name}"
+            if isinstance(value, FlowSpec | Inputs | InputView):
+                what = "the flow itself" if isinstance(value, FlowSpec) else "an input of the join"
+                raise SerializationError(
+                    f"self.{name} is {what}; that can't be an artifact.",
+                    where=where,
+                    help="Store the values you need from it instead.",
+                )
+            ref = self.artifacts.save(value, where=where)
+            if name not in refs or refs[name].hash != ref.hash:
+                own.append(name)
+                refs[name] = ref
+        return refs, tuple(own)

@@ -1,0 +1,139 @@
+"""Checking what a step handed on to against the plan, and working out where the run goes next. Pure but for the flow object."""
+
+from collections.abc import Sized
+from typing import Any
+
+from flow_sdk.errors import TransitionError
+from flow_sdk.plan.model import StepPlan
+from flow_sdk.spec.flow import FlowSpec, Transition
+
+__all__ = ["chosen_case", "check_transition", "foreach_values"]
+
+
+def _written(step: StepPlan) -> str:
+    if step.kind == "end":
+        return "no self.next()"
+    targets = ", ".join(f"self.{name}" for name in step.next)
+    if step.kind == "switch":
+        cases = ", ".join(f"{value!r}: self.{target}" for value, target in step.cases)
+        return f"self.next({{{cases}}}, condition={step.condition!r})"
+    return f"self.next({targets}" + (f", foreach={step.foreach!r})" if step.foreach else ")")
+
+
+def _name(target: Any) -> str:
+    return getattr(target, "__name__", repr(target))
+
+
+def _done(transition: Transition | None) -> str:
+    if transition is None:
+        return "no self.next()"
+    if len(transition.targets) == 1 and isinstance(transition.targets[0], dict):
+        cases = ", ".join(f"{value!r}: self.{_name(target)}" for value, target in transition.targets[0].items())
+        return f"self.next({{{cases}}}, condition={transition.condition!r})"
+    targets = ", ".join(f"self.{_name(target)}" for target in transition.targets)
+    return f"self.next({targets}" + (f", foreach={transition.foreach!r})" if transition.foreach else ")")
+
+
+def check_transition(step: StepPlan, transition: Transition | None) -> None:
+    """Check that a step's ``self.next`` did what its source says.
+
+    Raises
+    ------
+    TransitionError
+        If it didn't; shows both.
+    """
+    if step.kind == "end" and transition is None:
+        return
+    if transition is not None and step.kind != "end":
+        targets = transition.targets
+        if step.kind == "switch":
+            cases = targets[0] if len(targets) == 1 and isinstance(targets[0], dict) else {}
+            same = [(v, _name(t)) for v, t in cases.items()] == [tuple(case) for case in step.cases]
+        else:
+            same = tuple(_name(target) for target in targets) == step.next
+        if same and transition.foreach == step.foreach and transition.condition == step.condition:
+            return
+    raise TransitionError(
+        f"Step {step.name!r} didn't hand on as its source says.",
+        seen=_done(transition),
+        wanted=_written(step),
+        help="Make self.next(...) the last statement of the step, always the same, with the steps named as self.<step>.",
+    )
+
+
+def chosen_case(step: StepPlan, flow: FlowSpec) -> str:
+    """Find the target that a switch's condition chooses.
+
+    Raises
+    ------
+    TransitionError
+        If the condition's value is no case, or wasn't set; lists the cases.
+    """
+    cases = ", ".join(repr(value) for value, _ in step.cases)
+    try:
+        value = getattr(flow, step.condition or "")
+    except AttributeError as error:
+        raise TransitionError(
+            f"Switch {step.name!r} looks at self.{step.condition}, which isn't set.", wanted=f"one of {cases}"
+        ) from error
+    for case, target in step.cases:
+        if type(case) is type(value) and case == value:
+            return target
+    for case, target in step.cases:
+        if not isinstance(value, bool) and not isinstance(case, bool) and case == value:
+            return target
+    raise TransitionError(
+        f"Switch {step.name!r} has no case for self.{step.condition}.",
+        seen=repr(value)[:200],
+        wanted=f"one of {cases}",
+        help="Add the case to self.next({...}), or set the condition to one of the cases.",
+    )
+
+
+def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any]:
+    """List the items of a foreach.
+
+    Parameters
+    ----------
+    most : int, optional
+        The most items allowed.
+
+    Raises
+    ------
+    TransitionError
+        If there is nothing to iterate over, no item, or too many.
+    """
+    where = f"step {step.name!r}, foreach={step.foreach!r}"
+    try:
+        value = getattr(flow, step.foreach or "")
+    except AttributeError as error:
+        raise TransitionError(f"The foreach goes over self.{step.foreach}, which isn't set.", where=where) from error
+    if isinstance(value, Sized) and most is not None and len(value) > most:
+        raise _too_many(len(value), most, where)
+    try:
+        items = list(value.items()) if isinstance(value, dict) else list(value)
+    except TypeError as error:
+        raise TransitionError(
+            f"The foreach goes over self.{step.foreach}, which can't be iterated over.",
+            seen=type(value).__name__,
+            wanted="a list, dict, range or another iterable",
+            where=where,
+        ) from error
+    if not items:
+        raise TransitionError(
+            f"The foreach goes over self.{step.foreach}, which is empty.",
+            wanted="at least one item",
+            where=where,
+            help="Check the list before, or choose another step with a switch when there is nothing to do.",
+        )
+    if most is not None and len(items) > most:
+        raise _too_many(len(items), most, where)
+    return items
+
+
+def _too_many(count: int, most: int, where: str) -> TransitionError:
+    return TransitionError(
+        f"The foreach would start {count} tasks, more than the limit of {most}.",
+        where=where,
+        help=f"If that is meant, raise the limit: --max-num-splits {count}",
+    )

@@ -1,0 +1,30 @@
+"""What ``@catch`` puts into its variable."""
+
+__all__ = ["CaughtFailure"]
+
+
+class CaughtFailure:
+    """A step's failure, as ``@catch(var=...)`` keeps it.
+
+    Parameters
+    ----------
+    type : str
+        Qualified name of the exception's class.
+    exception : str
+        Its message.
+    stacktrace : str
+        The user's traceback as text.
+    """
+
+    def __init__(self, type: str, exception: str, stacktrace: str) -> None:
+        self.type = type
+        self.exception = exception
+        self.stacktrace = stacktrace
+
+    def __repr__(self) -> str:
+        return f"<CaughtFailure {self.type}: {self.exception}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CaughtFailure) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
