@@ -7,7 +7,7 @@ from typing import Protocol
 
 __all__ = ["Buffers", "ObjectInfo", "ObjectStore"]
 
-Buffers = bytes | bytearray | memoryview | Sequence["bytes | bytearray | memoryview"]
+Buffers = bytes | bytearray | memoryview | Iterable["bytes | bytearray | memoryview"]
 """One object's bytes, or its consecutive parts (written one after the other, never joined in memory)."""
 
 

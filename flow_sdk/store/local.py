@@ -1,0 +1,376 @@
+"""A folder as an object store.
+
+An object is a file. It is written under a temporary name in its own folder and then linked or renamed, so that it is
+there whole or not at all. A temporary name starts with ``~``, which no key may hold: a listing can't confuse the two.
+Who makes a folder makes it durable; a folder that is already there is taken to be durable.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from flow_sdk.store.keys import check_key, check_prefix, is_key
+from flow_sdk.store.port import Buffers, ObjectInfo
+
+__all__ = ["LocalStore"]
+
+_Names = list[str]
+
+_PIECE = 8 << 20
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_DIRECTORY", 0)
+
+
+class LocalStore:
+    """An object store in a folder of the file system.
+
+    Parameters
+    ----------
+    root : str
+        The folder. It must exist.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+        self._base = self.root.rstrip("/") + "/"
+        # Folders made for puts that weren't durable: the next durable put below one has to sync it first.
+        self._unsynced: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"LocalStore({self.root!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (LocalStore, (self.root,))
+
+    @property
+    def url(self) -> str:
+        """The folder as a ``file://`` URL."""
+        return "file://" + self.root.replace("%", "%25")
+
+    def get(self, key: str) -> bytes:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.get`."""
+        data = self._read(check_key(key))
+        if data is None:
+            self._missing(key)
+        return data
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.get_range`."""
+        buffer = bytearray(max(0, min(length, self._size(key) - start)))
+        return bytes(memoryview(buffer)[: self.get_into(key, start, buffer)])
+
+    def get_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """Read from ``start`` on into a buffer, without a copy in between.
+
+        Parameters
+        ----------
+        key : str
+            The object.
+        start : int
+            Offset of the first byte, >= 0.
+        buffer : bytearray or memoryview
+            Where to put the bytes; it is filled as far as the object reaches.
+
+        Returns
+        -------
+        int
+            How many bytes were read.
+        """
+        view = memoryview(buffer)
+        done = 0
+        fd = self._open(check_key(key))
+        try:
+            while done < len(view):
+                read = os.preadv(fd, [view[done : done + _PIECE]], start + done)
+                if not read:
+                    break
+                done += read
+        except OSError as error:
+            self._fail(error, "read", key)
+        finally:
+            os.close(fd)
+        return done
+
+    def get_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.get_many`."""
+        for key in keys:
+            yield self._read(check_key(key))
+
+    def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.put`."""
+        temp, path = self._write(check_key(key), data, durable)
+        try:
+            os.rename(temp, path)
+        except OSError as error:
+            _discard(temp)
+            self._fail(error, "write", key)
+        if durable:
+            self._sync(path)
+
+    def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.put_if_absent`."""
+        path = self._base + check_key(key)
+        if os.path.lexists(path):
+            self._exists(key)
+        temp, path = self._write(key, data, durable)
+        try:
+            os.link(temp, path)
+        except FileExistsError:
+            self._exists(key)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                self._fail(error, "write", key)
+            self._rename_if_absent(temp, path, key)
+        finally:
+            _discard(temp)
+        if durable:
+            self._sync(path)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.head`."""
+        try:
+            status = os.stat(self._base + check_key(key))
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_root()
+            return None
+        except OSError as error:
+            self._fail(error, "read", key)
+        return None if status.st_mode & 0o170000 != 0o100000 else ObjectInfo(key, status.st_size, status.st_mtime)
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[ObjectInfo]:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.list`."""
+        check_prefix(prefix)
+        self._check_root()
+        return self._walk(prefix, limit)
+
+    def folders(self, prefix: str) -> _Names:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.folders`."""
+        check_prefix(prefix)
+        self._check_root()
+        # A folder without an object in it is what a killed put left behind: no other store would show it.
+        names = [name[:-1] for name in self._scan(prefix) if name.endswith("/")]
+        return sorted(name for name in names if next(self._walk(f"{prefix}{name}/", 1), None) is not None)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.delete`."""
+        for key in keys:
+            try:
+                os.unlink(self._base + check_key(key))
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                continue
+            except OSError as error:
+                self._fail(error, "delete", key)
+
+    def _walk(self, prefix: str, limit: int | None) -> Iterator[ObjectInfo]:
+        left = limit if limit is not None else -1
+        stack = [iter(self._scan(prefix))]
+        heads = [prefix]
+        while stack and left:
+            name = next(stack[-1], None)
+            if name is None:
+                stack.pop()
+                heads.pop()
+            elif name.endswith("/"):
+                heads.append(heads[-1] + name)
+                stack.append(iter(self._scan(heads[-1])))
+            else:
+                try:
+                    status = os.stat(self._base + heads[-1] + name)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                left -= 1
+                yield ObjectInfo(heads[-1] + name, status.st_size, status.st_mtime)
+
+    def _scan(self, prefix: str) -> _Names:
+        """Names in a folder, those of folders with ``/`` at the end: so they sort as the keys do."""
+        try:
+            with os.scandir(self._base + prefix) as entries:
+                return sorted(entry.name + "/" * entry.is_dir() for entry in entries if is_key(entry.name))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self._fail(error, "list", prefix)
+
+    def _open(self, key: str) -> int:
+        try:
+            return os.open(self._base + key, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            self._missing(key)
+        except OSError as error:
+            self._fail(error, "read", key)
+
+    def _size(self, key: str) -> int:
+        info = self.head(key)
+        if info is None:
+            self._missing(key)
+        return info.size
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            fd = os.open(self._base + key, os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_root()
+            return None
+        except OSError as error:
+            self._fail(error, "read", key)
+        try:
+            size = os.fstat(fd).st_size
+            data = os.read(fd, size + 1)
+            if len(data) >= size or not data:
+                return data
+            parts = [data]  # one read gives at most 2 GiB
+            while data := os.read(fd, 1 << 30):
+                parts.append(data)
+            return b"".join(parts)
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            self._fail(error, "read", key)
+        finally:
+            os.close(fd)
+
+    def _write(self, key: str, data: Buffers, durable: bool) -> tuple[str, str]:
+        """Write to a temporary file; returns its path and the final one."""
+        path = self._base + key
+        folder = path[: path.rfind("/") + 1]
+        temp = f"{folder}~{os.urandom(8).hex()}"
+        try:
+            try:
+                fd = os.open(temp, _CREATE, 0o666)
+            except FileNotFoundError:
+                self._check_root()
+                self._make(folder)
+                fd = os.open(temp, _CREATE, 0o666)
+        except OSError as error:
+            self._fail(error, "write", key)
+        need = 0
+        try:
+            try:
+                for part in (data,) if isinstance(data, bytes | bytearray | memoryview) else data:
+                    need += _write_all(fd, part)
+                if durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            _discard(temp)
+            self._fail(error, "write", key, need)
+        except BaseException:
+            _discard(temp)
+            raise
+        return temp, path
+
+    def _make(self, folder: str) -> None:
+        missing = []
+        while not os.path.isdir(folder):
+            missing.append(folder)
+            folder = folder[: folder.rstrip("/").rfind("/") + 1]
+        for path in reversed(missing):
+            with suppress(FileExistsError):
+                os.mkdir(path)
+        with self._lock:
+            self._unsynced.update(missing)
+
+    def _sync(self, path: str) -> None:
+        """Make a new name durable, and those of the folders above it that aren't yet."""
+        folder = path[: path.rfind("/") + 1]
+        try:
+            _sync_folder(folder)
+            while folder in self._unsynced:
+                above = folder[: folder.rstrip("/").rfind("/") + 1]
+                _sync_folder(above)
+                with self._lock:
+                    self._unsynced.discard(folder)
+                folder = above
+        except OSError as error:
+            self._fail(error, "write", path[len(self._base) :])
+
+    def _rename_if_absent(self, temp: str, path: str, key: str) -> None:
+        """What link(2) does, where the file system has no links: the lock goes away with its process."""
+        import fcntl
+
+        try:
+            lock = os.open(self._base + "~lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if os.path.lexists(path):
+                    self._exists(key)
+                os.rename(temp, path)
+            finally:
+                os.close(lock)
+        except OSError as error:
+            self._fail(error, "write", key)
+
+    def _check_root(self) -> None:
+        if not os.path.isdir(self.root):
+            raise StoreUnavailable(
+                "The store's folder is gone.", where=self.root, help="Check the path, and that it is mounted."
+            )
+
+    def _missing(self, key: str) -> NoReturn:
+        self._check_root()
+        raise ObjectMissing("There is no such object in the store.", where=self._base + key)
+
+    def _exists(self, key: str) -> NoReturn:
+        raise ObjectExists("The object is already in the store.", where=self._base + key)
+
+    def _fail(self, error: OSError, verb: str, key: str, need: int = 0) -> NoReturn:
+        path = self._base + key
+        seen = f"{error.strerror or error} (errno {error.errno})"
+        if error.errno in _FULL:
+            left = os.statvfs(self.root)
+            raise StoreError(
+                "There is no space left in the store.",
+                seen=f"{left.f_bavail * left.f_frsize:,} bytes free, more than {need:,} needed",
+                where=path,
+                help="Make room there, or choose another folder with --datastore-root.",
+            ) from error
+        if error.errno in _REFUSED:
+            raise StoreUnavailable(
+                f"The store's folder doesn't let us {verb} there.",
+                seen=seen,
+                where=path,
+                help=f"Check the permissions of {self.root}, or choose another folder with --datastore-root.",
+            ) from error
+        if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY):
+            raise StoreError("A key can't be an object and a folder at once.", seen=seen, where=path) from error
+        raise StoreError(f"The store can't {verb} an object.", seen=seen, where=path) from error
+
+
+def _write_all(fd: int, part: bytes | bytearray | memoryview) -> int:
+    size = part.nbytes if isinstance(part, memoryview) else len(part)
+    if size <= _PIECE:
+        done = os.write(fd, part) if size else 0
+        if done == size:
+            return size
+    else:
+        done = 0
+    view = memoryview(part).cast("B")
+    while done < size:
+        done += os.write(fd, view[done : done + _PIECE])
+    return size
+
+
+def _sync_folder(path: str) -> None:
+    fd = os.open(path, _FOLDER)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some network file systems can't sync a folder; there a rename is durable on its own or never.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
+
+
+def _discard(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
