@@ -1,7 +1,6 @@
 """What all tests share: the interpreters of the two Airflow lines, a clean environment, options."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,5 +61,4 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USER", "tester")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "provider" / "src")]))
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1" if sys.flags.dont_write_bytecode else "")
     yield

@@ -1,0 +1,50 @@
+"""All benchmarks in one run: ``python -m benchmarks.run_all --peer PYTHON`` prints the table that README quotes."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.artifacts import artifact_rows
+from benchmarks.foreach import foreach_rows
+from benchmarks.side import Row, Side
+from benchmarks.startup import startup_rows
+
+PARTS = {"startup": startup_rows, "foreach": foreach_rows, "artifacts": artifact_rows}
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = ["| what | peer | Flow SDK | times better | promised |", "|---|--:|--:|--:|--:|"]
+    for row in rows:
+        wanted = f"{row.wanted:g}" if row.wanted else ""
+        lines.append(
+            f"| {row.what} | {row.peers:.3g} {row.unit} | {row.ours:.3g} {row.unit} | {row.ratio:.1f} | {wanted} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure, print, and tell by the exit code whether every promise is kept."""
+    parser = argparse.ArgumentParser(prog="benchmarks.run_all", description=__doc__)
+    parser.add_argument("--peer", required=True, help="a Python that has the peer (metaflow) installed")
+    parser.add_argument("--only", choices=PARTS, action="append", help="run this part only")
+    given = parser.parse_args()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        sides = []
+        for name, python, package in (("ours", sys.executable, "flow_sdk"), ("peer", given.peer, "metaflow")):
+            (Path(folder) / name).mkdir()
+            sides.append(Side(str(Path(python).absolute()), package, Path(folder) / name))
+        for part in given.only or PARTS:
+            print(f"measuring: {part}", file=sys.stderr, flush=True)
+            rows += PARTS[part](*sides)
+    print(table(rows))
+    broken = [row.what for row in rows if not row.kept]
+    if broken:
+        print(f"not kept: {', '.join(broken)}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
