@@ -1,0 +1,63 @@
+"""Noting attempts whose process ended without a word: killed, out of memory, crashed in native code."""
+
+import signal
+import time
+
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store import attempts
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import Manifest
+
+__all__ = ["crash_reason", "note_crash"]
+
+
+def crash_reason(status: int, killed_for: str | None = None) -> str:
+    """Say in words how a process ended.
+
+    Parameters
+    ----------
+    status : int
+        Its exit code, or minus the signal that ended it.
+    killed_for : str, optional
+        Why we killed it, if we did.
+    """
+    if killed_for:
+        return killed_for
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"the task's process was ended by {name}{hint}"
+    return f"the task's process ended with exit code {status} and no result"
+
+
+def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: str) -> None:
+    """Write the manifest that the process of an attempt couldn't write any more.
+
+    Parameters
+    ----------
+    request : TaskRequest
+        What the process was started with.
+    attempt : int
+        The number it had claimed.
+    reason : str
+        As :func:`crash_reason` says.
+    """
+    manifest = Manifest(
+        flow=request.flow,
+        run=request.run,
+        step=request.step,
+        task=request.task,
+        attempt=attempt,
+        ok=False,
+        successful=False,
+        finished=time.time(),
+        exception={"type": "TaskKilled", "message": reason, "stacktrace": f"TaskKilled: {reason}\n"},
+        generation=request.generation,
+        environment=request.environment,
+    )
+    attempts.fail(store, manifest)
+    if request.tries_left == 0:
+        attempts.mark_failed(store, request.flow, request.run, request.step, request.task, attempt, reason)

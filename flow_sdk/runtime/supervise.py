@@ -1,0 +1,190 @@
+"""Running one attempt for an orchestrator's worker: the task runner in a process of its own, its log streamed and stored."""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flow_sdk.runtime.crash import crash_reason, note_crash
+from flow_sdk.runtime.logs import LineSplitter, LogWriter
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task import FAILED, OK, REPORT_FD
+from flow_sdk.store.attempts import read_task
+from flow_sdk.store.open_store import open_store
+
+__all__ = ["Supervised", "supervise"]
+
+HARD_GRACE = 30.0
+"""Seconds after its @timeout at which a task that doesn't react is killed."""
+STOP_GRACE = 5.0
+"""Seconds between asking a task to end and killing it."""
+
+
+@dataclass(slots=True)
+class Supervised:
+    """How a supervised attempt ended.
+
+    Parameters
+    ----------
+    code : int
+        0 committed, 1 failed, 2 failed and trying again can't help.
+    attempt : int or None
+        The number it claimed; None when the task was committed before, or it didn't come that far.
+    facts : dict
+        What the runner reported: ``ok, next, count, caught, already, error`` as far as they apply.
+    """
+
+    code: int
+    attempt: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class _Supervisor:
+    def __init__(self, request: TaskRequest, on_line: Callable[[str, str], None], env: dict[str, str]) -> None:
+        self.request, self.on_line = request, on_line
+        self.result = Supervised(FAILED)
+        read, write = os.pipe()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "flow_sdk.runtime.task"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[write],
+            env={**env, REPORT_FD: str(write)},
+            start_new_session=True,
+        )
+        os.close(write)
+        # the store is opened after the child is started: clients have threads
+        self.store = open_store(request.root)
+        self.log = LogWriter(self.store)
+        self.killed_for: str | None = None
+        out, err = self.process.stdout, self.process.stderr
+        assert out is not None and err is not None
+        self.pipes = {
+            out.fileno(): LineSplitter(lambda line: self._line("stdout", line)),
+            err.fileno(): LineSplitter(lambda line: self._line("stderr", line)),
+            read: LineSplitter(self._report),
+        }
+        self.report_fd = read
+
+    def _line(self, stream: str, line: str) -> None:
+        self.log.write(stream, line)
+        self.on_line(stream, line)
+
+    def _report(self, line: str) -> None:
+        import json
+
+        facts = json.loads(line)
+        if "attempt" in facts:
+            self.result.attempt = facts["attempt"]
+            request = self.request
+            self.log.place(request.flow, request.run, request.step, request.task, facts["attempt"])
+        else:
+            self.result.facts = facts
+
+    def run(self, timeout: float | None) -> Supervised:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(self.request.to_json())
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it died at once; its exit code says so
+        try:
+            self._pump(None if timeout is None else time.monotonic() + timeout + HARD_GRACE)
+        except BaseException:
+            self.stop()
+            self._pump(time.monotonic() + STOP_GRACE)
+            raise
+        finally:
+            self.log.close()
+            os.close(self.report_fd)
+        return self._ended(self.process.wait())
+
+    def _pump(self, deadline: float | None) -> None:
+        """Read the process's output until it has ended."""
+        with selectors.DefaultSelector() as selector:
+            for fd in self.pipes:
+                os.set_blocking(fd, False)
+                selector.register(fd, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select(0.5):
+                    data = os.read(key.fd, 65536)
+                    if data:
+                        self.pipes[key.fd].feed(data)
+                    else:
+                        self.pipes[key.fd].close()
+                        selector.unregister(key.fd)
+                self.log.tick()
+                if deadline is not None and time.monotonic() > deadline and self.process.poll() is None:
+                    self.killed_for = f"it didn't react to its @timeout for {HARD_GRACE:g} seconds and was killed"
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                elif self.process.poll() is not None and not selector.select(0):
+                    return  # a grandchild may hold the pipes for ever
+
+    def stop(self) -> None:
+        """Ask the process to end; kill it when it doesn't."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, number)
+                self.process.wait(STOP_GRACE)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+            except ProcessLookupError:
+                return
+
+    def _ended(self, status: int) -> Supervised:
+        request, result = self.request, self.result
+        result.code = status if status in (0, 1, 2) else FAILED
+        if status == OK and result.facts.get("ok"):
+            return result
+        manifest = read_task(self.store, request.flow, request.run, request.step, request.task)
+        if manifest is not None and manifest.generation >= request.generation:
+            result.code = OK
+            result.facts = {"ok": True, "next": list(manifest.next)}
+        elif "error" not in result.facts:
+            reason = crash_reason(status, self.killed_for)
+            result.code, result.facts["error"] = FAILED, reason
+            if result.attempt is not None:
+                note_crash(self.store, request, result.attempt, reason)
+        return result
+
+
+def supervise(
+    request: TaskRequest,
+    on_line: Callable[[str, str], None],
+    *,
+    env: dict[str, str] | None = None,
+    timeout: float | None = None,
+    on_start: Callable[[Callable[[], None]], None] | None = None,
+) -> Supervised:
+    """Run one attempt of a task in a process of its own and see it through.
+
+    Parameters
+    ----------
+    request : TaskRequest
+        The attempt.
+    on_line : callable
+        Is told (stream, line) of the step's output as it comes.
+    env : dict, optional
+        The process's whole environment; this process's when not given. Store credentials are taken from it by the process,
+        and from this process's environment by the supervisor's own store client.
+    timeout : float, optional
+        The step's @timeout in seconds (> 0); a task that doesn't react to it is killed 30 seconds later.
+    on_start : callable, optional
+        Is given a function that ends the process, for the orchestrator's kill hook.
+
+    Returns
+    -------
+    Supervised
+        How it ended. Nothing is raised for a failed step.
+    """
+    supervisor = _Supervisor(request, on_line, dict(os.environ) if env is None else env)
+    if on_start is not None:
+        on_start(supervisor.stop)
+    return supervisor.run(timeout)

@@ -1,0 +1,136 @@
+"""Local task processes: starting them by fork or spawn, with pipes for output and reports."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flow_sdk.runtime.logs import LineSplitter, LogWriter
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.scheduler import TaskKey
+from flow_sdk.runtime.task import REPORT_FD
+from flow_sdk.runtime.template import Template
+
+__all__ = ["Worker", "Workers"]
+
+
+@dataclass(slots=True)
+class Worker:
+    """A running task process.
+
+    Parameters
+    ----------
+    key : TaskKey
+        Its task.
+    request : TaskRequest
+        What it was started with.
+    started : float
+        Monotonic seconds.
+    log : LogWriter
+        Where its output is stored.
+    """
+
+    key: TaskKey
+    request: TaskRequest
+    started: float
+    log: LogWriter
+    name: str
+    pid: int = 0
+    attempt: int = 0
+    status: int | None = None
+    outcome: dict[str, Any] = field(default_factory=dict)
+    pipes: dict[int, Callable[[bytes], None]] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    deadline: float | None = None
+    killed_for: str | None = None
+
+    def report(self, line: str) -> None:
+        """Take in a line of the process's report."""
+        facts = json.loads(line)
+        if "attempt" in facts:
+            self.attempt = facts["attempt"]
+            request = self.request
+            self.log.place(request.flow, request.run, request.step, request.task, self.attempt)
+        else:
+            self.outcome = facts
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process and all it started."""
+        if self.pid and self.status is None:
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                pass
+
+
+class Workers:
+    """Starts task processes.
+
+    Parameters
+    ----------
+    template : Template or None
+        The warm template; None to spawn a fresh interpreter for each task.
+    """
+
+    def __init__(self, template: Template | None) -> None:
+        self.template = template
+        self._count = 0
+
+    def start(
+        self, worker_for: Callable[[str], Worker], on_line: Callable[[Worker, str, str], None]
+    ) -> tuple[Worker, list[int]]:
+        """Start a process.
+
+        Parameters
+        ----------
+        worker_for : callable
+            Makes the Worker for a unique name.
+        on_line : callable
+            Is told (worker, stream, line).
+
+        Returns
+        -------
+        (Worker, list of int)
+            The worker and the descriptors to read from; ``worker.pipes`` takes what is read.
+        """
+        self._count += 1
+        worker = worker_for(str(self._count))
+        pairs = [os.pipe() for _ in range(3)]
+        reads, writes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        splitters = [
+            LineSplitter(lambda line: on_line(worker, "stdout", line)),
+            LineSplitter(lambda line: on_line(worker, "stderr", line)),
+            LineSplitter(worker.report),
+        ]
+        for fd, splitter in zip(reads, splitters, strict=True):
+            os.set_blocking(fd, False)
+            worker.pipes[fd] = lambda data, s=splitter: s.feed(data) if data else s.close()  # type: ignore[misc]
+        try:
+            if self.template is not None:
+                self.template.start(worker.name, json.loads(worker.request.to_json()), writes)
+            else:
+                self._spawn(worker, writes)
+        finally:
+            for fd in writes:
+                os.close(fd)
+        return worker, reads
+
+    def _spawn(self, worker: Worker, writes: list[int]) -> None:
+        environment = {**os.environ, REPORT_FD: str(writes[2])}
+        worker.process = subprocess.Popen(
+            [sys.executable, "-m", "flow_sdk.runtime.task"],
+            stdin=subprocess.PIPE,
+            stdout=writes[0],
+            stderr=writes[1],
+            pass_fds=[writes[2]],
+            env=environment,
+            start_new_session=True,
+        )
+        worker.pid = worker.process.pid
+        assert worker.process.stdin is not None
+        worker.process.stdin.write(worker.request.to_json())
+        worker.process.stdin.close()
