@@ -1,0 +1,218 @@
+"""The graph of a flow as data: steps, what each hands on to, and where in the source it says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Case", "Fault", "Graph", "NextCall", "Node", "Scope", "Span", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A place in a source file.
+
+    Parameters
+    ----------
+    file : str
+        The file as Python knows it.
+    line, end_line : int
+        First and last line, from 1.
+    column, end_column : int
+        First column and the one after the last, in characters from 1.
+    text : str
+        The whole first line, so that a diagnostic can show it.
+    """
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something the graph can't be right with; ``lint`` has a rule, and the words, for each kind.
+
+    Parameters
+    ----------
+    kind : str
+        What is wrong, such as ``"bad-target"``.
+    step : str
+        The step it is about.
+    span : Span
+        Where to point.
+    facts : dict of str
+        Names that the message needs.
+    """
+
+    kind: str
+    step: str
+    span: Span
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One step named in a ``self.next``."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case of a switch."""
+
+    value: Any
+    target: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NextCall:
+    """One call of ``self.next``.
+
+    Parameters
+    ----------
+    kind : {"linear", "split", "foreach", "switch", "parallel"}
+        What the arguments say.
+    targets : tuple of Target
+        The steps named, in source order; for a switch one for each case.
+    foreach, condition : str or None
+        The artifact named by the keyword.
+    cases : tuple of Case
+        A switch's cases.
+    is_last : bool
+        Whether the call is the last statement of the step.
+    span : Span
+        The call.
+    faults : tuple of Fault
+        What is wrong with the arguments.
+    """
+
+    kind: str
+    targets: tuple[Target, ...]
+    foreach: str | None
+    condition: str | None
+    cases: tuple[Case, ...]
+    is_last: bool
+    span: Span
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step as its source has it.
+
+    Parameters
+    ----------
+    name : str
+        The step's name.
+    arguments : int
+        Number of arguments, ``self`` included.
+    odd_arguments : bool
+        Whether it has ``*args``, ``**kwargs`` or keyword-only arguments.
+    nature : {"function", "generator", "async"}
+        What calling it would give.
+    marked_start, marked_end : bool
+        ``@step(start=True)``, ``@step(end=True)``.
+    calls : tuple of NextCall
+        All calls of ``self.next``, in source order.
+    doc : str
+        The docstring, dedented.
+    span : Span
+        The name in the ``def`` line.
+    decorator_spans : tuple of (str, Span)
+        The decorators as written, from the top.
+    shadows : Span or None
+        An earlier step of the same name in the same class body, which Python drops.
+    has_source : bool
+        Whether the source was found.
+    """
+
+    name: str
+    arguments: int
+    odd_arguments: bool
+    nature: str
+    marked_start: bool
+    marked_end: bool
+    calls: tuple[NextCall, ...]
+    doc: str
+    span: Span
+    decorator_spans: tuple[tuple[str, Span], ...] = ()
+    shadows: Span | None = None
+    has_source: bool = True
+
+    @property
+    def call(self) -> NextCall | None:
+        """The call that counts: the last one."""
+        return self.calls[-1] if self.calls else None
+
+    @property
+    def kind(self) -> str:
+        """How the step hands on; ``"end"`` when it doesn't."""
+        return self.calls[-1].kind if self.calls else "end"
+
+    @property
+    def is_join(self) -> bool:
+        """Whether it takes ``inputs``."""
+        return self.arguments > 1
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """Distinct targets in source order."""
+        return tuple(dict.fromkeys(target.name for target in self.calls[-1].targets)) if self.calls else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One level around a step: ``kind`` is foreach, split or loop; see ``flow_sdk.plan.model.Scope``."""
+
+    kind: str
+    step: str
+    branch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A flow's steps, in the order of the source.
+
+    Parameters
+    ----------
+    flow : str
+        The flow's name.
+    doc : str
+        The flow's docstring, dedented.
+    nodes : dict of Node
+        The steps by name.
+    span : Span
+        The name in the ``class`` line.
+    assignments : dict of Span
+        Where the class bodies assign plain attributes.
+    """
+
+    flow: str
+    doc: str
+    nodes: dict[str, Node]
+    span: Span
+    assignments: dict[str, Span] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """The steps that the flow could start with: those marked, or else the one named ``start``, or a single step."""
+        return self._ends_of("start", [node.name for node in self.nodes.values() if node.marked_start])
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The steps that the flow could end with, found as :attr:`starts` are."""
+        return self._ends_of("end", [node.name for node in self.nodes.values() if node.marked_end])
+
+    def _ends_of(self, name: str, marked: list[str]) -> tuple[str, ...]:
+        if marked:
+            return tuple(marked)
+        if name in self.nodes:
+            return (name,)
+        return tuple(self.nodes) if len(self.nodes) == 1 else ()

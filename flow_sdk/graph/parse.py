@@ -1,0 +1,256 @@
+"""Reading a flow class's graph from its source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flow_sdk.graph.model import Case, Fault, Graph, NextCall, Node, Span, Target
+from flow_sdk.graph.source import ClassSource, FunctionSource, SourceFile, Sources, dedent_docstring
+from flow_sdk.spec.flow import step_functions
+
+__all__ = ["read_graph"]
+
+_GENERATOR = 0x20 | 0x200
+_COROUTINE = 0x80
+
+
+def read_graph(flow: type[Any]) -> Graph:
+    """Read a flow's graph from the source of its steps.
+
+    Parameters
+    ----------
+    flow : type
+        A subclass of ``FlowSpec``; no code of it is run.
+
+    Returns
+    -------
+    Graph
+        The steps in the order of the source, base classes first.
+    """
+    sources = Sources()
+    nodes = {}
+    for name, function in step_functions(flow).items():
+        nodes[name] = _node(name, function, sources)
+    return Graph(
+        flow=flow.__name__,
+        doc=dedent_docstring(flow.__doc__),
+        nodes=nodes,
+        span=_class_span(flow, sources),
+        assignments=_assignments(flow, sources),
+    )
+
+
+def _class_source(flow: type[Any], sources: Sources) -> ClassSource | None:
+    """Find the class statement: in the file its own steps come from, or in its module's file."""
+    module = vars(sys.modules[flow.__module__]) if flow.__module__ in sys.modules else {}
+    names = [module.get("__file__")]
+    names += [_innermost(value).__code__.co_filename for value in vars(flow).values() if hasattr(value, "__flow_step__")]
+    for name in names:
+        file = sources.file(name, module) if name else None
+        found = file.classes.get(flow.__qualname__) if file else None
+        if found:
+            return found
+    return None
+
+
+def _class_span(flow: type[Any], sources: Sources) -> Span:
+    found = _class_source(flow, sources)
+    if found:
+        return found.file.name_span(found.node)
+    return Span(getattr(sys.modules.get(flow.__module__), "__file__", None) or f"<{flow.__module__}>", 1, 1, 1, 1)
+
+
+def _assignments(flow: type[Any], sources: Sources) -> dict[str, Span]:
+    """Say where class bodies along the MRO assign names, so that a parameter can be pointed at."""
+    found: dict[str, Span] = {}
+    for klass in reversed(flow.__mro__):
+        source = None if klass.__module__.startswith(("flow_sdk.", "builtins")) else _class_source(klass, sources)
+        for node in source.node.body if source else ():
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            for target in targets:
+                if source and isinstance(target, ast.Name):
+                    found[target.id] = source.file.span(target)
+    return found
+
+
+def _innermost(function: Any) -> Any:
+    """Return the function as the user wrote it, under what decorators wrapped round it."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
+def _node(name: str, function: Callable[..., Any], sources: Sources) -> Node:
+    inner = _innermost(function)
+    marks: dict[str, bool] = function.__flow_step__  # type: ignore[attr-defined]
+    code = inner.__code__
+    found = sources.function(code, inner.__globals__)
+    nature = "generator" if code.co_flags & _GENERATOR else "async" if code.co_flags & _COROUTINE else "function"
+    span = found.file.name_span(found.node) if found else Span(code.co_filename, code.co_firstlineno, 1, code.co_firstlineno, 1)
+    return Node(
+        name=name,
+        arguments=code.co_argcount,
+        odd_arguments=bool(code.co_flags & 0x0C or code.co_kwonlyargcount),
+        nature=nature,
+        marked_start=bool(marks.get("start")),
+        marked_end=bool(marks.get("end")),
+        calls=tuple(_calls(name, found)) if found else (),
+        doc=dedent_docstring(ast.get_docstring(found.node, clean=False)) if found else dedent_docstring(inner.__doc__),
+        span=span,
+        decorator_spans=_decorator_spans(found) if found else (),
+        shadows=_shadowed(found) if found else None,
+        has_source=found is not None,
+    )
+
+
+def _decorator_spans(found: FunctionSource) -> tuple[tuple[str, Span], ...]:
+    spans = []
+    for expression in found.node.decorator_list:
+        callee = expression.func if isinstance(expression, ast.Call) else expression
+        name = callee.attr if isinstance(callee, ast.Attribute) else callee.id if isinstance(callee, ast.Name) else ""
+        spans.append((name, found.file.span(expression)))
+    return tuple(spans)
+
+
+def _shadowed(found: FunctionSource) -> Span | None:
+    """Find an earlier method of the same name in the same class body."""
+    for node in found.owner.body if found.owner else ():
+        if node is found.node:
+            return None
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == found.node.name:
+            return found.file.name_span(node)
+    return None
+
+
+def _calls(step: str, found: FunctionSource) -> Iterator[NextCall]:
+    arguments = [*found.node.args.posonlyargs, *found.node.args.args]
+    this = arguments[0].arg if arguments else "self"
+    tail = found.node.body[-1]
+    last = tail.value if isinstance(tail, ast.Expr) else None
+    calls = []
+    for statement in found.node.body:
+        if statement is tail and isinstance(last, ast.Call) and _is_next(last, this):
+            calls.append(last)
+        else:
+            calls += [node for node in ast.walk(statement) if isinstance(node, ast.Call) and _is_next(node, this)]
+    calls.sort(key=lambda call: (call.lineno, call.col_offset))
+    for call in calls:
+        yield _Reader(step, this, found.file).read(call, is_last=call is last)
+
+
+def _is_next(call: ast.Call, this: str) -> bool:
+    callee = call.func
+    return (
+        isinstance(callee, ast.Attribute)
+        and callee.attr == "next"
+        and isinstance(callee.value, ast.Name)
+        and callee.value.id == this
+    )
+
+
+class _Reader:
+    """Reads the arguments of one ``self.next``, collecting what is wrong with them."""
+
+    def __init__(self, step: str, this: str, file: SourceFile) -> None:
+        self.step = step
+        self.this = this
+        self.file = file
+        self.faults: list[Fault] = []
+
+    def read(self, call: ast.Call, *, is_last: bool) -> NextCall:
+        keywords = {keyword.arg: keyword for keyword in call.keywords}
+        for name, keyword in keywords.items():
+            if name not in ("foreach", "condition", "num_parallel"):
+                self.fault("unknown-keyword", keyword, seen=name or "**")
+        foreach = self.artifact(keywords.get("foreach"))
+        condition = self.artifact(keywords.get("condition"))
+        targets: list[Target] = []
+        cases: list[Case] = []
+        for argument in call.args:
+            if isinstance(argument, ast.Dict):
+                cases += self.cases(argument)
+            else:
+                targets += self.target(argument)
+        kind = self.kind(call, set(keywords), foreach is not None)
+        if kind == "switch":
+            targets = [Target(case.target, case.span) for case in cases]
+        return NextCall(
+            kind=kind,
+            targets=tuple(targets),
+            foreach=foreach,
+            condition=condition,
+            cases=tuple(cases) if kind == "switch" else (),
+            is_last=is_last,
+            span=self.file.span(call),
+            faults=tuple(self.faults),
+        )
+
+    def kind(self, call: ast.Call, keywords: set[str | None], has_foreach: bool) -> str:
+        """Tell the kind of transition, complaining about arguments that don't go together."""
+        has_dict = any(isinstance(argument, ast.Dict) for argument in call.args)
+        count = len(call.args)
+        if not count:
+            self.fault("no-target", call)
+        if "num_parallel" in keywords:
+            return "parallel"
+        if {"foreach", "condition"} <= keywords:
+            self.fault("foreach-and-condition", call)
+        elif "condition" in keywords and not (has_dict and count == 1) and count:
+            self.fault("condition-without-cases", call)
+        elif has_dict and "condition" not in keywords:
+            self.fault("cases-without-condition", call)
+        elif has_foreach and count > 1:
+            self.fault("foreach-targets", call)
+        if has_dict:
+            return "switch"
+        if "foreach" in keywords:
+            return "foreach"
+        return "split" if count > 1 else "linear"
+
+    def fault(self, kind: str, node: ast.AST, **facts: str) -> None:
+        self.faults.append(Fault(kind, self.step, self.file.span(node), facts))
+
+    def artifact(self, keyword: ast.keyword | None) -> str | None:
+        """Read ``foreach='items'`` or ``condition='choice'``."""
+        if keyword is None:
+            return None
+        value = keyword.value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value.isidentifier():
+            return value.value
+        guess = value.attr if isinstance(value, ast.Attribute) else "name"
+        self.fault("bad-artifact-name", value, keyword=keyword.arg or "", seen=ast.unparse(value), guess=guess)
+        return None
+
+    def target(self, node: ast.expr) -> Iterator[Target]:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == self.this:
+            yield Target(node.attr, self.file.span(node))
+        else:
+            self.fault("bad-target", node, seen=ast.unparse(node))
+
+    def cases(self, node: ast.Dict) -> Iterator[Case]:
+        for key, value in zip(node.keys, node.values, strict=True):
+            literal = _literal(key)
+            if key is None or literal is None:
+                self.fault("bad-case", key or value, seen=ast.unparse(key) if key else "**" + ast.unparse(value))
+                literal = ...
+            for target in self.target(value):
+                yield Case(literal, target.name, target.span)
+
+
+def _literal(key: ast.expr | None) -> str | bool | int | float | None:
+    """Return the value of a str, number or bool literal; None for anything else."""
+    sign = 1
+    if isinstance(key, ast.UnaryOp) and isinstance(key.op, ast.USub):
+        key, sign = key.operand, -1
+    if not isinstance(key, ast.Constant):
+        return None
+    value = key.value
+    if isinstance(value, (str, bool)):
+        return value if sign == 1 else None
+    if isinstance(value, int):
+        return sign * value
+    # A literal too large for a float is infinite, which JSON has no form for.
+    return sign * value if isinstance(value, float) and value - value == 0 else None

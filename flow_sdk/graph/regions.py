@@ -1,0 +1,257 @@
+"""Regions of a graph: which splits, foreaches and loops enclose each step, and which join closes which split.
+
+The levels are handed along the edges in topological order: a split, a foreach or a loop's entry adds one, a join
+takes the innermost split or foreach away, and leaving a loop's body takes the loop away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from flow_sdk.graph.loops import LoopNest, find_loops
+from flow_sdk.graph.model import Fault, Graph, NextCall, Node, Scope, Span
+
+__all__ = ["Regions", "find_regions"]
+
+Levels = tuple[Scope, ...]
+
+
+@dataclass(slots=True)
+class Regions:
+    """What encloses what.
+
+    Parameters
+    ----------
+    order : tuple of str
+        The reachable steps in topological order.
+    loops : dict of tuple of str
+        The steps of each loop in topological order, by its entry; an outer loop first.
+    scopes : dict of tuple of Scope
+        The levels around each step, outermost first.
+    parents : dict of tuple of str
+        The steps with an edge to each step; for a join by branch.
+    back : dict of tuple of str
+        Those targets of each step that lead back to a loop's entry.
+    joins : dict of str
+        For each join, the step whose split or foreach it closes.
+    faults : list of Fault
+        What doesn't match.
+    """
+
+    order: tuple[str, ...] = ()
+    loops: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    scopes: dict[str, Levels] = field(default_factory=dict)
+    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    back: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    joins: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+
+def find_regions(graph: Graph) -> Regions:
+    """Match splits with joins and find loops.
+
+    Targets that aren't steps are passed over, so that the rest of a faulty graph can still be checked.
+
+    Returns
+    -------
+    Regions
+        Empty when the flow has no step to start with. With ``faults``, the rest is a best effort.
+    """
+    if not graph.starts:
+        return Regions()
+    edges = {name: tuple(t for t in node.next if t in graph.nodes) for name, node in graph.nodes.items()}
+    return _Matching(graph, find_loops(edges, graph.starts[0]), edges).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """An edge into a step, with the levels as they are along it."""
+
+    parent: str
+    levels: Levels
+
+
+class _Matching:
+    def __init__(self, graph: Graph, nest: LoopNest, edges: dict[str, tuple[str, ...]]) -> None:
+        self.graph = graph
+        self.nest = nest
+        self.edges = edges
+        self.place = {name: number for number, name in enumerate(graph.nodes)}
+        self.forward: dict[str, list[str]] = {name: [] for name in nest.order}
+        for name in nest.order:
+            for target in edges[name]:
+                if (name, target) not in nest.back and (name, target) not in nest.irreducible:
+                    self.forward[target].append(name)
+        self.found = Regions(
+            order=nest.order,
+            loops={entry: tuple(n for n in nest.order if n in body) for entry, body in nest.bodies.items()},
+            back={name: tuple(t for t in edges[name] if (name, t) in nest.back) for name in nest.order},
+        )
+        self.joined: dict[str, list[str]] = {}
+        """The joins found for each splitting step."""
+
+    def run(self) -> Regions:
+        for tail, head in self.nest.irreducible:
+            self.fault("loop-entered-twice", tail, self.target_span(tail, head), entry=head)
+        for name in self.nest.order:
+            self.visit(self.graph.nodes[name])
+        for tail, head in sorted(self.nest.back, key=lambda edge: self.nest.order.index(edge[0])):
+            self.check_back_edge(tail, head)
+        for entry, body in self.found.loops.items():
+            if all(target in body for name in body for target in self.edges[name]):
+                self.fault("loop-without-exit", entry, self.graph.nodes[entry].span, body=", ".join(body))
+        return self.found
+
+    def fault(self, kind: str, step: str, span: Span, **facts: str) -> None:
+        self.found.faults.append(Fault(kind, step, span, facts))
+
+    def target_span(self, name: str, target: str) -> Span:
+        call = self.graph.nodes[name].call
+        spans = [t.span for t in call.targets if t.name == target] if call else []
+        return spans[0] if spans else self.graph.nodes[name].span
+
+    def visit(self, node: Node) -> None:
+        arrivals = [self.arrive(parent, node.name) for parent in self.forward[node.name]]
+        if node.is_join:
+            levels = self.join(node, arrivals)
+        else:
+            levels = self.merge(node, arrivals)
+        if node.name in self.nest.bodies:
+            levels = (*levels, Scope("loop", node.name))
+        self.found.scopes[node.name] = levels
+        back = [name for name in self.nest.order if node.name in self.found.back[name]]
+        entering = [arrival.parent for arrival in arrivals]
+        self.found.parents[node.name] = tuple(
+            entering if node.is_join else sorted(entering + back, key=self.place.__getitem__)
+        )
+        if not self.edges[node.name]:
+            self.check_end(node, levels)
+
+    def leaving(self, name: str, target: str) -> Levels:
+        """Return the levels along an edge, before the loops it leaves are taken away."""
+        node = self.graph.nodes[name]
+        levels = self.found.scopes[name]
+        if node.kind in ("foreach", "parallel"):
+            return (*levels, Scope("foreach", name))
+        if node.kind == "split" and len(node.next) > 1:
+            return (*levels, Scope("split", name, target))
+        return levels
+
+    def arrive(self, parent: str, target: str) -> _Arrival:
+        levels = self.leaving(parent, target)
+        left = [number for number, scope in enumerate(levels) if self.leaves(scope, target)]
+        if not left:
+            return _Arrival(parent, levels)
+        still_open = next((scope for scope in levels[left[0] :] if scope.kind != "loop"), None)
+        if still_open and not self.graph.nodes[target].is_join:
+            span = self.target_span(parent, target)
+            self.fault("loop-left-inside-split", parent, span, loop=levels[left[0]].step, split=still_open.step, target=target)
+        return _Arrival(parent, tuple(scope for number, scope in enumerate(levels) if number not in left))
+
+    def leaves(self, scope: Scope, target: str) -> bool:
+        return scope.kind == "loop" and target not in self.nest.bodies[scope.step]
+
+    def merge(self, node: Node, arrivals: list[_Arrival]) -> Levels:
+        """Work out the levels of an ordinary step: every way in must have the same."""
+        if not arrivals:
+            return ()
+        first = min(arrivals, key=lambda arrival: len(arrival.levels))
+        for arrival in arrivals:
+            if arrival.levels != first.levels:
+                other = arrival
+                inner = next((s for s in reversed(other.levels) if s not in first.levels and s.kind != "loop"), None)
+                if inner is not None:
+                    self.fault(
+                        "merge-without-inputs",
+                        node.name,
+                        node.span,
+                        split=inner.step,
+                        first=first.parent,
+                        second=other.parent,
+                    )
+                    break
+        return first.levels
+
+    def join(self, node: Node, arrivals: list[_Arrival]) -> Levels:
+        """Match a join with the split or foreach it closes, and return the levels that are left."""
+        tops = [_innermost(arrival.levels) for arrival in arrivals]
+        open_tops = [(len(arrival.levels), top) for arrival, top in zip(arrivals, tops, strict=True) if top]
+        if not open_tops:
+            self.fault("join-without-split", node.name, node.span, parents=", ".join(a.parent for a in arrivals))
+            return min((a.levels for a in arrivals), key=len, default=())
+        _, chosen = min(open_tops, key=lambda item: item[0])
+        opener = chosen.step
+        self.check_arrivals(node, arrivals, tops, opener)
+        mine = [a for a, top in zip(arrivals, tops, strict=True) if top and top.step == opener]
+        levels = mine[0].levels
+        index = max(i for i, scope in enumerate(levels) if scope.step == opener and scope.kind != "loop")
+        if any(scope.kind == "loop" for scope in levels[index + 1 :]):
+            loop = levels[-1].step
+            self.fault("loop-crosses-join", node.name, node.span, loop=loop, split=opener)
+        self.close(node, opener)
+        branches = self.branches(opener)
+        arrivals.sort(key=lambda a: self.branch_number(a, opener, branches))
+        return levels[:index]
+
+    def check_arrivals(self, node: Node, arrivals: list[_Arrival], tops: list[Scope | None], opener: str) -> None:
+        covered = set()
+        for arrival, top in zip(arrivals, tops, strict=True):
+            span = self.target_span(arrival.parent, node.name)
+            if arrival.parent == opener:
+                kind = "empty-foreach" if self.graph.nodes[opener].kind == "foreach" else "empty-branch"
+                self.fault(kind, opener, span, join=node.name)
+            if top is None:
+                self.fault("join-from-outside", arrival.parent, span, join=node.name, split=opener)
+            elif top.step != opener:
+                self.fault("join-of-unclosed", arrival.parent, span, join=node.name, split=opener, inner=top.step)
+                covered.update(scope.branch for scope in arrival.levels if scope.step == opener)
+            else:
+                covered.add(top.branch)
+        missing = [branch for branch in self.branches(opener) if branch not in covered]
+        if missing and not any(fault.kind == "join-of-unclosed" for fault in self.found.faults):
+            self.fault(
+                "join-misses-branch", node.name, node.span, split=opener, missing=", ".join(str(b) for b in missing)
+            )
+
+    def close(self, node: Node, opener: str) -> None:
+        self.found.joins[node.name] = opener
+        others = self.joined.setdefault(opener, [])
+        if others:
+            self.fault("joined-twice", node.name, node.span, split=opener, other=others[0])
+        others.append(node.name)
+
+    def branches(self, opener: str) -> tuple[str | None, ...]:
+        node = self.graph.nodes[opener]
+        return self.edges[opener] if node.kind == "split" else (None,)
+
+    def branch_number(self, arrival: _Arrival, opener: str, branches: tuple[str | None, ...]) -> tuple[int, int]:
+        """Sort key for a join's parents: branch first, then the order of the source."""
+        branch = next((s.branch for s in reversed(arrival.levels) if s.step == opener and s.kind != "loop"), None)
+        return branches.index(branch) if branch in branches else len(branches), self.place[arrival.parent]
+
+    def check_end(self, node: Node, levels: Iterable[Scope]) -> None:
+        open_steps = [scope.step for scope in levels if scope.kind != "loop"]
+        if open_steps and node.name in self.graph.ends:
+            split = self.graph.nodes[open_steps[-1]]
+            call: NextCall | None = split.call
+            self.fault("never-joined", split.name, call.span if call else split.span, end=node.name)
+
+    def check_back_edge(self, tail: str, head: str) -> None:
+        """A back edge may leave loops, but no split or foreach, and a join can't be a loop's entry."""
+        span = self.target_span(tail, head)
+        node = self.graph.nodes[head]
+        wanted = self.found.scopes[head]
+        seen = self.leaving(tail, head)
+        if node.is_join:
+            self.fault("back-to-join", tail, span, entry=head)
+        elif seen[: len(wanted)] != wanted:
+            self.fault("back-into-split", tail, span, entry=head)
+        elif any(scope.kind != "loop" for scope in seen[len(wanted) :]):
+            inner = next(scope for scope in seen[len(wanted) :] if scope.kind != "loop")
+            self.fault("back-out-of-split", tail, span, entry=head, split=inner.step)
+
+
+def _innermost(levels: Levels) -> Scope | None:
+    """Return the innermost split or foreach."""
+    return next((scope for scope in reversed(levels) if scope.kind != "loop"), None)

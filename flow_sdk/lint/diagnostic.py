@@ -1,0 +1,76 @@
+"""One finding, shown as a compiler shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Diagnostic", "render", "render_all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding.
+
+    Parameters
+    ----------
+    code : str
+        The rule's id, such as ``"FS201"``.
+    message : str
+        What is wrong, in one line.
+    file : str
+        The source file.
+    line, column : int
+        Where, from 1; ``column`` in characters. 0 when there is no such place.
+    end_column : int
+        The column after the last one, on the same line.
+    source : str
+        The source line.
+    help : str
+        How to mend it; "" when the message says it all.
+    """
+
+    code: str
+    message: str
+    file: str
+    line: int = 0
+    column: int = 0
+    end_column: int = 0
+    source: str = ""
+    help: str = ""
+
+    def __str__(self) -> str:
+        return render(self)
+
+
+def render(diagnostic: Diagnostic, folder: str = "") -> str:
+    """Show a diagnostic: place and message, the source line, a caret, a help line.
+
+    Parameters
+    ----------
+    diagnostic : Diagnostic
+        The finding.
+    folder : str, optional
+        A folder whose files are named relative to it.
+    """
+    file = diagnostic.file
+    prefix = folder.rstrip("/\\")
+    if prefix and file.startswith(prefix) and file[len(prefix)] in "/\\":
+        file = file[len(prefix) + 1 :]
+    place = f"{file}:{diagnostic.line}:{diagnostic.column}" if diagnostic.line else file
+    lines = [f"{place}: {diagnostic.code} {diagnostic.message}"]
+    if diagnostic.source.strip():
+        number = str(diagnostic.line)
+        lines.append(f"  {number} | {diagnostic.source.rstrip()}")
+        # Tabs before the caret keep it under what it points at, whatever their width.
+        before = "".join("\t" if c == "\t" else " " for c in diagnostic.source[: max(diagnostic.column - 1, 0)])
+        width = max(min(diagnostic.end_column, len(diagnostic.source.rstrip()) + 1) - diagnostic.column, 1)
+        lines.append(f"  {' ' * len(number)} | {before}{'^' * width}")
+    if diagnostic.help:
+        lines.append(f"  help: {diagnostic.help}")
+    return "\n".join(lines)
+
+
+def render_all(diagnostics: Iterable[Diagnostic], folder: str = "") -> str:
+    """Show several diagnostics with an empty line between them."""
+    return "\n\n".join(render(diagnostic, folder) for diagnostic in diagnostics)

@@ -1,0 +1,108 @@
+"""Rules about reaching steps, and about splits, foreaches and the joins that close them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+
+
+@rule("FS301", "Every step can be reached from the start.")
+def reachable(flow: CheckedFlow) -> Iterator[Finding]:
+    if len(flow.graph.starts) != 1 or len(flow.graph.nodes) == 1:
+        return
+    for node in flow.nodes:
+        if node.name not in flow.regions.order:
+            yield Finding(
+                f"no step leads to {node.name!r}",
+                node.span,
+                f"Name self.{node.name} in the self.next of another step, or remove it.",
+            )
+
+
+@rule("FS302", "A join closes a split or a foreach.")
+def join_has_split(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.region_faults("join-without-split"):
+        if fault.step not in flow.graph.starts and not flow.has_holes:
+            yield Finding(
+                f"step {fault.step!r} takes inputs, but no split or foreach is open here",
+                fault.span,
+                f"A step after a switch or a plain step takes self only: def {fault.step}(self):",
+            )
+    for fault in flow.region_faults("join-from-outside"):
+        yield Finding(
+            f"{fault.facts['join']!r} joins the branches of {fault.facts['split']!r}, and {fault.step!r} isn't in one",
+            fault.span,
+            "Only steps between the split and its join can lead to the join.",
+        )
+
+
+@rule("FS303", "A step that several branches of a split lead to takes inputs.")
+def merge_takes_inputs(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.region_faults("merge-without-inputs"):
+        first, second, split = fault.facts["first"], fault.facts["second"], fault.facts["split"]
+        yield Finding(
+            f"{first!r} and {second!r} lead to {fault.step!r} from different branches of {split!r}",
+            fault.span,
+            f"Make it a join: def {fault.step}(self, inputs):",
+        )
+
+
+@rule("FS304", "Every split and foreach is joined before the flow ends.")
+def splits_are_joined(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.region_faults("never-joined"):
+        end, node = fault.facts["end"], flow.graph.nodes[fault.step]
+        what = "foreach" if node.kind == "foreach" else "split"
+        yield Finding(
+            f"the flow reaches {end!r} before the {what} of {fault.step!r} is joined",
+            fault.span,
+            f"Add a step before {end!r} that takes inputs, and let every branch lead to it: def join(self, inputs):",
+        )
+
+
+@rule("FS305", "There is at least one step between a split or foreach and its join.")
+def no_empty_branch(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.region_faults("empty-foreach"):
+        yield Finding(
+            f"the foreach of {fault.step!r} leads straight to the join {fault.facts['join']!r}",
+            fault.span,
+            "Put the step that runs for each item between them.",
+        )
+    for fault in flow.region_faults("empty-branch"):
+        yield Finding(
+            f"a branch of {fault.step!r} leads straight to the join {fault.facts['join']!r}",
+            fault.span,
+            "Put at least one step into each branch.",
+        )
+
+
+@rule("FS306", "Nested splits are joined from the inside out.")
+def joined_inside_out(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.region_faults("join-of-unclosed"):
+        join, split, inner = (fault.facts[key] for key in ("join", "split", "inner"))
+        yield Finding(
+            f"{join!r} joins the branches of {split!r}, but the split of {inner!r} isn't joined yet at {fault.step!r}",
+            fault.span,
+            f"Join the branches of {inner!r} first, in a step of their own.",
+        )
+
+
+@rule("FS307", "All branches of a split end in the same join.")
+def one_join(flow: CheckedFlow) -> Iterator[Finding]:
+    if flow.has_holes:
+        return
+    # A split with two joins misses branches in each: one finding for it is enough.
+    twice = {fault.facts["split"] for fault in flow.region_faults("joined-twice")}
+    for fault in flow.region_faults("joined-twice"):
+        yield Finding(
+            f"the split of {fault.facts['split']!r} is joined by {fault.facts['other']!r} and by {fault.step!r}",
+            fault.span,
+            "Let all its branches, and all cases of a switch in them, lead to one join.",
+        )
+    for fault in flow.region_faults("join-misses-branch"):
+        if fault.facts["split"] not in twice:
+            yield Finding(
+                f"{fault.step!r} joins the split of {fault.facts['split']!r} without the branch {fault.facts['missing']}",
+                fault.span,
+                "Let every branch lead to the join.",
+            )

@@ -1,0 +1,149 @@
+"""Rules about ``self.next`` and its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flow_sdk.errors import nearest
+from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+
+FORMS = (
+    "self.next(self.a), self.next(self.a, self.b), self.next(self.a, foreach='items') or "
+    "self.next({'x': self.a, 'y': self.b}, condition='choice')"
+)
+
+
+@rule("FS201", "Every step but the end calls self.next.")
+def has_next(flow: CheckedFlow) -> Iterator[Finding]:
+    for node in flow.nodes:
+        if node.has_source and not node.calls and node.name not in flow.graph.ends and len(flow.graph.nodes) > 1:
+            yield Finding(
+                f"step {node.name!r} doesn't say what comes next", node.span, "Add self.next(...) as its last statement."
+            )
+
+
+@rule("FS202", "self.next is called once, as the last statement of the step.")
+def next_is_last(flow: CheckedFlow) -> Iterator[Finding]:
+    for node in flow.nodes:
+        for call in node.calls:
+            if not call.is_last and node.name not in flow.graph.ends:
+                yield Finding(
+                    f"self.next isn't the last statement of step {node.name!r}",
+                    call.span,
+                    "Call it once, at the end, outside any if, loop or return; to choose between steps use "
+                    "self.next({'x': self.a, 'y': self.b}, condition='choice').",
+                )
+
+
+@rule("FS203", "self.next names steps of the flow.")
+def known_targets(flow: CheckedFlow) -> Iterator[Finding]:
+    for node in flow.nodes:
+        for call in node.calls:
+            for target in call.targets:
+                if target.name not in flow.graph.nodes:
+                    known = [name for name in flow.graph.nodes if name not in (node.name, *flow.graph.starts)]
+                    near = nearest(target.name, known)
+                    yield Finding(f"{target.name!r} isn't a step of the flow", target.span, near or "Is @step missing?")
+
+
+@rule("FS204", "The targets of self.next are written as self.<step>.")
+def plain_targets(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.call_faults("bad-target"):
+        yield Finding(
+            f"{fault.facts['seen']} isn't the name of a step as the source must have it",
+            fault.span,
+            "Write self.<step>: the graph is read from the source, before anything runs.",
+        )
+    for fault in flow.call_faults("no-target"):
+        yield Finding("self.next names no step", fault.span, f"Write {FORMS}.")
+
+
+@rule("FS205", "self.next knows foreach, condition and num_parallel only.")
+def known_keywords(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.call_faults("unknown-keyword"):
+        seen = fault.facts["seen"]
+        near = nearest(seen, ("foreach", "condition", "num_parallel"))
+        yield Finding(f"self.next doesn't know the argument {seen!r}", fault.span, near)
+
+
+@rule("FS206", "foreach= and condition= name an artifact in quotes.")
+def artifact_names(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.call_faults("bad-artifact-name"):
+        keyword, guess = fault.facts["keyword"], fault.facts["guess"]
+        yield Finding(
+            f"{keyword}= must be the name of an artifact in quotes, not {fault.facts['seen']}",
+            fault.span,
+            f"Set self.{guess} before, and write {keyword}={guess!r}.",
+        )
+
+
+@rule("FS207", "The arguments of self.next go together.")
+def arguments_match(flow: CheckedFlow) -> Iterator[Finding]:
+    messages = {
+        "foreach-targets": ("a foreach leads to exactly one step", "Let that step split again: foreach first, then a, b."),
+        "foreach-and-condition": ("self.next can't be a foreach and a switch at once", "Put a step between them."),
+        "condition-without-cases": (
+            "condition= needs a dict of cases",
+            "self.next({'x': self.a, 'y': self.b}, condition='choice')",
+        ),
+        "cases-without-condition": ("a dict of cases needs condition=", "Name the artifact to look at: condition='choice'."),
+    }
+    for fault in flow.call_faults(*messages):
+        message, help = messages[fault.kind]
+        yield Finding(message, fault.span, help)
+
+
+@rule("FS208", "num_parallel isn't supported by this release.")
+def no_gangs(flow: CheckedFlow) -> Iterator[Finding]:
+    for node in flow.nodes:
+        for call in node.calls:
+            if call.kind == "parallel":
+                yield Finding(
+                    "num_parallel= isn't supported yet",
+                    call.span,
+                    "This release can't start tasks as one gang. If they needn't talk to each other, use foreach=.",
+                )
+
+
+@rule("FS209", "A split names each step once.")
+def distinct_targets(flow: CheckedFlow) -> Iterator[Finding]:
+    for node in flow.nodes:
+        for call in node.calls:
+            seen = set()
+            for target in call.targets if call.kind == "split" else ():
+                if target.name in seen:
+                    yield Finding(f"step {target.name!r} is named twice in one split", target.span, "Use foreach= instead.")
+                seen.add(target.name)
+
+
+@rule("FS210", "A switch has at least two cases.")
+def two_cases(flow: CheckedFlow) -> Iterator[Finding]:
+    for node in flow.nodes:
+        for call in node.calls:
+            if call.kind == "switch" and len(call.cases) < 2 and not call.faults:
+                yield Finding(
+                    "a switch needs at least two cases", call.span, "With one way to go, write self.next(self.<step>)."
+                )
+
+
+@rule("FS211", "The cases of a switch are str, number or bool literals.")
+def case_keys(flow: CheckedFlow) -> Iterator[Finding]:
+    for fault in flow.call_faults("bad-case"):
+        yield Finding(
+            f"{fault.facts['seen']} can't be a case of a switch",
+            fault.span,
+            "Write a str, an int, a float, True or False: the graph is read from the source, before anything runs.",
+        )
+
+
+@rule("FS212", "No two cases of a switch are equal.")
+def distinct_cases(flow: CheckedFlow) -> Iterator[Finding]:
+    for node in flow.nodes:
+        for call in node.calls:
+            seen: dict[object, object] = {}
+            for case in call.cases:
+                if case.value is not ... and case.value in seen:
+                    other = seen[case.value]
+                    detail = "" if repr(other) == repr(case.value) else f" (Python takes it for equal to {other!r})"
+                    yield Finding(f"the case {case.value!r} is there twice{detail}", case.span, "Remove one of them.")
+                seen.setdefault(case.value, case.value)
