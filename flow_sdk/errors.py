@@ -30,7 +30,11 @@
 Each error has a headline; most also say what was seen, what was wanted, where, and how to mend it.
 """
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "CheckFailed",

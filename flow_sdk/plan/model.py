@@ -145,6 +145,8 @@ class ParameterPlan:
         Where set, the text is split at it into a list.
     is_text, encoding : bool, str
         For ``file``: how the file is read.
+    attribute : str
+        The class attribute, where it isn't the name with ``-`` as ``_``.
     """
 
     name: str
@@ -155,6 +157,12 @@ class ParameterPlan:
     separator: str | None = None
     is_text: bool = True
     encoding: str = "utf-8"
+    attribute: str = ""
+
+    @property
+    def artifact(self) -> str:
+        """Name of the artifact that holds the value: the class attribute the parameter was assigned to."""
+        return self.attribute or self.name.replace("-", "_")
 
 
 @dataclass(frozen=True, slots=True)

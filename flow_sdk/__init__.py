@@ -1,0 +1,116 @@
+"""Flow SDK: write a flow as a class, run it on a laptop, send the same file to an orchestrator.
+
+This module holds the public names only, each loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from flow_sdk.client import DataArtifact as DataArtifact
+    from flow_sdk.client import Flow as Flow
+    from flow_sdk.client import Metaflow as Metaflow
+    from flow_sdk.client import Run as Run
+    from flow_sdk.client import Step as Step
+    from flow_sdk.client import Task as Task
+    from flow_sdk.client import default_namespace as default_namespace
+    from flow_sdk.client import get_metadata as get_metadata
+    from flow_sdk.client import get_namespace as get_namespace
+    from flow_sdk.client import metadata as metadata
+    from flow_sdk.client import namespace as namespace
+    from flow_sdk.spec.current import current as current
+    from flow_sdk.spec.decorators import catch as catch
+    from flow_sdk.spec.decorators import environment as environment
+    from flow_sdk.spec.decorators import resources as resources
+    from flow_sdk.spec.decorators import retry as retry
+    from flow_sdk.spec.decorators import schedule as schedule
+    from flow_sdk.spec.decorators import timeout as timeout
+    from flow_sdk.spec.flow import FlowSpec as FlowSpec
+    from flow_sdk.spec.flow import step as step
+    from flow_sdk.spec.parameters import IncludeFile as IncludeFile
+    from flow_sdk.spec.parameters import JSONType as JSONType
+    from flow_sdk.spec.parameters import Parameter as Parameter
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "FlowSpec": "flow_sdk.spec.flow",
+    "step": "flow_sdk.spec.flow",
+    "Parameter": "flow_sdk.spec.parameters",
+    "JSONType": "flow_sdk.spec.parameters",
+    "IncludeFile": "flow_sdk.spec.parameters",
+    "current": "flow_sdk.spec.current",
+    "retry": "flow_sdk.spec.decorators",
+    "catch": "flow_sdk.spec.decorators",
+    "timeout": "flow_sdk.spec.decorators",
+    "environment": "flow_sdk.spec.decorators",
+    "resources": "flow_sdk.spec.decorators",
+    "schedule": "flow_sdk.spec.decorators",
+    "Flow": "flow_sdk.client",
+    "Run": "flow_sdk.client",
+    "Step": "flow_sdk.client",
+    "Task": "flow_sdk.client",
+    "DataArtifact": "flow_sdk.client",
+    "Metaflow": "flow_sdk.client",
+    "namespace": "flow_sdk.client",
+    "get_namespace": "flow_sdk.client",
+    "default_namespace": "flow_sdk.client",
+    "metadata": "",  # the package of that name, which can be called like the client's function
+    "get_metadata": "flow_sdk.client",
+}
+
+__all__ = [
+    "DataArtifact",
+    "Flow",
+    "FlowSpec",
+    "IncludeFile",
+    "JSONType",
+    "Metaflow",
+    "Parameter",
+    "Run",
+    "Step",
+    "Task",
+    "__version__",
+    "catch",
+    "current",
+    "default_namespace",
+    "environment",
+    "get_metadata",
+    "get_namespace",
+    "metadata",
+    "namespace",
+    "resources",
+    "retry",
+    "schedule",
+    "step",
+    "timeout",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise _unknown(name)
+    import importlib
+
+    value = getattr(importlib.import_module(home), name) if home else importlib.import_module(f"flow_sdk.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _unknown(name: str) -> Exception:
+    if not name.startswith("_"):
+        from flow_sdk.spec import later
+
+        if name in later.NAMES:
+            import sys
+
+            # ``from flow_sdk import batch`` asks through the import machinery, which would replace an
+            # AttributeError by a message of its own.
+            importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+            return ImportError(later.message(name)) if importing else AttributeError(later.message(name))
+    return AttributeError(f"module 'flow_sdk' has no attribute {name!r}")

@@ -1,0 +1,464 @@
+"""Parameter values: from a command line, an environment or an orchestrator's JSON to the same Python values.
+
+Whatever way a value comes in, it goes through :func:`convert`, so a run gets equal values (and artifacts with equal
+hashes) for the text ``0.5`` on a laptop and the number ``0.5`` from an orchestrator.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flow_sdk.errors import ParameterError, nearest
+from flow_sdk.plan.model import ParameterPlan
+
+__all__ = ["convert", "embed_files", "from_environment", "json_schema", "plan_parameters", "read_file", "resolve"]
+
+PREFIXES = ("FLOW_SDK_RUN_", "METAFLOW_RUN_")
+"""Environment variables that set parameters; the first counts where both are set."""
+
+EMBEDDED_LIMIT = 128 * 1024
+"""Bytes of a default file that a deployment carries in its plan."""
+
+_TRUE = frozenset({"true", "1", "yes", "y", "on", "t"})
+_FALSE = frozenset({"false", "0", "no", "n", "off", "f"})
+
+_WANTED = {
+    "str": "text",
+    "int": "a whole number, such as 3",
+    "float": "a number, such as 0.5",
+    "bool": "true or false (1, 0, yes, no, on, off count too)",
+    "json": 'JSON, such as {"a": [1, 2]}',
+    "file": "a file's contents",
+}
+
+_SCHEMA: dict[str, list[str]] = {
+    "str": ["string"],
+    "int": ["integer"],
+    "float": ["number"],
+    "bool": ["boolean"],
+    "json": ["object", "array", "string", "number", "boolean", "null"],
+    "file": ["string"],
+}
+
+
+def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
+    """Turn a flow's parameters into data, calling functions given as defaults once each.
+
+    Parameters
+    ----------
+    flow : type
+        The flow's class.
+    context : flow_sdk.spec.parameters.DeployContext
+        What those functions are called with (each gets it with its parameter's name).
+
+    Returns
+    -------
+    tuple of ParameterPlan
+        In the order of the source. The default file of an ``IncludeFile`` stays a path: see :func:`embed_files`.
+
+    Raises
+    ------
+    ParameterError
+        If two parameters have one name, a default hasn't the parameter's type, or its function fails.
+    """
+    from flow_sdk.spec.parameters import flow_parameters
+
+    return tuple(_plan(parameter, context) for parameter in flow_parameters(flow))
+
+
+def _plan(parameter: Any, context: Any) -> ParameterPlan:
+    default, kind = parameter.default, parameter.value_type
+    if callable(default):
+        try:
+            default = default(context.of(parameter.name))
+        except Exception as error:
+            raise ParameterError(
+                f"The function for the default of {parameter.name!r} failed.", seen=f"{type(error).__name__}: {error}"
+            ) from error
+        if parameter.type is None and kind == "str":
+            kind = _inferred(default)
+    planned = ParameterPlan(
+        name=parameter.name,
+        type=kind,
+        required=parameter.required and default is None,
+        help=parameter.help,
+        separator=parameter.separator,
+        is_text=getattr(parameter, "is_text", True),
+        encoding=getattr(parameter, "encoding", "utf-8"),
+        attribute="" if parameter.attribute == parameter.name.replace("-", "_") else parameter.attribute,
+    )
+    if default is None:
+        return planned
+    from dataclasses import replace
+
+    try:
+        return replace(planned, default=_default(planned, default))
+    except ParameterError as error:
+        error.headline = f"The default of the parameter {parameter.name!r} can't be used."
+        raise
+
+
+def _inferred(value: object) -> str:
+    for kind, name in ((bool, "bool"), (int, "int"), (float, "float"), ((dict, list, tuple), "json")):
+        if isinstance(value, kind):
+            return name
+    return "str"
+
+
+def _default(parameter: ParameterPlan, default: Any) -> Any:
+    """A default as data that :func:`convert` gives the value for."""
+    if parameter.type == "file":
+        if not isinstance(default, str):
+            raise _refused(parameter, default, "the path of a file")
+        return {"path": default}
+    value = convert(parameter, default)
+    if parameter.separator is not None:
+        return default
+    if parameter.type == "float" and (value != value or value in (float("inf"), float("-inf"))):
+        return repr(value)  # JSON has no such numbers
+    if parameter.type == "json" and isinstance(value, str):
+        return json.dumps(value)  # text is always read as JSON
+    return value
+
+
+def convert(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
+    """Turn what was given for a parameter into its value.
+
+    Parameters
+    ----------
+    parameter : ParameterPlan
+        Which parameter.
+    raw : str or JSON value
+        Text from a command line or environment, or data from an orchestrator. For a file the contents: text,
+        bytes, ``{"base64": ...}`` or, with ``paths``, a path as text or ``{"path": ...}``.
+    paths : bool
+        Whether text given for a file is its path on this machine. An orchestrator's data must not be able to name
+        files.
+
+    Returns
+    -------
+    str, int, float, bool, list, dict, bytes or None
+        The value; the same for text and for the data it means.
+
+    Raises
+    ------
+    ParameterError
+        If it isn't a value of the parameter's type.
+    """
+    if parameter.type == "file":
+        return _file(parameter, raw, paths)
+    if parameter.type == "json":
+        return _json(parameter, raw)
+    if raw is None:
+        if parameter.required or parameter.default is not None:
+            raise _refused(parameter, raw)
+        return None
+    if isinstance(raw, str):
+        _check_text(parameter, raw)
+    if parameter.separator is not None:
+        return _list(parameter, raw)
+    return _SCALARS[parameter.type](parameter, raw)
+
+
+def _str(parameter: ParameterPlan, raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise _refused(parameter, raw)
+    return raw
+
+
+def _int(parameter: ParameterPlan, raw: Any) -> int:
+    if isinstance(raw, str):
+        try:
+            return int(raw)
+        except ValueError:
+            raise _refused(parameter, raw) from None
+    if isinstance(raw, float) and raw.is_integer():
+        return int(raw)  # JSON doesn't tell 3 from 3.0
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise _refused(parameter, raw)
+    return int(raw)
+
+
+def _float(parameter: ParameterPlan, raw: Any) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, str | int | float):
+        raise _refused(parameter, raw)
+    try:
+        return float(raw)
+    except (ValueError, OverflowError):
+        raise _refused(parameter, raw) from None
+
+
+def _bool(parameter: ParameterPlan, raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    if isinstance(raw, str | int | float):
+        text = str(raw).strip().lower()
+        if text in _TRUE:
+            return True
+        if text in _FALSE:
+            return False
+    raise _refused(parameter, raw)
+
+
+_SCALARS = {"str": _str, "int": _int, "float": _float, "bool": _bool}
+
+
+def _list(parameter: ParameterPlan, raw: Any) -> list[str]:
+    if isinstance(raw, str):
+        return raw.split(parameter.separator)
+    if isinstance(raw, list | tuple) and all(isinstance(item, str) for item in raw):
+        for item in raw:
+            _check_text(parameter, item)
+        return list(raw)
+    raise _refused(parameter, raw, f"text with {parameter.separator!r} between the items")
+
+
+def _json(parameter: ParameterPlan, raw: Any) -> Any:
+    wanted = _WANTED["json"]
+    try:
+        value = json.loads(raw, parse_constant=_no_constant) if isinstance(raw, str) else _data(raw)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        around = error.doc[max(error.pos - 10, 0) : error.pos + 10]
+        raise _refused(
+            parameter, raw, f"{wanted}; {error.msg} at line {error.lineno}, column {error.colno}, near {around!r}"
+        ) from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _refused(parameter, raw, f"{wanted}; {error}") from None
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _data(value: Any) -> Any:
+    """JSON data as fresh lists and dicts, so that no two runs share them."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} isn't text")
+        return {key: _data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_data(item) for item in value]
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"a {type(value).__name__} isn't JSON")
+
+
+def _file(parameter: ParameterPlan, raw: Any, paths: bool) -> Any:
+    import base64
+
+    if raw is None and not parameter.required and parameter.default is None:
+        return None
+    if paths and isinstance(raw, str):
+        raw = {"path": raw}
+    if isinstance(raw, dict) and len(raw) == 1:
+        ((form, content),) = raw.items()
+        if form == "path" and isinstance(content, str):
+            if paths:
+                return read_file(parameter, content)
+            raise _refused(
+                parameter, raw, help="The file isn't part of the deployment. Give its contents, or deploy again."
+            )
+        if form == "base64" and isinstance(content, str):
+            try:
+                raw = base64.b64decode(content, validate=True)
+            except ValueError:
+                raise _refused(parameter, raw, "bytes as base64") from None
+    if isinstance(raw, str):
+        _check_text(parameter, raw)
+        return raw if parameter.is_text else raw.encode("utf-8")
+    if isinstance(raw, bytes):
+        return _decoded(parameter, raw, "the given contents") if parameter.is_text else raw
+    raise _refused(parameter, raw)
+
+
+def read_file(parameter: ParameterPlan, path: str) -> str | bytes:
+    """Read the file given for a parameter: text in its encoding, or bytes.
+
+    Raises
+    ------
+    ParameterError
+        If it can't be read, or isn't text in that encoding.
+    """
+    import os
+
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            content = file.read()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ParameterError(
+            f"The file for the parameter {parameter.name!r} can't be read.",
+            seen=f"{path}: {reason}",
+            wanted="the path of a readable file",
+            help=_help(parameter),
+        ) from None
+    return _decoded(parameter, content, path) if parameter.is_text else content
+
+
+def _decoded(parameter: ParameterPlan, content: bytes, path: str) -> str:
+    try:
+        # Line ends as open() gives them, and as users of text files expect.
+        return content.decode(parameter.encoding).replace("\r\n", "\n").replace("\r", "\n")
+    except ValueError as error:
+        raise ParameterError(
+            f"The file for the parameter {parameter.name!r} isn't text in {parameter.encoding}.",
+            seen=f"{path}: {error}",
+            help="Say encoding=..., or is_text=False for bytes, in IncludeFile.",
+        ) from None
+
+
+def embed_files(parameters: Iterable[ParameterPlan]) -> tuple[ParameterPlan, ...]:
+    """Put the contents of default files into the parameters, for a deployment to machines that haven't the files.
+
+    Raises
+    ------
+    ParameterError
+        If a file can't be read or has more than 128 KiB.
+    """
+    import base64
+    from dataclasses import replace
+
+    out = []
+    for parameter in parameters:
+        if parameter.type == "file" and isinstance(parameter.default, dict) and "path" in parameter.default:
+            content = read_file(parameter, parameter.default["path"])
+            data: Any = content if isinstance(content, str) else {"base64": base64.b64encode(content).decode("ascii")}
+            size = len(content)
+            if size > EMBEDDED_LIMIT:
+                raise ParameterError(
+                    f"The default file of the parameter {parameter.name!r} is too large to be deployed.",
+                    seen=f"{parameter.default['path']}: {size} bytes",
+                    wanted=f"at most {EMBEDDED_LIMIT} bytes",
+                    help="Keep it in the object store and read it in a step.",
+                )
+            parameter = replace(parameter, default=data)
+        out.append(parameter)
+    return tuple(out)
+
+
+def from_environment(parameters: Iterable[ParameterPlan], environ: Mapping[str, str]) -> dict[str, str]:
+    """Look for parameters in the environment: ``FLOW_SDK_RUN_<NAME>``, then ``METAFLOW_RUN_<NAME>``.
+
+    Returns
+    -------
+    dict
+        Text by parameter name, to be given to :func:`resolve` below what the command line says.
+    """
+    found: dict[str, str] = {}
+    for parameter in parameters:
+        name = parameter.name.replace("-", "_").upper()
+        for prefix in PREFIXES:
+            if prefix + name in environ:
+                found[parameter.name] = environ[prefix + name]
+                break
+    return found
+
+
+def resolve(parameters: Iterable[ParameterPlan], given: Mapping[str, Any], *, paths: bool = False) -> dict[str, Any]:
+    """Work out the values of all parameters of a run.
+
+    Parameters
+    ----------
+    parameters : iterable of ParameterPlan
+        All parameters.
+    given : mapping
+        Text or data by parameter name, ``-`` and ``_`` being the same.
+    paths : bool
+        As for :func:`convert`: True for a command line, False for an orchestrator's data.
+
+    Returns
+    -------
+    dict
+        Values by artifact name, in the order of ``parameters``.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown or given twice, a required value is missing, or one isn't of its type.
+    """
+    known = {parameter.name.replace("-", "_"): parameter for parameter in parameters}
+    raw: dict[str, Any] = {}
+    for name, value in given.items():
+        plain = name.replace("-", "_")
+        if plain not in known:
+            raise ParameterError(
+                f"The flow has no parameter {name!r}.", help=nearest(name, [p.name for p in known.values()])
+            )
+        if plain in raw:
+            raise ParameterError(f"The parameter {known[plain].name!r} is given twice.")
+        raw[plain] = value
+    missing = [p for plain, p in known.items() if plain not in raw and p.required]
+    if missing:
+        names = ", ".join(repr(parameter.name) for parameter in missing)
+        raise ParameterError(
+            f"A value is missing for the parameter{'s' if len(missing) > 1 else ''} {names}.",
+            wanted="; ".join(f"--{p.name}: {_WANTED[p.type]}" for p in missing),
+            help=_help(missing[0]) if len(missing) == 1 else None,
+        )
+    return {
+        parameter.artifact: convert(parameter, raw[plain], paths=paths)
+        if plain in raw
+        else _default_value(parameter, paths)
+        for plain, parameter in known.items()
+    }
+
+
+def _default_value(parameter: ParameterPlan, paths: bool) -> Any:
+    if parameter.default is None:
+        return None
+    if parameter.type == "file" and isinstance(parameter.default, str):
+        return convert(parameter, parameter.default)  # embedded contents, not a path
+    return convert(parameter, parameter.default, paths=paths)
+
+
+def json_schema(parameter: ParameterPlan) -> dict[str, Any]:
+    """Describe what :func:`convert` takes as data, as a JSON schema.
+
+    Returns
+    -------
+    dict
+        ``type`` (a list where there are several), ``description`` where there is help, ``default`` unless required.
+    """
+    types = list(_SCHEMA[parameter.type])
+    if parameter.separator is not None:
+        types = ["string", "array"]
+    if not parameter.required and parameter.default is None and "null" not in types:
+        types.append("null")
+    if parameter.type == "file" and (not parameter.is_text or isinstance(parameter.default, dict)):
+        types.append("object")
+    if parameter.type == "float" and isinstance(parameter.default, str):
+        types.append("string")
+    schema: dict[str, Any] = {"type": types if len(types) > 1 else types[0]}
+    if parameter.separator is not None:
+        schema["items"] = {"type": "string"}
+    if parameter.help:
+        schema["description"] = parameter.help
+    if not parameter.required:
+        schema["default"] = parameter.default
+    return schema
+
+
+def _check_text(parameter: ParameterPlan, text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _refused(parameter, text, "text that is valid UTF-8") from None
+
+
+def _help(parameter: ParameterPlan) -> str | None:
+    return f"--{parameter.name}: {parameter.help}" if parameter.help else None
+
+
+def _refused(parameter: ParameterPlan, raw: Any, wanted: str | None = None, help: str | None = None) -> ParameterError:
+    shown = ascii(raw) if isinstance(raw, str) and not raw.isprintable() else repr(raw)
+    return ParameterError(
+        f"The parameter {parameter.name!r} can't take this value.",
+        seen=shown if len(shown) <= 160 else shown[:160] + "...",
+        wanted=wanted or _WANTED[parameter.type],
+        help=help or _help(parameter),
+    )

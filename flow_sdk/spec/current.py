@@ -1,0 +1,125 @@
+"""``current``: what a step can ask about the task it runs in."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Provider = Callable[[str, str], Any]
+    """Gives the client's object of a kind ("flow", "run", "task") with a pathspec."""
+
+__all__ = ["FIELDS", "Current", "current"]
+
+FIELDS = (
+    "flow_name",
+    "run_id",
+    "step_name",
+    "task_id",
+    "retry_count",
+    "origin_run_id",
+    "pathspec",
+    "namespace",
+    "username",
+    "parameter_names",
+    "tags",
+    "tempdir",
+    "graph",
+    "is_running_flow",
+)
+"""What the runner sets. Outside a task each is None, and ``is_running_flow`` False."""
+
+_CLIENT = {"flow": 1, "run": 2, "task": 4}
+"""Client objects by how many components their pathspec has."""
+
+_NEEDS = {
+    "project_name": "@project",
+    "branch_name": "@project",
+    "is_user_branch": "@project",
+    "is_production": "@project",
+    "project_flow_name": "@project",
+    "parallel": "@parallel",
+    "card": "@card",
+    "trigger": "@trigger or @trigger_on_finish",
+}
+
+
+class Current:
+    """Facts about the running task; one object, :data:`current`, per process."""
+
+    if TYPE_CHECKING:
+        flow_name: str | None
+        run_id: str | None
+        step_name: str | None
+        task_id: str | None
+        retry_count: int | None
+        origin_run_id: str | None
+        pathspec: str | None
+        namespace: str | None
+        username: str | None
+        parameter_names: list[str] | None
+        tags: frozenset[str] | None
+        tempdir: str | None
+        graph: dict[str, Any] | None
+        is_running_flow: bool
+
+    __slots__ = ("_client", "_facts") if not TYPE_CHECKING else ()
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _set(self, *, client: Provider | None = None, **fields: Any) -> None:
+        """Say what is running now; replaces all that was set before.
+
+        Parameters
+        ----------
+        client : callable, optional
+            Gives the client's object for ("flow" | "run" | "task", pathspec); asked when a step uses one.
+        **fields
+            Values for names in :data:`FIELDS`, ``is_running_flow`` being True unless given.
+        """
+        unknown = set(fields).difference(FIELDS, _NEEDS)
+        if unknown:
+            raise ValueError(f"current has no {', '.join(sorted(unknown))}")
+        self._facts: dict[str, Any] = {"is_running_flow": True, **fields}
+        self._client = client
+
+    def _clear(self) -> None:
+        """Forget everything: no task is running."""
+        self._set(is_running_flow=False)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the fact ``key``, or ``default`` when there is none or it is None."""
+        value = getattr(self, key, None)
+        return default if value is None else value
+
+    def __contains__(self, key: str) -> bool:
+        return getattr(self, key, None) is not None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *FIELDS, *_CLIENT})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._facts:
+            return self._facts[name]
+        if name in FIELDS:
+            return None
+        if name in _CLIENT:
+            return self._client_object(name)
+        if name in _NEEDS:
+            raise AttributeError(f"current.{name} is set in flows with {_NEEDS[name]} only; this isn't one.")
+        from flow_sdk.errors import nearest
+
+        raise AttributeError(f"current has no {name!r}. {nearest(name, (*FIELDS, *_CLIENT))}")
+
+    def _client_object(self, kind: str) -> Any:
+        pathspec = self._facts.get("pathspec")
+        if self._client is None or not pathspec:
+            return None
+        return self._client(kind, "/".join(pathspec.split("/")[: _CLIENT[kind]]))
+
+
+current = Current()

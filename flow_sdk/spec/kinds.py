@@ -1,0 +1,268 @@
+"""The kinds of decorators as data: a name, JSON attributes, and what values these can have.
+
+They aren't dataclasses because importing :mod:`dataclasses` takes longer than all of this package.
+"""
+
+from __future__ import annotations
+
+from flow_sdk.errors import UsageError, nearest
+from flow_sdk.spec.declaration import refused
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+__all__ = [
+    "DECORATORS",
+    "Catch",
+    "Decorator",
+    "Environment",
+    "Resources",
+    "Retry",
+    "Schedule",
+    "Timeout",
+    "kind_of",
+]
+
+
+class Decorator:
+    """One decorator with its attributes; immutable, compared by value.
+
+    Parameters
+    ----------
+    **given
+        Attributes by name; what isn't given has its default.
+
+    Raises
+    ------
+    UsageError
+        If an attribute isn't known or its value can't be used.
+    """
+
+    name = ""
+    """What it is called after the ``@``."""
+    on_step = True
+    """Whether it stands on steps; otherwise on flow classes."""
+    defaults: Mapping[str, Any] = {}
+
+    __slots__ = ("_values",)
+    _values: dict[str, Any]
+
+    def __init__(self, **given: Any) -> None:
+        for key in given:
+            if key not in self.defaults:
+                raise refused(
+                    UsageError,
+                    f"@{self.name} has no attribute {key!r}.",
+                    wanted=", ".join(self.defaults) or "no attributes",
+                    help=nearest(key, self.defaults),
+                )
+        object.__setattr__(self, "_values", self._checked({**self.defaults, **given}))
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values in their normal form; raises UsageError."""
+        return values
+
+    def attributes(self) -> dict[str, Any]:
+        """All attributes as JSON values, in a fixed order."""
+        return {key: dict(value) if isinstance(value, dict) else value for key, value in self._values.items()}
+
+    def __getattr__(self, key: str) -> Any:
+        if key != "_values" and key in self._values:
+            return self._values[key]
+        raise AttributeError(f"@{self.name} has no attribute {key!r}")
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        raise AttributeError(f"@{self.name} can't be changed")
+
+    def __delattr__(self, key: str) -> None:
+        raise AttributeError(f"@{self.name} can't be changed")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Decorator) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash((self.name, repr(self._values)))
+
+    def __repr__(self) -> str:
+        return f"@{self.name}({', '.join(f'{key}={value!r}' for key, value in self._values.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_made, (type(self), self.attributes()))
+
+    def bad(self, attribute: str, value: object, wanted: str, help: str | None = None) -> NoReturn:
+        """Refuse a value."""
+        raise refused(
+            UsageError, f"@{self.name} can't use {attribute}={value!r}.", seen=kind_of(value), wanted=wanted, help=help
+        )
+
+    def number(
+        self, values: Mapping[str, Any], key: str, *, least: float = 0, whole: bool = False, above: bool = False
+    ) -> int | float:
+        """The attribute ``key`` as a number ``>= least`` (``> least`` with ``above``); text that is one counts."""
+        value = values[key]
+        number = _number(value)
+        wanted = f"a {'whole ' if whole else ''}number {'>' if above else '>='} {least:g}"
+        if number is None or (whole and number != int(number)):
+            self.bad(key, value, wanted)
+        if number < least or (above and number <= least):
+            self.bad(key, value, wanted)
+        return int(number) if number == int(number) else number
+
+
+def _made(kind: type[Decorator], attributes: dict[str, Any]) -> Decorator:
+    return kind(**attributes)
+
+
+def kind_of(value: object) -> str:
+    """A value and its type, for people."""
+    return "None" if value is None else f"{type(value).__name__} {value!r}"
+
+
+def _number(value: object) -> int | float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        for kind in (int, float):
+            try:
+                value = kind(value)
+                break
+            except ValueError:
+                continue
+    if isinstance(value, int | float) and value == value and abs(value) != float("inf"):
+        return value
+    return None
+
+
+class Retry(Decorator):
+    """``@retry``: see :func:`retry`."""
+
+    __slots__ = ()
+    name = "retry"
+    defaults: Mapping[str, Any] = {"times": 3, "minutes_between_retries": 2}
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "times": self.number(values, "times", whole=True),
+            "minutes_between_retries": self.number(values, "minutes_between_retries"),
+        }
+
+
+class Catch(Decorator):
+    """``@catch``: see :func:`catch`."""
+
+    __slots__ = ()
+    name = "catch"
+    defaults: Mapping[str, Any] = {"var": None, "print_exception": True}
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        var, printed = values["var"], values["print_exception"]
+        if var is not None and not (isinstance(var, str) and var.isidentifier()):
+            self.bad("var", var, "the name of an artifact, such as 'failure', or None")
+        if not isinstance(printed, bool):
+            self.bad("print_exception", printed, "True or False")
+        return {"var": var, "print_exception": printed}
+
+
+class Timeout(Decorator):
+    """``@timeout``: see :func:`timeout`."""
+
+    __slots__ = ()
+    name = "timeout"
+    defaults: Mapping[str, Any] = {"seconds": 0, "minutes": 0, "hours": 0}
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        checked = {key: self.number(values, key) for key in self.defaults}
+        if self.total(checked) <= 0:
+            raise refused(
+                UsageError,
+                "@timeout needs a time.",
+                wanted="seconds, minutes or hours > 0; the sum counts",
+                help="@timeout(minutes=10)",
+            )
+        return checked
+
+    @staticmethod
+    def total(attributes: Mapping[str, Any]) -> float:
+        """The seconds that the attributes of a ``@timeout`` allow, > 0."""
+        return float(attributes["seconds"] + 60 * attributes["minutes"] + 3600 * attributes["hours"])
+
+
+class Environment(Decorator):
+    """``@environment``: see :func:`environment`."""
+
+    __slots__ = ()
+    name = "environment"
+    defaults: Mapping[str, Any] = {"vars": {}}
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        variables = values["vars"]
+        if not isinstance(variables, dict):
+            self.bad("vars", variables, "a dict of text to text")
+        for key, value in variables.items():
+            if not isinstance(key, str) or not key or "=" in key or "\0" in key:
+                self.bad("vars", key, "names that are text without '='")
+            if not isinstance(value, str) or "\0" in value:
+                self.bad("vars", {key: value}, "values that are text", help=f"Write {key}={str(value)!r}.")
+        return {"vars": dict(variables)}
+
+
+class Resources(Decorator):
+    """``@resources``: see :func:`resources`."""
+
+    __slots__ = ()
+    name = "resources"
+    defaults: Mapping[str, Any] = {"cpu": 1, "gpu": None, "memory": 4096, "disk": None, "shared_memory": None}
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        checked: dict[str, Any] = {}
+        for key in self.defaults:
+            if values[key] is None and self.defaults[key] is None:
+                checked[key] = None
+            else:
+                checked[key] = self.number(values, key, whole=key != "cpu", above=key in ("cpu", "memory", "disk"))
+        return checked
+
+
+class Schedule(Decorator):
+    """``@schedule``: see :func:`schedule`."""
+
+    __slots__ = ()
+    name = "schedule"
+    on_step = False
+    defaults: Mapping[str, Any] = {"hourly": False, "daily": None, "weekly": False, "cron": None, "timezone": None}
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        from flow_sdk.spec.schedule import DAILY, HOURLY, WEEKLY, parse
+
+        presets = {"hourly": HOURLY, "daily": DAILY, "weekly": WEEKLY}
+        for key in presets:
+            if values[key] not in (True, False, None):
+                self.bad(key, values[key], "True or False")
+        given = [key for key in (*presets, "cron") if values[key]]
+        if len(given) > 1:
+            raise refused(
+                UsageError,
+                "@schedule says more than one time.",
+                seen=", ".join(given),
+                wanted="one of hourly, daily, weekly, cron",
+            )
+        if not given and values["daily"] is False:
+            raise refused(UsageError, "@schedule says no time.", wanted="one of hourly, daily, weekly, cron")
+        chosen = given[0] if given else "daily"  # a bare @schedule is daily
+        expression, timezone = presets.get(chosen, values["cron"]), values["timezone"]
+        try:
+            parse(expression, timezone)
+        except UsageError as error:
+            raise refused(type(error), error.headline, seen=error.seen, wanted=error.wanted, help=error.help) from None
+        return {"cron": " ".join(expression.split()), "timezone": timezone}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_made, (type(self), {"cron": self.cron, "timezone": self.timezone}))
+
+
+DECORATORS: dict[str, type[Decorator]] = {
+    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Resources, Schedule)
+}
+"""All decorators of this release by name."""

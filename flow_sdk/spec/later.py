@@ -1,0 +1,46 @@
+"""Public names that Metaflow has and this release doesn't, so that whoever uses one is told so."""
+
+__all__ = ["NAMES", "message"]
+
+NAMES = frozenset(
+    {
+        "Config",
+        "ConfigValue",
+        "DeployedFlow",
+        "Deployer",
+        "FlowMutator",
+        "NBDeployer",
+        "NBRunner",
+        "Runner",
+        "S3",
+        "StepMutator",
+        "USER_SKIP_STEP",
+        "UserStepDecorator",
+        "airflow_external_task_sensor",
+        "airflow_s3_key_sensor",
+        "batch",
+        "card",
+        "cards",
+        "conda",
+        "conda_base",
+        "config_expr",
+        "exit_hook",
+        "kubernetes",
+        "parallel",
+        "parallel_imap_unordered",
+        "parallel_map",
+        "project",
+        "pypi",
+        "pypi_base",
+        "pytorch_parallel",
+        "secrets",
+        "trigger",
+        "trigger_on_finish",
+        "user_step_decorator",
+    }
+)
+
+
+def message(name: str) -> str:
+    """Say that a name known from Metaflow isn't here yet."""
+    return f"{name!r} isn't in this release of Flow SDK."
