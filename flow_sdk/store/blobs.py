@@ -1,0 +1,255 @@
+"""Content-addressed blobs: written once under their own hash, verified on every read."""
+
+import mmap
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from flow_sdk.errors import ObjectMissing
+from flow_sdk.store import framing
+from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, damaged
+from flow_sdk.store.layout import blob_key
+from flow_sdk.store.port import ObjectStore
+
+if TYPE_CHECKING:
+    from blake3 import blake3
+
+__all__ = ["Payload", "digest_of", "read_blob", "write_blob"]
+
+Payload = bytes | bytearray | memoryview
+"""What a payload is read as: bytes for a small one, else a writable view of memory of its own."""
+
+_LARGE = 1 << 20
+_READ = 8 << 20
+_AT_ONCE = 8
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+def digest_of(parts: Sequence[bytes | memoryview]) -> bytes:
+    """Hash consecutive parts as one payload (32 bytes)."""
+    # One thread on purpose: blake3's own pool doesn't live through the fork that makes a task's process.
+    from blake3 import blake3
+
+    hasher = blake3()
+    for part in parts:
+        hasher.update(part)
+    return hasher.digest()
+
+
+def write_blob(
+    store: ObjectStore,
+    parts: Sequence[bytes | memoryview],
+    digest: bytes,
+    *,
+    note: bytes = b"{}",
+    durable: bool = True,
+) -> None:
+    """Store a payload under its hash, unless it is there.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Where to.
+    parts : sequence of bytes or memoryview
+        The payload's consecutive parts.
+    digest : bytes
+        blake3 of the payload.
+    note : bytes
+        JSON for people, at most 3 KiB.
+    durable : bool
+        Whether it must survive a power cut.
+    """
+    key = blob_key(digest.hex())
+    if store.head(key) is not None:
+        return
+    size = sum(memoryview(part).nbytes for part in parts)
+    packing = ZSTD if framing.compressible(parts, size) else RAW
+    header = framing.write_header(Header(packing, FRAME, size, digest, note))
+    store.put(key, _stored(header, parts, packing), durable=durable)
+
+
+def _stored(header: bytes, parts: Sequence[bytes | memoryview], packing: int) -> Iterator[bytes | memoryview]:
+    yield header
+    if packing == RAW:
+        yield from parts
+        return
+    for packed in _ahead(framing.pack, framing.frames(parts, FRAME)):
+        yield from packed
+
+
+def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) -> Payload:
+    """Read a payload and verify it.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Where from.
+    digest : str
+        Its hash, 64 hexadecimal digits.
+    size : int or None
+        Its size as recorded elsewhere, to choose the way of reading; None if not known.
+    where : str
+        What is being read, for the error.
+
+    Returns
+    -------
+    bytes or memoryview
+        The payload; a memoryview is writable and owns its memory.
+
+    Raises
+    ------
+    ObjectMissing
+        If there is no such blob.
+    IntegrityError
+        If a byte of it doesn't verify.
+    """
+    key = blob_key(digest)
+    where = f"{where}, object {key} in {store.url}"
+    try:
+        if size is not None and size >= _LARGE:
+            return _read_large(store, key, bytes.fromhex(digest), where)
+        return _read_small(store.get(key), bytes.fromhex(digest), where)
+    except ObjectMissing as error:
+        raise ObjectMissing(
+            "A stored object is missing.",
+            where=where,
+            help="It was deleted from the store. Run the task that made it again in a new run.",
+        ) from error
+
+
+def _read_small(data: bytes, digest: bytes, where: str) -> Payload:
+    from blake3 import blake3
+
+    header = _expected(framing.read_header(data[:HEAD], where), digest, where)
+    if header.packing == RAW:
+        payload: Payload = data[header.length :]
+        if len(payload) != header.size:
+            raise damaged(f"{len(payload):,} bytes of payload instead of {header.size:,}", where)
+    else:
+        payload = bytearray(header.size) if header.size < _LARGE else _memory(header.size)
+        view, rest = memoryview(payload), memoryview(data)[header.length :]
+        for start in range(0, header.size, header.frame):
+            rest = rest[framing.unpack_into(rest, view[start : start + header.frame], where) :]
+        if len(rest):
+            raise damaged(f"{len(rest):,} bytes too many", where)
+    if blake3(payload).digest() != digest:
+        raise damaged("its payload doesn't have the hash it is stored under", where)
+    return payload
+
+
+def _expected(header: Header, digest: bytes, where: str) -> Header:
+    if header.digest != digest:
+        raise damaged("it is another payload's object", where)
+    if header.frame == 0:
+        raise damaged("its frames are empty", where)
+    return header
+
+
+def _read_large(store: ObjectStore, key: str, digest: bytes, where: str) -> Payload:
+    from blake3 import blake3
+
+    header = _expected(framing.read_header(store.get_range(key, 0, HEAD), where), digest, where)
+    info = store.head(key)
+    stored = info.size if info is not None else 0
+    if header.packing == RAW and stored != header.length + header.size:
+        raise damaged(f"{stored:,} bytes instead of {header.length + header.size:,}", where)
+    payload = _memory(header.size)
+    hasher = blake3()
+    if header.packing == RAW:
+        _fill(store, key, header.length, payload, hasher, where)
+    else:
+        _unpack(store, key, header, stored, payload, hasher, where)
+    if hasher.digest() != digest:
+        raise damaged("its payload doesn't have the hash it is stored under", where)
+    return payload
+
+
+def _fill(store: ObjectStore, key: str, start: int, payload: memoryview, hasher: "blake3", where: str) -> None:
+    """Read ranges into place, several at once, hashing each as soon as those before it are there."""
+    into: Callable[[str, int, memoryview], int] | None = getattr(store, "get_into", None)
+
+    def read(offset: int) -> memoryview:
+        piece = payload[offset : offset + _READ]
+        if into is not None:
+            count = into(key, start + offset, piece)
+        else:
+            data = store.get_range(key, start + offset, len(piece))
+            count = len(data)
+            piece[:count] = data
+        if count != len(piece):
+            raise damaged("it ends too early", where)
+        return piece
+
+    for piece in _ahead(read, range(0, len(payload), _READ), 0 if into else _AT_ONCE):
+        hasher.update(piece)
+
+
+def _unpack(
+    store: ObjectStore, key: str, header: Header, stored: int, payload: memoryview, hasher: "blake3", where: str
+) -> None:
+    """Read ranges one after the other and decompress the frames in them, several at once."""
+
+    def ranges() -> Iterator[memoryview]:
+        rest = bytearray()
+        offset = header.length
+        while offset < stored:
+            data = store.get_range(key, offset, min(_READ, stored - offset))
+            if not data:
+                raise damaged("it ends too early", where)
+            offset += len(data)
+            rest += data
+            view = memoryview(bytes(rest))
+            while (size := framing.stored_size(view)) is not None and size <= len(view):
+                yield view[:size]
+                view = view[size:]
+            rest = bytearray(view)
+        if rest:
+            yield memoryview(bytes(rest))
+
+    def unpack(work: tuple[int, memoryview]) -> memoryview:
+        number, data = work
+        target = payload[number * header.frame : (number + 1) * header.frame]
+        if not len(target) or framing.unpack_into(data, target, where) != len(data):
+            raise damaged("it has more frames than it should", where)
+        return target
+
+    done = 0
+    for piece in _ahead(unpack, enumerate(ranges())):
+        hasher.update(piece)
+        done += len(piece)
+    if done != len(payload):
+        raise damaged("it ends too early", where)
+
+
+def _memory(size: int) -> memoryview:
+    """Fresh writable memory that isn't touched before it is filled, private to this process after a fork."""
+    if not size:
+        return memoryview(bytearray())
+    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):
+            area.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(area)
+
+
+def _ahead(work: Callable[[_In], _Out], items: Iterable[_In], workers: int = 0) -> Iterator[_Out]:
+    """Map in threads, in order, only a few results ahead of the reader."""
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    workers = workers or min(4, os.cpu_count() or 1)
+    pending: deque[Future[_Out]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

@@ -1,0 +1,178 @@
+"""Pickles that hold the classes and functions of the flow file by value.
+
+cloudpickle does the taking apart. What is changed here: nothing that differs from process to process or machine to
+machine is stored (random ids, paths, the module's name), and a class or function keeps its identity. A process that has
+the flow file loaded gets its own one, so ``isinstance`` holds from step to step; any other makes it once.
+
+Stored pickles name ``make_class``, ``make_enum``, ``make_function``, ``set_class_state``, ``set_function_state`` and
+``flow_object``: they stay, with their arguments.
+"""
+
+import os
+import pickle
+import types
+import typing
+import weakref
+from collections import ChainMap
+from collections.abc import Callable
+from typing import Any
+
+from cloudpickle import cloudpickle
+
+from flow_sdk.store.sources import CANONICAL, Origin, find, is_by_value, origin_of
+
+__all__ = [
+    "ByReference",
+    "ByValue",
+    "flow_object",
+    "make_class",
+    "make_enum",
+    "make_function",
+    "set_class_state",
+    "set_function_state",
+]
+
+_made: "weakref.WeakValueDictionary[Origin, Any]" = weakref.WeakValueDictionary()
+_origins: "weakref.WeakKeyDictionary[Any, Origin]" = weakref.WeakKeyDictionary()
+_complete: "weakref.WeakSet[Any]" = weakref.WeakSet()
+
+
+def _origin(value: Any) -> Origin | None:
+    return _origins.get(value) or origin_of(value)
+
+
+def _canonical(module_name: Any) -> Any:
+    return CANONICAL if is_by_value(module_name) else module_name
+
+
+def _reduce_code(code: types.CodeType) -> Any:
+    return cloudpickle._code_reduce(code.replace(co_filename=os.path.basename(code.co_filename)))
+
+
+def _reduce_typevar(value: typing.TypeVar) -> Any:
+    if not is_by_value(value.__module__):
+        return cloudpickle._typevar_reduce(value)
+    return cloudpickle._make_typevar, (*cloudpickle._decompose_typevar(value)[:-1], None)
+
+
+class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+    """A pickler that stores the flow file's classes and functions, and whatever else has no name, by value."""
+
+    dispatch_table = ChainMap(
+        {types.CodeType: _reduce_code, typing.TypeVar: _reduce_typevar}, cloudpickle.Pickler.dispatch_table
+    )
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Take a class or function apart; anything else goes its usual way."""
+        if isinstance(obj, types.FunctionType):
+            if not is_by_value(obj.__module__) and cloudpickle._should_pickle_by_reference(obj):
+                return NotImplemented
+            return self._take_function(obj)
+        if isinstance(obj, type):
+            if is_by_value(obj.__module__):
+                return _take_class(cloudpickle._dynamic_class_reduce(obj), _origin(obj))
+            reduced = cloudpickle._class_reduce(obj)
+            return _take_class(reduced, None) if reduced is not NotImplemented and len(reduced) == 6 else reduced
+        return NotImplemented
+
+    def _take_function(self, function: types.FunctionType) -> Any:
+        _, args, (state, slots), *_ = self._dynamic_function_reduce(function)
+        spaces = args[1]
+        if "__file__" in spaces:
+            spaces["__file__"] = os.path.basename(spaces["__file__"] or "")
+        if is_by_value(spaces.get("__name__")):
+            spaces["__name__"] = CANONICAL
+            spaces["__package__"] = None
+        slots["__module__"] = _canonical(slots["__module__"])
+        origin = _origin(function)
+        return make_function, (origin, *args), (origin, (state, slots)), None, None, set_function_state
+
+
+def _take_class(reduced: Any, origin: Origin | None) -> Any:
+    maker, args, (state, slots), *_ = reduced
+    args = (*args[:-2], None, None)
+    if maker is cloudpickle._make_skeleton_enum:
+        args = (*args[:4], _canonical(args[4]), *args[5:])
+        make: Callable[..., Any] = make_enum
+    else:
+        if "__module__" in args[3]:
+            args[3]["__module__"] = _canonical(args[3]["__module__"])
+        make = make_class
+    if "__module__" in state:
+        state["__module__"] = _canonical(state["__module__"])
+    state.pop("__static_attributes__", None)  # its order is a set's
+    return make, (origin, *args), (origin, (state, slots)), None, None, set_class_state
+
+
+class ByReference(pickle.Pickler):
+    """A pickler that stores the name of the flow file's classes and functions.
+
+    For those that can't be stored by value. What it writes loads only where the flow file is loaded.
+    """
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Name a class or function of the flow file; anything else goes its usual way."""
+        if isinstance(obj, type | types.FunctionType) and is_by_value(obj.__module__):
+            origin = _origin(obj)
+            if origin is not None:
+                return flow_object, (origin,)
+        return NotImplemented
+
+
+def flow_object(origin: Origin) -> Any:
+    """Find a class or function of the flow file in this process."""
+    found = find(origin, object)
+    if found is None:
+        raise LookupError(f"{origin[2]} is defined in {origin[0]}, which isn't loaded here")
+    return found
+
+
+def _make(maker: Callable[..., Any], origin: Origin | None, args: Any) -> Any:
+    if origin is None:
+        return maker(*args)
+    found = find(origin, type)
+    if found is None:
+        found = _made.get(origin)
+    if found is None:
+        found = maker(*args)
+        _origins[found] = origin
+        found = _made.setdefault(origin, found)
+    return found
+
+
+def make_class(origin: Origin | None, *args: Any) -> Any:
+    """Find or make a class of a flow file."""
+    return _make(cloudpickle._make_skeleton_class, origin, args)
+
+
+def make_enum(origin: Origin | None, *args: Any) -> Any:
+    """Find or make an enum of a flow file."""
+    return _make(cloudpickle._make_skeleton_enum, origin, args)
+
+
+def make_function(origin: Origin | None, *args: Any) -> Any:
+    """Find or make a function of a flow file."""
+    found = find(origin, types.FunctionType) if origin is not None else None
+    if found is None:
+        found = cloudpickle._make_function(*args)
+        if origin is not None:
+            _origins[found] = origin
+    return found
+
+
+def set_class_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
+    """Fill a class that was made; leave one alone that was there."""
+    origin, content = state
+    if made in _complete or (origin is not None and find(origin, type) is made):
+        return made
+    cloudpickle._class_setstate(made, content)
+    _complete.add(made)
+    return made
+
+
+def set_function_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
+    """Fill a function that was made; leave one alone that was there."""
+    origin, content = state
+    if origin is None or find(origin, types.FunctionType) is not made:
+        cloudpickle._function_setstate(made, content)
+    return made

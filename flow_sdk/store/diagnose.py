@@ -1,0 +1,62 @@
+"""Find the part of a value that can't be stored."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["find_culprit"]
+
+_MOST_TRIES = 2000
+_MOST_CHILDREN = 200
+
+
+def find_culprit(value: Any, can_store: Callable[[Any], bool]) -> tuple[str, Any]:
+    """Walk down to the smallest part of a value that can't be stored.
+
+    Parameters
+    ----------
+    value : object
+        A value that can't be stored.
+    can_store : callable
+        Tells whether a part can be stored.
+
+    Returns
+    -------
+    tuple of str and object
+        The attribute path from the value (such as ``.layers[2].lock``, ``""`` for the value itself) and the part.
+    """
+    path, tries = "", 0
+    seen = {id(value)}
+    while True:
+        for step, child in _children(value):
+            tries += 1
+            if tries > _MOST_TRIES:
+                return path, value
+            if id(child) not in seen and not can_store(child):
+                seen.add(id(child))
+                path, value = path + step, child
+                break
+        else:
+            return path, value
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, type):
+        return
+    if isinstance(value, dict):
+        for key in list(value)[:_MOST_CHILDREN]:
+            yield f"[{key!r}]", value[key]
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value[:_MOST_CHILDREN]):
+            yield f"[{index}]", item
+    elif isinstance(value, set | frozenset):
+        for item in list(value)[:_MOST_CHILDREN]:
+            yield f"{{{type(item).__name__}}}", item
+    attributes = getattr(value, "__dict__", None)
+    if isinstance(attributes, dict):
+        for name in list(attributes)[:_MOST_CHILDREN]:
+            yield f".{name}", attributes[name]
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else tuple(slots):
+            if hasattr(value, name):
+                yield f".{name}", getattr(value, name)

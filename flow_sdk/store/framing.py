@@ -1,0 +1,242 @@
+"""The format of a blob: a header that says all, and the payload, raw or in compressed frames.
+
+::
+
+    magic      8   b"FSDKBLOB"
+    version    1   FORMAT
+    packing    1   0 raw, 1 zstd frames
+    note size  2   bytes of the note
+    frame      4   bytes of payload in a frame (the last one may be shorter)
+    size       8   bytes of payload
+    hash      32   blake3 of the payload
+    note           JSON for people: codec, Python, module versions
+    check     16   blake3 of all the above, its first 16 bytes
+
+Raw: the payload follows as it is, so any part of it can be read by its offset. Compressed: each frame follows as
+``size 4 | check 8 | bytes``; the size's highest bit says that the frame is stored uncompressed, and the check is that of
+size and bytes, so that nothing is decompressed that wasn't verified.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from flow_sdk.errors import IntegrityError
+
+__all__ = [
+    "FRAME",
+    "HEAD",
+    "RAW",
+    "ZSTD",
+    "Header",
+    "compressible",
+    "frames",
+    "pack",
+    "read_header",
+    "unpack_into",
+    "write_header",
+]
+
+RAW, ZSTD = 0, 1
+FRAME = 4 << 20
+HEAD = 4096
+"""How many bytes to read to have any header whole."""
+
+_MAGIC = b"FSDKBLOB"
+_FORMAT = 1
+_FIXED = struct.Struct("<8sBBHIQ32s")
+_CHECK = 16
+_FRAME = struct.Struct("<I8s")
+_STORED = 1 << 31
+_WORTH_PROBING = 16 << 10
+_SAMPLE = 64 << 10
+_SAMPLES = 4
+
+Part = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a blob says of itself.
+
+    Parameters
+    ----------
+    packing : int
+        ``RAW`` or ``ZSTD``.
+    frame : int
+        Bytes of payload in a frame, > 0.
+    size : int
+        Bytes of payload.
+    digest : bytes
+        blake3 of the payload.
+    note : bytes
+        JSON for people.
+    """
+
+    packing: int
+    frame: int
+    size: int
+    digest: bytes
+    note: bytes = b"{}"
+
+    @property
+    def length(self) -> int:
+        """Bytes of the header itself."""
+        return _FIXED.size + len(self.note) + _CHECK
+
+
+def write_header(header: Header) -> bytes:
+    """Render a header."""
+    from blake3 import blake3
+
+    fixed = _FIXED.pack(_MAGIC, _FORMAT, header.packing, len(header.note), header.frame, header.size, header.digest)
+    text = fixed + header.note
+    return text + blake3(text).digest(_CHECK)
+
+
+def read_header(data: bytes, where: str) -> Header:
+    """Read and verify the header at the beginning of an object.
+
+    Parameters
+    ----------
+    data : bytes
+        The object, or its first ``HEAD`` bytes.
+    where : str
+        What is being read, for the error.
+
+    Returns
+    -------
+    Header
+        The header.
+
+    Raises
+    ------
+    IntegrityError
+        If it is damaged, not a blob's, or of a newer format.
+    """
+    from blake3 import blake3
+
+    if len(data) < _FIXED.size:
+        raise damaged("it ends inside its header", where)
+    magic, version, packing, note, frame, size, digest = _FIXED.unpack_from(data)
+    if magic != _MAGIC:
+        raise damaged("it doesn't begin like a blob", where)
+    end = _FIXED.size + note
+    if blake3(data[:end]).digest(_CHECK) != data[end : end + _CHECK]:
+        raise damaged("its header doesn't verify", where)
+    if version > _FORMAT or packing > ZSTD:
+        raise IntegrityError(
+            "A stored object was written by a newer release of Flow SDK.", where=where, help="pip install -U flow-sdk"
+        )
+    return Header(packing, frame, size, digest, data[_FIXED.size : end])
+
+
+def damaged(seen: str, where: str) -> IntegrityError:
+    """Build the error for an object that doesn't verify."""
+    return IntegrityError(
+        "A stored object is damaged.",
+        seen=seen,
+        wanted="the bytes that were stored",
+        where=where,
+        help="Restore the object from a backup, or run the task that made it again in a new run.",
+    )
+
+
+def frames(parts: Sequence[Part], size: int) -> Iterator[Part]:
+    """Cut consecutive parts into pieces of ``size`` bytes, copying only where a piece spans two parts."""
+    pending = bytearray()
+    for part in parts:
+        view = memoryview(part).cast("B")
+        while len(view):
+            if not pending and len(view) >= size:
+                yield view[:size]
+                view = view[size:]
+                continue
+            taken = size - len(pending)
+            pending += view[:taken]
+            view = view[taken:]
+            if len(pending) == size:
+                yield bytes(pending)
+                pending.clear()
+    if pending:
+        yield bytes(pending)
+
+
+def compressible(parts: Sequence[Part], size: int) -> bool:
+    """Try a few samples to see whether compression gains a tenth or more."""
+    if size < _WORTH_PROBING:
+        return False
+    import zstandard
+
+    compressor = zstandard.ZstdCompressor(level=1)
+    step = max(_SAMPLE, size // _SAMPLES)
+    offset = wanted = 0
+    for part in parts:
+        view = memoryview(part).cast("B")
+        while wanted < offset + len(view):
+            sample = view[wanted - offset : wanted - offset + _SAMPLE]
+            if len(compressor.compress(sample)) < 0.9 * len(sample):
+                return True
+            wanted += step
+        offset += len(view)
+    return False
+
+
+def pack(frame: Part) -> list[bytes | memoryview]:
+    """Compress one frame, or leave it as it is where that gains nothing."""
+    import zstandard
+    from blake3 import blake3
+
+    body: bytes | memoryview = zstandard.ZstdCompressor(level=1).compress(frame)
+    size = len(body)
+    if size >= len(frame):
+        body, size = frame, len(frame) | _STORED
+    check = blake3(struct.pack("<I", size))
+    check.update(body)
+    return [_FRAME.pack(size, check.digest(8)), body]
+
+
+def unpack_into(data: memoryview, target: memoryview, where: str) -> int:
+    """Verify and decompress the frame at the beginning of ``data``.
+
+    Parameters
+    ----------
+    data : memoryview
+        Stored bytes, from the frame's beginning on.
+    target : memoryview
+        Where its payload belongs; its length is the payload's.
+    where : str
+        What is being read, for the error.
+
+    Returns
+    -------
+    int
+        How many stored bytes the frame takes.
+    """
+    import zstandard
+    from blake3 import blake3
+
+    if len(data) < _FRAME.size:
+        raise damaged("it ends inside a frame", where)
+    size, wanted = _FRAME.unpack_from(data)
+    end = _FRAME.size + (size & ~_STORED)
+    body = data[_FRAME.size : end]
+    check = blake3(data[:4])
+    check.update(body)
+    if check.digest(8) != wanted:
+        raise damaged("a frame doesn't verify", where)
+    try:
+        payload = body if size & _STORED else zstandard.ZstdDecompressor().decompress(body, len(target))
+    except zstandard.ZstdError as error:
+        raise damaged(f"a frame can't be decompressed: {error}", where) from error
+    if len(payload) != len(target):
+        raise damaged("a frame has the wrong size", where)
+    target[:] = payload
+    return end
+
+
+def stored_size(data: memoryview) -> int | None:
+    """Tell how many stored bytes the frame at the beginning of ``data`` takes; None if that can't be seen yet."""
+    if len(data) < _FRAME.size:
+        return None
+    return int(_FRAME.size + (_FRAME.unpack_from(data)[0] & ~_STORED))

@@ -1,0 +1,115 @@
+"""The items of a foreach, packed in one object: each is read, and verified, alone.
+
+::
+
+    magic   8   b"FSDKITEM"
+    format  8   FORMAT
+    count   8
+    index       for each item: offset 8, size 8, codec 8, blake3 of the item 32, tag 16
+    items
+
+The pack's hash is that of its magic, format, count and all items' sizes, codecs and hashes; the tag binds an entry to pack
+and position, so that an entry read alone can be trusted.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+from flow_sdk.errors import IntegrityError, ObjectMissing
+from flow_sdk.store.blobs import digest_of
+from flow_sdk.store.codecs import CODECS, Encoded
+from flow_sdk.store.framing import damaged
+from flow_sdk.store.layout import blob_key
+from flow_sdk.store.port import ObjectStore
+
+__all__ = ["read_item", "write_items"]
+
+_MAGIC = b"FSDKITEM"
+_FORMAT = 1
+_HEAD = struct.Struct("<8sQQ")
+_FACTS = struct.Struct("<QQ32s")
+_ENTRY = struct.Struct("<Q48s16s")
+_FIRST = 64 << 10
+_ALIGN = 64
+
+
+def write_items(store: ObjectStore, items: Sequence[Encoded]) -> str:
+    """Store a pack; returns its hash, 64 hexadecimal digits."""
+    facts = [_FACTS.pack(item.size, CODECS.index(item.codec), digest_of(item.parts)) for item in items]
+    head = _HEAD.pack(_MAGIC, _FORMAT, len(items))
+    pack = digest_of([head, *facts])
+    key = blob_key(pack.hex())
+    if store.head(key) is None:
+        store.put(key, _pack(head, pack, facts, items))
+    return pack.hex()
+
+
+def _pack(head: bytes, pack: bytes, facts: Sequence[bytes], items: Sequence[Encoded]) -> Iterator[bytes | memoryview]:
+    offset = _aligned(_HEAD.size + _ENTRY.size * len(items))
+    index = [head]
+    for position, (fact, item) in enumerate(zip(facts, items, strict=True)):
+        index.append(_ENTRY.pack(offset, fact, _tag(pack, position, offset, fact)))
+        offset = _aligned(offset + item.size)
+    joined = b"".join(index)
+    yield joined + bytes(-len(joined) % _ALIGN)
+    for item in items:
+        yield from item.parts
+        yield bytes(-item.size % _ALIGN)
+
+
+def _aligned(offset: int) -> int:
+    return offset + -offset % _ALIGN
+
+
+def _tag(pack: bytes, position: int, offset: int, fact: bytes) -> bytes:
+    return digest_of([pack, struct.pack("<QQ", position, offset), fact])[:16]
+
+
+def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: str) -> tuple[str, bytes]:
+    """Read one item of a pack.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Where from.
+    pack : str
+        The pack's hash.
+    count : int
+        How many items it has.
+    index : int
+        Which one, from 0.
+    where : str
+        What is being read, for errors.
+
+    Returns
+    -------
+    tuple of str and bytes
+        Codec and payload, verified.
+    """
+    key = blob_key(pack)
+    where = f"{where}, object {key} in {store.url}"
+    at = _HEAD.size + _ENTRY.size * index
+    try:
+        # A pack that is small, or has few items, is read with its index in one go.
+        first = at if at + _ENTRY.size > _FIRST else 0
+        data = store.get_range(key, first, _ENTRY.size if first else _FIRST)
+        entry = data[at - first : at - first + _ENTRY.size]
+        if len(entry) < _ENTRY.size:
+            raise damaged("it ends inside its index", where)
+        offset, fact, tag = _ENTRY.unpack(entry)
+        if _tag(bytes.fromhex(pack), index, offset, fact) != tag:
+            raise damaged("an entry of its index doesn't verify", where)
+        size, codec, digest = _FACTS.unpack(fact)
+        if not first and offset + size <= len(data):
+            payload = data[offset : offset + size]
+        else:
+            payload = store.get_range(key, offset, size) if size else b""
+    except ObjectMissing as error:
+        raise ObjectMissing(
+            "The items of a foreach are missing.", where=where, help="Run the flow again in a new run."
+        ) from error
+    if len(payload) != size or digest_of((payload,)) != digest:
+        raise damaged(f"item {index} doesn't verify", where)
+    if codec >= len(CODECS):
+        raise IntegrityError("The items were stored by a newer release.", where=where, help="pip install -U flow-sdk")
+    return CODECS[codec], payload

@@ -1,0 +1,127 @@
+"""Which modules are flow files: their classes and functions are stored by value.
+
+A name in a flow file is known everywhere by its origin: the file's name, the hash of its source, the qualified name.
+"""
+
+import os
+import sys
+from types import FunctionType, ModuleType
+from typing import Any
+
+__all__ = ["CANONICAL", "Origin", "by_value_module", "by_value_names", "find", "is_by_value", "origin_of"]
+
+Origin = tuple[str, str, str]
+"""File name, hash of the source, qualified name."""
+
+CANONICAL = "__main__"
+"""What a flow file's module is called in everything that is stored, whatever its name is in this process."""
+
+
+class _Source:
+    """A flow file loaded in this process."""
+
+    def __init__(self, module: ModuleType | None, name: str, explicit: bool) -> None:
+        self.module = module if module is not None else sys.modules.get(name)
+        self.explicit = explicit
+        path = getattr(self.module, "__file__", None)
+        self.file = os.path.basename(path) if path else ""
+        self._text = _source(path)
+        self._hash: str | None = None
+
+    @property
+    def hash(self) -> str:
+        if self._hash is None:
+            from blake3 import blake3
+
+            self._hash = blake3(self._text).hexdigest()[:32] if self._text is not None else ""
+        return self._hash
+
+
+_sources: dict[str, _Source] = {}
+
+
+def _source(path: str | None) -> bytes | None:
+    if not path:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def by_value_module(module_name: str, module: ModuleType | None = None) -> None:
+    """Say that a module of this process is a flow file.
+
+    Its classes and functions are then stored by value, and artifacts that hold those of the same file get this
+    module's own ones when they are loaded here. Call it as soon as the file is loaded: its source is read now.
+
+    Parameters
+    ----------
+    module_name : str
+        The module's name, as its classes have it in ``__module__``.
+    module : module, optional
+        The module, if it isn't in ``sys.modules``.
+    """
+    _sources[module_name] = _Source(module, module_name, True)
+
+
+def by_value_names() -> tuple[str, ...]:
+    """Names of the modules whose classes and functions are stored by value."""
+    return (*_sources, CANONICAL) if CANONICAL not in _sources else tuple(_sources)
+
+
+def is_by_value(module_name: object) -> bool:
+    """Tell whether a module's classes and functions are stored by value."""
+    return module_name == CANONICAL or module_name in _sources
+
+
+def origin_of(value: Any) -> Origin | None:
+    """Where a class or function of a flow file comes from.
+
+    Returns
+    -------
+    tuple or None
+        None for one that can't be found again by its name, such as one made in a function.
+    """
+    source = _loaded(value.__module__)
+    if source is None or not source.hash or _walk(source.module, value.__qualname__) is not value:
+        return None
+    return (source.file, source.hash, value.__qualname__)
+
+
+def find(origin: Origin, kind: type) -> Any:
+    """Find this process's own class (``kind`` is ``type``) or function of an origin; None if it has none.
+
+    A flow file that was announced by :func:`by_value_module` counts also when its text has changed since: after a fix
+    and a resume, earlier results get the mended class.
+    """
+    file, text, name = origin
+    for module_name in by_value_names():
+        source = _loaded(module_name)
+        if source is not None and ((source.explicit and source.file == file) or source.hash == text):
+            value = _walk(source.module, name)
+            if isinstance(value, kind):
+                return value
+    return None
+
+
+def is_code(value: object) -> bool:
+    """Tell whether a value is a class or a plain function."""
+    return isinstance(value, type | FunctionType)
+
+
+def _loaded(module_name: str) -> _Source | None:
+    source = _sources.get(module_name)
+    if source is None and module_name == CANONICAL:
+        source = _Source(None, CANONICAL, False)
+        if source.file:
+            _sources[CANONICAL] = source
+    return source
+
+
+def _walk(module: ModuleType | None, name: str) -> Any:
+    value: Any = module
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value
