@@ -1,0 +1,196 @@
+"""Settings: where artifacts are kept, who works. From the environment, then a file; each knows where it came from."""
+
+from __future__ import annotations
+
+import os
+
+from flow_sdk.errors import ConfigError, nearest
+
+__all__ = ["SETTINGS", "Setting", "config_file", "datastore", "datastore_root", "read_setting", "user", "write_settings"]
+
+PREFIXES = ("FLOW_SDK_", "METAFLOW_")
+"""What the environment variables of settings begin with; the first one that is set counts."""
+
+SETTINGS = {
+    "DEFAULT_DATASTORE": "where artifacts are kept: local or s3",
+    "DATASTORE_SYSROOT_LOCAL": "folder of the local store",
+    "DATASTORE_SYSROOT_S3": "s3:// address of the S3 store",
+    "USER": "name that runs are started under",
+    "AIRFLOW_URL": "address of Airflow's web server",
+    "AIRFLOW_USER": "name of the Airflow user",
+}
+"""Every setting and what it is for."""
+
+LOCAL_FOLDER = ".flow_sdk"
+
+
+class Setting:
+    """A setting's value, and where it came from (None and ``not set`` when it isn't set)."""
+
+    __slots__ = ("source", "value")
+
+    def __init__(self, value: str | None, source: str) -> None:
+        self.value = value
+        self.source = source
+
+
+def config_file() -> str:
+    """Path of the settings file: ``config.json`` of the folder ``FLOW_SDK_HOME`` (``~/.flow_sdk``), with
+    ``FLOW_SDK_PROFILE=name`` its ``config_name.json``."""
+    home = os.environ.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), LOCAL_FOLDER)
+    profile = os.environ.get("FLOW_SDK_PROFILE")
+    if profile and not profile.replace("-", "_").isidentifier():
+        raise ConfigError("FLOW_SDK_PROFILE isn't the name of a profile.", seen=repr(profile), wanted="letters, digits, - and _")
+    return os.path.join(home, f"config_{profile}.json" if profile else "config.json")
+
+
+def _read_file() -> dict[str, str]:
+    path = config_file()
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        if os.environ.get("FLOW_SDK_PROFILE"):
+            raise ConfigError("There's no such profile.", where=path, help="Make it with flow-sdk configure.") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError("The settings file can't be read.", seen=str(error), where=path) from None
+    import json
+
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError("it isn't a JSON object")
+    except ValueError as error:
+        raise ConfigError("The settings file isn't JSON.", seen=str(error), where=path) from None
+    for name, value in found.items():
+        if name not in SETTINGS or not isinstance(value, str):
+            raise ConfigError(
+                f"The settings file holds {name!r}, which is no setting or no text.",
+                where=path,
+                help=nearest(name, SETTINGS),
+            )
+    return found
+
+
+def read_setting(name: str) -> Setting:
+    """Look a setting up.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`SETTINGS`.
+
+    Raises
+    ------
+    ConfigError
+        If the settings file can't be used.
+    """
+    for prefix in PREFIXES:
+        value = os.environ.get(prefix + name)
+        if value:
+            return Setting(value, f"environment variable {prefix}{name}")
+    value = _read_file().get(name)
+    return Setting(value, config_file()) if value else Setting(None, "not set")
+
+
+def write_settings(changes: dict[str, str | None]) -> str:
+    """Change the settings file; None removes a setting. Returns the file's path.
+
+    Raises
+    ------
+    ConfigError
+        If a name is no setting, or the file can't be written.
+    """
+    import json
+
+    for name in changes:
+        if name not in SETTINGS:
+            raise ConfigError(f"There's no setting {name!r}.", help=nearest(name, SETTINGS))
+    path = config_file()
+    settings = {**(_read_file() if os.path.exists(path) else {}), **changes}
+    text = json.dumps({name: value for name, value in sorted(settings.items()) if value}, indent=2) + "\n"
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ConfigError("The settings file can't be written.", seen=error.strerror, where=path) from error
+    return path
+
+
+def user() -> str:
+    """Name of the person who works: the setting ``USER``, else the login name."""
+    # A sudo'd command is the work of the person who typed it.
+    found = read_setting("USER").value or next(
+        (os.environ[name] for name in ("SUDO_USER", "LOGNAME", "USER", "USERNAME") if os.environ.get(name)), None
+    )
+    if found:
+        return found
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError) as error:
+        raise ConfigError("It isn't known who you are.", help="Set FLOW_SDK_USER to your name.") from error
+
+
+def datastore() -> str:
+    """Kind of the store that is used by default: ``local`` or ``s3``.
+
+    Raises
+    ------
+    ConfigError
+        If the setting names another.
+    """
+    setting = read_setting("DEFAULT_DATASTORE")
+    if setting.value not in (None, "local", "s3"):
+        raise ConfigError(
+            "The datastore can't be used.", seen=repr(setting.value), wanted="local or s3", where=setting.source
+        )
+    return setting.value or "local"
+
+
+def datastore_root(kind: str | None = None) -> str:
+    """Address of the store.
+
+    Parameters
+    ----------
+    kind : {"local", "s3"}, optional
+        Of which store; the default one otherwise.
+
+    Returns
+    -------
+    str
+        A folder's absolute path, or an ``s3://`` address. The local store lies in the setting
+        ``DATASTORE_SYSROOT_LOCAL``, else in the nearest folder ``.flow_sdk`` that is a store, here or above, else in ``.flow_sdk`` here.
+
+    Raises
+    ------
+    ConfigError
+        If S3 is wanted and no address is set.
+    """
+    kind = kind or datastore()
+    setting = read_setting(f"DATASTORE_SYSROOT_{kind.upper()}")
+    if kind == "s3":
+        if not setting.value or not setting.value.startswith("s3://"):
+            raise ConfigError(
+                "It isn't known where in S3 to keep artifacts.",
+                seen=repr(setting.value) if setting.value else None,
+                wanted="an address such as s3://bucket/prefix",
+                where=setting.source if setting.value else None,
+                help="Give --datastore-root, or set FLOW_SDK_DATASTORE_SYSROOT_S3.",
+            )
+        return setting.value
+    if setting.value:
+        return os.path.abspath(os.path.expanduser(setting.value))
+    here = folder = os.getcwd()
+    while True:
+        if os.path.exists(os.path.join(folder, LOCAL_FOLDER, "store.json")):
+            return os.path.join(folder, LOCAL_FOLDER)
+        above = os.path.dirname(folder)
+        if above == folder:
+            return os.path.join(here, LOCAL_FOLDER)
+        folder = above
