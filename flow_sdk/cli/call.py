@@ -77,7 +77,24 @@ class Call:
 
         return open_store(self.root)
 
-    def plan(self, parameters: tuple[ParameterPlan, ...] | None = None) -> FlowPlan:
+    def parameter_plans(self) -> tuple[ParameterPlan, ...]:
+        """The flow's parameters as data. Calls functions given as their defaults."""
+        from flow_sdk import config
+        from flow_sdk.plan.parameters import plan_parameters
+        from flow_sdk.spec.parameters import DeployContext
+
+        kind = "s3" if self.root.startswith("s3://") else "local"
+        return plan_parameters(self.flow_class, DeployContext(self.flow, config.user(), logger=note, ds_type=kind))
+
+    def extra_decorators(self) -> list[Any]:
+        """The decorators that every step gets that lacks them, those of ``--with`` before the environment's."""
+        from flow_sdk.spec.decorators import VARIABLES, parse_many, parse_with
+
+        extra = [parse_with(text) for text in self.values["with"]]
+        texts = (os.environ[name] for name in VARIABLES if os.environ.get(name))
+        return extra + parse_many(next(texts, ""))
+
+    def plan(self, parameters: tuple[ParameterPlan, ...] = ()) -> FlowPlan:
         """Compile the flow.
 
         Raises
@@ -87,12 +104,8 @@ class Call:
         """
         from flow_sdk.plan.compile import compile_plan
 
-        if parameters is None:
-            from flow_sdk.spec.parameters import plan_parameters
-
-            parameters = plan_parameters(self.flow_class)
         return compile_plan(
-            self.flow_class, file=os.path.basename(self.file), parameters=parameters, extra=self.values["with"]
+            self.flow_class, file=os.path.basename(self.file), parameters=parameters, extra=self.extra_decorators()
         )
 
     def say(self, text: str) -> None:
@@ -126,10 +139,10 @@ def store_root(kind: str | None, root: str | None) -> str:
         if not root or (kind == "s3" and not is_s3) or (kind == "local" and "://" in root and not root.startswith("file:")):
             wanted = "an address such as s3://bucket/prefix" if kind == "s3" else "a folder"
             raise UsageError(f"--datastore-root can't be {root!r}.", wanted=wanted)
-        return root
-    from flow_sdk.config import store_url
+        return root if "://" in root else os.path.abspath(os.path.expanduser(root))
+    from flow_sdk.config import datastore_root
 
-    return store_url(kind)
+    return datastore_root(kind)
 
 
 def _check_general(values: dict[str, Any]) -> None:

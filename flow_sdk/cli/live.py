@@ -94,6 +94,7 @@ class LiveReporter:
         self._expected: dict[str, int] = {}
         self._steps: dict[str, StepLine] = {}
         self._failures = Failures(command)
+        self.state: str | None = None
         self._run = ""
         self._drawn = 0
         self._last = 0.0
@@ -121,12 +122,12 @@ class LiveReporter:
                     keep.append(name)
             names = [name for name in names if name in keep]
         # One column stays free: a terminal may wrap a line that is full.
-        lines = [self._line(name, self._steps[name], max(columns - 1, 10)) for name in names]
+        lines = [self._line(name, self._steps[name], max(columns - 1, 10), final) for name in names]
         self._drawn = 0 if final else len(lines)
         return "".join(line + "\n" for line in lines)
 
-    def _line(self, name: str, step: StepLine, columns: int) -> str:
-        if step.running:
+    def _line(self, name: str, step: StepLine, columns: int, final: bool) -> str:
+        if step.running and not final:
             mark, colour = (SPINNER[self._frame % len(SPINNER)] if self._unicode else "|/-\\"[self._frame % 4]), CYAN
         elif step.failed:
             mark, colour = ("✗" if self._unicode else "x"), RED
@@ -137,7 +138,7 @@ class LiveReporter:
         count = f"{step.done}/{step.total}"
         parts = [(colour, mark), ("", f" {name:<{self._width}} "), ("", f"{count:>9} "), (DIM, f"{self._elapsed(step)}")]
         if step.running:
-            parts.append((CYAN, f"  {step.running} running"))
+            parts.append((CYAN, f"  {step.running} " + ("stopped" if final else "running")))
         if step.retried:
             parts.append((YELLOW, f"  {step.retried} retried"))
         if step.caught:
@@ -232,6 +233,7 @@ class LiveReporter:
             self._say(text)
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
+        self.state = state
         text = self._erase() + self._block(final=True)
         good = state == "succeeded"
         tail = "\n".join([*self._failures.lines(run), ending(run, seconds, state, reason)])
@@ -243,7 +245,12 @@ def _harmless(line: str) -> str:
     """A line of a step without what would move the cursor into the block; colours stay."""
     import re
 
-    line = re.sub(r"\x1b\[[0-9;]*m", lambda code: "\x00" + code.group()[1:] + "\x00", line.rsplit("\r", 1)[-1])
-    clean = "".join(c for c in line.expandtabs() if c.isprintable() or c == "\x00")
-    text = re.sub(r"\x00(\[[0-9;]*m)\x00", "\x1b\\1", clean).replace("\x00", "")
+    last = line.rstrip("\r").rsplit("\r", 1)[-1].expandtabs()
+    parts = re.split(r"(\x1b\[[0-9;:?]*[ -/]*[@-~])", last)
+    text = ""
+    for i, part in enumerate(parts):
+        if i % 2:
+            text += part if part.endswith("m") else ""
+        else:
+            text += "".join(c for c in part if c.isprintable())
     return text + RESET if "\x1b" in text else text

@@ -5,9 +5,11 @@ What the steps print to stdout goes to stdout, everything else (their stderr, th
 
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
-__all__ = ["Failures", "JsonReporter", "PlainReporter", "seconds_text"]
+from flow_sdk.runtime.events import Reporter
+
+__all__ = ["Ending", "Failures", "JsonReporter", "PlainReporter", "seconds_text"]
 
 SHOWN_FAILURES = 10
 
@@ -22,6 +24,12 @@ def seconds_text(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+class Ending(Reporter, Protocol):
+    """A reporter that remembers how the run ended: None until then."""
+
+    state: str | None
 
 
 class Failures:
@@ -88,6 +96,7 @@ class PlainReporter:
         self._quiet = quiet
         self._run = ""
         self._failures = Failures(command)
+        self.state: str | None = None
         self._second = 0
         self._clock = ""
 
@@ -138,6 +147,7 @@ class PlainReporter:
                 self._say(line)
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
+        self.state = state
         for line in self._failures.lines(run):
             self._say(line)
         if not self._quiet or state != "succeeded":
@@ -151,6 +161,7 @@ class JsonReporter:
         import json
 
         self._out = out or sys.stdout
+        self.state: str | None = None
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._run = ""
 
@@ -185,4 +196,5 @@ class JsonReporter:
         self._write("message", run=self._run, text=text)
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
+        self.state = state
         self._write("run_finished", flow=flow, run=run, seconds=seconds, state=state, reason=reason)

@@ -1,0 +1,104 @@
+"""``run``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.cli.arguments import Command, Option
+from flow_sdk.cli.call import Call
+from flow_sdk.cli.parameters import parameter_options
+from flow_sdk.errors import RunFailed, UsageError
+
+if TYPE_CHECKING:
+    from flow_sdk.cli.output import Ending
+    from flow_sdk.plan.model import FlowPlan
+
+__all__ = ["COMMANDS"]
+
+INTERRUPTED = 130
+
+
+def _run(call: Call) -> int:
+    from flow_sdk import config
+    from flow_sdk.metadata.tags import check_tags
+    from flow_sdk.plan.parameters import from_environment, resolve
+
+    declared = call.parameter_plans()
+    plan = call.plan(declared)
+    given = {**from_environment(declared, os.environ), **call.parameters}
+    parameters = resolve(declared, given, paths=True)
+    tags = tuple(check_tags(call["tag"]))
+    _check_run_id_file(call["run-id-file"])
+
+    # The heavy part, and late: a wrong command line is told before it is paid for.
+    from flow_sdk.runtime.local import RunOptions, run_flow
+
+    fixed: dict[str, Any] = {"isolation": call["isolation"]} if call["isolation"] else {}
+    options = RunOptions(
+        root=call.root,
+        file=call.file,
+        user=config.user(),
+        namespace=call["namespace"],
+        tags=tags,
+        max_workers=call["max-workers"],
+        max_num_splits=call["max-num-splits"],
+        max_log_size=call["max-log-size"] * 1024 * 1024 if call["max-log-size"] else None,
+        run_id_file=call["run-id-file"],
+        **fixed,
+    )
+    reporter = _reporter(call, plan)
+    try:
+        run_flow(call.flow_class, plan, parameters, options, reporter)
+    except RunFailed as failed:
+        if reporter.state is None:
+            raise
+        # The reporter has said it all.
+        return INTERRUPTED if reporter.state == "cancelled" else failed.exit_code
+    return 0
+
+
+def _check_run_id_file(path: str | None) -> None:
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UsageError(
+            "--run-id-file can't be written.",
+            seen="a folder" if os.path.isdir(path) else f"no folder {folder} to write to",
+            where=path,
+        )
+
+
+def _reporter(call: Call, plan: FlowPlan) -> Ending:
+    from flow_sdk.cli import output
+
+    form = call["output"]
+    if form == "json":
+        return output.JsonReporter()
+    if form in (None, "live"):
+        from flow_sdk.cli.live import LiveReporter, can_be_live
+
+        if can_be_live(sys.stdout, sys.stderr):
+            return LiveReporter(plan, call.again, quiet=call["quiet"])
+        if form == "live":
+            raise UsageError("--output live needs a terminal.", help="Leave --output out, or use --output plain.")
+    return output.PlainReporter(call.again, quiet=call["quiet"])
+
+
+COMMANDS = {
+    "run": Command(
+        _run,
+        parameters=parameter_options,
+        options=[
+            Option("tag", "Tag of the run.", metavar="TAG", repeat=True),
+            Option("max-workers", "Most tasks at a time.", default=16, least=1),
+            Option("max-num-splits", "Most tasks of one foreach.", default=100, least=1),
+            Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
+            Option("max-log-size", "Megabytes of a task's log that are kept.", least=1),
+            Option("isolation", "Fork tasks from a warm process, or start each afresh.", choices=("fork", "spawn")),
+            Option("output", "How the run is shown; on a terminal live.", choices=("live", "plain", "json")),
+        ],
+    )
+}
