@@ -9,7 +9,7 @@ from typing import Any
 
 from flow_sdk.graph.model import Case, Fault, Graph, NextCall, Node, Span, Target
 from flow_sdk.graph.source import ClassSource, FunctionSource, SourceFile, Sources, dedent_docstring
-from flow_sdk.spec.flow import step_functions
+from flow_sdk.spec.flow import is_step, step_functions
 
 __all__ = ["read_graph"]
 
@@ -47,7 +47,8 @@ def _class_source(flow: type[Any], sources: Sources) -> ClassSource | None:
     """Find the class statement: in the file its own steps come from, or in its module's file."""
     module = vars(sys.modules[flow.__module__]) if flow.__module__ in sys.modules else {}
     names = [module.get("__file__")]
-    names += [_innermost(value).__code__.co_filename for value in vars(flow).values() if hasattr(value, "__flow_step__")]
+    steps = [value for value in vars(flow).values() if is_step(value)]
+    names += [_innermost(function).__code__.co_filename for function in steps]
     for name in names:
         file = sources.file(name, module) if name else None
         found = file.classes.get(flow.__qualname__) if file else None
@@ -69,8 +70,7 @@ def _assignments(flow: type[Any], sources: Sources) -> dict[str, Span]:
     for klass in reversed(flow.__mro__):
         source = None if klass.__module__.startswith(("flow_sdk.", "builtins")) else _class_source(klass, sources)
         for node in source.node.body if source else ():
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-            for target in targets:
+            for target in getattr(node, "targets", None) or [getattr(node, "target", None)]:
                 if source and isinstance(target, ast.Name):
                     found[target.id] = source.file.span(target)
     return found
@@ -89,7 +89,8 @@ def _node(name: str, function: Callable[..., Any], sources: Sources) -> Node:
     code = inner.__code__
     found = sources.function(code, inner.__globals__)
     nature = "generator" if code.co_flags & _GENERATOR else "async" if code.co_flags & _COROUTINE else "function"
-    span = found.file.name_span(found.node) if found else Span(code.co_filename, code.co_firstlineno, 1, code.co_firstlineno, 1)
+    line = code.co_firstlineno
+    span = found.file.name_span(found.node) if found else Span(code.co_filename, line, 1, line, 1)
     return Node(
         name=name,
         arguments=code.co_argcount,
@@ -134,7 +135,7 @@ def _calls(step: str, found: FunctionSource) -> Iterator[NextCall]:
     for statement in found.node.body:
         if statement is tail and isinstance(last, ast.Call) and _is_next(last, this):
             calls.append(last)
-        else:
+        elif found.file.mentions("next", statement):
             calls += [node for node in ast.walk(statement) if isinstance(node, ast.Call) and _is_next(node, this)]
     calls.sort(key=lambda call: (call.lineno, call.col_offset))
     for call in calls:
@@ -233,9 +234,8 @@ class _Reader:
     def cases(self, node: ast.Dict) -> Iterator[Case]:
         for key, value in zip(node.keys, node.values, strict=True):
             literal = _literal(key)
-            if key is None or literal is None:
+            if literal is None:
                 self.fault("bad-case", key or value, seen=ast.unparse(key) if key else "**" + ast.unparse(value))
-                literal = ...
             for target in self.target(value):
                 yield Case(literal, target.name, target.span)
 

@@ -113,10 +113,7 @@ class _Matching:
 
     def visit(self, node: Node) -> None:
         arrivals = [self.arrive(parent, node.name) for parent in self.forward[node.name]]
-        if node.is_join:
-            levels = self.join(node, arrivals)
-        else:
-            levels = self.merge(node, arrivals)
+        levels = self.join(node, arrivals) if node.is_join else self.merge(node, arrivals)
         if node.name in self.nest.bodies:
             levels = (*levels, Scope("loop", node.name))
         self.found.scopes[node.name] = levels
@@ -146,7 +143,7 @@ class _Matching:
         still_open = next((scope for scope in levels[left[0] :] if scope.kind != "loop"), None)
         if still_open and not self.graph.nodes[target].is_join:
             span = self.target_span(parent, target)
-            self.fault("loop-left-inside-split", parent, span, loop=levels[left[0]].step, split=still_open.step, target=target)
+            self.fault("loop-left-inside-split", parent, span, loop=levels[left[0]].step, split=still_open.step)
         return _Arrival(parent, tuple(scope for number, scope in enumerate(levels) if number not in left))
 
     def leaves(self, scope: Scope, target: str) -> bool:
@@ -157,20 +154,17 @@ class _Matching:
         if not arrivals:
             return ()
         first = min(arrivals, key=lambda arrival: len(arrival.levels))
-        for arrival in arrivals:
-            if arrival.levels != first.levels:
-                other = arrival
-                inner = next((s for s in reversed(other.levels) if s not in first.levels and s.kind != "loop"), None)
-                if inner is not None:
-                    self.fault(
-                        "merge-without-inputs",
-                        node.name,
-                        node.span,
-                        split=inner.step,
-                        first=first.parent,
-                        second=other.parent,
-                    )
-                    break
+        for other in arrivals:
+            inner = next((s for s in reversed(other.levels) if s not in first.levels and s.kind != "loop"), None)
+            if inner is None:
+                continue
+            if any(scope.step == inner.step and scope.kind == inner.kind for scope in first.levels):
+                names = {"first": first.parent, "second": other.parent, "split": inner.step}
+                self.fault("merge-without-inputs", node.name, node.span, **names)
+            else:
+                span = self.target_span(other.parent, node.name)
+                self.fault("left-unjoined", other.parent, span, split=inner.step, target=node.name)
+            break
         return first.levels
 
     def join(self, node: Node, arrivals: list[_Arrival]) -> Levels:
@@ -195,7 +189,7 @@ class _Matching:
         return levels[:index]
 
     def check_arrivals(self, node: Node, arrivals: list[_Arrival], tops: list[Scope | None], opener: str) -> None:
-        covered = set()
+        covered: set[str | None] = set()
         for arrival, top in zip(arrivals, tops, strict=True):
             span = self.target_span(arrival.parent, node.name)
             if arrival.parent == opener:
@@ -204,12 +198,14 @@ class _Matching:
             if top is None:
                 self.fault("join-from-outside", arrival.parent, span, join=node.name, split=opener)
             elif top.step != opener:
-                self.fault("join-of-unclosed", arrival.parent, span, join=node.name, split=opener, inner=top.step)
-                covered.update(scope.branch for scope in arrival.levels if scope.step == opener)
+                outer = [scope for scope in arrival.levels if scope.step == opener and scope.kind != "loop"]
+                kind = "join-of-unclosed" if outer else "join-of-two"
+                self.fault(kind, arrival.parent, span, join=node.name, split=opener, inner=top.step)
+                covered.update(scope.branch for scope in outer)
             else:
                 covered.add(top.branch)
         missing = [branch for branch in self.branches(opener) if branch not in covered]
-        if missing and not any(fault.kind == "join-of-unclosed" for fault in self.found.faults):
+        if missing and not any(fault.facts.get("join") == node.name for fault in self.found.faults):
             self.fault(
                 "join-misses-branch", node.name, node.span, split=opener, missing=", ".join(str(b) for b in missing)
             )

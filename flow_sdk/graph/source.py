@@ -101,6 +101,10 @@ class SourceFile:
         """Return a line's text, "" when there is none of that number."""
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
+    def mentions(self, word: str, node: ast.stmt) -> bool:
+        """Tell whether a word is anywhere in the lines of a statement: much cheaper than walking its tree."""
+        return any(word in line for line in self.lines[node.lineno - 1 : node.end_lineno])
+
     def _characters(self, line: int, offset: int) -> int:
         """Turn Python's offset in UTF-8 bytes into one in characters."""
         text = self.line(line)

@@ -24,4 +24,5 @@ def check_flow(flow: CheckedFlow) -> list[Diagnostic]:
             end = span.end_column if span.end_line == span.line else len(span.text) + 1
             place = (span.file, span.line, span.column, end, span.text)
             found.append(Diagnostic(code, finding.message, *place, finding.help))
-    return sorted(dict.fromkeys(found), key=lambda d: (d.file != flow.graph.span.file, d.file, d.line, d.column, d.code))
+    own = flow.graph.span.file
+    return sorted(dict.fromkeys(found), key=lambda d: (d.file != own, d.file, d.line, d.column, d.code))

@@ -23,7 +23,7 @@ def loop_can_end(flow: CheckedFlow) -> Iterator[Finding]:
 def one_entry(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("loop-entered-twice"):
         yield Finding(
-            f"the loop that {fault.step!r} closes by leading back to {fault.facts['entry']!r} can be entered elsewhere too",
+            f"{fault.step!r} leads back to {fault.facts['entry']!r}, but that loop can be entered elsewhere too",
             fault.span,
             "Let every way into the loop go through one step.",
         )

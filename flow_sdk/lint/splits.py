@@ -46,6 +46,13 @@ def merge_takes_inputs(flow: CheckedFlow) -> Iterator[Finding]:
             fault.span,
             f"Make it a join: def {fault.step}(self, inputs):",
         )
+    for fault in flow.region_faults("left-unjoined"):
+        target, split = fault.facts["target"], fault.facts["split"]
+        yield Finding(
+            f"{fault.step!r} leads to {target!r} while the split of {split!r} isn't joined yet",
+            fault.span,
+            "Lead to a join first: a step that takes inputs.",
+        )
 
 
 @rule("FS304", "Every split and foreach is joined before the flow ends.")
@@ -85,6 +92,13 @@ def joined_inside_out(flow: CheckedFlow) -> Iterator[Finding]:
             fault.span,
             f"Join the branches of {inner!r} first, in a step of their own.",
         )
+    for fault in flow.region_faults("join-of-two"):
+        join, split, inner = (fault.facts[key] for key in ("join", "split", "inner"))
+        yield Finding(
+            f"{join!r} takes inputs from two splits, of {split!r} and of {inner!r}",
+            fault.span,
+            "Give each split a join of its own.",
+        )
 
 
 @rule("FS307", "All branches of a split end in the same join.")
@@ -101,8 +115,9 @@ def one_join(flow: CheckedFlow) -> Iterator[Finding]:
         )
     for fault in flow.region_faults("join-misses-branch"):
         if fault.facts["split"] not in twice:
+            split, missing = fault.facts["split"], fault.facts["missing"]
             yield Finding(
-                f"{fault.step!r} joins the split of {fault.facts['split']!r} without the branch {fault.facts['missing']}",
+                f"{fault.step!r} joins the split of {split!r} without the branch {missing}",
                 fault.span,
                 "Let every branch lead to the join.",
             )

@@ -20,9 +20,7 @@ TAKEN = frozenset(name for name in vars(FlowSpec) if not name.startswith("_")) -
 @rule("FS101", "A flow has at least one step.")
 def has_steps(flow: CheckedFlow) -> Iterator[Finding]:
     if not flow.graph.nodes:
-        yield Finding(
-            f"flow {flow.graph.flow!r} has no steps", flow.graph.span, "Mark its methods with @step; the first is start."
-        )
+        yield Finding(f"flow {flow.graph.flow!r} has no steps", flow.graph.span, "Mark its methods with @step.")
 
 
 @rule("FS102", "A step's name has only a-z, 0-9 and _, doesn't begin with _, and has at most 128 characters.")
@@ -48,7 +46,8 @@ def reserved_names(flow: CheckedFlow) -> Iterator[Finding]:
 def taken_names(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.name in TAKEN:
-            yield Finding(f"a step can't be named {node.name!r}: every flow has that attribute", node.span, "Rename it.")
+            message = f"a step can't be named {node.name!r}: every flow has that attribute"
+            yield Finding(message, node.span, "Choose another name.")
 
 
 @rule("FS105", "A flow's name is an ASCII identifier of at most 128 characters.")
@@ -152,7 +151,8 @@ def end_leads_nowhere(flow: CheckedFlow) -> Iterator[Finding]:
     if len(flow.graph.ends) == 1:
         node = flow.graph.nodes[flow.graph.ends[0]]
         if node.call:
-            yield Finding(f"the flow ends with {node.name!r}: it can't lead on", node.call.span, "Remove self.next(...).")
+            message = f"the flow ends with {node.name!r}, so it can't lead on"
+            yield Finding(message, node.call.span, "Remove self.next(...).")
 
 
 @rule("FS114", "The start takes no inputs.")
@@ -160,4 +160,5 @@ def start_is_no_join(flow: CheckedFlow) -> Iterator[Finding]:
     for name in flow.graph.starts:
         node = flow.graph.nodes[name]
         if node.is_join:
-            yield Finding(f"the start {name!r} can't take inputs: nothing comes before it", node.span, f"def {name}(self):")
+            message = f"the start {name!r} can't take inputs: nothing comes before it"
+            yield Finding(message, node.span, f"def {name}(self):")

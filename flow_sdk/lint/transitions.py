@@ -17,9 +17,8 @@ FORMS = (
 def has_next(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.has_source and not node.calls and node.name not in flow.graph.ends and len(flow.graph.nodes) > 1:
-            yield Finding(
-                f"step {node.name!r} doesn't say what comes next", node.span, "Add self.next(...) as its last statement."
-            )
+            message = f"step {node.name!r} doesn't say what comes next"
+            yield Finding(message, node.span, "Add self.next(...) as its last statement.")
 
 
 @rule("FS202", "self.next is called once, as the last statement of the step.")
@@ -80,13 +79,13 @@ def artifact_names(flow: CheckedFlow) -> Iterator[Finding]:
 @rule("FS207", "The arguments of self.next go together.")
 def arguments_match(flow: CheckedFlow) -> Iterator[Finding]:
     messages = {
-        "foreach-targets": ("a foreach leads to exactly one step", "Let that step split again: foreach first, then a, b."),
+        "foreach-targets": ("a foreach leads to exactly one step", "Let that step lead to the others."),
         "foreach-and-condition": ("self.next can't be a foreach and a switch at once", "Put a step between them."),
         "condition-without-cases": (
             "condition= needs a dict of cases",
             "self.next({'x': self.a, 'y': self.b}, condition='choice')",
         ),
-        "cases-without-condition": ("a dict of cases needs condition=", "Name the artifact to look at: condition='choice'."),
+        "cases-without-condition": ("a dict of cases needs condition=", "Name an artifact: condition='choice'."),
     }
     for fault in flow.call_faults(*messages):
         message, help = messages[fault.kind]
@@ -112,7 +111,8 @@ def distinct_targets(flow: CheckedFlow) -> Iterator[Finding]:
             seen = set()
             for target in call.targets if call.kind == "split" else ():
                 if target.name in seen:
-                    yield Finding(f"step {target.name!r} is named twice in one split", target.span, "Use foreach= instead.")
+                    message = f"step {target.name!r} is named twice in one split"
+                    yield Finding(message, target.span, "Use foreach= instead.")
                 seen.add(target.name)
 
 
@@ -142,7 +142,7 @@ def distinct_cases(flow: CheckedFlow) -> Iterator[Finding]:
         for call in node.calls:
             seen: dict[object, object] = {}
             for case in call.cases:
-                if case.value is not ... and case.value in seen:
+                if case.value is not None and case.value in seen:
                     other = seen[case.value]
                     detail = "" if repr(other) == repr(case.value) else f" (Python takes it for equal to {other!r})"
                     yield Finding(f"the case {case.value!r} is there twice{detail}", case.span, "Remove one of them.")
