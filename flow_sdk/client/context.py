@@ -1,0 +1,171 @@
+"""What the user of the client chose: namespace, store, safe mode. One choice per process, as in a notebook."""
+
+import os
+from urllib.parse import unquote
+
+from flow_sdk.errors import ConfigError
+
+__all__ = [
+    "NAMESPACE_VARIABLE",
+    "STORE_VARIABLE",
+    "current_store",
+    "default_metadata",
+    "default_namespace",
+    "get_metadata",
+    "get_namespace",
+    "is_safe",
+    "metadata",
+    "namespace",
+    "safe_mode",
+]
+
+NAMESPACE_VARIABLE = "FLOW_SDK_NAMESPACE"
+"""Set inside a running task to its run's namespace; empty means all."""
+
+STORE_VARIABLE = "FLOW_SDK_STORE"
+"""Set inside a running task to the URL of its run's store."""
+
+_KINDS = ("local", "s3")
+
+
+class _Choice:
+    """What was chosen so far; what wasn't comes from the environment and the configuration."""
+
+    def __init__(self) -> None:
+        self.namespace: str | None = None
+        self.has_namespace = False
+        self.store: str | None = None
+        self.safe = False
+
+
+_choice = _Choice()
+
+
+def namespace(ns: str | None) -> str | None:
+    """Choose the namespace that filters what the client shows.
+
+    Parameters
+    ----------
+    ns : str or None
+        Any tag, such as ``user:anne`` or ``production:<token>``; None for the global namespace, which shows everything.
+
+    Returns
+    -------
+    str or None
+        The namespace chosen.
+    """
+    if ns is not None and (not isinstance(ns, str) or not ns):
+        raise ConfigError("A namespace is a tag.", seen=repr(ns), wanted="a text such as 'user:anne', or None for all")
+    _choice.namespace, _choice.has_namespace = ns, True
+    return ns
+
+
+def get_namespace() -> str | None:
+    """Return the current namespace; None is the global one."""
+    return _choice.namespace if _choice.has_namespace else _default_namespace()
+
+
+def default_namespace() -> str | None:
+    """Go back to the default namespace, ``user:<name>`` (in a running task: its run's), and return it."""
+    _choice.namespace, _choice.has_namespace = None, False
+    return get_namespace()
+
+
+def _default_namespace() -> str | None:
+    given = os.environ.get(NAMESPACE_VARIABLE)
+    if given is not None:
+        return given or None
+    from flow_sdk import config
+
+    return f"user:{config.user()}"
+
+
+def metadata(url: str) -> str:
+    """Choose the store that the client reads.
+
+    Parameters
+    ----------
+    url : str
+        A store's URL, a folder, or the short forms ``local@/folder`` and ``s3@bucket/prefix``.
+
+    Returns
+    -------
+    str
+        The choice in its short form, as :func:`get_metadata` gives it.
+
+    Raises
+    ------
+    ConfigError
+        If it names no store.
+    """
+    _choice.store = _store_url(url)
+    return get_metadata()
+
+
+def get_metadata() -> str:
+    """Return the store that the client reads, as ``local@/folder``, ``s3@bucket/prefix`` or its URL."""
+    url = current_store()
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return f"local@{os.path.abspath(url)}"
+    if scheme == "file":
+        return f"local@{unquote(rest)}"
+    return f"s3@{rest}" if scheme == "s3" else url
+
+
+def default_metadata() -> str:
+    """Go back to the configured store and return it as :func:`get_metadata` does."""
+    _choice.store = None
+    return get_metadata()
+
+
+def current_store() -> str:
+    """Return the URL or folder of the store that the client reads."""
+    if _choice.store is not None:
+        return _choice.store
+    given = os.environ.get(STORE_VARIABLE)
+    if given:
+        return given
+    from flow_sdk import config
+
+    return config.datastore_root()
+
+
+def _store_url(text: str) -> str:
+    kind, at, rest = text.partition("@")
+    if at and "/" not in kind and ":" not in kind:
+        if kind not in _KINDS or not rest:
+            raise ConfigError(
+                "This names no store.", seen=repr(text), wanted="local@/folder, s3@bucket/prefix, a folder or a URL"
+            )
+        if "://" in rest:
+            return rest
+        return os.path.abspath(os.path.expanduser(rest)) if kind == "local" else f"s3://{rest}"
+    if not text:
+        raise ConfigError("This names no store.", seen="an empty text", wanted="local@/folder or s3@bucket/prefix")
+    return text if "://" in text else os.path.abspath(os.path.expanduser(text))
+
+
+def safe_mode(on: bool = True) -> bool:
+    """Choose whether artifacts that would have to be unpickled are refused.
+
+    Unpickling runs code that the artifact's author chose. In safe mode text, bytes and Arrow tables can be
+    read, everything else raises SerializationError.
+
+    Parameters
+    ----------
+    on : bool
+        True to refuse.
+
+    Returns
+    -------
+    bool
+        What holds now.
+    """
+    _choice.safe = bool(on)
+    return _choice.safe
+
+
+def is_safe() -> bool:
+    """Tell whether safe mode is on."""
+    return _choice.safe

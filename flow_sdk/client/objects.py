@@ -1,0 +1,202 @@
+"""What all client objects have in common: a place, a parent, children."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar
+
+from flow_sdk.client.context import current_store, get_namespace
+from flow_sdk.client.reader import Reader, RunReader, open_reader
+from flow_sdk.errors import NamespaceMismatch, NotFound, PathspecError
+from flow_sdk.ids import split_pathspec
+
+__all__ = ["ClientObject", "InRun", "local_time"]
+
+Child = TypeVar("Child")
+Self = TypeVar("Self", bound="ClientObject[Any]")
+
+
+def local_time(seconds: float) -> datetime:
+    """Turn seconds since the epoch into local time without a zone, the form that client objects give."""
+    return datetime.fromtimestamp(seconds)
+
+
+class ClientObject(Generic[Child]):
+    """A flow, run, step, task or artifact, found by its pathspec.
+
+    Parameters
+    ----------
+    pathspec : str
+        The names from the flow down to this object with ``/`` between them.
+
+    Raises
+    ------
+    PathspecError
+        If the pathspec has the wrong number of components.
+    NotFound
+        If there is no such object.
+    NamespaceMismatch
+        If it is in another namespace than the current one.
+    """
+
+    _form: ClassVar[str]
+    """The pathspec this class takes, for people: ``Flow/run``."""
+
+    def __init__(self, pathspec: str) -> None:
+        self._place(_components(pathspec, type(self)), current_store(), get_namespace())
+        self._ensure_exists()
+        self._ensure_visible()
+
+    def _place(self, parts: tuple[str, ...], url: str, namespace: str | None) -> None:
+        self._parts = parts
+        self._url = url
+        self._namespace = namespace
+
+    @classmethod
+    def _at(cls: type[Self], parts: tuple[str, ...], url: str, namespace: str | None) -> Self:
+        """Make the object without looking whether it exists."""
+        made = cls.__new__(cls)
+        made._place(parts, url, namespace)
+        return made
+
+    @property
+    def _reader(self) -> Reader:
+        return open_reader(self._url)
+
+    def _ensure_exists(self) -> None:
+        raise NotImplementedError
+
+    def _ensure_visible(self) -> None:
+        raise NotImplementedError
+
+    def _children(self) -> Iterator[Child]:
+        raise NotImplementedError
+
+    def _child(self, id: str) -> Child:
+        """Return a child; raises NotFound."""
+        raise NotImplementedError
+
+    @property
+    def id(self) -> str:
+        """The last component of the pathspec."""
+        return self._parts[-1]
+
+    @property
+    def pathspec(self) -> str:
+        """The names from the flow down to this object, with ``/`` between them."""
+        return "/".join(self._parts)
+
+    @property
+    def path_components(self) -> list[str]:
+        """The components of the pathspec."""
+        return list(self._parts)
+
+    def __iter__(self) -> Iterator[Child]:
+        return self._children()
+
+    def __getitem__(self, id: str) -> Child:
+        return self._child(str(id))
+
+    def __contains__(self, id: object) -> bool:
+        try:
+            self._child(str(id))
+        except NotFound:
+            return False
+        except NamespaceMismatch:
+            return True
+        return True
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [child.id for child in self._children()]  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.pathspec!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[object, ...]:
+        return (self._parts, self._url)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_restore, (type(self), self._parts, self._url, self._namespace))
+
+
+def _restore(kind: type[ClientObject[Any]], *place: Any) -> ClientObject[Any]:
+    return kind._at(*place)
+
+
+def _components(pathspec: object, kind: type[ClientObject[Any]]) -> tuple[str, ...]:
+    wanted = f"{kind.__name__}({kind._form!r})"
+    if not isinstance(pathspec, str):
+        raise PathspecError("A pathspec is a text.", seen=f"{kind.__name__}({pathspec!r})", wanted=wanted)
+    parts = tuple(split_pathspec(pathspec))
+    count = kind._form.count("/") + 1
+    if len(parts) != count:
+        raise PathspecError(
+            f"{kind.__name__} takes {count} component{'s' if count > 1 else ''}.",
+            seen=f"{kind.__name__}({pathspec!r}) has {len(parts)}",
+            wanted=wanted,
+        )
+    return parts
+
+
+class InRun(ClientObject[Child]):
+    """A run, or something in one: its tags and namespace are the run's."""
+
+    _run: RunReader
+
+    def _place(self, parts: tuple[str, ...], url: str, namespace: str | None, run: RunReader | None = None) -> None:
+        super()._place(parts, url, namespace)
+        # Shared with the parent, so that a run's record and plan are read once for all that is found through it.
+        self._run = run or RunReader(url, parts[0], parts[1])
+
+    @classmethod
+    def _near(cls: "type[InRunSelf]", other: "InRun[Any]", parts: tuple[str, ...]) -> "InRunSelf":
+        """Make an object of the same run as another, without looking whether it exists."""
+        made = cls.__new__(cls)
+        made._place(parts, other._url, other._namespace, other._run)
+        return made
+
+    @classmethod
+    def _below(cls: "type[InRunSelf]", parent: "InRun[Any]", id: str) -> "InRunSelf":
+        """Make a child of another object, without looking whether it exists."""
+        return cls._near(parent, (*parent._parts, id))
+
+    def _ensure_visible(self) -> None:
+        if self._namespace is None or self._run.carries(self._namespace):
+            return
+        tags = sorted(self._run.tags())
+        other = next((tag for tag in tags if tag.startswith(("production:", "user:"))), tags[0] if tags else None)
+        ways = ([f"namespace({other!r})"] if other else []) + ["namespace(None) to see everything"]
+        raise NamespaceMismatch(
+            f"{self!r} isn't in the current namespace.",
+            seen=f"namespace {self._namespace!r}",
+            wanted=f"one of the run's tags: {', '.join(tags)}" if tags else "the global namespace: the run has no tags",
+            help=f"Switch with {' or '.join(ways)}.",
+        )
+
+    def is_in_namespace(self) -> bool:
+        """Tell whether the run is in the current namespace."""
+        current = get_namespace()
+        return current is None or self._run.carries(current)
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """All tags of the run."""
+        return self._run.tags()
+
+    @property
+    def user_tags(self) -> frozenset[str]:
+        """The run's tags that users may change."""
+        return self._run.user_tags()
+
+    @property
+    def system_tags(self) -> frozenset[str]:
+        """The run's tags that can't be changed."""
+        return frozenset(self._run.record.system_tags)
+
+
+InRunSelf = TypeVar("InRunSelf", bound=InRun[Any])

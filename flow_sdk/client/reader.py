@@ -1,0 +1,155 @@
+"""Reads the records that client objects show; shared by the objects of one run."""
+
+import os
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from typing import Any
+
+from flow_sdk.client.context import is_safe
+from flow_sdk.errors import NotFound
+from flow_sdk.ids import FOREACH, is_step_name, is_task_id
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.store import attempts, layout
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
+
+__all__ = ["Reader", "RunReader", "open_reader"]
+
+_BATCH = 64
+"""Tasks whose manifests are read together while a step's tasks are walked."""
+
+
+class Reader:
+    """One store, read.
+
+    Parameters
+    ----------
+    url : str
+        What :func:`flow_sdk.store.open_store.open_store` opens.
+    """
+
+    def __init__(self, url: str) -> None:
+        from flow_sdk.store.artifacts import Artifacts
+        from flow_sdk.store.open_store import open_store
+
+        self.url = url
+        self.store: ObjectStore = open_store(url, create=False)
+        self.runs = Runs(self.store)
+        self.artifacts = Artifacts(self.store)
+
+    def load(self, ref: ArtifactRef, where: str) -> Any:
+        """Load an artifact, in safe mode without unpickling."""
+        return self.artifacts.load(ref, where=where, safe=is_safe())
+
+
+@lru_cache(maxsize=16)
+def _reader(url: str, process: int) -> Reader:
+    return Reader(url)
+
+
+def open_reader(url: str) -> Reader:
+    """Return the reader of a store; one for each process, as a store's client doesn't live through a fork."""
+    return _reader(url, os.getpid())
+
+
+class RunReader:
+    """One run, read. What can't change is read once.
+
+    Parameters
+    ----------
+    url : str
+        The store.
+    flow, run : str
+        Which run.
+    """
+
+    def __init__(self, url: str, flow: str, run: str) -> None:
+        self.url = url
+        self.flow = flow
+        self.run = run
+
+    @property
+    def reader(self) -> Reader:
+        return open_reader(self.url)
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """What the run started with."""
+        return self.reader.runs.read(self.flow, self.run)
+
+    @cached_property
+    def plan(self) -> FlowPlan:
+        """The plan that the run is pinned to."""
+        return self.reader.runs.read_plan(self.record)
+
+    def user_tags(self) -> frozenset[str]:
+        return frozenset(self.reader.runs.user_tags(self.flow, self.run))
+
+    def tags(self) -> frozenset[str]:
+        return self.user_tags() | set(self.record.system_tags)
+
+    def carries(self, tag: str) -> bool:
+        """Tell whether the run has a tag, looking at its user tags only where it must."""
+        return tag in self.record.system_tags or tag in self.user_tags()
+
+    def step_plan(self, step: str) -> StepPlan:
+        """Return a step's plan. Raises NotFound with the nearest name."""
+        try:
+            return self.plan[step]
+        except KeyError:
+            from flow_sdk.errors import nearest
+
+            raise NotFound(
+                f"Flow {self.flow!r} has no step {step!r}.",
+                where=f"{self.flow}/{self.run}",
+                help=nearest(step, [known.name for known in self.plan.steps]),
+            ) from None
+
+    def steps(self) -> list[str]:
+        """Names of the steps that have started, the newest first."""
+        started = set(self.reader.store.folders(layout.steps_prefix(self.flow, self.run)))
+        return [step.name for step in reversed(self.plan.steps) if step.name in started]
+
+    def has_step(self, step: str) -> bool:
+        return is_step_name(step) and self._any(layout.tasks_prefix(self.flow, self.run, step))
+
+    def has_task(self, step: str, task: str) -> bool:
+        return (
+            is_step_name(step) and is_task_id(task) and self._any(layout.task_prefix(self.flow, self.run, step, task))
+        )
+
+    def _any(self, prefix: str) -> bool:
+        return any(True for _ in self.reader.store.list(prefix, limit=1))
+
+    def tasks(self, step: str) -> list[str]:
+        """Ids of a step's tasks: those of a foreach by index, passes through a loop the newest first."""
+        kinds = self.step_plan(step).kinds
+        found = []
+        for task in self.reader.store.folders(layout.tasks_prefix(self.flow, self.run, step)):
+            if is_task_id(task):
+                position = self.step_plan(step).position(task)
+                found.append((tuple(n if k == FOREACH else -n for k, n in zip(kinds, position, strict=True)), task))
+        return [task for _, task in sorted(found)]
+
+    def committed(self, step: str, task: str) -> Manifest | None:
+        """Read a task's committed manifest."""
+        return attempts.read_task(self.reader.store, self.flow, self.run, step, task)
+
+    def all_committed(self, tasks: list[tuple[str, str]]) -> Iterator[Manifest | None]:
+        """Read the committed manifests of many tasks, given as (step, task), some ahead of the caller."""
+        for first in range(0, len(tasks), _BATCH):
+            yield from attempts.read_tasks(self.reader.store, self.flow, self.run, tasks[first : first + _BATCH])
+
+    def attempts(self, step: str, task: str) -> list[int]:
+        """Numbers of a task's attempts."""
+        return attempts.attempts(self.reader.store, self.flow, self.run, step, task)
+
+    def attempt(self, step: str, task: str, number: int) -> Manifest | None:
+        """Read one attempt's manifest; None when it wrote none."""
+        return attempts.read_attempt(self.reader.store, self.flow, self.run, step, task, number)
+
+    def started(self, step: str, task: str, number: int = 0) -> float | None:
+        """When an attempt was started, in seconds since the epoch."""
+        info = self.reader.store.head(layout.start_key(self.flow, self.run, step, task, number))
+        return None if info is None else info.modified

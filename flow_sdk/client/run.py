@@ -1,0 +1,166 @@
+"""``Run``: one execution of a flow."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flow_sdk.client.artifact import TaskData
+from flow_sdk.client.objects import InRun, local_time
+from flow_sdk.client.step import Step
+from flow_sdk.client.task import Task
+from flow_sdk.metadata.port import RunOutcome
+from flow_sdk.metadata.runs import Runs
+
+if TYPE_CHECKING:
+    from flow_sdk.client.code import Code
+    from flow_sdk.client.flow import Flow
+
+__all__ = ["Run"]
+
+
+class Run(InRun[Step]):
+    """One run of a flow.
+
+    Parameters
+    ----------
+    pathspec : str
+        ``Flow/run``.
+    """
+
+    _form = "Flow/run"
+
+    def _ensure_exists(self) -> None:
+        self._run.record  # noqa: B018  (raises NotFound)
+
+    def _children(self) -> Iterator[Step]:
+        return (Step._below(self, name) for name in self._run.steps())
+
+    def _child(self, id: str) -> Step:
+        step = Step._below(self, id)
+        step._ensure_exists()
+        return step
+
+    @property
+    def parent(self) -> "Flow":
+        """The flow."""
+        from flow_sdk.client.flow import Flow
+
+        return Flow._at(self._parts[:1], self._url, self._namespace)
+
+    def steps(self, *tags: str) -> Iterator[Step]:
+        """Iterate over the steps that have started, newest first.
+
+        Parameters
+        ----------
+        *tags : str
+            Tags that the run must carry for there to be any.
+        """
+        if tags and not set(tags) <= self.tags:
+            return iter(())
+        return self._children()
+
+    @property
+    def end_task(self) -> Task | None:
+        """The task of the last step; None until it has started."""
+        end = self._run.plan.end
+        task = end.task_id(())
+        manifest = self._run.committed(end.name, task)
+        if manifest is None and not self._run.has_task(end.name, task):
+            return None
+        return Task._of(Step._below(self, end.name), task, manifest)
+
+    @property
+    def data(self) -> TaskData | None:
+        """The artifacts of the last step as attributes: ``run.data.x``; None until it has started."""
+        end = self.end_task
+        return None if end is None else end.data
+
+    @property
+    def _outcome(self) -> RunOutcome:
+        return self._reader.runs.outcome(self._run.flow, self._run.run, self._run.plan)
+
+    @property
+    def state(self) -> str:
+        """How the run stands: ``running``, ``succeeded``, ``failed`` or ``cancelled``.
+
+        It has succeeded if and only if it is ``successful``.
+        """
+        return self._outcome.state
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run failed or was cancelled, for people; None otherwise."""
+        return self._outcome.reason
+
+    @property
+    def successful(self) -> bool:
+        """Whether the last step's own code finished without an exception."""
+        end = self.end_task
+        return end is not None and end.successful
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last step is done: it was successful, or ``@catch`` took its failure."""
+        end = self.end_task
+        return end is not None and end.finished
+
+    @property
+    def created_at(self) -> datetime:
+        """When the run started, in local time."""
+        return local_time(self._run.record.started)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When the last step was finished, in local time; None before."""
+        end = self.end_task
+        return end.finished_at if end is not None and end.finished else None
+
+    @property
+    def code(self) -> "Code | None":
+        """The code package that the run is pinned to; None for a run that used the files where they lie."""
+        from flow_sdk.client.code import code_of
+
+        return code_of(self._run)
+
+    @property
+    def origin_pathspec(self) -> str | None:
+        """The run that this one was resumed from; None for a run that wasn't."""
+        origin = self._run.record.origin_run
+        return f"{self._parts[0]}/{origin}" if origin else None
+
+    @property
+    def _runs(self) -> Runs:
+        return self._reader.runs
+
+    def add_tag(self, tag: str | Iterable[str]) -> None:
+        """Add a user tag (1 to 500 characters; a run has at most 50)."""
+        self.add_tags(tag)
+
+    def add_tags(self, tags: str | Iterable[str]) -> None:
+        """Add user tags; those that are there already are passed over."""
+        self._runs.add_tags(self._run.flow, self._run.run, _several(tags))
+
+    def remove_tag(self, tag: str | Iterable[str]) -> None:
+        """Remove a user tag; a missing one is passed over. System tags can't be removed."""
+        self.remove_tags(tag)
+
+    def remove_tags(self, tags: str | Iterable[str]) -> None:
+        """Remove user tags; missing ones are passed over. System tags can't be removed."""
+        self._runs.remove_tags(self._run.flow, self._run.run, _several(tags))
+
+    def replace_tag(self, tag_to_remove: str | Iterable[str], tag_to_add: str | Iterable[str]) -> None:
+        """Remove a user tag and add another."""
+        self.replace_tags(tag_to_remove, tag_to_add)
+
+    def replace_tags(self, tags_to_remove: str | Iterable[str], tags_to_add: str | Iterable[str]) -> None:
+        """Remove and add user tags; a tag in both stays."""
+        self._runs.replace_tags(self._run.flow, self._run.run, _several(tags_to_remove), _several(tags_to_add))
+
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.html import run_html
+
+        return run_html(self)
+
+
+def _several(tags: str | Iterable[str]) -> Iterable[str]:
+    return (tags,) if isinstance(tags, str) else tags

@@ -1,0 +1,118 @@
+"""``Step``: all tasks of one step of a run."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flow_sdk.client.objects import InRun, local_time
+from flow_sdk.client.task import Task
+from flow_sdk.errors import NotFound
+from flow_sdk.plan.model import StepPlan
+
+if TYPE_CHECKING:
+    from flow_sdk.client.run import Run
+
+__all__ = ["Step"]
+
+
+class Step(InRun[Task]):
+    """One step of a run, as far as it has started.
+
+    Parameters
+    ----------
+    pathspec : str
+        ``Flow/run/step``.
+    """
+
+    _form = "Flow/run/step"
+
+    def _ensure_exists(self) -> None:
+        self._run.step_plan(self.id)
+        if not self._run.has_step(self.id):
+            raise NotFound(
+                f"Step {self.pathspec!r} hasn't started.",
+                where=self._url,
+                help=f"Started so far: {', '.join(self._run.steps()) or 'none'}.",
+            )
+
+    def _children(self) -> Iterator[Task]:
+        ids = self._run.tasks(self.id)
+        manifests = self._run.all_committed([(self.id, task) for task in ids])
+        for task, manifest in zip(ids, manifests, strict=True):
+            yield Task._of(self, task, manifest)
+
+    def _child(self, id: str) -> Task:
+        task = Task._of(self, id)
+        task._ensure_exists()
+        return task
+
+    @property
+    def parent(self) -> "Run":
+        """The run."""
+        from flow_sdk.client.run import Run
+
+        return Run._near(self, self._parts[:2])
+
+    @property
+    def task(self) -> Task | None:
+        """A task of the step: of a foreach the first, of a loop the newest; None when there is none."""
+        ids = self._run.tasks(self.id)
+        return Task._of(self, ids[0]) if ids else None
+
+    def tasks(self, *tags: str) -> Iterator[Task]:
+        """Iterate over the tasks: those of a foreach by index, passes through a loop newest first.
+
+        Parameters
+        ----------
+        *tags : str
+            Tags that the run must carry for there to be any.
+        """
+        if tags and not set(tags) <= self.tags:
+            return iter(())
+        return self._children()
+
+    @property
+    def created_at(self) -> datetime:
+        """When the step's first task started, in local time."""
+        return min((task.created_at for task in self), default=local_time(self._run.record.started))
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When the last of its tasks was finished, in local time; None while one isn't."""
+        latest = None
+        for task in self:
+            if not task.finished:
+                return None
+            ended = task.finished_at
+            latest = ended if latest is None or (ended is not None and ended > latest) else latest
+        return latest
+
+    @property
+    def parent_steps(self) -> Iterator["Step"]:
+        """The steps that lead to this one, as far as they have run."""
+        return self._others(self._plan.parents)
+
+    @property
+    def child_steps(self) -> Iterator["Step"]:
+        """The steps that this one leads to, as far as they have started."""
+        return self._others(self._plan.next)
+
+    @property
+    def _plan(self) -> StepPlan:
+        return self._run.step_plan(self.id)
+
+    def _others(self, names: tuple[str, ...]) -> Iterator["Step"]:
+        for name in names:
+            if self._run.has_step(name):
+                yield Step._near(self, (*self._parts[:2], name))
+
+    @property
+    def origin_pathspec(self) -> str | None:
+        """The same step of the run that this run was resumed from; None for a run that wasn't."""
+        origin = self._run.record.origin_run
+        return f"{self._parts[0]}/{origin}/{self.id}" if origin else None
+
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.html import step_html
+
+        return step_html(self)

@@ -1,0 +1,288 @@
+"""``Task``: one execution of a step, with its attempts, artifacts and logs."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
+from flow_sdk.client.objects import InRun, local_time
+from flow_sdk.errors import NotFound, PathspecError, nearest
+from flow_sdk.ids import FOREACH
+from flow_sdk.spec.failure import CaughtFailure
+from flow_sdk.store.records import ArtifactRef, Manifest
+
+if TYPE_CHECKING:
+    from flow_sdk.client.code import Code
+    from flow_sdk.client.reader import RunReader
+    from flow_sdk.client.step import Step
+
+__all__ = ["Task"]
+
+
+class Task(InRun[DataArtifact]):
+    """One task of a run.
+
+    Parameters
+    ----------
+    pathspec : str
+        ``Flow/run/step/task``.
+    attempt : int, optional
+        The attempt to look at (>= 0). By default the committed one; while there is none, the latest.
+    """
+
+    _form = "Flow/run/step/task"
+    _attempt: int | None = None
+
+    def __init__(self, pathspec: str, attempt: int | None = None) -> None:
+        self._attempt = attempt
+        super().__init__(pathspec)
+
+    def _place(self, parts: tuple[str, ...], url: str, namespace: str | None, run: "RunReader | None" = None) -> None:
+        super()._place(parts, url, namespace, run)
+        self._committed: Manifest | None = None
+
+    @classmethod
+    def _of(cls, step: "InRun[Any]", id: str, manifest: Manifest | None = None) -> "Task":
+        made = cls._below(step, id)
+        made._committed = manifest
+        return made
+
+    def _ensure_exists(self) -> None:
+        self._run.record  # noqa: B018  (raises NotFound for an unknown flow or run)
+        if self._attempt is not None and (not isinstance(self._attempt, int) or self._attempt < 0):
+            raise PathspecError("An attempt is a number from 0 on.", seen=repr(self._attempt))
+        self._run.step_plan(self._step)
+        if self._manifest() is None and not self._run.has_task(self._step, self.id):
+            raise NotFound(
+                f"Step {'/'.join(self._parts[:3])!r} has no task {self.id!r}.",
+                where=self._url,
+                help=nearest(self.id, self._run.tasks(self._step)) or "The step hasn't started.",
+            )
+        if self._attempt is not None and self._attempt not in (known := self._run.attempts(self._step, self.id)):
+            committed = self._manifest()
+            if committed is None:
+                raise NotFound(
+                    f"Task {self.pathspec!r} has no attempt {self._attempt}.",
+                    help=f"Attempts so far: {', '.join(map(str, known)) or 'none'}.",
+                )
+
+    @property
+    def _step(self) -> str:
+        return self._parts[2]
+
+    def _manifest(self) -> Manifest | None:
+        """The manifest of the attempt to look at; read again for as long as the task may still change."""
+        if self._committed is not None:
+            return self._committed
+        found = None
+        if self._attempt is not None:
+            found = self._run.attempt(self._step, self.id, self._attempt)
+        else:
+            found = self._run.committed(self._step, self.id)
+            if found is None:
+                numbers = self._run.attempts(self._step, self.id)
+                return self._run.attempt(self._step, self.id, numbers[-1]) if numbers else None
+        self._committed = found
+        return found
+
+    def _refs(self) -> Mapping[str, ArtifactRef]:
+        manifest = self._manifest()
+        return {**self._run.record.artifacts, **(manifest.artifacts if manifest else {})}
+
+    def _children(self) -> Iterator[DataArtifact]:
+        return (DataArtifact._of(self, name) for name in sorted(self._refs()) if not name.startswith("_"))
+
+    def _child(self, id: str) -> DataArtifact:
+        refs = self._refs()
+        if id not in refs:
+            raise NotFound(
+                f"Task {self.pathspec!r} has no artifact {id!r}.",
+                help=nearest(id, [name for name in refs if not name.startswith("_")]),
+            )
+        return DataArtifact._of(self, id)
+
+    @property
+    def parent(self) -> "Step":
+        """The step."""
+        from flow_sdk.client.step import Step
+
+        return Step._near(self, self._parts[:3])
+
+    @property
+    def data(self) -> TaskData:
+        """The artifacts' values as attributes: ``task.data.x``."""
+        return TaskData(self, self._refs())
+
+    @property
+    def artifacts(self) -> TaskArtifacts:
+        """The artifacts as attributes: ``task.artifacts.x`` is a :class:`DataArtifact`."""
+        return TaskArtifacts(self, self._refs())
+
+    @property
+    def index(self) -> int | None:
+        """Index in the innermost foreach, from 0; None outside any foreach."""
+        plan = self._run.step_plan(self._step)
+        numbers = [n for kind, n in zip(plan.kinds, plan.position(self.id), strict=True) if kind == FOREACH]
+        return numbers[-1] if numbers else None
+
+    @property
+    def successful(self) -> bool:
+        """Whether the step's own code finished without an exception."""
+        manifest = self._manifest()
+        return manifest is not None and manifest.ok and manifest.successful
+
+    @property
+    def finished(self) -> bool:
+        """Whether the task is done and can be built upon: it was successful, or ``@catch`` took its failure."""
+        manifest = self._manifest()
+        return manifest is not None and manifest.ok
+
+    @property
+    def created_at(self) -> datetime:
+        """When the attempt started, in local time."""
+        manifest = self._manifest()
+        if manifest is not None:
+            return local_time(manifest.started)
+        started = self._run.started(self._step, self.id, self.current_attempt)
+        return local_time(self._run.record.started if started is None else started)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When the attempt ended, in local time; None while it runs."""
+        manifest = self._manifest()
+        return None if manifest is None else local_time(manifest.finished)
+
+    @property
+    def exception(self) -> CaughtFailure | None:
+        """What the step raised, as ``type``, ``exception`` (the message) and ``stacktrace``; None when it didn't."""
+        manifest = self._manifest()
+        if manifest is None or not manifest.exception:
+            return None
+        raised = manifest.exception
+        return CaughtFailure(raised.get("type", ""), raised.get("message", ""), raised.get("stacktrace", ""))
+
+    @property
+    def current_attempt(self) -> int:
+        """Number of the attempt that is looked at, from 0."""
+        if self._attempt is not None:
+            return self._attempt
+        committed = self._committed or self._run.committed(self._step, self.id)
+        if committed is not None:
+            return committed.attempt
+        return max(self._run.attempts(self._step, self.id), default=0)
+
+    @property
+    def attempts(self) -> list[int]:
+        """Numbers of all attempts so far."""
+        return self._run.attempts(self._step, self.id) or [self.current_attempt]
+
+    @property
+    def metadata_dict(self) -> dict[str, str]:
+        """Facts about the attempt, as text: where it ran, its number, whether it went well."""
+        manifest = self._manifest()
+        record = self._run.record
+        facts: dict[str, Any] = {"attempt": self.current_attempt, "user": record.user}
+        if record.package is not None:
+            facts["code-package"] = record.package
+        if manifest is not None:
+            facts |= manifest.environment
+            facts |= {"attempt": manifest.attempt, "attempt_ok": manifest.ok, "successful": manifest.successful}
+            if manifest.origin is not None:
+                _, run, _, task = manifest.origin.split("/")
+                facts |= {"origin-run-id": run, "origin-task-id": task}
+        return {name: str(value) for name, value in facts.items()}
+
+    @property
+    def origin_pathspec(self) -> str | None:
+        """The task that a resume reused this one from; None for one that ran itself."""
+        manifest = self._manifest()
+        return None if manifest is None else manifest.origin
+
+    @property
+    def code(self) -> "Code | None":
+        """The code package that the task ran from; None for a run that used the files where they lie."""
+        from flow_sdk.client.code import code_of
+
+        return code_of(self._run)
+
+    @property
+    def parent_tasks(self) -> Iterator["Task"]:
+        """The tasks that this one took its inputs from, in the order of the inputs."""
+        manifest = self._manifest()
+        for ref in manifest.parents if manifest else ():
+            yield Task._near(self, (*self._parts[:2], ref.step, ref.task))
+
+    @property
+    def child_tasks(self) -> Iterator["Task"]:
+        """The tasks that took their inputs from this one, as far as they have started."""
+        from flow_sdk.client.lineage import child_tasks
+
+        manifest = self._manifest()
+        if manifest is not None and manifest.ok:
+            for step, task in child_tasks(self._run, manifest):
+                yield Task._near(self, (*self._parts[:2], step, task))
+
+    @property
+    def stdout(self) -> str:
+        """What the attempt wrote to its standard output so far."""
+        return self._log("stdout")
+
+    @property
+    def stderr(self) -> str:
+        """What the attempt wrote to its standard error so far."""
+        return self._log("stderr")
+
+    def _log(self, stream: str) -> str:
+        return "".join(text + "\n" for _, text in self.loglines(stream))
+
+    def loglines(self, stream: str, as_unicode: bool = True) -> Iterator[tuple[datetime, Any]]:
+        """Iterate over the lines that the attempt wrote.
+
+        Parameters
+        ----------
+        stream : {"stdout", "stderr"}
+            Which of its outputs.
+        as_unicode : bool
+            Whether a line is text; else it is UTF-8 bytes.
+
+        Yields
+        ------
+        tuple of (datetime, str or bytes)
+            When the line was written (UTC, without a zone), and the line without its end.
+        """
+        from flow_sdk.client.logs import check_stream, task_lines
+
+        check_stream(stream)
+        for line in task_lines(self._reader.store, self._log_place(), self.current_attempt):
+            if line.stream == stream:
+                yield line.time, (line.text if as_unicode else line.text.encode("utf-8"))
+
+    def _log_place(self) -> tuple[str, str, str, str]:
+        """Which task's log to read: a reused task has its origin's."""
+        manifest = self._manifest()
+        parts = manifest.origin.split("/") if manifest is not None and manifest.origin else self._parts
+        return parts[0], parts[1], parts[2], parts[3]
+
+    def _named(self, item: InRun[Any]) -> str:
+        attempt = "" if self._attempt is None else f", attempt={self._attempt}"
+        return f"{type(item).__name__}({item.pathspec!r}{attempt})"
+
+    def __repr__(self) -> str:
+        return self._named(self)
+
+    def _identity(self) -> tuple[object, ...]:
+        return (*super()._identity(), self._attempt)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_restore, (self._parts, self._url, self._namespace, self._attempt))
+
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.html import task_html
+
+        return task_html(self)
+
+
+def _restore(parts: tuple[str, ...], url: str, namespace: str | None, attempt: int | None) -> Task:
+    task = Task._at(parts, url, namespace)
+    task._attempt = attempt
+    return task
