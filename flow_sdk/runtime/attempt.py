@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
 from flow_sdk.runtime.tracebacks import exception_facts
 from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
+from flow_sdk.spec.current import current
 from flow_sdk.spec.failure import CaughtFailure
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store import attempts
@@ -118,7 +120,7 @@ class _Attempt:
         try:
             _call(self.step, flow, task, self.request, self.number)
             refs, own, targets, items = self._results(task, flow)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the user's code raises
             return self._after_failure(task, error)
         return self._commit(task, refs, own, targets, items)
 
@@ -266,11 +268,17 @@ def _call(step: StepPlan, flow: FlowSpec, task: LiveTask, request: TaskRequest, 
         signal.signal(signal.SIGALRM, before)
 
 
-def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
-    from flow_sdk.spec.current import current
+def _client_object(kind: str, pathspec: str) -> Any:
+    """``current.run`` and its like: the client's objects, imported when a step asks for one."""
+    from flow_sdk import client
 
+    return getattr(client, kind.capitalize())(pathspec)
+
+
+def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
     record = task.record
     current._set(
+        client=_client_object,
         flow_name=record.flow,
         run_id=record.run,
         step_name=task.step.name,
@@ -283,6 +291,7 @@ def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
         parameter_names=list(record.parameters),
         tags=frozenset((*record.tags, *record.system_tags)),
         graph=task.view.plan,
+        tempdir=tempfile.gettempdir(),
     )
     os.environ["FLOW_SDK_STORE"] = request.root
     if record.namespace is not None:

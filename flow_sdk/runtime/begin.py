@@ -8,17 +8,13 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import resolve
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.spec.parameters import apply_parsers
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.layout import run_key
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import ArtifactRef, RunRecord, decode
 
-__all__ = ["begin", "read_record", "start_artifacts"]
-
-
-def artifact_name(parameter: str) -> str:
-    """The attribute under which a step reads a parameter."""
-    return parameter.replace("-", "_")
+__all__ = ["begin", "check_owner", "read_record", "start_artifacts"]
 
 
 def start_artifacts(
@@ -29,19 +25,20 @@ def start_artifacts(
     Parameters
     ----------
     values : dict
-        Parameter values by name, as :func:`flow_sdk.plan.parameters.resolve` gives them.
+        Parameter values by artifact name, as :func:`flow_sdk.plan.parameters.resolve` gives them. The parsers of
+        files are run over them here.
 
     Returns
     -------
     (dict of str to ArtifactRef, tuple of str)
-        All of them by artifact name, and the parameters' artifact names.
+        All of them by artifact name, and the parameters' names.
     """
     refs: dict[str, ArtifactRef] = {}
     for name in plan.constants:
         refs[name] = artifacts.save(getattr(flow_class, name), where=f"class constant {name!r} of {plan.flow}")
-    for name, value in values.items():
-        refs[artifact_name(name)] = artifacts.save(value, where=f"parameter {name!r} of {plan.flow}")
-    return refs, tuple(artifact_name(name) for name in values)
+    for name, value in apply_parsers(flow_class, values).items():
+        refs[name] = artifacts.save(value, where=f"parameter {name!r} of {plan.flow}")
+    return refs, tuple(values)
 
 
 def read_record(store: ObjectStore, flow: str, run: str) -> RunRecord | None:

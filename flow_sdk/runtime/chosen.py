@@ -1,4 +1,4 @@
-"""What an orchestrator without switches or loops of its own has to ask: was a step chosen, where did a loop's pass end."""
+"""What an orchestrator without switches or loops of its own asks: was a step chosen, where did a pass end."""
 
 from flow_sdk.errors import TransitionError
 from flow_sdk.ids import Position

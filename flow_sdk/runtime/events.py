@@ -19,9 +19,7 @@ class Reporter(Protocol):
 
     def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None: ...
 
-    def task_failed(
-        self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None
-    ) -> None:
+    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
         """``retry_in`` is None when the task isn't tried again."""
         ...
 

@@ -93,7 +93,9 @@ def unpacked(package: bytes, digest: str) -> str:
     facts = os.lstat(base)
     if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
         raise FlowSDKError(
-            "The folder for unpacked code isn't private.", where=base, help="Remove it, or set TMPDIR to a folder of your own."
+            "The folder for unpacked code isn't private.",
+            where=base,
+            help="Remove it, or set TMPDIR to a folder of your own.",
         )
     folder = os.path.join(base, digest)
     if not os.path.isdir(folder):

@@ -27,7 +27,8 @@ class InputView:
         ref = self.__dict__["_refs"].get(name)
         if ref is None:
             raise AttributeError(
-                f"Task {manifest.step}/{manifest.task} has no artifact {name!r}. {nearest(name, self.__dict__['_refs'])}"
+                f"Task {manifest.step}/{manifest.task} has no artifact {name!r}. "
+                + nearest(name, self.__dict__["_refs"])
             )
         where = f"{manifest.flow}/{manifest.run}/{manifest.step}/{manifest.task}, artifact {name!r}"
         value = self.__dict__["_artifacts"].load(ref, where=where)
@@ -99,7 +100,9 @@ def plan_merge(
     wanted, unwanted, mine = set(include or ()), set(exclude or ()), set(own)
     if wanted and unwanted:
         raise InputsError(
-            "merge_artifacts() takes include or exclude, not both.", where=f"step {step.name!r}", help="Keep one of them."
+            "merge_artifacts() takes include or exclude, not both.",
+            where=f"step {step.name!r}",
+            help="Keep one of them.",
         )
     merged: dict[str, ArtifactRef] = {}
     conflicts: set[str] = set()

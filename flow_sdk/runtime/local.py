@@ -109,6 +109,7 @@ def run_flow(
     StoreError
         If the store can't be used; then no run was started, or its state says so.
     """
+
     def child(data: dict[str, Any], report_fd: int) -> int:
         request = TaskRequest(**data)
         store = open_store(options.root)

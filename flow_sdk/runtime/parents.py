@@ -37,7 +37,7 @@ class RunView:
         found = self.read(opener, enclosing_position(step, position, opener))
         if found is None:
             raise TransitionError(
-                f"Task {step.name}/{step.task_id(position)} was started before the split {name!r} around it was finished.",
+                f"Task {step.name}/{step.task_id(position)} was started before the split {name!r} around it finished.",
                 help="The orchestrator ran tasks out of order. Run the flow again; if it stays, report it.",
             )
         return found

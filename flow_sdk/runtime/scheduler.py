@@ -61,7 +61,7 @@ class Scheduler:
         self._ready.append(TaskKey(start.name, (0,) * len(start.kinds)))
 
     def tries(self, step: StepPlan) -> int:
-        """How many attempts a task of this step gets: the first, the retries, and one more in which ``@catch`` takes over."""
+        """Most attempts of a task: the first, the retries, and one more in which ``@catch`` takes over."""
         retry = step.decorator("retry")
         return 1 + int(retry["times"] if retry else 0) + (1 if step.decorator("catch") else 0)
 

@@ -45,9 +45,7 @@ class LiveTask:
         self.parents = parents
         self.artifacts = Artifacts(view.store)
         self.pathspec = f"{view.flow}/{view.run}/{step.name}/{step.task_id(position)}"
-        self.inherited: dict[str, ArtifactRef] = (
-            dict(parents[0].artifacts) if parents and step.joins is None else {}
-        )
+        self.inherited: dict[str, ArtifactRef] = dict(parents[0].artifacts) if parents and step.joins is None else {}
         self._openers: dict[str, Manifest] = {parent.step: parent for parent in parents if parent.items}
         self._items: dict[str, Any] = {}
         self._fixed: dict[str, Any] = {}
@@ -69,7 +67,9 @@ class LiveTask:
             items = self._opener(name).items
             if items is None:
                 raise InputsError(f"Step {name!r} left no items.", where=self.pathspec)
-            self._items[name] = self.artifacts.load_item(items, index, where=f"{self.pathspec}, item {index} of {name!r}")
+            self._items[name] = self.artifacts.load_item(
+                items, index, where=f"{self.pathspec}, item {index} of {name!r}"
+            )
         return self._items[name]
 
     @property

@@ -1,4 +1,4 @@
-"""Running one attempt for an orchestrator's worker: the task runner in a process of its own, its log streamed and stored."""
+"""Running one attempt for an orchestrator's worker: in a process of its own, its log streamed and stored."""
 
 import os
 import selectors
@@ -172,8 +172,8 @@ def supervise(
     on_line : callable
         Is told (stream, line) of the step's output as it comes.
     env : dict, optional
-        The process's whole environment; this process's when not given. Store credentials are taken from it by the process,
-        and from this process's environment by the supervisor's own store client.
+        The process's whole environment; this process's when not given. The supervisor's own store client takes its
+        credentials from this process's environment.
     timeout : float, optional
         The step's @timeout in seconds (> 0); a task that doesn't react to it is killed 30 seconds later.
     on_start : callable, optional

@@ -1,8 +1,8 @@
 """The task runner: the one entry point that every orchestrator starts.
 
-``python -m flow_sdk.runtime.task`` reads a :class:`~flow_sdk.runtime.request.TaskRequest` as JSON from stdin, runs one attempt and
-exits with 0 (committed), 1 (failed; may be tried again) or 2 (failed; trying again can't help). On the file descriptor named by
-``FLOW_SDK_REPORT_FD`` it tells, one JSON object a line, the attempt's number and its outcome.
+``python -m flow_sdk.runtime.task`` reads a :class:`~flow_sdk.runtime.request.TaskRequest` as JSON from stdin, runs one
+attempt and exits with 0 (committed), 1 (failed; may be tried again) or 2 (failed; trying again can't help). On the file
+descriptor named by ``FLOW_SDK_REPORT_FD`` it tells, one JSON object a line, the attempt's number and its outcome.
 """
 
 import json
@@ -54,7 +54,7 @@ def execute(request: TaskRequest, announce: Callable[[int], None]) -> Outcome:
         step = plan[request.step]
         if not is_first(step, step.position(request.task), plan):
             raise FlowSDKError(
-                f"The run {request.flow}/{request.run} hasn't begun, but its task {request.step}/{request.task} was started.",
+                f"The run {request.flow}/{request.run} hasn't begun, but {request.step}/{request.task} was started.",
                 help="The start task writes the run's record; look at its log first.",
             )
         record = begin(store, request, plan, flow_class)
@@ -84,7 +84,11 @@ def run_and_report(run: Callable[[Callable[[int], None]], Outcome], report: Call
         report({"error": str(error).splitlines()[0]})
         return FATAL if isinstance(error, ParameterError | PlanVersionError) else FAILED
     manifest = outcome.manifest
-    facts: dict[str, Any] = {"ok": manifest.ok, "next": manifest.next, "caught": manifest.ok and not manifest.successful}
+    facts: dict[str, Any] = {
+        "ok": manifest.ok,
+        "next": manifest.next,
+        "caught": manifest.ok and not manifest.successful,
+    }
     if manifest.items is not None:
         facts["count"] = manifest.items.count
     if outcome.already:

@@ -1,7 +1,7 @@
 """The warm template process: forked once with the flow imported, it forks a child for each task.
 
-It holds no threads, sockets or store clients but the one socket to the scheduler. When the scheduler goes away, it ends its
-children and itself.
+It holds no threads, sockets or store clients but the one socket to the scheduler. When the scheduler goes away, it
+ends its children and itself.
 """
 
 import json
@@ -27,6 +27,8 @@ class Template:
     """
 
     def __init__(self, run_child: Callable[[dict[str, Any], int], int]) -> None:
+        import blake3  # noqa: F401 - what every child needs is imported once, before the fork
+
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -57,7 +59,13 @@ class Template:
         socket.send_fds(self.socket, [json.dumps({"key": key, "request": request}).encode()], fds)
 
     def receive(self) -> dict[str, Any] | None:
-        """Receive what happened: ``{"key", "pid"}`` for a start, ``{"key", "status"}`` for an end; None when the template is gone."""
+        """Receive what happened.
+
+        Returns
+        -------
+        dict or None
+            ``{"key", "pid"}`` for a start, ``{"key", "status"}`` for an end; None when the template is gone.
+        """
         try:
             data = self.socket.recv(_LIMIT)
         except ConnectionError:
@@ -160,7 +168,7 @@ def _child(
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         atexit._clear()
         code = run_child(request, fds[2])
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the child must never return into the template's loop
         import traceback
 
         traceback.print_exc()

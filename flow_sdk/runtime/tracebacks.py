@@ -40,7 +40,9 @@ def exception_facts(error: BaseException) -> dict[str, str]:
     """Turn an exception into plain text facts: ``type``, ``message``, ``stacktrace``."""
     kind = type(error)
     return {
-        "type": kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}",
+        "type": kind.__qualname__
+        if kind.__module__ in ("builtins", "__main__")
+        else f"{kind.__module__}.{kind.__qualname__}",
         "message": _message(error),
         "stacktrace": user_traceback(error),
     }
@@ -49,5 +51,5 @@ def exception_facts(error: BaseException) -> dict[str, str]:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as broken:
+    except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"<its message can't be read: {type(broken).__name__}>"

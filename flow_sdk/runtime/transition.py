@@ -1,4 +1,4 @@
-"""Checking what a step handed on to against the plan, and working out where the run goes next. Pure but for the flow object."""
+"""Checking what a step handed on to against the plan, and working out where the run goes next."""
 
 from collections.abc import Sized
 from typing import Any
@@ -7,7 +7,7 @@ from flow_sdk.errors import TransitionError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.spec.flow import FlowSpec, Transition
 
-__all__ = ["chosen_case", "check_transition", "foreach_values"]
+__all__ = ["check_transition", "chosen_case", "foreach_values"]
 
 
 def _written(step: StepPlan) -> str:

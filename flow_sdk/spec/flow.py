@@ -16,7 +16,7 @@ else:
 __all__ = ["FlowSpec", "TaskState", "Transition", "is_step", "step", "step_functions"]
 
 COMMAND_LINE = "flow_sdk.cli.main"
-"""The module whose ``main(flow_class)`` runs when a flow file is executed. Named, not imported: it lies in a higher layer."""
+"""The module whose ``main(flow_class)`` runs a flow file. Named, not imported: it lies in a higher layer."""
 
 
 def step(function: F | None = None, *, start: bool = False, end: bool = False) -> Any:
@@ -82,7 +82,6 @@ class TaskState(Protocol):
 
     def load(self, name: str) -> Any:
         """Return an inherited artifact; raises AttributeError when there is none of that name."""
-        ...
 
     def merge(
         self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None
@@ -134,7 +133,8 @@ class FlowSpec:
         """
         if other:
             raise TransitionError(
-                f"self.next() doesn't know {', '.join(sorted(other))}.", wanted="steps, foreach='name', condition='name'"
+                f"self.next() doesn't know {', '.join(sorted(other))}.",
+                wanted="steps, foreach='name', condition='name'",
             )
         if self.__dict__.get("__flow_transition__") is not None:
             raise TransitionError("self.next() was called twice in one step.", wanted="one call, as the last statement")
