@@ -257,5 +257,7 @@ def _value(option: Option, rest: Any, *tables: dict[str, Option]) -> str:
 
 
 def _unknown(token: str, options: Sequence[Option]) -> UsageError:
-    shown = sorted(f"--{option.name}" for option in options if not option.hidden)
-    return UsageError(f"There's no option {token!r}.", help=nearest(token, shown) or None)
+    close = nearest(token.lstrip("-"), [option.name for option in options if not option.hidden])
+    if close.startswith("Did"):
+        return UsageError(f"There's no option {token!r}.", help=close.replace("'", "'--", 1))
+    return UsageError(f"There's no option {token!r}.", help="See --help for those there are.")

@@ -11,7 +11,6 @@ from flow_sdk.errors import UsageError
 if TYPE_CHECKING:
     from flow_sdk.cli.arguments import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
-    from flow_sdk.store.port import ObjectStore
 
 __all__ = ["Call", "note", "store_root"]
 
@@ -71,11 +70,28 @@ class Call:
                 words.append(f"--{name} {shlex.quote(self.values[name])}")
         return " ".join(words)
 
-    def store(self) -> ObjectStore:
-        """Open the store. Not before a local run: its processes are forked from this one."""
+    def results(self) -> str:
+        """Address of the store, known to be there: reading results makes no store.
+
+        Raises
+        ------
+        StoreUnavailable
+            If there is none.
+        """
         from flow_sdk.store.open_store import open_store
 
-        return open_store(self.root)
+        open_store(self.root, create=False)
+        return self.root
+
+    def pathspec(self, optional: str = "") -> str:
+        """The one argument that names a step or task, without the flow's name.
+
+        ``optional`` is a word that may stand before it, for those who are used to it.
+        """
+        words = [word for word in self.words if word != optional]
+        if len(words) != 1:
+            raise UsageError(f"{self.name} needs one step or task.", seen=" ".join(self.words), wanted="run/step[/task]")
+        return words[0].removeprefix(f"{self.flow}/")
 
     def parameter_plans(self) -> tuple[ParameterPlan, ...]:
         """The flow's parameters as data. Calls functions given as their defaults."""

@@ -4,9 +4,10 @@ Written by hand with a few escape codes: importing a library for it would cost m
 """
 
 import os
+import signal
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 from flow_sdk.cli.failure import CYAN, DIM, RED, RESET, YELLOW, wants_colour
 from flow_sdk.cli.output import Failures, ending, failure_text, seconds_text
@@ -16,7 +17,9 @@ __all__ = ["LiveReporter", "can_be_live"]
 
 GREEN = "\x1b[32m"
 FRAME = 1 / 12
-"""Seconds between two drawings of the block."""
+"""Least seconds between two drawings of the block."""
+BEAT = 0.25
+"""Seconds after which the block is drawn anew although nothing has happened."""
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -99,6 +102,8 @@ class LiveReporter:
         self._drawn = 0
         self._last = 0.0
         self._frame = 0
+        self._writing = False
+        self._handler: Any = None
 
     # The block
 
@@ -156,24 +161,44 @@ class LiveReporter:
     def _elapsed(step: StepLine) -> str:
         return f"{seconds_text(step.seconds()):>9}"
 
-    def _write(self, text: str) -> None:
-        self._out.write(text)
+    def _draw(self, text: str = "", *, final: bool = False) -> None:
+        """Print text above the block, and the block."""
+        self._writing = True
+        self._out.write(self._erase() + text + self._block(final=final))
         self._out.flush()
+        self._writing = False
 
     def _print(self, text: str) -> None:
-        """Print above the block."""
-        self._write(f"{self._erase()}{text}\n{self._block()}")
+        self._draw(text + "\n")
 
     def _say(self, text: str, colour: str = DIM) -> None:
-        self._print(f"{colour}{text}{RESET}" if self._colour else text)
+        self._print(self._painted(text, colour))
 
-    def tick(self) -> None:
-        """Draw the block anew if the last drawing is old enough; called whenever the scheduler comes round."""
+    def _painted(self, text: str, colour: str) -> str:
+        text = text if text.isprintable() else "\n".join(map(_harmless, text.split("\n")))
+        return f"{colour}{text}{RESET}" if self._colour else text
+
+    def _tick(self) -> None:
+        """Draw the block anew if the last drawing is old enough."""
         now = time.monotonic()
         if now - self._last >= FRAME:
             self._last = now
             self._frame += 1
-            self._write(self._erase() + self._block())
+            self._draw()
+
+    def _start_clock(self) -> None:
+        """Let a timer of this process draw the time that passes: a thread must not live where tasks are forked."""
+        try:
+            self._handler = signal.signal(signal.SIGALRM, lambda *_: None if self._writing else self._tick())
+            signal.setitimer(signal.ITIMER_REAL, BEAT, BEAT)
+        except ValueError:
+            pass  # not the main thread: the lines change when something happens
+
+    def _stop_clock(self) -> None:
+        if self._handler is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._handler)
+            self._handler = None
 
     # Events
 
@@ -185,12 +210,13 @@ class LiveReporter:
 
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
         self._run = run
+        self._start_clock()
         if not self._quiet:
             self._say(f"Run {flow}/{run}" + (f", tags {', '.join(tags)}" if tags else ""))
 
     def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
         self._step(step).running += 1
-        self.tick()
+        self._tick()
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
         where = f"[{self._run}/{step}/{task}]"
@@ -208,7 +234,7 @@ class LiveReporter:
         line = self._ended(step)
         line.done += 1
         line.caught += caught
-        self.tick()
+        self._tick()
 
     def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
         line = self._ended(step)
@@ -234,11 +260,12 @@ class LiveReporter:
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
         self.state = state
-        text = self._erase() + self._block(final=True)
-        good = state == "succeeded"
-        tail = "\n".join([*self._failures.lines(run), ending(run, seconds, state, reason)])
-        colour = GREEN if good else RED
-        self._write(text + (f"{colour}{tail}{RESET}\n" if self._colour else f"{tail}\n"))
+        self._stop_clock()
+        self._draw(final=True)
+        colour = GREEN if state == "succeeded" else RED
+        for line in (*self._failures.lines(run), ending(run, seconds, state, reason)):
+            self._out.write(self._painted(line, colour) + "\n")
+        self._out.flush()
 
 
 def _harmless(line: str) -> str:

@@ -47,7 +47,7 @@ class Failures:
 
     def add(self, step: str, task: str, attempt: int, reason: str) -> None:
         """Take in a task that isn't tried again; ``attempt`` counts from 0."""
-        self._failed.append((step, task, attempt, reason))
+        self._failed.append((step, task, attempt, first_line(reason)))
 
     def lines(self, run: str) -> list[str]:
         """Which tasks failed, after how many attempts, and how their logs are read."""
@@ -61,14 +61,21 @@ class Failures:
         return lines
 
 
+def first_line(text: str) -> str:
+    """A reason on one line; the whole of it is in the task's log."""
+    head, _, rest = text.strip().partition("\n")
+    return f"{head} ..." if rest else head
+
+
 def ending(run: str, seconds: float, state: str, reason: str | None) -> str:
     """The last line of a run."""
     text = f"Run {run} {state} after {seconds_text(seconds)}"
-    return text + (f": {reason}" if reason else "")
+    return text + (f": {first_line(reason)}" if reason else "")
 
 
 def failure_text(attempt: int, reason: str, retry_in: float | None) -> str:
     """How a failed attempt is told."""
+    reason = first_line(reason)
     if retry_in is None:
         return f"failed: {reason}"
     when = f" in {seconds_text(retry_in)}" if retry_in > 0 else ""

@@ -44,7 +44,7 @@ def _run(call: Call) -> int:
         tags=tags,
         max_workers=call["max-workers"],
         max_num_splits=call["max-num-splits"],
-        max_log_size=call["max-log-size"] * 1024 * 1024 if call["max-log-size"] else None,
+        max_log_size=call["max-log-size"] * 1024 * 1024,
         run_id_file=call["run-id-file"],
         **fixed,
     )
@@ -96,7 +96,7 @@ COMMANDS = {
             Option("max-workers", "Most tasks at a time.", default=16, least=1),
             Option("max-num-splits", "Most tasks of one foreach.", default=100, least=1),
             Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
-            Option("max-log-size", "Megabytes of a task's log that are kept.", least=1),
+            Option("max-log-size", "Megabytes of a task's log that are kept.", default=10, least=1),
             Option("isolation", "Fork tasks from a warm process, or start each afresh.", choices=("fork", "spawn")),
             Option("output", "How the run is shown; on a terminal live.", choices=("live", "plain", "json")),
         ],

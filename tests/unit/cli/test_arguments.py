@@ -66,7 +66,7 @@ def test_a_flag_can_be_unset():
         ("run --alhpa 1", "no option '--alhpa'", "--alpha"),
         ("run --max-worker 1", "no option '--max-worker'", "--max-workers"),
         ("run --max-worker=1", "no option '--max-worker'", "--max-workers"),
-        ("run -x", "no option '-x'", "Known"),
+        ("run -x", "no option '-x'", "--help"),
         ("run --no-tag", "no option '--no-tag'", None),
         ("run --max-workers", "--max-workers needs a value", None),
         ("run --alpha --tag x", "--alpha needs a value", "--alpha=--tag"),

@@ -1,0 +1,49 @@
+"""``dump``."""
+
+import os
+
+from flow_sdk.cli.arguments import Argument, Command, Option
+from flow_sdk.cli.call import Call
+from flow_sdk.errors import UsageError
+
+__all__ = ["COMMANDS"]
+
+
+def _dump(call: Call) -> int:
+    from flow_sdk.client.listing import dump_lines, dump_values, find_tasks
+
+    file = call["file"]
+    if file is not None and not os.path.isdir(os.path.dirname(os.path.abspath(file))):
+        raise UsageError("--file can't be written: there's no such folder.", where=file)
+    tasks = find_tasks(call.flow, call.pathspec(), attempt=call["attempt"], store=call.results())
+    include = None if call["include"] is None else [name.strip() for name in call["include"].split(",")]
+    if file is not None:
+        import pickle
+
+        values = dump_values(tasks, private=call["private"], include=include)
+        with open(file, "wb") as out:
+            pickle.dump(values, out)
+        call.say(f"Artifacts of {len(tasks)} task{'' if len(tasks) == 1 else 's'} are in {file}.")
+        return 0
+    for task in tasks:
+        if len(tasks) > 1:
+            print(f"[{task.pathspec.partition('/')[2]}]")
+        lines = dump_lines(task, private=call["private"], max_value_size=call["max-value-size"], include=include)
+        for line in lines:
+            print(line)
+    return 0
+
+
+COMMANDS = {
+    "dump": Command(
+        _dump,
+        arguments=[Argument("RUN/STEP[/TASK]", "The step or task whose artifacts to show.")],
+        options=[
+            Option("private", "Show names with a leading _ too.", flag=True),
+            Option("max-value-size", "Show values of at most that many bytes; 0 shows none.", default=1000, least=0),
+            Option("include", "The only artifacts to show.", metavar="NAME,NAME,..."),
+            Option("file", "Pickle the artifacts into this file instead.", metavar="PATH"),
+            Option("attempt", "The attempt to look at, from 0; otherwise the last one.", least=0),
+        ],
+    )
+}

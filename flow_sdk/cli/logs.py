@@ -1,0 +1,43 @@
+"""``logs``."""
+
+from flow_sdk.cli.arguments import Argument, Command, Option
+from flow_sdk.cli.call import Call
+from flow_sdk.errors import UsageError
+
+__all__ = ["COMMANDS"]
+
+
+def _logs(call: Call) -> int:
+    from flow_sdk.client.listing import find_tasks, log_lines
+
+    stdout, stderr = call["stdout"], call["stderr"]
+    if call["both"] or not call.given & {"stdout", "stderr"}:
+        stdout = stderr = True
+    elif "stdout" not in call.given:
+        stdout = not stderr
+    elif "stderr" not in call.given:
+        stderr = not stdout
+    if not stdout and not stderr:
+        raise UsageError("Nothing is left to show.", wanted="--stdout, --stderr or neither")
+    tasks = find_tasks(call.flow, call.pathspec("show"), attempt=call["attempt"], store=call.results())
+    for task in tasks:
+        # Which task a line is from matters only where there are several.
+        prefix = "" if len(tasks) == 1 else f"[{task.pathspec.partition('/')[2]}] "
+        for line in log_lines(task, stdout=stdout, stderr=stderr, timestamps=call["timestamps"]):
+            print(prefix + line)
+    return 0
+
+
+COMMANDS = {
+    "logs": Command(
+        _logs,
+        arguments=[Argument("RUN/STEP[/TASK]", "The step or task whose log to show.", repeat=True)],
+        options=[
+            Option("stdout", "Show what went to stdout only.", flag=True),
+            Option("stderr", "Show what went to stderr only.", flag=True),
+            Option("both", flag=True, hidden=True),
+            Option("timestamps", "Show when each line was written (UTC).", flag=True),
+            Option("attempt", "The attempt to look at, from 0; otherwise the last one.", least=0),
+        ],
+    )
+}

@@ -1,0 +1,245 @@
+"""What a run shows: plain lines, JSON lines, the live block."""
+
+import io
+import json
+import re
+import time
+
+import pytest
+
+from flow_sdk.cli import live, output
+from flow_sdk.cli.live import LiveReporter, certain_bodies
+from flow_sdk.cli.output import JsonReporter, PlainReporter, seconds_text
+from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
+
+ITEM = (Scope("foreach", "start"),)
+PLAN = FlowPlan(
+    "F",
+    "f.py",
+    "",
+    (
+        StepPlan("start", "foreach", next=("work",), foreach="items"),
+        StepPlan("work", "switch", next=("good", "bad"), condition="x", scopes=ITEM, parents=("start",)),
+        StepPlan("good", "linear", next=("join",), scopes=ITEM, parents=("work",)),
+        StepPlan("bad", "linear", next=("join",), scopes=ITEM, parents=("work",)),
+        StepPlan("join", "linear", is_join=True, next=("end",), joins="start", parents=("good", "bad")),
+        StepPlan("end", "end", parents=("join",)),
+    ),
+)
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what would be on its screen."""
+
+    encoding = "utf-8"
+
+    def __init__(self, columns: int = 80, rows: int = 24) -> None:
+        super().__init__()
+        self.columns, self.rows = columns, rows
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        raise ValueError("no descriptor")
+
+    @property
+    def screen(self) -> list[str]:
+        lines, row = [""], 0
+        for part in re.split(r"(\x1b\[\d*[A-Za-z]|\r|\n)", self.getvalue()):
+            if part == "\n":
+                row += 1
+                if row == len(lines):
+                    lines.append("")
+            elif part.endswith("A") and part.startswith("\x1b"):
+                row -= int(part[2:-1])
+                assert row >= 0, "moved above the screen"
+            elif part == "\x1b[J":
+                del lines[row + 1 :]
+                lines[row] = ""
+            elif part != "\r" and not part.startswith("\x1b"):
+                lines[row] += part
+        return lines
+
+
+def tell(reporter) -> None:
+    """One run with everything that can happen in it."""
+    reporter.run_started("F", "7", ("a",))
+    reporter.task_started("start", "0", 0, 11)
+    reporter.split("start", "0", 2)
+    reporter.task_finished("start", "0", 0, 0.25, caught=False)
+    reporter.task_started("work", "0", 0, 12)
+    reporter.task_started("work", "1", 0, 13)
+    reporter.task_output("work", "0", 0, "stdout", "a result")
+    reporter.task_output("work", "1", 0, "stderr", "a warning")
+    reporter.task_finished("work", "0", 0, 1.0, caught=True)
+    reporter.task_failed("work", "1", 0, "ValueError: no", retry_in=120.0)
+    reporter.task_started("work", "1", 1, 14)
+    reporter.task_failed("work", "1", 1, "ValueError: no", retry_in=None)
+    reporter.message("stopping")
+    reporter.run_finished("F", "7", 75.0, "failed", "1 task failed")
+
+
+def plain(**kwargs) -> tuple[list[str], list[str]]:
+    out, err = io.StringIO(), io.StringIO()
+    tell(PlainReporter("python f.py", out=out, err=err, **kwargs))
+    cut = len("2026-11-21 07:40:00.000 ")
+    return [line[cut:] for line in out.getvalue().splitlines()], [line[cut:] for line in err.getvalue().splitlines()]
+
+
+def test_plain_lines_keep_results_apart_from_messages():
+    out, err = plain()
+    assert out == ["[7/work/0] a result"]
+    assert err == [
+        "[7] Run F/7 started, tags a",
+        "[7/start/0] started (pid 11)",
+        "[7/start/0] foreach starts 2 tasks",
+        "[7/start/0] finished after 0.25 s",
+        "[7/work/0] started (pid 12)",
+        "[7/work/1] started (pid 13)",
+        "[7/work/1] a warning",
+        "[7/work/0] failed and was caught after 1.00 s",
+        "[7/work/1] attempt 0 failed: ValueError: no; trying again in 2 min 00 s",
+        "[7/work/1] started (pid 14), attempt 1",
+        "[7/work/1] failed: ValueError: no",
+        "[7] stopping",
+        "[7] 7/work/1 failed after 2 attempts: ValueError: no",
+        "[7]   python f.py logs 7/work/1",
+        "[7] Run 7 failed after 75.0 s: 1 task failed",
+    ]
+
+
+def test_quiet_leaves_output_and_failures():
+    out, err = plain(quiet=True)
+    assert out == ["[7/work/0] a result"]
+    assert err[0] == "[7/work/1] a warning"
+    assert [line for line in err if "started" in line] == []
+    assert err[-1] == "[7] Run 7 failed after 75.0 s: 1 task failed"
+
+
+def test_plain_lines_carry_the_time():
+    err = io.StringIO()
+    before = time.strftime("%Y-%m-%d %H:%M")
+    PlainReporter(err=err).message("x")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} x\n", err.getvalue())
+    assert err.getvalue()[: len(before)] in (before, time.strftime("%Y-%m-%d %H:%M"))
+
+
+def test_many_failures_are_counted():
+    failures = output.Failures("python f.py")
+    for n in range(13):
+        failures.add("work", str(n), 0, "ValueError")
+    lines = failures.lines("7")
+    assert len(lines) == 21
+    assert lines[-1] == "and 3 more tasks failed"
+
+
+def test_a_hundred_tasks_cost_little():
+    reporter = PlainReporter(out=io.StringIO(), err=io.StringIO())
+    started = time.process_time()
+    for n in range(100):
+        reporter.task_started("work", str(n), 0, n)
+        reporter.task_output("work", str(n), 0, "stdout", "line")
+        reporter.task_finished("work", str(n), 0, 0.1, caught=False)
+    assert time.process_time() - started < 0.01
+
+
+def test_json_lines():
+    out = io.StringIO()
+    tell(JsonReporter(out))
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [event["event"] for event in events] == [
+        *("run_started", "task_started", "split", "task_finished", "task_started", "task_started", "task_output"),
+        *("task_output", "task_finished", "task_failed", "task_started", "task_failed", "message", "run_finished"),
+    ]
+    assert all(event["run"] == "7" and isinstance(event["time"], float) for event in events)
+    assert events[6]["stream"] == "stdout" and events[6]["line"] == "a result"
+    assert events[9]["retry_in"] == 120.0 and events[11]["retry_in"] is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.00 s"), (9.994, "9.99 s"), (12.34, "12.3 s"), (99.9, "99.9 s"), (99.96, "1 min 40 s"), (3600, "1 h 00 min"), (7620, "2 h 07 min")],
+)
+def test_durations(seconds, text):
+    assert seconds_text(seconds) == text
+
+
+def test_only_steps_that_no_switch_decides_on_have_a_known_number():
+    assert certain_bodies(PLAN) == {"start": ("work",)}
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    shown = Terminal()
+    monkeypatch.setattr(live.os, "get_terminal_size", lambda fd=0: (shown.columns, shown.rows))
+    monkeypatch.setattr(Terminal, "fileno", lambda self: 1)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(live, "FRAME", 0.0)
+    return shown
+
+
+def test_live_lines_stay_below_the_output(terminal):
+    reporter = LiveReporter(PLAN, "python f.py", out=terminal)
+    tell(reporter)
+    screen = terminal.screen
+    assert screen[0] == "Run F/7, tags a"
+    assert screen[1] == "[7/work/0] a result"
+    assert screen[2] == "[7/work/1] a warning"
+    assert screen[3] == "[7/work/1] attempt 0 failed: ValueError: no; trying again in 2 min 00 s"
+    assert screen[4] == "[7/work/1] failed: ValueError: no"
+    assert screen[5] == "stopping"
+    assert re.fullmatch(r"✓ start +1/1 +0\.\d\d s", screen[6])
+    assert re.fullmatch(r"✗ work +1/2 +0\.\d\d s  1 retried  1 caught  1 failed", screen[7])
+    assert screen[8:] == [
+        "7/work/1 failed after 2 attempts: ValueError: no",
+        "  python f.py logs 7/work/1",
+        "Run 7 failed after 75.0 s: 1 task failed",
+        "",
+    ]
+
+
+def test_live_lines_fit_a_narrow_terminal(terminal):
+    terminal.columns = 20
+    reporter = LiveReporter(PLAN, out=terminal, quiet=True)
+    reporter.task_started("start", "0", 0, 1)
+    reporter.task_started("work", "0", 0, 1)
+    assert [len(line) for line in terminal.screen if line] == [19, 19]
+
+
+def test_live_lines_fit_a_low_terminal(terminal):
+    terminal.rows = 4
+    reporter = LiveReporter(PLAN, out=terminal, quiet=True)
+    for step in ("start", "work", "good"):
+        reporter.task_started(step, "0", 0, 1)
+        if step != "work":
+            reporter.task_finished(step, "0", 0, 1.0, caught=False)
+    assert [line.split()[1] for line in terminal.screen if line] == ["work", "good"]
+
+
+def test_a_step_cannot_draw_over_the_live_lines(terminal):
+    reporter = LiveReporter(PLAN, out=terminal, quiet=True)
+    reporter.task_started("start", "0", 0, 1)
+    reporter.task_output("start", "0", 0, "stdout", "10%\r20%\r \x1b[5A\x1b[31mred\x1b[0m\x07\tx")
+    assert "\x1b[5A" not in terminal.getvalue() and "\x07" not in terminal.getvalue()
+    assert "\x1b[31mred" in terminal.getvalue()
+    assert "10%" not in terminal.getvalue()
+
+
+def test_no_colour_when_asked(terminal):
+    tell(LiveReporter(PLAN, out=terminal))
+    assert not re.search(r"\x1b\[\d*m", terminal.getvalue())
+
+
+def test_colour_otherwise(terminal, monkeypatch):
+    monkeypatch.delenv("NO_COLOR")
+    tell(LiveReporter(PLAN, out=terminal))
+    assert "\x1b[31m" in terminal.getvalue()
+
+
+def test_dumb_terminals_and_pipes_get_plain_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    assert not live.can_be_live(Terminal(), Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    assert not live.can_be_live(Terminal(), io.StringIO())
