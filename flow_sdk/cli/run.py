@@ -35,6 +35,10 @@ def _run(call: Call) -> int:
     # The heavy part, and late: a wrong command line is told before it is paid for.
     from flow_sdk.runtime.local import RunOptions, run_flow
 
+    if "s3://" not in call.root:
+        # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
+        import flow_sdk.store.local  # noqa: F401
+
     fixed: dict[str, Any] = {"isolation": call["isolation"]} if call["isolation"] else {}
     options = RunOptions(
         root=call.root,
