@@ -15,7 +15,7 @@ from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
-from flow_sdk.runtime.tracebacks import exception_facts
+from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
 from flow_sdk.spec.current import current
 from flow_sdk.spec.failure import CaughtFailure
@@ -234,7 +234,7 @@ class _Attempt:
         manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)
         attempts.fail(self.view.store, manifest)
         if fatal or self.request.tries_left == 0:
-            reason = f"{facts['type']}: {facts['message']}"
+            reason = one_line(facts)
             attempts.mark_failed(
                 self.view.store, self.view.flow, self.view.run, self.step.name, self.request.task, self.number, reason
             )

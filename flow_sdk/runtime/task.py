@@ -19,6 +19,7 @@ from flow_sdk.runtime.begin import begin, check_owner, read_record
 from flow_sdk.runtime.flowfile import load_flow, unpacked
 from flow_sdk.runtime.parents import RunView, is_first
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.tracebacks import one_line
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 
@@ -94,7 +95,7 @@ def run_and_report(run: Callable[[Callable[[int], None]], Outcome], report: Call
     if outcome.already:
         facts["already"] = True
     if not manifest.ok and manifest.exception:
-        facts["error"] = f"{manifest.exception['type']}: {manifest.exception['message']}"
+        facts["error"] = one_line(manifest.exception)
     report(facts)
     if manifest.ok:
         return OK

@@ -3,20 +3,26 @@
 import os
 import traceback
 
-__all__ = ["exception_facts", "user_traceback"]
+from flow_sdk.errors import FlowSDKError
+
+__all__ = ["exception_facts", "one_line", "user_traceback"]
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def user_traceback(error: BaseException) -> str:
-    """Format an exception as Python does, with the framework's frames folded into one line that counts them."""
-    lines: list[str] = []
-    for chunk in _chain(error):
-        lines.append(chunk)
-    return "".join(lines)
+    """Format an exception as Python does, with the framework's frames folded into one line that counts them.
+
+    An error that this package raised without any of the user's code on the way is shown as its message alone.
+    """
+    return "".join(_chain(error))
 
 
 def _chain(error: BaseException) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)
+    kept = [frame for frame in frames if not frame.filename.startswith((_OWN, "<frozen "))]
+    if isinstance(error, FlowSDKError) and not kept:
+        return [f"{type(error).__name__}: {error}\n"]
     parts: list[str] = []
     cause = error.__cause__
     context = None if error.__suppress_context__ else error.__context__
@@ -24,28 +30,29 @@ def _chain(error: BaseException) -> list[str]:
         parts += [*_chain(cause), "\nThe above exception was the direct cause of the following exception:\n\n"]
     elif context is not None:
         parts += [*_chain(context), "\nDuring handling of the above exception, another exception occurred:\n\n"]
-    frames = traceback.extract_tb(error.__traceback__)
-    kept = [frame for frame in frames if not frame.filename.startswith((_OWN, "<frozen "))]
     folded = len(frames) - len(kept)
     if kept:
         parts.append("Traceback (most recent call last):\n")
         parts += traceback.format_list(kept)
     if folded and kept:
         parts.append(f"  ({folded} frame{'s' if folded > 1 else ''} of Flow SDK not shown)\n")
-    parts += traceback.format_exception_only(type(error), error)
+    parts += [f"{_kind(error)}: {error}\n"] if isinstance(error, FlowSDKError) else _last_lines(error)
     return parts
+
+
+def _last_lines(error: BaseException) -> list[str]:
+    return traceback.format_exception_only(type(error), error)
+
+
+def _kind(error: BaseException) -> str:
+    kind = type(error)
+    plain = kind.__module__ in ("builtins", "__main__", "flow_sdk.errors")
+    return kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def exception_facts(error: BaseException) -> dict[str, str]:
     """Turn an exception into plain text facts: ``type``, ``message``, ``stacktrace``."""
-    kind = type(error)
-    return {
-        "type": kind.__qualname__
-        if kind.__module__ in ("builtins", "__main__")
-        else f"{kind.__module__}.{kind.__qualname__}",
-        "message": _message(error),
-        "stacktrace": user_traceback(error),
-    }
+    return {"type": _kind(error), "message": _message(error), "stacktrace": user_traceback(error)}
 
 
 def _message(error: BaseException) -> str:
@@ -53,3 +60,10 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"<its message can't be read: {type(broken).__name__}>"
+
+
+def one_line(facts: dict[str, str]) -> str:
+    """Say in one line what failed: the type, the message's first line, and what was seen if it says so."""
+    first, *rest = facts["message"].splitlines() or [""]
+    seen = next((line.partition("seen:")[2].strip() for line in rest if line.lstrip().startswith("seen:")), "")
+    return f"{facts['type']}: {first}" + (f" ({seen})" if seen else "")

@@ -124,5 +124,5 @@ def test_a_timeout_is_raised_in_the_step_however_often_it_is_swallowed() -> None
     run = InProcessRun(Slow).run()
     assert run.scheduler.failed
     manifest = run.outcomes[0].manifest
-    assert manifest.exception is not None and manifest.exception["type"] == "flow_sdk.errors.StepTimeout"
+    assert manifest.exception is not None and manifest.exception["type"] == "StepTimeout"
     assert 0.2 <= manifest.finished - manifest.started < 3
