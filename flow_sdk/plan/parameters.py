@@ -11,27 +11,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flow_sdk.errors import ParameterError, nearest
+from flow_sdk.plan.files import file_value
 from flow_sdk.plan.model import ParameterPlan
+from flow_sdk.plan.refusal import WANTED, check_text, help_of, refused
 
-__all__ = ["convert", "embed_files", "from_environment", "json_schema", "plan_parameters", "read_file", "resolve"]
+__all__ = ["convert", "from_environment", "json_schema", "plan_parameters", "resolve"]
 
 PREFIXES = ("FLOW_SDK_RUN_", "METAFLOW_RUN_")
 """Environment variables that set parameters; the first counts where both are set."""
 
-EMBEDDED_LIMIT = 128 * 1024
-"""Bytes of a default file that a deployment carries in its plan."""
-
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "t"})
 _FALSE = frozenset({"false", "0", "no", "n", "off", "f"})
-
-_WANTED = {
-    "str": "text",
-    "int": "a whole number, such as 3",
-    "float": "a number, such as 0.5",
-    "bool": "true or false (1, 0, yes, no, on, off count too)",
-    "json": 'JSON, such as {"a": [1, 2]}',
-    "file": "a file's contents",
-}
 
 _SCHEMA: dict[str, list[str]] = {
     "str": ["string"],
@@ -56,7 +46,8 @@ def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
     Returns
     -------
     tuple of ParameterPlan
-        In the order of the source. The default file of an ``IncludeFile`` stays a path: see :func:`embed_files`.
+        In the order of the source. The default file of an ``IncludeFile`` stays a path: see
+        :func:`flow_sdk.plan.files.embed_files`.
 
     Raises
     ------
@@ -111,7 +102,7 @@ def _default(parameter: ParameterPlan, default: Any) -> Any:
     """A default as data that :func:`convert` gives the value for."""
     if parameter.type == "file":
         if not isinstance(default, str):
-            raise _refused(parameter, default, "the path of a file")
+            raise refused(parameter, default, "the path of a file")
         return {"path": default}
     value = convert(parameter, default)
     if parameter.separator is not None:
@@ -148,15 +139,15 @@ def convert(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
         If it isn't a value of the parameter's type.
     """
     if parameter.type == "file":
-        return _file(parameter, raw, paths)
+        return file_value(parameter, raw, paths)
     if parameter.type == "json":
         return _json(parameter, raw)
     if raw is None:
         if parameter.required or parameter.default is not None:
-            raise _refused(parameter, raw)
+            raise refused(parameter, raw)
         return None
     if isinstance(raw, str):
-        _check_text(parameter, raw)
+        check_text(parameter, raw)
     if parameter.separator is not None:
         return _list(parameter, raw)
     return _SCALARS[parameter.type](parameter, raw)
@@ -164,7 +155,7 @@ def convert(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
 
 def _str(parameter: ParameterPlan, raw: Any) -> str:
     if not isinstance(raw, str):
-        raise _refused(parameter, raw)
+        raise refused(parameter, raw)
     return raw
 
 
@@ -173,21 +164,21 @@ def _int(parameter: ParameterPlan, raw: Any) -> int:
         try:
             return int(raw)
         except ValueError:
-            raise _refused(parameter, raw) from None
+            raise refused(parameter, raw) from None
     if isinstance(raw, float) and raw.is_integer():
         return int(raw)  # JSON doesn't tell 3 from 3.0
     if isinstance(raw, bool) or not isinstance(raw, int):
-        raise _refused(parameter, raw)
+        raise refused(parameter, raw)
     return int(raw)
 
 
 def _float(parameter: ParameterPlan, raw: Any) -> float:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
-        raise _refused(parameter, raw)
+        raise refused(parameter, raw)
     try:
         return float(raw)
     except (ValueError, OverflowError):
-        raise _refused(parameter, raw) from None
+        raise refused(parameter, raw) from None
 
 
 def _bool(parameter: ParameterPlan, raw: Any) -> bool:
@@ -199,7 +190,7 @@ def _bool(parameter: ParameterPlan, raw: Any) -> bool:
             return True
         if text in _FALSE:
             return False
-    raise _refused(parameter, raw)
+    raise refused(parameter, raw)
 
 
 _SCALARS = {"str": _str, "int": _int, "float": _float, "bool": _bool}
@@ -210,23 +201,23 @@ def _list(parameter: ParameterPlan, raw: Any) -> list[str]:
         return raw.split(parameter.separator)
     if isinstance(raw, list | tuple) and all(isinstance(item, str) for item in raw):
         for item in raw:
-            _check_text(parameter, item)
+            check_text(parameter, item)
         return list(raw)
-    raise _refused(parameter, raw, f"text with {parameter.separator!r} between the items")
+    raise refused(parameter, raw, f"text with {parameter.separator!r} between the items")
 
 
 def _json(parameter: ParameterPlan, raw: Any) -> Any:
-    wanted = _WANTED["json"]
+    wanted = WANTED["json"]
     try:
         value = json.loads(raw, parse_constant=_no_constant) if isinstance(raw, str) else _data(raw)
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         around = error.doc[max(error.pos - 10, 0) : error.pos + 10]
-        raise _refused(
+        raise refused(
             parameter, raw, f"{wanted}; {error.msg} at line {error.lineno}, column {error.colno}, near {around!r}"
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise _refused(parameter, raw, f"{wanted}; {error}") from None
+        raise refused(parameter, raw, f"{wanted}; {error}") from None
     return value
 
 
@@ -246,99 +237,6 @@ def _data(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"a {type(value).__name__} isn't JSON")
-
-
-def _file(parameter: ParameterPlan, raw: Any, paths: bool) -> Any:
-    import base64
-
-    if raw is None and not parameter.required and parameter.default is None:
-        return None
-    if paths and isinstance(raw, str):
-        raw = {"path": raw}
-    if isinstance(raw, dict) and len(raw) == 1:
-        ((form, content),) = raw.items()
-        if form == "path" and isinstance(content, str):
-            if paths:
-                return read_file(parameter, content)
-            raise _refused(
-                parameter, raw, help="The file isn't part of the deployment. Give its contents, or deploy again."
-            )
-        if form == "base64" and isinstance(content, str):
-            try:
-                raw = base64.b64decode(content, validate=True)
-            except ValueError:
-                raise _refused(parameter, raw, "bytes as base64") from None
-    if isinstance(raw, str):
-        _check_text(parameter, raw)
-        return raw if parameter.is_text else raw.encode("utf-8")
-    if isinstance(raw, bytes):
-        return _decoded(parameter, raw, "the given contents") if parameter.is_text else raw
-    raise _refused(parameter, raw)
-
-
-def read_file(parameter: ParameterPlan, path: str) -> str | bytes:
-    """Read the file given for a parameter: text in its encoding, or bytes.
-
-    Raises
-    ------
-    ParameterError
-        If it can't be read, or isn't text in that encoding.
-    """
-    import os
-
-    try:
-        with open(os.path.expanduser(path), "rb") as file:
-            content = file.read()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ParameterError(
-            f"The file for the parameter {parameter.name!r} can't be read.",
-            seen=f"{path}: {reason}",
-            wanted="the path of a readable file",
-            help=_help(parameter),
-        ) from None
-    return _decoded(parameter, content, path) if parameter.is_text else content
-
-
-def _decoded(parameter: ParameterPlan, content: bytes, path: str) -> str:
-    try:
-        # Line ends as open() gives them, and as users of text files expect.
-        return content.decode(parameter.encoding).replace("\r\n", "\n").replace("\r", "\n")
-    except ValueError as error:
-        raise ParameterError(
-            f"The file for the parameter {parameter.name!r} isn't text in {parameter.encoding}.",
-            seen=f"{path}: {error}",
-            help="Say encoding=..., or is_text=False for bytes, in IncludeFile.",
-        ) from None
-
-
-def embed_files(parameters: Iterable[ParameterPlan]) -> tuple[ParameterPlan, ...]:
-    """Put the contents of default files into the parameters, for a deployment to machines that haven't the files.
-
-    Raises
-    ------
-    ParameterError
-        If a file can't be read or has more than 128 KiB.
-    """
-    import base64
-    from dataclasses import replace
-
-    out = []
-    for parameter in parameters:
-        if parameter.type == "file" and isinstance(parameter.default, dict) and "path" in parameter.default:
-            content = read_file(parameter, parameter.default["path"])
-            data: Any = content if isinstance(content, str) else {"base64": base64.b64encode(content).decode("ascii")}
-            size = len(content)
-            if size > EMBEDDED_LIMIT:
-                raise ParameterError(
-                    f"The default file of the parameter {parameter.name!r} is too large to be deployed.",
-                    seen=f"{parameter.default['path']}: {size} bytes",
-                    wanted=f"at most {EMBEDDED_LIMIT} bytes",
-                    help="Keep it in the object store and read it in a step.",
-                )
-            parameter = replace(parameter, default=data)
-        out.append(parameter)
-    return tuple(out)
 
 
 def from_environment(parameters: Iterable[ParameterPlan], environ: Mapping[str, str]) -> dict[str, str]:
@@ -397,8 +295,8 @@ def resolve(parameters: Iterable[ParameterPlan], given: Mapping[str, Any], *, pa
         names = ", ".join(repr(parameter.name) for parameter in missing)
         raise ParameterError(
             f"A value is missing for the parameter{'s' if len(missing) > 1 else ''} {names}.",
-            wanted="; ".join(f"--{p.name}: {_WANTED[p.type]}" for p in missing),
-            help=_help(missing[0]) if len(missing) == 1 else None,
+            wanted="; ".join(f"--{p.name}: {WANTED[p.type]}" for p in missing),
+            help=help_of(missing[0]) if len(missing) == 1 else None,
         )
     return {
         parameter.artifact: convert(parameter, raw[plain], paths=paths)
@@ -441,24 +339,3 @@ def json_schema(parameter: ParameterPlan) -> dict[str, Any]:
     if not parameter.required:
         schema["default"] = parameter.default
     return schema
-
-
-def _check_text(parameter: ParameterPlan, text: str) -> None:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise _refused(parameter, text, "text that is valid UTF-8") from None
-
-
-def _help(parameter: ParameterPlan) -> str | None:
-    return f"--{parameter.name}: {parameter.help}" if parameter.help else None
-
-
-def _refused(parameter: ParameterPlan, raw: Any, wanted: str | None = None, help: str | None = None) -> ParameterError:
-    shown = ascii(raw) if isinstance(raw, str) and not raw.isprintable() else repr(raw)
-    return ParameterError(
-        f"The parameter {parameter.name!r} can't take this value.",
-        seen=shown if len(shown) <= 160 else shown[:160] + "...",
-        wanted=wanted or _WANTED[parameter.type],
-        help=help or _help(parameter),
-    )

@@ -136,7 +136,7 @@ def _number(value: object) -> int | float | None:
 
 
 class Retry(Decorator):
-    """``@retry``: see :func:`retry`."""
+    """``@retry``: see :func:`flow_sdk.spec.decorators.retry`."""
 
     __slots__ = ()
     name = "retry"
@@ -150,7 +150,7 @@ class Retry(Decorator):
 
 
 class Catch(Decorator):
-    """``@catch``: see :func:`catch`."""
+    """``@catch``: see :func:`flow_sdk.spec.decorators.catch`."""
 
     __slots__ = ()
     name = "catch"
@@ -166,31 +166,27 @@ class Catch(Decorator):
 
 
 class Timeout(Decorator):
-    """``@timeout``: see :func:`timeout`."""
+    """``@timeout``: see :func:`flow_sdk.spec.decorators.timeout`. In the plan: the sum, ``seconds``."""
 
     __slots__ = ()
     name = "timeout"
     defaults: Mapping[str, Any] = {"seconds": 0, "minutes": 0, "hours": 0}
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        checked = {key: self.number(values, key) for key in self.defaults}
-        if self.total(checked) <= 0:
+        seconds, minutes, hours = (self.number(values, key) for key in self.defaults)
+        total = seconds + 60 * minutes + 3600 * hours
+        if total <= 0:
             raise refused(
                 UsageError,
                 "@timeout needs a time.",
                 wanted="seconds, minutes or hours > 0; the sum counts",
                 help="@timeout(minutes=10)",
             )
-        return checked
-
-    @staticmethod
-    def total(attributes: Mapping[str, Any]) -> float:
-        """The seconds that the attributes of a ``@timeout`` allow, > 0."""
-        return float(attributes["seconds"] + 60 * attributes["minutes"] + 3600 * attributes["hours"])
+        return {"seconds": total}
 
 
 class Environment(Decorator):
-    """``@environment``: see :func:`environment`."""
+    """``@environment``: see :func:`flow_sdk.spec.decorators.environment`."""
 
     __slots__ = ()
     name = "environment"
@@ -209,7 +205,7 @@ class Environment(Decorator):
 
 
 class Resources(Decorator):
-    """``@resources``: see :func:`resources`."""
+    """``@resources``: see :func:`flow_sdk.spec.decorators.resources`."""
 
     __slots__ = ()
     name = "resources"
@@ -226,7 +222,7 @@ class Resources(Decorator):
 
 
 class Schedule(Decorator):
-    """``@schedule``: see :func:`schedule`."""
+    """``@schedule``: see :func:`flow_sdk.spec.decorators.schedule`."""
 
     __slots__ = ()
     name = "schedule"

@@ -170,13 +170,8 @@ class Parameter(Generic[T]):
 
     def __init__(self: Any, *arguments: Any, **options: Any) -> None:
         self._take(("name", *self.options), arguments, options)
-        self.default = options.get("default")
         self.type = options.get("type")
-        self.help = options.get("help") or ""
-        self.required = bool(options.get("required")) and self.default is None
-        self.show_default = options.get("show_default", True) is not False
         self.separator = options.get("separator")
-        self.attribute = ""
         self.value_type = self._type()
         separator = self.separator
         if separator is not None and not (self.value_type == "str" and isinstance(separator, str) and separator):
@@ -187,7 +182,7 @@ class Parameter(Generic[T]):
             )
 
     def _take(self, known: tuple[str, ...], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Put positional arguments in their place and refuse what isn't known."""
+        """Put positional arguments in their place, refuse what isn't known, and keep what all kinds have."""
         what = type(self).__name__
         for key, value in zip(known, arguments, strict=False):
             if key in options:
@@ -209,6 +204,11 @@ class Parameter(Generic[T]):
                 "has a name that is taken", seen=name, wanted="a name that no option of the run command has",
                 help=f"Taken: {', '.join(sorted(RESERVED))}.",
             )  # fmt: skip
+        self.default = options.get("default")
+        self.help = options.get("help") or ""
+        self.required = bool(options.get("required")) and self.default is None
+        self.show_default = options.get("show_default", True) is not False
+        self.attribute = ""
 
     def _refuse(self, headline: str, **parts: str | None) -> ParameterError:
         return refused(ParameterError, f"The parameter {self.name!r} {headline}.", **parts)
@@ -321,13 +321,8 @@ class IncludeFile(Parameter[T]):
 
     def __init__(self: Any, *arguments: Any, **options: Any) -> None:
         self._take(("name", *self.options), arguments, options)
-        self.default = options.get("default")
         self.type = None
-        self.help = options.get("help") or ""
-        self.required = bool(options.get("required")) and self.default is None
-        self.show_default = options.get("show_default", True) is not False
         self.separator = None
-        self.attribute = ""
         self.value_type = "file"
         self.is_text = options.get("is_text", True) is not False
         self.encoding = options.get("encoding") or "utf-8"
