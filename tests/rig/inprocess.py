@@ -113,7 +113,14 @@ class InProcessRun:
         task = self.plan[key.step].task_id(key.position)
         self.order.append((key.step, task))
         wanted = TaskRequest(
-            root="", flow=self.view.flow, run=self.view.run, step=key.step, task=task, plan="", tries_left=left, **request
+            root="",
+            flow=self.view.flow,
+            run=self.view.run,
+            step=key.step,
+            task=task,
+            plan="",
+            tries_left=left,
+            **request,
         )
         outcome = run_attempt(self.view, self.record, self.flow_class, wanted, lambda number: None)
         self.outcomes.append(outcome)
@@ -133,4 +140,8 @@ class InProcessRun:
 
     def tasks(self) -> dict[tuple[str, str], Manifest]:
         """All committed tasks."""
-        return {key: self.task(*key) for key in set(self.order) if read_task(self.store, self.view.flow, self.view.run, *key)}
+        return {
+            key: self.task(*key)
+            for key in set(self.order)
+            if read_task(self.store, self.view.flow, self.view.run, *key)
+        }

@@ -64,7 +64,11 @@ class Shapes(FlowSpec):
 
     @step
     def meet(self, inputs):
-        self.result = (inputs.gather.gathered, inputs.outer_join.all_names, inputs[0].gathered == inputs.gather.gathered)
+        self.result = (
+            inputs.gather.gathered,
+            inputs.outer_join.all_names,
+            inputs[0].gathered == inputs.gather.gathered,
+        )
         self.merge_artifacts(inputs, exclude=["items", "letters"])
         self.next(self.end)
 
