@@ -19,9 +19,11 @@ _MOST_ROWS = 50
 def _table(
     title: str, facts: Sequence[tuple[str, object]], head: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> str:
-    parts = [f"<h4>{escape(title)}</h4><table>"]
-    parts += [f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts]
-    parts.append("</table>")
+    parts = [f"<h4>{escape(title)}</h4>"]
+    if facts:
+        parts.append("<table>")
+        parts += [f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts]
+        parts.append("</table>")
     if head:
         parts.append("<table><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>")
         for row in rows:

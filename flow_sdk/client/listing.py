@@ -9,7 +9,7 @@ from flow_sdk.client.reader import open_reader
 from flow_sdk.client.run import Run
 from flow_sdk.client.step import Step
 from flow_sdk.client.task import Task
-from flow_sdk.errors import NotFound, PathspecError, SerializationError, UsageError
+from flow_sdk.errors import NotFound, PathspecError, SerializationError, UsageError, nearest
 from flow_sdk.ids import split_pathspec
 
 __all__ = ["dump_lines", "dump_values", "find_runs", "find_tasks", "log_lines", "tag_lines"]
@@ -64,11 +64,11 @@ def _with_attempt(task: Task, attempt: int) -> Task:
     return found
 
 
-def _shown(task: Task, private: bool, include: Collection[str] | None) -> list[str]:
-    names = sorted(task._refs())
+def _shown(refs: Collection[str], private: bool, include: Collection[str] | None) -> list[str]:
+    """Names to show; those asked for by name may not be there."""
     if include is not None:
-        return [name for name in names if name in include]
-    return names if private else [name for name in names if not name.startswith("_")]
+        return sorted(include)
+    return sorted(name for name in refs if private or not name.startswith("_"))
 
 
 def dump_lines(
@@ -91,9 +91,13 @@ def dump_lines(
     include : collection of str, optional
         The only artifacts to show.
     """
-    for name in _shown(task, private, include):
-        ref = task._refs()[name]
-        line = f"{name} [size: {ref.size} type: {ref.type}]"
+    refs = task._refs()
+    for name in _shown(refs, private, include):
+        ref = refs.get(name)
+        if ref is None:
+            yield f"{name} = < no such artifact >"
+            continue
+        line = f"{name} [size: {ref.size} type: {ref.type.removeprefix('builtins.')}]"
         if max_value_size == 0:
             yield line
         elif ref.size > max_value_size:
@@ -114,11 +118,31 @@ def _value_text(task: Task, name: str) -> str:
 def dump_values(
     tasks: Iterable[Task], *, private: bool = False, include: Collection[str] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Load the artifacts of tasks, as ``{"run/step/task": {name: value}}``, the form that ``dump --file`` pickles."""
-    return {
-        "/".join(task._parts[1:]): {name: task._child(name).data for name in _shown(task, private, include)}
-        for task in tasks
-    }
+    """Load the artifacts of tasks, in the form that ``dump --file`` pickles.
+
+    Returns
+    -------
+    dict
+        ``{"run/step/task": {name: value}}``.
+
+    Raises
+    ------
+    NotFound
+        If none of the tasks has an artifact of a name in ``include``.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    missing = set(include or ())
+    known: set[str] = set()
+    for task in tasks:
+        refs = task._refs()
+        known |= set(refs)
+        names = [name for name in _shown(refs, private, include) if name in refs]
+        found["/".join(task._parts[1:])] = {name: task._child(name).data for name in names}
+        missing -= set(names)
+    if missing:
+        name = min(missing)
+        raise NotFound(f"There is no artifact {name!r} in what was asked for.", help=nearest(name, known))
+    return found
 
 
 def log_lines(task: Task, *, stdout: bool = True, stderr: bool = True, timestamps: bool = False) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
 from flow_sdk.client.objects import InRun, local_time
 from flow_sdk.errors import NotFound, PathspecError, nearest
-from flow_sdk.ids import FOREACH
+from flow_sdk.ids import FOREACH, is_task_id
 from flow_sdk.spec.failure import CaughtFailure
 from flow_sdk.store.records import ArtifactRef, Manifest
 
@@ -52,19 +52,17 @@ class Task(InRun[DataArtifact]):
         if self._attempt is not None and (not isinstance(self._attempt, int) or self._attempt < 0):
             raise PathspecError("An attempt is a number from 0 on.", seen=repr(self._attempt))
         self._run.step_plan(self._step)
-        if self._manifest() is None and not self._run.has_task(self._step, self.id):
+        if not is_task_id(self.id) or (self._manifest() is None and not self._run.has_task(self._step, self.id)):
             raise NotFound(
                 f"Step {'/'.join(self._parts[:3])!r} has no task {self.id!r}.",
                 where=self._url,
                 help=nearest(self.id, self._run.tasks(self._step)) or "The step hasn't started.",
             )
-        if self._attempt is not None and self._attempt not in (known := self._run.attempts(self._step, self.id)):
-            committed = self._manifest()
-            if committed is None:
-                raise NotFound(
-                    f"Task {self.pathspec!r} has no attempt {self._attempt}.",
-                    help=f"Attempts so far: {', '.join(map(str, known)) or 'none'}.",
-                )
+        if self._attempt is not None and self._manifest() is None and self._attempt not in self.attempts:
+            raise NotFound(
+                f"Task {self.pathspec!r} has no attempt {self._attempt}.",
+                help=f"Attempts so far: {', '.join(map(str, self.attempts)) or 'none'}.",
+            )
 
     @property
     def _step(self) -> str:
@@ -74,16 +72,16 @@ class Task(InRun[DataArtifact]):
         """The manifest of the attempt to look at; read again for as long as the task may still change."""
         if self._committed is not None:
             return self._committed
-        found = None
         if self._attempt is not None:
-            found = self._run.attempt(self._step, self.id, self._attempt)
+            self._committed = self._run.attempt(self._step, self.id, self._attempt)
         else:
-            found = self._run.committed(self._step, self.id)
-            if found is None:
-                numbers = self._run.attempts(self._step, self.id)
-                return self._run.attempt(self._step, self.id, numbers[-1]) if numbers else None
-        self._committed = found
-        return found
+            self._committed = self._run.committed(self._step, self.id)
+        if self._committed is not None or self._attempt is not None:
+            return self._committed
+        return next(filter(None, map(self._tried, reversed(self.attempts))), None)
+
+    def _tried(self, attempt: int) -> Manifest | None:
+        return self._run.attempt(self._step, self.id, attempt)
 
     def _refs(self) -> Mapping[str, ArtifactRef]:
         manifest = self._manifest()
@@ -174,7 +172,7 @@ class Task(InRun[DataArtifact]):
     @property
     def attempts(self) -> list[int]:
         """Numbers of all attempts so far."""
-        return self._run.attempts(self._step, self.id) or [self.current_attempt]
+        return self._run.attempts(self._step, self.id)
 
     @property
     def metadata_dict(self) -> dict[str, str]:

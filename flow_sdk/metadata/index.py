@@ -15,6 +15,7 @@ ALL = "=all"
 
 _LATEST = 10**16 - 1  # microseconds since the epoch, to the year 2286
 _HIGHEST = 10**12 - 1
+_KEPT = 100
 
 
 class RunIndex:
@@ -97,6 +98,13 @@ class RunIndex:
 
     def note_number(self, run: str) -> None:
         """Note that an integer run id is taken; other ids are passed over."""
-        if run.isdigit() and run == str(int(run)) and int(run) <= _HIGHEST:
-            key = layout.number_prefix(self._flow) + f"{_HIGHEST - int(run):012d}"
-            self._store.put(key, b"", durable=False)
+        if not run.isdigit() or run != str(int(run)) or int(run) > _HIGHEST:
+            return
+        number = int(run)
+        self._store.put(self._number_key(number), b"", durable=False)
+        if number % _KEPT == 0:
+            # Only the highest counts. Without this a folder on a laptop would be listed ever more slowly.
+            self._store.delete(self._number_key(old) for old in range(max(number - 2 * _KEPT, 1), number - _KEPT))
+
+    def _number_key(self, number: int) -> str:
+        return layout.number_prefix(self._flow) + f"{_HIGHEST - number:012d}"
