@@ -1,0 +1,93 @@
+"""The help, and how quickly it comes."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from flow_sdk import __version__
+from flow_sdk.cli.main import COMMANDS, load_command
+from tests.unit.cli.flow_file import call, files, write
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("flow")
+    write(made)
+    return made
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("help",), ("--datastore", "s3", "--help")])
+def test_the_whole_help(folder, arguments):
+    done = call(folder, *arguments)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: python train.py [OPTIONS] COMMAND [ARGUMENTS]\n\nTrainFlow: Trains a model.\n")
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.stdout
+    assert "--datastore-root URL" in done.stdout
+    assert "--pylint" not in done.stdout
+    assert done.stderr == ""
+    assert files(folder) == {"train.py"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(folder, name):
+    done = call(folder, *name.split(), "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: python train.py {name} [OPTIONS]")
+    assert COMMANDS[name][1] in done.stdout
+    for option in load_command(name).options:
+        assert (f"--{option.name}" in done.stdout) is not option.hidden
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_the_help_of_run_tells_the_parameters(folder):
+    for arguments in (("run", "--help"), ("--help", "run"), ("help", "run")):
+        text = call(folder, *arguments).stdout
+        lines = {line.split()[0]: " ".join(line.split()[1:]) for line in text.splitlines() if line.startswith("  --")}
+        assert lines["--alpha"] == "FLOAT How fast. [default: 0.5]"
+        assert lines["--folds"] == "INTEGER How many. [required]"
+        assert lines["--shuffle"] == "true|false [default: true]"
+        assert lines["--grid"].startswith("JSON")
+        assert lines["--names"] == "TEXT Several values with ',' between them. [default: a,b]"
+        assert lines["--max-workers"] == "INTEGER Most tasks at a time. [default: 16]"
+
+
+def test_the_help_of_a_group(folder):
+    for arguments in (("tag", "--help"), ("help", "tag")):
+        done = call(folder, *arguments)
+        assert done.returncode == 0
+        assert "tag replace" in done.stdout and "airflow" not in done.stdout
+
+
+def test_the_version(folder):
+    for arguments in (("version",), ("--version",), ("--quiet", "version")):
+        done = call(folder, *arguments)
+        assert (done.returncode, done.stdout) == (0, f"{__version__}\n")
+
+
+def test_help_imports_nothing_heavy(folder):
+    code = "import sys; sys.argv = ['train.py', '--help']; import runpy\ntry: runpy.run_path('train.py', run_name='__main__')\n"
+    code += "except SystemExit: pass\nprint('@', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split("@ ")[1].split())
+    heavy = {"click", "dataclasses", "inspect", "json", "typing", "re", "asyncio", "ast", "flow_sdk.plan.model", "flow_sdk.store"}
+    # runpy and the interpreter's own start-up load some of these on some versions.
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys, runpy; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert loaded & heavy <= set(bare.stdout.split()) | {"re", "typing"}
+
+
+def test_help_is_quick(folder):
+    def seconds(*command: str) -> float:
+        times = []
+        for _ in range(7):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, *command], cwd=folder, stdout=subprocess.DEVNULL, check=True)
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    # Against the bare interpreter, so that a slow or busy machine says nothing about us.
+    assert seconds("train.py", "--help") - seconds("-c", "pass") < 0.045
