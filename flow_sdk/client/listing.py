@@ -157,7 +157,7 @@ def log_lines(task: Task, *, stdout: bool = True, stderr: bool = True, timestamp
     timestamps : bool
         Whether each line starts with its time (UTC, to the millisecond).
     """
-    for line in task_lines(task._reader.store, task._log_place(), task.current_attempt):
+    for line in task_lines(task._reader.store, *task._log_place()):
         if stdout if line.stream == "stdout" else stderr:
             stamp = f"{line.time.isoformat(' ', 'milliseconds')} " if timestamps else ""
             yield stamp + line.text

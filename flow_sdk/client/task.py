@@ -251,15 +251,16 @@ class Task(InRun[DataArtifact]):
         from flow_sdk.client.logs import check_stream, task_lines
 
         check_stream(stream)
-        for line in task_lines(self._reader.store, self._log_place(), self.current_attempt):
+        for line in task_lines(self._reader.store, *self._log_place()):
             if line.stream == stream:
                 yield line.time, (line.text if as_unicode else line.text.encode("utf-8"))
 
-    def _log_place(self) -> tuple[str, str, str, str]:
-        """Which task's log to read: a reused task has its origin's."""
-        manifest = self._manifest()
-        parts = manifest.origin.split("/") if manifest is not None and manifest.origin else self._parts
-        return parts[0], parts[1], parts[2], parts[3]
+    def _log_place(self) -> tuple[tuple[str, str, str, str], int]:
+        """Which task's log to read, and of which attempt: a reused task has its origin's."""
+        if self.origin_pathspec:
+            return Task._at(tuple(self.origin_pathspec.split("/")), self._url, None)._log_place()
+        flow, run, step, task = self._parts
+        return (flow, run, step, task), self.current_attempt
 
     def _named(self, item: InRun[Any]) -> str:
         attempt = "" if self._attempt is None else f", attempt={self._attempt}"
