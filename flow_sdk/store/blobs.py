@@ -1,14 +1,13 @@
 """Content-addressed blobs: written once under their own hash, verified on every read."""
 
 import mmap
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.store import framing
+from flow_sdk.store.ahead import ahead
 from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, damaged
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectStore
@@ -24,9 +23,6 @@ Payload = bytes | bytearray | memoryview
 _LARGE = 1 << 20
 _READ = 8 << 20
 _AT_ONCE = 8
-
-_In = TypeVar("_In")
-_Out = TypeVar("_Out")
 
 
 def digest_of(parts: Sequence[bytes | memoryview]) -> bytes:
@@ -77,7 +73,7 @@ def _stored(header: bytes, parts: Sequence[bytes | memoryview], packing: int) ->
     if packing == RAW:
         yield from parts
         return
-    for packed in _ahead(framing.pack, framing.frames(parts, FRAME)):
+    for packed in ahead(framing.pack, framing.frames(parts, FRAME)):
         yield from packed
 
 
@@ -110,9 +106,13 @@ def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) 
     key = blob_key(digest)
     where = f"{where}, object {key} in {store.url}"
     try:
-        if size is not None and size >= _LARGE:
-            return _read_large(store, key, bytes.fromhex(digest), where)
-        return _read_small(store.get(key), bytes.fromhex(digest), where)
+        if size is None or size >= _LARGE:
+            start = store.get_range(key, 0, HEAD if size is not None else _LARGE)
+            if size is not None or len(start) == _LARGE:
+                return _read_large(store, key, start, bytes.fromhex(digest), where)
+        else:
+            start = store.get(key)
+        return _read_small(start, bytes.fromhex(digest), where)
     except ObjectMissing as error:
         raise ObjectMissing(
             "A stored object is missing.",
@@ -149,10 +149,10 @@ def _expected(header: Header, digest: bytes, where: str) -> Header:
     return header
 
 
-def _read_large(store: ObjectStore, key: str, digest: bytes, where: str) -> Payload:
+def _read_large(store: ObjectStore, key: str, start: bytes, digest: bytes, where: str) -> Payload:
     from blake3 import blake3
 
-    header = _expected(framing.read_header(store.get_range(key, 0, HEAD), where), digest, where)
+    header = _expected(framing.read_header(start[:HEAD], where), digest, where)
     info = store.head(key)
     stored = info.size if info is not None else 0
     if header.packing == RAW and stored != header.length + header.size:
@@ -184,7 +184,8 @@ def _fill(store: ObjectStore, key: str, start: int, payload: memoryview, hasher:
             raise damaged("it ends too early", where)
         return piece
 
-    for piece in _ahead(read, range(0, len(payload), _READ), 0 if into else _AT_ONCE):
+    workers = 0 if getattr(store, "root", None) else _AT_ONCE
+    for piece in ahead(read, range(0, len(payload), _READ), workers):
         hasher.update(piece)
 
 
@@ -218,7 +219,7 @@ def _unpack(
         return target
 
     done = 0
-    for piece in _ahead(unpack, enumerate(ranges())):
+    for piece in ahead(unpack, enumerate(ranges())):
         hasher.update(piece)
         done += len(piece)
     if done != len(payload):
@@ -234,22 +235,3 @@ def _memory(size: int) -> memoryview:
         with suppress(OSError):
             area.madvise(mmap.MADV_HUGEPAGE)
     return memoryview(area)
-
-
-def _ahead(work: Callable[[_In], _Out], items: Iterable[_In], workers: int = 0) -> Iterator[_Out]:
-    """Map in threads, in order, only a few results ahead of the reader."""
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    workers = workers or min(4, os.cpu_count() or 1)
-    pending: deque[Future[_Out]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) > 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()

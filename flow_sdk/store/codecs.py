@@ -103,17 +103,17 @@ def _pickled(value: Any, where: str) -> tuple[str, list[_Part]]:
             return "pickle", _layout(stream, buffers, (0, 0))
     except RecursionError as error:
         _refuse(value, where, error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 a __reduce__ may raise anything
         if isinstance(error, FlowSDKError):
             raise
     from flow_sdk.store.byvalue import ByReference, ByValue
 
     try:
         return "cloudpickle", _layout(*_dump(ByValue, value), sys.version_info[:2])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 a __reduce__ may raise anything
         try:
             return "pickle", _layout(*_dump(ByReference, value), (0, 0))
-        except Exception:
+        except Exception:  # noqa: BLE001 a __reduce__ may raise anything
             _refuse(value, where, error)
 
 
@@ -194,7 +194,7 @@ def decode(codec: str, payload: bytes | bytearray | memoryview, *, where: str, s
     stream, buffers = _taken_apart(payload, where)
     try:
         return pickle.loads(stream, buffers=buffers)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 a __setstate__ may raise anything
         _explain(error, where)
 
 
@@ -249,7 +249,7 @@ def _can_pickle(value: Any) -> bool:
     for kind in (ByValue, ByReference):
         try:
             _dump(kind, value)
-        except Exception:
+        except Exception:  # noqa: BLE001 a __reduce__ may raise anything
             continue
         return True
     return False

@@ -13,12 +13,12 @@
     check     16   blake3 of all the above, its first 16 bytes
 
 Raw: the payload follows as it is, so any part of it can be read by its offset. Compressed: each frame follows as
-``size 4 | check 8 | bytes``; the size's highest bit says that the frame is stored uncompressed, and the check is that of
-size and bytes, so that nothing is decompressed that wasn't verified.
+``size 4 | check 8 | bytes``; the size's highest bit says that the frame is stored uncompressed, and the check is that
+of size and bytes, so that nothing is decompressed that wasn't verified.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flow_sdk.errors import IntegrityError
@@ -30,9 +30,11 @@ __all__ = [
     "ZSTD",
     "Header",
     "compressible",
+    "damaged",
     "frames",
     "pack",
     "read_header",
+    "stored_size",
     "unpack_into",
     "write_header",
 ]
@@ -52,7 +54,7 @@ _WORTH_PROBING = 16 << 10
 _SAMPLE = 64 << 10
 _SAMPLES = 4
 
-Part = bytes | memoryview
+Part = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def damaged(seen: str, where: str) -> IntegrityError:
     )
 
 
-def frames(parts: Sequence[Part], size: int) -> Iterator[Part]:
+def frames(parts: Iterable[Part], size: int) -> Iterator[Part]:
     """Cut consecutive parts into pieces of ``size`` bytes, copying only where a piece spans two parts."""
     pending = bytearray()
     for part in parts:
@@ -182,12 +184,12 @@ def compressible(parts: Sequence[Part], size: int) -> bool:
     return False
 
 
-def pack(frame: Part) -> list[bytes | memoryview]:
+def pack(frame: Part) -> list[Part]:
     """Compress one frame, or leave it as it is where that gains nothing."""
     import zstandard
     from blake3 import blake3
 
-    body: bytes | memoryview = zstandard.ZstdCompressor(level=1).compress(frame)
+    body: Part = zstandard.ZstdCompressor(level=1).compress(frame)
     size = len(body)
     if size >= len(frame):
         body, size = frame, len(frame) | _STORED
@@ -239,4 +241,5 @@ def stored_size(data: memoryview) -> int | None:
     """Tell how many stored bytes the frame at the beginning of ``data`` takes; None if that can't be seen yet."""
     if len(data) < _FRAME.size:
         return None
-    return int(_FRAME.size + (_FRAME.unpack_from(data)[0] & ~_STORED))
+    size: int = _FRAME.unpack_from(data)[0]
+    return _FRAME.size + (size & ~_STORED)

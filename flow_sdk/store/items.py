@@ -8,8 +8,8 @@
     index       for each item: offset 8, size 8, codec 8, blake3 of the item 32, tag 16
     items
 
-The pack's hash is that of its magic, format, count and all items' sizes, codecs and hashes; the tag binds an entry to pack
-and position, so that an entry read alone can be trusted.
+The pack's hash is that of its magic, format, count and all items' sizes, codecs and hashes; the tag binds an entry to
+pack and position, so that an entry read alone can be trusted.
 """
 
 import struct

@@ -1,0 +1,47 @@
+"""Work done in threads a little ahead of its reader."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+__all__ = ["ahead"]
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+def ahead(work: Callable[[_In], _Out], items: Iterable[_In], workers: int = 0) -> Iterator[_Out]:
+    """Map in threads, in order, with only a few results waiting for the reader.
+
+    The threads end with the iteration: none is left for a fork to lose.
+
+    Parameters
+    ----------
+    work : callable
+        What to do with each item; an exception is raised where its result would be.
+    items : iterable
+        The items; read in the caller's thread.
+    workers : int
+        How many threads, 0 for one a processor and at most 4.
+
+    Yields
+    ------
+    object
+        The results, in the order of the items.
+    """
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    workers = workers or min(4, os.cpu_count() or 1)
+    pending: deque[Future[_Out]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > 2 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

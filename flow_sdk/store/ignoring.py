@@ -1,0 +1,96 @@
+"""Which files belong into a code package, and which never do."""
+
+import re
+from fnmatch import fnmatchcase
+
+from flow_sdk.errors import UsageError
+
+__all__ = ["IGNORE_FILE", "Ignore", "is_secret"]
+
+IGNORE_FILE = ".flowignore"
+
+_FOLDERS = ("__pycache__", "node_modules", "*.egg-info", "site-packages")
+_SECRETS = (
+    "*.pem",
+    "*.key",
+    "*.p12",
+    "*.pfx",
+    "*.jks",
+    "*.kdbx",
+    "*.keytab",
+    "*.env",
+    "id_rsa*",
+    "id_dsa*",
+    "id_ecdsa*",
+    "id_ed25519*",
+)
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether a file's name is one that keys and passwords have."""
+    return any(fnmatchcase(name.lower(), pattern) for pattern in _SECRETS)
+
+
+class Ignore:
+    """The patterns of an ignore file, which mean what they mean in ``.gitignore``.
+
+    Parameters
+    ----------
+    text : str
+        The file's text.
+    where : str
+        Its path, for errors.
+    """
+
+    def __init__(self, text: str = "", where: str = IGNORE_FILE) -> None:
+        self._rules: list[tuple[re.Pattern[str], bool, bool]] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            pattern = line.rstrip() if not line.endswith("\\ ") else line
+            if not pattern or pattern.startswith("#"):
+                continue
+            keep = pattern.startswith("!")
+            pattern = pattern[keep:].removeprefix("\\")
+            folder_only = pattern.endswith("/")
+            try:
+                rule = re.compile(_translated(pattern.rstrip("/")))
+            except re.error as error:
+                raise UsageError(
+                    "A pattern of the ignore file can't be read.", seen=f"{line!r}: {error}", where=f"{where}:{number}"
+                ) from error
+            self._rules.append((rule, keep, folder_only))
+
+    def ignores(self, path: str, *, folder: bool) -> bool:
+        """Tell whether a path (``/`` between its parts, relative to the ignore file) is left out."""
+        name = path.rsplit("/", 1)[-1]
+        if name.startswith(".") or (folder and any(fnmatchcase(name, pattern) for pattern in _FOLDERS)):
+            return True
+        ignored = False
+        for rule, keep, folder_only in self._rules:
+            if (folder or not folder_only) and rule.fullmatch(path):
+                ignored = not keep
+        return ignored
+
+
+def _translated(pattern: str) -> str:
+    # Without a slash before its end a pattern fits at any depth.
+    anchored = "/" in pattern
+    rest = pattern.removeprefix("/")
+    out = "" if anchored else "(?:.*/)?"
+    while rest:
+        if rest.startswith("**/"):
+            out, rest = out + "(?:.*/)?", rest[3:]
+        elif rest == "**":
+            out, rest = out + ".*", ""
+        elif rest[0] == "*":
+            out, rest = out + "[^/]*", rest.lstrip("*")
+        elif rest[0] == "?":
+            out, rest = out + "[^/]", rest[1:]
+        elif rest[0] == "[" and "]" in rest[2:]:
+            end = rest.index("]", 2)
+            inside = rest[1:end].replace("\\", "\\\\")
+            out, rest = out + "[" + ("^" + inside[1:] if inside[0] == "!" else inside) + "]", rest[end + 1 :]
+        elif rest[0] == "\\" and len(rest) > 1:
+            out, rest = out + re.escape(rest[1]), rest[2:]
+        else:
+            out, rest = out + re.escape(rest[0]), rest[1:]
+    return out

@@ -1,0 +1,270 @@
+"""The code package: the flow file's folder as one archive, the same bytes for the same content everywhere.
+
+The archive is a zip without compression (the store compresses its blobs; compressed bytes would differ from one zlib to
+another), names sorted, times fixed, modes 0644 or 0755.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from flow_sdk.errors import IntegrityError, UsageError
+from flow_sdk.store.ignoring import IGNORE_FILE, Ignore, is_secret
+
+__all__ = ["LIMIT", "SUFFIXES", "PackagedFile", "build", "find_files", "list_files", "unpack"]
+
+SUFFIXES = (".py", ".R", ".RDS")
+"""What is packaged without being asked for."""
+
+LIMIT = 100 << 20
+"""The largest package, in bytes, unless another limit is given."""
+
+_MOST_ENTRIES = 100_000
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file of a package.
+
+    Parameters
+    ----------
+    name : str
+        Path in the package, ``/`` between its parts.
+    size : int
+        Bytes.
+    path : str
+        Where it lies on disk; ``""`` for one listed from a package.
+    executable : bool
+        Whether its owner may run it.
+    """
+
+    name: str
+    size: int
+    path: str = ""
+    executable: bool = False
+
+
+def find_files(folder: str, *, suffixes: Iterable[str] = (), leave_out: Iterable[str] = ()) -> list[PackagedFile]:
+    """Find the files that belong into a folder's package.
+
+    Parameters
+    ----------
+    folder : str
+        The flow file's folder.
+    suffixes : iterable of str
+        Endings of files to take, besides ``SUFFIXES``.
+    leave_out : iterable of str
+        Paths of files to leave out, such as a DAG file just written.
+
+    Returns
+    -------
+    list of PackagedFile
+        The files, sorted by name. Hidden ones, caches, virtual environments, keys and what ``.flowignore`` names are
+        left out.
+
+    Raises
+    ------
+    UsageError
+        If the folder can't be read or a link in it leads outside.
+    """
+    search = _Search(folder, (*SUFFIXES, *suffixes), leave_out)
+    return sorted(search.files("", search.root), key=lambda file: file.name.encode("utf-8", "surrogateescape"))
+
+
+class _Search:
+    def __init__(self, folder: str, suffixes: tuple[str, ...], leave_out: Iterable[str]) -> None:
+        self.root = os.path.realpath(folder)
+        self.suffixes = tuple(suffix for suffix in suffixes if suffix)
+        self.leave_out = {os.path.realpath(path) for path in leave_out}
+        self.entries = 0
+        self.inside: list[str] = []
+        path = os.path.join(self.root, IGNORE_FILE)
+        try:
+            with open(path, encoding="utf-8") as file:
+                self.ignore = Ignore(file.read(), path)
+        except FileNotFoundError:
+            self.ignore = Ignore()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError("The ignore file can't be read.", seen=str(error), where=path) from error
+
+    def files(self, prefix: str, folder: str) -> Iterator[PackagedFile]:
+        real = os.path.realpath(folder)
+        if real in self.inside:
+            return  # a link to a folder above
+        self.inside.append(real)
+        for entry in self._entries(folder):
+            name = prefix + entry.name
+            is_folder = entry.is_dir()
+            if self.ignore.ignores(name, folder=is_folder):
+                continue
+            if is_folder:
+                if entry.is_symlink() and not self._is_inside(entry.path):
+                    self._refuse_if_wanted(entry.path)
+                elif not os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
+                    yield from self.files(name + "/", entry.path)
+            elif self._wanted(entry):
+                if entry.is_symlink() and not self._is_inside(entry.path):
+                    self._refuse(entry.path)
+                status = entry.stat()
+                yield PackagedFile(name, status.st_size, entry.path, bool(status.st_mode & stat.S_IXUSR))
+        self.inside.pop()
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UsageError("A folder can't be read for the code package.", seen=str(error), where=folder) from error
+        self.entries += len(entries)
+        if self.entries > _MOST_ENTRIES:
+            raise UsageError(
+                "The flow file's folder is too large for a code package.",
+                seen=f"more than {_MOST_ENTRIES:,} files and folders",
+                where=self.root,
+                help=f"Put the flow file into a folder of its own, or name what to leave out in {IGNORE_FILE}.",
+            )
+        return entries
+
+    def _wanted(self, entry: os.DirEntry[str]) -> bool:
+        return (
+            entry.name.endswith(self.suffixes)
+            and not is_secret(entry.name)
+            and entry.is_file()
+            and os.path.realpath(entry.path) not in self.leave_out
+        )
+
+    def _is_inside(self, path: str) -> bool:
+        return os.path.realpath(path).startswith(self.root.rstrip("/") + "/")
+
+    def _refuse_if_wanted(self, folder: str) -> None:
+        """Data linked into the folder is no concern of ours, code is."""
+        seen = 0
+        for _, _, names in os.walk(folder):
+            seen += len(names)
+            if any(name.endswith(self.suffixes) for name in names):
+                self._refuse(folder)
+            if seen > _MOST_ENTRIES:
+                return
+
+    def _refuse(self, path: str) -> None:
+        raise UsageError(
+            "A link in the flow file's folder leads out of it.",
+            seen=f"{path} -> {os.path.realpath(path)}",
+            where=path,
+            help=f"Copy what it leads to into the folder, or name it in {IGNORE_FILE}.",
+        )
+
+
+def build(folder: str, *, suffixes: Iterable[str] = (), leave_out: Iterable[str] = (), limit: int = LIMIT) -> bytes:
+    """Make the code package of a folder.
+
+    Parameters
+    ----------
+    folder : str
+        The flow file's folder.
+    suffixes : iterable of str
+        Endings of files to take, besides ``SUFFIXES``.
+    leave_out : iterable of str
+        Paths of files to leave out.
+    limit : int
+        The most bytes that its files may have, > 0.
+
+    Returns
+    -------
+    bytes
+        The package: the same for the same files on every machine.
+
+    Raises
+    ------
+    UsageError
+        If it would be too large, or a file can't be read or leads outside.
+    """
+    import io
+    import zipfile
+
+    files = find_files(folder, suffixes=suffixes, leave_out=leave_out)
+    size = sum(file.size for file in files)
+    if size > limit:
+        largest = sorted(files, key=lambda file: -file.size)[:5]
+        raise UsageError(
+            "The code package is too large.",
+            seen=f"{size / 2**20:,.1f} MiB: " + ", ".join(f"{f.name} {f.size / 2**20:,.1f} MiB" for f in largest),
+            wanted=f"at most {limit / 2**20:,.0f} MiB",
+            where=folder,
+            help=f"Name what isn't code in {IGNORE_FILE}, and keep data in artifacts or in S3.",
+        )
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for file in files:
+            info = zipfile.ZipInfo(file.name, _TIME)
+            info.create_system = 3
+            info.external_attr = (stat.S_IFREG | (0o755 if file.executable else 0o644)) << 16
+            try:
+                with open(file.path, "rb") as source:
+                    archive.writestr(info, source.read())
+            except (OSError, UnicodeEncodeError) as error:
+                raise UsageError(
+                    "A file can't be read for the code package.", seen=str(error), where=file.path
+                ) from error
+    return target.getvalue()
+
+
+def list_files(package: bytes) -> list[PackagedFile]:
+    """List the files of a package.
+
+    Raises
+    ------
+    IntegrityError
+        If it isn't a package, or holds what no package holds: a link, a path that leads out of it, one file twice.
+    """
+    import io
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(package)) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise IntegrityError("The code package can't be read.", seen=str(error)) from error
+    names = set()
+    for info in infos:
+        mode = info.external_attr >> 16
+        parts = info.filename.split("/")
+        bad = any(part in ("", ".", "..") for part in parts) or "\\" in info.filename or "\0" in info.filename
+        if bad or not stat.S_ISREG(mode) or info.compress_type != zipfile.ZIP_STORED or info.filename in names:
+            raise IntegrityError("The code package holds what it must not.", seen=repr(info.filename))
+        names.add(info.filename)
+    return [PackagedFile(i.filename, i.file_size, executable=bool(i.external_attr >> 16 & stat.S_IXUSR)) for i in infos]
+
+
+def unpack(package: bytes, folder: str) -> None:
+    """Write a package's files into a folder.
+
+    Parameters
+    ----------
+    package : bytes
+        The package.
+    folder : str
+        An empty folder that nobody else writes to.
+
+    Raises
+    ------
+    IntegrityError
+        If the package is damaged or would write anywhere else.
+    """
+    import io
+    import zipfile
+
+    files = list_files(package)
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        for file in files:
+            path = os.path.join(folder, *file.name.split("/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            try:
+                data = archive.read(file.name)
+            except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+                raise IntegrityError("The code package is damaged.", seen=str(error), where=file.name) from error
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if file.executable else 0o644)
+            with os.fdopen(fd, "wb") as target:
+                target.write(data)

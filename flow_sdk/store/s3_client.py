@@ -1,0 +1,123 @@
+"""How obstore is told where S3 is and who asks.
+
+obstore's runtime is one a process, and doesn't live through a fork: the child would wait for ever. So the process that
+used it first is kept in mind, and a child of it is told so instead.
+"""
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store as Client
+
+__all__ = ["connect", "endpoint"]
+
+# A request must be answered within this; a bulk one moves at most 16 MiB.
+_ANSWER, _BULK_ANSWER = 10, 120
+_CONNECT = 4
+_KEEP_TRYING, _KEEP_TRYING_BULK = 8, 60
+
+_owner: int | None = None
+
+
+def endpoint() -> str | None:
+    """Address of the server, from the environment; None for AWS's own."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def connect(bucket: str, prefix: str, *, bulk: bool) -> "Client":
+    """Make a client for a bucket.
+
+    Parameters
+    ----------
+    bucket, prefix : str
+        Where the objects are.
+    bulk : bool
+        Whether it is for requests that move megabytes.
+
+    Returns
+    -------
+    obstore.store.S3Store
+        The client. Nothing has been sent yet.
+
+    Raises
+    ------
+    StoreUnavailable
+        If obstore was used before this process was forked, or the settings can't be used.
+    """
+    global _owner
+    if _owner is None:
+        _owner = os.getpid()
+    elif _owner != os.getpid():
+        raise StoreUnavailable(
+            "S3 can't be used here: this process was forked from one that had used it.",
+            help="Start the process anew instead: --isolation spawn, or multiprocessing's start method 'spawn'.",
+        )
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store as Client
+
+    address = endpoint()
+    config: dict[str, Any] = {}
+    if address:
+        config["endpoint"] = address
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if region:
+        config["region"] = region
+    try:
+        return Client(
+            bucket,
+            prefix=prefix or None,
+            config=config,  # type: ignore[arg-type]
+            client_options={
+                "allow_http": bool(address and address.startswith("http://")),
+                "connect_timeout": timedelta(seconds=_CONNECT),
+                "timeout": timedelta(seconds=_BULK_ANSWER if bulk else _ANSWER),
+            },
+            retry_config={
+                "max_retries": 10,
+                "retry_timeout": timedelta(seconds=_KEEP_TRYING_BULK if bulk else _KEEP_TRYING),
+                "backoff": {
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(seconds=2),
+                    "base": 2,
+                },
+            },
+            credential_provider=_provider(),
+        )
+    except (BaseError, ValueError) as error:
+        raise StoreUnavailable(
+            "The settings for S3 can't be used.",
+            seen=str(error).split("\n")[0],
+            where=f"s3://{bucket}/{prefix}",
+            help="Check AWS_ENDPOINT_URL and AWS_REGION.",
+        ) from error
+
+
+def _provider() -> Any:
+    """boto3's chain where a profile or AWS's files say who we are; what obstore does itself needs no boto3."""
+    if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_SKIP_SIGNATURE"):
+        return None
+    files = (
+        os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+        os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
+    )
+    if not os.environ.get("AWS_PROFILE") and not any(os.path.exists(os.path.expanduser(file)) for file in files):
+        return None
+    import boto3
+    from botocore.exceptions import BotoCoreError
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    try:
+        session = boto3.Session()
+        if session.get_credentials() is None:
+            return None
+        return Boto3CredentialProvider(session)
+    except BotoCoreError as error:
+        raise StoreUnavailable(
+            "The AWS profile can't be used.",
+            seen=str(error),
+            help="Check AWS_PROFILE and the files in ~/.aws, or run: aws sso login",
+        ) from error

@@ -1,0 +1,121 @@
+"""What an error of obstore means, in words that help."""
+
+import re
+
+from flow_sdk.errors import StoreError, StoreUnavailable
+
+__all__ = ["error_code", "explain", "is_missing", "is_unknown"]
+
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"status code: (\d{3})")
+_REGION = {"PermanentRedirect", "AuthorizationHeaderMalformed", "301", "307"}
+_NOT_ACCEPTED = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "RequestTimeTooSkewed",
+    "401",
+}
+_DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
+_CREDENTIALS = re.compile(r"169\.254\.(169\.254|170\.2)|/latest/api/token|credential|sts\.", re.IGNORECASE)
+_NO_ANSWER = re.compile(r"error sending request|HTTP error|timed out|connect", re.IGNORECASE)
+
+
+def _text(error: Exception) -> str:
+    return str(error).split("\n\nDebug source", 1)[0]
+
+
+def error_code(error: Exception) -> str:
+    """S3's own code for an error, else the HTTP status, else ``""``."""
+    text = _text(error)
+    found = _CODE.search(text) or _STATUS.search(text)
+    return found[1] if found else ""
+
+
+def is_missing(error: Exception) -> bool:
+    """Tell whether an error says that there is no such object (but there is a bucket)."""
+    return isinstance(error, FileNotFoundError) and error_code(error) != "NoSuchBucket"
+
+
+def is_unknown(error: Exception) -> bool:
+    """Tell whether a put that ended in this error may have been applied all the same."""
+    if isinstance(error, FileNotFoundError) or type(error).__name__ in (
+        "PermissionDeniedError",
+        "UnauthenticatedError",
+    ):
+        return False
+    text = _text(error)
+    if _CREDENTIALS.search(text):
+        return False
+    status = _STATUS.search(text)
+    return status is None or status[1] in ("408", "409", "429") or status[1].startswith("5")
+
+
+def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str | None) -> StoreError:
+    """Build the error for the user.
+
+    Parameters
+    ----------
+    error : Exception
+        What obstore raised.
+    verb : str
+        What was tried: ``read``, ``write``, ``list``, ``delete``.
+    bucket : str
+        The bucket.
+    where : str
+        The object's URL.
+    endpoint : str or None
+        The server's address; None for AWS's own.
+
+    Returns
+    -------
+    StoreError
+        What to raise from ``error``.
+    """
+    code, text = error_code(error), _text(error)
+    server = endpoint or "AWS"
+    seen = code or " ".join(text.split())[:300]
+    if code == "NoSuchBucket":
+        return StoreUnavailable(
+            f"There is no bucket {bucket!r}.",
+            seen=f"{code} from {server}",
+            where=where,
+            help=f"Make it (aws s3 mb s3://{bucket}), or check --datastore-root and AWS_ENDPOINT_URL.",
+        )
+    if code not in _NOT_ACCEPTED and f"/{bucket}" not in text.split(" in ")[0] and _CREDENTIALS.search(text):
+        return StoreUnavailable(
+            "There are no AWS credentials.",
+            seen=" ".join(text.split())[:300],
+            wanted="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine",
+            where=where,
+            help="Set the variables, or run: aws configure",
+        )
+    if code in _NOT_ACCEPTED or type(error).__name__ == "UnauthenticatedError":
+        return StoreUnavailable(
+            "The AWS credentials aren't accepted.",
+            seen=seen,
+            where=where,
+            help="Renew them (aws sso login), and check AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and this machine's clock.",
+        )
+    if code in _DENIED or type(error).__name__ == "PermissionDeniedError":
+        return StoreUnavailable(
+            f"The AWS credentials don't let us {verb} there.",
+            seen=seen,
+            wanted="s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
+            where=where,
+            help="Ask whoever looks after the bucket for them.",
+        )
+    if code in _REGION:
+        return StoreUnavailable(
+            "The bucket is in another region.", seen=seen, where=where, help="Set AWS_REGION to the bucket's region."
+        )
+    if not code and _NO_ANSWER.search(text):
+        return StoreUnavailable(
+            f"S3 doesn't answer at {server}.",
+            seen=" ".join(text.split())[:300],
+            where=where,
+            help="Check the network and AWS_ENDPOINT_URL." if endpoint else "Check the network and AWS_REGION.",
+        )
+    return StoreError(f"S3 can't {verb} an object.", seen=" ".join(text.split())[:300], where=where)
