@@ -61,6 +61,8 @@ def find_regions(graph: Graph) -> Regions:
     if not graph.starts:
         return Regions()
     edges = {name: tuple(t for t in node.next if t in graph.nodes) for name, node in graph.nodes.items()}
+    if len(graph.ends) == 1:
+        edges[graph.ends[0]] = ()
     return _Matching(graph, find_loops(edges, graph.starts[0]), edges).run()
 
 
@@ -144,6 +146,7 @@ class _Matching:
         if still_open and not self.graph.nodes[target].is_join:
             span = self.target_span(parent, target)
             self.fault("loop-left-inside-split", parent, span, loop=levels[left[0]].step, split=still_open.step)
+            levels = levels[: left[0]]
         return _Arrival(parent, tuple(scope for number, scope in enumerate(levels) if number not in left))
 
     def leaves(self, scope: Scope, target: str) -> bool:
@@ -158,12 +161,14 @@ class _Matching:
             inner = next((s for s in reversed(other.levels) if s not in first.levels and s.kind != "loop"), None)
             if inner is None:
                 continue
-            if any(scope.step == inner.step and scope.kind == inner.kind for scope in first.levels):
+            same = [i for i, scope in enumerate(first.levels) if (scope.kind, scope.step) == (inner.kind, inner.step)]
+            if same:
                 names = {"first": first.parent, "second": other.parent, "split": inner.step}
                 self.fault("merge-without-inputs", node.name, node.span, **names)
-            else:
-                span = self.target_span(other.parent, node.name)
-                self.fault("left-unjoined", other.parent, span, split=inner.step, target=node.name)
+                # Go on as if it were a join, so that the missing argument isn't reported again further down.
+                return first.levels[: same[0]]
+            span = self.target_span(other.parent, node.name)
+            self.fault("left-unjoined", other.parent, span, split=inner.step, target=node.name)
             break
         return first.levels
 
@@ -189,7 +194,6 @@ class _Matching:
         return levels[:index]
 
     def check_arrivals(self, node: Node, arrivals: list[_Arrival], tops: list[Scope | None], opener: str) -> None:
-        covered: set[str | None] = set()
         for arrival, top in zip(arrivals, tops, strict=True):
             span = self.target_span(arrival.parent, node.name)
             if arrival.parent == opener:
@@ -201,14 +205,6 @@ class _Matching:
                 outer = [scope for scope in arrival.levels if scope.step == opener and scope.kind != "loop"]
                 kind = "join-of-unclosed" if outer else "join-of-two"
                 self.fault(kind, arrival.parent, span, join=node.name, split=opener, inner=top.step)
-                covered.update(scope.branch for scope in outer)
-            else:
-                covered.add(top.branch)
-        missing = [branch for branch in self.branches(opener) if branch not in covered]
-        if missing and not any(fault.facts.get("join") == node.name for fault in self.found.faults):
-            self.fault(
-                "join-misses-branch", node.name, node.span, split=opener, missing=", ".join(str(b) for b in missing)
-            )
 
     def close(self, node: Node, opener: str) -> None:
         self.found.joins[node.name] = opener

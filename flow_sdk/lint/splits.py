@@ -11,19 +11,31 @@ from flow_sdk.lint.rules import CheckedFlow, Finding, rule
 def reachable(flow: CheckedFlow) -> Iterator[Finding]:
     if len(flow.graph.starts) != 1 or len(flow.graph.nodes) == 1:
         return
-    for node in flow.nodes:
-        if node.name not in flow.regions.order:
+    if flow.has_holes or any(flow.region_faults("loop-without-exit")):
+        # Steps after a transition that is missing, or after a loop without end, can't be reached because of that.
+        return
+    reached = set(flow.regions.order)
+    named = {target for node in flow.nodes if node.name not in reached for target in node.next if target != node.name}
+    # Those that nothing leads to come first, so that what follows them isn't reported as well.
+    for node in sorted(flow.nodes, key=lambda node: node.name in named):
+        if node.name not in reached:
             yield Finding(
-                f"no step leads to {node.name!r}",
+                f"no way leads from the start to {node.name!r}",
                 node.span,
                 f"Name self.{node.name} in the self.next of another step, or remove it.",
             )
+            todo = [node.name]
+            while todo:
+                name = todo.pop()
+                if name not in reached:
+                    reached.add(name)
+                    todo += flow.graph.nodes[name].next
 
 
 @rule("FS302", "A join closes a split or a foreach.")
 def join_has_split(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("join-without-split"):
-        if fault.step not in flow.graph.starts and not flow.has_holes:
+        if fault.step not in flow.graph.starts and flow.graph.nodes[fault.step].arguments == 2 and not flow.has_holes:
             yield Finding(
                 f"step {fault.step!r} takes inputs, but no split or foreach is open here",
                 fault.span,
@@ -105,19 +117,9 @@ def joined_inside_out(flow: CheckedFlow) -> Iterator[Finding]:
 def one_join(flow: CheckedFlow) -> Iterator[Finding]:
     if flow.has_holes:
         return
-    # A split with two joins misses branches in each: one finding for it is enough.
-    twice = {fault.facts["split"] for fault in flow.region_faults("joined-twice")}
     for fault in flow.region_faults("joined-twice"):
         yield Finding(
             f"the split of {fault.facts['split']!r} is joined by {fault.facts['other']!r} and by {fault.step!r}",
             fault.span,
             "Let all its branches, and all cases of a switch in them, lead to one join.",
         )
-    for fault in flow.region_faults("join-misses-branch"):
-        if fault.facts["split"] not in twice:
-            split, missing = fault.facts["split"], fault.facts["missing"]
-            yield Finding(
-                f"{fault.step!r} joins the split of {split!r} without the branch {missing}",
-                fault.span,
-                "Let every branch lead to the join.",
-            )
