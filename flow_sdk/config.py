@@ -6,7 +6,16 @@ import os
 
 from flow_sdk.errors import ConfigError, nearest
 
-__all__ = ["SETTINGS", "Setting", "config_file", "datastore", "datastore_root", "read_setting", "user", "write_settings"]
+__all__ = [
+    "SETTINGS",
+    "Setting",
+    "config_file",
+    "datastore",
+    "datastore_root",
+    "read_setting",
+    "user",
+    "write_settings",
+]
 
 PREFIXES = ("FLOW_SDK_", "METAFLOW_")
 """What the environment variables of settings begin with; the first one that is set counts."""
@@ -40,7 +49,9 @@ def config_file() -> str:
     home = os.environ.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), LOCAL_FOLDER)
     profile = os.environ.get("FLOW_SDK_PROFILE")
     if profile and not profile.replace("-", "_").isidentifier():
-        raise ConfigError("FLOW_SDK_PROFILE isn't the name of a profile.", seen=repr(profile), wanted="letters, digits, - and _")
+        raise ConfigError(
+            "FLOW_SDK_PROFILE isn't the name of a profile.", seen=repr(profile), wanted="letters, digits, - and _"
+        )
     return os.path.join(home, f"config_{profile}.json" if profile else "config.json")
 
 
@@ -165,7 +176,8 @@ def datastore_root(kind: str | None = None) -> str:
     -------
     str
         A folder's absolute path, or an ``s3://`` address. The local store lies in the setting
-        ``DATASTORE_SYSROOT_LOCAL``, else in the nearest folder ``.flow_sdk`` that is a store, here or above, else in ``.flow_sdk`` here.
+        ``DATASTORE_SYSROOT_LOCAL``, else in the nearest folder
+        ``.flow_sdk`` that is a store, here or above, else in ``.flow_sdk`` here.
 
     Raises
     ------

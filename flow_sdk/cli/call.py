@@ -53,6 +53,22 @@ class Call:
         return os.path.abspath(getattr(module, "__file__", None) or sys.argv[0])
 
     @property
+    def folder(self) -> str:
+        """The flow file's folder: what the code package is made of."""
+        return os.path.dirname(self.file)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Endings of files that ``--package-suffixes`` adds to the code package."""
+        return tuple(part.strip() for part in (self.values["package-suffixes"] or "").split(",") if part.strip())
+
+    def package(self) -> bytes:
+        """Make the code package."""
+        from flow_sdk.store.package import build
+
+        return build(self.folder, suffixes=self.suffixes)
+
+    @property
     def root(self) -> str:
         """The store's address: from the options, else from the settings."""
         return store_root(self.values["datastore"] or self.values["metadata"], self.values["datastore-root"])
@@ -90,7 +106,8 @@ class Call:
         """
         words = [word for word in self.words if word != optional]
         if len(words) != 1:
-            raise UsageError(f"{self.name} needs one step or task.", seen=" ".join(self.words), wanted="run/step[/task]")
+            seen = " ".join(self.words)
+            raise UsageError(f"{self.name} needs one step or task.", seen=seen, wanted="run/step[/task]")
         return words[0].removeprefix(f"{self.flow}/")
 
     def parameter_plans(self) -> tuple[ParameterPlan, ...]:
@@ -152,7 +169,11 @@ def store_root(kind: str | None, root: str | None) -> str:
     """
     if root is not None:
         is_s3 = root.startswith("s3://")
-        if not root or (kind == "s3" and not is_s3) or (kind == "local" and "://" in root and not root.startswith("file:")):
+        if (
+            not root
+            or (kind == "s3" and not is_s3)
+            or (kind == "local" and "://" in root and not root.startswith("file:"))
+        ):
             wanted = "an address such as s3://bucket/prefix" if kind == "s3" else "a folder"
             raise UsageError(f"--datastore-root can't be {root!r}.", wanted=wanted)
         return root if "://" in root else os.path.abspath(os.path.expanduser(root))

@@ -16,7 +16,7 @@ HELP = """Usage: flow-sdk COMMAND
 
 Commands:
   status                     Say which settings hold, and where each comes from.
-  configure [NAME=VALUE...]  Keep settings in the settings file; NAME= removes one. Without any, list what there is to set.
+  configure [NAME=VALUE...]  Keep settings in the settings file (NAME= removes one), or list what there is to set.
   version                    Print the version of Flow SDK.
 
 A flow is run by its own file: python flow.py --help"""

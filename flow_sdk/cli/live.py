@@ -141,7 +141,12 @@ class LiveReporter:
         else:
             mark, colour = ("✓" if self._unicode else "+"), GREEN
         count = f"{step.done}/{step.total}"
-        parts = [(colour, mark), ("", f" {name:<{self._width}} "), ("", f"{count:>9} "), (DIM, f"{self._elapsed(step)}")]
+        parts = [
+            (colour, mark),
+            ("", f" {name:<{self._width}} "),
+            ("", f"{count:>9} "),
+            (DIM, f"{self._elapsed(step)}"),
+        ]
         if step.running:
             parts.append((CYAN, f"  {step.running} " + ("stopped" if final else "running")))
         if step.retried:
@@ -245,7 +250,8 @@ class LiveReporter:
             line.retried += 1
             line.expected = max(line.expected, line.done + line.failed + line.running + 1)
         self._say(
-            f"[{self._run}/{step}/{task}] {failure_text(attempt, reason, retry_in)}", RED if retry_in is None else YELLOW
+            f"[{self._run}/{step}/{task}] {failure_text(attempt, reason, retry_in)}",
+            RED if retry_in is None else YELLOW,
         )
 
     def split(self, step: str, task: str, count: int) -> None:

@@ -85,7 +85,7 @@ def guarded(command: Any) -> int:
         # The reader of our output (head, less) has gone: no one is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last place where a mistake of ours can be told as such
         from flow_sdk.cli.failure import print_bug
 
         print_bug(error)

@@ -96,7 +96,12 @@ class PlainReporter:
     """
 
     def __init__(
-        self, command: str = "python flow.py", *, quiet: bool = False, out: TextIO | None = None, err: TextIO | None = None
+        self,
+        command: str = "python flow.py",
+        *,
+        quiet: bool = False,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
     ) -> None:
         self._out = out or sys.stdout
         self._err = err or sys.stderr

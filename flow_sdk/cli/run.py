@@ -35,11 +35,6 @@ def _run(call: Call) -> int:
     # The heavy part, and late: a wrong command line is told before it is paid for.
     from flow_sdk.runtime.local import RunOptions, run_flow
 
-    if "s3://" not in call.root:
-        # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
-        import flow_sdk.store.local  # noqa: F401
-
-    fixed: dict[str, Any] = {"isolation": call["isolation"]} if call["isolation"] else {}
     options = RunOptions(
         root=call.root,
         file=call.file,
@@ -50,7 +45,7 @@ def _run(call: Call) -> int:
         max_num_splits=call["max-num-splits"],
         max_log_size=call["max-log-size"] * 1024 * 1024,
         run_id_file=call["run-id-file"],
-        **fixed,
+        **_where(call),
     )
     reporter = _reporter(call, plan)
     try:
@@ -61,6 +56,17 @@ def _run(call: Call) -> int:
         # The reporter has said it all.
         return INTERRUPTED if reporter.state == "cancelled" else failed.exit_code
     return 0
+
+
+def _where(call: Call) -> dict[str, Any]:
+    """The options of a run that depend on where it is kept and how its processes start."""
+    found: dict[str, Any] = {"isolation": call["isolation"]} if call["isolation"] else {}
+    if call.root.startswith("s3://"):
+        found["package"] = call.package()
+    else:
+        # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
+        import flow_sdk.store.local  # noqa: F401
+    return found
 
 
 def _check_run_id_file(path: str | None) -> None:

@@ -73,7 +73,9 @@ def _list(call: Call) -> int:
         tag=mine,
         store=call.results(),
     )
-    options = {name.replace("-", "_"): call[name] for name in ("hide-system-tags", "group-by-tag", "group-by-run", "flat")}
+    options = {
+        name.replace("-", "_"): call[name] for name in ("hide-system-tags", "group-by-tag", "group-by-run", "flat")
+    }
     for line in tag_lines(found, **options):
         print(line)
     return 0

@@ -77,6 +77,4 @@ def call(
 
 def files(folder: Path) -> set[str]:
     """All files below a folder but what Python leaves."""
-    return {
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if "__pycache__" not in path.parts
-    }
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if "__pycache__" not in path.parts}

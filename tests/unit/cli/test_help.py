@@ -22,7 +22,9 @@ def folder(tmp_path_factory):
 def test_the_whole_help(folder, arguments):
     done = call(folder, *arguments)
     assert done.returncode == 0
-    assert done.stdout.startswith("Usage: python train.py [OPTIONS] COMMAND [ARGUMENTS]\n\nTrainFlow: Trains a model.\n")
+    assert done.stdout.startswith(
+        "Usage: python train.py [OPTIONS] COMMAND [ARGUMENTS]\n\nTrainFlow: Trains a model.\n"
+    )
     for name in COMMANDS:
         assert f"\n  {name} " in done.stdout
     assert "--datastore-root URL" in done.stdout
@@ -68,11 +70,22 @@ def test_the_version(folder):
 
 
 def test_help_imports_nothing_heavy(folder):
-    code = "import sys; sys.argv = ['train.py', '--help']; import runpy\ntry: runpy.run_path('train.py', run_name='__main__')\n"
-    code += "except SystemExit: pass\nprint('@', *sys.modules)"
+    code = "import runpy, sys\nsys.argv = ['train.py', '--help']\n"
+    code += "try: runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit: print('@', *sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split("@ ")[1].split())
-    heavy = {"click", "dataclasses", "inspect", "json", "typing", "re", "asyncio", "ast", "flow_sdk.plan.model", "flow_sdk.store"}
+    heavy = {
+        "click",
+        "dataclasses",
+        "inspect",
+        "json",
+        "typing",
+        "re",
+        "asyncio",
+        "ast",
+        "flow_sdk.plan.model",
+        "flow_sdk.store",
+    }
     # runpy and the interpreter's own start-up load some of these on some versions.
     bare = subprocess.run(
         [sys.executable, "-c", "import sys, runpy; print(*sys.modules)"], capture_output=True, text=True, check=True

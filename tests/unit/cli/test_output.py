@@ -159,7 +159,15 @@ def test_json_lines():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.00 s"), (9.994, "9.99 s"), (12.34, "12.3 s"), (99.9, "99.9 s"), (99.96, "1 min 40 s"), (3600, "1 h 00 min"), (7620, "2 h 07 min")],
+    [
+        (0, "0.00 s"),
+        (9.994, "9.99 s"),
+        (12.34, "12.3 s"),
+        (99.9, "99.9 s"),
+        (99.96, "1 min 40 s"),
+        (3600, "1 h 00 min"),
+        (7620, "2 h 07 min"),
+    ],
 )
 def test_durations(seconds, text):
     assert seconds_text(seconds) == text
