@@ -136,7 +136,7 @@ def user() -> str:
     """Name of the person who works: the setting ``USER``, else the login name."""
     # A sudo'd command is the work of the person who typed it.
     found = read_setting("USER").value or next(
-        (os.environ[name] for name in ("SUDO_USER", "LOGNAME", "USER", "USERNAME") if os.environ.get(name)), None
+        (os.environ[name] for name in ("SUDO_USER", "USERNAME", "USER", "LOGNAME") if os.environ.get(name)), None
     )
     if found:
         return found
