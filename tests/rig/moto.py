@@ -53,6 +53,7 @@ class MotoServer:
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.url,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1,localhost",
         }
 
     def start(self) -> "MotoServer":

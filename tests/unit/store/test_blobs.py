@@ -1,0 +1,184 @@
+"""Blobs: every byte verifies or nothing is read."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.errors import IntegrityError, ObjectMissing
+from flow_sdk.store import framing
+from flow_sdk.store.blobs import digest_of, read_blob, write_blob
+from flow_sdk.store.layout import blob_key
+from flow_sdk.store.local import LocalStore
+from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.port import ObjectStore
+
+MIB = 1 << 20
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    return LocalStore(str(tmp_path)) if request.param == "local" else MemoryStore()
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def text(size: int) -> bytes:
+    return (b"a line of text that compresses well, number %d\n" % size * (size // 40 + 1))[:size]
+
+
+def save(store: ObjectStore, payload: bytes) -> str:
+    digest = digest_of([payload])
+    write_blob(store, [payload], digest)
+    return digest.hex()
+
+
+PAYLOADS = {
+    "empty": b"",
+    "one byte": b"x",
+    "small": noise(5000),
+    "small text": text(40_000),
+    "just below large": text(MIB - 1),
+    "large": noise(MIB),
+    "large text": text(MIB),
+    "frames": noise(9 * MIB + 17),
+    "frames of text": text(9 * MIB + 17),
+    "exact frames": text(8 * MIB),
+    "mixed": text(5 * MIB) + noise(5 * MIB) + text(5 * MIB),
+    "mixed the other way": noise(5 * MIB) + text(8 * MIB),
+}
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+@pytest.mark.parametrize("size_known", [True, False])
+def test_round_trip(store: ObjectStore, name: str, size_known: bool) -> None:
+    payload = PAYLOADS[name]
+    digest = save(store, payload)
+    found = read_blob(store, digest, len(payload) if size_known else None, where="x")
+    assert bytes(found) == payload
+
+
+@pytest.mark.parametrize("name", ["large text", "frames of text", "mixed", "small text"])
+def test_what_can_be_compressed_is(store: ObjectStore, name: str) -> None:
+    payload = PAYLOADS[name]
+    info = store.head(blob_key(save(store, payload)))
+    assert info is not None and info.size < 0.8 * len(payload)
+
+
+@pytest.mark.parametrize("name", ["frames", "large", "small"])
+def test_what_cannot_be_compressed_is_stored_as_it_is(store: ObjectStore, name: str) -> None:
+    payload = PAYLOADS[name]
+    stored = store.get(blob_key(save(store, payload)))
+    assert stored.endswith(payload)
+
+
+def test_parts_make_the_same_blob_as_the_whole(store: ObjectStore) -> None:
+    payload = PAYLOADS["mixed"]
+    view = memoryview(payload)
+    parts = [view[:10], b"", view[10 : 5 * MIB + 3], bytes(view[5 * MIB + 3 :])]
+    assert digest_of(parts) == digest_of([payload])
+    write_blob(store, parts, digest_of(parts))
+    assert bytes(read_blob(store, digest_of(parts).hex(), len(payload), where="x")) == payload
+
+
+def test_a_blob_that_is_there_is_not_written_again(store: ObjectStore) -> None:
+    digest = save(store, b"payload")
+    store.put(blob_key(digest), b"left alone")
+    save(store, b"payload")
+    assert store.get(blob_key(digest)) == b"left alone"
+
+
+@pytest.mark.parametrize("payload", [noise(300), text(20_000)], ids=["raw", "compressed"])
+def test_any_flipped_byte_is_found(payload: bytes) -> None:
+    store = MemoryStore()
+    digest = save(store, payload)
+    key = blob_key(digest)
+    good = store.get(key)
+    for position in range(len(good)):
+        for mask in (0x01, 0x80, 0xFF):
+            bad = bytearray(good)
+            bad[position] ^= mask
+            store.put(key, bad)
+            with pytest.raises(IntegrityError, match="stored object") as caught:
+                read_blob(store, digest, len(payload), where="step fit, artifact model")
+            assert "step fit, artifact model" in str(caught.value) and key in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["frames", "frames of text", "mixed"])
+def test_a_flipped_byte_in_a_large_blob_is_found(store: ObjectStore, name: str) -> None:
+    payload = PAYLOADS[name]
+    digest = save(store, payload)
+    good = store.get(blob_key(digest))
+    random_ = random.Random(1)
+    places = [*range(0, 90, 7), *(random_.randrange(len(good)) for _ in range(8)), len(good) - 1]
+    for position in places:
+        bad = bytearray(good)
+        bad[position] ^= 1 << random_.randrange(8)
+        store.put(blob_key(digest), bad, durable=False)
+        with pytest.raises(IntegrityError):
+            read_blob(store, digest, len(payload), where="x")
+
+
+@pytest.mark.parametrize("name", ["small", "small text", "large", "frames", "frames of text", "mixed"])
+def test_a_blob_cut_short_or_grown_is_found(store: ObjectStore, name: str) -> None:
+    payload = PAYLOADS[name]
+    digest = save(store, payload)
+    good = store.get(blob_key(digest))
+    cuts = {0, 1, 8, 63, 64, 100, len(good) // 2, len(good) - 8 * MIB, len(good) - 1} & set(range(len(good)))
+    for bad in [good[:cut] for cut in cuts] + [good + b"\0", good + good, b"\0" + good]:
+        store.put(blob_key(digest), bad, durable=False)
+        for size in (len(payload), None):
+            with pytest.raises(IntegrityError):
+                read_blob(store, digest, size, where="x")
+
+
+def test_swapped_blobs_are_found(store: ObjectStore) -> None:
+    one, two = save(store, noise(100, 1)), save(store, noise(100, 2))
+    store.put(blob_key(one), store.get(blob_key(two)))
+    with pytest.raises(IntegrityError, match="another payload"):
+        read_blob(store, one, 100, where="x")
+
+
+def test_a_header_that_lies_consistently_is_found(store: ObjectStore) -> None:
+    payload = b"something else"
+    digest = digest_of([b"the right thing"])
+    header = framing.write_header(framing.Header(framing.RAW, framing.FRAME, len(payload), digest))
+    store.put(blob_key(digest.hex()), [header, payload])
+    with pytest.raises(IntegrityError, match="doesn't have the hash"):
+        read_blob(store, digest.hex(), len(payload), where="x")
+
+
+def test_a_blob_of_a_newer_release_says_so(store: ObjectStore) -> None:
+    from blake3 import blake3
+
+    digest = save(store, b"x")
+    stored = store.get(blob_key(digest))
+    text_ = stored[:8] + b"\x09" + stored[9 : 56 + 2]
+    store.put(blob_key(digest), text_ + blake3(text_).digest(16) + b"x")
+    with pytest.raises(IntegrityError, match="newer release"):
+        read_blob(store, digest, 1, where="x")
+
+
+def test_a_missing_blob_names_artifact_and_key(store: ObjectStore) -> None:
+    with pytest.raises(ObjectMissing, match="is missing") as caught:
+        read_blob(store, "ab" * 32, 10, where="step fit, artifact model")
+    assert "step fit, artifact model" in str(caught.value)
+    assert "blobs/ab/abab" in str(caught.value)
+
+
+def test_large_memory_is_private_and_writable(store: ObjectStore) -> None:
+    payload = PAYLOADS["frames"]
+    digest = save(store, payload)
+    view = memoryview(read_blob(store, digest, len(payload), where="x"))
+    assert not view.readonly
+    pid = os.fork()
+    if pid == 0:
+        view[0] ^= 0xFF
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert view[0] == payload[0]
+    view[1] ^= 0xFF
+    assert bytes(read_blob(store, digest, len(payload), where="x")) == payload
