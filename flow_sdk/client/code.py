@@ -1,5 +1,6 @@
 """``Code``: the code package that a run is pinned to."""
 
+import io
 import os
 from functools import cached_property
 from tempfile import TemporaryDirectory
@@ -58,10 +59,15 @@ class Code:
 
     @property
     def tarball(self) -> "tarfile.TarFile":
-        """The package as an open tar archive."""
-        from flow_sdk.store.package import open_package
+        """The files as an open tar archive."""
+        import tarfile
 
-        return open_package(self._bytes)
+        archive = io.BytesIO()
+        with self.extract() as folder, tarfile.open(fileobj=archive, mode="w") as tar:
+            for name in sorted(os.listdir(folder)):
+                tar.add(os.path.join(folder, name), arcname=name)
+        archive.seek(0)
+        return tarfile.open(fileobj=archive)
 
     def extract(self) -> "TemporaryDirectory[str]":
         """Unpack the files into a temporary folder, which goes when the returned object does."""

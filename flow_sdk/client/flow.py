@@ -128,7 +128,10 @@ class Metaflow:
                 yield flow
 
     def __getitem__(self, name: str) -> Flow:
-        return Flow(name)
+        flow = Flow._at((str(name),), current_store(), get_namespace())
+        flow._ensure_exists()
+        flow._ensure_visible()
+        return flow
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in open_reader(current_store()).runs.flows()

@@ -132,7 +132,11 @@ def _components(pathspec: object, kind: type[ClientObject[Any]]) -> tuple[str, .
     wanted = f"{kind.__name__}({kind._form!r})"
     if not isinstance(pathspec, str):
         raise PathspecError("A pathspec is a text.", seen=f"{kind.__name__}({pathspec!r})", wanted=wanted)
-    parts = tuple(split_pathspec(pathspec))
+    try:
+        parts = tuple(split_pathspec(pathspec))
+    except PathspecError as error:
+        error.wanted = wanted
+        raise
     count = kind._form.count("/") + 1
     if len(parts) != count:
         raise PathspecError(

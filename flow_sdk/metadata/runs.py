@@ -41,10 +41,9 @@ class Runs:
         return self.store.folders(layout.flows_prefix())
 
     def allocate(self, flow: str, make: Callable[[str], RunRecord]) -> RunRecord:
-        index = RunIndex(self.store, flow)
-        number = 0
+        number = RunIndex(self.store, flow).highest_number()
         while True:
-            number = max(number, index.highest_number()) + 1
+            number += 1
             record = make(str(number))
             _check(record)
             try:
