@@ -1,0 +1,158 @@
+"""The task runner as an orchestrator's worker starts it: from the store's plan and code package alone."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk.client import Run, Task, metadata, namespace
+from flow_sdk.plan.codec import to_json
+from flow_sdk.plan.compile import compile_plan
+from flow_sdk.plan.parameters import plan_parameters
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.supervise import Supervised, supervise
+from flow_sdk.spec.parameters import DeployContext
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.attempts import read_attempt
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.package import build
+from tests.rig.inprocess import load_source
+
+SOURCE = """
+import os
+import signal
+from flow_sdk import FlowSpec, Parameter, catch, current, retry, step, timeout
+
+
+class Sent(FlowSpec):
+    text = Parameter("text", default="plain")
+    mode = Parameter("mode", default="fine")
+
+    @step
+    def start(self):
+        print("out", self.text)
+        self.where = os.getcwd()
+        if self.mode == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.mode == "raise":
+            raise ValueError("no")
+        if self.mode == "wrong" and current.retry_count == 0:
+            return
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Sent()
+"""
+
+
+class Deployed:
+    """A flow in a store, as a deployment leaves it."""
+
+    def __init__(self, folder: Path) -> None:
+        code = folder / "code"
+        code.mkdir()
+        (code / "sent.py").write_text(SOURCE)
+        flow = load_source(SOURCE, "Sent", str(folder))
+        plan = compile_plan(flow, file="sent.py", parameters=plan_parameters(flow, DeployContext("Sent", "me")))
+        self.root = str(folder / "store")
+        self.store = open_store(self.root)
+        self.plan = Artifacts(self.store).put_bytes(to_json(plan))
+        self.package = Artifacts(self.store).put_bytes(build(str(code)))
+        shutil.rmtree(code)
+        self.lines: list[tuple[str, str]] = []
+
+    def request(self, step: str = "start", **fields: Any) -> TaskRequest:
+        given = {"run": "r1", "task": "0", "orchestrator": {"kind": "test"}, **fields}
+        return TaskRequest(root=self.root, flow="Sent", step=step, plan=self.plan, package=self.package, **given)
+
+    def supervise(self, step: str = "start", **fields: Any) -> Supervised:
+        return supervise(self.request(step, **fields), lambda stream, line: self.lines.append((stream, line)))
+
+    def client(self, run: str = "r1") -> Run:
+        metadata(self.root)
+        namespace(None)
+        return Run(f"Sent/{run}")
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Deployed:
+    return Deployed(tmp_path)
+
+
+HOSTILE = "quotes ' \" $(touch canary) `id` {{ x }} \n newline \u202e ü 😀 \\ %s"
+
+
+def test_a_run_goes_through_with_its_parameters_as_they_were(deployed: Deployed) -> None:
+    assert deployed.supervise(parameters={"text": HOSTILE}).code == 0
+    assert deployed.supervise("end").code == 0
+    run = deployed.client()
+    assert run.successful and run.data.text == HOSTILE
+    assert run["start"].task.stdout.startswith("out quotes")
+    assert ("stdout", "out quotes ' \" $(touch canary) `id` {{ x }} ") in deployed.lines
+    assert not os.path.exists(os.path.join(run["start"].task.data.where, "canary"))
+
+
+def test_a_run_keeps_the_plan_and_package_it_began_with(deployed: Deployed) -> None:
+    assert deployed.supervise().code == 0
+    deployed.plan = deployed.package = "0" * 64
+    assert deployed.supervise("end").code == 0
+
+
+def test_a_second_start_of_the_task_runs_nothing(deployed: Deployed) -> None:
+    first, second = deployed.supervise(), deployed.supervise(parameters={"text": "other"})
+    assert (first.attempt, second.attempt, second.code) == (0, None, 0)
+    assert second.facts["already"] and deployed.client()["start"].task.data.text == "plain"
+
+
+def test_a_killed_runner_is_noted_and_tried_again(deployed: Deployed) -> None:
+    killed = deployed.supervise(parameters={"mode": "kill"}, tries_left=1)
+    assert (killed.code, killed.attempt) == (1, 0) and "SIGKILL" in killed.facts["error"]
+    noted = read_attempt(deployed.store, "Sent", "r1", "start", "0", 0)
+    assert noted is not None and noted.exception and "SIGKILL" in noted.exception["message"]
+    assert deployed.supervise(tries_left=0).code == 1
+    run = deployed.client()
+    assert (run.state, run.successful) == ("failed", False)
+    assert Task("Sent/r1/start/0").stdout == "out plain\n"
+
+
+def test_a_step_that_hands_on_wrongly_is_not_to_be_tried_again(deployed: Deployed) -> None:
+    assert deployed.supervise(parameters={"mode": "wrong"}, tries_left=3).code == 2
+
+
+def test_a_missing_parameter_is_one_clear_line(deployed: Deployed) -> None:
+    assert deployed.supervise(parameters={"tex": "x"}).code == 2
+    assert any("tex" in line and stream == "stderr" for stream, line in deployed.lines)
+
+
+def test_a_run_of_another_orchestrator_is_refused(deployed: Deployed) -> None:
+    assert deployed.supervise().code == 0
+    other = deployed.supervise("end", orchestrator={"kind": "test", "dag": "another"})
+    assert other.code == 1 and "another orchestrator" in other.facts["error"]
+
+
+def test_a_task_out_of_order_is_refused(deployed: Deployed) -> None:
+    done = deployed.supervise("end")
+    assert done.code == 1 and "hasn't begun" in done.facts["error"]
+
+
+def test_an_interrupted_supervisor_ends_the_runner(deployed: Deployed) -> None:
+    pids: list[int] = []
+
+    def line(stream: str, text: str) -> None:
+        raise KeyboardInterrupt
+
+    def started(stop: Any) -> None:
+        pids.append(stop.__self__.process.pid)
+
+    with pytest.raises(KeyboardInterrupt):
+        supervise(deployed.request(), line, on_start=started)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], signal.SIGCONT)

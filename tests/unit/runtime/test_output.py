@@ -1,0 +1,97 @@
+"""Tracebacks, log lines and log chunks."""
+
+import pytest
+
+from flow_sdk.client.logs import task_lines
+from flow_sdk.errors import SerializationError
+from flow_sdk.runtime.crash import crash_reason
+from flow_sdk.runtime.logs import LineSplitter, LogWriter
+from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
+from flow_sdk.runtime.transition import chosen_case
+from flow_sdk.store.memory import MemoryStore
+
+
+def test_frames_of_the_framework_are_folded_and_counted() -> None:
+    try:
+        chosen_case(None, None)  # type: ignore[arg-type]
+    except AttributeError as error:
+        text = user_traceback(error)
+    assert "test_output.py" in text and "transition.py" not in text
+    assert "1 frame of Flow SDK not shown" in text
+
+
+def test_a_chain_of_exceptions_is_kept() -> None:
+    try:
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            raise ValueError("outer") from error
+    except ValueError as error:
+        text = user_traceback(error)
+    assert text.index("KeyError") < text.index("direct cause") < text.index("ValueError: outer")
+
+
+def test_a_message_that_cannot_be_read_is_no_second_error() -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert "can't be read" in exception_facts(Broken())["message"]
+
+
+def test_an_error_of_ours_is_one_line_with_what_was_seen() -> None:
+    facts = exception_facts(SerializationError("It can't be stored.", seen="a lock", help="Don't."))
+    assert one_line(facts) == "SerializationError: It can't be stored. (a lock)"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 7, 100])
+def test_lines_are_the_same_however_bytes_arrive(cut: int) -> None:
+    lines: list[str] = []
+    splitter = LineSplitter(lines.append)
+    data = "first\r\nzweite ü\n\nlast".encode()
+    for start in range(0, len(data), cut):
+        splitter.feed(data[start : start + cut])
+    splitter.close()
+    assert lines == ["first", "zweite ü", "", "last"]
+
+
+def test_a_line_without_end_is_given_out_in_parts() -> None:
+    lines: list[str] = []
+    splitter = LineSplitter(lines.append)
+    for _ in range(5):
+        splitter.feed(b"x" * 40_000)
+    assert lines and max(map(len, lines)) <= 120_000
+
+
+def test_a_log_waits_for_its_attempt_and_is_read_back() -> None:
+    store = MemoryStore("log")
+    log = LogWriter(store)
+    log.write("stdout", "before the attempt is known")
+    log.flush()
+    assert list(store.list("")) == []
+    log.place("F", "1", "s", "0", 2)
+    log.write("stderr", "after ü")
+    log.close()
+    found = list(task_lines(store, ("F", "1", "s", "0"), 2))
+    assert [(line.stream, line.text) for line in found] == [
+        ("stdout", "before the attempt is known"),
+        ("stderr", "after ü"),
+    ]
+
+
+def test_a_log_over_its_limit_says_how_much_is_missing() -> None:
+    store = MemoryStore("limit")
+    log = LogWriter(store, limit=200)
+    log.place("F", "1", "s", "0", 0)
+    for number in range(20):
+        log.write("stdout", f"line {number}")
+    log.close()
+    texts = [line.text for line in task_lines(store, ("F", "1", "s", "0"), 0)]
+    assert texts[0] == "line 0" and texts[-1].startswith("[15 more lines") and len(texts) == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(-9, "SIGKILL (out of memory?)"), (-15, "SIGTERM"), (3, "exit code 3"), (-63, "signal 63")]
+)
+def test_the_end_of_a_process_is_said_in_words(status: int, text: str) -> None:
+    assert text in crash_reason(status)
