@@ -13,13 +13,7 @@ __all__ = ["Flow", "Metaflow"]
 
 
 class Flow(ClientObject[Run]):
-    """All runs of a flow in a namespace.
-
-    Parameters
-    ----------
-    pathspec : str
-        The flow's name.
-    """
+    """All runs of a flow in the namespace: ``Flow("TrainFlow")``."""
 
     _form = "Flow"
 

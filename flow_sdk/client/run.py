@@ -19,13 +19,7 @@ __all__ = ["Run"]
 
 
 class Run(InRun[Step]):
-    """One run of a flow.
-
-    Parameters
-    ----------
-    pathspec : str
-        ``Flow/run``.
-    """
+    """One run of a flow: ``Run("TrainFlow/5")``."""
 
     _form = "Flow/run"
 

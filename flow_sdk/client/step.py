@@ -16,13 +16,7 @@ __all__ = ["Step"]
 
 
 class Step(InRun[Task]):
-    """One step of a run, as far as it has started.
-
-    Parameters
-    ----------
-    pathspec : str
-        ``Flow/run/step``.
-    """
+    """One step of a run, as far as it has started: ``Step("TrainFlow/5/fit")``."""
 
     _form = "Flow/run/step"
 

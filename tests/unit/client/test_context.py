@@ -109,7 +109,7 @@ def test_objects_keep_to_the_store_they_were_found_in(flow: Builder, tmp_path: P
     assert run != Run("Shapes/1")
 
 
-@pytest.mark.parametrize("bad", ["", "service@http://x", "local@", "s3@"])
+@pytest.mark.parametrize("bad", ["", "service@elsewhere", "local@", "s3@"])
 def test_a_store_that_is_none(flow: Builder, bad: str) -> None:
     with pytest.raises(ConfigError, match="names no store"):
         client.metadata(bad)
