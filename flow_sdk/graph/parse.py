@@ -34,11 +34,14 @@ def read_graph(flow: type[Any]) -> Graph:
     nodes = {}
     for name, function in step_functions(flow).items():
         nodes[name] = _node(name, function, sources)
+    found = _class_source(flow, sources)
+    # Python 3.13 expands tabs and strips indentation in __doc__; the source is the same for all versions.
+    doc = ast.get_docstring(found.node, clean=False) if found else flow.__doc__
     return Graph(
         flow=flow.__name__,
-        doc=dedent_docstring(flow.__doc__),
+        doc=dedent_docstring(doc),
         nodes=nodes,
-        span=_class_span(flow, sources),
+        span=_class_span(flow, found),
         assignments=_assignments(flow, sources),
     )
 
@@ -57,8 +60,7 @@ def _class_source(flow: type[Any], sources: Sources) -> ClassSource | None:
     return None
 
 
-def _class_span(flow: type[Any], sources: Sources) -> Span:
-    found = _class_source(flow, sources)
+def _class_span(flow: type[Any], found: ClassSource | None) -> Span:
     if found:
         return found.file.name_span(found.node)
     return Span(getattr(sys.modules.get(flow.__module__), "__file__", None) or f"<{flow.__module__}>", 1, 1, 1, 1)

@@ -15,11 +15,7 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def dedent_docstring(text: str | None) -> str:
-    """Strip the indentation of a docstring.
-
-    Python 3.13 strips some of it while compiling and earlier versions don't; the outcome here is the same for both,
-    which is why tabs aren't expanded.
-    """
+    """Strip the indentation of a docstring as it stands in the source."""
     if not text:
         return ""
     first, *rest = text.split("\n")

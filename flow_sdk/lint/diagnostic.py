@@ -55,7 +55,7 @@ def render(diagnostic: Diagnostic, folder: str = "") -> str:
     """
     file = diagnostic.file
     prefix = folder.rstrip("/\\")
-    if prefix and file.startswith(prefix) and file[len(prefix)] in "/\\":
+    if prefix and file.startswith(prefix) and file[len(prefix) : len(prefix) + 1] in ("/", "\\"):
         file = file[len(prefix) + 1 :]
     place = f"{file}:{diagnostic.line}:{diagnostic.column}" if diagnostic.line else file
     lines = [f"{place}: {diagnostic.code} {diagnostic.message}"]
