@@ -22,7 +22,9 @@ def folder(tmp_path_factory):
     """A folder with a flow file and its first run."""
     made = tmp_path_factory.mktemp("flow")
     write(made)
-    done = call(made, "run", "--folds", "3", "--tag", "first", "--run-id-file", "run-id", "--tag", "a b")
+    # A module's fixture is made before each test's own environment is.
+    who = {"FLOW_SDK_USER": "tester"}
+    done = call(made, "run", "--folds", "3", "--tag", "first", "--run-id-file", "id", "--tag", "a b", environment=who)
     assert done.returncode == 0, done.stderr
     (made / "out").write_text(done.stdout)
     (made / "err").write_text(done.stderr)
@@ -43,7 +45,7 @@ def test_results_go_to_stdout_and_messages_to_stderr(folder):
     assert err.count("[1/fit/1] careful") == 1
     assert "[1/start/0] foreach starts 3 tasks" in err
     assert err[-1].startswith("[1] Run 1 succeeded after ")
-    assert (folder / "run-id").read_text() == "1"
+    assert (folder / "id").read_text() == "1"
 
 
 def test_dump(folder):
