@@ -57,7 +57,7 @@ def check_transition(step: StepPlan, transition: Transition | None) -> None:
         f"Step {step.name!r} didn't hand on as its source says.",
         seen=_done(transition),
         wanted=_written(step),
-        help="Make self.next(...) the last statement of the step, always the same, with the steps named as self.<step>.",
+        help="Make self.next(...) the last statement of the step, always the same, its steps named as self.<step>.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs a flow in this process: the real scheduler, attempts and store, without processes. For fast tests of many graphs."""
+"""Runs a flow in this process: the real scheduler, attempts and store. For fast tests of many graphs."""
 
 import itertools
 import os

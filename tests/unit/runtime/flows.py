@@ -140,7 +140,6 @@ class Failing(FlowSpec):
     """Retries, catch and timeout, steered by class attributes that the tests set."""
 
     fail = Parameter("fail", default=0)
-    calls: dict = {}
 
     @retry(times=2, minutes_between_retries=1)
     @step

@@ -75,7 +75,7 @@ def test_a_value_without_a_case_lists_the_cases(value: Any) -> None:
 
 
 def test_a_condition_that_is_not_set_is_named() -> None:
-    with pytest.raises(TransitionError, match="self.way"):
+    with pytest.raises(TransitionError, match=r"self\.way"):
         chosen_case(SWITCH, SimpleNamespace())  # type: ignore[arg-type]
 
 
