@@ -1,0 +1,163 @@
+"""A small client of Airflow's REST API: 3.x with a token, 2.11 with a name and password."""
+
+import base64
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+from flow_sdk.errors import DeployError
+
+__all__ = ["AirflowApi"]
+
+SECONDS = 30.0
+"""How long one request may take."""
+
+
+class AirflowApi:
+    """One Airflow, by the address of its web server.
+
+    Parameters
+    ----------
+    url : str
+        Such as ``http://localhost:8080``.
+    user, password : str
+        Who asks.
+    token : str, optional
+        A bearer token in their place (3.x).
+    """
+
+    def __init__(self, url: str, user: str = "", password: str = "", *, token: str | None = None) -> None:
+        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+            raise DeployError("This isn't the address of an Airflow.", seen=url, wanted="http://... or https://...")
+        self.url = url.rstrip("/")
+        self._user, self._password, self._token = user, password, token
+        self._line: int | None = None
+
+    @property
+    def line(self) -> int:
+        """2 or 3: which line of Airflow it is."""
+        if self._line is None:
+            status, _ = self._send("GET", f"{self.url}/api/v2/version", None, {})
+            self._line = 3 if status == 200 else 2
+        return self._line
+
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Send one request.
+
+        Parameters
+        ----------
+        path : str
+            Below ``/api/v2`` or ``/api/v1``, beginning with ``/``; names in it quoted.
+
+        Returns
+        -------
+        (int, JSON value)
+            Status and answer. A refused login raises DeployError, as does an Airflow that doesn't answer.
+        """
+        root = f"{self.url}/api/v{2 if self.line == 3 else 1}"
+        status, answer = self._send(method, root + path, body, self._authorization())
+        if status in (401, 403):
+            raise DeployError(
+                f"Airflow refused the login (HTTP {status}).", where=self.url, help="Check the user and password."
+            )
+        return status, answer
+
+    def _authorization(self) -> dict[str, str]:
+        if self.line == 2:
+            plain = base64.b64encode(f"{self._user}:{self._password}".encode()).decode()
+            return {"Authorization": f"Basic {plain}"}
+        if self._token is None:
+            login = {"username": self._user, "password": self._password}
+            status, answer = self._send("POST", f"{self.url}/auth/token", login, {})
+            if status not in (200, 201):
+                raise DeployError(
+                    f"Airflow refused the login (HTTP {status}).", where=self.url, help="Check the user and password."
+                )
+            self._token = answer["access_token"]
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _send(self, method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode("utf-8")
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+        request = urllib.request.Request(url, data=data, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS) as response:
+                return response.status, _json(response.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _json(error.read())
+        except OSError as error:
+            raise DeployError("Airflow doesn't answer.", seen=str(error), where=self.url) from error
+
+    def dag(self, dag_id: str) -> dict[str, Any] | None:
+        """Details of a DAG (``doc_md``, ``is_paused`` among them); None when Airflow doesn't know it (yet)."""
+        status, answer = self.request("GET", f"/dags/{_quote(dag_id)}/details")
+        return _found(status, answer, f"DAG {dag_id}")
+
+    def import_errors(self) -> list[dict[str, Any]]:
+        """All import errors: ``filename, stack_trace, timestamp`` each."""
+        return self._all("/importErrors", "import_errors")
+
+    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
+        """Start a run of a DAG and return its id.
+
+        Raises
+        ------
+        DeployError
+            If Airflow refuses, such as for a parameter of the wrong type; says why.
+        """
+        body: dict[str, Any] = {"conf": conf}
+        if self.line == 3:
+            body["logical_date"] = None
+        if run_id is not None:
+            body["dag_run_id"] = run_id
+        status, answer = self.request("POST", f"/dags/{_quote(dag_id)}/dagRuns", body)
+        if status not in (200, 201):
+            raise DeployError(
+                f"Airflow didn't start a run of {dag_id} (HTTP {status}).", seen=_detail(answer), where=self.url
+            )
+        return str(answer["dag_run_id"])
+
+    def dag_run(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
+        """A run (``state`` among its facts); None when there is none."""
+        status, answer = self.request("GET", f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}")
+        return _found(status, answer, f"run {run_id}")
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """All task instances of a run (``task_id, map_index, state, try_number`` among their facts)."""
+        return self._all(f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}/taskInstances", "task_instances")
+
+    def _all(self, path: str, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            status, answer = self.request("GET", f"{path}?limit=100&offset={len(found)}")
+            page = (_found(status, answer, path) or {}).get(name, [])
+            found += page
+            if not page or len(found) >= answer["total_entries"]:
+                return found
+
+
+def _quote(name: str) -> str:
+    return urllib.parse.quote(name, safe="")
+
+
+def _json(text: bytes) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text.decode("utf-8", "replace")[:500]
+
+
+def _detail(answer: Any) -> str:
+    if isinstance(answer, dict):
+        return str(answer.get("detail") or answer)
+    return str(answer)
+
+
+def _found(status: int, answer: Any, what: str) -> dict[str, Any] | None:
+    if status == 404:
+        return None
+    if status != 200 or not isinstance(answer, dict):
+        raise DeployError(f"Airflow can't show {what} (HTTP {status}).", seen=_detail(answer))
+    return answer

@@ -1,0 +1,170 @@
+"""From the data in a DAG file to Airflow's DAG objects. Runs at every parse: no user code, no store, no heavy import."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from flow_provider.compat import DAG, Param, TriggerRule, cron_timetable, task_group
+from flow_provider.deployment import Deployment, read_deployment
+from flow_provider.layout import DagLayout, Group, TaskNode, lay_out, loop_dag_id
+from flow_provider.operators.splits import SplitsOperator
+from flow_provider.operators.step import StepOperator
+
+__all__ = ["load_dags"]
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
+"""Every DAG's start date: before any schedule's first instant, and the same in every file."""
+
+MANY_RUNS = 10_000
+"""How many runs of a loop's body may be active: one for each task of a foreach around it."""
+
+GRACE = timedelta(minutes=5)
+"""What Airflow grants a task beyond the step's own @timeout, which the task runner enforces."""
+
+
+def load_dags(data: dict[str, Any]) -> dict[str, Any]:
+    """Build the DAGs of a deployment.
+
+    Parameters
+    ----------
+    data : dict
+        The deployment, as the DAG file holds it.
+
+    Returns
+    -------
+    dict of str to DAG
+        The flow's DAG and one for the body of each of its loops, by names that are free for module globals.
+    """
+    deployment = read_deployment(data)
+    dags = [_Builder(deployment, layout).build() for layout in lay_out(deployment.plan)]
+    return {f"dag_{number}": dag for number, dag in enumerate(dags)}
+
+
+class _Builder:
+    """Builds one DAG."""
+
+    def __init__(self, deployment: Deployment, layout: DagLayout) -> None:
+        self.deployment = deployment
+        self.layout = layout
+        self.operators: dict[str, Any] = {}
+
+    def build(self) -> Any:
+        with self._dag() as dag:
+            for node in self.layout.nodes:
+                if node.kind != "splits" and node.group is None:
+                    self._create(node, None)
+            for group in self.layout.groups:
+                self._source(group.source)
+                self._create_group(group)
+            for node in self.layout.nodes:
+                self._wire(node, lambda upstream, node=node: node.group is None or upstream.group is not node.group)
+        return dag
+
+    def _dag(self) -> Any:
+        deployment, plan = self.deployment, self.deployment.plan
+        options: dict[str, Any] = {"start_date": BEGINNING, "catchup": False, "schedule": None}
+        if deployment.max_workers is not None:
+            options["max_active_tasks"] = deployment.max_workers
+        if deployment.workflow_timeout is not None:
+            options["dagrun_timeout"] = timedelta(seconds=deployment.workflow_timeout)
+        if self.layout.loop is not None:
+            entry = self.layout.loop.entry
+            return DAG(
+                dag_id=loop_dag_id(deployment.dag, entry),
+                description=f"Body of the loop at step {entry} of {deployment.dag}: started by it for each pass.",
+                tags=["flow-sdk", "internal"],
+                is_paused_upon_creation=False,
+                max_active_runs=MANY_RUNS,
+                **options,
+            )
+        if deployment.cron is not None:
+            options["schedule"] = cron_timetable(deployment.cron, deployment.timezone or "UTC")
+        return DAG(
+            dag_id=deployment.dag,
+            description=plan.doc.partition("\n")[0] or f"Flow {plan.flow}",
+            doc_md=_doc(plan.doc),
+            tags=["flow-sdk", *deployment.tags],
+            params=self._params(),
+            is_paused_upon_creation=deployment.paused,
+            **options,
+        )
+
+    def _params(self) -> dict[str, Any]:
+        if not self.deployment.plan.parameters:
+            return {}
+        from flow_sdk.plan.parameters import json_schema
+
+        params = {}
+        for parameter in self.deployment.plan.parameters:
+            schema = dict(json_schema(parameter))
+            if not parameter.required:
+                schema["default"] = schema.get("default", parameter.default)
+            params[parameter.name] = Param(**schema)
+        return params
+
+    def _create_group(self, group: Group) -> None:
+        @task_group(group_id=group.id, prefix_group_id=False)
+        def mapped(split: Any) -> None:
+            for node in group.nodes:
+                self._create(node, split)
+            for node in group.nodes:
+                self._wire(node, lambda upstream: upstream.group is group)
+
+        mapped.expand(split=self.operators[group.source.id].output)
+
+    def _source(self, node: TaskNode) -> None:
+        if node.id not in self.operators:
+            opener = self.operators[node.step.name]
+            self.operators[node.id] = SplitsOperator(
+                task_id=node.id,
+                lists=opener.output,
+                retries=1,
+                trigger_rule=_rule(node),
+                doc_md=f"All tasks that the foreach of step {node.step.name} starts.",
+                **self._placement(),
+            )
+
+    def _create(self, node: TaskNode, split: Any) -> None:
+        arguments = {"deployment": self.deployment, "split": split, "asks": node.asks, "trigger_rule": _rule(node)}
+        if node.kind == "loop":
+            from flow_provider.operators.loop import LoopOperator
+
+            arguments.update(task_id=node.id, entry=node.step, **self._placement())
+            self.operators[node.id] = LoopOperator(**arguments)
+        else:
+            arguments.update(task_id=node.id, step=node.step, **self._placement(), **_tries(node))
+            self.operators[node.id] = StepOperator(**arguments)
+
+    def _placement(self) -> dict[str, Any]:
+        return {} if self.deployment.worker_pool is None else {"pool": self.deployment.worker_pool}
+
+    def _wire(self, node: TaskNode, chosen: Callable[[TaskNode], bool]) -> None:
+        for upstream in node.upstream:
+            if node.kind != "splits" and chosen(upstream):
+                self.operators[node.id].set_upstream(self.operators[upstream.id])
+
+
+def _rule(node: TaskNode) -> str:
+    return TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if node.tolerant else TriggerRule.ALL_SUCCESS
+
+
+def _tries(node: TaskNode) -> dict[str, Any]:
+    """Retries, delay, time limit and documentation of a step's task, from its decorators."""
+    step = node.step
+    retry = step.decorator("retry") or {}
+    times = int(retry.get("times", 0))
+    found: dict[str, Any] = {
+        "retries": times + (1 if step.decorator("catch") is not None else 0),
+        "retry_delay": timedelta(minutes=float(retry.get("minutes_between_retries", 0))),
+        "do_xcom_push": step.kind == "foreach",
+        "doc_md": _doc(step.doc),
+    }
+    timeout = step.decorator("timeout")
+    if timeout is not None and timeout.get("seconds"):
+        found["execution_timeout"] = timedelta(seconds=float(timeout["seconds"])) + GRACE
+    return found
+
+
+def _doc(text: str) -> str | None:
+    """A docstring as documentation. Airflow 2.11 takes a text that ends in ``.md`` for a file's name."""
+    return text + "\n" if text else None

@@ -1,0 +1,137 @@
+"""The operator that runs one step of a flow."""
+
+from typing import Any, ClassVar
+
+from flow_provider.backends import Backend, backend_of
+from flow_provider.compat import AIRFLOW_3, AirflowException, AirflowFailException, AirflowSkipException, BaseOperator, conf
+from flow_provider.credentials import store_access
+from flow_provider.deployment import Deployment
+from flow_provider.instance import Instance, locate
+from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
+from flow_sdk.plan.model import StepPlan
+from flow_sdk.runtime.request import TaskRequest
+
+__all__ = ["StepOperator", "not_started_by_loop"]
+
+
+class StepOperator(BaseOperator):
+    """Runs a step on the worker, in a process of its own, and streams its log into Airflow's.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        The flow.
+    step : StepPlan
+        The step.
+    split : str, optional
+        The task id that the mapped group stands for.
+    asks : bool
+        Whether to look first if the run chose this step; the task is skipped when it didn't.
+    """
+
+    template_fields = ("split",)
+    shallow_copy_attrs = ("deployment", "step")
+    operator_extra_links = (ArtifactsLink(),)
+    ui_color = "#e8f1fb"
+    custom_operator_name = "step"
+    artifacts_url: ClassVar[str] = ""
+
+    def __init__(
+        self, *, deployment: Deployment, step: StepPlan, split: Any = None, asks: bool = False, **arguments: Any
+    ) -> None:
+        super().__init__(**arguments)
+        self.deployment = deployment
+        self.step = step
+        self.split = split
+        self.asks = asks
+        self._backend: Backend | None = None
+
+    def execute(self, context: Any) -> list[str] | None:
+        """Run the step; a foreach returns the task ids of its children."""
+        here = locate(self.deployment, context, self.split, self.retries)
+        if here is None:
+            raise not_started_by_loop(self.deployment)
+        with store_access(self.deployment):
+            if self.asks and not self._chosen(here):
+                raise AirflowSkipException(f"The switch before step {self.step.name!r} chose another case.")
+            self._show(context, here)
+            self._run(self._request(context, here))
+            return self._children(here) if self.step.kind == "foreach" else None
+
+    def on_kill(self) -> None:
+        """End the step's process."""
+        if self._backend is not None:
+            self._backend.stop()
+
+    def _chosen(self, here: Instance) -> bool:
+        from flow_sdk.runtime.chosen import is_chosen, open_run
+
+        view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
+        return is_chosen(view, self.step.name, here.task)
+
+    def _children(self, here: Instance) -> list[str]:
+        from flow_sdk.runtime.chosen import foreach_children, open_run
+
+        view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
+        return foreach_children(view, self.step.name, here.task)
+
+    def _show(self, context: Any, here: Instance) -> None:
+        flow, step = self.deployment.plan.flow, self.step.name
+        url = artifacts_url(self.deployment.store, flow, here.run, step, here.task)
+        self.artifacts_url = url  # type: ignore[misc]
+        if not AIRFLOW_3:
+            context["ti"].xcom_push(key=LINK_KEY, value=url)
+        self.log.info("Task %s/%s/%s/%s; its artifacts are in %s", flow, here.run, step, here.task, url)
+
+    def _request(self, context: Any, here: Instance) -> TaskRequest:
+        deployment, ti = self.deployment, context["ti"]
+        is_start = self.step.name == deployment.plan.start.name
+        return TaskRequest(
+            root=deployment.store,
+            flow=deployment.plan.flow,
+            run=here.run,
+            step=self.step.name,
+            task=here.task,
+            plan=deployment.plan_hash,
+            package=deployment.package_hash,
+            tries_left=here.tries_left,
+            generation=here.generation,
+            parameters=here.parameters if is_start else {},
+            user="airflow",
+            tags=deployment.tags,
+            system_tags=("runtime:airflow", *((deployment.namespace,) if deployment.namespace else ())),
+            namespace=deployment.namespace,
+            orchestrator=here.orchestrator,
+            max_num_splits=conf.getint("core", "max_map_length"),
+            environment={
+                "airflow": {
+                    "dag": ti.dag_id,
+                    "run": ti.run_id,
+                    "task": ti.task_id,
+                    "map_index": ti.map_index,
+                    "try": ti.try_number,
+                    "log": ti.log_url,
+                }
+            },
+        )
+
+    def _run(self, request: TaskRequest) -> None:
+        self._backend = backend_of(self.step)
+        try:
+            code = self._backend.run(request, self._log_line)
+        finally:
+            self._backend = None
+        if code == 0:
+            return
+        message = f"Task {request.pathspec} failed; its own log is above and in the store."
+        raise AirflowFailException(message) if code == 2 else AirflowException(message)
+
+    def _log_line(self, stream: str, line: str) -> None:
+        self.log.info("%s", line)
+
+
+def not_started_by_loop(deployment: Deployment) -> Exception:
+    """The error for a body DAG that a person started."""
+    return AirflowFailException(
+        f"This DAG is the body of a loop of DAG {deployment.dag!r}, which starts it for each pass. Trigger that one."
+    )

@@ -1,0 +1,65 @@
+"""Which run, task and try of ours an Airflow task instance is. Pure."""
+
+import hashlib
+
+from flow_sdk.ids import is_run_id
+
+__all__ = ["child_run_id", "flow_run_id", "generation", "tries_left"]
+
+
+def flow_run_id(dag_id: str, flow: str, airflow_run_id: str) -> str:
+    """Derive the run's id from Airflow's.
+
+    Parameters
+    ----------
+    dag_id : str
+        The DAG. Where it isn't named like the flow, a digest of it keeps runs of two deployments apart.
+    flow : str
+        The flow's name.
+    airflow_run_id : str
+        The DAG run's id.
+
+    Returns
+    -------
+    str
+        ``airflow-<run id>`` where that can be a run's id in the store, else a digest of it.
+    """
+    prefix = "airflow-" if dag_id == flow else f"airflow-{_digest(dag_id, 8)}-"
+    run = prefix + airflow_run_id
+    return run if is_run_id(run) else f"{prefix}sha-{_digest(airflow_run_id, 40)}"
+
+
+def _digest(text: str, digits: int) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:digits]
+
+
+def child_run_id(airflow_run_id: str, task: str, series: int) -> str:
+    """Name the DAG run of a loop's body for one pass.
+
+    Parameters
+    ----------
+    airflow_run_id : str
+        Id of the run of the flow's own DAG.
+    task : str
+        Task id of the loop's entry in this pass.
+    series : int
+        0, or a number that each clearing of the loop changes.
+    """
+    tail = f"__loop.{task}" + (f".{series}" if series else "")
+    if len(airflow_run_id) + len(tail) > 250:
+        airflow_run_id = f"sha-{_digest(airflow_run_id, 40)}"
+    return airflow_run_id + tail
+
+
+def generation(max_tries: int, retries: int) -> int:
+    """Count the tries that were made before the task was last cleared; 0 when it never was.
+
+    Airflow (3.3 and 2.11, ``clear_task_instances``) sets ``max_tries`` to the tries made so far plus the task's retries,
+    so the difference grows with each clearing, and with nothing else.
+    """
+    return max(0, max_tries - retries)
+
+
+def tries_left(max_tries: int, try_number: int) -> int:
+    """Count the tries that Airflow would still make after this one (``try_number`` counts from 1)."""
+    return max(0, max_tries - (try_number - 1))
