@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from flow_sdk.client.reader import RunReader
-from flow_sdk.ids import FOREACH, LOOP
+from flow_sdk.ids import FOREACH
 from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.plan.positions import child_position
 from flow_sdk.store.records import Manifest
 
 __all__ = ["child_ids", "child_tasks"]
@@ -33,19 +34,11 @@ def child_ids(plan: FlowPlan, manifest: Manifest) -> list[tuple[str, list[str]]]
 
 
 def _ids(step: StepPlan, child: StepPlan, manifest: Manifest) -> list[str]:
-    known = dict(zip(_numbered(step), step.position(manifest.task), strict=True))
-    # Going back to a loop's entry starts its next pass; coming in from outside, the first.
-    passed = known.get((LOOP, child.name), -1) if child.name in step.back else -1
-    known[LOOP, child.name] = passed + 1
-    found = []
-    for index in range(manifest.items.count) if step.kind == FOREACH and manifest.items else (0,):
-        known[FOREACH, step.name] = index
-        found.append(child.task_id(tuple(known[scope] for scope in _numbered(child))))
-    return found
-
-
-def _numbered(step: StepPlan) -> list[tuple[str, str]]:
-    return [(scope.kind, scope.step) for scope in step.scopes if scope.kind in (FOREACH, LOOP)]
+    at = step.position(manifest.task)
+    if step.kind == FOREACH:
+        count = manifest.items.count if manifest.items else 0
+        return [child.task_id(child_position(step, at, child, index)) for index in range(count)]
+    return [child.task_id(child_position(step, at, child))]
 
 
 def child_tasks(run: RunReader, manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,12 @@ def start_artifacts(
 
     Parameters
     ----------
+    artifacts : Artifacts
+        Where to.
+    flow_class : type
+        The flow, for its constants and parsers.
+    plan : FlowPlan
+        What it compiled to.
     values : dict
         Parameter values by artifact name, as :func:`flow_sdk.plan.parameters.resolve` gives them. The parsers of
         files are run over them here.

@@ -38,6 +38,8 @@ def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: s
 
     Parameters
     ----------
+    store : ObjectStore
+        Where to.
     request : TaskRequest
         What the process was started with.
     attempt : int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flow_sdk.errors import TransitionError
 from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.runtime.positions import Numbers, enclosing_position, known_numbers, position_from
+from flow_sdk.plan.positions import Numbers, enclosing_position, known_numbers, position_from
 from flow_sdk.store.attempts import read_task, read_tasks
 from flow_sdk.store.layout import commit_key
 from flow_sdk.store.port import ObjectStore

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from flow_sdk.ids import FOREACH, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.runtime.positions import child_position, enclosing_position, known_numbers
+from flow_sdk.plan.positions import child_position, enclosing_position, known_numbers
 
 __all__ = ["Scheduler", "TaskKey"]
 
@@ -87,6 +87,8 @@ class Scheduler:
 
         Parameters
         ----------
+        key : TaskKey
+            The task.
         targets : tuple of str
             The targets its transition took.
         count : int, optional
@@ -116,6 +118,8 @@ class Scheduler:
 
         Parameters
         ----------
+        key : TaskKey
+            The task.
         now : float
             The time, in seconds.
         fatal : bool

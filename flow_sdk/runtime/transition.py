@@ -95,6 +95,10 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any
 
     Parameters
     ----------
+    step : StepPlan
+        The foreach step.
+    flow : FlowSpec
+        The flow object after the step.
     most : int, optional
         The most items allowed.
 

@@ -31,6 +31,24 @@ class Worker:
         Monotonic seconds.
     log : LogWriter
         Where its output is stored.
+    name : str
+        Names it among all workers of the run.
+    pid : int
+        Its process; 0 until the template says which.
+    attempt : int
+        The number it claimed.
+    status : int or None
+        Exit code, or minus the signal that ended it; None while it runs.
+    outcome : dict
+        What it reported at its end.
+    pipes : dict
+        What to call with the bytes read from each of its descriptors.
+    process : Popen or None
+        Its process when it was spawned, not forked.
+    deadline : float or None
+        Monotonic seconds at which it is killed.
+    killed_for : str or None
+        Why we killed it.
     """
 
     key: TaskKey

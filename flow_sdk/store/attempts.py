@@ -47,6 +47,10 @@ def claim(store: ObjectStore, flow: str, run: str, step: str, task: str, facts: 
 
     Parameters
     ----------
+    store : ObjectStore
+        The run's store.
+    flow, run, step, task : str
+        Which task.
     facts : dict
         What to note of the attempt's start (host, process, time).
     first : int
@@ -106,6 +110,8 @@ def reopen(store: ObjectStore, manifest: Manifest, generation: int) -> None:
 
     Parameters
     ----------
+    store : ObjectStore
+        The run's store.
     manifest : Manifest
         The commit that stands, whose generation is smaller.
     generation : int
