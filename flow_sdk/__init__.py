@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flow_sdk.spec.decorators import timeout as timeout
     from flow_sdk.spec.flow import FlowSpec as FlowSpec
     from flow_sdk.spec.flow import step as step
-    from flow_sdk.spec.parameters import IncludeFile as IncludeFile
+    from flow_sdk.spec.include_file import IncludeFile as IncludeFile
     from flow_sdk.spec.parameters import JSONType as JSONType
     from flow_sdk.spec.parameters import Parameter as Parameter
 
@@ -38,7 +38,7 @@ _HOMES = {
     "step": "flow_sdk.spec.flow",
     "Parameter": "flow_sdk.spec.parameters",
     "JSONType": "flow_sdk.spec.parameters",
-    "IncludeFile": "flow_sdk.spec.parameters",
+    "IncludeFile": "flow_sdk.spec.include_file",
     "current": "flow_sdk.spec.current",
     "retry": "flow_sdk.spec.decorators",
     "catch": "flow_sdk.spec.decorators",

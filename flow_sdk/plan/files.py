@@ -74,6 +74,7 @@ def _decoded(parameter: ParameterPlan, content: bytes, path: str) -> str:
         raise ParameterError(
             f"The file for the parameter {parameter.name!r} isn't text in {parameter.encoding}.",
             seen=f"{path}: {error}",
+            wanted=f"text in {parameter.encoding}",
             help="Say encoding=..., or is_text=False for bytes, in IncludeFile.",
         ) from None
 

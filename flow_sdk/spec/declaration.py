@@ -57,8 +57,9 @@ def _show_without_traceback() -> None:
     before = sys.excepthook
 
     def show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if isinstance(error, FlowSDKError):
-            print(error, file=sys.stderr)
+        shown = error.__cause__ or error  # Python 3.11 wraps what __set_name__ raises
+        if isinstance(shown, FlowSDKError):
+            print(shown, file=sys.stderr)
         else:
             before(kind, error, traceback)
 

@@ -73,7 +73,7 @@ def _put(decorator: Decorator, target: Any) -> Any:
 
 def _use(kind: type[Decorator], target: Any, others: tuple[Any, ...], given: dict[str, Any]) -> Any:
     """What all decorators do: ``@name`` gets its target, ``@name(...)`` its attributes."""
-    if others or (target is not None and (given or not callable(target))):
+    if others or (target is not None and not callable(target)):
         raise refused(
             UsageError,
             f"@{kind.name} takes its attributes by name.",
@@ -94,7 +94,9 @@ if TYPE_CHECKING:
     def retry(*, times: int = 3, minutes_between_retries: float = 2) -> StepMark: ...
 
 
-def retry(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
+def retry(
+    _function: Any = None, /, *_others: Any, times: float = 3, minutes_between_retries: float = 2, **_unknown: Any
+) -> Any:
     """Try a step again when it fails.
 
     Parameters
@@ -104,7 +106,9 @@ def retry(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
     minutes_between_retries : float
         Minutes to wait before each new attempt, >= 0.
     """
-    return _use(Retry, function, others, attributes)
+    return _use(
+        Retry, _function, _others, {"times": times, "minutes_between_retries": minutes_between_retries, **_unknown}
+    )
 
 
 if TYPE_CHECKING:
@@ -115,7 +119,9 @@ if TYPE_CHECKING:
     def catch(*, var: str | None = None, print_exception: bool = True) -> StepMark: ...
 
 
-def catch(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
+def catch(
+    _function: Any = None, /, *_others: Any, var: str | None = None, print_exception: bool = True, **_unknown: Any
+) -> Any:
     """Go on with the flow although the step failed, after all its retries.
 
     Parameters
@@ -125,7 +131,7 @@ def catch(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
     print_exception : bool
         Whether the traceback is printed.
     """
-    return _use(Catch, function, others, attributes)
+    return _use(Catch, _function, _others, {"var": var, "print_exception": print_exception, **_unknown})
 
 
 if TYPE_CHECKING:
@@ -136,7 +142,9 @@ if TYPE_CHECKING:
     def timeout(*, seconds: float = 0, minutes: float = 0, hours: float = 0) -> StepMark: ...
 
 
-def timeout(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
+def timeout(
+    _function: Any = None, /, *_others: Any, seconds: float = 0, minutes: float = 0, hours: float = 0, **_unknown: Any
+) -> Any:
     """Let a step fail that runs too long; the sum of the three counts and must be > 0.
 
     Parameters
@@ -144,7 +152,7 @@ def timeout(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
     seconds, minutes, hours : float
         The time an attempt may take, each >= 0.
     """
-    return _use(Timeout, function, others, attributes)
+    return _use(Timeout, _function, _others, {"seconds": seconds, "minutes": minutes, "hours": hours, **_unknown})
 
 
 if TYPE_CHECKING:
@@ -155,7 +163,7 @@ if TYPE_CHECKING:
     def environment(*, vars: dict[str, str] = ...) -> StepMark: ...
 
 
-def environment(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
+def environment(_function: Any = None, /, *_others: Any, vars: dict[str, str] | None = None, **_unknown: Any) -> Any:
     """Set environment variables before the step runs.
 
     Parameters
@@ -163,7 +171,7 @@ def environment(function: Any = None, /, *others: Any, **attributes: Any) -> Any
     vars : dict of str to str
         The variables.
     """
-    return _use(Environment, function, others, attributes)
+    return _use(Environment, _function, _others, {"vars": {} if vars is None else vars, **_unknown})
 
 
 if TYPE_CHECKING:
@@ -181,7 +189,17 @@ if TYPE_CHECKING:
     ) -> StepMark: ...
 
 
-def resources(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
+def resources(
+    _function: Any = None,
+    /,
+    *_others: Any,
+    cpu: Any = 1,
+    gpu: Any = None,
+    memory: Any = 4096,
+    disk: Any = None,
+    shared_memory: Any = None,
+    **_unknown: Any,
+) -> Any:
     """Say what a step needs where it is run by an orchestrator; a local run ignores it.
 
     Parameters
@@ -197,7 +215,12 @@ def resources(function: Any = None, /, *others: Any, **attributes: Any) -> Any:
     shared_memory : int, optional
         Megabytes of /dev/shm, >= 0.
     """
-    return _use(Resources, function, others, attributes)
+    return _use(
+        Resources,
+        _function,
+        _others,
+        {"cpu": cpu, "gpu": gpu, "memory": memory, "disk": disk, "shared_memory": shared_memory, **_unknown},
+    )
 
 
 if TYPE_CHECKING:
@@ -215,7 +238,17 @@ if TYPE_CHECKING:
     ) -> FlowMark: ...
 
 
-def schedule(flow: Any = None, /, *others: Any, **attributes: Any) -> Any:
+def schedule(
+    _flow: Any = None,
+    /,
+    *_others: Any,
+    hourly: bool = False,
+    daily: bool | None = None,
+    weekly: bool = False,
+    cron: str | None = None,
+    timezone: str | None = None,
+    **_unknown: Any,
+) -> Any:
     """Run the deployed flow at given times; one of the first four. A bare ``@schedule`` is daily.
 
     Parameters
@@ -227,7 +260,12 @@ def schedule(flow: Any = None, /, *others: Any, **attributes: Any) -> Any:
     timezone : str, optional
         IANA name such as ``Europe/Berlin``; UTC when left out.
     """
-    return _use(Schedule, flow, others, attributes)
+    return _use(
+        Schedule,
+        _flow,
+        _others,
+        {"hourly": hourly, "daily": daily, "weekly": weekly, "cron": cron, "timezone": timezone, **_unknown},
+    )
 
 
 def step_decorators(function: Any) -> tuple[Decorator, ...]:

@@ -1,4 +1,4 @@
-"""``Parameter`` and ``IncludeFile``: what a flow can be given from outside."""
+"""``Parameter``: what a flow can be given from outside."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
 
     T = None
 
-__all__ = ["DeployContext", "IncludeFile", "JSONType", "Parameter", "apply_parsers", "flow_parameters"]
+__all__ = ["DeployContext", "JSONType", "Parameter", "apply_parsers", "flow_parameters"]
 
 RESERVED = frozenset(
     {
@@ -168,49 +168,62 @@ class Parameter(Generic[T]):
             required: bool | None = ..., show_default: bool = ..., separator: None = ...,
         ) -> None: ...  # fmt: skip
 
-    def __init__(self: Any, *arguments: Any, **options: Any) -> None:
-        self._take(("name", *self.options), arguments, options)
-        self.type = options.get("type")
-        self.separator = options.get("separator")
+    def __init__(
+        self: Any,
+        name: str = "",
+        default: Any = None,
+        type: Any = None,
+        help: str | None = None,
+        required: bool | None = None,
+        show_default: bool = True,
+        separator: str | None = None,
+        *_others: Any,
+        **_unknown: Any,
+    ) -> None:
+        self.take(name, _others, _unknown)
+        self.keep(default, required, help, show_default)
+        self.type = type
+        self.separator = separator
         self.value_type = self._type()
         separator = self.separator
         if separator is not None and not (self.value_type == "str" and isinstance(separator, str) and separator):
-            raise self._refuse(
+            raise self.refuse(
                 "can't use its separator",
                 seen=f"separator={separator!r}, type {self.value_type}",
                 wanted="text of at least one character, on a parameter of type str",
             )
 
-    def _take(self, known: tuple[str, ...], arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        """Put positional arguments in their place, refuse what isn't known, and keep what all kinds have."""
+    def take(self, name: Any, others: tuple[Any, ...], unknown: dict[str, Any]) -> None:
+        """Keep the name; refuse it, or whatever a declaration doesn't take."""
+        self.name = name
         what = type(self).__name__
-        for key, value in zip(known, arguments, strict=False):
-            if key in options:
-                raise refused(ParameterError, f"{what} is given {key!r} twice.")
-            options[key] = value
-        self.name = name = options.pop("name", "")
-        if len(arguments) > len(known) or not isinstance(name, str) or not _is_name(name):
+        if others:
+            raise refused(ParameterError, f"{what} has too many arguments.", wanted=f"name, {', '.join(self.options)}")
+        if not isinstance(name, str) or not _is_name(name):
             raise refused(
                 ParameterError,
                 f"{what} needs a name.",
-                seen=", ".join(map(repr, arguments)) or "none" if len(arguments) > len(known) else repr(name),
+                seen=repr(name),
                 wanted="text of ASCII letters, digits, '-' and '_', beginning with a letter",
             )
-        for key in options:
-            if key not in known:
-                raise self._refuse(f"has no option {key!r}", wanted=", ".join(known[1:]), help=nearest(key, known[1:]))
+        for key in unknown:
+            raise self.refuse(f"has no option {key!r}", wanted=", ".join(self.options), help=nearest(key, self.options))
         if name in RESERVED or name.replace("_", "-").lower() in RESERVED:
-            raise self._refuse(
+            raise self.refuse(
                 "has a name that is taken", seen=name, wanted="a name that no option of the run command has",
                 help=f"Taken: {', '.join(sorted(RESERVED))}.",
             )  # fmt: skip
-        self.default = options.get("default")
-        self.help = options.get("help") or ""
-        self.required = bool(options.get("required")) and self.default is None
-        self.show_default = options.get("show_default", True) is not False
+
+    def keep(self, default: Any, required: bool | None, help: str | None, show_default: bool) -> None:
+        """Keep what all kinds of parameters have."""
+        self.default = default
+        self.help = help or ""
+        self.required = bool(required) and default is None
+        self.show_default = show_default is not False
         self.attribute = ""
 
-    def _refuse(self, headline: str, **parts: str | None) -> ParameterError:
+    def refuse(self, headline: str, **parts: str | None) -> ParameterError:
+        """The error that points at this declaration."""
         return refused(ParameterError, f"The parameter {self.name!r} {headline}.", **parts)
 
     def _type(self) -> str:
@@ -224,7 +237,7 @@ class Parameter(Generic[T]):
         if wanted is JSONType or isinstance(wanted, JSONType):
             found = "json"
         if found is None:
-            raise self._refuse(
+            raise self.refuse(
                 "has a type that can't be used",
                 seen=repr(wanted),
                 wanted="str, int, float, bool or JSONType (dict and list count as JSONType)",
@@ -234,7 +247,7 @@ class Parameter(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.attribute = name
         if name in TAKEN or name.startswith("_"):
-            raise self._refuse("can't have this attribute", seen=name, wanted="a name that FlowSpec doesn't use itself")
+            raise self.refuse("can't have this attribute", seen=name, wanted="a name that FlowSpec doesn't use itself")
 
     if TYPE_CHECKING:
 
@@ -249,7 +262,7 @@ class Parameter(Generic[T]):
         # Reached only while the runner hasn't put the value into the flow object's own dict.
         task = flow.__flow_task__
         if task is None:
-            raise AttributeError(f"The parameter {self.name!r} has a value only while a run goes on.")
+            raise AttributeError(self.attribute)  # FlowSpec.__getattr__ says it in words
         return task.load(self.attribute)
 
     def __repr__(self) -> str:
@@ -262,79 +275,6 @@ _TYPES = {"str": "str", "int": "int", "float": "float", "bool": "bool", "dict": 
 def _is_name(name: str) -> bool:
     plain = name.replace("-", "_")
     return plain.isascii() and plain.isidentifier() and not plain.startswith("_") and len(name) <= 128
-
-
-class IncludeFile(Parameter[T]):
-    """A file's contents as a value: ``--name PATH``; read once, when a run starts or the flow is deployed.
-
-    Parameters
-    ----------
-    name : str
-        As for :class:`Parameter`.
-    default : str or function, optional
-        Path of the file when none is given.
-    is_text : bool
-        Whether the value is text; otherwise bytes.
-    encoding : str
-        The text's encoding.
-    required : bool, optional
-        Whether a path must be given (where there is no default).
-    help : str, optional
-        What it is for.
-    show_default : bool
-        Whether ``--help`` shows the default.
-    parser : function or str, optional
-        Called with the contents (or the dotted name of such a function); the value is what it returns.
-
-    Raises
-    ------
-    ParameterError
-        If the declaration can't be used.
-    """
-
-    is_file = True
-    options = ("default", "is_text", "encoding", "required", "help", "parser", "show_default")
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __init__(
-            self: IncludeFile[T], name: str, default: Any = ..., is_text: bool = ..., encoding: str = ...,
-            required: bool | None = ..., help: str | None = ..., *, parser: Callable[[Any], T],
-            show_default: bool = ...,
-        ) -> None: ...  # fmt: skip
-        @overload
-        def __init__(
-            self: IncludeFile[Any], name: str, default: Any = ..., is_text: bool = ..., encoding: str = ...,
-            required: bool | None = ..., help: str | None = ..., *, parser: str, show_default: bool = ...,
-        ) -> None: ...  # fmt: skip
-        @overload
-        def __init__(
-            self: IncludeFile[bytes], name: str, default: Any = ..., *, is_text: Literal[False], encoding: str = ...,
-            required: bool | None = ..., help: str | None = ..., parser: None = ..., show_default: bool = ...,
-        ) -> None: ...  # fmt: skip
-        @overload
-        def __init__(
-            self: IncludeFile[str], name: str, default: Any = ..., is_text: Literal[True] = ..., encoding: str = ...,
-            required: bool | None = ..., help: str | None = ..., parser: None = ..., show_default: bool = ...,
-        ) -> None: ...  # fmt: skip
-
-    def __init__(self: Any, *arguments: Any, **options: Any) -> None:
-        self._take(("name", *self.options), arguments, options)
-        self.type = None
-        self.separator = None
-        self.value_type = "file"
-        self.is_text = options.get("is_text", True) is not False
-        self.encoding = options.get("encoding") or "utf-8"
-        self.parser = options.get("parser")
-        if self.default is not None and not isinstance(self.default, str) and not callable(self.default):
-            raise self._refuse("has a default that isn't a path", seen=repr(self.default), wanted="text")
-        import codecs
-
-        try:
-            codecs.lookup(self.encoding)
-        except (LookupError, TypeError):
-            raise self._refuse("has an unknown encoding", seen=repr(self.encoding), wanted="such as 'utf-8'") from None
 
 
 def flow_parameters(flow: type[FlowSpec]) -> list[Parameter[Any]]:

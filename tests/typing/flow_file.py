@@ -1,0 +1,92 @@
+"""What a type checker sees in a flow file; ``test_typing.py`` compares what it reveals with the comments."""
+
+from pathlib import Path
+from typing import reveal_type
+
+from flow_sdk import (
+    FlowSpec,
+    IncludeFile,
+    JSONType,
+    Parameter,
+    catch,
+    current,
+    resources,
+    retry,
+    schedule,
+    step,
+    timeout,
+)
+from flow_sdk.spec.parameters import DeployContext
+
+
+def letters(context: DeployContext) -> int:
+    """Work out a default."""
+    return len(context.flow_name)
+
+
+@schedule(cron="0 10 * * ? *", timezone="Europe/Berlin")
+class TypedFlow(FlowSpec):
+    """A flow with parameters of all types."""
+
+    alpha = Parameter("alpha", default=0.5, help="a rate")
+    count = Parameter("count", default=3)
+    flag = Parameter("flag", default=True)
+    label = Parameter("label", "plain")
+    worked_out = Parameter("worked_out", default=letters)
+    needed = Parameter("needed", required=True)
+    needed_number = Parameter("needed_number", type=int, required=True)
+    perhaps = Parameter("perhaps")
+    perhaps_number = Parameter("perhaps_number", type=int)
+    options = Parameter("options", type=JSONType, default='{"a": 1}')
+    columns = Parameter("columns", default="a,b", separator=",")
+    notes = IncludeFile("notes", default="notes.txt")
+    picture = IncludeFile("picture", default="picture.png", is_text=False)
+    lines = IncludeFile("lines", default="lines.txt", parser=lambda text: Path(text))
+
+    @retry(times=2)
+    @timeout(minutes=1)
+    @resources(memory="16000")
+    @step
+    def start(self) -> None:
+        reveal_type(self.alpha)  # float
+        reveal_type(self.count)  # int
+        reveal_type(self.flag)  # bool
+        reveal_type(self.label)  # str
+        reveal_type(self.worked_out)  # int
+        reveal_type(self.needed)  # str
+        reveal_type(self.needed_number)  # int
+        reveal_type(self.perhaps)  # str | None
+        reveal_type(self.perhaps_number)  # int | None
+        reveal_type(self.options)  # Any
+        reveal_type(self.columns)  # list[str]
+        reveal_type(self.notes)  # str
+        reveal_type(self.picture)  # bytes
+        reveal_type(self.lines)  # pathlib.Path
+        reveal_type(TypedFlow.alpha)  # flow_sdk.spec.parameters.Parameter[float]
+        reveal_type(current.run_id)  # str | None
+        reveal_type(current.is_running_flow)  # bool
+        self.next(self.end)
+
+    @catch
+    @retry
+    @step
+    def end(self) -> None:
+        reveal_type(self.index)  # int | None
+        reveal_type(self.foreach_stack())  # list[tuple[int, int, Any]]
+
+
+@retry
+def plain(number: int) -> str:
+    """A decorator keeps what it decorates."""
+    return str(number)
+
+
+@timeout(seconds=1)
+def also_plain(number: int) -> str:
+    """With attributes too."""
+    return str(number)
+
+
+reveal_type(plain(1))  # str
+reveal_type(also_plain)  # def (number: int) -> str
+reveal_type(TypedFlow)  # def (use_cli: bool =) -> flow_file.TypedFlow

@@ -1,0 +1,324 @@
+"""Parameter values: the same from text and from data, and everything else refused."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter
+from flow_sdk.errors import ParameterError
+from flow_sdk.plan.codec import from_json, to_json
+from flow_sdk.plan.files import embed_files
+from flow_sdk.plan.model import FlowPlan, ParameterPlan, StepPlan
+from flow_sdk.plan.parameters import convert, from_environment, json_schema, plan_parameters, resolve
+from flow_sdk.spec.parameters import DeployContext
+
+CONTEXT = DeployContext("F", "anne")
+
+
+def of(kind: str, **more: Any) -> ParameterPlan:
+    return ParameterPlan("x", kind, help="what it is", **more)
+
+
+def same(a: object, b: object) -> bool:
+    return type(a) is type(b) and (a == b or (a != a and b != b))
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "value"),
+    [
+        ("str", "", ""),
+        ("str", " $(id) `x` \n {{ ds }} 😀 ", " $(id) `x` \n {{ ds }} 😀 "),
+        ("int", "3", 3),
+        ("int", " -3 ", -3),
+        ("int", 3, 3),
+        ("int", 3.0, 3),
+        ("int", "123456789012345678901234567890", 123456789012345678901234567890),
+        ("float", "0.5", 0.5),
+        ("float", 0.5, 0.5),
+        ("float", "1", 1.0),
+        ("float", 1, 1.0),
+        ("float", "1e3", 1000.0),
+        ("float", "inf", math.inf),
+        ("float", "nan", math.nan),
+        ("bool", "true", True),
+        ("bool", "FALSE", False),
+        ("bool", "yes", True),
+        ("bool", "off", False),
+        ("bool", "0", False),
+        ("bool", 1, True),
+        ("bool", True, True),
+        ("json", '{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}),
+        ("json", {"a": [1, 2.5, None]}, {"a": [1, 2.5, None]}),
+        ("json", "null", None),
+        ("json", None, None),
+        ("json", '"text"', "text"),
+        ("json", 1, 1),
+        ("json", (1, 2), [1, 2]),
+        ("str", None, None),
+        ("file", "contents", "contents"),
+        ("file", b"contents", "contents"),
+        ("file", {"base64": "Y29udGVudHM="}, "contents"),
+    ],
+)
+def test_convert(kind: str, raw: Any, value: Any) -> None:
+    assert same(convert(of(kind), raw), value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw"),
+    [
+        ("str", 5),
+        ("str", True),
+        ("str", ["a"]),
+        ("str", "\ud800"),
+        ("int", "1.5"),
+        ("int", "3.0"),
+        ("int", ""),
+        ("int", 1.5),
+        ("int", True),
+        ("int", None),
+        ("int", "9" * 5000),
+        ("float", "half"),
+        ("float", True),
+        ("float", [1]),
+        ("float", 10**400),
+        ("bool", "maybe"),
+        ("bool", 2),
+        ("bool", ""),
+        ("json", "{"),
+        ("json", "text"),
+        ("json", "NaN"),
+        ("json", math.nan),
+        ("json", {1: 2}),
+        ("json", {"a": {1}}),
+        ("json", '"\\ud800"'),
+        ("json", "[" * 100_000),
+        ("file", 3),
+        ("file", {"path": "/etc/hostname"}),
+        ("file", {"base64": "?"}),
+        ("file", b"\xff"),
+        ("file", None),
+    ],
+)
+def test_convert_refuses(kind: str, raw: Any) -> None:
+    with pytest.raises(ParameterError) as caught:
+        convert(of(kind, required=True), raw)
+    error = caught.value
+    assert "'x'" in error.headline
+    assert error.seen
+    assert error.wanted
+    assert error.help
+    assert str(error).isprintable() or "\n" in str(error)
+    str(error).encode("utf-8")
+
+
+def test_json_errors_say_where() -> None:
+    with pytest.raises(ParameterError) as caught:
+        convert(of("json"), '{"a": 1,\n "b" 2}')
+    assert caught.value.wanted is not None
+    assert "line 2, column 6" in caught.value.wanted
+
+
+def test_separator() -> None:
+    parameter = of("str", separator=",")
+    assert convert(parameter, "a,b") == convert(parameter, ["a", "b"]) == ["a", "b"]
+    assert convert(parameter, "") == [""]
+    with pytest.raises(ParameterError):
+        convert(parameter, ["a", 1])
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.floats() | st.integers(min_value=-(2**53), max_value=2**53))
+def test_numbers_are_the_same_from_text_and_data(number: float) -> None:
+    assert same(convert(of("float"), repr(number)), convert(of("float"), number))
+    if isinstance(number, int):
+        assert same(convert(of("int"), str(number)), convert(of("int"), number))
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+        max_leaves=8,
+    ).filter(lambda value: not isinstance(value, str))
+)
+def test_json_is_the_same_from_text_and_data(value: Any) -> None:
+    import json
+
+    try:
+        from_data = convert(of("json"), value)
+    except ParameterError:
+        with pytest.raises(ParameterError):
+            convert(of("json"), json.dumps(value))
+        return
+    assert same(from_data, convert(of("json"), json.dumps(value)))
+
+
+class Flow(FlowSpec):
+    """Parameters of all kinds."""
+
+    alpha = Parameter("alpha", default=1, type=float)
+    other = Parameter("the-name", default=lambda context: f"{context.flow_name}/{context.parameter_name}")
+    number = Parameter("number", default=lambda context: 7)
+    options = Parameter("options", type=JSONType, default='{"a": 1}')
+    text = Parameter("text", type=JSONType, default='"quoted"')
+    endless = Parameter("endless", default=math.inf)
+    names = Parameter("names", default="a,b", separator=",")
+    perhaps = Parameter("perhaps", type=int)
+    needed = Parameter("needed", required=True, help="give one")
+
+
+def test_plan_and_resolve() -> None:
+    plans = plan_parameters(Flow, CONTEXT)
+    assert [(p.name, p.type, p.artifact, p.default) for p in plans] == [
+        ("alpha", "float", "alpha", 1.0),
+        ("the-name", "str", "other", "F/the-name"),
+        ("number", "int", "number", 7),
+        ("options", "json", "options", {"a": 1}),
+        ("text", "json", "text", '"quoted"'),
+        ("endless", "float", "endless", "inf"),
+        ("names", "str", "names", "a,b"),
+        ("perhaps", "int", "perhaps", None),
+        ("needed", "str", "needed", None),
+    ]
+    values = resolve(plans, {"needed": "n", "the_name": "t"})
+    assert values == {
+        "alpha": 1.0,
+        "other": "t",
+        "number": 7,
+        "options": {"a": 1},
+        "text": "quoted",
+        "endless": math.inf,
+        "names": ["a", "b"],
+        "perhaps": None,
+        "needed": "n",
+    }
+    assert type(values["alpha"]) is float
+
+
+def test_defaults_given_back_as_data_are_the_same() -> None:
+    """An orchestrator sends back the defaults of its form; a plan travels as JSON."""
+    plan = FlowPlan("F", "f.py", "", (StepPlan("start", "end"),), parameters=plan_parameters(Flow, CONTEXT))
+    plans = from_json(to_json(plan)).parameters
+    assert plans == plan.parameters
+    echoed = {p.name: json_schema(p)["default"] for p in plans if not p.required}
+    assert resolve(plans, {**echoed, "needed": "n"}) == resolve(plans, {"needed": "n"})
+
+
+def test_no_two_runs_share_a_default() -> None:
+    plans = plan_parameters(Flow, CONTEXT)
+    resolve(plans, {"needed": "n"})["options"]["a"] = 2
+    assert resolve(plans, {"needed": "n"})["options"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("given", "headline", "help"),
+    [
+        ({}, "A value is missing for the parameter 'needed'", "--needed: give one"),
+        ({"needed": "n", "alfa": 1}, "The flow has no parameter 'alfa'", "Did you mean 'alpha'?"),
+        ({"needed": "n", "the-name": "a", "the_name": "b"}, "The parameter 'the-name' is given twice", None),
+        ({"needed": "n", "alpha": "x"}, "The parameter 'alpha' can't take this value", None),
+        ({"needed": None}, "The parameter 'needed' can't take this value", "--needed: give one"),
+    ],
+)
+def test_resolve_refuses(given: dict[str, Any], headline: str, help: str | None) -> None:
+    with pytest.raises(ParameterError) as caught:
+        resolve(plan_parameters(Flow, CONTEXT), given)
+    assert caught.value.headline.startswith(headline)
+    assert caught.value.help == help
+
+
+def test_defaults_of_the_wrong_type() -> None:
+    class Wrong(FlowSpec):
+        a = Parameter("a", default="x", type=int)
+
+    class Failing(FlowSpec):
+        a = Parameter("a", default=lambda context: 1 / 0)
+
+    class Unquoted(FlowSpec):
+        a = Parameter("a", default="x", type=JSONType)
+
+    for flow in (Wrong, Unquoted):
+        with pytest.raises(ParameterError, match="The default of the parameter 'a' can't be used"):
+            plan_parameters(flow, CONTEXT)
+    with pytest.raises(ParameterError, match="The function for the default of 'a' failed") as caught:
+        plan_parameters(Failing, CONTEXT)
+    assert caught.value.seen == "ZeroDivisionError: division by zero"
+
+
+def test_functions_are_called_once() -> None:
+    calls = []
+
+    class Counting(FlowSpec):
+        a = Parameter("a", default=lambda context: calls.append(context.user_name) or "x")
+
+    resolve(plan_parameters(Counting, CONTEXT), {})
+    assert calls == ["anne"]
+
+
+def test_environment() -> None:
+    plans = plan_parameters(Flow, CONTEXT)
+    environ = {"FLOW_SDK_RUN_ALPHA": "2", "METAFLOW_RUN_ALPHA": "3", "METAFLOW_RUN_THE_NAME": "t", "ALPHA": "4"}
+    assert from_environment(plans, environ) == {"alpha": "2", "the-name": "t"}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "schema"),
+    [
+        (of("str", default="a"), {"type": "string", "description": "what it is", "default": "a"}),
+        (of("int"), {"type": ["integer", "null"], "description": "what it is", "default": None}),
+        (of("float", required=True), {"type": "number", "description": "what it is"}),
+        (of("float", default="inf"), {"type": ["number", "string"], "description": "what it is", "default": "inf"}),
+        (
+            of("str", default="a,b", separator=","),
+            {"type": ["string", "array"], "items": {"type": "string"}, "description": "what it is", "default": "a,b"},
+        ),
+    ],
+)
+def test_json_schema(parameter: ParameterPlan, schema: dict[str, Any]) -> None:
+    assert json_schema(parameter) == schema
+
+
+def test_files(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_bytes("größe\r\n".encode("latin-1"))
+    raw = tmp_path / "raw.bin"
+    raw.write_bytes(b"\x00\xff")
+
+    class Files(FlowSpec):
+        notes = IncludeFile("notes", default=str(text), encoding="latin-1")
+        raw = IncludeFile("raw", default=str(tmp_path / "raw.bin"), is_text=False)
+        none = IncludeFile("none")
+
+    plans = plan_parameters(Files, CONTEXT)
+    read = {"notes": "größe\n", "raw": b"\x00\xff", "none": None}
+    assert resolve(plans, {}, paths=True) == read
+    embedded = embed_files(plans)
+    assert resolve(embedded, {}) == read
+    assert resolve(embedded, {}, paths=True) == read
+    assert resolve(embedded, {"notes": "given"})["notes"] == "given"
+    with pytest.raises(ParameterError, match="can't be read"):
+        resolve(plans, {"notes": str(tmp_path / "absent")}, paths=True)
+    with pytest.raises(ParameterError, match="isn't text in utf-8"):
+        resolve(plans, {"none": str(text)}, paths=True)
+    raw.write_bytes(b"x" * 200_000)
+    with pytest.raises(ParameterError, match="too large"):
+        embed_files(plans)
+
+
+def test_an_orchestrators_data_names_no_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+
+    class Files(FlowSpec):
+        notes = IncludeFile("notes")
+
+    plans = plan_parameters(Files, CONTEXT)
+    assert resolve(plans, {"notes": str(secret)}) == {"notes": str(secret)}
+    with pytest.raises(ParameterError):
+        resolve(plans, {"notes": {"path": str(secret)}})

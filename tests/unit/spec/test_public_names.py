@@ -1,0 +1,48 @@
+"""The names of ``flow_sdk``: there, lazy, cheap; and those that aren't in this release."""
+
+import subprocess
+import sys
+
+import pytest
+
+import flow_sdk
+
+
+def test_every_public_name_is_there() -> None:
+    for name in flow_sdk.__all__:
+        assert getattr(flow_sdk, name) is not None
+    assert set(flow_sdk.__all__) <= set(dir(flow_sdk))
+
+
+def test_importing_a_name_that_comes_later_says_so() -> None:
+    with pytest.raises(ImportError, match="'batch' isn't in this release"):
+        from flow_sdk import batch  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_using_a_name_that_comes_later_says_so() -> None:
+    with pytest.raises(AttributeError, match="'Runner' isn't in this release"):
+        _ = flow_sdk.Runner  # type: ignore[attr-defined]
+    assert not hasattr(flow_sdk, "S3")
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = flow_sdk.nonsense  # type: ignore[attr-defined]
+
+
+def test_authoring_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, step\n"
+        "from flow_sdk import catch, current, environment, resources, retry, timeout\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    python = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name for name in python.stdout.split() if not name.startswith("flow_sdk")}
+    assert loaded <= {"__future__", "importlib", "importlib._bootstrap", "importlib._bootstrap_external", "warnings"}
+
+
+def test_metadata_can_be_called_after_its_package_was_imported() -> None:
+    import flow_sdk.metadata.runs
+
+    assert callable(flow_sdk.metadata)
