@@ -10,14 +10,36 @@ _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :.*)?$")
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """What a function or class can be called with."""
+
+    required: frozenset[str]
+    """Names that its documentation must have."""
+    optional: frozenset[str] = frozenset()
+    """Names that it may have: ``*rest``, a leading underscore, a dataclass's field that has a default."""
+    others: bool = False
+    """Whether ``*rest`` or ``**rest`` takes further names."""
+
+
+@dataclass(frozen=True)
 class Documented:
     """A public function or class whose docstring has a ``Parameters`` section."""
 
     name: str
     line: int
     documented: list[str]
-    accepted: list[str]
-    optional: set[str]
+    accepted: Accepted
+
+    @property
+    def wrong(self) -> list[str]:
+        """Documented names that can't be given."""
+        known = self.accepted.required | self.accepted.optional
+        return [] if self.accepted.others else [name for name in self.documented if name not in known]
+
+    @property
+    def missing(self) -> list[str]:
+        """Names that can be given and aren't documented."""
+        return sorted(self.accepted.required - set(self.documented))
 
 
 def documented_parameters(docstring: str) -> list[str] | None:
@@ -44,33 +66,29 @@ def _below(node: ast.AST, prefix: str) -> Iterator[Documented]:
             continue
         documented = documented_parameters(ast.get_docstring(child) or "")
         if documented is not None:
-            accepted, optional = _accepted(child)
-            yield Documented(prefix + child.name, child.lineno, documented, accepted, optional)
+            yield Documented(prefix + child.name, child.lineno, documented, _accepted(child))
         if isinstance(child, ast.ClassDef):
             yield from _below(child, child.name + ".")
 
 
-def _accepted(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> tuple[list[str], set[str]]:
+def _accepted(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Accepted:
     if not isinstance(node, ast.ClassDef):
         return _arguments(node)
     for child in node.body:
         if isinstance(child, ast.FunctionDef) and child.name == "__init__":
             return _arguments(child)
-    fields = [
-        child.target.id
+    fields = {
+        child.target.id: child.value
         for child in node.body
-        if isinstance(child, ast.AnnAssign)
-        and isinstance(child.target, ast.Name)
-        and not child.target.id.startswith("_")
-    ]
-    return fields, set()
+        if isinstance(child, ast.AnnAssign) and isinstance(child.target, ast.Name)
+    }
+    required = frozenset(name for name, default in fields.items() if default is None and not name.startswith("_"))
+    return Accepted(required, frozenset(fields) - required)
 
 
-def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[list[str], set[str]]:
+def _arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Accepted:
     arguments = node.args
-    positional = [a.arg for a in (*arguments.posonlyargs, *arguments.args) if a.arg not in ("self", "cls")]
-    star = [arguments.vararg.arg] if arguments.vararg else []
-    rest = [arguments.kwarg.arg] if arguments.kwarg else []
-    # A leading underscore is an argument that callers don't give; **rest is documented where it means something.
-    names = [*positional, *star, *(a.arg for a in arguments.kwonlyargs), *rest]
-    return names, {*rest, *(name for name in names if name.startswith("_"))}
+    rest = {a.arg for a in (arguments.vararg, arguments.kwarg) if a}
+    names = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)} - {"self", "cls"}
+    required = frozenset(name for name in names if not name.startswith("_"))
+    return Accepted(required, frozenset(names | rest) - required, bool(rest))
