@@ -136,7 +136,7 @@ class _Search:
         )
 
     def _is_inside(self, path: str) -> bool:
-        return os.path.realpath(path).startswith(self.root.rstrip("/") + "/")
+        return (os.path.realpath(path) + "/").startswith(self.root.rstrip("/") + "/")
 
     def _refuse_if_wanted(self, folder: str) -> None:
         """Data linked into the folder is no concern of ours, code is."""

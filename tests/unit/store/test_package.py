@@ -1,0 +1,209 @@
+"""The code package: the right files, the same bytes everywhere, nothing that leads outside."""
+
+import hashlib
+import io
+import os
+import shutil
+import stat
+import warnings
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.errors import IntegrityError, UsageError
+from flow_sdk.store.ignoring import Ignore
+from flow_sdk.store.package import build, find_files, list_files, unpack
+
+
+def tree(folder: Path, *names: str, text: str = "x") -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + name)
+    return folder
+
+
+def names(folder: Path, **options: object) -> list[str]:
+    return [file.name for file in find_files(str(folder), **options)]  # type: ignore[arg-type]
+
+
+def test_what_is_packaged(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        *("flow.py", "pkg/__init__.py", "pkg/deep/er.py", "model.R", "data.RDS", "ünïcode 🎉.py"),
+        *("data.csv", "README.md", "noext", ".hidden.py", ".git/x.py", ".venv/x.py", "__pycache__/x.py"),
+        *("node_modules/x.py", "env/lib/x.py", ".flow_sdk/x.py", ".env", "x.egg-info/x.py", "xpy"),
+    )
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    assert names(tmp_path) == ["data.RDS", "flow.py", "model.R", "pkg/__init__.py", "pkg/deep/er.py", "ünïcode 🎉.py"]
+    assert "data.csv" in names(tmp_path, suffixes=[".csv"])
+    assert "flow.py" not in names(tmp_path, leave_out=[str(tmp_path / "pkg" / ".." / "flow.py")])
+
+
+@pytest.mark.parametrize("name", ["server.pem", "id_rsa", "id_rsa.pub", "x.key", "prod.env", "ID_ED25519", "a.P12"])
+def test_keys_are_never_packaged(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, "flow.py", name)
+    assert names(tmp_path, suffixes=["", name, ".pem", ".key", ".pub", ".env"]) == ["flow.py"]
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    one = tree(tmp_path / "one", "flow.py", "b/x.py", "a.py", "ü.py")
+    two = tree(tmp_path / "elsewhere" / "two", "ü.py", "a.py", "b/x.py", "flow.py")
+    os.chmod(two / "a.py", 0o600)
+    os.utime(two / "a.py", (0, 0))
+    assert build(str(one)) == build(str(two))
+    os.chmod(two / "a.py", 0o700)
+    assert build(str(one)) != build(str(two))
+
+
+def test_these_bytes_on_every_python(tmp_path: Path) -> None:
+    package = build(str(tree(tmp_path, "flow.py", "pkg/ü.py")))
+    assert hashlib.sha256(package).hexdigest()[:16] == "704b74145e4ac363"
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    source = tree(tmp_path / "in", "flow.py", "pkg/deep/x.py", "run.py")
+    os.chmod(source / "run.py", 0o744)
+    package = build(str(source))
+    (tmp_path / "out").mkdir()
+    unpack(package, str(tmp_path / "out"))
+    for file in list_files(package):
+        out = tmp_path / "out" / file.name
+        assert out.read_text() == "x" + file.name
+        assert bool(out.stat().st_mode & stat.S_IXUSR) == file.executable == (file.name == "run.py")
+    assert build(str(tmp_path / "out")) == package
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        ("", ["a.py", "b/a.py", "b/c/d.py", "e.py"]),
+        ("# comment\n\n  \n", ["a.py", "b/a.py", "b/c/d.py", "e.py"]),
+        ("a.py", ["b/c/d.py", "e.py"]),
+        ("/a.py", ["b/a.py", "b/c/d.py", "e.py"]),
+        ("b/", ["a.py", "e.py"]),
+        ("a.py/", ["a.py", "b/a.py", "b/c/d.py", "e.py"]),
+        ("*.py\n!e.py", ["e.py"]),
+        ("b/*.py", ["a.py", "b/c/d.py", "e.py"]),
+        ("b/**", ["a.py", "e.py"]),
+        ("**/d.py", ["a.py", "b/a.py", "e.py"]),
+        ("b/**/d.py", ["a.py", "b/a.py", "e.py"]),
+        ("?.py", []),
+        ("[!a].py", ["a.py", "b/a.py"]),
+        ("[a-d].py", ["e.py"]),
+        ("\\!x\n\\#y", ["a.py", "b/a.py", "b/c/d.py", "e.py"]),
+        ("a.py   ", ["b/c/d.py", "e.py"]),
+        ("c", ["a.py", "b/a.py", "e.py"]),
+    ],
+)
+def test_ignore_patterns_mean_what_git_means(tmp_path: Path, patterns: str, left: list[str]) -> None:
+    tree(tmp_path, "a.py", "b/a.py", "b/c/d.py", "e.py")
+    (tmp_path / ".flowignore").write_text(patterns)
+    assert names(tmp_path) == left
+
+
+def test_a_bad_pattern_is_named_with_its_line() -> None:
+    with pytest.raises(UsageError, match="pattern") as caught:
+        Ignore("ok\n[z-a]x\n", "f/.flowignore")
+    assert "f/.flowignore:2" in str(caught.value)
+
+
+def test_an_unreadable_ignore_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".flowignore").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="ignore file") as caught:
+        build(str(tmp_path))
+    assert str(tmp_path / ".flowignore") in str(caught.value)
+
+
+def test_links(tmp_path: Path) -> None:
+    outside = tree(tmp_path / "outside", "code.py")
+    tree(tmp_path / "data", "big.bin")
+    folder = tree(tmp_path / "in", "flow.py", "pkg/x.py")
+    (folder / "same.py").symlink_to("flow.py")
+    (folder / "also").symlink_to("pkg")
+    (folder / "pkg" / "up").symlink_to("..")
+    (folder / "data").symlink_to(tmp_path / "data")
+    (folder / "dangling.py").symlink_to("nowhere")
+    assert names(folder) == ["also/x.py", "flow.py", "pkg/x.py", "same.py"]
+    unpacked = tmp_path / "out"
+    unpacked.mkdir()
+    unpack(build(str(folder)), str(unpacked))
+    assert not (unpacked / "same.py").is_symlink()
+    (folder / "leak.py").symlink_to(outside / "code.py")
+    with pytest.raises(UsageError, match="leads out") as caught:
+        build(str(folder))
+    assert "leak.py" in str(caught.value) and str(outside) in str(caught.value)
+    (folder / "leak.py").unlink()
+    (folder / "lib").symlink_to(outside)
+    with pytest.raises(UsageError, match="leads out"):
+        build(str(folder))
+    (folder / ".flowignore").write_text("lib\n")
+    assert "flow.py" in names(folder)
+
+
+def test_a_folder_reached_through_a_link_is_fine(tmp_path: Path) -> None:
+    tree(tmp_path / "real", "flow.py", "pkg/x.py")
+    (tmp_path / "link").symlink_to("real")
+    assert build(str(tmp_path / "link")) == build(str(tmp_path / "real"))
+
+
+def test_too_large_names_the_largest_files(tmp_path: Path) -> None:
+    tree(tmp_path, "flow.py")
+    (tmp_path / "weights.py").write_bytes(b"#" * 5000)
+    with pytest.raises(UsageError, match="too large") as caught:
+        build(str(tmp_path), limit=4000)
+    assert "weights.py" in str(caught.value) and ".flowignore" in str(caught.value)
+    assert build(str(tmp_path), limit=10_000)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="can't be read"):
+        build(str(tmp_path / "none"))
+
+
+def archive(name: str, *, mode: int = stat.S_IFREG | 0o644, twice: bool = False, deflate: bool = False) -> bytes:
+    target = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(target, "w") as file:
+        for _ in range(1 + twice):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
+            file.writestr(info, "evil")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        archive("../evil.py"),
+        archive("/evil.py"),
+        archive("a/../../evil.py"),
+        archive("a//b.py"),
+        archive("./a.py"),
+        archive("a\\..\\b.py"),
+        archive("link.py", mode=stat.S_IFLNK | 0o777),
+        archive("folder/", mode=stat.S_IFDIR | 0o755),
+        archive("twice.py", twice=True),
+        archive("bomb.py", deflate=True),
+        b"",
+        b"not a zip",
+        archive("cut.py")[:-10],
+    ],
+)
+def test_a_hostile_package_writes_nothing(tmp_path: Path, package: bytes) -> None:
+    out = tmp_path / "in" / "out"
+    out.mkdir(parents=True)
+    with pytest.raises(IntegrityError):
+        unpack(package, str(out))
+    assert list(out.iterdir()) == []
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["out"]
+
+
+def test_a_damaged_package_is_found(tmp_path: Path) -> None:
+    package = bytearray(build(str(tree(tmp_path / "in", "flow.py", text="x" * 200))))
+    package[80] ^= 1
+    with pytest.raises(IntegrityError):
+        (tmp_path / "out").mkdir()
+        unpack(bytes(package), str(tmp_path / "out"))
+    shutil.rmtree(tmp_path / "out")
