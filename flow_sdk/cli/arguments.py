@@ -134,7 +134,7 @@ class Command:
 class Parsed:
     """A command line, taken apart.
 
-    Parameters
+    Attributes
     ----------
     words : list of str
         The positional arguments, the command's own words first.

@@ -1,0 +1,105 @@
+"""Settings: where their values come from, and what is refused."""
+
+import json
+
+import pytest
+
+from flow_sdk import config
+from flow_sdk.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOW_SDK_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_the_environment_wins_over_the_file(monkeypatch):
+    path = config.write_settings({"DEFAULT_DATASTORE": "s3", "USER": "anne"})
+    assert config.read_setting("USER").value == "anne"
+    assert config.read_setting("USER").source == path
+    monkeypatch.setenv("METAFLOW_USER", "bob")
+    assert config.read_setting("USER").value == "bob"
+    monkeypatch.setenv("FLOW_SDK_USER", "carl")
+    setting = config.read_setting("USER")
+    assert (setting.value, setting.source) == ("carl", "environment variable FLOW_SDK_USER")
+    assert config.user() == "carl"
+
+
+def test_what_is_not_set():
+    setting = config.read_setting("AIRFLOW_URL")
+    assert (setting.value, setting.source) == (None, "not set")
+    assert config.datastore() == "local"
+    assert config.user() == "tester"
+
+
+def test_settings_are_removed(here):
+    config.write_settings({"USER": "anne", "AIRFLOW_USER": "airflow"})
+    path = config.write_settings({"USER": None})
+    with open(path) as file:
+        assert json.load(file) == {"AIRFLOW_USER": "airflow"}
+    assert [found.name for found in (here / "home").iterdir()] == ["config.json"]
+
+
+def test_profiles(monkeypatch):
+    config.write_settings({"USER": "anne"})
+    monkeypatch.setenv("FLOW_SDK_PROFILE", "team-2")
+    with pytest.raises(ConfigError, match="no such profile"):
+        config.read_setting("USER")
+    assert config.write_settings({"USER": "team"}).endswith("config_team-2.json")
+    assert config.user() == "team"
+    monkeypatch.setenv("FLOW_SDK_PROFILE", "../other")
+    with pytest.raises(ConfigError, match="isn't the name of a profile"):
+        config.config_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "headline"),
+    [("{", "isn't JSON"), ("[]", "isn't JSON"), ('{"USRE": "x"}', "USRE"), ('{"USER": 1}', "USER"), ("\udcff", "read")],
+)
+def test_a_damaged_file_is_named(here, text, headline):
+    (here / "home").mkdir()
+    (here / "home" / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError) as caught:
+        config.read_setting("USER")
+    assert headline in caught.value.headline
+    assert caught.value.where == str(here / "home" / "config.json")
+    assert caught.value.exit_code == 2
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(ConfigError) as caught:
+        config.write_settings({"DEFAULT_DATASTOER": "s3"})
+    assert caught.value.help == "Did you mean 'DEFAULT_DATASTORE'?"
+
+
+def test_the_local_store_is_found_from_below(here, monkeypatch):
+    assert config.datastore_root() == str(here / ".flow_sdk")
+    (here / ".flow_sdk").mkdir()
+    (here / "below" / "it").mkdir(parents=True)
+    monkeypatch.chdir(here / "below" / "it")
+    # A folder of that name that is no store isn't taken for one.
+    assert config.datastore_root() == str(here / "below" / "it" / ".flow_sdk")
+    (here / ".flow_sdk" / "store.json").touch()
+    assert config.datastore_root() == str(here / ".flow_sdk")
+
+
+def test_the_local_store_where_the_setting_says(here, monkeypatch):
+    monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", "kept")
+    assert config.datastore_root() == str(here / "kept")
+
+
+def test_s3_needs_an_address(monkeypatch):
+    with pytest.raises(ConfigError, match="isn't known where in S3"):
+        config.datastore_root("s3")
+    monkeypatch.setenv("FLOW_SDK_DEFAULT_DATASTORE", "s3")
+    monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_S3", "flows")
+    with pytest.raises(ConfigError) as caught:
+        config.datastore_root()
+    assert caught.value.seen == "'flows'"
+    monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_S3", "s3://flows/team")
+    assert config.datastore_root() == "s3://flows/team"
+    monkeypatch.setenv("FLOW_SDK_DEFAULT_DATASTORE", "tape")
+    with pytest.raises(ConfigError, match="can't be used"):
+        config.datastore_root()
