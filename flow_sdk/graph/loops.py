@@ -6,15 +6,14 @@ A loop is natural when one step, its entry, lies on every way into it: the entry
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Edges", "LoopNest", "find_loops"]
 
 Edges = dict[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class LoopNest:
+class LoopNest(NamedTuple):
     """The loops of a graph.
 
     Parameters

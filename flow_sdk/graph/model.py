@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["Case", "Fault", "Graph", "NextCall", "Node", "Scope", "Span", "Target"]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A place in a source file.
 
     Parameters
@@ -32,8 +30,7 @@ class Span:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """Something the graph can't be right with; ``lint`` has a rule, and the words, for each kind.
 
     Parameters
@@ -51,19 +48,17 @@ class Fault:
     kind: str
     step: str
     span: Span
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One step named in a ``self.next``."""
 
     name: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One case of a switch."""
 
     value: Any
@@ -71,8 +66,7 @@ class Case:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class NextCall:
+class NextCall(NamedTuple):
     """One call of ``self.next``.
 
     Parameters
@@ -103,8 +97,7 @@ class NextCall:
     faults: tuple[Fault, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One step as its source has it.
 
     Parameters
@@ -167,8 +160,7 @@ class Node:
         return tuple(dict.fromkeys(target.name for target in self.calls[-1].targets)) if self.calls else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """One level around a step: ``kind`` is foreach, split or loop; see ``flow_sdk.plan.model.Scope``."""
 
     kind: str
@@ -176,8 +168,7 @@ class Scope:
     branch: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(NamedTuple):
     """A flow's steps, in the order of the source.
 
     Parameters
@@ -198,7 +189,7 @@ class Graph:
     doc: str
     nodes: dict[str, Node]
     span: Span
-    assignments: dict[str, Span] = field(default_factory=dict)
+    assignments: dict[str, Span]
 
     @property
     def starts(self) -> tuple[str, ...]:

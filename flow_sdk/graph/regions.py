@@ -7,7 +7,7 @@ takes the innermost split or foreach away, and leaving a loop's body takes the l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from flow_sdk.graph.loops import LoopNest, find_loops
 from flow_sdk.graph.model import Fault, Graph, NextCall, Node, Scope, Span
@@ -17,11 +17,10 @@ __all__ = ["Regions", "find_regions"]
 Levels = tuple[Scope, ...]
 
 
-@dataclass(slots=True)
 class Regions:
     """What encloses what.
 
-    Parameters
+    Attributes
     ----------
     order : tuple of str
         The reachable steps in topological order.
@@ -39,13 +38,16 @@ class Regions:
         What doesn't match.
     """
 
-    order: tuple[str, ...] = ()
-    loops: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    scopes: dict[str, Levels] = field(default_factory=dict)
-    parents: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    back: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    joins: dict[str, str] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
+    __slots__ = ("back", "faults", "joins", "loops", "order", "parents", "scopes")
+
+    def __init__(self) -> None:
+        self.order: tuple[str, ...] = ()
+        self.loops: dict[str, tuple[str, ...]] = {}
+        self.scopes: dict[str, Levels] = {}
+        self.parents: dict[str, tuple[str, ...]] = {}
+        self.back: dict[str, tuple[str, ...]] = {}
+        self.joins: dict[str, str] = {}
+        self.faults: list[Fault] = []
 
 
 def find_regions(graph: Graph) -> Regions:
@@ -66,8 +68,7 @@ def find_regions(graph: Graph) -> Regions:
     return _Matching(graph, find_loops(edges, graph.starts[0]), edges).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
+class _Arrival(NamedTuple):
     """An edge into a step, with the levels as they are along it."""
 
     parent: str
@@ -85,11 +86,10 @@ class _Matching:
             for target in edges[name]:
                 if (name, target) not in nest.back and (name, target) not in nest.irreducible:
                     self.forward[target].append(name)
-        self.found = Regions(
-            order=nest.order,
-            loops={entry: tuple(n for n in nest.order if n in body) for entry, body in nest.bodies.items()},
-            back={name: tuple(t for t in edges[name] if (name, t) in nest.back) for name in nest.order},
-        )
+        self.found = Regions()
+        self.found.order = nest.order
+        self.found.loops = {entry: tuple(n for n in nest.order if n in body) for entry, body in nest.bodies.items()}
+        self.found.back = {name: tuple(t for t in edges[name] if (name, t) in nest.back) for name in nest.order}
         self.joined: dict[str, list[str]] = {}
         """The joins found for each splitting step."""
 

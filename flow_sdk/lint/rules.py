@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flow_sdk.graph.model import Fault, Graph, Node, Span
 from flow_sdk.graph.regions import Regions
@@ -12,8 +11,7 @@ from flow_sdk.graph.regions import Regions
 __all__ = ["RULES", "CheckedFlow", "Finding", "Rule", "rule"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """What a rule yields; the registry adds the rule's code."""
 
     message: str
@@ -21,8 +19,7 @@ class Finding:
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedFlow:
+class CheckedFlow(NamedTuple):
     """What the rules look at.
 
     Parameters
@@ -39,7 +36,7 @@ class CheckedFlow:
 
     graph: Graph
     regions: Regions
-    decorators: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    decorators: Mapping[str, tuple[Any, ...]]
     parameters: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -72,8 +69,7 @@ class CheckedFlow:
 Check = Callable[[CheckedFlow], Iterable[Finding]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: its id, a sentence for the docs, and the function that finds."""
 
     code: str
