@@ -1,13 +1,17 @@
 """The command line of a flow file: finds the command, parses, runs it, and turns what comes of it into an exit code."""
 
-import importlib
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
 
 from flow_sdk.cli.arguments import Command, Option, Parsed, parse
 from flow_sdk.errors import FlowSDKError, UsageError, nearest
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 __all__ = ["COMMANDS", "GENERAL", "execute", "guarded", "load_command", "main"]
 
@@ -127,6 +131,8 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
 
 def load_command(name: str) -> Command:
     """Import one command of :data:`COMMANDS`."""
+    import importlib
+
     module = importlib.import_module(COMMANDS[name][0])
     command: Command = module.COMMANDS[name]
     return command

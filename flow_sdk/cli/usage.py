@@ -1,11 +1,16 @@
 """The help of the command line, printed without importing what it is about."""
 
+from __future__ import annotations
+
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from flow_sdk.cli.arguments import Command, Option
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from flow_sdk.cli.arguments import Command, Option
 
 __all__ = ["WIDTH", "print_help", "program"]
 
