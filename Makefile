@@ -43,7 +43,7 @@ help:
 	$(call install,.venv-peer,$(PYTHON),peer.txt)
 
 demo: .venv/.ready
-	.venv/bin/python demo/run_demo.py
+	.venv/bin/python -m demo.run_demo
 
 lint: .venv/.ready
 	.venv/bin/ruff check

@@ -1,0 +1,1 @@
+"""``make demo``: one flow file from this machine to a real Airflow, with artifacts in S3."""
