@@ -72,7 +72,9 @@ def _tuples(value: Any) -> Any:
 
 def _build(kind: type, data: dict[str, Any]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    return kind(**{k: _tuples(v) if isinstance(v, list) and k != "default" else v for k, v in data.items() if k in fields})
+    return kind(
+        **{k: _tuples(v) if isinstance(v, list) and k != "default" else v for k, v in data.items() if k in fields}
+    )
 
 
 def from_data(data: dict[str, Any]) -> FlowPlan:

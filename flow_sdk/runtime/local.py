@@ -17,6 +17,7 @@ from flow_sdk.runtime.crash import crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.logs import LogWriter
 from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.randomness import keeps_seed, own_randomness, random_state
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.task import FATAL, reporter_to, run_and_report
@@ -110,7 +111,10 @@ def run_flow(
         If the store can't be used; then no run was started, or its state says so.
     """
 
+    keep_seed, state = keeps_seed(options.file), random_state()
+
     def child(data: dict[str, Any], report_fd: int) -> int:
+        own_randomness(keep_seed, state)
         request = TaskRequest(**data)
         store = open_store(options.root)
         record = read_record(store, request.flow, request.run)

@@ -151,8 +151,6 @@ def _child(
     channel: socket.socket, request: dict[str, Any], fds: list[int], run_child: Callable[[dict[str, Any], int], int]
 ) -> None:
     """Become a task's process; never returns."""
-    import atexit
-
     code = 1
     try:
         os.setpgid(0, 0)
@@ -166,7 +164,6 @@ def _child(
         os.close(fds[0])
         os.close(fds[1])
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-        atexit._clear()
         code = run_child(request, fds[2])
     except BaseException:  # noqa: BLE001 - the child must never return into the template's loop
         import traceback

@@ -36,7 +36,7 @@ def _chain(error: BaseException) -> list[str]:
         parts += traceback.format_list(kept)
     if folded and kept:
         parts.append(f"  ({folded} frame{'s' if folded > 1 else ''} of Flow SDK not shown)\n")
-    parts += [f"{_kind(error)}: {error}\n"] if isinstance(error, FlowSDKError) else _last_lines(error)
+    parts += [f"{_short(_kind(error))}: {error}\n"] if isinstance(error, FlowSDKError) else _last_lines(error)
     return parts
 
 
@@ -46,12 +46,17 @@ def _last_lines(error: BaseException) -> list[str]:
 
 def _kind(error: BaseException) -> str:
     kind = type(error)
-    plain = kind.__module__ in ("builtins", "__main__", "flow_sdk.errors")
-    return kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _short(kind: str) -> str:
+    """A type's name as Python's own tracebacks show it."""
+    module, _, name = kind.rpartition(".")
+    return name if module in ("builtins", "__main__", "flow_sdk.errors") else kind
 
 
 def exception_facts(error: BaseException) -> dict[str, str]:
-    """Turn an exception into plain text facts: ``type``, ``message``, ``stacktrace``."""
+    """Turn an exception into plain text facts: ``type`` (with its module), ``message``, ``stacktrace``."""
     return {"type": _kind(error), "message": _message(error), "stacktrace": user_traceback(error)}
 
 
@@ -66,4 +71,4 @@ def one_line(facts: dict[str, str]) -> str:
     """Say in one line what failed: the type, the message's first line, and what was seen if it says so."""
     first, *rest = facts["message"].splitlines() or [""]
     seen = next((line.partition("seen:")[2].strip() for line in rest if line.lstrip().startswith("seen:")), "")
-    return f"{facts['type']}: {first}" + (f" ({seen})" if seen else "")
+    return f"{_short(facts['type'])}: {first}" + (f" ({seen})" if seen else "")

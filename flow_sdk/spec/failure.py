@@ -9,7 +9,7 @@ class CaughtFailure:
     Parameters
     ----------
     type : str
-        Qualified name of the exception's class.
+        The exception's class with its module, such as ``builtins.ValueError``.
     exception : str
         Its message.
     stacktrace : str

@@ -67,12 +67,12 @@ def test_retries_wait_and_then_catch_takes_over() -> None:
     assert run.order[:3] == [("start", "0")] * 3
     assert run.value("start", "seen") == 2 and run.task("start").attempt == 2
     failure = run.value("end", "failure")
-    assert (failure.type, failure.exception) == ("KeyError", "'always'")
+    assert (failure.type, failure.exception) == ("builtins.KeyError", "'always'")
     assert "flows.py" in failure.stacktrace and "runtime/attempt.py" not in failure.stacktrace
     caught = run.task("caught")
     assert caught.ok and not caught.successful and caught.exception
     assert "lost" not in caught.artifacts
-    assert run.value("end", "kind") == "KeyError"
+    assert run.value("end", "kind") == "builtins.KeyError"
 
 
 def test_a_task_that_fails_too_often_fails_the_run() -> None:
@@ -124,5 +124,5 @@ def test_a_timeout_is_raised_in_the_step_however_often_it_is_swallowed() -> None
     run = InProcessRun(Slow).run()
     assert run.scheduler.failed
     manifest = run.outcomes[0].manifest
-    assert manifest.exception is not None and manifest.exception["type"] == "StepTimeout"
+    assert manifest.exception is not None and manifest.exception["type"] == "flow_sdk.errors.StepTimeout"
     assert 0.2 <= manifest.finished - manifest.started < 3

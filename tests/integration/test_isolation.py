@@ -1,0 +1,76 @@
+"""Forked tasks behave as processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk.client import Run, metadata, namespace
+
+SOURCE = '''
+import random
+import atexit
+import numpy as np
+from flow_sdk import FlowSpec, step
+{seed}
+SHARED = []
+
+
+class Alone(FlowSpec):
+    @step
+    def start(self):
+        self.items = [1, 2, 3]
+        self.next(self.draw, foreach="items")
+
+    @step
+    def draw(self):
+        SHARED.append(self.input)
+        self.shared = list(SHARED)
+        self.drawn = (random.random(), float(np.random.random()))
+        atexit.register(print, "at exit", self.input)
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.drawn = [i.drawn for i in inputs]
+        self.shared = [i.shared for i in inputs]
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Alone()
+'''
+
+
+def run(tmp_path: Path, seed: str, isolation: str) -> Any:
+    path = tmp_path / "alone.py"
+    path.write_text(SOURCE.format(seed=seed))
+    command = [sys.executable, str(path), "--datastore-root", str(tmp_path / isolation), "run", "--isolation", isolation]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "FLOW_SDK_USER": "t"}, timeout=120)
+    metadata(str(tmp_path / isolation))
+    namespace(None)
+    return Run("Alone/1")
+
+
+def test_each_task_draws_numbers_of_its_own(tmp_path: Path) -> None:
+    drawn = run(tmp_path, "", "fork")["join"].task.data.drawn
+    assert len({a for a, _ in drawn}) == len({b for _, b in drawn}) == 3
+
+
+@pytest.mark.parametrize("seed", ["random.seed(4)\nnp.random.seed(4)"])
+def test_a_seed_in_the_file_counts_alike_in_forked_and_fresh_processes(tmp_path: Path, seed: str) -> None:
+    forked, spawned = (run(tmp_path, seed, kind)["join"].task.data.drawn for kind in ("fork", "spawn"))
+    assert forked == spawned and len(set(forked)) == 1
+
+
+def test_tasks_share_no_memory_and_run_their_exit_functions(tmp_path: Path) -> None:
+    found = run(tmp_path, "", "fork")
+    assert found["join"].task.data.shared == [[1], [2], [3]]
+    assert [task.stdout for task in found["draw"]] == [f"at exit {n}\n" for n in (1, 2, 3)]
