@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.store import framing
 from flow_sdk.store.ahead import ahead
-from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, damaged
+from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectStore
 
@@ -68,7 +68,7 @@ def write_blob(
     store.put(key, _stored(header, parts, packing), durable=durable)
 
 
-def _stored(header: bytes, parts: Sequence[bytes | memoryview], packing: int) -> Iterator[bytes | memoryview]:
+def _stored(header: bytes, parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]:
     yield header
     if packing == RAW:
         yield from parts

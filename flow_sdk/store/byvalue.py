@@ -15,7 +15,7 @@ import typing
 import weakref
 from collections import ChainMap
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from cloudpickle import cloudpickle
 
@@ -58,7 +58,7 @@ def _reduce_typevar(value: typing.TypeVar) -> Any:
 class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
     """A pickler that stores the flow file's classes and functions, and whatever else has no name, by value."""
 
-    dispatch_table = ChainMap(
+    dispatch_table: ClassVar[Any] = ChainMap(
         {types.CodeType: _reduce_code, typing.TypeVar: _reduce_typevar}, cloudpickle.Pickler.dispatch_table
     )
 

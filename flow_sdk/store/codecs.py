@@ -1,7 +1,7 @@
 """From a value to the bytes that are stored, and back.
 
-``bytes`` and ``str`` are stored as they are. All else is a pickle (protocol 5) with its large buffers beside it, so that
-an array is neither copied on its way out nor on its way in. Where the pickle would name something in the flow file, or
+``bytes`` and ``str`` are stored as they are. All else is a pickle (protocol 5) with its large buffers beside it, so
+that an array is neither copied on its way out nor on its way in. Where the pickle would name something in the flow file, or
 pickle refuses, the flow file's classes and functions are stored by value (codec ``cloudpickle``).
 
 Equal values give equal bytes where pickle does: the order of a set of strings depends on the process's hash seed, and
@@ -103,7 +103,7 @@ def _pickled(value: Any, where: str) -> tuple[str, list[_Part]]:
             return "pickle", _layout(stream, buffers, (0, 0))
     except RecursionError as error:
         _refuse(value, where, error)
-    except Exception as error:  # noqa: BLE001 a __reduce__ may raise anything
+    except Exception as error:
         if isinstance(error, FlowSDKError):
             raise
     from flow_sdk.store.byvalue import ByReference, ByValue

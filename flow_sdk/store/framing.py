@@ -241,5 +241,4 @@ def stored_size(data: memoryview) -> int | None:
     """Tell how many stored bytes the frame at the beginning of ``data`` takes; None if that can't be seen yet."""
     if len(data) < _FRAME.size:
         return None
-    size: int = _FRAME.unpack_from(data)[0]
-    return _FRAME.size + (size & ~_STORED)
+    return _FRAME.size + (int(_FRAME.unpack_from(data)[0]) & ~_STORED)

@@ -107,7 +107,7 @@ def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str 
             where=where,
             help="Ask whoever looks after the bucket for them.",
         )
-    if code in _REGION:
+    if code in _REGION or "redirect without LOCATION" in text:
         return StoreUnavailable(
             "The bucket is in another region.", seen=seen, where=where, help="Set AWS_REGION to the bucket's region."
         )

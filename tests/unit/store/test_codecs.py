@@ -269,7 +269,7 @@ def test_an_importable_class_is_stored_by_name(artifacts: Artifacts, monkeypatch
     assert type(artifacts.load(ref, where="x")) is Held
 
 
-FLOW = '''
+FLOW = """
 import abc, dataclasses, enum, json, sys, threading, typing
 
 T = typing.TypeVar("T")
@@ -311,10 +311,11 @@ def helper(y):
 
 def make():
     return {
-        "color": Color.GREEN, "point": Point(1, 2), "square": Square(), "inner": Square.Inner(), "box": Box([Color.RED]),
+        "color": Color.GREEN, "point": Point(1, 2), "square": Square(), "inner": Square.Inner(),
+        "box": Box([Color.RED]),
         "function": helper, "lambda": lambda v: helper(v), "class": Point, "numbers": list(range(500)),
     }
-'''
+"""
 
 RUN = """
 import sys

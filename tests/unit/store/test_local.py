@@ -242,7 +242,7 @@ def test_many_openers_at_once(tmp_path: Path) -> None:
         start.wait()
         try:
             open_store(tmp_path)
-        except BaseException as error:
+        except StoreError as error:
             errors.append(error)
 
     threads = [threading.Thread(target=run) for _ in range(8)]
