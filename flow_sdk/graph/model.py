@@ -183,6 +183,8 @@ class Graph(NamedTuple):
         The name in the ``class`` line.
     assignments : dict of Span
         Where the class bodies assign plain attributes.
+    methods : frozenset of str
+        Names of the methods of the class that aren't steps.
     """
 
     flow: str
@@ -190,6 +192,7 @@ class Graph(NamedTuple):
     nodes: dict[str, Node]
     span: Span
     assignments: dict[str, Span]
+    methods: frozenset[str]
 
     @property
     def starts(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def read_graph(flow: type[Any]) -> Graph:
         nodes=nodes,
         span=_class_span(flow, found),
         assignments=_assignments(flow, sources),
+        methods=frozenset(name for k in flow.__mro__[:-1] for name, v in vars(k).items() if callable(v)) - nodes.keys(),
     )
 
 

@@ -53,7 +53,7 @@ class Regions:
 def find_regions(graph: Graph) -> Regions:
     """Match splits with joins and find loops.
 
-    Targets that aren't steps are passed over, so that the rest of a faulty graph can still be checked.
+    Targets that are the start, or no steps, are passed over, so that the rest of a faulty graph can be checked too.
 
     Returns
     -------
@@ -62,10 +62,12 @@ def find_regions(graph: Graph) -> Regions:
     """
     if not graph.starts:
         return Regions()
-    edges = {name: tuple(t for t in node.next if t in graph.nodes) for name, node in graph.nodes.items()}
+    start = graph.starts[0]
+    known = graph.nodes.keys() - {start}
+    edges = {name: tuple(target for target in node.next if target in known) for name, node in graph.nodes.items()}
     if len(graph.ends) == 1:
         edges[graph.ends[0]] = ()
-    return _Matching(graph, find_loops(edges, graph.starts[0]), edges).run()
+    return _Matching(graph, find_loops(edges, start), edges).run()
 
 
 class _Arrival(NamedTuple):

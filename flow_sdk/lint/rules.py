@@ -57,13 +57,13 @@ class CheckedFlow(NamedTuple):
     @property
     def has_holes(self) -> bool:
         """Whether transitions are missing or lead nowhere, so that what seems unmatched may only be a consequence."""
-        ends = self.graph.ends
+        starts, ends = set(self.graph.starts), self.graph.ends
         for node in self.nodes:
             if not node.has_source or (node.call is None and node.name not in ends):
                 return True
-            if node.call and (node.call.faults or any(target not in self.graph.nodes for target in node.next)):
+            if node.call and (node.call.faults or not self.graph.nodes.keys() - starts >= set(node.next)):
                 return True
-        return len(self.graph.starts) != 1 or len(ends) != 1
+        return len(starts) != 1 or len(ends) != 1
 
 
 Check = Callable[[CheckedFlow], Iterable[Finding]]

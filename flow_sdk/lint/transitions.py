@@ -41,8 +41,9 @@ def known_targets(flow: CheckedFlow) -> Iterator[Finding]:
             for target in call.targets:
                 if target.name not in flow.graph.nodes:
                     known = [name for name in flow.graph.nodes if name not in (node.name, *flow.graph.starts)]
-                    near = nearest(target.name, known)
-                    yield Finding(f"{target.name!r} isn't a step of the flow", target.span, near or "Is @step missing?")
+                    near = f"Put @step above def {target.name}." if target.name in flow.graph.methods else ""
+                    message = f"{target.name!r} isn't a step of the flow"
+                    yield Finding(message, target.span, near or nearest(target.name, known))
 
 
 @rule("FS204", "The targets of self.next are written as self.<step>.")

@@ -33,6 +33,11 @@ def test_an_unknown_target_comes_with_the_nearest_step(tmp_path: Path) -> None:
     assert check_class(flow)[0].help == "Did you mean 'train'?"
 
 
+def test_a_target_that_is_a_method_lacks_its_decorator(tmp_path: Path) -> None:
+    flow = small_flow(tmp_path, "start: self.next(self.a)", "end: pass", body="def a(self): self.next(self.end)")
+    assert [(d.code, d.help) for d in check_class(flow)] == [("FS203", "Put @step above def a.")]
+
+
 def test_a_missing_end_is_found(tmp_path: Path) -> None:
     flow = small_flow(tmp_path, "start: self.next(self.done)", "done: pass")
     assert codes(flow) == ["FS111", "FS201"]
