@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flow_sdk.errors import UsageError, nearest
 from flow_sdk.lint.diagnostic import Diagnostic
 
-__all__ = ["TARGETS", "Deployable", "check_target"]
+__all__ = ["TARGETS", "Deployable", "Limit", "check_target"]
 
 DAG_ID_LENGTH = 250
 """Longest DAG id that Airflow takes (2.11 and 3.3: ``airflow.utils.helpers.validate_key``)."""
@@ -25,6 +25,14 @@ class Deployable(Protocol):
 
     @property
     def file(self) -> str: ...
+
+
+class Limit(NamedTuple):
+    """One limit: its id, a sentence for the docs, and the function that gives message and help, or None."""
+
+    code: str
+    sentence: str
+    check: Callable[[Deployable, str], tuple[str, str] | None]
 
 
 def check_target(plan: Deployable, target: str, name: str | None = None) -> list[Diagnostic]:
@@ -51,21 +59,26 @@ def check_target(plan: Deployable, target: str, name: str | None = None) -> list
     """
     if target not in TARGETS:
         raise UsageError(f"There is no deploy target {target!r}.", help=nearest(target, TARGETS))
-    return [finding for limit in TARGETS[target] for finding in limit(plan, plan.flow if name is None else name)]
+    found = []
+    for limit in TARGETS[target]:
+        finding = limit.check(plan, plan.flow if name is None else name)
+        if finding:
+            found.append(Diagnostic(limit.code, finding[0], plan.file, help=finding[1]))
+    return found
 
 
-def dag_id(plan: Deployable, name: str) -> list[Diagnostic]:
-    """A DAG id has A-Z, a-z, 0-9, ``_``, ``.`` and ``-`` only, and at most 250 characters."""
+def _dag_id(plan: Deployable, name: str) -> tuple[str, str] | None:
     if not _DAG_ID.fullmatch(name):
-        message = f"Airflow doesn't take {name!r} as a DAG id"
-        help = "Use A-Z, a-z, 0-9, '_', '.' and '-' only, with --name."
-    elif len(name) > DAG_ID_LENGTH:
+        return f"Airflow doesn't take {name!r} as a DAG id", "Use A-Z, a-z, 0-9, '_', '.' and '-' only, with --name."
+    if len(name) > DAG_ID_LENGTH:
         message = f"the DAG id {name[:20] + '...'!r} has {len(name)} characters; Airflow takes {DAG_ID_LENGTH}"
-        help = "Give a shorter one with --name."
-    else:
-        return []
-    return [Diagnostic("FS701", message, plan.file, help=help)]
+        return message, "Give a shorter one with --name."
+    return None
 
 
-TARGETS: dict[str, tuple[Callable[[Deployable, str], list[Diagnostic]], ...]] = {"airflow": (dag_id,)}
+TARGETS: dict[str, tuple[Limit, ...]] = {
+    "airflow": (
+        Limit("FS701", "a DAG id has A-Z, a-z, 0-9, `_`, `.` and `-` only, and at most 250 characters.", _dag_id),
+    ),
+}
 """The limits of each deploy target."""

@@ -46,7 +46,7 @@ def known_targets(flow: CheckedFlow) -> Iterator[Finding]:
                     yield Finding(message, target.span, near or nearest(target.name, known))
 
 
-@rule("FS204", "The targets of self.next are written as self.<step>.")
+@rule("FS204", "The targets of self.next are written as `self.<step>`.")
 def plain_targets(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.call_faults("bad-target"):
         yield Finding(

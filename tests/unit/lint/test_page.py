@@ -1,0 +1,34 @@
+"""``docs/checks.md`` lists every rule with its sentence; ``--regenerate`` writes it anew."""
+
+from __future__ import annotations
+
+from flow_sdk.lint.capabilities import TARGETS
+from flow_sdk.lint.check import RULES
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs" / "checks.md"
+HEAD = """# What is checked before anything runs
+
+`python flow.py check` reads the flow's source, without running any of it, and reports everything at once; `run` and
+`airflow create` do the same first. A finding looks like a compiler's:
+
+```text
+train.py:15:38: FS203 'jion' isn't a step of the flow
+  15 |         self.next({'x': self.b, 'y': self.jion}, condition='c')
+     |                                      ^^^^^^^^^
+  help: Did you mean 'join'?
+```
+
+| code | what must hold |
+|---|---|
+"""
+
+
+def test_the_page_lists_every_rule(regenerate: bool) -> None:
+    rows = [f"| {code} | {rule.sentence} |" for code, rule in sorted(RULES.items())]
+    for target, limits in sorted(TARGETS.items()):
+        rows += [f"| {limit.code} | For `{target} create`: {limit.sentence} |" for limit in limits]
+    wanted = HEAD + "\n".join(rows) + "\n"
+    if regenerate:
+        PAGE.write_text(wanted, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == wanted
