@@ -21,6 +21,8 @@ class Deployment:
     ----------
     dag : str
         The DAG's id.
+    digest : str
+        Names the whole deployment.
     plan : FlowPlan
         The flow.
     store : str
@@ -46,6 +48,7 @@ class Deployment:
     """
 
     dag: str
+    digest: str
     plan: FlowPlan
     store: str
     plan_hash: str

@@ -82,7 +82,7 @@ class _Builder:
         return DAG(
             dag_id=deployment.dag,
             description=plan.doc.partition("\n")[0] or f"Flow {plan.flow}",
-            doc_md=_doc(plan.doc),
+            doc_md=f"{plan.doc}\n\nFlow SDK, deployment {deployment.digest}.\n".lstrip(),
             tags=["flow-sdk", *deployment.tags],
             params=self._params(),
             is_paused_upon_creation=deployment.paused,
@@ -157,14 +157,11 @@ def _tries(node: TaskNode) -> dict[str, Any]:
         "retries": times + (1 if step.decorator("catch") is not None else 0),
         "retry_delay": timedelta(minutes=float(retry.get("minutes_between_retries", 0))),
         "do_xcom_push": step.kind == "foreach",
-        "doc_md": _doc(step.doc),
+        # Airflow 2.11 takes a text that ends in ".md" for a file's name.
+        "doc_md": f"{step.doc}\n" if step.doc else None,
     }
     timeout = step.decorator("timeout")
     if timeout is not None and timeout.get("seconds"):
         found["execution_timeout"] = timedelta(seconds=float(timeout["seconds"])) + GRACE
     return found
 
-
-def _doc(text: str) -> str | None:
-    """A docstring as documentation. Airflow 2.11 takes a text that ends in ``.md`` for a file's name."""
-    return text + "\n" if text else None

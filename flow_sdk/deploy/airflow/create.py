@@ -1,0 +1,162 @@
+"""``airflow create``: check everything, then upload plan and code, then write the DAG file."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from flow_sdk.deploy.airflow.dagfile import dag_file
+from flow_sdk.deploy.airflow.limits import check_deployment
+from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.plan.codec import canonical_json, to_data, to_json
+from flow_sdk.plan.model import FlowPlan
+
+__all__ = ["CreateOptions", "Deployed", "create_deployment", "deployment_data"]
+
+AWS_CONNECTION = "aws_default"
+"""The Airflow connection that is asked for the credentials of an S3 store; where there is none, the worker's own are used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOptions:
+    """What the user says about a deployment.
+
+    Parameters
+    ----------
+    name : str or None
+        The DAG's id; the flow's name when None. At most 250 characters ``[A-Za-z0-9_.-]``.
+    namespace : str or None
+        The namespace of the runs; ``production:<DAG id>`` when None.
+    tags : tuple of str
+        Tags for every run, and for the DAG in Airflow's list. At most 100 characters each.
+    max_workers : int or None
+        Most tasks of a run at a time (>= 1).
+    workflow_timeout : float or None
+        Seconds after which a run fails (> 0).
+    worker_pool : str or None
+        The Airflow pool of all tasks.
+    paused : bool or None
+        Whether Airflow starts with the DAG paused; None for Airflow's own setting.
+    aws_conn_id : str or None
+        The Airflow connection with the S3 store's credentials; None for the worker's environment alone.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    tags: tuple[str, ...] = ()
+    max_workers: int | None = None
+    workflow_timeout: float | None = None
+    worker_pool: str | None = None
+    paused: bool | None = None
+    aws_conn_id: str | None = AWS_CONNECTION
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What was deployed.
+
+    Parameters
+    ----------
+    dag : str
+        The DAG's id.
+    file : str
+        Where the DAG file is: a path or ``s3://`` address.
+    namespace : str
+        The namespace of its runs.
+    digest : str
+        Names what was deployed; stands in the DAG's documentation in Airflow.
+    changed : bool
+        Whether the file differs from what was there.
+    """
+
+    dag: str
+    file: str
+    namespace: str
+    digest: str
+    changed: bool
+
+
+def deployment_data(
+    plan: FlowPlan, store: str, plan_hash: str, package_hash: str | None, options: CreateOptions
+) -> dict[str, Any]:
+    """Put together what the DAG file says beside the plan. Pure.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+    store : str
+        URL of the store.
+    plan_hash, package_hash : str
+        Where plan and code package are in it.
+    options : CreateOptions
+        What the user says.
+    """
+    from flow_sdk import __version__
+    from flow_sdk.spec.schedule import parse, to_airflow
+
+    cron = timezone = None
+    schedule = plan.decorator("schedule")
+    if schedule is not None:
+        cron, timezone = to_airflow(parse(schedule["cron"], schedule.get("timezone")))
+    data: dict[str, Any] = {
+        "release": __version__,
+        "dag": options.name or plan.flow,
+        "namespace": options.namespace or f"production:{options.name or plan.flow}",
+        "store": store,
+        "plan_hash": plan_hash,
+        "package_hash": package_hash,
+        "aws_conn_id": options.aws_conn_id if store.startswith("s3://") else None,
+        "tags": list(options.tags),
+        "cron": cron,
+        "timezone": timezone,
+        "max_workers": options.max_workers,
+        "workflow_timeout": options.workflow_timeout,
+        "worker_pool": options.worker_pool,
+        "paused": options.paused,
+    }
+    digest = hashlib.sha256(canonical_json({**data, "plan": to_data(plan)})).hexdigest()[:16]
+    return {"digest": digest, **data}
+
+
+def create_deployment(
+    plan: FlowPlan, package: bytes | None, store: str, target: str, options: CreateOptions
+) -> Deployed:
+    """Deploy a flow to Airflow.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+    package : bytes or None
+        The code package. None when the workers find the flow file at the path that the plan names.
+    store : str
+        URL of the store that keeps the artifacts; the workers must reach it under the same.
+    target : str
+        A file ending in ``.py``, an existing folder (the file is ``<DAG id>.py`` in it), or ``s3://bucket/...`` in
+        the same two forms.
+    options : CreateOptions
+        What the user says.
+
+    Returns
+    -------
+    Deployed
+        What was deployed.
+
+    Raises
+    ------
+    DeployError
+        If Airflow couldn't run it, or the file can't be written. Nothing is written then.
+    StoreError
+        If the store can't be used.
+    """
+    from flow_sdk.store.artifacts import Artifacts
+    from flow_sdk.store.open_store import open_store
+
+    check_deployment(plan, deployment_data(plan, store, "", None, options))
+    place = open_target(target, options.name or plan.flow)
+    artifacts = Artifacts(open_store(store))
+    plan_hash = artifacts.put_bytes(to_json(plan))
+    package_hash = None if package is None else artifacts.put_bytes(package)
+    data = deployment_data(plan, artifacts.store.url, plan_hash, package_hash, options)
+    changed = place.write(dag_file(plan, data))
+    return Deployed(data["dag"], place.name, data["namespace"], data["digest"], changed)

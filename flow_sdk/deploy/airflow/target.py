@@ -1,0 +1,159 @@
+"""Where a DAG file goes: a file, a DAGs folder, or S3. Looked at first, written whole or not at all."""
+
+import os
+import tempfile
+from contextlib import suppress
+from typing import Any, Protocol
+
+from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
+from flow_sdk.errors import DeployError
+
+__all__ = ["Target", "open_target"]
+
+
+class Target(Protocol):
+    """A place for one DAG file, known to be writable as far as that can be known."""
+
+    @property
+    def name(self) -> str:
+        """Its path or address."""
+        ...
+
+    def write(self, text: str) -> bool:
+        """Write the file; tells whether it differs from what was there."""
+        ...
+
+
+def open_target(target: str, dag: str) -> Target:
+    """Look at the place for a DAG file.
+
+    Parameters
+    ----------
+    target : str
+        A file ending in ``.py``, a folder, or the same in S3.
+    dag : str
+        The DAG's id, which names the file in a folder.
+
+    Raises
+    ------
+    DeployError
+        If there is no such folder or bucket, or another file stands in the way.
+    """
+    if target.startswith("s3://"):
+        return _S3File(target, dag)
+    if "://" in target:
+        raise DeployError("A DAG file can't go there.", seen=target, wanted="a file, a folder, or s3://bucket/key.py")
+    path = os.path.expanduser(target)
+    if os.path.isdir(path):
+        path = os.path.join(path, f"{dag}.py")
+    elif not path.endswith(".py"):
+        raise DeployError(
+            "There is no such folder for the DAG file.",
+            where=os.path.abspath(path),
+            help="Name an existing folder, or a file that ends in .py.",
+        )
+    return _LocalFile(path)
+
+
+def _refuse_foreign(text: str, name: str) -> None:
+    if text and not text.startswith(FIRST_LINE):
+        raise DeployError(
+            "There is another file of that name, which Flow SDK didn't write.",
+            where=name,
+            help="Name another file, or move that one away.",
+        )
+
+
+class _LocalFile:
+    def __init__(self, path: str) -> None:
+        self.path = path
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise DeployError(
+                "There is no such folder for the DAG file.", where=folder, help="Make it first, or check the path."
+            )
+        if not os.access(folder, os.W_OK):
+            raise DeployError("The folder for the DAG file can't be written to.", where=folder)
+        self.before = self._read()
+        _refuse_foreign(self.before, path)
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    def _read(self) -> str:
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise DeployError("The DAG file can't be read.", seen=error.strerror, where=self.path) from error
+
+    def write(self, text: str) -> bool:
+        if text == self.before:
+            return False
+        folder = os.path.dirname(os.path.abspath(self.path))
+        # A name Airflow doesn't take for a DAG file while it is half-written.
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".flow_sdk-", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, self.path)
+        except OSError as error:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise DeployError("The DAG file can't be written.", seen=error.strerror, where=self.path) from error
+        return True
+
+
+class _S3File:
+    def __init__(self, url: str, dag: str) -> None:
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        if not key.endswith(".py"):
+            key = f"{key.rstrip('/')}/{dag}.py".lstrip("/")
+        self.bucket, self.key = bucket, key
+        if not bucket:
+            raise DeployError("The S3 address names no bucket.", seen=url, wanted="s3://bucket/folder or s3://bucket/key.py")
+        import boto3  # a control-plane call: the data plane's client would make a store of the place
+
+        self.client: Any = self._asked(lambda: boto3.client("s3"))
+        self._asked(lambda: self.client.head_bucket(Bucket=bucket))
+        self.before = self._read()
+        _refuse_foreign(self.before, self.name)
+
+    @property
+    def name(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def _asked(self, call: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return call()
+        except (BotoCoreError, ClientError) as error:
+            raise DeployError(
+                "The DAG file can't be put into S3.",
+                seen=str(error),
+                where=self.name,
+                help="Check the bucket's name, the credentials and the region.",
+            ) from error
+
+    def _read(self) -> str:
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=self.key)
+        except self.client.exceptions.NoSuchKey:
+            return ""
+        except self.client.exceptions.ClientError as error:
+            raise DeployError("The DAG file can't be read.", seen=str(error), where=self.name) from error
+        return str(answer["Body"].read().decode("utf-8", "replace"))
+
+    def write(self, text: str) -> bool:
+        if text == self.before:
+            return False
+        body = text.encode("utf-8")
+        self._asked(lambda: self.client.put_object(Bucket=self.bucket, Key=self.key, Body=body))
+        return True
