@@ -25,6 +25,7 @@ SETTINGS = {
     "DATASTORE_SYSROOT_LOCAL": "folder of the local store",
     "DATASTORE_SYSROOT_S3": "s3:// address of the S3 store",
     "USER": "name that runs are started under",
+    "AIRFLOW_DAGS_FOLDER": "where airflow create writes to: a folder or s3:// address",
     "AIRFLOW_URL": "address of Airflow's web server",
     "AIRFLOW_USER": "name of the Airflow user",
 }

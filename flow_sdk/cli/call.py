@@ -62,11 +62,11 @@ class Call:
         """Endings of files that ``--package-suffixes`` adds to the code package."""
         return tuple(part.strip() for part in (self.values["package-suffixes"] or "").split(",") if part.strip())
 
-    def package(self) -> bytes:
-        """Make the code package."""
+    def package(self, leave_out: tuple[str, ...] = ()) -> bytes:
+        """Make the code package, without the files whose paths are given."""
         from flow_sdk.store.package import build
 
-        return build(self.folder, suffixes=self.suffixes)
+        return build(self.folder, suffixes=self.suffixes, leave_out=leave_out)
 
     @property
     def root(self) -> str:

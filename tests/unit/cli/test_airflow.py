@@ -1,0 +1,205 @@
+"""``airflow create`` and ``airflow trigger``: what is refused, what is written, what Airflow is sent."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.rig.moto import free_port
+from tests.unit.cli.flow_file import FLOW, call, files, write
+
+DEPLOYABLE = FLOW.replace("required=True", "default=2")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path, DEPLOYABLE)
+    (tmp_path / "dags").mkdir()
+    return tmp_path
+
+
+REFUSED = [
+    ("airflow create", 2, "airflow create needs to know where to write."),
+    ("airflow create dags x", 2, "airflow create doesn't take 'x'."),
+    ("airflow create dags --max-workers 0", 2, "--max-workers can't be '0'."),
+    ("airflow create dags --workflow-timeout soon", 2, "--workflow-timeout can't be 'soon'."),
+    ("airflow create dags --workflow-timout 3", 2, "Did you mean '--workflow-timeout'?"),
+    ("airflow create dags --authorize token", 2, "Production tokens come with a later release."),
+    ("airflow create dags --generate-new-token", 2, "Production tokens come with a later release."),
+    ("airflow create dags --with rety", 2, "Did you mean 'retry'?"),
+    ("airflow create dags --wait", 2, "airflow create needs to know where Airflow is."),
+    ("airflow create dags --wait --airflow-url localhost:8080", 2, "This isn't the address of an Airflow."),
+    ("airflow create nowhere", 1, "There is no such folder for the DAG file."),
+    ("airflow create nowhere/dag.py", 1, "There is no such folder for the DAG file."),
+    ("airflow create train.py", 1, "There is another file of that name"),
+    ("airflow create gs://x/dag.py", 1, "A DAG file can't go there."),
+    ("airflow create dags/x.py --name a/b", 1, "Airflow takes no DAG of this name."),
+    ("airflow trigger", 2, "airflow trigger needs to know where Airflow is."),
+    ("airflow trigger --folds many", 2, "The parameter 'folds' can't take this value."),
+    ("airflow trigger --fold 3", 2, "Did you mean '--folds'?"),
+    ("airflow creat dags", 2, "Did you mean 'create'?"),
+    ("airflow", 2, "create or trigger"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "text"), REFUSED)
+def test_what_is_refused_leaves_nothing(folder, line, code, text):
+    done = call(folder, *line.split())
+    assert done.returncode == code, done.stderr
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+    assert files(folder) == {"train.py", "dags"}
+
+
+def test_a_tag_that_airflow_refuses(folder):
+    done = call(folder, "airflow", "create", "dags", "--tag", "x" * 101)
+    assert done.returncode == 1 and "A tag can't be used on Airflow." in done.stderr
+    assert files(folder) == {"train.py", "dags"}
+
+
+def test_a_parameter_without_a_default_and_a_schedule(tmp_path):
+    text = FLOW.replace("JSONType, step", "JSONType, schedule, step").replace(
+        "class T", "@schedule(daily=True)\nclass T"
+    )
+    write(tmp_path, text)
+    done = call(tmp_path, "airflow", "create", "dag.py")
+    assert done.returncode == 1 and "folds" in done.stderr
+    assert files(tmp_path) == {"train.py"}
+
+
+def test_an_airflow_that_does_not_answer_is_known_before_anything_is_written(folder):
+    done = call(folder, "airflow", "create", "dags", "--wait", "--airflow-url", f"http://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "Airflow doesn't answer." in done.stderr
+    assert files(folder) == {"train.py", "dags"}
+
+
+def test_create_writes_the_same_file_again(folder):
+    done = call(folder, "airflow", "create", "dags", "--tag", "a b", "--namespace", "production:x")
+    assert (done.returncode, done.stdout) == (0, "dags/TrainFlow.py\n"), done.stderr
+    assert "DAG TrainFlow is written; runs are in production:x." in done.stderr
+    assert "every worker must see the same folder" in done.stderr
+    text = (folder / "dags" / "TrainFlow.py").read_bytes()
+    # Neither a second deployment beside it nor the file itself changes the code package.
+    assert call(folder, "airflow", "create", "dags", "--name", "other", "--quiet").stderr == ""
+    done = call(folder, "airflow", "create", "dags", "--tag", "a b", "--namespace", "production:x")
+    assert "up to date" in done.stderr
+    assert (folder / "dags" / "TrainFlow.py").read_bytes() == text
+
+
+def data_of(folder, *options: str) -> dict[str, Any]:
+    done = call(folder, "airflow", "create", "dag.py", "--quiet", *options)
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = {}
+    source = (folder / "dag.py").read_text().replace("from flow_provider import load_dags", "")
+    exec(source, {"load_dags": lambda data: seen.update(data) or {}})
+    return seen
+
+
+def test_the_options_reach_the_file(folder):
+    plain = data_of(folder)
+    assert (plain["dag"], plain["namespace"], plain["max_workers"]) == ("TrainFlow", "production:TrainFlow", 100)
+    assert "paused" not in plain and "worker_pool" not in plain and "workflow_timeout" not in plain
+    full = data_of(
+        folder,
+        *("--name", "mine", "--tag", "a", "--tag", "b", "--max-workers", "7", "--workflow-timeout", "60"),
+        *("--worker-pool", "slow", "--is-paused-upon-creation"),
+    )
+    wanted = {"dag": "mine", "tags": ["a", "b"], "max_workers": 7, "workflow_timeout": 60}
+    wanted |= {"worker_pool": "slow", "paused": True}
+    assert {name: full[name] for name in wanted} == wanted
+    assert data_of(folder, "--no-is-paused-upon-creation")["paused"] is False
+
+
+def test_with_reaches_the_plan(folder):
+    steps = {step["name"]: step for step in data_of(folder, "--with", "retry:times=5")["plan"]["steps"]}
+    assert steps["fit"]["decorators"][0][0] == "retry"
+    assert steps["fit"]["decorators"][0][1]["times"] == 5
+
+
+def test_the_folder_from_the_settings(folder):
+    done = call(folder, "airflow", "create", environment={"FLOW_SDK_AIRFLOW_DAGS_FOLDER": "dags"})
+    assert (done.returncode, done.stdout) == (0, "dags/TrainFlow.py\n")
+
+
+class FakeAirflow(http.server.BaseHTTPRequestHandler):
+    """As much of Airflow 3's REST API as a trigger needs; keeps what it was sent."""
+
+    sent: list[dict[str, Any]]
+    logins: list[dict[str, Any]]
+
+    def _answer(self, status: int, data: Any) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        if self.path == "/api/v2/version":
+            self._answer(200, {"version": "3.3.2"})
+        else:
+            self._answer(404, {"detail": "nothing here"})
+
+    def do_POST(self) -> None:
+        data = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/auth/token":
+            self.logins.append(data)
+            self._answer(201 if data["password"] == "secret" else 401, {"access_token": "t"})
+        elif self.path == "/api/v2/dags/TrainFlow/dagRuns" and self.headers["Authorization"] == "Bearer t":
+            self.sent.append(data)
+            self._answer(200, {"dag_run_id": data.get("dag_run_id") or "manual__1"})
+        else:
+            self._answer(404, {"detail": "no such DAG"})
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def airflow() -> Iterator[tuple[str, type[FakeAirflow]]]:
+    mine = type("Mine", (FakeAirflow,), {"sent": [], "logins": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), mine)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", mine
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+WHO = {"FLOW_SDK_AIRFLOW_USER": "anne", "FLOW_SDK_AIRFLOW_PASSWORD": "secret"}
+
+
+def test_trigger_sends_values_as_data(folder, airflow):
+    url, seen = airflow
+    text = "$(id) `x` {{ y }}\n'\" 😀"
+    done = call(
+        folder,
+        *("airflow", "trigger", "--airflow-url", url, "--run-id", "mine", "--names", text),
+        *("--folds", "3", "--shuffle", "no", "--grid", '{"a": [1.5]}'),
+        environment=WHO,
+    )
+    assert (done.returncode, done.stdout) == (0, "mine\n"), done.stderr
+    assert seen.sent[0]["dag_run_id"] == "mine"
+    # What isn't given keeps the default it was deployed with.
+    assert seen.sent[0]["conf"] == {"folds": 3, "shuffle": False, "grid": {"a": [1.5]}, "names": [text]}
+    assert seen.logins == [{"username": "anne", "password": "secret"}]
+
+
+def test_trigger_says_what_airflow_refuses(folder, airflow):
+    url, seen = airflow
+    done = call(folder, "airflow", "trigger", "--airflow-url", url, "--name", "other", environment=WHO)
+    assert done.returncode == 1 and "other" in done.stderr and "404" in done.stderr
+    done = call(
+        folder,
+        "airflow",
+        "trigger",
+        environment={**WHO, "FLOW_SDK_AIRFLOW_URL": url, "FLOW_SDK_AIRFLOW_PASSWORD": "no"},
+    )
+    assert done.returncode == 1 and "refused the login" in done.stderr
+    assert seen.sent == []
+    assert "Traceback" not in done.stderr
