@@ -19,9 +19,14 @@ def table(rows: list[Row]) -> str:
     for row in rows:
         wanted = f"{row.wanted:g}" if row.wanted else ""
         lines.append(
-            f"| {row.what} | {row.peers:.3g} {row.unit} | {row.ours:.3g} {row.unit} | {row.ratio:.1f} | {wanted} |"
+            f"| {row.what} | {_short(row.peers)} {row.unit} | {_short(row.ours)} {row.unit} | {row.ratio:.1f} | {wanted} |"
         )
     return "\n".join(lines)
+
+
+def _short(number: float) -> str:
+    """Three digits, never with an exponent."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 Everything it starts listens on free ports of this machine, writes to one temporary folder, and ends with it.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +46,18 @@ def flow_command(*arguments: str, folder: Path, environment: dict[str, str]) -> 
     subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True)
 
 
+def connection(s3: MotoServer) -> dict[str, str]:
+    """The Airflow connection that the tasks get their S3 credentials and endpoint from."""
+    keys = s3.env()
+    facts = {
+        "conn_type": "aws",
+        "login": keys["AWS_ACCESS_KEY_ID"],
+        "password": keys["AWS_SECRET_ACCESS_KEY"],
+        "extra": {"region_name": keys["AWS_REGION"], "endpoint_url": s3.url},
+    }
+    return {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(facts)}
+
+
 def newest_run(store: str) -> Run:
     """The newest run of the flow in a store, whoever started it."""
     metadata(store)
@@ -69,7 +82,7 @@ def run_on_airflow(folder: Path, s3: MotoServer, airflow: AirflowServer) -> Run:
         login = {"FLOW_SDK_AIRFLOW_PASSWORD": airflow.password}
         store = ("--datastore", "s3", "--datastore-root", STORE)
         where = ("--airflow-url", airflow.url, "--airflow-user", airflow.user)
-        create = ("airflow", "create", str(airflow.dags), *where)
+        create = ("airflow", "create", str(airflow.dags), "--wait", *where)
         flow_command(*store, *create, folder=folder, environment={**s3.env(), **login})
     with stage("Triggering it through Airflow's REST API, and following it"):
         api = AirflowApi(airflow.url, airflow.user, airflow.password)
@@ -95,6 +108,14 @@ def report(run: Run, here: Run) -> None:
         raise SystemExit("The same flow with the same parameters gave different artifacts.")
 
 
+def forget_settings(folder: Path) -> None:
+    """Keep the settings and credentials of whoever runs the demo out of it."""
+    for name in list(os.environ):
+        if name.startswith(("FLOW_SDK_", "METAFLOW_", "AWS_")):
+            del os.environ[name]
+    os.environ["FLOW_SDK_HOME"] = str(folder / "settings")
+
+
 def interrupted(number: int, _frame: object) -> None:
     """End as for Ctrl-C, so that everything that was started is ended too."""
     raise KeyboardInterrupt(signal.Signals(number).name)
@@ -106,14 +127,15 @@ def main() -> None:
     started = time.monotonic()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="flow-sdk-demo-")))
+        forget_settings(folder)
         with stage("Running the flow on this machine"):
             here = run_here(folder)
         with stage("Starting an S3 server (moto)"):
             s3 = stack.enter_context(MotoServer(BUCKET))
-            os.environ.update(s3.env())
             print(s3.url)
         with stage("Starting Airflow on its embedded database (half a minute)"):
-            airflow = stack.enter_context(AirflowServer(sys.executable, folder / "airflow", env=s3.env()))
+            airflow = stack.enter_context(AirflowServer(sys.executable, folder / "airflow", env=connection(s3)))
+            os.environ.update(s3.env())
             print(airflow.url)
         run = run_on_airflow(folder, s3, airflow)
         with stage("Reading the artifacts back from S3 by name"):
