@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.arguments import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
 
-__all__ = ["Call", "note", "store_root"]
+__all__ = ["Call", "check_writable", "note", "store_root", "write_file"]
 
 
 class Call:
@@ -150,6 +150,38 @@ class Call:
 def note(text: str) -> None:
     """Print to stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def check_writable(path: str | None) -> None:
+    """Refuse a file that can't be written to, before anything is done for it.
+
+    Raises
+    ------
+    UsageError
+        If it is a folder, or its folder isn't there or is closed.
+    """
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise UsageError("This file can't be written.", seen="a folder", where=path)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UsageError("This file can't be written.", seen=f"no folder {folder} to write to", where=path)
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Write a file that the user named.
+
+    Raises
+    ------
+    UsageError
+        If it can't be written.
+    """
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError("This file can't be written.", seen=error.strerror, where=path) from error
 
 
 def store_root(kind: str | None, root: str | None) -> str:

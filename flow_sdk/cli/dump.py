@@ -1,10 +1,10 @@
 """``dump``."""
 
-import os
+from typing import Any
 
 from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call
-from flow_sdk.errors import UsageError
+from flow_sdk.cli.call import Call, check_writable, write_file
+from flow_sdk.errors import SerializationError
 
 __all__ = ["COMMANDS"]
 
@@ -13,16 +13,11 @@ def _dump(call: Call) -> int:
     from flow_sdk.client.listing import dump_lines, dump_values, find_tasks
 
     file = call["file"]
-    if file is not None and not os.path.isdir(os.path.dirname(os.path.abspath(file))):
-        raise UsageError("--file can't be written: there's no such folder.", where=file)
+    check_writable(file)
     tasks = find_tasks(call.flow, call.pathspec(), attempt=call["attempt"], store=call.results())
     include = None if call["include"] is None else [name.strip() for name in call["include"].split(",")]
     if file is not None:
-        import pickle
-
-        values = dump_values(tasks, private=call["private"], include=include)
-        with open(file, "wb") as out:
-            pickle.dump(values, out)
+        write_file(file, _pickled(dump_values(tasks, private=call["private"], include=include)))
         call.say(f"Artifacts of {len(tasks)} task{'' if len(tasks) == 1 else 's'} are in {file}.")
         return 0
     for task in tasks:
@@ -32,6 +27,19 @@ def _dump(call: Call) -> int:
         for line in lines:
             print(line)
     return 0
+
+
+def _pickled(values: dict[str, dict[str, Any]]) -> bytes:
+    import pickle
+
+    try:
+        return pickle.dumps(values)
+    except Exception as error:
+        raise SerializationError(
+            "The artifacts can't be pickled.",
+            seen=f"{type(error).__name__}: {error}",
+            help="Leave the ones at fault out with --include.",
+        ) from error
 
 
 COMMANDS = {

@@ -46,7 +46,6 @@ GENERAL = (
     Option("package-suffixes", "Also put files that end like this into the code package.", metavar=".R,.sql"),
     Option("quiet", "Say nothing but what was asked for.", flag=True),
     Option("help", "Show help and exit.", flag=True),
-    Option("version", "Print the version and exit.", flag=True, hidden=True),
     Option("pylint", flag=True, hidden=True),
     Option("event-logger", hidden=True),
     Option("monitor", hidden=True),
@@ -117,11 +116,13 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
         Whatever is wrong with the command line, or goes wrong.
     """
     options = argv[: argv.index("--")] if "--" in argv else argv
-    if not argv or "--help" in options or "-h" in options:
+    # A last -h after an option is that option's value.
+    short = argv[-1:] == ["-h"] and not "".join(argv[-2:-1]).startswith("-")
+    if not argv or "--help" in options or short:
         from flow_sdk.cli.usage import print_help
 
         return print_help(flow_class, options)
-    if "--version" in options:
+    if list(argv) == ["--version"]:
         argv = ["version"]
     name, parsed, command = find_command(flow_class, argv)
     from flow_sdk.cli.call import Call

@@ -3,8 +3,7 @@
 import os
 
 from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call
-from flow_sdk.errors import UsageError
+from flow_sdk.cli.call import Call, check_writable, write_file
 
 __all__ = ["COMMANDS"]
 
@@ -33,15 +32,9 @@ def _list(call: Call) -> int:
 
 def _save(call: Call) -> int:
     path = call.words[0]
-    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-        raise UsageError(
-            "The package can't be saved there.",
-            seen="a folder" if os.path.isdir(path) else "no such folder",
-            where=path,
-        )
-    package = call.package()
-    with open(path, "wb") as file:
-        file.write(package)
+    check_writable(path)
+    package = call.package(leave_out=(path,))
+    write_file(path, package)
     call.say(f"The code package is in {path}: a zip of {len(package)} bytes.")
     return 0
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Command, Option
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.call import Call, check_writable
 from flow_sdk.cli.parameters import parameter_options
 from flow_sdk.errors import RunFailed, UsageError
 
@@ -30,7 +30,7 @@ def _run(call: Call) -> int:
     given = {**from_environment(declared, os.environ), **call.parameters}
     parameters = resolve(declared, given, paths=True)
     tags = tuple(check_tags(call["tag"]))
-    _check_run_id_file(call["run-id-file"])
+    check_writable(call["run-id-file"])
 
     # The heavy part, and late: a wrong command line is told before it is paid for.
     from flow_sdk.runtime.local import RunOptions, run_flow
@@ -67,18 +67,6 @@ def _where(call: Call) -> dict[str, Any]:
         # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
         import flow_sdk.store.local  # noqa: F401
     return found
-
-
-def _check_run_id_file(path: str | None) -> None:
-    if path is None:
-        return
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise UsageError(
-            "--run-id-file can't be written.",
-            seen="a folder" if os.path.isdir(path) else f"no folder {folder} to write to",
-            where=path,
-        )
 
 
 def _reporter(call: Call, plan: FlowPlan) -> Ending:

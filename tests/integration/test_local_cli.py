@@ -67,6 +67,15 @@ def test_dump_to_a_file(folder):
         assert pickle.load(file) == {f"1/fit/{n}": {"score": n * 10} for n in range(3)}
 
 
+def test_what_cannot_be_pickled_leaves_no_file(tmp_path):
+    write(tmp_path, FLOW.replace("self.score =", "self.call = lambda: 1; self.score ="))
+    assert call(tmp_path, "run", "--folds", "1", "--quiet").returncode == 0
+    done = call(tmp_path, "dump", "1/fit", "--file", "values.pkl")
+    assert done.returncode == 1 and "can't be pickled" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "values.pkl").exists()
+    assert call(tmp_path, "dump", "1/fit", "--file", "values.pkl", "--include", "score").returncode == 0
+
+
 def test_logs(folder):
     assert call(folder, "logs", "1/fit/1").stdout == "fitting 1\ncareful\n"
     assert call(folder, "logs", "1/fit/1", "--stdout").stdout == "fitting 1\n"
@@ -131,6 +140,18 @@ def test_parameters_reach_the_steps_as_they_are(tmp_path):
     )
     read = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert read.stdout.strip() == ascii(text)
+
+
+def test_parameters_may_be_called_like_options(tmp_path):
+    names = ("version", "output", "quiet", "datastore", "name", "isolation", "run")
+    declared = "".join(f"    {name}_ = Parameter({name!r}, default='')\n" for name in names)
+    shown = "[" + ", ".join(f"self.{name}_" for name in names) + "]"
+    text = FLOW.replace("    alpha =", declared + "    alpha =").replace("repr(self.alpha)", shown)
+    write(tmp_path, text)
+    given = [part for name in names for part in (f"--{name}", f"-{name}")]
+    done = call(tmp_path, "--quiet", "--datastore", "local", "run", "--folds", "1", *given)
+    assert done.returncode == 0, done.stderr
+    assert str([f"-{name}" for name in names]) in done.stdout
 
 
 def test_parameters_from_the_environment(tmp_path):
