@@ -18,9 +18,8 @@ def table(rows: list[Row]) -> str:
     lines = ["| what | peer | Flow SDK | times better | promised |", "|---|--:|--:|--:|--:|"]
     for row in rows:
         wanted = f"{row.wanted:g}" if row.wanted else ""
-        lines.append(
-            f"| {row.what} | {_short(row.peers)} {row.unit} | {_short(row.ours)} {row.unit} | {row.ratio:.1f} | {wanted} |"
-        )
+        results = f"{_short(row.peers)} {row.unit} | {_short(row.ours)} {row.unit}"
+        lines.append(f"| {row.what} | {results} | {row.ratio:.1f} | {wanted} |")
     return "\n".join(lines)
 
 

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.rig.airflow import AirflowServer
-
 from demo.follow import follow
 from flow_sdk import Flow, Run, metadata, namespace
 from flow_sdk.deploy.airflow.api import AirflowApi
+from tests.rig.airflow import AirflowServer
 from tests.rig.moto import MotoServer
 
 ROOT = Path(__file__).resolve().parent.parent
