@@ -78,10 +78,12 @@ def dag_run_state(dag_id: str, run_id: str) -> str:
     if AIRFLOW_3:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-        return str(RuntimeTaskInstance.get_dagrun_state(dag_id, run_id))
-    from airflow.models import DagRun
+        state: Any = RuntimeTaskInstance.get_dagrun_state(dag_id, run_id)
+    else:
+        from airflow.models import DagRun
 
-    return str(DagRun.find(dag_id=dag_id, run_id=run_id)[0].state)
+        state = DagRun.find(dag_id=dag_id, run_id=run_id)[0].state
+    return str(getattr(state, "value", state))
 
 
 def start_dag_run(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:

@@ -40,6 +40,10 @@ def load_dags(data: dict[str, Any]) -> dict[str, Any]:
     return {f"dag_{number}": dag for number, dag in enumerate(dags)}
 
 
+LOOP_RETRIES, LOOP_RETRY_DELAY = 2, timedelta(seconds=10)
+"""A loop's own task only waits: another worker goes on where a lost one was. A failed pass fails it at once."""
+
+
 class _Builder:
     """Builds one DAG."""
 
@@ -129,7 +133,8 @@ class _Builder:
         if node.kind == "loop":
             from flow_provider.operators.loop import LoopOperator
 
-            arguments.update(task_id=node.id, entry=node.step, **self._placement())
+            arguments.update(task_id=node.id, entry=node.step, retries=LOOP_RETRIES, retry_delay=LOOP_RETRY_DELAY)
+            arguments.update(self._placement(), doc_md=f"Runs the loop at step {node.step.name}, a DAG run for each pass.")
             self.operators[node.id] = LoopOperator(**arguments)
         else:
             arguments.update(task_id=node.id, step=node.step, **self._placement(), **_tries(node))

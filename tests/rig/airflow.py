@@ -1,0 +1,192 @@
+"""A real Airflow of either line, all components on loopback, from an interpreter that has it installed."""
+
+import base64
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flow_sdk.deploy.airflow.api import AirflowApi
+from tests.rig.ports import free_ports
+from tests.rig.processes import ServerProcess, end_all
+
+__all__ = ["AirflowServer"]
+
+USER = PASSWORD = "admin"
+START = 180.0
+"""Seconds within which all components must be healthy."""
+
+COMPONENTS = {3: ("api-server", "scheduler", "dag-processor"), 2: ("webserver", "scheduler")}
+"""No triggerer: nothing of ours defers."""
+
+
+class AirflowServer:
+    """A running Airflow; a context manager.
+
+    Parameters
+    ----------
+    python : str
+        The interpreter it is installed for.
+    home : Path
+        Its home, made if need be.
+    dags : Path, optional
+        Its DAGs folder; ``dags`` in its home when not given.
+    database : str, optional
+        SQLAlchemy URL; SQLite in its home when not given (then 2.11 runs one task at a time).
+    env : dict, optional
+        More variables for all components, and so for all tasks.
+    parallelism : int
+        Most tasks at a time (>= 1).
+    """
+
+    def __init__(
+        self,
+        python: str,
+        home: Path,
+        *,
+        dags: Path | None = None,
+        database: str | None = None,
+        env: dict[str, str] | None = None,
+        parallelism: int = 4,
+    ) -> None:
+        self.python, self.home, self.dags = python, home, dags or home / "dags"
+        self.user, self.password = USER, PASSWORD
+        asked = "import importlib.metadata as m; print(m.version('apache-airflow'))"
+        self.version = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
+        self.line = int(self.version.partition(".")[0])
+        self.port, worker_log, trigger_log = free_ports(3)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api = AirflowApi(self.url, USER, PASSWORD)
+        self.servers: list[ServerProcess] = []
+        several = database is not None or self.line == 3
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            "PATH": f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor" if several else "SequentialExecutor",
+            "AIRFLOW__CORE__PARALLELISM": str(parallelism),
+            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "120",
+            "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(b"0" * 32).decode(),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log),
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            **(self._settings_3() if self.line == 3 else self._settings_2()),
+            **(env or {}),
+        }
+
+    def _settings_3(self) -> dict[str, str]:
+        return {
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__SECRET_KEY": "0" * 32,
+            "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64,
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            # A supervisor that misses the end of its task notices at the next heartbeat only.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "2",
+            "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+        }
+
+    def _settings_2(self) -> dict[str, str]:
+        return {
+            "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
+            "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(self.port),
+            "AIRFLOW__WEBSERVER__SECRET_KEY": "0" * 32,
+            "AIRFLOW__WEBSERVER__WORKERS": "1",
+            "AIRFLOW__WEBSERVER__BASE_URL": self.url,
+            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "2",
+            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "2",
+        }
+
+    def command(self, *words: str) -> list[str]:
+        """The command line of an ``airflow`` command."""
+        return [self.python, "-m", "airflow", *words]
+
+    def _do(self, *words: str) -> None:
+        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(words[:2])} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+
+    def __enter__(self) -> "AirflowServer":
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.dags.mkdir(parents=True, exist_ok=True)
+        (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
+        try:
+            self._do("db", "migrate")
+            for name in COMPONENTS[self.line]:
+                self.servers.append(ServerProcess(self.command(name), self.environment, self.home / f"{name}.log"))
+            if self.line == 2:
+                names = ("-u", USER, "-p", PASSWORD, "-f", "a", "-l", "b", "-e", "a@example.org", "-r", "Admin")
+                self._do("users", "create", *names)
+            self._wait_healthy()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end_all(self.servers)
+
+    def _wait_healthy(self) -> None:
+        health = self.url + ("/api/v2/monitor/health" if self.line == 3 else "/health")
+
+        def healthy() -> bool:
+            for server in self.servers:
+                server.check()
+            try:
+                with urllib.request.urlopen(health, timeout=5) as answer:
+                    facts = json.load(answer)
+            except (OSError, ValueError):
+                return False
+            return all(facts[part]["status"] == "healthy" for part in ("scheduler", "metadatabase"))
+
+        self.wait(healthy, START, "Airflow isn't healthy")
+
+    def wait(self, ready: Callable[[], Any], seconds: float, otherwise: str) -> Any:
+        """Look until ``ready`` gives something true, and return that."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = ready()
+            if found:
+                return found
+            time.sleep(0.3)
+        logs = "\n".join(f"--- {server.log.stem}\n{server.tail(1500)}" for server in self.servers)
+        raise TimeoutError(f"{otherwise} after {seconds:g} seconds\n{logs}")
+
+    def wait_dag(self, dag_id: str, seconds: float = 90.0) -> dict[str, Any]:
+        """Wait until a DAG is shown; an import error ends the wait."""
+
+        def shown() -> dict[str, Any] | None:
+            dag = self.api.dag(dag_id)
+            errors = self.api.import_errors()
+            if dag is None and errors:
+                raise RuntimeError(errors[0]["stack_trace"])
+            return dag
+
+        found: dict[str, Any] = self.wait(shown, seconds, f"DAG {dag_id} isn't shown")
+        return found
+
+    def wait_run(self, dag_id: str, run_id: str, seconds: float = 300.0) -> str:
+        """Wait until a run has ended, and return its state."""
+
+        def ended() -> str | None:
+            state = (self.api.dag_run(dag_id, run_id) or {}).get("state")
+            return state if state in ("success", "failed") else None
+
+        return str(self.wait(ended, seconds, f"run {run_id} of {dag_id} hasn't ended"))
