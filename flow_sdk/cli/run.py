@@ -61,10 +61,13 @@ def _run(call: Call) -> int:
 def _where(call: Call) -> dict[str, Any]:
     """The options of a run that depend on where it is kept and how its processes start."""
     found: dict[str, Any] = {"isolation": call["isolation"]} if call["isolation"] else {}
+    # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
+    # Neither module starts a thread or opens a connection when it is imported.
     if call.root.startswith("s3://"):
+        import flow_sdk.store.s3
+
         found["package"] = call.package()
     else:
-        # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
         import flow_sdk.store.local  # noqa: F401
     return found
 
