@@ -1,8 +1,8 @@
 """From a value to the bytes that are stored, and back.
 
 ``bytes`` and ``str`` are stored as they are. All else is a pickle (protocol 5) with its large buffers beside it, so
-that an array is neither copied on its way out nor on its way in. Where the pickle would name something in the flow file, or
-pickle refuses, the flow file's classes and functions are stored by value (codec ``cloudpickle``).
+that an array is neither copied on its way out nor on its way in. Where the pickle would name something in the flow
+file, or pickle refuses, the flow file's classes and functions are stored by value (codec ``cloudpickle``).
 
 Equal values give equal bytes where pickle does: the order of a set of strings depends on the process's hash seed, and
 whether two equal strings are one object can show.

@@ -221,7 +221,7 @@ def unpack_into(data: memoryview, target: memoryview, where: str) -> int:
     if len(data) < _FRAME.size:
         raise damaged("it ends inside a frame", where)
     size, wanted = _FRAME.unpack_from(data)
-    end = _FRAME.size + (size & ~_STORED)
+    end = _FRAME.size + (int(size) & ~_STORED)
     body = data[_FRAME.size : end]
     check = blake3(data[:4])
     check.update(body)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from flow_sdk.store.durable import FLUSH, PIECE, WriteBehind, sync_folder, write_part
 from flow_sdk.store.keys import check_key, check_prefix, is_key
 from flow_sdk.store.port import Buffers, ObjectInfo
 
@@ -20,12 +21,10 @@ __all__ = ["LocalStore"]
 
 _Names = list[str]
 
-_PIECE = 8 << 20
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_FOLDER = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_DIRECTORY", 0)
 
 
 class LocalStore:
@@ -89,7 +88,7 @@ class LocalStore:
         fd = self._open(check_key(key))
         try:
             while done < len(view):
-                read = os.preadv(fd, [view[done : done + _PIECE]], start + done)
+                read = os.preadv(fd, [view[done : done + PIECE]], start + done)
                 if not read:
                     break
                 done += read
@@ -252,13 +251,19 @@ class LocalStore:
         except OSError as error:
             self._fail(error, "write", key)
         need = 0
+        behind = WriteBehind(fd)
         try:
             try:
                 for part in (data,) if isinstance(data, bytes | bytearray | memoryview) else data:
-                    need += _write_all(fd, part)
+                    for size in write_part(fd, part):
+                        need += size
+                        if durable and need - behind.started >= FLUSH:
+                            behind.start(need)
                 if durable:
+                    behind.finish()
                     os.fsync(fd)
             finally:
+                behind.join()
                 os.close(fd)
         except OSError as error:
             _discard(temp)
@@ -283,10 +288,10 @@ class LocalStore:
         """Make a new name durable, and those of the folders above it that aren't yet."""
         folder = path[: path.rfind("/") + 1]
         try:
-            _sync_folder(folder)
+            sync_folder(folder)
             while folder in self._unsynced:
                 above = folder[: folder.rstrip("/").rfind("/") + 1]
-                _sync_folder(above)
+                sync_folder(above)
                 with self._lock:
                     self._unsynced.discard(folder)
                 folder = above
@@ -343,32 +348,6 @@ class LocalStore:
         if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY):
             raise StoreError("A key can't be an object and a folder at once.", seen=seen, where=path) from error
         raise StoreError(f"The store can't {verb} an object.", seen=seen, where=path) from error
-
-
-def _write_all(fd: int, part: bytes | bytearray | memoryview) -> int:
-    size = part.nbytes if isinstance(part, memoryview) else len(part)
-    if size <= _PIECE:
-        done = os.write(fd, part) if size else 0
-        if done == size:
-            return size
-    else:
-        done = 0
-    view = memoryview(part).cast("B")
-    while done < size:
-        done += os.write(fd, view[done : done + _PIECE])
-    return size
-
-
-def _sync_folder(path: str) -> None:
-    fd = os.open(path, _FOLDER)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        # Some network file systems can't sync a folder; there a rename is durable on its own or never.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(fd)
 
 
 def _discard(path: str) -> None:

@@ -141,6 +141,15 @@ def test_a_full_disk_is_named_with_path_and_need(
     assert os.listdir(tmp_path / "a") == []
 
 
+def test_a_write_error_that_the_disk_reports_late_is_not_lost(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fdatasync", raising(errno.EIO))
+    with pytest.raises(StoreError, match="can't write"):
+        store.put("a", [bytes(8 << 20)] * 5)
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.EPERM])
 def test_a_folder_that_refuses_us_is_named(
     store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int

@@ -1,0 +1,85 @@
+"""Bytes and names that survive a power cut, on a local file system."""
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+
+__all__ = ["FLUSH", "PIECE", "WriteBehind", "sync_folder", "write_part"]
+
+PIECE = 8 << 20
+"""The most bytes moved by one call."""
+
+FLUSH = 32 << 20
+"""After how many bytes the disk is set to work."""
+
+_FOLDER = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_DIRECTORY", 0)
+
+
+class WriteBehind:
+    """Has the disk write what is there while more comes: the sync at the end then finds little to do.
+
+    Parameters
+    ----------
+    fd : int
+        The open file.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.started = 0
+        self._fd = fd
+        self._thread: threading.Thread | None = None
+        self._error: OSError | None = None
+
+    def start(self, size: int) -> None:
+        """Have what was written so far, ``size`` bytes, go to the disk; not while it still works on earlier ones."""
+        if self._thread is None or not self._thread.is_alive():
+            self.started = size
+            self._thread = threading.Thread(target=self._sync, daemon=True)
+            self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the disk."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def finish(self) -> None:
+        """Wait for the disk and raise what it reported."""
+        self.join()
+        if self._error is not None:
+            raise self._error  # the kernel says it once: the sync at the end wouldn't know
+
+    def _sync(self) -> None:
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            self._error = error
+
+
+def write_part(fd: int, part: bytes | bytearray | memoryview) -> Iterator[int]:
+    """Write a part; yields how many bytes each write took."""
+    size = part.nbytes if isinstance(part, memoryview) else len(part)
+    done = 0
+    if size <= PIECE:
+        done = os.write(fd, part) if size else 0
+        yield done
+        if done == size:
+            return
+    view = memoryview(part).cast("B")
+    while done < size:
+        count = os.write(fd, view[done : done + PIECE])
+        done += count
+        yield count
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    fd = os.open(path, _FOLDER)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some network file systems can't sync a folder; there a rename is durable on its own or never.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
