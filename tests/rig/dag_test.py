@@ -1,6 +1,6 @@
-"""Runs a DAG file to its end without a scheduler, in the interpreter of one Airflow line: ``python dag_test.py REQUEST RESULT``.
+"""Runs DAGs to their end without a scheduler, in an Airflow's interpreter: ``python dag_test.py REQUEST RESULT``.
 
-The request (JSON) names the DAGs folder, the DAG and the conf; the result (JSON) tells state, run id and task instances.
+The request (JSON) names the DAGs folder, and DAG and conf of each run; the result (JSON) tells what became of each.
 A loop's passes, which a scheduler would run as DAG runs of their own, run nested in the loop's task.
 """
 
@@ -57,7 +57,7 @@ def run_loops_inline(dags: dict[str, Any]) -> dict[str, str]:
         if run_id not in states:
             states[run_id] = "running"
             with free_session():
-                states[run_id] = str(getattr(dags[dag_id].test(run_conf=conf).state, "value", "failed"))
+                states[run_id] = _text(dags[dag_id].test(run_conf=conf).state)
 
     loop.start_dag_run = start
     loop.dag_run_state = lambda dag_id, run_id: states[run_id]
@@ -66,24 +66,31 @@ def run_loops_inline(dags: dict[str, Any]) -> dict[str, str]:
 
 
 def main(request: dict[str, Any]) -> dict[str, Any]:
+    """Do all the runs that are asked for, one after the other."""
     bag = load(request["folder"])
-    if bag.import_errors:
-        return {"import_errors": {os.path.basename(path): text for path, text in bag.import_errors.items()}}
+    errors = {os.path.basename(path): text for path, text in bag.import_errors.items()}
     states = run_loops_inline(bag.dags)
     runs = []
-    for _ in range(request.get("times", 1)):
-        dag_run = bag.dags[request["dag"]].test(run_conf=request.get("conf"))
+    for asked in request["runs"]:
+        states.clear()
+        if asked["dag"] not in bag.dags:
+            runs.append({"state": "missing", "dag": asked["dag"]})
+            continue
+        dag_run = bag.dags[asked["dag"]].test(run_conf=asked.get("conf"))
         runs.append(
             {
-                "state": str(getattr(dag_run.state, "value", dag_run.state)),
+                "dag": asked["dag"],
+                "state": _text(dag_run.state),
                 "run_id": dag_run.run_id,
-                "tasks": sorted(
-                    [ti.task_id, ti.map_index, str(getattr(ti.state, "value", ti.state))]
-                    for ti in dag_run.get_task_instances()
-                ),
+                "tasks": sorted([ti.task_id, ti.map_index, _text(ti.state)] for ti in dag_run.get_task_instances()),
+                "passes": dict(states),
             }
         )
-    return {**runs[0], "runs": runs, "passes": states}
+    return {"import_errors": errors, "runs": runs}
+
+
+def _text(state: Any) -> str:
+    return str(getattr(state, "value", state))
 
 
 if __name__ == "__main__":

@@ -56,13 +56,31 @@ class Postgres:
     def __enter__(self) -> "Postgres":
         data = self.folder / "data"
         self._run(
-            self.programs / "initdb", "-D", data, "-U", "airflow", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
+            self.programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "airflow",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
         )
         options = ["-p", str(self.port), "-k", str(self.folder), "-c", "listen_addresses=127.0.0.1"]
         for setting in FASTER:
             options += ["-c", setting]
         self._run(
-            self.programs / "pg_ctl", "-D", data, "-w", "-l", self.folder / "server.log", "-o", " ".join(options), "start"
+            self.programs / "pg_ctl",
+            "-D",
+            data,
+            "-w",
+            "-l",
+            self.folder / "server.log",
+            "-o",
+            " ".join(options),
+            "start",
         )
         return self
 

@@ -13,7 +13,7 @@ from flow_sdk.plan.model import FlowPlan
 __all__ = ["CreateOptions", "Deployed", "create_deployment", "deployment_data"]
 
 AWS_CONNECTION = "aws_default"
-"""The Airflow connection that is asked for the credentials of an S3 store; where there is none, the worker's own are used."""
+"""The Airflow connection asked for an S3 store's credentials; where there is none, the worker's own are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ def in_words(step: StepPlan) -> str:
     if step.kind == "split":
         return f"{name}, then {', '.join(forward[:-1])} and {forward[-1]} at once"
     if step.kind == "switch":
-        arms = ", ".join(f"{_again(step, target)} if {ascii(value)}" for value, target in step.cases)
+        arms = ", ".join(f"{_again(step, target)} if {value!a}" for value, target in step.cases)
         return f"{name}, then by {step.condition} {arms}"
     return f"{name}, then {forward[0]}" if forward else f"{name} is the last step"
 

@@ -41,7 +41,9 @@ def check_deployment(plan: FlowPlan, data: dict[str, Any]) -> None:
                 "A tag can't be used on Airflow.", seen=repr(tag)[:120], wanted=f"1 to {LONGEST_TAG} characters"
             )
     if data["store"].startswith("memory:"):
-        raise DeployError("Airflow's workers can't reach a store in memory.", help="Use --datastore s3, or a shared folder.")
+        raise DeployError(
+            "Airflow's workers can't reach a store in memory.", help="Use --datastore s3, or a shared folder."
+        )
     required = [parameter.name for parameter in plan.parameters if parameter.required]
     if data["cron"] is not None and required:
         raise DeployError(

@@ -117,7 +117,9 @@ class _S3File:
             key = f"{key.rstrip('/')}/{dag}.py".lstrip("/")
         self.bucket, self.key = bucket, key
         if not bucket:
-            raise DeployError("The S3 address names no bucket.", seen=url, wanted="s3://bucket/folder or s3://bucket/key.py")
+            raise DeployError(
+                "The S3 address names no bucket.", seen=url, wanted="s3://bucket/folder or s3://bucket/key.py"
+            )
         import boto3  # a control-plane call: the data plane's client would make a store of the place
 
         self.client: Any = self._asked(lambda: boto3.client("s3"))

@@ -65,7 +65,7 @@ def wait_visible(
                 f"Airflow can't import the DAG file of {deployed.dag}.",
                 seen=str(error.get("stack_trace", "")).strip(),
                 where=str(error.get("filename")),
-                help="Is airflow-provider-flow-sdk installed where Airflow parses DAGs, in this release or a newer one?",
+                help="Is airflow-provider-flow-sdk installed where Airflow parses DAGs, this release or a newer one?",
             )
         if late:
             raise DeployError(

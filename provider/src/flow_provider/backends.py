@@ -1,4 +1,4 @@
-"""Where a step's process runs. Only the worker itself so far; another one is another class with the same two methods."""
+"""Where a step's process runs. Only the worker itself so far; another place is another class of the same form."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -80,7 +80,7 @@ def read_deployment(data: dict[str, Any]) -> Deployment:
     if version > FORMAT:
         release = data.get("release", "a newer release")
         raise PlanVersionError(
-            f"The DAG file has format {version}; this release of airflow-provider-flow-sdk reads formats up to {FORMAT}.",
+            f"The DAG file has format {version}; the airflow-provider-flow-sdk here reads formats up to {FORMAT}.",
             help=f"Install the release it was written with, or a newer one: "
             f"pip install 'airflow-provider-flow-sdk>={release}'",
         )

@@ -1,7 +1,6 @@
-"""From the data in a DAG file to Airflow's DAG objects. Runs at every parse: no user code, no store, no heavy import."""
+"""From the data in a DAG file to Airflow's DAG objects. Runs at every parse: no user code, no store, few imports."""
 
-from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flow_provider.compat import DAG, Param, TriggerRule, cron_timetable, task_group
@@ -12,7 +11,7 @@ from flow_provider.operators.step import StepOperator
 
 __all__ = ["load_dags"]
 
-BEGINNING = datetime(2000, 1, 1, tzinfo=timezone.utc)
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """Every DAG's start date: before any schedule's first instant, and the same in every file."""
 
 MANY_RUNS = 10_000
@@ -61,7 +60,7 @@ class _Builder:
                 self._source(group.source)
                 self._create_group(group)
             for node in self.layout.nodes:
-                self._wire(node, lambda upstream, node=node: node.group is None or upstream.group is not node.group)
+                self._wire(node, within=False)
         return dag
 
     def _dag(self) -> Any:
@@ -112,7 +111,7 @@ class _Builder:
             for node in group.nodes:
                 self._create(node, split)
             for node in group.nodes:
-                self._wire(node, lambda upstream: upstream.group is group)
+                self._wire(node, within=True)
 
         mapped.expand(split=self.operators[group.source.id].output)
 
@@ -134,7 +133,9 @@ class _Builder:
             from flow_provider.operators.loop import LoopOperator
 
             arguments.update(task_id=node.id, entry=node.step, retries=LOOP_RETRIES, retry_delay=LOOP_RETRY_DELAY)
-            arguments.update(self._placement(), doc_md=f"Runs the loop at step {node.step.name}, a DAG run for each pass.")
+            arguments.update(
+                self._placement(), doc_md=f"Runs the loop at step {node.step.name}, a DAG run for each pass."
+            )
             self.operators[node.id] = LoopOperator(**arguments)
         else:
             arguments.update(task_id=node.id, step=node.step, **self._placement(), **_tries(node))
@@ -143,14 +144,16 @@ class _Builder:
     def _placement(self) -> dict[str, Any]:
         return {} if self.deployment.worker_pool is None else {"pool": self.deployment.worker_pool}
 
-    def _wire(self, node: TaskNode, chosen: Callable[[TaskNode], bool]) -> None:
+    def _wire(self, node: TaskNode, *, within: bool) -> None:
+        """Add the edges into a task that come from its own mapped group, or those that don't."""
         for upstream in node.upstream:
-            if node.kind != "splits" and chosen(upstream):
+            inside = node.group is not None and upstream.group is node.group
+            if node.kind != "splits" and inside is within:
                 self.operators[node.id].set_upstream(self.operators[upstream.id])
 
 
 def _rule(node: TaskNode) -> str:
-    return TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if node.tolerant else TriggerRule.ALL_SUCCESS
+    return str(TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS.value if node.tolerant else TriggerRule.ALL_SUCCESS.value)
 
 
 def _tries(node: TaskNode) -> dict[str, Any]:
@@ -169,4 +172,3 @@ def _tries(node: TaskNode) -> dict[str, Any]:
     if timeout is not None and timeout.get("seconds"):
         found["execution_timeout"] = timedelta(seconds=float(timeout["seconds"])) + GRACE
     return found
-

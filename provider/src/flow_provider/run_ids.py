@@ -54,8 +54,8 @@ def child_run_id(airflow_run_id: str, task: str, series: int) -> str:
 def generation(max_tries: int, retries: int) -> int:
     """Count the tries that were made before the task was last cleared; 0 when it never was.
 
-    Airflow (3.3 and 2.11, ``clear_task_instances``) sets ``max_tries`` to the tries made so far plus the task's retries,
-    so the difference grows with each clearing, and with nothing else.
+    Airflow (3.3 and 2.11, ``clear_task_instances``) sets ``max_tries`` to the tries made so far plus the task's
+    retries, so the difference grows with each clearing, and with nothing else.
     """
     return max(0, max_tries - retries)
 

@@ -113,7 +113,8 @@ def test_a_loop_is_one_task_and_a_dag_of_its_body(tmp_path: Path) -> None:
 def test_a_loop_inside_a_foreach_lies_in_its_group(tmp_path: Path) -> None:
     outer, body = lay_out(
         plan_of(
-            "start: self.a, foreach='x'\na: {1: self.a, 2: self.b}, condition='c'\nb: self.j\nj(inputs): self.end\nend:",
+            "start: self.a, foreach='x'\na: {1: self.a, 2: self.b}, condition='c'\nb: self.j\n"
+            "j(inputs): self.end\nend:",
             tmp_path,
         )
     )

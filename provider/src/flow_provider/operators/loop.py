@@ -1,7 +1,7 @@
 """The operator that runs a loop: a DAG of its body once for each pass, until a pass leads out."""
 
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator
@@ -60,7 +60,9 @@ class LoopOperator(BaseSensorOperator):
         self, *, deployment: Deployment, entry: StepPlan, split: Any = None, asks: bool = False, **arguments: Any
     ) -> None:
         # A sensor in this mode is what Airflow lets give its slot back. Its own time limit isn't meant here.
-        super().__init__(mode="reschedule", poke_interval=HOLD, timeout=timedelta(days=3650).total_seconds(), **arguments)
+        super().__init__(
+            mode="reschedule", poke_interval=HOLD, timeout=timedelta(days=3650).total_seconds(), **arguments
+        )
         self.deployment = deployment
         self.entry = entry
         self.split = split
@@ -114,10 +116,10 @@ class _Passes:
         while (state := dag_run_state(self.body, run)) != "success":
             if state == "failed":
                 raise AirflowFailException(
-                    f"A pass failed: run {run} of DAG {self.body}. Mend the cause, then clear this task: it goes on there."
+                    f"A pass failed: run {run} of DAG {self.body}. Mend the cause, then clear this task to go on."
                 )
             if time.monotonic() > self.until:
-                raise reschedule(datetime.now(timezone.utc) + timedelta(seconds=HOLD))
+                raise reschedule(datetime.now(UTC) + timedelta(seconds=HOLD))
             time.sleep(LOOK_EVERY)
 
     def _task(self, number: int) -> str:

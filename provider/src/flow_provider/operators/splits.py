@@ -31,7 +31,8 @@ class SplitsOperator(BaseOperator):
         limit = conf.getint("core", "max_map_length")
         if len(found) > limit:
             raise AirflowFailException(
-                f"The foreach has {len(found)} tasks in all, more than Airflow maps over ([core] max_map_length is {limit}). "
+                f"The foreach has {len(found)} tasks in all, more than Airflow maps over "
+                f"([core] max_map_length is {limit}). "
                 "Raise that setting, or split into fewer items."
             )
         return found

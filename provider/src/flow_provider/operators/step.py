@@ -3,7 +3,14 @@
 from typing import Any, ClassVar
 
 from flow_provider.backends import Backend, backend_of
-from flow_provider.compat import AIRFLOW_3, AirflowException, AirflowFailException, AirflowSkipException, BaseOperator, conf
+from flow_provider.compat import (
+    AIRFLOW_3,
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+    conf,
+)
 from flow_provider.credentials import store_access
 from flow_provider.deployment import Deployment
 from flow_provider.instance import Instance, locate
@@ -132,6 +139,7 @@ class StepOperator(BaseOperator):
 
 def not_started_by_loop(deployment: Deployment) -> Exception:
     """The error for a body DAG that a person started."""
-    return AirflowFailException(
+    error: Exception = AirflowFailException(
         f"This DAG is the body of a loop of DAG {deployment.dag!r}, which starts it for each pass. Trigger that one."
     )
+    return error
