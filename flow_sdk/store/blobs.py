@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flow_sdk.errors import ObjectMissing
+from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store import framing
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged
@@ -44,7 +44,10 @@ def write_blob(
     note: bytes = b"{}",
     durable: bool = True,
 ) -> None:
-    """Store a payload under its hash, unless it is there.
+    """Store a payload under its hash, unless it is there and looks whole.
+
+    A small blob that is there is verified, of a large one header and length: what a bad disk did to an object is mended
+    by the next one who stores the same payload.
 
     Parameters
     ----------
@@ -60,12 +63,26 @@ def write_blob(
         Whether it must survive a power cut.
     """
     key = blob_key(digest.hex())
-    if store.head(key) is not None:
-        return
     size = sum(memoryview(part).nbytes for part in parts)
+    if _is_there(store, key, digest, size):
+        return
     packing = ZSTD if framing.compressible(parts, size) else RAW
     header = framing.write_header(Header(packing, FRAME, size, digest, note))
     store.put(key, _stored(header, parts, packing), durable=durable)
+
+
+def _is_there(store: ObjectStore, key: str, digest: bytes, size: int) -> bool:
+    try:
+        if size < _LARGE:
+            _read_small(store.get(key), digest, key)
+            return True
+        info = store.head(key)
+        if info is None:
+            return False
+        header = _expected(framing.read_header(store.get_range(key, 0, HEAD), key), digest, key)
+        return header.packing != RAW or info.size == header.length + header.size
+    except (ObjectMissing, IntegrityError):
+        return False
 
 
 def _stored(header: bytes, parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]:

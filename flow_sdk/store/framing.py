@@ -140,7 +140,7 @@ def damaged(seen: str, where: str) -> IntegrityError:
         seen=seen,
         wanted="the bytes that were stored",
         where=where,
-        help="Restore the object from a backup, or run the task that made it again in a new run.",
+        help="Delete the object or restore it from a backup, then run the flow again.",
     )
 
 

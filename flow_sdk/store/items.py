@@ -39,19 +39,26 @@ def write_items(store: ObjectStore, items: Sequence[Encoded]) -> str:
     head = _HEAD.pack(_MAGIC, _FORMAT, len(items))
     pack = digest_of([head, *facts])
     key = blob_key(pack.hex())
-    if store.head(key) is None:
-        store.put(key, _pack(head, pack, facts, items))
+    index, size = _index(head, pack, facts, items)
+    info = store.head(key)
+    if info is None or info.size != size or store.get_range(key, 0, len(index)) != index:
+        store.put(key, _pack(index, items))
     return pack.hex()
 
 
-def _pack(head: bytes, pack: bytes, facts: Sequence[bytes], items: Sequence[Encoded]) -> Iterator[bytes | memoryview]:
+def _index(head: bytes, pack: bytes, facts: Sequence[bytes], items: Sequence[Encoded]) -> tuple[bytes, int]:
+    """The pack's beginning, and the size of the whole."""
     offset = _aligned(_HEAD.size + _ENTRY.size * len(items))
     index = [head]
     for position, (fact, item) in enumerate(zip(facts, items, strict=True)):
         index.append(_ENTRY.pack(offset, fact, _tag(pack, position, offset, fact)))
         offset = _aligned(offset + item.size)
     joined = b"".join(index)
-    yield joined + bytes(-len(joined) % _ALIGN)
+    return joined + bytes(-len(joined) % _ALIGN), offset
+
+
+def _pack(index: bytes, items: Sequence[Encoded]) -> Iterator[bytes | memoryview]:
+    yield index
     for item in items:
         yield from item.parts
         yield bytes(-item.size % _ALIGN)

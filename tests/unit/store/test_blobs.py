@@ -3,6 +3,7 @@
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,11 +85,26 @@ def test_parts_make_the_same_blob_as_the_whole(store: ObjectStore) -> None:
     assert bytes(read_blob(store, digest_of(parts).hex(), len(payload), where="x")) == payload
 
 
-def test_a_blob_that_is_there_is_not_written_again(store: ObjectStore) -> None:
-    digest = save(store, b"payload")
-    store.put(blob_key(digest), b"left alone")
-    save(store, b"payload")
-    assert store.get(blob_key(digest)) == b"left alone"
+class WriteOnce(MemoryStore):
+    def put(self, key: str, data: Any, *, durable: bool = True) -> None:
+        assert self.head(key) is None, "written again"
+        super().put(key, data, durable=durable)
+
+
+@pytest.mark.parametrize("name", ["small", "large", "frames of text"])
+def test_a_blob_that_is_there_is_not_written_again(name: str) -> None:
+    store = WriteOnce()
+    assert save(store, PAYLOADS[name]) == save(store, PAYLOADS[name])
+
+
+@pytest.mark.parametrize("name", ["one byte", "small", "large", "frames", "frames of text"])
+def test_a_damaged_blob_is_mended_by_who_stores_the_same(store: ObjectStore, name: str) -> None:
+    payload = PAYLOADS[name]
+    key = blob_key(save(store, payload))
+    good = store.get(key)
+    for bad in (b"", b"\0" + good[1:], good[:60]):
+        store.put(key, bad)
+        assert bytes(read_blob(store, save(store, payload), len(payload), where="x")) == payload
 
 
 @pytest.mark.parametrize("payload", [noise(300), text(20_000)], ids=["raw", "compressed"])

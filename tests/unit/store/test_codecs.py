@@ -524,6 +524,18 @@ def test_damaged_items_are_found(artifacts: Artifacts) -> None:
         artifacts.load_item(items, 0, where="x")
 
 
+def test_a_damaged_pack_is_mended_by_who_stores_the_same(artifacts: Artifacts) -> None:
+    from flow_sdk.store.layout import blob_key
+
+    values = ["first", "x" * 1000]
+    items = artifacts.save_items(values, where="x")
+    good = artifacts.store.get(blob_key(items.hash))
+    for bad in (b"", good[:-64], good[:40] + b"?" + good[41:]):
+        artifacts.store.put(blob_key(items.hash), bad)
+        assert artifacts.save_items(values, where="x") == items
+        assert artifacts.store.get(blob_key(items.hash)) == good
+
+
 def test_bytes_by_hash(artifacts: Artifacts) -> None:
     for data in (b"", b"plan", os.urandom(3 << 20)):
         digest = artifacts.put_bytes(data)
