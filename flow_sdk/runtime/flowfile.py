@@ -8,6 +8,7 @@ import types
 
 from flow_sdk.errors import FlowSDKError, TaskError
 from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store.sources import by_value_module
 
 __all__ = ["load_flow", "unpacked"]
 
@@ -68,6 +69,7 @@ def load_flow(path: str, flow: str) -> type[FlowSpec]:
             where=path,
             help="Keep the class and its file as they were deployed, or deploy again.",
         )
+    by_value_module("__main__", module)
     return found
 
 

@@ -28,6 +28,7 @@ from flow_sdk.store.attempts import read_task
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord
+from flow_sdk.store.sources import by_value_module
 
 __all__ = ["HARD_GRACE", "RunOptions", "run_flow"]
 
@@ -125,6 +126,8 @@ def run_flow(
             lambda announce: run_attempt(view, record, flow_class, request, announce), reporter_to(report_fd)
         )
 
+    if flow_class.__module__ == "__main__":
+        by_value_module("__main__")  # its source is read now: all tasks know the file by the same hash
     # the template is forked before this process opens a store: clients have threads, which a fork would break
     template = Template(child) if options.isolation == "fork" else None
     try:

@@ -113,7 +113,9 @@ def is_code(value: object) -> bool:
 
 def _loaded(module_name: str) -> _Source | None:
     source = _sources.get(module_name)
-    if source is None and module_name == CANONICAL:
+    if module_name == CANONICAL and (
+        source is None or (not source.explicit and source.module is not sys.modules.get(CANONICAL))
+    ):
         source = _Source(None, CANONICAL, False)
         if source.file:
             _sources[CANONICAL] = source

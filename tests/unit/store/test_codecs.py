@@ -541,3 +541,19 @@ def test_bytes_by_hash(artifacts: Artifacts) -> None:
         digest = artifacts.put_bytes(data)
         assert artifacts.put_bytes(data) == digest
         assert artifacts.get_bytes(digest, where="plan") == data
+
+
+def test_a_flow_file_that_takes_the_place_of_main_later_is_known(tmp_path: Path, flow_file: Path) -> None:
+    # As in a worker: the process starts as another program, then runs the flow file as __main__.
+    code = (
+        "import sys, types\nfrom flow_sdk.store.codecs import encode\nclass Early: pass\n"
+        "encode(Early(), where='x')\n"
+        f"module = types.ModuleType('__main__')\nmodule.__file__ = {str(flow_file)!r}\n"
+        "sys.modules['__main__'] = module\n"
+        "exec(compile(open(module.__file__).read(), module.__file__, 'exec'), module.__dict__)\n"
+        "from flow_sdk.store.sources import origin_of\n"
+        "assert origin_of(module.Point)[0] == 'flow.py', origin_of(module.Point)\n"
+    )
+    (tmp_path / "early.py").write_text(code)
+    env = dict(os.environ)
+    subprocess.run([sys.executable, str(tmp_path / "early.py")], check=True, env=env)
