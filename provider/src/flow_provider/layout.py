@@ -241,10 +241,8 @@ class _Dag:
     def _must_ask(self, node: TaskNode) -> bool:
         if any(self._targets(upstream)[1] > 1 for upstream in node.upstream):
             return True
-        if node.group is None or node.share == 1:
-            return False
-        others = (upstream for upstream in node.upstream if upstream.group is not node.group)
-        return any(upstream.step.name != node.group.source.step.name for upstream in others)
+        # Airflow has every task of a mapped group wait for the group's list, too: some upstream task always succeeds.
+        return node.group is not None and node.share < 1
 
     def _in_order(self) -> list[TaskNode]:
         ordered: list[TaskNode] = []
