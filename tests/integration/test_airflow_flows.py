@@ -143,5 +143,3 @@ def test_a_loops_body_refuses_to_be_started_by_hand(done: dict[str, Any]) -> Non
 def read_from(done: dict[str, Any]) -> None:
     metadata(done["store"])
     namespace(None)
-
-

@@ -33,8 +33,6 @@ class Instance:
         Grows as ``generation`` does, also where a cleared loop goes on with what it has: names its new DAG runs.
     tries_left : int
         Tries that Airflow would still make after this one.
-    parameters : dict
-        What the conf of the flow's own DAG run says.
     """
 
     dag_id: str
@@ -44,7 +42,6 @@ class Instance:
     generation: int
     series: int
     tries_left: int
-    parameters: dict[str, Any]
 
     @property
     def orchestrator(self) -> dict[str, str]:
@@ -73,7 +70,7 @@ def locate(deployment: Deployment, context: Any, split: str | None, retries: int
     """
     ti, dag_run = context["ti"], context["dag_run"]
     own = generation(ti.max_tries, retries)
-    place = {"run": dag_run.run_id, "task": "0", "generation": 0, "series": 0, "parameters": dag_run.conf or {}}
+    place = {"run": dag_run.run_id, "task": "0", "generation": 0, "series": 0}
     if dag_run.dag_id != deployment.dag:
         told = (dag_run.conf or {}).get(LOOP_CONF)
         if not isinstance(told, dict) or set(told) != set(place):
@@ -87,7 +84,6 @@ def locate(deployment: Deployment, context: Any, split: str | None, retries: int
         place["generation"] * CLEARINGS + own,
         place["series"] * CLEARINGS + own,
         tries_left(ti.max_tries, ti.try_number),
-        place["parameters"],
     )
 
 
@@ -99,6 +95,5 @@ def loop_conf(here: Instance, task: str, generation: int) -> dict[str, Any]:
             "task": task,
             "generation": generation,
             "series": here.series,
-            "parameters": here.parameters,
         }
     }

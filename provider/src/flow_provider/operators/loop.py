@@ -129,19 +129,15 @@ class _Passes:
         return child_run_id(self.here.airflow_run, self._task(number), self.here.series)
 
     def _view(self) -> Any:
-        """The run as its tasks see it; None before its record is written (when the flow starts with the loop)."""
-        from flow_sdk.errors import ObjectMissing
+        """The run as its tasks see it. It has begun: no loop is entered at a flow's start."""
         from flow_sdk.runtime.chosen import open_run
 
-        try:
-            return open_run(self.store, self.flow, self.here.run)
-        except ObjectMissing:
-            return None
+        return open_run(self.store, self.flow, self.here.run)
 
     def _chosen(self, view: Any) -> bool:
         from flow_sdk.runtime.chosen import is_chosen
 
-        return view is not None and is_chosen(view, self.entry.name, self._task(0))
+        return is_chosen(view, self.entry.name, self._task(0))
 
     def _outcome(self, number: int) -> str | None:
         from flow_sdk.runtime.chosen import loop_outcome
@@ -150,7 +146,7 @@ class _Passes:
 
     def _goes_on(self, view: Any) -> bool:
         """Whether a cleared loop goes on with the passes it has, rather than running all of them again."""
-        first = None if view is None else view.read(self.entry, (*self.outer, 0))
+        first = view.read(self.entry, (*self.outer, 0))
         if first is None or first.generation >= self.here.generation:
             return False
         for parent in first.parents:
@@ -176,7 +172,7 @@ class _Passes:
             found = view.read(self.entry, (*self.outer, number))
             return found is not None and found.generation >= generation
 
-        if view is None or not begun(0):
+        if not begun(0):
             return None
         low, high = 0, 1
         while begun(high):

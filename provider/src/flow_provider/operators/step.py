@@ -103,7 +103,7 @@ class StepOperator(BaseOperator):
             package=deployment.package_hash,
             tries_left=here.tries_left,
             generation=here.generation,
-            parameters=here.parameters if is_start else {},
+            parameters=context["dag_run"].conf or {} if is_start else {},
             user="airflow",
             tags=deployment.tags,
             system_tags=("runtime:airflow", *((deployment.namespace,) if deployment.namespace else ())),
