@@ -48,8 +48,12 @@ class AirflowApi:
 
         Parameters
         ----------
+        method : str
+            ``GET``, ``POST``, ...
         path : str
             Below ``/api/v2`` or ``/api/v1``, beginning with ``/``; names in it quoted.
+        body : JSON value, optional
+            What is sent.
 
         Returns
         -------

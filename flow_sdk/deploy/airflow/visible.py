@@ -47,6 +47,8 @@ def wait_visible(
         Seconds to wait (> 0). Airflow looks for new files every five minutes unless told otherwise.
     on_wait : callable
         Is told the seconds waited so far after each look.
+    clock, sleep : callable
+        The time that passes; tests bring their own.
 
     Raises
     ------

@@ -22,12 +22,5 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "integrations": [
-            {
-                "integration-name": "Flow SDK",
-                "external-doc-url": "https://pypi.org/project/airflow-provider-flow-sdk/",
-                "tags": ["software"],
-            }
-        ],
         "extra-links": ["flow_provider.links.ArtifactsLink"],
     }
