@@ -6,7 +6,7 @@ import tomllib
 from tests.style.tree import PACKAGES, ROOT, python_files, short, text_files
 
 # Spelled so that this file doesn't find itself.
-MACHINE_PATH = re.compile(r"(?<![\w.:/}-])/(?:root|work|home|Users|tmp|opt|mnt)/[\w.]")
+MACHINE_PATH = re.compile(r"(?<![\w.:/}-])/(?:root|work|home|Users|tmp|mnt)/[\w.]")
 ADDRESS = re.compile(r"https?://([\w-]+(?:\.[\w-]+)+)")
 ADDRESSES = {"127.0.0.1", "www.w3.org", "www.apache.org", "json-schema.org", "s3.console.aws.amazon.com"}
 INDEX = re.compile("index" + r"-url|find" + "-links")
