@@ -157,9 +157,11 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         os.environ.clear()
         os.environ.update(env)
         try:
-            with _database(request.param, folder) as database:
-                with AirflowServer(python, folder / "airflow", database=database) as airflow:
-                    yield Rig(airflow, s3, folder, user)
+            with (
+                _database(request.param, folder) as database,
+                AirflowServer(python, folder / "airflow", database=database) as airflow,
+            ):
+                yield Rig(airflow, s3, folder, user)
         finally:
             os.environ.clear()
             os.environ.update(before)

@@ -1,8 +1,7 @@
 """The operator that runs one step of a flow."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from flow_provider.backends import Backend, backend_of
 from flow_provider.compat import (
     AIRFLOW_3,
     AirflowException,
@@ -13,10 +12,13 @@ from flow_provider.compat import (
 )
 from flow_provider.credentials import store_access
 from flow_provider.deployment import Deployment
-from flow_provider.instance import Instance, locate
 from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.request import TaskRequest
+
+if TYPE_CHECKING:
+    from flow_provider.backends import Backend
+    from flow_provider.instance import Instance
+    from flow_sdk.runtime.request import TaskRequest
 
 __all__ = ["StepOperator", "not_started_by_loop"]
 
@@ -55,6 +57,8 @@ class StepOperator(BaseOperator):
 
     def execute(self, context: Any) -> list[str] | None:
         """Run the step; a foreach returns the task ids of its children."""
+        from flow_provider.instance import locate  # not at the top: every parse would pay for it
+
         here = locate(self.deployment, context, self.split, self.retries)
         if here is None:
             raise not_started_by_loop(self.deployment)
@@ -70,19 +74,19 @@ class StepOperator(BaseOperator):
         if self._backend is not None:
             self._backend.stop()
 
-    def _chosen(self, here: Instance) -> bool:
+    def _chosen(self, here: "Instance") -> bool:
         from flow_sdk.runtime.chosen import is_chosen, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
         return is_chosen(view, self.step.name, here.task)
 
-    def _children(self, here: Instance) -> list[str]:
+    def _children(self, here: "Instance") -> list[str]:
         from flow_sdk.runtime.chosen import foreach_children, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
         return foreach_children(view, self.step.name, here.task)
 
-    def _show(self, context: Any, here: Instance) -> None:
+    def _show(self, context: Any, here: "Instance") -> None:
         flow, step = self.deployment.plan.flow, self.step.name
         url = artifacts_url(self.deployment.store, flow, here.run, step, here.task)
         self.artifacts_url = url  # type: ignore[misc]
@@ -90,7 +94,9 @@ class StepOperator(BaseOperator):
             context["ti"].xcom_push(key=LINK_KEY, value=url)
         self.log.info("Task %s/%s/%s/%s; its artifacts are in %s", flow, here.run, step, here.task, url)
 
-    def _request(self, context: Any, here: Instance) -> TaskRequest:
+    def _request(self, context: Any, here: "Instance") -> "TaskRequest":
+        from flow_sdk.runtime.request import TaskRequest
+
         deployment, ti = self.deployment, context["ti"]
         is_start = self.step.name == deployment.plan.start.name
         return TaskRequest(
@@ -122,7 +128,9 @@ class StepOperator(BaseOperator):
             },
         )
 
-    def _run(self, request: TaskRequest) -> None:
+    def _run(self, request: "TaskRequest") -> None:
+        from flow_provider.backends import backend_of
+
         self._backend = backend_of(self.step)
         try:
             code = self._backend.run(request, self._log_line)

@@ -51,10 +51,11 @@ def test_the_provider_reads_the_plan_back(seed: int, tmp_path: Path) -> None:
 def test_text_of_the_user_stays_data(tmp_path: Path) -> None:
     source = (
         "from flow_sdk import FlowSpec, Parameter, step\n"
-        f"class F(FlowSpec):\n    __doc__ = {HOSTILE!r}\n    p = Parameter('p', default={HOSTILE!r}, help={HOSTILE!r})\n"
+        f"class F(FlowSpec):\n    __doc__ = {HOSTILE!r}\n"
+        f"    p = Parameter('p', default={HOSTILE!r}, help={HOSTILE!r})\n"
         f"    @step\n    def start(self):\n        self.next({{{HOSTILE!r}: self.a, 'b': self.b}}, condition='c')\n"
-        "    @step\n    def a(self):\n        self.next(self.end)\n    @step\n    def b(self):\n        self.next(self.end)\n"
-        "    @step\n    def end(self):\n        pass\n"
+        "    @step\n    def a(self):\n        self.next(self.end)\n"
+        "    @step\n    def b(self):\n        self.next(self.end)\n    @step\n    def end(self):\n        pass\n"
     )
     from flow_sdk.plan.parameters import plan_parameters
 
@@ -97,7 +98,8 @@ def test_a_long_flow_has_a_short_header(tmp_path: Path) -> None:
     source = (
         "from flow_sdk import FlowSpec, step\nclass F(FlowSpec):\n"
         f"    @step\n    def start(self):\n        self.next(self.step_number_0)\n{steps}"
-        "    @step\n    def step_number_100(self):\n        self.next(self.end)\n    @step\n    def end(self):\n        pass\n"
+        "    @step\n    def step_number_100(self):\n        self.next(self.end)\n"
+        "    @step\n    def end(self):\n        pass\n"
     )
     text = text_of(plan_of(source, "F", tmp_path))
     without_plan = [line for line in text.splitlines() if not line.startswith("        ")]
