@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flow_sdk.spec.current import current as current
     from flow_sdk.spec.decorators import catch as catch
     from flow_sdk.spec.decorators import environment as environment
+    from flow_sdk.spec.decorators import project as project
     from flow_sdk.spec.decorators import resources as resources
     from flow_sdk.spec.decorators import retry as retry
     from flow_sdk.spec.decorators import schedule as schedule
@@ -46,6 +47,7 @@ _HOMES = {
     "environment": "flow_sdk.spec.decorators",
     "resources": "flow_sdk.spec.decorators",
     "schedule": "flow_sdk.spec.decorators",
+    "project": "flow_sdk.spec.decorators",
     "Flow": "flow_sdk.client",
     "Run": "flow_sdk.client",
     "Step": "flow_sdk.client",
@@ -79,6 +81,7 @@ __all__ = [
     "get_namespace",
     "metadata",
     "namespace",
+    "project",
     "resources",
     "retry",
     "schedule",

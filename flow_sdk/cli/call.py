@@ -11,6 +11,10 @@ from flow_sdk.errors import UsageError
 if TYPE_CHECKING:
     from flow_sdk.cli.arguments import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
+    from flow_sdk.spec.project import Project
+
+BRANCHING = ("branch", "production")
+"""The options that choose a branch."""
 
 __all__ = ["Call", "check_writable", "note", "store_root", "write_file"]
 
@@ -36,6 +40,7 @@ class Call:
         self.parameters = parsed.parameters
         self.given = parsed.given
         _check_general(parsed.values)
+        self._branch = _branch(flow_class, parsed)
 
     def __getitem__(self, option: str) -> Any:
         """The value of an option."""
@@ -56,6 +61,19 @@ class Call:
     def folder(self) -> str:
         """The flow file's folder: what the code package is made of."""
         return os.path.dirname(self.file)
+
+    @property
+    def project(self) -> Project | None:
+        """The flow's project and branch; None without ``@project``."""
+        declared = _declared_project(self.flow_class)
+        if declared is None:
+            return None
+        from flow_sdk import config
+        from flow_sdk.spec.project import Project, full_branch
+
+        branch, production = self._branch
+        user = "" if branch or production else config.user()
+        return Project(declared["name"], full_branch(branch, production, user))
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -114,8 +132,13 @@ class Call:
         """The flow's parameters as data. Calls functions given as their defaults."""
         from flow_sdk import config
         from flow_sdk.plan.parameters import plan_parameters
+        from flow_sdk.spec.current import current
         from flow_sdk.spec.parameters import DeployContext
 
+        project = self.project
+        if project is not None:
+            # A default may depend on them: lambda context: not current.is_production
+            current._set(is_running_flow=False, **project.facts(self.flow))
         kind = "s3" if self.root.startswith("s3://") else "local"
         return plan_parameters(self.flow_class, DeployContext(self.flow, config.user(), logger=note, ds_type=kind))
 
@@ -136,10 +159,12 @@ class Call:
             With all that is wrong with the flow's source.
         """
         from flow_sdk.plan.compile import compile_plan
+        from flow_sdk.plan.project import with_project
 
-        return compile_plan(
+        plan = compile_plan(
             self.flow_class, file=os.path.basename(self.file), parameters=parameters, extra=self.extra_decorators()
         )
+        return with_project(plan, self.project)
 
     def say(self, text: str) -> None:
         """Tell the user something that isn't a result: on stderr, unless quiet."""
@@ -212,6 +237,23 @@ def store_root(kind: str | None, root: str | None) -> str:
     from flow_sdk.config import datastore_root
 
     return datastore_root(kind)
+
+
+def _declared_project(flow_class: Any) -> dict[str, Any] | None:
+    """The attributes of the flow's ``@project``, if it has one."""
+    from flow_sdk.spec.decorators import flow_decorators
+
+    return next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "project"), None)
+
+
+def _branch(flow_class: Any, parsed: Parsed) -> tuple[str | None, bool]:
+    """What ``@project`` and the command line say of the branch; refuses what contradicts itself."""
+    declared = _declared_project(flow_class)
+    if declared is None and not parsed.given.intersection(BRANCHING):
+        return None, False
+    from flow_sdk.spec.project import choose_branch
+
+    return choose_branch(declared, *(parsed.values[name] if name in parsed.given else None for name in BRANCHING))
 
 
 def _check_general(values: dict[str, Any]) -> None:

@@ -43,6 +43,8 @@ GENERAL = (
     Option("environment", "Where the steps' packages come from.", metavar="local"),
     Option("with", "Add a decorator to every step that lacks it.", metavar="DECORATOR[:ATTR=VALUE,...]", repeat=True),
     Option("namespace", "Namespace to work in, such as user:anne.", metavar="NAME"),
+    Option("branch", "Branch of the flow's @project to work in.", metavar="NAME"),
+    Option("production", "Work in the production branch of the flow's @project.", flag=True),
     Option("package-suffixes", "Also put files that end like this into the code package.", metavar=".R,.sql"),
     Option("quiet", "Say nothing but what was asked for.", flag=True),
     Option("help", "Show help and exit.", flag=True),

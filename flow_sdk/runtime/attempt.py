@@ -20,6 +20,7 @@ from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_v
 from flow_sdk.spec.current import current
 from flow_sdk.spec.failure import CaughtFailure
 from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.spec.project import project_of_run
 from flow_sdk.store import attempts
 from flow_sdk.store.records import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 
@@ -277,6 +278,7 @@ def _client_object(kind: str, pathspec: str) -> Any:
 
 def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
     record = task.record
+    project = project_of_run(record.system_tags)
     current._set(
         client=_client_object,
         flow_name=record.flow,
@@ -292,6 +294,7 @@ def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
         tags=frozenset((*record.tags, *record.system_tags)),
         graph=task.view.plan,
         tempdir=tempfile.gettempdir(),
+        **(project.facts(record.flow) if project is not None else {}),
     )
     os.environ["FLOW_SDK_STORE"] = request.root
     if record.namespace is not None:

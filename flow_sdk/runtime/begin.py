@@ -6,6 +6,7 @@ from typing import Any
 from flow_sdk.errors import DeployError, ObjectMissing
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import resolve
+from flow_sdk.plan.project import project_of
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.spec.parameters import apply_parsers
@@ -14,7 +15,13 @@ from flow_sdk.store.layout import run_key
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import ArtifactRef, RunRecord, decode
 
-__all__ = ["begin", "check_owner", "read_record", "start_artifacts"]
+__all__ = ["begin", "check_owner", "project_tags", "read_record", "start_artifacts"]
+
+
+def project_tags(plan: FlowPlan) -> tuple[str, ...]:
+    """The system tags of the runs of a flow with ``@project``; none without it."""
+    project = project_of(plan)
+    return () if project is None else project.tags
 
 
 def start_artifacts(
@@ -79,7 +86,7 @@ def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: 
         parameters=parameters,
         user=request.user,
         started=time.time(),
-        system_tags=request.system_tags,
+        system_tags=(*request.system_tags, *project_tags(plan)),
         tags=request.tags,
         namespace=request.namespace,
         orchestrator=request.orchestrator,

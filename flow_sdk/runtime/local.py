@@ -12,7 +12,7 @@ from flow_sdk.errors import FlowSDKError, RunFailed
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import run_attempt
-from flow_sdk.runtime.begin import read_record, start_artifacts
+from flow_sdk.runtime.begin import project_tags, read_record, start_artifacts
 from flow_sdk.runtime.crash import crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.logs import LogWriter
@@ -166,7 +166,12 @@ def _allocate(
             parameters=names,
             user=options.user,
             started=now,
-            system_tags=(f"user:{options.user}", "runtime:local", time.strftime("date:%Y-%m-%d", time.gmtime(now))),
+            system_tags=(
+                f"user:{options.user}",
+                "runtime:local",
+                time.strftime("date:%Y-%m-%d", time.gmtime(now)),
+                *project_tags(plan),
+            ),
             tags=options.tags,
             namespace=options.namespace if options.namespace is not None else f"user:{options.user}",
             orchestrator={"kind": "local"},

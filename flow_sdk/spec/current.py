@@ -63,6 +63,11 @@ class Current:
         tempdir: str | None
         graph: dict[str, Any] | None
         is_running_flow: bool
+        project_name: str
+        branch_name: str
+        is_user_branch: bool
+        is_production: bool
+        project_flow_name: str
 
     __slots__ = ("_client", "_facts") if not TYPE_CHECKING else ()
 

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from flow_sdk.errors import UsageError, nearest
 from flow_sdk.spec.declaration import refused
-from flow_sdk.spec.kinds import DECORATORS, Catch, Decorator, Environment, Resources, Retry, Schedule, Timeout, kind_of
+from flow_sdk.spec.kinds import (
+    DECORATORS,
+    Catch,
+    Decorator,
+    Environment,
+    Project,
+    Resources,
+    Retry,
+    Schedule,
+    Timeout,
+    kind_of,
+)
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
@@ -36,6 +47,7 @@ __all__ = [
     "flow_decorators",
     "parse_many",
     "parse_with",
+    "project",
     "resources",
     "retry",
     "schedule",
@@ -266,6 +278,37 @@ def schedule(
         _others,
         {"hourly": hourly, "daily": daily, "weekly": weekly, "cron": cron, "timezone": timezone, **_unknown},
     )
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def project(flow: C, /) -> C: ...
+    @overload
+    def project(*, name: str, branch: str | None = None, production: bool | None = None) -> FlowMark: ...
+
+
+def project(
+    _flow: Any = None,
+    /,
+    *_others: Any,
+    name: str | None = None,
+    branch: str | None = None,
+    production: bool | None = None,
+    **_unknown: Any,
+) -> Any:
+    """Put a flow into a project: its deployments by different people and for different ends don't meet.
+
+    Parameters
+    ----------
+    name : str
+        The project: 1 to 128 characters ``[a-z0-9_]``.
+    branch : str, optional
+        What ``--branch`` would say, of the same characters.
+    production : bool, optional
+        What ``--production`` would say.
+    """
+    return _use(Project, _flow, _others, {"name": name, "branch": branch, "production": production, **_unknown})
 
 
 def step_decorators(function: Any) -> tuple[Decorator, ...]:

@@ -18,6 +18,7 @@ __all__ = [
     "Catch",
     "Decorator",
     "Environment",
+    "Project",
     "Resources",
     "Retry",
     "Schedule",
@@ -258,7 +259,29 @@ class Schedule(Decorator):
         return (_made, (type(self), {"cron": self.cron, "timezone": self.timezone}))
 
 
+class Project(Decorator):
+    """``@project``: see :func:`flow_sdk.spec.decorators.project`."""
+
+    __slots__ = ()
+    name = "project"
+    on_step = False
+    defaults: Mapping[str, Any] = {"name": None, "branch": None, "production": None}
+
+    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
+        from flow_sdk.spec.project import LONGEST_NAME, is_name
+
+        wanted = f"1 to {LONGEST_NAME} of the characters a-z 0-9 _"
+        if values["name"] is None:
+            raise refused(UsageError, "@project needs a name.", wanted=wanted, help='@project(name="forecast")')
+        for key in ("name", "branch"):
+            if values[key] is not None and not is_name(values[key]):
+                self.bad(key, values[key], wanted)
+        if not (values["production"] is None or isinstance(values["production"], bool)):
+            self.bad("production", values["production"], "True or False")
+        return values
+
+
 DECORATORS: dict[str, type[Decorator]] = {
-    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Resources, Schedule)
+    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Resources, Schedule, Project)
 }
 """All decorators of this release by name."""

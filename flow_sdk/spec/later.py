@@ -29,7 +29,6 @@ NAMES = frozenset(
         "parallel",
         "parallel_imap_unordered",
         "parallel_map",
-        "project",
         "pypi",
         "pypi_base",
         "pytorch_parallel",

@@ -1,0 +1,37 @@
+"""A plan's project: the branch that was chosen, written down beside what ``@project`` declares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.spec.project import Project
+
+__all__ = ["deployed_name", "project_of", "with_project"]
+
+
+def with_project(plan: FlowPlan, project: Project | None) -> FlowPlan:
+    """Return the plan with the branch that its runs belong to; the same plan for None."""
+    if project is None:
+        return plan
+    return replace(
+        plan,
+        decorators=tuple(
+            (name, {**attributes, "branch_name": project.branch} if name == "project" else attributes)
+            for name, attributes in plan.decorators
+        ),
+    )
+
+
+def project_of(plan: FlowPlan) -> Project | None:
+    """Return the plan's project and branch; None without ``@project`` or where no branch was chosen."""
+    attributes = plan.decorator("project")
+    if attributes is None or "branch_name" not in attributes:
+        return None
+    return Project(str(attributes["name"]), str(attributes["branch_name"]))
+
+
+def deployed_name(plan: FlowPlan) -> str:
+    """Return the name that the flow is deployed under: ``<project>.<branch>.<Flow>``, or the flow's."""
+    project = project_of(plan)
+    return plan.flow if project is None else project.deployed_name(plan.flow)
