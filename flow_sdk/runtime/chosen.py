@@ -4,8 +4,8 @@ from flow_sdk.errors import TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.plan.positions import child_position, enclosing_position
+from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.layout import run_key
 from flow_sdk.store.open_store import open_store

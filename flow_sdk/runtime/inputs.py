@@ -63,7 +63,8 @@ class Inputs(Sequence[InputView]):
 
     def __getattr__(self, name: str) -> InputView:
         try:
-            return self.__dict__["_by_step"][name]
+            found: InputView = self.__dict__["_by_step"][name]
+            return found
         except KeyError:
             known = self.__dict__.get("_by_step", {})
             raise AttributeError(f"The join has no input from a step {name!r}. {nearest(name, known)}") from None

@@ -1,8 +1,8 @@
 """The commit protocol: attempts are claimed, fail or are committed; readers see what is committed.
 
 A task's ``commit.json`` is written create-only and holds the winner's whole manifest. When an orchestrator's user
-clears a committed task on purpose, ``commit.json`` is replaced by a redirect to ``commit.<generation>.json``, which again is
-create-only, and the manifest that was there is kept in its attempt's folder.
+clears a committed task on purpose, ``commit.json`` is replaced by a redirect to ``commit.<generation>.json``, which
+again is create-only, and the manifest that was there is kept in its attempt's folder.
 """
 
 import json

@@ -21,7 +21,7 @@ from tests.fault.test_kill import alive, children, wait_for
 from tests.rig.inprocess import load_source
 from tests.rig.verify import verify_store
 
-SOURCE = '''
+SOURCE = """
 import time
 from flow_sdk import FlowSpec, step
 
@@ -36,7 +36,7 @@ class Worked(FlowSpec):
 
 if __name__ == "__main__":
     Worked()
-'''
+"""
 WORKER = """
 import sys
 from flow_sdk.runtime.request import TaskRequest

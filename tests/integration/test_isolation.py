@@ -10,7 +10,7 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 
-SOURCE = '''
+SOURCE = """
 import random
 import atexit
 import numpy as np
@@ -46,13 +46,14 @@ class Alone(FlowSpec):
 
 if __name__ == "__main__":
     Alone()
-'''
+"""
 
 
 def run(tmp_path: Path, seed: str, isolation: str) -> Any:
     path = tmp_path / "alone.py"
     path.write_text(SOURCE.format(seed=seed))
-    command = [sys.executable, str(path), "--datastore-root", str(tmp_path / isolation), "run", "--isolation", isolation]
+    words = ["--datastore-root", str(tmp_path / isolation), "run", "--isolation", isolation]
+    command = [sys.executable, str(path), *words]
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "FLOW_SDK_USER": "t"}, timeout=120)
     metadata(str(tmp_path / isolation))
     namespace(None)
