@@ -33,10 +33,10 @@ def can_be_live(out: TextIO, err: TextIO) -> bool:
 class StepLine:
     """What the live line of one step tells."""
 
-    __slots__ = ("caught", "done", "expected", "failed", "finished_at", "retried", "running", "started_at")
+    __slots__ = ("caught", "done", "expected", "failed", "finished_at", "retried", "reused", "running", "started_at")
 
     def __init__(self) -> None:
-        self.running = self.done = self.failed = self.caught = self.retried = self.expected = 0
+        self.running = self.done = self.failed = self.caught = self.retried = self.reused = self.expected = 0
         self.started_at = time.monotonic()
         self.finished_at = 0.0
 
@@ -149,6 +149,8 @@ class LiveReporter:
         ]
         if step.running:
             parts.append((CYAN, f"  {step.running} " + ("stopped" if final else "running")))
+        if step.reused:
+            parts.append((DIM, f"  {step.reused} reused"))
         if step.retried:
             parts.append((YELLOW, f"  {step.retried} retried"))
         if step.caught:
@@ -259,6 +261,14 @@ class LiveReporter:
             self._expected[name] = self._expected.get(name, 0) + count
             if name in self._steps:
                 self._steps[name].expected = self._expected[name]
+
+    def reused(self, step: str, count: int, left: int, origin: str) -> None:
+        line = self._step(step)
+        line.done += count
+        line.reused += count
+        line.expected = max(line.expected, count + left)
+        line.finished_at = time.monotonic()
+        self._tick()
 
     def message(self, text: str) -> None:
         if not self._quiet:

@@ -20,6 +20,7 @@ COMMANDS = {
     "show": ("flow_sdk.cli.show", "Show the flow's steps as text, or its graph in another format."),
     "output-dot": ("flow_sdk.cli.show", "Print the flow's graph for Graphviz."),
     "run": ("flow_sdk.cli.run", "Run the flow on this machine."),
+    "resume": ("flow_sdk.cli.resume", "Run the flow again from where an earlier run got to, or from a step on."),
     "dump": ("flow_sdk.cli.dump", "Show the artifacts of a run, a step or a task."),
     "logs": ("flow_sdk.cli.logs", "Show what the tasks of a run or a step have printed."),
     "tag add": ("flow_sdk.cli.tag", "Add tags to a run."),

@@ -82,6 +82,12 @@ def failure_text(attempt: int, reason: str, retry_in: float | None) -> str:
     return f"attempt {attempt} failed: {reason}; trying again{when}"
 
 
+def reused_text(count: int, left: int, origin: str) -> str:
+    """How the tasks that a resumed run took over are told, in one line for a step."""
+    text = f"{count} task{'' if count == 1 else 's'} reused from run {origin}"
+    return text + (f", {left} to run" if left else "")
+
+
 class PlainReporter:
     """One line for each thing that happens: ``<time> [run/step/task] text``.
 
@@ -153,6 +159,10 @@ class PlainReporter:
         if not self._quiet:
             self._say(f"foreach starts {count} task{'' if count == 1 else 's'}", f"{step}/{task}")
 
+    def reused(self, step: str, count: int, left: int, origin: str) -> None:
+        if not self._quiet:
+            self._say(reused_text(count, left, origin), step)
+
     def message(self, text: str) -> None:
         if not self._quiet:
             for line in text.split("\n"):
@@ -203,6 +213,9 @@ class JsonReporter:
 
     def split(self, step: str, task: str, count: int) -> None:
         self._write("split", run=self._run, step=step, task=task, count=count)
+
+    def reused(self, step: str, count: int, left: int, origin: str) -> None:
+        self._write("reused", run=self._run, step=step, count=count, left=left, origin=origin)
 
     def message(self, text: str) -> None:
         self._write("message", run=self._run, text=text)

@@ -14,21 +14,28 @@ from flow_sdk.errors import RunFailed, UsageError
 if TYPE_CHECKING:
     from flow_sdk.cli.output import Ending
     from flow_sdk.plan.model import FlowPlan
+    from flow_sdk.runtime.resume import Resume
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "RUN_OPTIONS", "start_run"]
 
 INTERRUPTED = 130
 
 
 def _run(call: Call) -> int:
-    from flow_sdk import config
-    from flow_sdk.metadata.tags import check_tags
     from flow_sdk.plan.parameters import from_environment, resolve
 
     declared = call.parameter_plans()
     plan = call.plan(declared)
     given = {**from_environment(declared, os.environ), **call.parameters}
     parameters = resolve(declared, given, paths=True)
+    return start_run(call, plan, parameters)
+
+
+def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Resume | None = None) -> int:
+    """Start a run with the command's options, see it through, and return the exit code."""
+    from flow_sdk import config
+    from flow_sdk.metadata.tags import check_tags
+
     tags = tuple(check_tags(call["tag"]))
     check_writable(call["run-id-file"])
 
@@ -49,7 +56,7 @@ def _run(call: Call) -> int:
     )
     reporter = _reporter(call, plan)
     try:
-        run_flow(call.flow_class, plan, parameters, options, reporter)
+        run_flow(call.flow_class, plan, parameters, options, reporter, resume)
     except RunFailed as failed:
         if reporter.state is None:
             raise
@@ -88,18 +95,15 @@ def _reporter(call: Call, plan: FlowPlan) -> Ending:
     return output.PlainReporter(call.again, quiet=call["quiet"])
 
 
-COMMANDS = {
-    "run": Command(
-        _run,
-        parameters=parameter_options,
-        options=[
-            Option("tag", "Tag of the run.", metavar="TAG", repeat=True),
-            Option("max-workers", "Most tasks at a time.", default=16, least=1),
-            Option("max-num-splits", "Most tasks of one foreach.", default=100, least=1),
-            Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
-            Option("max-log-size", "Megabytes of a task's log that are kept.", default=10, least=1),
-            Option("isolation", "Fork tasks from a warm process, or start each afresh.", choices=("fork", "spawn")),
-            Option("output", "How the run is shown; on a terminal live.", choices=("live", "plain", "json")),
-        ],
-    )
-}
+RUN_OPTIONS = [
+    Option("tag", "Tag of the run.", metavar="TAG", repeat=True),
+    Option("max-workers", "Most tasks at a time.", default=16, least=1),
+    Option("max-num-splits", "Most tasks of one foreach.", default=100, least=1),
+    Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
+    Option("max-log-size", "Megabytes of a task's log that are kept.", default=10, least=1),
+    Option("isolation", "Fork tasks from a warm process, or start each afresh.", choices=("fork", "spawn")),
+    Option("output", "How the run is shown; on a terminal live.", choices=("live", "plain", "json")),
+]
+"""What every command that starts a run on this machine takes."""
+
+COMMANDS = {"run": Command(_run, parameters=parameter_options, options=RUN_OPTIONS)}

@@ -73,7 +73,8 @@ class Task(InRun[DataArtifact]):
         if self._committed is not None:
             return self._committed
         if self._attempt is not None:
-            self._committed = self._run.attempt(self._step, self.id, self._attempt)
+            run, step, task = self._source()
+            self._committed = run.attempt(step, task, self._attempt)
         else:
             self._committed = self._run.committed(self._step, self.id)
         if self._committed is not None or self._attempt is not None:
@@ -82,6 +83,14 @@ class Task(InRun[DataArtifact]):
 
     def _tried(self, attempt: int) -> Manifest | None:
         return self._run.attempt(self._step, self.id, attempt)
+
+    def _source(self) -> "tuple[RunReader, str, str]":
+        """Whose attempts and logs to read: a reused task has its origin's."""
+        origin = self.origin_pathspec
+        if origin is None:
+            return self._run, self._step, self.id
+        flow, run, step, task = origin.split("/")
+        return type(self._run)(self._url, flow, run), step, task
 
     def _refs(self) -> Mapping[str, ArtifactRef]:
         manifest = self._manifest()
@@ -167,12 +176,13 @@ class Task(InRun[DataArtifact]):
         committed = self._committed or self._run.committed(self._step, self.id)
         if committed is not None:
             return committed.attempt
-        return max(self._run.attempts(self._step, self.id), default=0)
+        return max(self.attempts, default=0)
 
     @property
     def attempts(self) -> list[int]:
         """Numbers of all attempts so far."""
-        return self._run.attempts(self._step, self.id)
+        run, step, task = self._source()
+        return run.attempts(step, task)
 
     @property
     def metadata_dict(self) -> dict[str, str]:
@@ -185,16 +195,18 @@ class Task(InRun[DataArtifact]):
         if manifest is not None:
             facts |= manifest.environment
             facts |= {"attempt": manifest.attempt, "attempt_ok": manifest.ok, "successful": manifest.successful}
-            if manifest.origin is not None:
-                _, run, _, task = manifest.origin.split("/")
+            if self.origin_pathspec is not None:
+                _, run, _, task = self.origin_pathspec.split("/")
                 facts |= {"origin-run-id": run, "origin-task-id": task}
         return {name: str(value) for name, value in facts.items()}
 
     @property
     def origin_pathspec(self) -> str | None:
         """The task that a resume reused this one from; None for one that ran itself."""
-        manifest = self._manifest()
-        return None if manifest is None else manifest.origin
+        # Which attempt is looked at doesn't matter: the task as a whole was reused.
+        committed = self._committed if self._attempt is None else None
+        committed = committed or self._run.committed(self._step, self.id)
+        return None if committed is None else committed.origin
 
     @property
     def code(self) -> "Code | None":
@@ -257,10 +269,8 @@ class Task(InRun[DataArtifact]):
 
     def _log_place(self) -> tuple[tuple[str, str, str, str], int]:
         """Which task's log to read, and of which attempt: a reused task has its origin's."""
-        if self.origin_pathspec:
-            return Task._at(tuple(self.origin_pathspec.split("/")), self._url, None)._log_place()
-        flow, run, step, task = self._parts
-        return (flow, run, step, task), self.current_attempt
+        run, step, task = self._source()
+        return (run.flow, run.run, step, task), self.current_attempt
 
     def _named(self, item: InRun[Any]) -> str:
         attempt = "" if self._attempt is None else f", attempt={self._attempt}"

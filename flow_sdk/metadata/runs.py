@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
 from flow_sdk.ids import is_flow_name, is_run_id
+from flow_sdk.metadata.heartbeat import is_gone
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.port import CANCELLED, FAILED, RUNNING, SUCCEEDED, RunOutcome
 from flow_sdk.metadata.tags import MOST_TAGS, check_tags, decode_tag, encode_tag
@@ -16,6 +17,9 @@ from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord, decode, encode
 
 __all__ = ["Runs"]
+
+GONE = "the process that ran it is gone"
+"""Why a local run has failed that nobody saw the end of."""
 
 _MARKS = 20
 """How many failure marks are looked at; one that a later attempt made good may stand before one that counts."""
@@ -115,9 +119,13 @@ class Runs:
             return RunOutcome(FAILED, reason, end.finished, end)
         (mark,) = self.store.get_many([layout.run_end_key(flow, run)])
         if mark is not None:
-            data = json.loads(mark)
-            return RunOutcome(data["state"], data.get("reason"), data.get("time"))
-        return self._failure(flow, run) or RunOutcome(RUNNING)
+            return _noted(mark)
+        failure = self._failure(flow, run)
+        if failure is None and is_gone(self.store, flow, run):
+            # It may have ended properly since the first look.
+            (mark,) = self.store.get_many([layout.run_end_key(flow, run)])
+            return RunOutcome(FAILED, GONE) if mark is None else _noted(mark)
+        return failure or RunOutcome(RUNNING)
 
     def _failure(self, flow: str, run: str) -> RunOutcome | None:
         """Look for a task that failed for good and wasn't made good since."""
@@ -190,6 +198,11 @@ class Runs:
     @staticmethod
     def _tag_key(record: RunRecord, tag: str) -> str:
         return layout.tag_prefix(record.flow, record.run) + encode_tag(tag)
+
+
+def _noted(mark: bytes) -> RunOutcome:
+    data = json.loads(mark)
+    return RunOutcome(data["state"], data.get("reason"), data.get("time"))
 
 
 def _check(record: RunRecord) -> None:

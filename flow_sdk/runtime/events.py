@@ -27,6 +27,10 @@ class Reporter(Protocol):
         """A foreach is about to start ``count`` tasks."""
         ...
 
+    def reused(self, step: str, count: int, left: int, origin: str) -> None:
+        """A resumed run has taken over ``count`` (>= 1) tasks of a step; ``left`` are known to run again."""
+        ...
+
     def message(self, text: str) -> None: ...
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:

@@ -6,15 +6,17 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import FlowSDKError, RunFailed
+from flow_sdk.metadata.heartbeat import LOCAL, this_process
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import run_attempt
 from flow_sdk.runtime.begin import project_tags, read_record, start_artifacts
 from flow_sdk.runtime.crash import crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
+from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.logs import LogWriter
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.randomness import keeps_seed, own_randomness, random_state
@@ -29,6 +31,9 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord
 from flow_sdk.store.sources import by_value_module
+
+if TYPE_CHECKING:
+    from flow_sdk.runtime.resume import Resume, Reuse
 
 __all__ = ["HARD_GRACE", "RunOptions", "run_flow"]
 
@@ -82,7 +87,12 @@ class RunOptions:
 
 
 def run_flow(
-    flow_class: type[FlowSpec], plan: FlowPlan, parameters: dict[str, Any], options: RunOptions, reporter: Reporter
+    flow_class: type[FlowSpec],
+    plan: FlowPlan,
+    parameters: dict[str, Any],
+    options: RunOptions,
+    reporter: Reporter,
+    resume: "Resume | None" = None,
 ) -> str:
     """Run a flow on this machine.
 
@@ -93,11 +103,13 @@ def run_flow(
     plan : FlowPlan
         What it compiled to.
     parameters : dict
-        A value for each parameter, by name.
+        A value for each parameter, by name; a resumed run has its origin's.
     options : RunOptions
         How.
     reporter : Reporter
         Is told what happens.
+    resume : Resume, optional
+        The run to resume.
 
     Returns
     -------
@@ -131,12 +143,13 @@ def run_flow(
     # the template is forked before this process opens a store: clients have threads, which a fork would break
     template = Template(child) if options.isolation == "fork" else None
     try:
-        store = open_store(options.root)
-        record = _allocate(store, flow_class, plan, parameters, options)
+        store = open_store(options.root, create=resume is None)
+        reuse = resume.open(store, plan, options.user) if resume is not None else None
+        record = _allocate(store, flow_class, plan, parameters, options, reuse)
         if options.run_id_file:
             with open(options.run_id_file, "w", encoding="utf-8") as file:
                 file.write(record.run)
-        _Driver(store, plan, record, options, reporter, template).run()
+        _Driver(store, plan, record, options, reporter, template, reuse).run()
         return record.run
     finally:
         if template is not None:
@@ -144,14 +157,22 @@ def run_flow(
 
 
 def _allocate(
-    store: ObjectStore, flow_class: type[FlowSpec], plan: FlowPlan, parameters: dict[str, Any], options: RunOptions
+    store: ObjectStore,
+    flow_class: type[FlowSpec],
+    plan: FlowPlan,
+    parameters: dict[str, Any],
+    options: RunOptions,
+    reuse: "Reuse | None",
 ) -> RunRecord:
     """Store what the run starts with and claim its id."""
     from flow_sdk.metadata.runs import Runs
     from flow_sdk.store.artifacts import Artifacts
 
     artifacts = Artifacts(store)
-    refs, names = start_artifacts(artifacts, flow_class, plan, parameters)
+    if reuse is None:
+        refs, names = start_artifacts(artifacts, flow_class, plan, parameters)
+    else:
+        refs, names = reuse.start_artifacts(artifacts, flow_class)
     plan_digest = artifacts.put_bytes(to_json(plan))
     package = artifacts.put_bytes(options.package) if options.package is not None else None
     now = time.time()
@@ -174,7 +195,8 @@ def _allocate(
             ),
             tags=options.tags,
             namespace=options.namespace if options.namespace is not None else f"user:{options.user}",
-            orchestrator={"kind": "local"},
+            origin_run=reuse.origin.run if reuse is not None else None,
+            orchestrator={"kind": LOCAL, **this_process()},
         )
 
     return Runs(store).allocate(plan.flow, make)
@@ -191,9 +213,10 @@ class _Driver:
         options: RunOptions,
         reporter: Reporter,
         template: Template | None,
+        reuse: "Reuse | None",
     ) -> None:
         self.store, self.plan, self.record, self.options, self.reporter = store, plan, record, options, reporter
-        self.template = template
+        self.template, self.reuse = template, reuse
         self.scheduler = Scheduler(plan, options.max_workers)
         self.workers = Workers(template)
         self.by_name: dict[str, Worker] = {}
@@ -211,8 +234,11 @@ class _Driver:
         previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
         state = "failed"
         try:
-            self.scheduler.begin()
-            self._loop()
+            with Heartbeat(self.store, self.record.flow, self.record.run):
+                self.scheduler.begin()
+                if self.reuse is not None:
+                    self.reuse.take_over(self.scheduler, self.record.run, self.reporter)
+                self._loop()
             state = "succeeded" if self.scheduler.finished and not self.scheduler.failed else "failed"
         except KeyboardInterrupt:
             state, self.reason = "cancelled", "interrupted"

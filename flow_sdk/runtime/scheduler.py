@@ -60,6 +60,16 @@ class Scheduler:
         start = self.plan.start
         self._ready.append(TaskKey(start.name, (0,) * len(start.kinds)))
 
+    def offer(self) -> list[TaskKey]:
+        """Take out all that is ready, for somebody who may have a task's result already."""
+        offered = list(self._ready)
+        self._ready.clear()
+        return offered
+
+    def admit(self, keys: list[TaskKey]) -> None:
+        """Make tasks ready that were offered and are to run after all."""
+        self._ready.extend(keys)
+
     def tries(self, step: StepPlan) -> int:
         """Most attempts of a task: the first, the retries, and one more in which ``@catch`` takes over."""
         retry = step.decorator("retry")

@@ -8,6 +8,7 @@ __all__ = [
     "failure_key",
     "failures_prefix",
     "flows_prefix",
+    "heartbeat_key",
     "index_prefix",
     "log_key",
     "log_prefix",
@@ -22,6 +23,8 @@ __all__ = [
     "tag_prefix",
     "task_prefix",
     "tasks_prefix",
+    "token_key",
+    "token_prefix",
 ]
 
 STORE_MARKER = "store.json"
@@ -35,6 +38,16 @@ def blob_key(digest: str) -> str:
 def flows_prefix() -> str:
     """Folder of all flows."""
     return "flows/"
+
+
+def token_prefix(encoded_name: str) -> str:
+    """Folder of the claims on a deployed name, one for each token it has had."""
+    return f"deployments/{encoded_name}/tokens/"
+
+
+def token_key(encoded_name: str, generation: int) -> str:
+    """A token's claim (create-only)."""
+    return token_prefix(encoded_name) + f"{generation:08d}.json"
 
 
 def runs_prefix(flow: str) -> str:
@@ -65,6 +78,11 @@ def run_key(flow: str, run: str) -> str:
 def run_end_key(flow: str, run: str) -> str:
     """How a run that its scheduler saw through ended (the last word wins)."""
     return run_prefix(flow, run) + "end.json"
+
+
+def heartbeat_key(flow: str, run: str) -> str:
+    """When the process that drives a local run was last there (the last word wins)."""
+    return run_prefix(flow, run) + "heartbeat.json"
 
 
 def failures_prefix(flow: str, run: str) -> str:

@@ -1,0 +1,58 @@
+"""``resume``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_sdk.cli.arguments import Argument, Command, Option
+from flow_sdk.cli.call import Call
+from flow_sdk.cli.run import RUN_OPTIONS, start_run
+
+if TYPE_CHECKING:
+    from flow_sdk.runtime.resume import Forecast
+
+__all__ = ["COMMANDS"]
+
+
+def _resume(call: Call) -> int:
+    plan = call.plan(call.parameter_plans())
+
+    from flow_sdk.runtime.resume import Resume
+
+    wanted = Resume(call["origin-run-id"], call.words[0] if call.words else None)
+    if not call["dry-run"]:
+        return start_run(call, plan, {}, wanted)
+
+    from flow_sdk import config
+    from flow_sdk.store.open_store import open_store
+
+    reuse = wanted.open(open_store(call.root, create=False), plan, config.user())
+    print(f"Resuming {reuse.origin.flow}/{reuse.origin.run} would take over and run these tasks:")
+    for line in _table(reuse.forecast()):
+        print(line)
+    return 0
+
+
+def _table(forecasts: list[Forecast]) -> list[str]:
+    rows = [("step", "reused", "run", "why")]
+    for step in forecasts:
+        run = (f"{step.again} or more" if step.again else "?") if step.more else str(step.again)
+        rows.append((step.step, str(step.reused), run, step.why))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [
+        f"{name:<{widths[0]}}  {reused:>{widths[1]}}  {run:>{widths[2]}}  {why}".rstrip()
+        for name, reused, run, why in rows
+    ]
+
+
+COMMANDS = {
+    "resume": Command(
+        _resume,
+        arguments=[Argument("STEP", "Run this step again, and all that comes after it.", required=False)],
+        options=[
+            Option("origin-run-id", "Run to resume; your newest run or resume when left out.", metavar="RUN"),
+            Option("dry-run", "Say what would be reused and what would run, and why; start nothing.", flag=True),
+            *RUN_OPTIONS,
+        ],
+    )
+}

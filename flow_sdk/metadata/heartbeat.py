@@ -1,0 +1,97 @@
+"""Whether the process that drives a local run is still there: nobody else would say so if it isn't."""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from flow_sdk.store import layout
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import RunRecord
+
+__all__ = ["LOCAL", "SILENCE", "is_gone", "this_process", "write_beat"]
+
+LOCAL = "local"
+"""The kind of orchestrator that is a process of ours."""
+
+SILENCE = 60.0
+"""Seconds without a beat after which a run's process counts as gone."""
+
+
+def this_process() -> dict[str, Any]:
+    """Facts by which this process is known again: host, pid and, on Linux, its pid namespace and start."""
+    pid = os.getpid()
+    facts: dict[str, Any] = {"host": os.uname().nodename, "pid": pid}
+    if sys.platform == "linux":
+        # Containers may share a host's name, and a pid is given anew in time.
+        facts |= {"pids": _pid_namespace(), "since": _since(pid)}
+    return facts
+
+
+def _pid_namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _since(pid: int) -> int | None:
+    """When a process of this machine was started, in ticks; None when there is none or it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rsplit(b")", 1)[1].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def _is_alive(facts: dict[str, Any]) -> bool | None:
+    """Tell whether a process is alive; None when that can't be seen from here."""
+    if sys.platform != "linux" or facts.get("since") is None or facts.get("host") != os.uname().nodename:
+        return None
+    namespace = _pid_namespace()
+    if not namespace or facts.get("pids") != namespace:
+        return None
+    return _since(int(facts["pid"])) == int(facts["since"])
+
+
+def write_beat(store: ObjectStore, flow: str, run: str) -> None:
+    """Note that this process is there and drives the run."""
+    text = json.dumps({"time": time.time(), **this_process()}, separators=(",", ":"))
+    store.put(layout.heartbeat_key(flow, run), text.encode(), durable=False)
+
+
+def is_gone(store: ObjectStore, flow: str, run: str) -> bool:
+    """Tell whether a run that hasn't ended is a local one whose process is gone.
+
+    On the machine and in the pid namespace that the process ran in, it is looked for. From elsewhere it is gone when
+    the run was started, and its last beat came, more than :data:`SILENCE` ago, by the clock of the process and by
+    that of the store: so neither may be wrong by itself.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The run's store.
+    flow, run : str
+        Which run.
+    """
+    from flow_sdk.store.records import decode
+
+    keys = [layout.run_key(flow, run), layout.heartbeat_key(flow, run)]
+    text, beat = store.get_many(keys)
+    if text is None:
+        return False
+    record = decode(RunRecord, text, keys[0])
+    if record.orchestrator.get("kind") != LOCAL:
+        return False
+    facts = json.loads(beat) if beat is not None else record.orchestrator
+    alive = _is_alive(facts)
+    if alive is not None:
+        return not alive
+    times = [record.started, float(facts.get("time", record.started))]
+    now = time.time()
+    if any(abs(now - at) <= SILENCE for at in times):
+        return False
+    info = store.head(keys[1 if beat is not None else 0])
+    return info is None or abs(now - info.modified) > SILENCE

@@ -1,0 +1,350 @@
+"""Resuming: a new run takes over, by reference, what an earlier one finished, and runs the rest with the code of today.
+
+A task is reused if the origin has it committed and successful, its place in the flow is what it was, it doesn't come
+after the step that is to run again, and all tasks it took its inputs from are reused. So all that can be reused is
+known before the first task starts.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from flow_sdk.errors import NotFound, ParameterError, UsageError, nearest
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.plan.parameters import resolve
+from flow_sdk.runtime.begin import start_artifacts
+from flow_sdk.runtime.events import Reporter
+from flow_sdk.runtime.scheduler import Scheduler, TaskKey
+from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.attempts import commit, read_tasks
+from flow_sdk.store.layout import failure_key
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
+
+__all__ = ["Forecast", "Resume", "Reuse", "find_origin"]
+
+BATCH = 256
+"""Tasks whose manifests are read, and written, together."""
+WRITERS = 16
+"""Most manifests being written at a time: the store's waits overlap, on a laptop's disk too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """What a user asks to be resumed.
+
+    Parameters
+    ----------
+    origin : str or None
+        The run, as its id or as ``Flow/id``; None for the user's newest.
+    step : str or None
+        The step that runs again with all that comes after it, though it succeeded.
+    """
+
+    origin: str | None = None
+    step: str | None = None
+
+    def open(self, store: ObjectStore, plan: FlowPlan, user: str) -> "Reuse":
+        """Find the origin.
+
+        Raises
+        ------
+        UsageError
+            If the flow has no such step, or the origin is a run of another flow.
+        NotFound
+            If there is no such run.
+        """
+        names = [step.name for step in plan.steps]
+        if self.step is not None and self.step not in names:
+            raise UsageError(f"Flow {plan.flow!r} has no step {self.step!r}.", help=nearest(self.step, names))
+        runs = Runs(store)
+        origin = find_origin(runs, plan.flow, user, self.origin)
+        return Reuse(store, plan, origin, runs.read_plan(origin), self.step)
+
+
+def find_origin(runs: Runs, flow: str, user: str, asked: str | None) -> RunRecord:
+    """Find the run to resume: the one asked for, or else the user's newest run or resume.
+
+    Raises
+    ------
+    UsageError
+        If it is a run of another flow.
+    NotFound
+        If there is none.
+    """
+    if asked is None:
+        asked = next(runs.newest(flow, f"user:{user}", 1), None)
+    elif "/" in asked:
+        other, _, asked = asked.partition("/")
+        if other != flow:
+            raise UsageError(
+                f"This flow can't resume a run of {other!r}.", seen=f"{other}/{asked}", wanted=f"{flow}/..."
+            )
+    if asked is not None:
+        return _read(runs, flow, asked)
+    known = ", ".join(runs.newest(flow, limit=5))
+    help = f"Name somebody's with --origin-run-id, such as one of {known}." if known else "Start one with: run"
+    raise NotFound(f"There is no run of {flow!r} by {user!r} to resume.", where=runs.store.url, help=help)
+
+
+def _read(runs: Runs, flow: str, run: str) -> RunRecord:
+    try:
+        return runs.read(flow, run)
+    except NotFound as error:
+        close = nearest(run, list(runs.newest(flow, limit=100)))
+        if close.startswith("Did"):
+            error.help = close
+        raise
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What would become of a step.
+
+    Parameters
+    ----------
+    step : str
+        Its name.
+    reused, again : int
+        How many of its tasks are reused, and how many are known to run again (>= 0).
+    more : bool
+        Whether more may run, which nobody knows yet.
+    why : str
+        Why the first of those runs again.
+    """
+
+    step: str
+    reused: int = 0
+    again: int = 0
+    more: bool = False
+    why: str = ""
+
+
+class Reuse:
+    """Decides what of an origin is reused, and takes it over.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store of both runs.
+    plan : FlowPlan
+        The new run's plan.
+    origin : RunRecord
+        The run that is resumed.
+    origin_plan : FlowPlan
+        Its plan.
+    step : str or None
+        The step that runs again with all that comes after it.
+    """
+
+    def __init__(
+        self, store: ObjectStore, plan: FlowPlan, origin: RunRecord, origin_plan: FlowPlan, step: str | None
+    ) -> None:
+        self.store, self.plan, self.origin = store, plan, origin
+        self._reused: set[tuple[str, str]] = set()
+        self._whole_step = dict.fromkeys(_after(plan, step), f"it comes after {step!r}") if step else {}
+        if step:
+            self._whole_step[step] = "it was named"
+        before = {known.name: known for known in origin_plan.steps}
+        for now in plan.steps:
+            change = _change(before.get(now.name), now)
+            if change:
+                self._whole_step.setdefault(now.name, f"{change} since run {origin.run}")
+
+    def start_artifacts(
+        self, artifacts: Artifacts, flow_class: type[FlowSpec]
+    ) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
+        """Give the origin's parameters and constants by reference, and store those that the flow has got since.
+
+        Returns
+        -------
+        (dict of str to ArtifactRef, tuple of str)
+            As :func:`flow_sdk.runtime.begin.start_artifacts` does.
+
+        Raises
+        ------
+        ParameterError
+            If the flow has got a parameter since that must be given.
+        """
+        plan, known = self.plan, self.origin.artifacts
+        names = (*plan.constants, *(parameter.artifact for parameter in plan.parameters))
+        refs = {name: known[name] for name in names if name in known}
+        added = tuple(parameter for parameter in plan.parameters if parameter.artifact not in refs)
+        for parameter in added:
+            if parameter.required:
+                raise ParameterError(
+                    f"The run {self.origin.flow}/{self.origin.run} has no value for the parameter {parameter.name!r}.",
+                    help="Give it a default, or start a new run: a resumed one has its origin's parameters.",
+                )
+        fresh = dataclasses.replace(plan, constants=tuple(name for name in plan.constants if name not in refs))
+        stored, _ = start_artifacts(artifacts, flow_class, fresh, resolve(added, {}, paths=True))
+        return {**refs, **stored}, tuple(parameter.artifact for parameter in plan.parameters)
+
+    def take_over(self, scheduler: Scheduler, run: str, reporter: Reporter) -> None:
+        """Commit in the new run all that is reused; leave the rest to the scheduler.
+
+        Parameters
+        ----------
+        scheduler : Scheduler
+            The new run's, which has begun.
+        run : str
+            The new run's id.
+        reporter : Reporter
+            Is told of each step of which tasks are reused.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        reporter.message(f"Resuming {self.origin.flow}/{self.origin.run}")
+        reused = dict.fromkeys((step.name for step in self.plan.steps), 0)
+        rest: list[TaskKey] = []
+
+        def take(found: tuple[TaskKey, Manifest | None, str]) -> None:
+            _, manifest, why = found
+            if manifest is not None and not why:
+                commit(self.store, self._taken(manifest, run))
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            for batch in self._batches(scheduler):
+                looked = list(self._look(batch, peek=False))
+                for _ in pool.map(take, looked):
+                    pass
+                for key, manifest, why in looked:
+                    if manifest is None or why:
+                        rest.append(key)
+                    else:
+                        reused[key.step] += 1
+                        scheduler.committed(key, manifest.next, _count(manifest))
+        scheduler.admit(rest)
+        waiting = dict.fromkeys(reused, 0)
+        for key in rest:
+            waiting[key.step] += 1
+        for name, count in reused.items():
+            if count:
+                reporter.reused(name, count, waiting[name], self.origin.run)
+
+    def forecast(self) -> list[Forecast]:
+        """Say what would be reused and what would run, if each task that runs again hands on as it did.
+
+        Returns
+        -------
+        list of Forecast
+            One for each step, in the plan's order.
+        """
+        found = {step.name: Forecast(step.name) for step in self.plan.steps}
+        scheduler = Scheduler(self.plan, 1)
+        scheduler.begin()
+        for batch in self._batches(scheduler):
+            for key, manifest, why in self._look(batch, peek=True):
+                step, line = self.plan[key.step], found[key.step]
+                if why:
+                    line.again += 1
+                    line.why = line.why or self._known_failure(key) or why
+                else:
+                    line.reused += 1
+                if manifest is not None and _hands_on(manifest, step):
+                    scheduler.committed(key, manifest.next, _count(manifest))
+                elif step.kind in ("linear", "split", "end"):
+                    scheduler.committed(key, step.next, None)
+                else:  # how many items, or which case, only the task itself can tell
+                    for name in _after(self.plan, key.step):
+                        found[name].more = True
+                        found[name].why = found[name].why or f"it comes after {key.step!r}"
+        return list(found.values())
+
+    def _known_failure(self, key: TaskKey) -> str:
+        """The better reason for a task that failed for good: that it did."""
+        place = (self.origin.flow, self.origin.run, key.step, self.plan[key.step].task_id(key.position))
+        if key.step in self._whole_step or self.store.head(failure_key(*place)) is None:
+            return ""
+        return f"it failed in run {self.origin.run}"
+
+    def _batches(self, scheduler: Scheduler) -> Iterator[list[TaskKey]]:
+        while offered := scheduler.offer():
+            keys = iter(offered)
+            while batch := list(islice(keys, BATCH)):
+                yield batch
+
+    def _look(self, keys: list[TaskKey], *, peek: bool) -> Iterator[tuple[TaskKey, Manifest | None, str]]:
+        """Look at tasks whose parents have been looked at.
+
+        Parameters
+        ----------
+        keys : list of TaskKey
+            The tasks.
+        peek : bool
+            Whether to read also what isn't reused.
+
+        Yields
+        ------
+        tuple of (TaskKey, Manifest or None, str)
+            The task, its manifest in the origin, and why it runs again ("" if it is reused).
+        """
+        names = [(key.step, self.plan[key.step].task_id(key.position)) for key in keys]
+        wanted = [name for name in names if peek or name[0] not in self._whole_step]
+        read = read_tasks(self.store, self.origin.flow, self.origin.run, wanted) if wanted else []
+        manifests = dict(zip(wanted, read, strict=True))
+        for key, name in zip(keys, names, strict=True):
+            manifest = manifests.get(name)
+            why = self._whole_step.get(key.step) or self._why(manifest, self.plan[key.step])
+            if not why:
+                self._reused.add(name)
+            yield key, manifest, why
+
+    def _why(self, manifest: Manifest | None, step: StepPlan) -> str:
+        if manifest is None:
+            return f"it didn't finish in run {self.origin.run}"
+        if not (manifest.ok and manifest.successful):
+            return f"it failed in run {self.origin.run}, and @catch took its failure"
+        if not _hands_on(manifest, step):
+            return f"it hands on to other steps since run {self.origin.run}"
+        for parent in manifest.parents:
+            if (parent.step, parent.task) not in self._reused:
+                return f"it comes after {parent.step}/{parent.task}, which runs again"
+        return ""
+
+    def _taken(self, manifest: Manifest, run: str) -> Manifest:
+        """The manifest as it is in the new run.
+
+        The attempt's number stays: so the number, the logs and the other attempts that are read from the origin agree.
+        """
+        origin = manifest.origin or f"{manifest.flow}/{manifest.run}/{manifest.step}/{manifest.task}"
+        return dataclasses.replace(manifest, run=run, generation=0, origin=origin)
+
+
+def _count(manifest: Manifest) -> int | None:
+    return manifest.items.count if manifest.items else None
+
+
+def _after(plan: FlowPlan, name: str) -> set[str]:
+    """All steps that a step leads to, around loops too."""
+    after: set[str] = set()
+    ahead = list(plan[name].next)
+    while ahead:
+        step = ahead.pop()
+        if step not in after:
+            after.add(step)
+            ahead += plan[step].next
+    return after
+
+
+def _shape(step: StepPlan) -> tuple[Any, ...]:
+    # A switch may have got further cases, and further steps may lead here: neither changes what a task did.
+    return step.kind, step.is_join, step.scopes, step.joins, step.foreach, step.next if step.kind != "switch" else ()
+
+
+def _change(before: StepPlan | None, now: StepPlan) -> str:
+    """Say what makes a step another one than it was."""
+    if before is None:
+        return "it has been added"
+    return "" if _shape(before) == _shape(now) else "its place in the flow has changed"
+
+
+def _hands_on(manifest: Manifest, step: StepPlan) -> bool:
+    """Tell whether a task handed on as its step does now."""
+    if step.kind == "switch":
+        return len(manifest.next) == 1 and manifest.next[0] in step.next
+    return manifest.next == step.next and (step.kind == "foreach") == (manifest.items is not None)
