@@ -149,9 +149,8 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             "password": SECRET,
             "extra": {"endpoint_url": s3.url, "region_name": keys["AWS_REGION"]},
         }
-        env = clean_environment(
-            folder / "home", AIRFLOW_CONN_AWS_DEFAULT=json.dumps(connection), AWS_EC2_METADATA_DISABLED="true"
-        )
+        env = clean_environment(folder / "home", AWS_EC2_METADATA_DISABLED="true")
+        only_there = {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
         user = clean_environment(folder / "home", **keys, FLOW_SDK_AIRFLOW_PASSWORD="admin")
         before = dict(os.environ)
         os.environ.clear()
@@ -159,7 +158,7 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         try:
             with (
                 _database(request.param, folder) as database,
-                AirflowServer(python, folder / "airflow", database=database) as airflow,
+                AirflowServer(python, folder / "airflow", database=database, env=only_there) as airflow,
             ):
                 yield Rig(airflow, s3, folder, user)
         finally:
