@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call, note
 from flow_sdk.cli.parameters import parameter_options
+from flow_sdk.cli.tokens import TOKEN_OPTIONS, tell_token, token_gate
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.airflow.api import AirflowApi
     from flow_sdk.deploy.airflow.create import CreateOptions
+    from flow_sdk.deploy.claims import Keeper
     from flow_sdk.plan.model import FlowPlan
 
 __all__ = ["COMMANDS"]
 
 PASSWORD = "FLOW_SDK_AIRFLOW_PASSWORD"
 """The environment variable that holds the password: an option would show it to everyone on the machine."""
-
-TOKENS = ("authorize", "generate-new-token", "new-token")
 
 WAIT_TOLD_EVERY = 30.0
 """Seconds between two lines that say that we still wait."""
@@ -30,35 +30,58 @@ def _create(call: Call) -> int:
     from flow_sdk.deploy.airflow.create import create_deployment
     from flow_sdk.deploy.airflow.target import open_target
     from flow_sdk.plan.files import embed_files
+    from flow_sdk.plan.project import deployed_name
 
-    for name in TOKENS:
-        if name in call.given:
-            raise UsageError(f"--{name} can't be used yet.", help="Production tokens come with a later release.")
     target = _target(call)
+    _name(call)
     plan = call.plan(embed_files(call.parameter_plans()))
     options = _options(call, plan)
-    file = open_target(target, options.name or plan.flow).name
-    api = _api(call) if call["wait"] else None
+    name = options.name or deployed_name(plan)
+    file = open_target(target, name).name
+    api = _api(call) if call["wait"] or _url(call) else None
+    gate = token_gate(call, name, _keeper(call, api))
     before = None
-    if api is not None:
+    if api is not None and call["wait"]:
         from flow_sdk.deploy.airflow.visible import import_error_of
 
         before = import_error_of(api, file)
     package = call.package(leave_out=(file, *_dag_files(os.path.dirname(file) or ".")))
-    deployed = create_deployment(plan, package, call.root, target, options)
+    deployed = create_deployment(plan, package, call.root, target, options, gate)
+    tell_token(call, gate, "airflow create")
     call.say(
         f"DAG {deployed.dag} is {'written' if deployed.changed else 'up to date'}; runs are in {deployed.namespace}."
     )
     if not call.root.startswith("s3://"):
         call.say(f"Its artifacts are kept in {call.root}: every worker must see the same folder under that path.")
     print(deployed.file)
-    if api is not None:
+    if api is not None and call["wait"]:
         from flow_sdk.deploy.airflow.visible import wait_visible
 
         call.say(f"Waiting until Airflow at {api.url} shows it.")
         wait_visible(api, deployed, before=before, timeout=call["wait-timeout"], on_wait=_teller(call))
         call.say("Airflow shows it.")
     return 0
+
+
+def _name(call: Call) -> str | None:
+    """What ``--name`` says; under ``@project`` the branch makes the name."""
+    if call["name"] is not None and call.project is not None:
+        raise UsageError(
+            "--name can't be used with @project, where project and branch make the name.",
+            seen=call["name"],
+            help="Give --branch or --production instead.",
+        )
+    name: str | None = call["name"]
+    return name
+
+
+def _keeper(call: Call, api: AirflowApi | None) -> Keeper | None:
+    """Where Airflow itself keeps the claim on the name, if an Airflow is known."""
+    from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables
+
+    if api is not None:
+        return ApiVariables(api)
+    return CommandVariables() if call["airflow-cli"] else None
 
 
 def _dag_files(folder: str) -> list[str]:
@@ -123,14 +146,16 @@ def _teller(call: Call) -> Any:
 def _trigger(call: Call) -> int:
     from flow_sdk.plan.parameters import convert, from_environment, resolve
 
+    project = call.project
+    name = _name(call) or (call.flow if project is None else project.deployed_name(call.flow))
     declared = call.parameter_plans()
     given = {**from_environment(declared, os.environ), **call.parameters}
     resolve(declared, given, paths=True)
     # What isn't given keeps the default it was deployed with.
     conf = {p.name: _as_data(convert(p, given[p.name], paths=True)) for p in declared if p.name in given}
     api = _api(call)
-    run = api.trigger(call["name"] or call.flow, conf, call["run-id"])
-    call.say(f"Airflow at {api.url} has started a run of {call['name'] or call.flow}:")
+    run = api.trigger(name, conf, call["run-id"])
+    call.say(f"Airflow at {api.url} has started a run of {name}:")
     print(run)
     return 0
 
@@ -144,11 +169,17 @@ def _as_data(value: Any) -> Any:
     return value
 
 
+def _url(call: Call) -> str | None:
+    from flow_sdk import config
+
+    return call["airflow-url"] or config.read_setting("AIRFLOW_URL").value
+
+
 def _api(call: Call) -> AirflowApi:
     """The Airflow to ask, from the options, else the settings."""
     from flow_sdk import config
 
-    url = call["airflow-url"] or config.read_setting("AIRFLOW_URL").value
+    url = _url(call)
     if not url:
         raise UsageError(
             f"{call.name} needs to know where Airflow is.", wanted="--airflow-url, or the setting AIRFLOW_URL"
@@ -164,7 +195,7 @@ def _api(call: Call) -> AirflowApi:
     return AirflowApi(url, user, password)
 
 
-NAME = Option("name", "The DAG's id; the flow's name when left out.", metavar="NAME")
+NAME = Option("name", "The DAG's id; the flow's name when left out. Not with @project.", metavar="NAME")
 
 SERVER = (
     Option("airflow-url", "Address of Airflow's web server, such as http://localhost:8080.", metavar="URL"),
@@ -190,9 +221,8 @@ COMMANDS = {
             Option("wait", "Wait until Airflow shows the DAG, or why it can't.", flag=True),
             Option("wait-timeout", "Seconds to wait at most.", default=360, least=1),
             *SERVER,
-            Option("authorize", hidden=True),
-            Option("generate-new-token", flag=True, hidden=True),
-            Option("new-token", hidden=True),
+            Option("airflow-cli", "Keep the token in Airflow through its own command line, here.", flag=True),
+            *TOKEN_OPTIONS,
         ],
     ),
     "airflow trigger": Command(

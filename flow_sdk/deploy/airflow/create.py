@@ -1,14 +1,18 @@
 """``airflow create``: check everything, then upload plan and code, then write the DAG file."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flow_sdk.deploy.airflow.dagfile import dag_file
 from flow_sdk.deploy.airflow.limits import check_deployment
 from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.errors import StoreUnavailable
 from flow_sdk.plan.codec import canonical_json, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
+from flow_sdk.plan.project import deployed_name
+from flow_sdk.store.port import ObjectStore
 
 __all__ = ["CreateOptions", "Deployed", "create_deployment", "deployment_data"]
 
@@ -23,9 +27,9 @@ class CreateOptions:
     Parameters
     ----------
     name : str or None
-        The DAG's id; the flow's name when None. At most 250 characters ``[A-Za-z0-9_.-]``.
+        The DAG's id; the flow's deployed name when None. At most 250 characters ``[A-Za-z0-9_.-]``.
     namespace : str or None
-        The namespace of the runs; ``production:<DAG id>`` when None.
+        The namespace of the runs; that of the token when None, without tokens ``production:<DAG id>``.
     tags : tuple of str
         Tags for every run, and for the DAG in Airflow's list. At most 100 characters each.
     max_workers : int or None
@@ -94,14 +98,15 @@ def deployment_data(
     from flow_sdk import __version__
     from flow_sdk.spec.schedule import parse, to_airflow
 
+    name = options.name or deployed_name(plan)
     cron = timezone = None
     schedule = plan.decorator("schedule")
     if schedule is not None:
         cron, timezone = to_airflow(parse(schedule["cron"], schedule.get("timezone")))
     data: dict[str, Any] = {
         "release": __version__,
-        "dag": options.name or plan.flow,
-        "namespace": options.namespace or f"production:{options.name or plan.flow}",
+        "dag": name,
+        "namespace": options.namespace or f"production:{name}",
         "store": store,
         "plan_hash": plan_hash,
         "package_hash": package_hash,
@@ -118,8 +123,30 @@ def deployment_data(
     return {"digest": digest, **data}
 
 
+def _in_namespace(options: CreateOptions, namespace: str) -> CreateOptions:
+    """The options with the token's namespace; where the user chose another, runs are found in both."""
+    if options.namespace in (None, namespace):
+        return replace(options, namespace=namespace)
+    return replace(options, tags=tuple(dict.fromkeys((*options.tags, namespace))))
+
+
+def _existing(store: str) -> ObjectStore | None:
+    """The store, if there is one yet: a refused deployment makes none."""
+    from flow_sdk.store.open_store import open_store
+
+    try:
+        return open_store(store, create=False)
+    except StoreUnavailable:
+        return None
+
+
 def create_deployment(
-    plan: FlowPlan, package: bytes | None, store: str, target: str, options: CreateOptions
+    plan: FlowPlan,
+    package: bytes | None,
+    store: str,
+    target: str,
+    options: CreateOptions,
+    gate: TokenGate | None = None,
 ) -> Deployed:
     """Deploy a flow to Airflow.
 
@@ -136,6 +163,8 @@ def create_deployment(
         the same two forms.
     options : CreateOptions
         What the user says.
+    gate : TokenGate, optional
+        Asks for the production token and gives the runs' namespace; without it nobody is refused.
 
     Returns
     -------
@@ -145,7 +174,7 @@ def create_deployment(
     Raises
     ------
     DeployError
-        If Airflow couldn't run it, or the file can't be written. Nothing is written then.
+        If Airflow couldn't run it, the token isn't right, or the file can't be written. Nothing is written then.
     StoreError
         If the store can't be used.
     """
@@ -153,10 +182,16 @@ def create_deployment(
     from flow_sdk.store.open_store import open_store
 
     check_deployment(plan, deployment_data(plan, store, "", None, options))
-    place = open_target(target, options.name or plan.flow)
+    place = open_target(target, options.name or deployed_name(plan))
+    if gate is not None:
+        gate.check(_existing(store))
     artifacts = Artifacts(open_store(store))
+    if gate is not None:
+        options = _in_namespace(options, gate.claim(artifacts.store).namespace)
     plan_hash = artifacts.put_bytes(to_json(plan))
     package_hash = None if package is None else artifacts.put_bytes(package)
     data = deployment_data(plan, artifacts.store.url, plan_hash, package_hash, options)
+    if gate is not None:
+        gate.confirm(artifacts.store)
     changed = place.write(dag_file(plan, data))
     return Deployed(data["dag"], place.name, data["namespace"], data["digest"], changed)

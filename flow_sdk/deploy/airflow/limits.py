@@ -60,7 +60,7 @@ def _check_names(plan: FlowPlan, data: dict[str, Any]) -> None:
             "Airflow takes no DAG of this name.",
             seen=repr(name)[:300],
             wanted=f"1 to {LONGEST_ID} of the characters A-Z a-z 0-9 _ . -",
-            help="Give another one with --name.",
+            help="Give another one with --name, or with @project a shorter --branch.",
         )
     for loop in plan.loops:
         if len(body := f"{name}__loop.{loop.entry}") > LONGEST_ID:
@@ -68,7 +68,7 @@ def _check_names(plan: FlowPlan, data: dict[str, Any]) -> None:
                 f"The name of the DAG for the loop at step {loop.entry!r} gets too long for Airflow.",
                 seen=f"{len(body)} characters",
                 wanted=f"at most {LONGEST_ID}",
-                help="Give a shorter one with --name.",
+                help="Give a shorter one with --name, or with @project a shorter --branch.",
             )
     pool = data["worker_pool"]
     if pool is not None and not 0 < len(pool) <= LONGEST_POOL:

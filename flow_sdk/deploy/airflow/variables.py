@@ -1,0 +1,139 @@
+"""The claim on a deployed name in an Airflow Variable, through Airflow's REST API or its own command line.
+
+Airflow 3 masks the value of such a Variable in its API (the key holds "token"), so the claim stands in the description
+as well, which isn't masked. Neither holds the token. Variables have no compare-and-set (3.3 and 2.11): the store's
+claim comes first, and what was written is read back.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import urllib.parse
+from typing import Any
+
+from flow_sdk.deploy.airflow.api import AirflowApi
+from flow_sdk.deploy.claims import Claim
+from flow_sdk.errors import DeployError
+
+__all__ = ["ApiVariables", "CommandVariables", "variable_key"]
+
+PREFIX = "flow_sdk.token."
+LONGEST_KEY = 250
+"""Airflow 2.11 and 3.3: ``airflow.models.variable.Variable.key``."""
+
+SECONDS = 180.0
+"""How long one call of Airflow's command line may take; it needs some ten seconds to start."""
+
+
+def variable_key(name: str) -> str:
+    """The Variable that belongs to a deployed name."""
+    key = PREFIX + name
+    return key if len(key) <= LONGEST_KEY else PREFIX + hashlib.sha256(name.encode()).hexdigest()
+
+
+def _check_read_back(kept: Claim | None, claim: Claim, place: str) -> None:
+    if kept != claim:
+        seen = "no such Variable" if kept is None else f"a claim of {kept.who} of {kept.created}"
+        raise DeployError(
+            f"Airflow doesn't hold our claim on {claim.name} after it was written: somebody else deploys it as well.",
+            seen=seen,
+            where=f"Variable {variable_key(claim.name)} of {place}",
+            help="Agree with them on who it belongs to; then deploy again. No DAG was written.",
+        )
+
+
+class ApiVariables:
+    """Variables of an Airflow (3.x and 2.11) through its REST API.
+
+    Parameters
+    ----------
+    api : AirflowApi
+        The Airflow.
+    """
+
+    def __init__(self, api: AirflowApi) -> None:
+        self.api = api
+
+    @property
+    def place(self) -> str:
+        """The Airflow's address."""
+        return f"Airflow at {self.api.url}"
+
+    def read(self, name: str) -> Claim | None:
+        """The claim kept for a deployed name."""
+        key = variable_key(name)
+        status, answer = self.api.request("GET", f"/variables/{urllib.parse.quote(key, safe='')}")
+        if status == 404:
+            return None
+        if status != 200 or not isinstance(answer, dict):
+            raise self._refused("can't be read", status, answer, key)
+        return Claim.from_json(answer.get("description") or "", f"description of Variable {key} of {self.place}")
+
+    def write(self, claim: Claim) -> None:
+        """Keep a claim and read it back."""
+        key, text = variable_key(claim.name), claim.to_json()
+        body = {"key": key, "value": text, "description": text}
+        quoted = f"/variables/{urllib.parse.quote(key, safe='')}"
+        exists = self.api.request("GET", quoted)[0] == 200
+        status, answer = self.api.request(*(("PATCH", quoted) if exists else ("POST", "/variables")), body)
+        if status not in (200, 201, 409):
+            raise self._refused("can't be written", status, answer, key)
+        _check_read_back(self.read(claim.name), claim, self.place)
+
+    def _refused(self, what: str, status: int, answer: Any, key: str) -> DeployError:
+        return DeployError(
+            f"Airflow's Variable {key} {what} (HTTP {status}).", seen=str(answer)[:300], where=self.api.url
+        )
+
+
+class CommandVariables:
+    """Variables through Airflow's own command line, on a machine that has it and reaches its database.
+
+    Parameters
+    ----------
+    command : str
+        The program.
+    """
+
+    place = "the Airflow of this machine"
+
+    def __init__(self, command: str = "airflow") -> None:
+        found = shutil.which(command)
+        if found is None:
+            raise DeployError(
+                "Airflow's own command line isn't on this machine.",
+                seen=f"no program {command!r} on the PATH",
+                help="Give --airflow-url instead of --airflow-cli, or neither.",
+            )
+        self.command = found
+
+    def read(self, name: str) -> Claim | None:
+        """The claim kept for a deployed name."""
+        key = variable_key(name)
+        done = self._call("get", key)
+        if done.returncode and "does not exist" in done.stderr + done.stdout:
+            return None
+        self._check(done, "read", key)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        return Claim.from_json(lines[-1] if lines else done.stdout, f"Variable {key} of {self.place}")
+
+    def write(self, claim: Claim) -> None:
+        """Keep a claim and read it back."""
+        key, text = variable_key(claim.name), claim.to_json()
+        self._check(self._call("set", "--description", text, key, text), "written", key)
+        _check_read_back(self.read(claim.name), claim, self.place)
+
+    def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        words = (self.command, "variables", *words)
+        try:
+            return subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DeployError("Airflow's command line can't be used.", seen=str(error), where=self.command) from error
+
+    def _check(self, done: subprocess.CompletedProcess[str], what: str, key: str) -> None:
+        if done.returncode:
+            raise DeployError(
+                f"Airflow's Variable {key} can't be {what}.",
+                seen=(done.stderr or done.stdout).strip()[-500:],
+                where=f"{self.command} variables",
+            )

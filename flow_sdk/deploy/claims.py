@@ -1,0 +1,192 @@
+"""Who holds a deployed name: claims on it, where they are kept, and the tokens that this machine knows."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from flow_sdk.errors import DeployError, ObjectExists
+from flow_sdk.metadata.tags import encode_tag
+from flow_sdk.store.layout import token_key, token_prefix
+from flow_sdk.store.port import ObjectStore
+
+__all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of"]
+
+FORMAT = 1
+
+
+def digest_of(salt: str, token: str) -> str:
+    """The salted hash by which a token is known where it isn't kept itself."""
+    return hashlib.sha256(f"{salt}\0{token}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The claim of a token on a deployed name; holds no token.
+
+    Parameters
+    ----------
+    name : str
+        The deployed name.
+    generation : int
+        How many tokens of this name came before (>= 0).
+    owner : str
+        Who made the token.
+    created : str
+        On which day, ``2026-01-31`` (UTC).
+    salt, digest : str
+        Salt, and SHA-256 of salt and token.
+    """
+
+    name: str
+    generation: int
+    owner: str
+    created: str
+    salt: str
+    digest: str
+
+    def fits(self, token: str) -> bool:
+        """Tell whether this is the token's claim."""
+        return digest_of(self.salt, token) == self.digest
+
+    @property
+    def who(self) -> str:
+        """The owner, for people: nothing in it moves a terminal's cursor."""
+        return self.owner if self.owner.isprintable() else ascii(self.owner)
+
+    def to_json(self) -> str:
+        """Encode as JSON."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str) -> "Claim":
+        """Decode from JSON; ``where`` is for the error.
+
+        Raises
+        ------
+        DeployError
+            If the text isn't a claim.
+        """
+        try:
+            data = json.loads(text)
+            if data.pop("format") > FORMAT:
+                raise DeployError("A token was made by a newer release.", where=where, help="pip install -U flow-sdk")
+            claim = cls(**data)
+            if not isinstance(claim.generation, int) or not isinstance(claim.digest, str):
+                raise TypeError("generation or digest")
+            return claim
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DeployError(
+                "What is kept of a production token can't be read.",
+                seen=f"{type(error).__name__}: {error}",
+                where=where,
+                help="It is damaged or isn't Flow SDK's.",
+            ) from error
+
+
+class Keeper(Protocol):
+    """A second place for the newest claim on a name, in the orchestrator itself: a Variable, a parameter.
+
+    The store decides by create-only objects. A keeper needs no compare-and-set: it makes the claim known to those who
+    deploy to the same orchestrator from another store.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        ...
+
+    def read(self, name: str) -> Claim | None:
+        """The claim kept for a deployed name; None when there is none.
+
+        Raises DeployError when it can't be read.
+        """
+        ...
+
+    def write(self, claim: Claim) -> None:
+        """Keep a claim in place of what was there, and read it back.
+
+        Raises DeployError when it isn't there then.
+        """
+        ...
+
+
+class StoreClaims:
+    """The claims on one deployed name in a store: one create-only object for each generation.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    name : str
+        The deployed name.
+    """
+
+    def __init__(self, store: ObjectStore, name: str) -> None:
+        self.store, self.name, self._folder = store, name, encode_tag(name)
+
+    def read(self) -> list[Claim]:
+        """All claims, the newest last."""
+        keys = [found.key for found in self.store.list(token_prefix(self._folder))]
+        texts = zip(keys, self.store.get_many(keys), strict=True)
+        return [Claim.from_json(text, f"{self.store.url}/{key}") for key, text in texts if text is not None]
+
+    def add(self, claim: Claim) -> bool:
+        """Make a claim; False when another one of its generation is there already."""
+        try:
+            self.store.put_if_absent(token_key(self._folder, claim.generation), claim.to_json().encode())
+        except ObjectExists:
+            return False
+        return True
+
+
+class KnownTokens:
+    """The tokens that the user's machine holds for a deployed name: one file each, for the user's eyes only.
+
+    Parameters
+    ----------
+    home : str
+        The user's settings folder.
+    name : str
+        The deployed name.
+    """
+
+    def __init__(self, home: str, name: str) -> None:
+        self.folder = os.path.join(home, "tokens", encode_tag(name))
+
+    def __iter__(self) -> Iterator[str]:
+        with suppress(FileNotFoundError):
+            for file in sorted(os.listdir(self.folder)):
+                with suppress(OSError, ValueError), open(os.path.join(self.folder, file), encoding="utf-8") as text:
+                    yield text.read()
+
+    def _path(self, token: str) -> str:
+        return os.path.join(self.folder, hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+
+    def add(self, token: str) -> None:
+        """Keep a token.
+
+        Raises
+        ------
+        DeployError
+            If the folder can't be written to.
+        """
+        try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            descriptor = os.open(self._path(token), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(token)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise DeployError(
+                "The production token can't be kept on this machine.", seen=error.strerror, where=self.folder
+            ) from error
+
+    def remove(self, token: str) -> None:
+        """Forget a token."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._path(token))

@@ -1,0 +1,207 @@
+"""Production tokens: who may deploy under a name, and which namespace the deployed runs are in.
+
+A token is a guard against accidents and no access control: every deployed run carries ``production:<token>`` as a tag.
+"""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+
+from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of
+from flow_sdk.errors import DeployError
+from flow_sdk.store.port import ObjectStore
+
+__all__ = ["Grant", "TokenGate", "new_token"]
+
+NAMESPACE = "production:"
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+_RANDOM = 16
+"""Characters of a token's random end: 80 bits."""
+_READABLE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """That a deployment may go on.
+
+    Parameters
+    ----------
+    token : str
+        The token it goes under.
+    claim : Claim
+        The token's claim.
+    first : bool
+        Whether the name was never deployed before.
+    renewed : bool
+        Whether the token takes the place of an older one.
+    in_store, in_keeper : bool
+        Whether the claim is in the store, and with the keeper, already.
+    """
+
+    token: str
+    claim: Claim
+    first: bool = False
+    renewed: bool = False
+    in_store: bool = True
+    in_keeper: bool = True
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the runs."""
+        return NAMESPACE + self.token
+
+
+def new_token(name: str, generation: int) -> str:
+    """Make a token: the deployed name for people, the generation, and what can't be guessed."""
+    readable = re.sub(r"[^a-z0-9]+", "-", name.lower())[-_READABLE:].strip("-")
+    return f"{readable}-{generation}-{''.join(secrets.choice(_LETTERS) for _ in range(_RANDOM))}"
+
+
+class TokenGate:
+    """Lets a deployment pass, or refuses it. First :meth:`check`, which changes nothing, then :meth:`claim`.
+
+    Parameters
+    ----------
+    name : str
+        The deployed name.
+    owner : str
+        Who deploys.
+    known : KnownTokens
+        The tokens of this machine.
+    keeper : Keeper, optional
+        A second place for the claim, in the orchestrator.
+    authorize : str, optional
+        The token that the user gave; it alone counts then, and is kept when it is the right one.
+    renew : bool
+        Whether a new token is to take the place of the present one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        owner: str,
+        known: KnownTokens,
+        *,
+        keeper: Keeper | None = None,
+        authorize: str | None = None,
+        renew: bool = False,
+    ) -> None:
+        self.name, self.owner, self.known, self.keeper, self.renew = name, owner, known, keeper, renew
+        # Who is handed the namespace's name has the token as well.
+        self.authorize = None if authorize is None else authorize.strip().removeprefix(NAMESPACE)
+        self.grant: Grant | None = None
+
+    def check(self, store: ObjectStore | None) -> Grant:
+        """Find out whether the deployment may go on, without changing anything.
+
+        Parameters
+        ----------
+        store : ObjectStore or None
+            The store; None when there is none yet.
+
+        Raises
+        ------
+        DeployError
+            If it may not; says who holds the name and what to do.
+        """
+        claims = [] if store is None else StoreClaims(store, self.name).read()
+        kept = None if self.keeper is None else self.keeper.read(self.name)
+        newest = claims[-1] if claims else kept
+        if newest is None:
+            if self.authorize is not None:
+                raise DeployError(
+                    f"{self.name} has never been deployed, so there is no token to authorize.",
+                    where=None if store is None else store.url,
+                    help="Leave --authorize out; or check --datastore-root, --name and --branch.",
+                )
+            self.grant = self._new(0)
+            return self.grant
+        token = self._token_for(newest, claims)
+        if claims and kept is not None and kept not in claims:
+            raise self._foreign(kept)
+        if self.renew:
+            self.grant = self._new(newest.generation + 1)
+        else:
+            self.grant = Grant(token, newest, in_store=bool(claims), in_keeper=kept == newest or self.keeper is None)
+        return self.grant
+
+    def _new(self, generation: int) -> Grant:
+        token, salt = new_token(self.name, generation), secrets.token_hex(16)
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        claim = Claim(self.name, generation, self.owner, today, salt, digest_of(salt, token))
+        return Grant(token, claim, generation == 0, generation > 0, in_store=False, in_keeper=self.keeper is None)
+
+    def _token_for(self, newest: Claim, claims: list[Claim]) -> str:
+        candidates = list(self.known) if self.authorize is None else [self.authorize]
+        for token in candidates:
+            if newest.fits(token):
+                return token
+        stale = any(claim.fits(token) for claim in claims for token in candidates)
+        if stale:
+            seen = f"a token that {newest.who} has replaced by a new one on {newest.created}"
+        elif self.authorize is None:
+            seen = f"user {self.owner}, whose machine holds no token of it"
+        else:
+            seen = "another token with --authorize"
+        raise DeployError(
+            f"{self.name} is deployed under a production token of {newest.who}. Nothing was changed.",
+            seen=seen,
+            wanted=f"the token that {newest.who} has had since {newest.created}",
+            help=f"Ask {newest.who} for it and hand it over once with --authorize TOKEN. To deploy beside it instead, "
+            "take another branch of a @project, or another name.",
+        )
+
+    def _foreign(self, kept: Claim) -> DeployError:
+        assert self.keeper is not None
+        return DeployError(
+            f"{self.name} is deployed by {kept.who} from another store. Nothing was changed.",
+            seen=f"a token of {kept.created} that this store doesn't know",
+            where=self.keeper.place,
+            help="Deploy from that store, or under another name or branch.",
+        )
+
+    def claim(self, store: ObjectStore) -> Grant:
+        """Write down what :meth:`check` found: in the store, then with the keeper.
+
+        Raises
+        ------
+        DeployError
+            If somebody else was quicker, or the keeper didn't take it.
+        """
+        grant = self.grant or self.check(store)
+        if not grant.in_store or self.authorize is not None:
+            # Before the claim: a claim whose token nobody holds would shut everybody out.
+            self.known.add(grant.token)
+        if not grant.in_store and not StoreClaims(store, self.name).add(grant.claim):
+            self._lost(store, grant)
+        if self.keeper is not None and not grant.in_keeper:
+            self.keeper.write(grant.claim)
+        return grant
+
+    def _lost(self, store: ObjectStore, grant: Grant) -> None:
+        winner = StoreClaims(store, self.name).read()[-1]
+        if winner.fits(grant.token):
+            return  # the same token was taken over from the keeper twice
+        self.known.remove(grant.token)
+        raise DeployError(
+            f"{winner.who} has made a production token of {self.name} at the same moment. Nothing was changed.",
+            where=store.url,
+            help="Deploy again; if the other deployment is somebody else's, with --authorize and its token.",
+        )
+
+    def confirm(self, store: ObjectStore) -> None:
+        """See that the token still counts, right before the deployment is written.
+
+        Raises
+        ------
+        DeployError
+            If a new one has been generated meanwhile.
+        """
+        newest = StoreClaims(store, self.name).read()[-1]
+        if self.grant is not None and newest != self.grant.claim:
+            raise DeployError(
+                f"{newest.who} has generated a new production token of {self.name} meanwhile. Nothing was deployed.",
+                where=store.url,
+                help="Deploy again with it.",
+            )
