@@ -86,9 +86,10 @@ class InProcessRun:
         self.outcomes: list[Outcome] = []
         self.scheduler = Scheduler(self.plan, max_workers)
 
-    def run(self) -> "InProcessRun":
-        """Run to the end or to the first task that fails for good."""
+    def run(self, before: Callable[[], None] = lambda: None) -> "InProcessRun":
+        """Run to the end or to the first task that fails for good; ``before`` is called before the first task."""
         self.scheduler.begin()
+        before()
         active: list[tuple[TaskKey, int]] = []
         now = 0.0
         while True:
