@@ -1,0 +1,180 @@
+"""``resume`` by the command line, and what the client says of a resumed run."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.client import Run, Task, metadata, namespace
+from flow_sdk.errors import NotFound
+from tests.unit.cli.flow_file import FLOW, call, write
+
+BAD = FLOW.replace('print("fitting"', "if self.input == 2 and FAIL: raise ValueError('no')\n        print(\"fitting\"")
+ANNE, BEN = {"FLOW_SDK_USER": "anne"}, {"FLOW_SDK_USER": "ben"}
+
+
+def source(fails: bool, text: str = BAD) -> str:
+    return f"FAIL = {fails}\n" + text.replace(
+        'print("done"', 'from flow_sdk import current\n        print(current.origin_run_id, "done"'
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Run 1, whose task fit/2 failed, and the flow mended since."""
+    write(tmp_path, source(True))
+    assert call(tmp_path, "run", "--folds", "4", "--alpha", "0.25", "--tag", "t", environment=ANNE).returncode == 1
+    write(tmp_path, source(False))
+    return tmp_path
+
+
+def resume(folder: Path, *words: str, who: dict[str, str] = ANNE) -> "subprocess.CompletedProcess[str]":
+    done = call(folder, "resume", *words, environment=who)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def runs(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("**/flows/TrainFlow/runs/*"))
+
+
+def look(folder: Path) -> None:
+    (store,) = (path.parent for path in folder.glob("**/store.json"))
+    metadata(str(store))
+    namespace(None)
+
+
+def test_the_rest_of_a_failed_run_is_done(folder: Path) -> None:
+    done = resume(folder, "--run-id-file", "id", "--tag", "again")
+    assert (folder / "id").read_text() == "2"
+    assert "fitting 2" in done.stdout and "fitting 1" not in done.stdout
+    assert "1 done [0, 10, 20, 30]" in done.stdout
+    told = [re.sub(r"^\S+ \S+ ", "", line) for line in done.stderr.splitlines() if "reused" in line]
+    assert told[0] == "[2/start] 1 task reused from run 1"
+    assert len(told) == 2 and re.fullmatch(r"\[2/fit\] \d tasks? reused from run 1, \d to run", told[1])
+    look(folder)
+    run = Run("TrainFlow/2")
+    assert run.successful and run.origin_pathspec == "TrainFlow/1" and Run("TrainFlow/1").origin_pathspec is None
+    assert run.user_tags == {"again"} and "user:anne" in run.tags
+    assert run["start"].task.data.alpha == 0.25
+    reused = Task("TrainFlow/2/start/0")
+    assert reused.origin_pathspec == "TrainFlow/1/start/0" and reused.stdout.startswith("alpha is 0.25")
+    assert reused.attempts == [0] and reused.exception is None
+    assert Task("TrainFlow/2/end/0").origin_pathspec is None
+    assert "alpha is 0.25" in call(folder, "logs", "2/start").stdout
+
+
+def test_the_newest_run_or_resume_of_the_user_is_the_origin(folder: Path) -> None:
+    resume(folder)
+    done = resume(folder, "join")
+    assert "2 done [0, 10, 20, 30]" in done.stdout and "fitting" not in done.stdout
+    look(folder)
+    assert Run("TrainFlow/3").origin_pathspec == "TrainFlow/2"
+    assert Task("TrainFlow/3/fit/2").origin_pathspec == "TrainFlow/2/fit/2"
+    assert Task("TrainFlow/3/start/0").origin_pathspec == "TrainFlow/1/start/0"
+    assert Task("TrainFlow/3/start/0").stdout == Task("TrainFlow/1/start/0").stdout
+
+
+def test_somebody_elses_run_gives_results_of_ones_own(folder: Path) -> None:
+    done = call(folder, "resume", environment=BEN)
+    assert done.returncode == 1 and "no run of 'TrainFlow' by 'ben'" in done.stderr
+    resume(folder, "--origin-run-id", "TrainFlow/1", who=BEN)
+    look(folder)
+    namespace("user:ben")
+    assert Run("TrainFlow/2").successful
+    record = json.loads(next(folder.glob("**/runs/2/run.json")).read_text())
+    assert record["namespace"] == "user:ben" and record["user"] == "ben"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "headline"),
+    [
+        (["--origin-run-id", "99"], 1, "has no run '99'"),
+        (["--origin-run-id", "Other/1"], 2, "can't resume a run of 'Other'"),
+        (["--origin-run-id", "../1"], 2, "can't resume a run of '..'"),
+        (["ft"], 2, "no step 'ft'"),
+        (["fit", "join"], 2, "doesn't take 'join'"),
+        (["--alpha", "3"], 2, "'--alpha'"),
+    ],
+)
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_mistake_leaves_nothing_behind(
+    folder: Path, words: list[str], code: int, headline: str, dry: tuple[str, ...]
+) -> None:
+    before = sorted(folder.rglob("*"))
+    done = call(folder, "resume", *words, *dry, environment=ANNE)
+    assert done.returncode == code, done.stderr
+    assert headline in done.stderr.splitlines()[0] and "Traceback" not in done.stderr
+    assert [path for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts] == [
+        path for path in before if "__pycache__" not in path.parts
+    ]
+
+
+def test_no_store_is_made(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert call(tmp_path, "resume").returncode == 1
+    assert not list(tmp_path.glob("**/store.json"))
+
+
+def test_a_dry_run_says_why_and_starts_nothing(folder: Path) -> None:
+    done = resume(folder, "--dry-run")
+    assert runs(folder) == ["1"]
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Resuming TrainFlow/1 would take over and run these tasks:"
+    assert lines[1].split() == ["step", "reused", "run", "why"]
+    assert re.fullmatch(r"start +1 +0", lines[2])
+    assert re.fullmatch(r"fit +\d +\d  it failed in run 1|fit +\d +\d  it didn't finish in run 1", lines[3])
+    assert re.fullmatch(r"join +0 +1  it didn't finish in run 1", lines[4])
+    again = resume(folder, "fit", "--dry-run").stdout.splitlines()
+    assert re.fullmatch(r"fit +0 +4  it was named", again[3])
+    assert re.fullmatch(r"join +0 +1  it comes after 'fit'", again[4])
+
+
+def test_what_a_program_reads(folder: Path) -> None:
+    events = [json.loads(line) for line in resume(folder, "--output", "json").stdout.splitlines()]
+    reused = [event for event in events if event["event"] == "reused"]
+    assert [event["step"] for event in reused] == ["start", "fit"]
+    assert reused[0] == {**reused[0], "run": "2", "count": 1, "left": 0, "origin": "1"}
+    assert events[-1]["state"] == "succeeded"
+
+
+def test_spawned_tasks_are_resumed_too(folder: Path) -> None:
+    assert "1 done [0, 10, 20, 30]" in resume(folder, "--isolation", "spawn").stdout
+
+
+def test_with_adds_decorators_to_what_runs(folder: Path) -> None:
+    resume(folder, "--with", "retry:times=1")
+    look(folder)
+    assert Run("TrainFlow/2").successful
+
+
+def test_a_killed_run_has_failed_at_once_and_is_resumed(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, FLOW.replace('print("done"', 'import time; time.sleep(30 * (self.alpha == 7)); print("done"')
+    )
+    command = [sys.executable, str(path), "run", "--folds", "2", "--alpha", "7"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, **ANNE}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = time.monotonic() + 20
+    while not list(tmp_path.glob("**/runs/1/steps/end/0/0/start.json")):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    look(tmp_path)
+    run = Run("TrainFlow/1")
+    assert run.state == "running"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (run.state, run.reason) == ("failed", "the process that ran it is gone")
+    write(tmp_path)
+    done = resume(tmp_path)
+    assert "done [0, 10]" in done.stdout and "fitting" not in done.stdout
+    assert Run("TrainFlow/2").state == "succeeded"
+    with pytest.raises(NotFound):
+        Run("TrainFlow/3")
