@@ -1,0 +1,129 @@
+"""The claim in an Airflow Variable: masked values aren't needed, and what was written is read back."""
+
+import os
+import sys
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables, variable_key
+from flow_sdk.deploy.claims import Claim
+from flow_sdk.errors import DeployError
+
+CLAIM = Claim("forecast.prod.Train", 0, "anne ünï $(id) 'x'\n\"", "2026-01-31", "salt", "digest")
+OTHER = Claim("forecast.prod.Train", 0, "bob", "2026-01-31", "salt", "other")
+
+
+class MaskingApi:
+    """Airflow's variables as 3.3 shows them: the value of a key with "token" in it is masked."""
+
+    url = "http://airflow"
+
+    def __init__(self) -> None:
+        self.variables: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.quicker: Claim | None = None
+        self.status: int | None = None
+
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        self.asked.append(method)
+        if self.status is not None:
+            return self.status, {"detail": "no"}
+        if method == "GET":
+            found = self.variables.get(urllib.parse.unquote(path.removeprefix("/variables/")))
+            return (404, {"detail": "no such Variable"}) if found is None else (200, {**found, "value": "***"})
+        if method == "POST" and body["key"] in self.variables:
+            return 409, {"detail": "exists"}
+        self.variables[body["key"]] = dict(body)
+        if self.quicker is not None:
+            text = self.quicker.to_json()
+            self.variables[body["key"]] = {"key": body["key"], "value": text, "description": text}
+        return 201, body
+
+
+def test_a_claim_is_written_replaced_and_read_without_its_value() -> None:
+    api = MaskingApi()
+    variables = ApiVariables(api)  # type: ignore[arg-type]
+    assert variables.read(CLAIM.name) is None
+    variables.write(CLAIM)
+    assert variables.read(CLAIM.name) == CLAIM
+    variables.write(OTHER)
+    assert variables.read(CLAIM.name) == OTHER
+    assert [method for method in api.asked if method != "GET"] == ["POST", "PATCH"]
+
+
+def test_a_claim_that_is_overwritten_at_once_is_said_loudly() -> None:
+    api = MaskingApi()
+    api.quicker = OTHER
+    with pytest.raises(DeployError, match="doesn't hold our claim") as lost:
+        ApiVariables(api).write(CLAIM)  # type: ignore[arg-type]
+    assert "bob" in str(lost.value) and "No DAG was written" in str(lost.value)
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_airflow_that_fails_is_no_empty_one(status: int) -> None:
+    api = MaskingApi()
+    api.status = status
+    with pytest.raises(DeployError, match=f"HTTP {status}"):
+        ApiVariables(api).read("F")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("description", [None, "", "mine", "{}"])
+def test_a_variable_of_somebody_else_is_not_taken_for_a_claim(description: str | None) -> None:
+    api = MaskingApi()
+    api.variables[variable_key("F")] = {"description": description}
+    with pytest.raises(DeployError, match="can't be read"):
+        ApiVariables(api).read("F")  # type: ignore[arg-type]
+
+
+def test_keys_fit_into_airflow() -> None:
+    names = ["F", "p.prod.F", "x" * 250, "x" * 249 + "y"]
+    keys = [variable_key(name) for name in names]
+    assert len(set(keys)) == len(names) and max(map(len, keys)) <= 250
+    assert keys[1] == "flow_sdk.token.p.prod.F"
+
+
+AIRFLOW = """
+import json, os, sys
+path = os.path.join(os.path.dirname(__file__), "variables.json")
+kept = json.load(open(path)) if os.path.exists(path) else {}
+assert sys.argv[1] == "variables"
+print("some warning of a plugin")
+if sys.argv[2] == "get":
+    if sys.argv[3] == "flow_sdk.token.broken":
+        sys.exit("no such table: variable")
+    if sys.argv[3] not in kept:
+        sys.exit(f"Variable {sys.argv[3]} does not exist")
+    print(kept[sys.argv[3]])
+else:
+    words = sys.argv[3:]
+    assert words[0] == "--description" and words[1] == words[3]
+    kept[words[2]] = words[3]
+    json.dump(kept, open(path, "w"))
+"""
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    program = tmp_path / "airflow"
+    program.write_text(f"#!{sys.executable}\n{AIRFLOW}")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return str(program)
+
+
+def test_the_command_line_of_airflow(command: str) -> None:
+    variables = CommandVariables()
+    assert variables.command == command
+    assert variables.read(CLAIM.name) is None
+    variables.write(CLAIM)
+    assert variables.read(CLAIM.name) == CLAIM
+    with pytest.raises(DeployError, match="no such table"):
+        variables.read("broken")
+
+
+def test_a_machine_without_airflow() -> None:
+    with pytest.raises(DeployError, match="isn't on this machine"):
+        CommandVariables("no-such-airflow")
