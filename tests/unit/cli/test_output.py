@@ -65,6 +65,8 @@ class Terminal(io.StringIO):
 def tell(reporter) -> None:
     """One run with everything that can happen in it."""
     reporter.run_started("F", "7", ("a",))
+    reporter.reused("before", 10_000, 0, "6")
+    reporter.reused("work", 1, 2, "6")
     reporter.task_started("start", "0", 0, 11)
     reporter.split("start", "0", 2)
     reporter.task_finished("start", "0", 0, 0.25, caught=False)
@@ -92,6 +94,8 @@ def test_plain_lines_keep_results_apart_from_messages():
     assert out == ["[7/work/0] a result"]
     assert err == [
         "[7] Run F/7 started, tags a",
+        "[7/before] 10000 tasks reused from run 6",
+        "[7/work] 1 task reused from run 6, 2 to run",
         "[7/start/0] started (pid 11)",
         "[7/start/0] foreach starts 2 tasks",
         "[7/start/0] finished after 0.25 s",
@@ -149,12 +153,23 @@ def test_json_lines():
     tell(JsonReporter(out))
     events = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [event["event"] for event in events] == [
-        *("run_started", "task_started", "split", "task_finished", "task_started", "task_started", "task_output"),
+        *(
+            "run_started",
+            "reused",
+            "reused",
+            "task_started",
+            "split",
+            "task_finished",
+            "task_started",
+            "task_started",
+            "task_output",
+        ),
         *("task_output", "task_finished", "task_failed", "task_started", "task_failed", "message", "run_finished"),
     ]
     assert all(event["run"] == "7" and isinstance(event["time"], float) for event in events)
-    assert events[6]["stream"] == "stdout" and events[6]["line"] == "a result"
-    assert events[9]["retry_in"] == 120.0 and events[11]["retry_in"] is None
+    assert events[8]["stream"] == "stdout" and events[8]["line"] == "a result"
+    assert events[11]["retry_in"] == 120.0 and events[13]["retry_in"] is None
+    assert (events[1]["count"], events[2]["left"], events[2]["origin"]) == (10_000, 2, "6")
 
 
 @pytest.mark.parametrize(
@@ -198,9 +213,10 @@ def test_live_lines_stay_below_the_output(terminal):
     assert screen[3] == "[7/work/1] attempt 0 failed: ValueError: no; trying again in 2 min 00 s"
     assert screen[4] == "[7/work/1] failed: ValueError: no"
     assert screen[5] == "stopping"
-    assert re.fullmatch(r"✓ start +1/1 +0\.\d\d s", screen[6])
-    assert re.fullmatch(r"✗ work +1/2 +0\.\d\d s  1 retried  1 caught  1 failed", screen[7])
-    assert screen[8:] == [
+    assert re.fullmatch(r"✓ before +10000/10000 +0\.\d\d s  10000 reused", screen[6])
+    assert re.fullmatch(r"✗ work +2/3 +0\.\d\d s  1 reused  1 retried  1 caught  1 failed", screen[7])
+    assert re.fullmatch(r"✓ start +1/1 +0\.\d\d s", screen[8])
+    assert screen[9:] == [
         "7/work/1 failed after 2 attempts: ValueError: no",
         "  python f.py logs 7/work/1",
         "Run 7 failed after 75.0 s: 1 task failed",
