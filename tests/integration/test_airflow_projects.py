@@ -72,10 +72,13 @@ class Team:
         text = (self.airflow.dags / f"{name}.py").read_text()
         return re.findall(r"namespace production:(\S+)\.$", text, re.MULTILINE)[0]
 
-    def run(self, name: str) -> Run:
+    def run(self, name: str, who: str, *options: str) -> Run:
         """Run a deployment in Airflow and read the run back."""
         self.airflow.wait_dag(name)
-        self.airflow.wait_run(name, self.airflow.api.trigger(name, {}))
+        where = ("--airflow-url", self.airflow.url, "--airflow-user", self.airflow.user)
+        done = self.call(who, "airflow", "trigger", *where, *options)
+        assert done.returncode == 0, done.stderr
+        self.airflow.wait_run(name, done.stdout.strip())
         metadata(str(self.folder / "store"))
         namespace(f"production:{self.token(name)}")
         found = Flow("ProjectFlow").latest_run
@@ -115,9 +118,10 @@ def test_deployments_of_a_project_live_side_by_side(team: Team) -> None:
         assert done.stdout.strip().endswith(f"{name}.py")
     tokens = {path.stem: team.token(path.stem) for path in team.airflow.dags.glob("forecast.*.py")}
     assert len(set(tokens.values())) == len(tokens) == 4
-    for branch in ("prod", "user.bob"):
+    # Starting a run needs no token.
+    for who, options, branch in (("carl", ("--production",), "prod"), ("bob", (), "user.bob")):
         name = f"forecast.{branch}.ProjectFlow"
-        run = team.run(name)
+        run = team.run(name, who, *options)
         own = f"production:{tokens[name]}"
         assert {own, "runtime:airflow", "project:forecast", f"project_branch:{branch}"} <= set(run.system_tags)
         assert not any(tag.startswith("user:") for tag in run.system_tags)
