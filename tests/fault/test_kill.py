@@ -105,7 +105,7 @@ def test_a_killed_scheduler_leaves_no_process_and_nothing_damaged(tmp_path: Path
     process.wait()
     wait_for(lambda: not any(alive(pid) for pid in (*template, *running)), "the run's processes to end")
     verify_store(str(tmp_path))
-    runs = list(tmp_path.glob("flows/KillFlow/numbers/*"))
+    runs = list(tmp_path.glob("flows/KillFlow/runs/*/run.json"))  # the number is noted a moment later
     rerun(tmp_path, str(len(runs) + 1))
 
 
