@@ -27,7 +27,7 @@ def _resume(call: Call) -> int:
     from flow_sdk.store.open_store import open_store
 
     reuse = wanted.open(open_store(call.root, create=False), plan, config.user())
-    print(f"Resuming {reuse.origin.flow}/{reuse.origin.run} would take over and run these tasks:")
+    call.say(reuse.told())
     for line in _table(reuse.forecast()):
         print(line)
     return 0

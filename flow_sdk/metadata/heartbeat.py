@@ -46,9 +46,23 @@ def _since(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is another user's
+    return True
+
+
 def _is_alive(facts: dict[str, Any]) -> bool | None:
     """Tell whether a process is alive; None when that can't be seen from here."""
-    if sys.platform != "linux" or facts.get("since") is None or facts.get("host") != os.uname().nodename:
+    if facts.get("host") != os.uname().nodename or "pid" not in facts:
+        return None
+    if sys.platform != "linux":
+        return None if _exists(int(facts["pid"])) else False
+    if facts.get("since") is None:
         return None
     namespace = _pid_namespace()
     if not namespace or facts.get("pids") != namespace:

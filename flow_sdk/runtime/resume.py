@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from flow_sdk.errors import NotFound, ParameterError, UsageError, nearest
+from flow_sdk.metadata.port import RUNNING
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.parameters import resolve
@@ -144,7 +145,7 @@ class Reuse:
     def __init__(
         self, store: ObjectStore, plan: FlowPlan, origin: RunRecord, origin_plan: FlowPlan, step: str | None
     ) -> None:
-        self.store, self.plan, self.origin = store, plan, origin
+        self.store, self.plan, self.origin, self._origin_plan = store, plan, origin, origin_plan
         self._reused: set[tuple[str, str]] = set()
         self._whole_step = dict.fromkeys(_after(plan, step), f"it comes after {step!r}") if step else {}
         if step:
@@ -198,7 +199,7 @@ class Reuse:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        reporter.message(f"Resuming {self.origin.flow}/{self.origin.run}")
+        reporter.message(self.told())
         reused = dict.fromkeys((step.name for step in self.plan.steps), 0)
         rest: list[TaskKey] = []
 
@@ -225,6 +226,13 @@ class Reuse:
         for name, count in reused.items():
             if count:
                 reporter.reused(name, count, waiting[name], self.origin.run)
+
+    def told(self) -> str:
+        """Say what is resumed."""
+        name = f"{self.origin.flow}/{self.origin.run}"
+        if Runs(self.store).state(self.origin.flow, self.origin.run, self._origin_plan) == RUNNING:
+            return f"Resuming {name}, which is still running: what it hasn't finished by now runs here too"
+        return f"Resuming {name}"
 
     def forecast(self) -> list[Forecast]:
         """Say what would be reused and what would run, if each task that runs again hands on as it did.

@@ -13,6 +13,7 @@ import pytest
 
 from flow_sdk.client import Run, Task, metadata, namespace
 from flow_sdk.errors import NotFound
+from tests.rig.moto import MotoServer
 from tests.unit.cli.flow_file import FLOW, call, write
 
 BAD = FLOW.replace('print("fitting"', "if self.input == 2 and FAIL: raise ValueError('no')\n        print(\"fitting\"")
@@ -126,14 +127,14 @@ def test_a_dry_run_says_why_and_starts_nothing(folder: Path) -> None:
     done = resume(folder, "--dry-run")
     assert runs(folder) == ["1"]
     lines = done.stdout.splitlines()
-    assert lines[0] == "Resuming TrainFlow/1 would take over and run these tasks:"
-    assert lines[1].split() == ["step", "reused", "run", "why"]
-    assert re.fullmatch(r"start +1 +0", lines[2])
-    assert re.fullmatch(r"fit +\d +\d  it failed in run 1|fit +\d +\d  it didn't finish in run 1", lines[3])
-    assert re.fullmatch(r"join +0 +1  it didn't finish in run 1", lines[4])
+    assert done.stderr == "Resuming TrainFlow/1\n"
+    assert lines[0].split() == ["step", "reused", "run", "why"]
+    assert re.fullmatch(r"start +1 +0", lines[1])
+    assert re.fullmatch(r"fit +\d +\d  it failed in run 1|fit +\d +\d  it didn't finish in run 1", lines[2])
+    assert re.fullmatch(r"join +0 +1  it didn't finish in run 1", lines[3])
     again = resume(folder, "fit", "--dry-run").stdout.splitlines()
-    assert re.fullmatch(r"fit +0 +4  it was named", again[3])
-    assert re.fullmatch(r"join +0 +1  it comes after 'fit'", again[4])
+    assert re.fullmatch(r"fit +0 +4  it was named", again[2])
+    assert re.fullmatch(r"join +0 +1  it comes after 'fit'", again[3])
 
 
 def test_what_a_program_reads(folder: Path) -> None:
@@ -152,6 +153,19 @@ def test_with_adds_decorators_to_what_runs(folder: Path) -> None:
     resume(folder, "--with", "retry:times=1")
     look(folder)
     assert Run("TrainFlow/2").successful
+
+
+def test_runs_in_s3_are_resumed(tmp_path: Path) -> None:
+    at = ("--datastore", "s3", "--datastore-root", "s3://flows/team")
+    with MotoServer("flows") as server:
+        who = {**server.env(), **ANNE}
+        write(tmp_path, source(True))
+        assert call(tmp_path, *at, "run", "--folds", "4", environment=who).returncode == 1
+        write(tmp_path, source(False))
+        done = call(tmp_path, *at, "resume", environment=who)
+        assert done.returncode == 0, done.stderr
+        assert "1 done [0, 10, 20, 30]" in done.stdout and "[2/start] 1 task reused" in done.stderr
+        assert "alpha is 0.5" in call(tmp_path, *at, "logs", "2/start", environment=who).stdout
 
 
 def test_a_killed_run_has_failed_at_once_and_is_resumed(tmp_path: Path) -> None:

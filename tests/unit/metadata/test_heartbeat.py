@@ -83,10 +83,9 @@ def test_a_dead_process_of_this_machine_is_known_at_once_and_a_live_one_needs_no
     process = subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE)
     assert process.stdout is not None
     facts = json.loads(process.stdout.read())
-    try:
-        assert outcome(facts, started=1) == ("failed", GONE)  # a zombie, or gone
-    finally:
-        process.wait()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert outcome(facts, started=1) == ("failed", GONE)  # dead, though nobody has asked for its exit code yet
+    process.wait()
     assert outcome(facts, started=1, beat=1) == ("failed", GONE)
     assert outcome(this_process(), started=9999, beat=9999) == ("running", None)
     assert outcome({**this_process(), "since": 1}, started=1) == ("failed", GONE)  # its pid was given anew

@@ -33,9 +33,11 @@ class Told:
         self.messages.append(text)
 
 
-def finished(flow: type[FlowSpec], *, tasks: int | None = None, pick: random.Random | None = None) -> InProcessRun:
-    """Run 1 of a flow, killed after some of its tasks."""
-    run = InProcessRun(flow, pick=pick.randrange if pick else lambda n: 0)
+def finished(
+    flow: type[FlowSpec], *, tasks: int | None = None, pick: random.Random | None = None, run_id: str = "1"
+) -> InProcessRun:
+    """A run of a flow, killed after some of its tasks."""
+    run = InProcessRun(flow, pick=pick.randrange if pick else lambda n: 0, run=run_id)
     Runs(run.store).create(run.record)
     if tasks is None:
         return run.run()
@@ -249,6 +251,16 @@ def test_origins(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as close:
         find_origin(runs, "Small", "anne", "airflow-sheduled-1")
     assert close.value.help == "Did you mean 'airflow-scheduled-1'?"
+
+
+def test_an_orchestrators_run_is_resumed_on_a_laptop(tmp_path: Path) -> None:
+    flow = small(tmp_path)
+    first = finished(flow, tasks=3, run_id="airflow-scheduled__2026-11-21T00:00:00+00:00-ab12")
+    second, told = resumed(first, flow, run="1")
+    assert second.task("start").origin == f"Small/{first.record.run}/start/0"
+    assert told.steps == {"start": (1, 0), "work": (2, 1)} and second.scheduler.finished
+    # This one has no end yet, and another orchestrator's processes are none of ours.
+    assert told.messages[0].startswith(f"Resuming Small/{first.record.run}, which is still running")
 
 
 def test_an_unknown_step(tmp_path: Path) -> None:
