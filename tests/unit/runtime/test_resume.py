@@ -175,6 +175,16 @@ def test_a_task_before_an_added_step_runs_again(tmp_path: Path) -> None:
     assert second.value("join", "own") == [2, 4, 6]
 
 
+def test_a_foreach_over_something_else_runs_again(tmp_path: Path) -> None:
+    first = finished(small(tmp_path))
+    other = SMALL.replace('foreach="items"', 'foreach="others"').replace("self.items = ", "self.others = self.items = ")
+    flow = load_source(other.format(head="", work="pass", after="join", more=""), "Small", str(tmp_path))
+    reuse, _ = reuse_of(first, flow)
+    assert reuse.forecast()[0].why == "its place in the flow has changed since run 1"
+    second, told = resumed(first, flow)
+    assert told.steps == {} and second.scheduler.finished
+
+
 def test_parameters_and_constants_are_the_origins_by_reference(tmp_path: Path) -> None:
     first = finished(small(tmp_path, head='    x = Parameter("x", default=1)\n    C = "old"\n    gone = 3'))
     changed = small(
