@@ -54,7 +54,9 @@ def run_attempt(
     record: RunRecord,
     flow_class: type[FlowSpec],
     request: TaskRequest,
-    announce: Callable[[int], None],
+    announce: Callable[[dict[str, Any]], None],
+    *,
+    same_image: bool = False,
 ) -> Outcome:
     """Run one attempt of a task.
 
@@ -67,7 +69,10 @@ def run_attempt(
     request : TaskRequest
         Which task, and how many tries are left.
     announce : callable
-        Is told the attempt's number once it is claimed.
+        Is told, as it happens: ``{"attempt": number}`` once it is claimed; for a step with a @timeout
+        ``{"running": seconds}`` when the user's code begins and ``{"running": None}`` when it has ended.
+    same_image : bool
+        Whether this process has the class that the run's constants were taken from.
 
     Returns
     -------
@@ -83,11 +88,16 @@ def run_attempt(
         attempts.reopen(view.store, committed, request.generation)
     facts = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}
     number = attempts.claim(view.store, view.flow, view.run, step.name, request.task, facts)
-    announce(number)
-    return _Attempt(view, record, flow_class, request, step, position, number).run()
+    announce({"attempt": number})
+    attempt = _Attempt(view, record, flow_class, request, step, position, number)
+    attempt.announce, attempt.same_image = announce, same_image
+    return attempt.run()
 
 
 class _Attempt:
+    announce: Callable[[dict[str, Any]], None]
+    same_image: bool
+
     def __init__(
         self,
         view: RunView,
@@ -111,7 +121,7 @@ class _Attempt:
                     f"Task {self.request.step}/{self.request.task} was started, but no finished task leads to it.",
                     help="The orchestrator ran tasks out of order, or the run was changed by hand.",
                 )
-            task = LiveTask(self.view, self.record, self.step, self.position, parents)
+            task = LiveTask(self.view, self.record, self.step, self.position, parents, self.same_image)
         except FlowSDKError as error:
             return self._failed(error, [], fatal=False)
         flow = self.flow_class(use_cli=False)
@@ -119,9 +129,11 @@ class _Attempt:
         if self.catch is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
             return self._caught(task, self._last_failure())
         try:
-            _call(self.step, flow, task, self.request, self.number)
+            _call(self.step, flow, task, self.request, self.number, self.announce)
             refs, own, targets, items = self._results(task, flow)
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever the user's code raises, sys.exit() included
             return self._after_failure(task, error)
         return self._commit(task, refs, own, targets, items)
 
@@ -142,16 +154,17 @@ class _Attempt:
             items = task.artifacts.save_items(values, where=where)
         return refs, own, targets, items
 
-    def _after_failure(self, task: LiveTask, error: Exception) -> Outcome:
+    def _after_failure(self, task: LiveTask, error: BaseException) -> Outcome:
         facts = exception_facts(error)
         takeover = 1 if self.catch is not None else 0
-        last = self.request.tries_left <= takeover
+        fatal = isinstance(error, TransitionError)
+        last = fatal or self.request.tries_left <= takeover
         if self.catch is not None and last:
             if self.catch.get("print_exception", True):
                 print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
                 print(f"@catch takes over for step {self.step.name!r}.", file=sys.stderr, flush=True)
             return self._caught(task, facts)
-        return self._failed(error, task.parents, fatal=isinstance(error, TransitionError), task=task)
+        return self._failed(error, task.parents, fatal=fatal, task=task)
 
     def _takes_over(self) -> bool:
         """Whether this is the extra attempt that doesn't run the step again: an earlier one was ended from outside."""
@@ -221,7 +234,7 @@ class _Attempt:
         return Outcome(winner, already=winner is not manifest)
 
     def _failed(
-        self, error: Exception, parents: list[Manifest], *, fatal: bool, task: LiveTask | None = None
+        self, error: BaseException, parents: list[Manifest], *, fatal: bool, task: LiveTask | None = None
     ) -> Outcome:
         facts = exception_facts(error)
         print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
@@ -242,7 +255,14 @@ class _Attempt:
         return Outcome(manifest, fatal=fatal)
 
 
-def _call(step: StepPlan, flow: FlowSpec, task: LiveTask, request: TaskRequest, number: int) -> None:
+def _call(
+    step: StepPlan,
+    flow: FlowSpec,
+    task: LiveTask,
+    request: TaskRequest,
+    number: int,
+    announce: Callable[[dict[str, Any]], None],
+) -> None:
     """Run the user's function under the step's environment and timeout."""
     for name, value in ((step.decorator("environment") or {}).get("vars") or {}).items():
         os.environ[name] = value
@@ -260,6 +280,7 @@ def _call(step: StepPlan, flow: FlowSpec, task: LiveTask, request: TaskRequest, 
             help="Give it more time with @timeout(minutes=...), or make the step faster.",
         )
 
+    announce({"running": seconds})
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds, ALARM_AGAIN)
     try:
@@ -267,6 +288,7 @@ def _call(step: StepPlan, flow: FlowSpec, task: LiveTask, request: TaskRequest, 
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        announce({"running": None})  # storing what the step made may take its time
 
 
 def _client_object(kind: str, pathspec: str) -> Any:

@@ -8,7 +8,10 @@ from flow_sdk.store import attempts
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest
 
-__all__ = ["crash_reason", "note_crash"]
+__all__ = ["HARD_GRACE", "crash_reason", "note_crash"]
+
+HARD_GRACE = 30.0
+"""Seconds after its @timeout at which a step that doesn't react is killed."""
 
 
 def crash_reason(status: int, killed_for: str | None = None) -> str:

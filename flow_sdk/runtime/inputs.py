@@ -11,6 +11,9 @@ from flow_sdk.store.records import ArtifactRef, Manifest
 __all__ = ["InputView", "Inputs", "plan_merge"]
 
 
+_NOT_STORED = "an input of a join can't be an artifact; store the values you need from it"
+
+
 class InputView:
     """One input of a join: the artifacts of a finished task, loaded when they are asked for."""
 
@@ -23,6 +26,8 @@ class InputView:
         self.__dict__["index"] = index
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)  # Python itself asks, perhaps of an object that isn't filled yet
         manifest: Manifest = self.__dict__["_manifest"]
         ref = self.__dict__["_refs"].get(name)
         if ref is None:
@@ -38,6 +43,9 @@ class InputView:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"An input of a join can't be changed (tried to set {name!r}); set it on self")
 
+    def __getstate__(self) -> Any:
+        raise TypeError(_NOT_STORED)
+
     def __repr__(self) -> str:
         manifest: Manifest = self.__dict__["_manifest"]
         return f"<input {manifest.step}/{manifest.task}>"
@@ -51,6 +59,7 @@ class Inputs(Sequence[InputView]):
         self._by_step: dict[str, InputView] = {}
         for name, view in zip(steps, views, strict=True):
             self._by_step.setdefault(name, view)
+        self.__dict__.update(self._by_step)  # so that a step named "count" isn't hidden by the sequence's method
 
     def __getitem__(self, index: Any) -> Any:
         return self._views[index]
@@ -62,12 +71,12 @@ class Inputs(Sequence[InputView]):
         return iter(self._views)
 
     def __getattr__(self, name: str) -> InputView:
-        try:
-            found: InputView = self.__dict__["_by_step"][name]
-            return found
-        except KeyError:
-            known = self.__dict__.get("_by_step", {})
-            raise AttributeError(f"The join has no input from a step {name!r}. {nearest(name, known)}") from None
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        raise AttributeError(f"The join has no input from a step {name!r}. {nearest(name, self._by_step)}")
+
+    def __getstate__(self) -> Any:
+        raise TypeError(_NOT_STORED)
 
     def __repr__(self) -> str:
         return f"<{len(self)} inputs: {', '.join(sorted(self._by_step))}>"
@@ -79,6 +88,7 @@ def plan_merge(
     manifests: Sequence[Manifest],
     include: Iterable[str] | None,
     exclude: Iterable[str] | None,
+    fixed: Iterable[str] = (),
 ) -> dict[str, ArtifactRef]:
     """Decide what ``merge_artifacts`` takes over.
 
@@ -92,6 +102,8 @@ def plan_merge(
         The inputs.
     include, exclude : iterable of str, optional
         The user's lists.
+    fixed : iterable of str
+        Parameters and constants, which every task has.
 
     Raises
     ------
@@ -120,7 +132,7 @@ def plan_merge(
             where=f"step {step.name!r}",
             help="Set each of them on self before the call, or leave them out with exclude=[...].",
         )
-    missing = wanted - set(merged) - mine
+    missing = wanted.difference(merged, mine, fixed)
     if missing:
         raise InputsError(
             f"merge_artifacts(include=...) names what no input has: {', '.join(sorted(missing))}.",

@@ -14,17 +14,17 @@ from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import run_attempt
 from flow_sdk.runtime.begin import project_tags, read_record, start_artifacts
-from flow_sdk.runtime.crash import crash_reason, note_crash
+from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.heartbeat import Heartbeat
-from flow_sdk.runtime.logs import LogWriter
+from flow_sdk.runtime.logs import LogWriter, drain
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.randomness import keeps_seed, own_randomness, random_state
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.task import FATAL, reporter_to, run_and_report
 from flow_sdk.runtime.template import Template
-from flow_sdk.runtime.workers import Worker, Workers
+from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.attempts import read_task
 from flow_sdk.store.open_store import open_store
@@ -35,12 +35,14 @@ from flow_sdk.store.sources import by_value_module
 if TYPE_CHECKING:
     from flow_sdk.runtime.resume import Resume, Reuse
 
-__all__ = ["HARD_GRACE", "RunOptions", "run_flow"]
+__all__ = ["RunOptions", "run_flow"]
 
-HARD_GRACE = 30.0
-"""Seconds after its @timeout at which a task that doesn't react is killed."""
 STOP_GRACE = 3.0
 """Seconds that tasks get to end themselves when the run is stopped."""
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a run as SIGINT does."""
+MOST_UNHEARD = 32
+"""Most children that the template is asked for before it says what became of them; its socket holds more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ def run_flow(
             raise FlowSDKError(f"The record of run {request.flow}/{request.run} is gone from the store.")
         view = RunView(store, plan, request.flow, request.run)
         return run_and_report(
-            lambda announce: run_attempt(view, record, flow_class, request, announce), reporter_to(report_fd)
+            lambda announce: run_attempt(view, record, flow_class, request, announce, same_image=True),
+            reporter_to(report_fd),
         )
 
     if flow_class.__module__ == "__main__":
@@ -223,6 +226,7 @@ class _Driver:
         self.selector = selectors.DefaultSelector()
         self.reason: str | None = None
         self.template_gone = False
+        self.unheard = 0
         self.stopping = False
         if template is not None:
             self.selector.register(template.socket, selectors.EVENT_READ, None)
@@ -231,7 +235,9 @@ class _Driver:
         """See the run through to its end."""
         began = time.monotonic()
         self.reporter.run_started(self.record.flow, self.record.run, self.record.tags)
-        previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        allow_descriptors(3 * self.options.max_workers)
+        ends = [number for number in ENDS if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
+        previous = {number: signal.signal(number, signal.default_int_handler) for number in ends}
         state = "failed"
         try:
             with Heartbeat(self.store, self.record.flow, self.record.run):
@@ -243,9 +249,15 @@ class _Driver:
         except KeyboardInterrupt:
             state, self.reason = "cancelled", "interrupted"
         finally:
-            signal.signal(signal.SIGTERM, previous)
-            self._stop_all()
-            self._finish(state, time.monotonic() - began)
+            try:
+                self._stop_all()
+            finally:
+                before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *ends)}
+                try:
+                    self._finish(state, time.monotonic() - began)
+                finally:
+                    for number, handler in {**before, **previous}.items():
+                        signal.signal(number, handler)
         if state != "succeeded":
             raise RunFailed(
                 f"Run {self.record.flow}/{self.record.run} {'was interrupted' if state == 'cancelled' else 'failed'}.",
@@ -318,12 +330,11 @@ class _Driver:
         assert self.template is not None
         message = self.template.receive()
         if message is None:
-            self.selector.unregister(self.template.socket)
-            self.template_gone = True
-            self.scheduler.failed = True
-            self.reason = "the template process that starts tasks was killed"
+            self._lose_template()
             return
         worker = self.by_name.get(message["key"])
+        if "pid" in message or (worker is not None and not worker.pid):
+            self.unheard -= 1
         if worker is None:
             return
         if "pid" in message:
@@ -332,10 +343,22 @@ class _Driver:
         else:
             self._ended(worker, message["status"])
 
+    def _lose_template(self) -> None:
+        assert self.template is not None
+        self.template_gone = True
+        self.scheduler.failed = True
+        self.reason = "the template process that starts tasks was killed"
+        self.selector.unregister(self.template.socket)
+
     def _tried(self, worker: Worker) -> int:
         return self.scheduler.attempts.get(worker.key, 1) - 1
 
     def _start(self, key: TaskKey, left: int) -> None:
+        # both ends of the socket would wait for ever if neither was read
+        while self.unheard >= MOST_UNHEARD and not self.template_gone:
+            self._hear_template()
+        if self.template_gone:
+            return
         step = self.plan[key.step]
         request = TaskRequest(
             root=self.options.root,
@@ -354,11 +377,14 @@ class _Driver:
         def make(name: str) -> Worker:
             worker = Worker(key, request, started, LogWriter(self.store, self.options.max_log_size), name)
             worker.attempt = self.scheduler.attempts[key] - 1
-            seconds = (step.decorator("timeout") or {}).get("seconds")
-            worker.deadline = started + float(seconds) + HARD_GRACE if seconds else None
             return worker
 
-        worker, reads = self.workers.start(make, self._line)
+        try:
+            worker, reads = self.workers.start(make, self._line)
+        except ConnectionError:
+            self._lose_template()
+            return
+        self.unheard += self.template is not None
         self.by_name[worker.name] = worker
         for fd in reads:
             self.selector.register(fd, selectors.EVENT_READ, (worker, worker.pipes[fd]))
@@ -375,8 +401,9 @@ class _Driver:
             return
         worker.status = status
         for fd, take in list(worker.pipes.items()):
-            while fd in worker.pipes and self._read_rest(worker, fd, take):
-                pass
+            drain(fd, take)
+            take(b"")
+            self._close_pipe(worker, fd)
         worker.log.close()
         outcome = worker.outcome
         if not outcome.get("ok"):
@@ -385,17 +412,6 @@ class _Driver:
             self._committed(worker, outcome)
         else:
             self._failed(worker, outcome)
-
-    def _read_rest(self, worker: Worker, fd: int, take: Any) -> bool:
-        """Read on from an ended process's pipe; closes it at its end, or when a grandchild still holds it."""
-        try:
-            data = os.read(fd, 65536)
-        except BlockingIOError:
-            data = b""
-        take(data)
-        if not data:
-            self._close_pipe(worker, fd)
-        return bool(data)
 
     def _look_up(self, worker: Worker) -> dict[str, Any] | None:
         """For a process that ended without a good word: whether the task is committed all the same."""
@@ -428,7 +444,7 @@ class _Driver:
             note_crash(self.store, request, worker.attempt, reason)
         if self.stopping:
             return
-        fatal = worker.status == FATAL
+        fatal = worker.status == FATAL and "error" in outcome  # the user's code may end with any exit code
         retry_in = self.scheduler.failed_attempt(worker.key, time.monotonic(), fatal=fatal)
         if retry_in is None:
             self.reason = f"{request.step}/{request.task}: {reason}"

@@ -1,23 +1,50 @@
 """Capturing a task's output: splitting it into lines and storing it in chunks next to the attempt."""
 
+import fcntl
+import os
 import time
 from collections.abc import Callable
 
 from flow_sdk.store.layout import log_key
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["LineSplitter", "LogWriter"]
+__all__ = ["LineSplitter", "LogWriter", "drain"]
 
 FLUSH_BYTES = 256 * 1024
 FLUSH_SECONDS = 5.0
 LONGEST_LINE = 64 * 1024
+LARGEST_PIPE = 1024 * 1024
+"""What a pipe can hold at most where the system doesn't say, unless an administrator allows more."""
+
+
+def drain(fd: int, take: Callable[[bytes], None]) -> None:
+    """Read what an ended process left in a pipe; no more than that, as a grandchild may write into it for ever."""
+    left = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else LARGEST_PIPE
+    while left > 0:
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            return
+        take(data)
+        left -= len(data)
 
 
 class LineSplitter:
-    """Turns chunks of bytes into lines of text, damaged characters replaced."""
+    """Turns chunks of bytes into lines of text, damaged characters replaced.
 
-    def __init__(self, emit: Callable[[str], None]) -> None:
+    Parameters
+    ----------
+    emit : callable
+        Is given each line.
+    longest : int
+        Bytes after which a line is given out in parts (> 0).
+    """
+
+    def __init__(self, emit: Callable[[str], None], longest: int = LONGEST_LINE) -> None:
         self._emit = emit
+        self._longest = longest
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
@@ -25,7 +52,7 @@ class LineSplitter:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._emit(line.rstrip(b"\r").decode("utf-8", "replace"))
-        if len(self._rest) > LONGEST_LINE:
+        if len(self._rest) > self._longest:
             self.close()
 
     def close(self) -> None:
@@ -66,7 +93,7 @@ class LogWriter:
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
         data = f"{stamp} {'o' if stream == 'stdout' else 'e'} {line}\n".encode("utf-8", "replace")
-        if self._limit is not None and self._total + len(data) > self._limit:
+        if self._limit is not None and (self._dropped or self._total + len(data) > self._limit):
             self._dropped += 1
             return
         self._total += len(data)
@@ -92,6 +119,6 @@ class LogWriter:
     def close(self) -> None:
         """Store the rest."""
         if self._dropped:
-            self._limit = None
-            self.write("stderr", f"[{self._dropped} more lines were over the log's size limit and aren't kept]")
+            self._limit, dropped = None, self._dropped
+            self.write("stderr", f"[{dropped} more lines were over the log's size limit and aren't kept]")
         self.flush()

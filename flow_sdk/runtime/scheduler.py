@@ -1,5 +1,6 @@
 """The scheduler of a local run as a pure state machine: events in, actions out. No clock, no store, no process."""
 
+import heapq
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -150,21 +151,19 @@ class Scheduler:
         if self.attempts[key] > int(retry.get("times", 0)):
             delay = 0.0  # only @catch is left: nothing runs that a pause would help
         if delay:
-            self._delayed.append((now + delay, key))
+            heapq.heappush(self._delayed, (now + delay, key))
         else:
             self._ready.append(key)
         return delay
 
     def wake(self, now: float) -> None:
         """Make the delayed tasks ready whose time has come."""
-        due = sorted(entry for entry in self._delayed if entry[0] <= now)
-        if due:
-            self._delayed = [entry for entry in self._delayed if entry[0] > now]
-            self._ready.extend(key for _, key in due)
+        while self._delayed and self._delayed[0][0] <= now:
+            self._ready.append(heapq.heappop(self._delayed)[1])
 
     def next_wake(self) -> float | None:
         """The time at which the next delayed task is due; None when there is none."""
-        return min((at for at, _ in self._delayed), default=None)
+        return self._delayed[0][0] if self._delayed else None
 
     def idle(self) -> bool:
         """Whether nothing runs and nothing will."""

@@ -33,11 +33,21 @@ class LiveTask:
         Which of its tasks.
     parents : list of Manifest
         As :func:`flow_sdk.runtime.parents.find_parents` gives them.
+    same_image : bool
+        Whether this process has the very class that the run's constants were taken from. One that has executed the
+        flow file anew, perhaps with another outcome, is given the constants that were stored.
     """
 
     def __init__(
-        self, view: RunView, record: RunRecord, step: StepPlan, position: Position, parents: list[Manifest]
+        self,
+        view: RunView,
+        record: RunRecord,
+        step: StepPlan,
+        position: Position,
+        parents: list[Manifest],
+        same_image: bool = False,
     ) -> None:
+        self.same_image = same_image
         self.view = view
         self.record = record
         self.step = step
@@ -45,7 +55,7 @@ class LiveTask:
         self.parents = parents
         self.artifacts = Artifacts(view.store)
         self.pathspec = f"{view.flow}/{view.run}/{step.name}/{step.task_id(position)}"
-        self.inherited: dict[str, ArtifactRef] = dict(parents[0].artifacts) if parents and step.joins is None else {}
+        self.inherited: dict[str, ArtifactRef] = {}
         self._openers: dict[str, Manifest] = {parent.step: parent for parent in parents if parent.items}
         self._items: dict[str, Any] = {}
         self._fixed: dict[str, Any] = {}
@@ -116,15 +126,33 @@ class LiveTask:
         views = [view for view in inputs if isinstance(view, InputView)]
         manifests = [view.__dict__["_manifest"] for view in views]
         own = [name for name in vars(flow) if not name.startswith("__")]
-        self.inherited.update(plan_merge(self.step, own, manifests, include, exclude))
+        self.inherited.update(plan_merge(self.step, own, manifests, include, exclude, self.record.artifacts))
+        self._unhide(flow)
+
+    def delete(self, name: str) -> bool:
+        return self.inherited.pop(name, None) is not None
 
     # what the runner asks for
 
     def attach(self, flow: FlowSpec) -> None:
-        """Make ``flow`` the object of this task."""
+        """Make ``flow`` the object of this task, with what the step begins with."""
         self.flow = flow
+        self.inherited = dict(self.parents[0].artifacts) if self.parents and self.step.joins is None else {}
+        self._loaded.clear()
         flow.__dict__["__flow_task__"] = self
         flow.__dict__["__flow_fixed__"] = frozenset(self.record.artifacts)
+        if not self.same_image:
+            for name in self.view.plan.constants:
+                if name in self.record.artifacts:
+                    flow.__dict__[name] = self.load(name)
+        self._unhide(flow)
+
+    def _unhide(self, flow: FlowSpec) -> None:
+        """Load the artifacts that Python would look for in vain: the class has an attribute of the same name."""
+        kind = type(flow)
+        for name in self.inherited:
+            if hasattr(kind, name) and name not in flow.__dict__ and name not in self.record.artifacts:
+                self.load(name)
 
     def inputs(self) -> Inputs:
         """The join's inputs."""
@@ -151,7 +179,7 @@ class LiveTask:
         refs = dict(self.inherited)
         own: list[str] = []
         for name, value in sorted(vars(self.flow).items()):
-            if name.startswith("__") and name.endswith("__"):
+            if (name.startswith("__") and name.endswith("__")) or name in self.record.artifacts:
                 continue
             if name in self._loaded and value is self._loaded[name] and isinstance(value, _IMMUTABLE):
                 continue

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow_sdk.runtime.crash import crash_reason, note_crash
-from flow_sdk.runtime.logs import LineSplitter, LogWriter
+from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
+from flow_sdk.runtime.logs import LineSplitter, LogWriter, drain
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task import FAILED, OK, REPORT_FD
 from flow_sdk.store.attempts import read_task
@@ -19,8 +19,7 @@ from flow_sdk.store.open_store import open_store
 
 __all__ = ["Supervised", "supervise"]
 
-HARD_GRACE = 30.0
-"""Seconds after its @timeout at which a task that doesn't react is killed."""
+LONGEST_REPORT = 1 << 20
 STOP_GRACE = 5.0
 """Seconds between asking a task to end and killing it."""
 
@@ -63,12 +62,14 @@ class _Supervisor:
         self.store = open_store(request.root)
         self.log = LogWriter(self.store)
         self.killed_for: str | None = None
+        self.timeout: float | None = None
+        self.deadline: float | None = None
         out, err = self.process.stdout, self.process.stderr
         assert out is not None and err is not None
         self.pipes = {
             out.fileno(): LineSplitter(lambda line: self._line("stdout", line)),
             err.fileno(): LineSplitter(lambda line: self._line("stderr", line)),
-            read: LineSplitter(self._report),
+            read: LineSplitter(self._report, LONGEST_REPORT),
         }
         self.report_fd = read
 
@@ -80,7 +81,11 @@ class _Supervisor:
         import json
 
         facts = json.loads(line)
-        if "attempt" in facts:
+        if "running" in facts:
+            if self.timeout is not None:
+                running = facts["running"] is not None
+                self.deadline = time.monotonic() + self.timeout + HARD_GRACE if running else None
+        elif "attempt" in facts:
             self.result.attempt = facts["attempt"]
             request = self.request
             self.log.place(request.flow, request.run, request.step, request.task, facts["attempt"])
@@ -95,17 +100,18 @@ class _Supervisor:
         except BrokenPipeError:
             pass  # it died at once; its exit code says so
         try:
-            self._pump(None if timeout is None else time.monotonic() + timeout + HARD_GRACE)
+            self.timeout = timeout
+            self._pump()
         except BaseException:
             self.stop()
-            self._pump(time.monotonic() + STOP_GRACE)
+            self._pump()
             raise
         finally:
             self.log.close()
             os.close(self.report_fd)
         return self._ended(self.process.wait())
 
-    def _pump(self, deadline: float | None) -> None:
+    def _pump(self) -> None:
         """Read the process's output until it has ended."""
         with selectors.DefaultSelector() as selector:
             for fd in self.pipes:
@@ -120,11 +126,14 @@ class _Supervisor:
                         self.pipes[key.fd].close()
                         selector.unregister(key.fd)
                 self.log.tick()
-                if deadline is not None and time.monotonic() > deadline and self.process.poll() is None:
+                if self.process.poll() is not None:
+                    for key in list(selector.get_map().values()):
+                        drain(key.fd, self.pipes[key.fd].feed)
+                        self.pipes[key.fd].close()
+                    return  # a grandchild may hold the pipes for ever
+                if self.deadline is not None and time.monotonic() > self.deadline:
                     self.killed_for = f"it didn't react to its @timeout for {HARD_GRACE:g} seconds and was killed"
                     os.killpg(self.process.pid, signal.SIGKILL)
-                elif self.process.poll() is not None and not selector.select(0):
-                    return  # a grandchild may hold the pipes for ever
 
     def stop(self) -> None:
         """Ask the process to end; kill it when it doesn't."""
@@ -175,7 +184,7 @@ def supervise(
         The process's whole environment; this process's when not given. The supervisor's own store client takes its
         credentials from this process's environment.
     timeout : float, optional
-        The step's @timeout in seconds (> 0); a task that doesn't react to it is killed 30 seconds later.
+        The step's @timeout in seconds (> 0); code of the step that doesn't react to it is killed 30 seconds later.
     on_start : callable, optional
         Is given a function that ends the process, for the orchestrator's kill hook.
 

@@ -5,6 +5,7 @@ attempt and exits with 0 (committed), 1 (failed; may be tried again) or 2 (faile
 descriptor named by ``FLOW_SDK_REPORT_FD`` it tells, one JSON object a line, the attempt's number and its outcome.
 """
 
+import io
 import json
 import os
 import signal
@@ -19,17 +20,19 @@ from flow_sdk.runtime.begin import begin, check_owner, read_record
 from flow_sdk.runtime.flowfile import load_flow, unpacked
 from flow_sdk.runtime.parents import RunView, is_first
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.tracebacks import one_line
+from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 
 __all__ = ["FAILED", "FATAL", "OK", "REPORT_FD", "execute", "finish_process", "main", "reporter_to"]
 
+Report = Callable[[dict[str, Any]], None]
+
 OK, FAILED, FATAL = 0, 1, 2
 REPORT_FD = "FLOW_SDK_REPORT_FD"
 
 
-def execute(request: TaskRequest, announce: Callable[[int], None]) -> Outcome:
+def execute(request: TaskRequest, announce: Report) -> Outcome:
     """Run one attempt of a task in this process.
 
     Parameters
@@ -37,7 +40,7 @@ def execute(request: TaskRequest, announce: Callable[[int], None]) -> Outcome:
     request : TaskRequest
         Which task of which run.
     announce : callable
-        Is told the attempt's number once it is claimed.
+        As :func:`flow_sdk.runtime.attempt.run_attempt` takes it.
     """
     store = open_store(request.root)
     artifacts = Artifacts(store)
@@ -63,7 +66,7 @@ def execute(request: TaskRequest, announce: Callable[[int], None]) -> Outcome:
     return run_attempt(RunView(store, plan, request.flow, request.run), record, flow_class, request, announce)
 
 
-def reporter_to(fd: int | None) -> Callable[[dict[str, Any]], None]:
+def reporter_to(fd: int | None) -> Report:
     """Make a function that writes facts as JSON lines to a file descriptor, or nowhere."""
 
     def report(facts: dict[str, Any]) -> None:
@@ -76,13 +79,13 @@ def reporter_to(fd: int | None) -> Callable[[dict[str, Any]], None]:
     return report
 
 
-def run_and_report(run: Callable[[Callable[[int], None]], Outcome], report: Callable[[dict[str, Any]], None]) -> int:
-    """Run an attempt, report its number and outcome, and return the exit code."""
+def run_and_report(run: Callable[[Report], Outcome], report: Report) -> int:
+    """Run an attempt, report what happens and its outcome, and return the exit code."""
     try:
-        outcome = run(lambda number: report({"attempt": number}))
+        outcome = run(report)
     except FlowSDKError as error:
         print(error, file=sys.stderr, flush=True)
-        report({"error": str(error).splitlines()[0]})
+        report({"error": str(error).splitlines()[0][:LONGEST]})
         return FATAL if isinstance(error, ParameterError | PlanVersionError) else FAILED
     manifest = outcome.manifest
     facts: dict[str, Any] = {
@@ -130,7 +133,8 @@ def main() -> None:
     request = TaskRequest.from_json(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     fd = os.environ.pop(REPORT_FD, None)
     report = reporter_to(int(fd) if fd else None)
     finish_process(run_and_report(lambda announce: execute(request, announce), report))

@@ -4,6 +4,7 @@ It holds no threads, sockets or store clients but the one socket to the schedule
 ends its children and itself.
 """
 
+import io
 import json
 import os
 import signal
@@ -29,9 +30,11 @@ class Template:
     def __init__(self, run_child: Callable[[dict[str, Any], int], int]) -> None:
         import blake3  # noqa: F401 - what every child needs is imported once, before the fork
 
+        _open_standard()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
@@ -112,10 +115,15 @@ def _serve(channel: socket.socket, run_child: Callable[[dict[str, Any], int], in
                 if not data:
                     return
                 message = json.loads(data)
-                pid = os.fork()
+                try:
+                    pid = os.fork()
+                except OSError as error:
+                    _no_child(channel, message["key"], fds, error)
+                    continue
                 if pid == 0:
                     selector.close()
                     _child(channel, message["request"], fds, run_child)
+                _set_group(pid)
                 for fd in fds:
                     os.close(fd)
                 children[pid] = message["key"]
@@ -125,6 +133,29 @@ def _serve(channel: socket.socket, run_child: Callable[[dict[str, Any], int], in
     finally:
         for pid in children:
             _kill_group(pid)
+
+
+def _open_standard() -> None:
+    """Have descriptors 0 to 2 open, so that none of ours gets such a number."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
+def _set_group(pid: int) -> None:
+    """Put a child in a group of its own. It does so itself, too: who comes first, nobody signals it too early."""
+    try:
+        os.setpgid(pid, pid)
+    except OSError:
+        pass  # it has ended already
+
+
+def _no_child(channel: socket.socket, key: str, fds: list[int], error: OSError) -> None:
+    """Say that a child can't be started: its attempt has failed."""
+    os.write(fds[1], f"The task's process can't be started: {error}\n".encode())
+    for fd in fds:
+        os.close(fd)
+    channel.send(json.dumps({"key": key, "status": 1}).encode())
 
 
 def _reap(channel: socket.socket, children: dict[int, str]) -> None:
@@ -163,7 +194,12 @@ def _child(
         os.dup2(fds[1], 2)
         os.close(fds[0])
         os.close(fds[1])
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        if sys.stdout is None:
+            sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - for the rest of its life
+        if sys.stderr is None:
+            sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
         code = run_child(request, fds[2])
     except BaseException:  # noqa: BLE001 - the child must never return into the template's loop
         import traceback

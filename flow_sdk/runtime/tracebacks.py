@@ -1,11 +1,15 @@
 """The user's own traceback, without this framework's frames."""
 
 import os
+import textwrap
 import traceback
 
 from flow_sdk.errors import FlowSDKError
 
 __all__ = ["exception_facts", "one_line", "user_traceback"]
+
+LONGEST = 1000
+"""Characters of a reason that are shown; the whole message is in the attempt's manifest and log."""
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -15,10 +19,11 @@ def user_traceback(error: BaseException) -> str:
 
     An error that this package raised without any of the user's code on the way is shown as its message alone.
     """
-    return "".join(_chain(error))
+    return "".join(_chain(error, set()))
 
 
-def _chain(error: BaseException) -> list[str]:
+def _chain(error: BaseException, seen: set[int]) -> list[str]:
+    seen.add(id(error))  # a chain may lead back to where it began
     frames = traceback.extract_tb(error.__traceback__)
     kept = [frame for frame in frames if not frame.filename.startswith((_OWN, "<frozen "))]
     if isinstance(error, FlowSDKError) and not kept:
@@ -26,10 +31,10 @@ def _chain(error: BaseException) -> list[str]:
     parts: list[str] = []
     cause = error.__cause__
     context = None if error.__suppress_context__ else error.__context__
-    if cause is not None:
-        parts += [*_chain(cause), "\nThe above exception was the direct cause of the following exception:\n\n"]
-    elif context is not None:
-        parts += [*_chain(context), "\nDuring handling of the above exception, another exception occurred:\n\n"]
+    if cause is not None and id(cause) not in seen:
+        parts += [*_chain(cause, seen), "\nThe above exception was the direct cause of the following exception:\n\n"]
+    elif cause is None and context is not None and id(context) not in seen:
+        parts += [*_chain(context, seen), "\nDuring handling of the above exception, another exception occurred:\n\n"]
     folded = len(frames) - len(kept)
     if kept:
         parts.append("Traceback (most recent call last):\n")
@@ -37,6 +42,10 @@ def _chain(error: BaseException) -> list[str]:
     if folded and kept:
         parts.append(f"  ({folded} frame{'s' if folded > 1 else ''} of Flow SDK not shown)\n")
     parts += [f"{_short(_kind(error))}: {error}\n"] if isinstance(error, FlowSDKError) else _last_lines(error)
+    if isinstance(error, BaseExceptionGroup):
+        for number, inner in enumerate(error.exceptions, 1):
+            text = "".join(_chain(inner, seen)) if id(inner) not in seen else f"{_kind(inner)}, as above\n"
+            parts.append(f"  Exception {number} of {len(error.exceptions)} in it:\n" + textwrap.indent(text, "    "))
     return parts
 
 
@@ -71,4 +80,5 @@ def one_line(facts: dict[str, str]) -> str:
     """Say in one line what failed: the type, the message's first line, and what was seen if it says so."""
     first, *rest = facts["message"].splitlines() or [""]
     seen = next((line.partition("seen:")[2].strip() for line in rest if line.lstrip().startswith("seen:")), "")
-    return f"{_short(facts['type'])}: {first}" + (f" ({seen})" if seen else "")
+    text = f"{_short(facts['type'])}: {first}" + (f" ({seen})" if seen else "")
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -4,17 +4,21 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from flow_sdk.runtime.crash import HARD_GRACE
 from flow_sdk.runtime.logs import LineSplitter, LogWriter
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.runtime.task import REPORT_FD
 from flow_sdk.runtime.template import Template
 
-__all__ = ["Worker", "Workers"]
+__all__ = ["Worker", "Workers", "allow_descriptors"]
+
+LONGEST_REPORT = 1 << 20
 
 
 @dataclass(slots=True)
@@ -68,7 +72,10 @@ class Worker:
     def report(self, line: str) -> None:
         """Take in a line of the process's report."""
         facts = json.loads(line)
-        if "attempt" in facts:
+        if "running" in facts:
+            seconds = facts["running"]
+            self.deadline = None if seconds is None else time.monotonic() + seconds + HARD_GRACE
+        elif "attempt" in facts:
             self.attempt = facts["attempt"]
             request = self.request
             self.log.place(request.flow, request.run, request.step, request.task, self.attempt)
@@ -82,6 +89,17 @@ class Worker:
                 os.killpg(self.pid, number)
             except ProcessLookupError:
                 pass
+
+
+def allow_descriptors(count: int) -> None:
+    """Have this process allowed to open ``count`` descriptors more than it needs itself, as far as that can be."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + 128
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Workers:
@@ -121,7 +139,7 @@ class Workers:
         splitters = [
             LineSplitter(lambda line: on_line(worker, "stdout", line)),
             LineSplitter(lambda line: on_line(worker, "stderr", line)),
-            LineSplitter(worker.report),
+            LineSplitter(worker.report, LONGEST_REPORT),
         ]
         for fd, splitter in zip(reads, splitters, strict=True):
             os.set_blocking(fd, False)
@@ -131,6 +149,10 @@ class Workers:
                 self.template.start(worker.name, json.loads(worker.request.to_json()), writes)
             else:
                 self._spawn(worker, writes)
+        except BaseException:
+            for fd in reads:
+                os.close(fd)
+            raise
         finally:
             for fd in writes:
                 os.close(fd)
@@ -149,5 +171,8 @@ class Workers:
         )
         worker.pid = worker.process.pid
         assert worker.process.stdin is not None
-        worker.process.stdin.write(worker.request.to_json())
-        worker.process.stdin.close()
+        try:
+            worker.process.stdin.write(worker.request.to_json())
+            worker.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it died at once; its exit code says so

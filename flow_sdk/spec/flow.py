@@ -83,9 +83,19 @@ class TaskState(Protocol):
     def load(self, name: str) -> Any:
         """Return an inherited artifact; raises AttributeError when there is none of that name."""
 
+    def delete(self, name: str) -> bool:
+        """Forget an inherited artifact; tells whether there was one."""
+
     def merge(
         self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None
     ) -> None: ...
+
+
+class _Name:
+    """A flow's name, for those of its objects that have no artifact called so."""
+
+    def __get__(self, flow: FlowSpec | None, owner: type[FlowSpec]) -> Any:
+        return self if flow is None else owner.__name__
 
 
 class FlowSpec:
@@ -177,10 +187,7 @@ class FlowSpec:
             raise TransitionError("merge_artifacts() works inside a running join step only.")
         self.__flow_task__.merge(self, inputs, include, exclude)
 
-    @property
-    def name(self) -> str:
-        """The flow's name."""
-        return type(self).__name__
+    name = _Name()
 
     def __getattr__(self, name: str) -> Any:
         task = self.__dict__.get("__flow_task__")
@@ -193,6 +200,16 @@ class FlowSpec:
             raise AttributeError(f"{name!r} is a parameter or constant of the flow and can't be set in a step")
         object.__setattr__(self, name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if name in self.__dict__.get("__flow_fixed__", ()):
+            raise AttributeError(f"{name!r} is a parameter or constant of the flow and can't be deleted in a step")
+        task = self.__flow_task__
+        if not (task is not None and task.delete(name) and name not in self.__dict__):
+            object.__delattr__(self, name)
+
+    def __getstate__(self) -> Any:
+        raise TypeError("a flow object can't be stored or sent to another process; use the values you need from it")
+
     def __iter__(self) -> Any:
-        """Iterate over the flow's step names."""
-        return iter(step_functions(type(self)))
+        """Iterate over the flow's steps, as functions that know their ``name``."""
+        return iter(step_functions(type(self)).values())

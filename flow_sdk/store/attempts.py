@@ -80,9 +80,13 @@ def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
         The task's committed manifest: this one, or the winner's.
     """
     key = layout.commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
-    if manifest.generation:
-        key, _ = _follow(store, key, _get(store, key))
+    text = _get(store, key) if manifest.generation else None
     try:
+        if text is not None and text.startswith(_REDIRECT):
+            generation = json.loads(text)["redirect"]
+            if generation > manifest.generation:  # the task was cleared again while this attempt ran
+                raise ObjectExists("The task was cleared: this attempt's result isn't wanted any more.", where=key)
+            key = _redirected(key, generation)
         store.put_if_absent(key, encode(manifest))
         return manifest
     except ObjectExists:

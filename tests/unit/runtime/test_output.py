@@ -1,11 +1,13 @@
 """Tracebacks, log lines and log chunks."""
 
+import os
+
 import pytest
 
 from flow_sdk.client.logs import task_lines
 from flow_sdk.errors import SerializationError
 from flow_sdk.runtime.crash import crash_reason
-from flow_sdk.runtime.logs import LineSplitter, LogWriter
+from flow_sdk.runtime.logs import LineSplitter, LogWriter, drain
 from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
 from flow_sdk.runtime.transition import chosen_case
 from flow_sdk.store.memory import MemoryStore
@@ -95,3 +97,46 @@ def test_a_log_over_its_limit_says_how_much_is_missing() -> None:
 )
 def test_the_end_of_a_process_is_said_in_words(status: int, text: str) -> None:
     assert text in crash_reason(status)
+
+
+def test_a_chain_that_leads_back_to_itself_ends() -> None:
+    error = ValueError("round")
+    other = KeyError("about")
+    error.__cause__, other.__cause__ = other, error
+    assert user_traceback(error).count("ValueError: round") == 1
+
+
+def test_all_exceptions_of_a_group_are_shown() -> None:
+    text = user_traceback(ExceptionGroup("many", [ValueError("one"), ExceptionGroup("in", [KeyError("two")])]))
+    assert "2 sub-exceptions" in text and "    ValueError: one" in text and "        KeyError: 'two'" in text
+
+
+def test_a_reason_is_short_however_long_the_message() -> None:
+    assert len(one_line(exception_facts(ValueError("x" * 300_000)))) < 1100
+
+
+def test_after_the_first_line_over_the_limit_none_is_kept() -> None:
+    store = MemoryStore("holes")
+    log = LogWriter(store, limit=100)
+    log.place("F", "1", "s", "0", 0)
+    for line in ("first", "x" * 200, "short"):
+        log.write("stdout", line)
+    log.close()
+    texts = [line.text for line in task_lines(store, ("F", "1", "s", "0"), 0)]
+    assert texts[0] == "first" and texts[1].startswith("[2 more lines") and len(texts) == 2
+
+
+def test_what_an_ended_process_left_is_read_and_not_what_a_grandchild_adds() -> None:
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.write(write, b"left\n")
+    taken: list[bytes] = []
+
+    def take(data: bytes) -> None:
+        taken.append(data)
+        os.write(write, b"more\n")  # as a grandchild does that never stops
+
+    drain(read, take)
+    os.close(read)
+    os.close(write)
+    assert taken[0] == b"left\n" and sum(map(len, taken)) <= 1 << 20

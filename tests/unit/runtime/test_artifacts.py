@@ -1,0 +1,182 @@
+"""What a flow object keeps, hides, forgets and refuses, seen through whole runs in one process."""
+
+import pickle
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from flow_sdk import FlowSpec, Parameter, catch, retry, step
+from flow_sdk.store.attempts import claim, commit, read_task, reopen
+from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.records import Manifest
+from tests.rig.inprocess import InProcessRun
+
+
+class Names(FlowSpec):
+    """Artifacts named as what the class has, and one that is deleted."""
+
+    _state: Any = None
+    STAMP = 0
+
+    def helper(self) -> int:
+        return 1
+
+    @step
+    def start(self):
+        self._state = {"a": 1}
+        self.name = "bob"
+        self.gone = [1]
+        self.kept = 1
+        self.next(self.middle)
+
+    @step
+    def middle(self):
+        self.seen = (self._state, self.name, self.STAMP)
+        del self.gone
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.last = (hasattr(self, "gone"), self.kept, self._state, self.name)
+
+
+def test_an_artifact_is_not_hidden_by_an_attribute_of_the_class() -> None:
+    run = InProcessRun(Names).run()
+    assert run.value("middle", "seen") == ({"a": 1}, "bob", 0)
+    assert run.value("end", "last") == (False, 1, {"a": 1}, "bob")
+
+
+def test_a_deleted_artifact_is_gone_downstream_and_where_it_was_made_it_stays() -> None:
+    run = InProcessRun(Names).run()
+    assert "gone" in run.task("start").artifacts and "gone" not in run.task("middle").artifacts
+
+
+def test_what_is_not_there_or_fixed_cannot_be_deleted() -> None:
+    with pytest.raises(AttributeError):
+        del Names(use_cli=False).nothing
+
+
+def test_a_constant_is_the_one_captured_when_the_run_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = InProcessRun(Names)
+    monkeypatch.setattr(Names, "STAMP", 5)  # as in a process that executes the flow file anew
+    assert run.run().value("middle", "seen")[2] == 0
+
+
+class Joined(FlowSpec):
+    """A join with everything one may do to its inputs."""
+
+    given = Parameter("given", default=1)
+    mode = Parameter("mode", default="")
+
+    @step
+    def start(self):
+        self.next(self.count, self.other)
+
+    @step
+    def count(self):
+        self.left = 1
+        self.next(self.join)
+
+    @step
+    def other(self):
+        self.right = 2
+        self.next(self.join)
+
+    @catch(var="failure", print_exception=False)
+    @step
+    def join(self, inputs):
+        self.by_name = inputs.count.left
+        self.merge_artifacts(inputs, include=["left", "given"])
+        if self.mode == "fail":
+            raise ValueError("after the merge")
+        if self.mode == "keep":
+            self.kept = list(inputs)
+        if self.mode == "all":
+            self.kept = (inputs,)
+        if self.mode == "self":
+            self.kept = {"me": self}
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+def joined(mode: str) -> InProcessRun:
+    return InProcessRun(Joined, parameters={"mode": mode}).run()
+
+
+def test_a_branch_may_be_called_as_a_method_of_a_sequence() -> None:
+    assert joined("").value("join", "by_name") == 1
+
+
+def test_a_parameter_may_be_among_those_to_merge() -> None:
+    run = joined("")
+    assert run.value("end", "left") == 1 and run.value("end", "failure") is None
+
+
+def test_a_caught_join_keeps_nothing_of_what_it_merged() -> None:
+    assert set(joined("fail").task("join").artifacts) == {"failure"}
+
+
+@pytest.mark.parametrize(("mode", "what"), [("keep", "input of a join"), ("all", "input of a join"), ("self", "flow")])
+def test_inputs_and_flow_inside_a_value_are_refused(mode: str, what: str) -> None:
+    failure = joined(mode).task("join").exception
+    assert failure is not None and failure["type"].endswith("SerializationError") and what in failure["message"]
+
+
+def test_a_flow_is_iterated_over_its_steps() -> None:
+    assert [found.name for found in Names(use_cli=False)] == ["start", "middle", "end"]
+    with pytest.raises(TypeError, match="can't be stored"):
+        pickle.dumps(Names(use_cli=False))
+
+
+class Leaves(FlowSpec):
+    """Ends by what isn't an Exception, or without the transition that its source has."""
+
+    by_exit = Parameter("by_exit", default=True)
+
+    @catch(var="failure", print_exception=False)
+    @retry(times=2, minutes_between_retries=0)
+    @step
+    def start(self):
+        if not self.by_exit:
+            return
+        sys.exit(2)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+def test_an_exit_is_a_failure_like_any_other() -> None:
+    run = InProcessRun(Leaves).run()
+    assert [outcome.manifest.attempt for outcome in run.outcomes] == [0, 1, 2, 0]
+    assert run.value("end", "failure").type == "builtins.SystemExit"
+
+
+def test_catch_takes_over_at_once_where_trying_again_cannot_help() -> None:
+    run = InProcessRun(Leaves, parameters={"by_exit": False}).run()
+    assert run.scheduler.finished and run.task("start").attempt == 0
+    assert run.value("end", "failure").type.endswith("TransitionError")
+
+
+def test_a_result_from_before_the_task_was_cleared_again_does_not_count() -> None:
+    store = MemoryStore("memory://generations")
+    where = {"flow": "F", "run": "1", "step": "s", "task": "0"}
+
+    def manifest(generation: int) -> Manifest:
+        attempt = claim(store, **where, facts={"time": time.time()})
+        return Manifest(**where, attempt=attempt, ok=True, successful=True, generation=generation)
+
+    first = commit(store, manifest(0))
+    reopen(store, first, 1)
+    late = manifest(1)
+    reopen(store, first, 2)
+    wanted = manifest(2)
+    assert commit(store, wanted) is wanted
+    assert commit(store, late).generation == 2
+    assert read_task(store, **where) == wanted
