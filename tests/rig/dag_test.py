@@ -48,20 +48,21 @@ def free_session() -> Iterator[None]:
 
 
 def run_loops_inline(dags: dict[str, Any]) -> dict[str, str]:
-    """Have the loop operator run each pass at once. Returns the passes' states by run id, filled as they run."""
+    """Have the loop operator run each pass at once. Returns the passes' states by DAG and run, filled as they run."""
     from flow_provider.operators import loop
 
     states: dict[str, str] = {}
 
     def start(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
-        if run_id not in states:
-            states[run_id] = "running"
+        name = f"{dag_id} {run_id}"
+        if name not in states:
+            states[name] = "running"
             with free_session():
-                states[run_id] = _text(dags[dag_id].test(run_conf=conf).state)
+                states[name] = _text(dags[dag_id].test(run_conf=conf).state)
 
     loop.start_dag_run = start
-    loop.dag_run_state = lambda dag_id, run_id: states[run_id]
-    loop.dag_run_exists = lambda dag_id, run_id: run_id in states
+    loop.dag_run_state = lambda dag_id, run_id: states[f"{dag_id} {run_id}"]
+    loop.dag_run_exists = lambda dag_id, run_id: f"{dag_id} {run_id}" in states
     return states
 
 
