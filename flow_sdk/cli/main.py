@@ -75,6 +75,10 @@ def main(flow_class: Any) -> None:
 
 def guarded(command: Any) -> int:
     """Call a command and turn whatever it raises into a message on stderr and an exit code."""
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
+        from flow_sdk.runtime.template import open_standard
+
+        open_standard()
     try:
         code = int(command() or 0)
         sys.stdout.flush()

@@ -24,6 +24,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.task import FATAL, reporter_to, run_and_report
 from flow_sdk.runtime.template import Template
+from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.attempts import read_task
@@ -248,6 +249,9 @@ class _Driver:
             state = "succeeded" if self.scheduler.finished and not self.scheduler.failed else "failed"
         except KeyboardInterrupt:
             state, self.reason = "cancelled", "interrupted"
+        except Exception as error:
+            self.reason = f"the scheduler failed with {one_line(exception_facts(error))}"
+            raise
         finally:
             try:
                 self._stop_all()

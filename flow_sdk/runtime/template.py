@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Template"]
+__all__ = ["Template", "open_standard"]
 
 _LIMIT = 256 * 1024
 
@@ -30,11 +30,10 @@ class Template:
     def __init__(self, run_child: Callable[[dict[str, Any], int], int]) -> None:
         import blake3  # noqa: F401 - what every child needs is imported once, before the fork
 
-        _open_standard()
+        open_standard()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
@@ -135,11 +134,14 @@ def _serve(channel: socket.socket, run_child: Callable[[dict[str, Any], int], in
             _kill_group(pid)
 
 
-def _open_standard() -> None:
-    """Have descriptors 0 to 2 open, so that none of ours gets such a number."""
+def open_standard() -> None:
+    """Have descriptors 0 to 2 open, so that no other file gets such a number, and Python's streams on them."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
     os.close(fd)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115
 
 
 def _set_group(pid: int) -> None:
@@ -194,10 +196,6 @@ def _child(
         os.dup2(fds[1], 2)
         os.close(fds[0])
         os.close(fds[1])
-        if sys.stdout is None:
-            sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - for the rest of its life
-        if sys.stderr is None:
-            sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
         code = run_child(request, fds[2])
