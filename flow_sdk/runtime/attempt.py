@@ -264,8 +264,11 @@ def _call(
     announce: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run the user's function under the step's environment and timeout."""
-    for name, value in ((step.decorator("environment") or {}).get("vars") or {}).items():
+    variables = (step.decorator("environment") or {}).get("vars") or {}
+    for name, value in variables.items():
         os.environ[name] = value
+    if not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
+        tempfile.tempdir = None  # what was found before the step had these
     _set_current(task, request, number)
     function = getattr(flow, step.name)
     seconds = (step.decorator("timeout") or {}).get("seconds")

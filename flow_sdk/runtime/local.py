@@ -4,6 +4,7 @@ import os
 import selectors
 import signal
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -144,6 +145,7 @@ def run_flow(
 
     if flow_class.__module__ == "__main__":
         by_value_module("__main__")  # its source is read now: all tasks know the file by the same hash
+    tempfile.gettempdir()  # it tries the folder by writing there: once for all tasks
     # the template is forked before this process opens a store: clients have threads, which a fork would break
     template = Template(child) if options.isolation == "fork" else None
     try:

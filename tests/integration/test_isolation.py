@@ -75,3 +75,34 @@ def test_tasks_share_no_memory_and_run_their_exit_functions(tmp_path: Path) -> N
     found = run(tmp_path, "", "fork")
     assert found["join"].task.data.shared == [[1], [2], [3]]
     assert [task.stdout for task in found["draw"]] == [f"at exit {n}\n" for n in (1, 2, 3)]
+
+
+def test_a_step_may_have_its_own_folder_for_temporary_files(tmp_path: Path) -> None:
+    path, folder = tmp_path / "temporary.py", tmp_path / "scratch"
+    folder.mkdir()
+    path.write_text(
+        f"""
+import tempfile
+from flow_sdk import FlowSpec, current, environment, step
+
+
+class Temporary(FlowSpec):
+    @environment(vars={{"TMPDIR": {str(folder)!r}}})
+    @step
+    def start(self):
+        assert tempfile.gettempdir() == current.tempdir == {str(folder)!r}
+        self.next(self.end)
+
+    @step
+    def end(self):
+        assert current.tempdir != {str(folder)!r}
+
+
+if __name__ == "__main__":
+    Temporary()
+"""
+    )
+    command = [sys.executable, str(path), "--datastore-root", str(tmp_path / "store"), "run"]
+    environment = {**os.environ, "FLOW_SDK_USER": "t"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
