@@ -20,7 +20,6 @@ from tests.rig.moto import MotoServer
 from tests.rig.postgres import Postgres, postgres_programs
 
 HOSTILE = "it's \"$(id)\" `id` \\ {{ ds }} {% raw %} \n'ü' \U0001f600 ../../x"
-STORE = "s3://airflow-tests/flows"
 SECRET = "a-secret-that-stands-in-no-log"
 
 FLOWS = '''
@@ -41,6 +40,30 @@ class RepairFlow(FlowSpec):
         if not os.path.exists(self.folder + "/mended"):
             raise ValueError("not mended yet")
         self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+class LoopRepairFlow(FlowSpec):
+    """A loop of three passes; the second fails until a file is there."""
+    folder = Parameter("folder", required=True)
+
+    @step
+    def start(self):
+        self.passes = 0
+        self.next(self.work)
+
+    @step
+    def work(self):
+        with open(self.folder + "/executions", "a") as file:
+            file.write(f"work {self.passes}\\n")
+        if self.passes == 1 and not os.path.exists(self.folder + "/mended"):
+            raise ValueError("not mended yet")
+        self.passes += 1
+        self.more = self.passes < 3
+        self.next({True: self.work, False: self.end}, condition="more")
 
     @step
     def end(self):
@@ -101,6 +124,7 @@ class Rig:
     s3: MotoServer
     folder: Path
     env: dict[str, str]
+    store: str
 
     def flow(self, name: str, version: int = 1) -> FlowFile:
         """Write one of ``FLOWS`` into a file of its own."""
@@ -113,7 +137,7 @@ class Rig:
         """Deploy a flow, and wait until Airflow shows this version of it."""
         where = ("--airflow-url", self.airflow.url, "--airflow-user", self.airflow.user)
         words = ("airflow", "create", str(self.airflow.dags), "--wait", *where)
-        return flow.call("--datastore", "s3", "--datastore-root", STORE, *words).stderr
+        return flow.call("--datastore", "s3", "--datastore-root", self.store, *words).stderr
 
     def scratch(self, name: str) -> Path:
         """A folder for what a flow and a test tell each other."""
@@ -160,7 +184,8 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 _database(request.param, folder) as database,
                 AirflowServer(python, folder / "airflow", database=database, env=only_there) as airflow,
             ):
-                yield Rig(airflow, s3, folder, user)
+                # a client keeps the store of an address, so each line has its own
+                yield Rig(airflow, s3, folder, user, f"s3://airflow-tests/{request.param}")
         finally:
             os.environ.clear()
             os.environ.update(before)
@@ -188,7 +213,7 @@ def results(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
         monkeypatch.setenv(name, value)
 
     def read(pathspec: str) -> Run:
-        metadata(STORE)
+        metadata(rig.store)
         namespace(None)
         return Run(pathspec)
 
@@ -200,10 +225,10 @@ def test_all_shapes_give_the_artifacts_of_a_local_run(rig: Rig, results: Callabl
     assert "Airflow shows it" in rig.deploy(flow)
     run = rig.run("AllShapesFlow", {"scale": 7})
     assert results(f"AllShapesFlow/airflow-{run}").successful
-    store = ("--datastore", "s3", "--datastore-root", STORE)
+    store = ("--datastore", "s3", "--datastore-root", rig.store)
     flow.call(*store, "run", "--scale", "7", "--run-id-file", "local.id")
     local = (rig.folder / "local.id").read_text().strip()
-    assert hashes(STORE, f"AllShapesFlow/airflow-{run}") == hashes(STORE, f"AllShapesFlow/{local}")
+    assert hashes(rig.store, f"AllShapesFlow/airflow-{run}") == hashes(rig.store, f"AllShapesFlow/{local}")
 
 
 def test_parameters_of_the_wrong_type_are_refused_and_hostile_ones_arrive(
@@ -234,6 +259,23 @@ def test_clearing_runs_a_committed_task_again_and_a_rerun_does_not(rig: Rig, res
     assert rig.airflow.wait_run("RepairFlow", run) == "success"
     assert attempts(pathspec) == {"start": 0, "work": 2, "end": 0}
     assert results(pathspec).successful
+
+
+def test_a_cleared_loop_goes_on_with_the_pass_that_failed(rig: Rig, results: Callable[[str], Run]) -> None:
+    rig.deploy(rig.flow("LoopRepairFlow"))
+    folder = rig.scratch("loop")
+    run = rig.airflow.api.trigger("LoopRepairFlow", {"folder": str(folder)})
+    assert rig.airflow.wait_run("LoopRepairFlow", run) == "failed"
+    (folder / "mended").touch()
+    rig.clear("LoopRepairFlow", run, only_failed=True)
+    assert rig.airflow.wait_run("LoopRepairFlow", run) == "success"
+    assert (folder / "executions").read_text().split() == ["work", "0", "work", "1", "work", "1", "work", "2"]
+    assert results(f"LoopRepairFlow/airflow-{run}")["end"].task.data.passes == 3
+    # with what is before it cleared as well, all passes run again
+    rig.clear("LoopRepairFlow", run, task_ids=["start"], include_downstream=True)
+    assert rig.airflow.wait_run("LoopRepairFlow", run) == "success"
+    assert (folder / "executions").read_text().split()[8:] == ["work", "0", "work", "1", "work", "2"]
+    assert results(f"LoopRepairFlow/airflow-{run}")["end"].task.data.passes == 3
 
 
 def attempts(pathspec: str) -> dict[str, int]:
