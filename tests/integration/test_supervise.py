@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,21 @@ from tests.rig.inprocess import load_source
 SOURCE = """
 import os
 import signal
+import time
 from flow_sdk import FlowSpec, Parameter, catch, current, retry, step, timeout
+
+
+class SlowToStore:
+    def __reduce__(self):
+        time.sleep(2.5)
+        return (int, ())
 
 
 class Sent(FlowSpec):
     text = Parameter("text", default="plain")
     mode = Parameter("mode", default="fine")
 
+    @timeout(seconds=1)
     @step
     def start(self):
         print("out", self.text)
@@ -39,6 +48,15 @@ class Sent(FlowSpec):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.mode == "raise":
             raise ValueError("no")
+        if self.mode == "yes":
+            os.system("timeout 15 yes &")
+        if self.mode == "long":
+            raise ValueError("x" * 300_000)
+        if self.mode == "slow":
+            self.slow = SlowToStore()
+        if self.mode == "deaf":
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+            time.sleep(30)
         if self.mode == "wrong" and current.retry_count == 0:
             return
         self.next(self.end)
@@ -67,6 +85,7 @@ class Deployed:
         self.plan = Artifacts(self.store).put_bytes(to_json(plan))
         self.package = Artifacts(self.store).put_bytes(build(str(code)))
         shutil.rmtree(code)
+        self.folder = folder
         self.lines: list[tuple[str, str]] = []
 
     def request(self, step: str = "start", **fields: Any) -> TaskRequest:
@@ -141,6 +160,41 @@ def test_a_run_of_another_orchestrator_is_refused(deployed: Deployed) -> None:
 def test_a_task_out_of_order_is_refused(deployed: Deployed) -> None:
     done = deployed.supervise("end")
     assert done.code == 1 and "hasn't begun" in done.facts["error"]
+
+
+def test_a_task_whose_code_cannot_be_loaded_fails_the_run(deployed: Deployed) -> None:
+    assert deployed.supervise().code == 0
+    assert deployed.client().state == "running"
+    broken = deployed.folder / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text("import sys; sys.modules['flow_sdk.store.package'] = None\n")
+    env = {**os.environ, "PYTHONPATH": f"{broken}:{os.environ.get('PYTHONPATH', '')}", "TMPDIR": str(broken)}
+    for tries_left, state in ((1, "running"), (0, "failed")):
+        ended = supervise(deployed.request("end", tries_left=tries_left), lambda stream, line: None, env=env)
+        assert (ended.code, ended.attempt) == (1, None)
+        assert deployed.client().state == state
+
+
+def test_a_grandchild_that_writes_for_ever_holds_up_nothing(deployed: Deployed) -> None:
+    began = time.monotonic()
+    assert deployed.supervise(parameters={"mode": "yes"}).code == 0
+    assert time.monotonic() - began < 10
+
+
+def test_a_very_long_message_is_no_trouble(deployed: Deployed) -> None:
+    ended = deployed.supervise(parameters={"mode": "long"})
+    assert ended.code == 1 and "ValueError: xxx" in ended.facts["error"]
+
+
+@pytest.mark.parametrize("mode", ["slow", "deaf"])
+def test_the_timeout_is_the_steps_and_not_that_of_storing(
+    deployed: Deployed, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_sdk.runtime.supervise.HARD_GRACE", 0.5)
+    request = deployed.request("start", parameters={"mode": mode})
+    ended = supervise(request, lambda stream, line: None, timeout=1)
+    assert ended.code == (0 if mode == "slow" else 1), ended
+    assert mode == "slow" or "didn't react to its @timeout" in ended.facts["error"]
 
 
 def test_an_interrupted_supervisor_ends_the_runner(deployed: Deployed) -> None:
