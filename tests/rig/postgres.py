@@ -87,7 +87,7 @@ class Postgres:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # By signal and not by pg_ctl: another pytest that starts meanwhile takes the user postgres its way to the folder.
+        # By signal and not by pg_ctl: another pytest that starts takes the user postgres its way to the folder.
         server = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         os.kill(server, signal.SIGQUIT)
         deadline = time.monotonic() + 10
