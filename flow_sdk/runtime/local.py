@@ -138,8 +138,9 @@ def run_flow(
         if record is None:
             raise FlowSDKError(f"The record of run {request.flow}/{request.run} is gone from the store.")
         view = RunView(store, plan, request.flow, request.run)
+        same_image = record.origin_run is None  # a resumed run has the constants of its origin
         return run_and_report(
-            lambda announce: run_attempt(view, record, flow_class, request, announce, same_image=True),
+            lambda announce: run_attempt(view, record, flow_class, request, announce, same_image=same_image),
             reporter_to(report_fd),
         )
 

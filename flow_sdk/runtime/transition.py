@@ -1,6 +1,7 @@
 """Checking what a step handed on to against the plan, and working out where the run goes next."""
 
 from collections.abc import Sized
+from itertools import islice
 from typing import Any
 
 from flow_sdk.errors import TransitionError
@@ -8,6 +9,10 @@ from flow_sdk.plan.model import StepPlan
 from flow_sdk.spec.flow import FlowSpec, Transition
 
 __all__ = ["check_transition", "chosen_case", "foreach_values"]
+
+
+ENDLESS = 1_000_000
+"""Items over the limit after which no more are counted: there may be no end."""
 
 
 def _written(step: StepPlan) -> str:
@@ -115,7 +120,9 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any
     if isinstance(value, Sized) and most is not None and len(value) > most:
         raise _too_many(len(value), most, where)
     try:
-        items = list(value.items()) if isinstance(value, dict) else list(value)
+        rest = iter(value.items() if isinstance(value, dict) else value)
+        items = list(islice(rest, most))
+        more = sum(1 for _ in islice(rest, ENDLESS))
     except TypeError as error:
         raise TransitionError(
             f"The foreach goes over self.{step.foreach}, which can't be iterated over.",
@@ -130,14 +137,14 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any
             where=where,
             help="Check the list before, or choose another step with a switch when there is nothing to do.",
         )
-    if most is not None and len(items) > most:
-        raise _too_many(len(items), most, where)
+    if most is not None and more:
+        raise _too_many(most + more if more < ENDLESS else None, most, where)
     return items
 
 
-def _too_many(count: int, most: int, where: str) -> TransitionError:
+def _too_many(count: int | None, most: int, where: str) -> TransitionError:
     return TransitionError(
-        f"The foreach would start {count} tasks, more than the limit of {most}.",
+        f"The foreach would start {f'{count} tasks, ' if count else ''}more than the limit of {most}.",
         where=where,
-        help=f"If that is meant, raise the limit: --max-num-splits {count}",
+        help=f"If that is meant, raise the limit: --max-num-splits {count or 'N'}",
     )

@@ -106,3 +106,42 @@ if __name__ == "__main__":
     environment = {**os.environ, "FLOW_SDK_USER": "t"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+def test_a_resumed_run_has_the_constants_of_its_origin_and_says_the_same_in_steps(
+    tmp_path: Path, isolation: str
+) -> None:
+    source = """
+from flow_sdk import FlowSpec, step
+
+
+class Constant(FlowSpec):
+    RATE = {rate}
+
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.used = self.RATE
+        {fail}
+
+
+if __name__ == "__main__":
+    Constant()
+"""
+    path, environment = tmp_path / "constant.py", {**os.environ, "FLOW_SDK_USER": "t"}
+    command = [sys.executable, str(path), "--datastore-root", str(tmp_path / "store")]
+    path.write_text(source.format(rate=1, fail="raise ValueError"))
+    first = subprocess.run([*command, "run"], check=False, capture_output=True, env=environment, timeout=60)
+    assert first.returncode == 1
+    path.write_text(source.format(rate=2, fail=""))
+    again = [*command, "resume", "--isolation", isolation]
+    done = subprocess.run(again, check=False, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    metadata(str(tmp_path / "store"))
+    namespace(None)
+    data = Run("Constant/2").data
+    assert (data.RATE, data.used) == (1, 1)

@@ -1,5 +1,6 @@
 """What a step handed on to against its source."""
 
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,3 +109,9 @@ def test_a_foreach_that_cannot_be_is_refused(flow: Any, text: str) -> None:
     with pytest.raises(TransitionError) as caught:
         foreach_values(FOREACH, flow, 10)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("endless", [count(), (n for n in count())])
+def test_items_without_end_are_too_many(endless: Any) -> None:
+    with pytest.raises(TransitionError, match="more than the limit of 5"):
+        foreach_values(FOREACH, SimpleNamespace(items=endless), 5)  # type: ignore[arg-type]
