@@ -11,8 +11,9 @@ from tests.conftest import interpreter
 from tests.integration.airflow_runs import EXAMPLES, LINES, FlowFile, clean_environment, dag_test, hashes
 from tests.strategies.flows import flow_source
 
-SEEDS = (3, 11, 17, 20, 29, 42)
-"""Random flows of the suite; ``--seeds`` adds to them."""
+SEEDS = (3, 11, 17, 29, 42, 20002)
+"""Random flows of the suite; ``--seeds`` adds to them. 11: a switch inside a foreach; 20002: a foreach of one item
+around another."""
 
 HOSTILE = "it's \"$(id)\" `id` \\ %s {{ ds }} {% raw %} \n\ttab 'ü' \U0001f600 ${HOME} ../../x; rm -rf *"
 

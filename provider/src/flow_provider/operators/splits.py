@@ -1,6 +1,5 @@
 """The operator that joins the lists of a foreach inside a foreach into one."""
 
-from itertools import chain
 from typing import Any
 
 from flow_provider.compat import AirflowFailException, BaseOperator, conf
@@ -27,7 +26,13 @@ class SplitsOperator(BaseOperator):
 
     def execute(self, context: Any) -> list[str]:
         """Join the lists, in order."""
-        found = list(chain.from_iterable(self.lists))
+        found: list[str] = []
+        for item in self.lists or ():
+            # Airflow 3.3 gives the one list itself where the foreach around has one item only.
+            if isinstance(item, str):
+                found.append(item)
+            else:
+                found.extend(item or ())
         limit = conf.getint("core", "max_map_length")
         if len(found) > limit:
             raise AirflowFailException(
