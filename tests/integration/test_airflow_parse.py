@@ -1,39 +1,27 @@
-"""A deployed DAG file is nearly as cheap for Airflow to import as one written by hand."""
+"""What Airflow imports for a deployed DAG file; how long that takes is measured in ``benchmarks/airflow_parse.py``."""
 
 import os
-import statistics
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks.airflow_parse import generated_file, hand_written_file, parse_seconds
-from tests.integration.airflow_runs import LINES
+from benchmarks.airflow_parse import generated_file
+from tests.integration.airflow_runs import LINES, ROOT
 
-AT_MOST = 0.020
-"""Seconds that a file of 100 steps may take longer than 100 plain operators."""
+HEAVY = ("boto3", "botocore", "obstore", "blake3", "pydantic_settings", "cloudpickle", "zstandard", "flow_sdk.store")
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
-def test_100_steps_take_at_most_20_ms_longer(line: str, airflow_python: str, tmp_path: Path) -> None:
-    longer = []
-    for _ in range(3):
-        # side by side, so that a busy machine slows both
-        ours = min(parse_seconds(airflow_python, generated_file(), tmp_path, 2))
-        plain = min(parse_seconds(airflow_python, hand_written_file(), tmp_path, 2))
-        longer.append(ours - plain)
-    assert statistics.median(longer) <= AT_MOST, longer
-
-
-@pytest.mark.airflow3
-@pytest.mark.parametrize("module", ["boto3", "botocore", "obstore", "blake3", "pydantic_settings", "cloudpickle"])
-def test_nothing_heavy_is_imported_by_the_provider(module: str, airflow_python: str, tmp_path: Path) -> None:
+def test_nothing_heavy_is_imported_by_the_provider(line: str, airflow_python: str, tmp_path: Path) -> None:
     script = (
         "import sys\nfrom airflow.providers.common.compat.sdk import DAG, BaseOperator, task_group\n"
         "before = set(sys.modules)\nexec(open(sys.argv[1]).read())\n"
-        f"sys.exit({module!r} in set(sys.modules) - before)"
+        f"print(sorted((set(sys.modules) - before) & set({HEAVY!r})))"
     )
     path = tmp_path / "dag.py"
     path.write_text(generated_file())
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": os.environ["PYTHONPATH"]}
-    assert subprocess.run([airflow_python, "-c", script, str(path)], env=env).returncode == 0
+    packages = os.pathsep.join((str(ROOT), str(ROOT / "provider" / "src")))
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": packages}
+    done = subprocess.run([airflow_python, "-c", script, str(path)], env=env, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout + done.stderr
