@@ -1,9 +1,11 @@
 """Where a task's children and parents are: arithmetic on positions. Pure."""
 
+from collections.abc import Callable
+
 from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import Scope, StepPlan
 
-__all__ = ["child_position", "enclosing_position", "known_numbers", "numbered", "position_from"]
+__all__ = ["child_position", "enclosing_position", "known_numbers", "last_number", "numbered", "position_from"]
 
 Numbers = dict[tuple[str, str], int]
 """A number for each (scope kind, scope step)."""
@@ -49,3 +51,27 @@ def child_position(parent: StepPlan, position: Position, child: StepPlan, index:
 def enclosing_position(step: StepPlan, position: Position, opener: StepPlan) -> Position:
     """Position of the task of ``opener``, whose split or foreach encloses a task of ``step``."""
     return position_from(opener, known_numbers(step, position))
+
+
+def last_number(begun: Callable[[int], bool]) -> int | None:
+    """Find the last pass of a loop, of which each has begun only if the one before it has.
+
+    Parameters
+    ----------
+    begun : callable
+        Tells whether the pass of that number (>= 0) has begun; asked O(log passes) times.
+
+    Returns
+    -------
+    int or None
+        Its number; None when not even the first has begun.
+    """
+    if not begun(0):
+        return None
+    low, high = 0, 1
+    while begun(high):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if begun(middle) else (low, middle)
+    return low

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flow_sdk.errors import TransitionError
 from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.plan.positions import Numbers, enclosing_position, known_numbers, position_from
+from flow_sdk.plan.positions import Numbers, enclosing_position, known_numbers, last_number, position_from
 from flow_sdk.store.attempts import read_task, read_tasks
 from flow_sdk.store.layout import commit_key
 from flow_sdk.store.port import ObjectStore
@@ -150,12 +150,4 @@ def _last_pass(view: RunView, entry: StepPlan, numbers: Numbers) -> int | None:
         at = position_from(entry, {**numbers, (LOOP, entry.name): n})
         return view.store.head(commit_key(view.flow, view.run, entry.name, entry.task_id(at))) is not None
 
-    if not committed(0):
-        return None
-    low, high = 0, 1
-    while committed(high):
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if committed(middle) else (low, middle)
-    return low
+    return last_number(committed)

@@ -21,6 +21,7 @@ from flow_provider.layout import loop_dag_id
 from flow_provider.operators.step import not_started_by_loop
 from flow_provider.run_ids import child_run_id
 from flow_sdk.plan.model import StepPlan
+from flow_sdk.plan.positions import last_number
 
 __all__ = ["LoopOperator"]
 
@@ -172,12 +173,4 @@ class _Passes:
             found = view.read(self.entry, (*self.outer, number))
             return found is not None and found.generation >= generation
 
-        if not begun(0):
-            return None
-        low, high = 0, 1
-        while begun(high):
-            low, high = high, high * 2
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if begun(middle) else (low, middle)
-        return low
+        return last_number(begun)
