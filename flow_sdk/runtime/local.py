@@ -1,34 +1,23 @@
 """A local run: drives the scheduler with real processes, clock and store."""
 
-import os
-import selectors
-import signal
-import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.errors import FlowSDKError, RunFailed
+from flow_sdk.errors import FlowSDKError
 from flow_sdk.metadata.heartbeat import LOCAL, this_process
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import run_attempt
 from flow_sdk.runtime.begin import project_tags, read_record, start_artifacts
-from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
+from flow_sdk.runtime.driver import Driver, RunOptions
 from flow_sdk.runtime.events import Reporter
-from flow_sdk.runtime.heartbeat import Heartbeat
-from flow_sdk.runtime.logs import LogWriter, drain
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.randomness import keeps_seed, own_randomness, random_state
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.scheduler import Scheduler, TaskKey
-from flow_sdk.runtime.task import FATAL, reporter_to, run_and_report
+from flow_sdk.runtime.task import reporter_to, run_and_report
 from flow_sdk.runtime.template import Template
-from flow_sdk.runtime.tracebacks import exception_facts, one_line
-from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.spec.flow import FlowSpec
-from flow_sdk.store.attempts import read_task
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord
@@ -38,56 +27,6 @@ if TYPE_CHECKING:
     from flow_sdk.runtime.resume import Resume, Reuse
 
 __all__ = ["RunOptions", "run_flow"]
-
-STOP_GRACE = 3.0
-"""Seconds that tasks get to end themselves when the run is stopped."""
-ENDS = (signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a run as SIGINT does."""
-MOST_UNHEARD = 32
-"""Most children that the template is asked for before it says what became of them; its socket holds more."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How a local run is done.
-
-    Parameters
-    ----------
-    root : str
-        URL of the store.
-    file : str
-        Path of the flow file.
-    user : str
-        Who runs it.
-    namespace : str or None
-        What the tasks' own client calls see by default.
-    tags : tuple of str
-        User tags.
-    max_workers : int
-        Most tasks at a time (>= 1).
-    max_num_splits : int
-        Most items of one foreach (>= 1).
-    max_log_size : int or None
-        Bytes of one attempt's log that are kept (> 0).
-    run_id_file : str or None
-        File that the run id is written to.
-    isolation : {"fork", "spawn"}
-        Fork tasks from the warm template, or start a fresh interpreter for each.
-    package : bytes or None
-        Code package to keep with the run.
-    """
-
-    root: str
-    file: str
-    user: str
-    namespace: str | None = None
-    tags: tuple[str, ...] = ()
-    max_workers: int = 16
-    max_num_splits: int = 100
-    max_log_size: int | None = None
-    run_id_file: str | None = None
-    isolation: str = "fork" if sys.platform == "linux" else "spawn"
-    package: bytes | None = None
 
 
 def run_flow(
@@ -156,7 +95,7 @@ def run_flow(
         if options.run_id_file:
             with open(options.run_id_file, "w", encoding="utf-8") as file:
                 file.write(record.run)
-        _Driver(store, plan, record, options, reporter, template, reuse).run()
+        Driver(store, plan, record, options, reporter, template, reuse).run()
         return record.run
     finally:
         if template is not None:
@@ -207,271 +146,3 @@ def _allocate(
         )
 
     return Runs(store).allocate(plan.flow, make)
-
-
-class _Driver:
-    """Turns the scheduler's decisions into processes, and what becomes of them into events."""
-
-    def __init__(
-        self,
-        store: ObjectStore,
-        plan: FlowPlan,
-        record: RunRecord,
-        options: RunOptions,
-        reporter: Reporter,
-        template: Template | None,
-        reuse: "Reuse | None",
-    ) -> None:
-        self.store, self.plan, self.record, self.options, self.reporter = store, plan, record, options, reporter
-        self.template, self.reuse = template, reuse
-        self.scheduler = Scheduler(plan, options.max_workers)
-        self.workers = Workers(template)
-        self.by_name: dict[str, Worker] = {}
-        self.selector = selectors.DefaultSelector()
-        self.reason: str | None = None
-        self.template_gone = False
-        self.unheard = 0
-        self.stopping = False
-        if template is not None:
-            self.selector.register(template.socket, selectors.EVENT_READ, None)
-
-    def run(self) -> None:
-        """See the run through to its end."""
-        began = time.monotonic()
-        self.reporter.run_started(self.record.flow, self.record.run, self.record.tags)
-        allow_descriptors(3 * self.options.max_workers)
-        ends = [number for number in ENDS if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
-        previous = {number: signal.signal(number, signal.default_int_handler) for number in ends}
-        state = "failed"
-        try:
-            with Heartbeat(self.store, self.record.flow, self.record.run):
-                self.scheduler.begin()
-                if self.reuse is not None:
-                    self.reuse.take_over(self.scheduler, self.record.run, self.reporter)
-                self._loop()
-            state = "succeeded" if self.scheduler.finished and not self.scheduler.failed else "failed"
-        except KeyboardInterrupt:
-            state, self.reason = "cancelled", "interrupted"
-        except Exception as error:
-            self.reason = f"the scheduler failed with {one_line(exception_facts(error))}"
-            raise
-        finally:
-            try:
-                self._stop_all()
-            finally:
-                before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *ends)}
-                try:
-                    self._finish(state, time.monotonic() - began)
-                finally:
-                    for number, handler in {**before, **previous}.items():
-                        signal.signal(number, handler)
-        if state != "succeeded":
-            raise RunFailed(
-                f"Run {self.record.flow}/{self.record.run} {'was interrupted' if state == 'cancelled' else 'failed'}.",
-                seen=self.reason,
-            )
-
-    def _finish(self, state: str, seconds: float) -> None:
-        from flow_sdk.metadata.runs import Runs
-
-        Runs(self.store).finish(self.record.flow, self.record.run, state, self.reason)
-        self.reporter.run_finished(self.record.flow, self.record.run, seconds, state, self.reason)
-
-    def _loop(self) -> None:
-        while True:
-            self.scheduler.wake(time.monotonic())
-            for key, left in self.scheduler.take():
-                self._start(key, left)
-            if self.scheduler.failed or self.scheduler.idle():
-                return
-            self._turn(self._patience())
-
-    def _patience(self) -> float | None:
-        """Seconds until something must be looked at without an event."""
-        times = [worker.deadline for worker in self.by_name.values() if worker.deadline is not None]
-        wake = self.scheduler.next_wake()
-        if wake is not None:
-            times.append(wake)
-        patience = min(times) - time.monotonic() if times else None
-        if self.by_name:
-            patience = 1.0 if patience is None else min(patience, 1.0)
-        return None if patience is None else max(0.0, patience)
-
-    def _turn(self, timeout: float | None) -> None:
-        """Wait for events and take them in."""
-        for ready, _ in self.selector.select(timeout):
-            if ready.data is None:
-                self._hear_template()
-            else:
-                worker, take = ready.data
-                if ready.fd in worker.pipes:
-                    self._read(worker, ready.fd, take)
-        now = time.monotonic()
-        for worker in list(self.by_name.values()):
-            worker.log.tick()
-            if worker.process is not None and worker.process.poll() is not None:
-                self._ended(worker, worker.process.returncode)
-            elif worker.deadline is not None and now >= worker.deadline:
-                worker.deadline = None
-                worker.killed_for = f"it didn't react to its @timeout for {HARD_GRACE:g} seconds and was killed"
-                worker.signal(signal.SIGKILL)
-
-    def _read(self, worker: Worker, fd: int, take: Any) -> None:
-        """Read what a pipe has."""
-        try:
-            data = os.read(fd, 65536)
-        except BlockingIOError:
-            return
-        take(data)
-        if not data:
-            self._close_pipe(worker, fd)
-            if worker.process is not None and not worker.pipes:
-                self._ended(worker, worker.process.wait())
-
-    def _close_pipe(self, worker: Worker, fd: int) -> None:
-        self.selector.unregister(fd)
-        os.close(fd)
-        del worker.pipes[fd]
-
-    def _hear_template(self) -> None:
-        assert self.template is not None
-        message = self.template.receive()
-        if message is None:
-            self._lose_template()
-            return
-        worker = self.by_name.get(message["key"])
-        if "pid" in message or (worker is not None and not worker.pid):
-            self.unheard -= 1
-        if worker is None:
-            return
-        if "pid" in message:
-            worker.pid = message["pid"]
-            self.reporter.task_started(worker.request.step, worker.request.task, self._tried(worker), worker.pid)
-        else:
-            self._ended(worker, message["status"])
-
-    def _lose_template(self) -> None:
-        assert self.template is not None
-        self.template_gone = True
-        self.scheduler.failed = True
-        self.reason = "the template process that starts tasks was killed"
-        self.selector.unregister(self.template.socket)
-
-    def _tried(self, worker: Worker) -> int:
-        return self.scheduler.attempts.get(worker.key, 1) - 1
-
-    def _start(self, key: TaskKey, left: int) -> None:
-        # both ends of the socket would wait for ever if neither was read
-        while self.unheard >= MOST_UNHEARD and not self.template_gone:
-            self._hear_template()
-        if self.template_gone:
-            return
-        step = self.plan[key.step]
-        request = TaskRequest(
-            root=self.options.root,
-            flow=self.record.flow,
-            run=self.record.run,
-            step=key.step,
-            task=step.task_id(key.position),
-            plan=self.record.plan,
-            file=self.options.file,
-            tries_left=left,
-            max_num_splits=self.options.max_num_splits,
-            orchestrator=self.record.orchestrator,
-        )
-        started = time.monotonic()
-
-        def make(name: str) -> Worker:
-            worker = Worker(key, request, started, LogWriter(self.store, self.options.max_log_size), name)
-            worker.attempt = self.scheduler.attempts[key] - 1
-            return worker
-
-        try:
-            worker, reads = self.workers.start(make, self._line)
-        except ConnectionError:
-            self._lose_template()
-            return
-        self.unheard += self.template is not None
-        self.by_name[worker.name] = worker
-        for fd in reads:
-            self.selector.register(fd, selectors.EVENT_READ, (worker, worker.pipes[fd]))
-        if worker.process is not None:
-            self.reporter.task_started(request.step, request.task, self._tried(worker), worker.pid)
-
-    def _line(self, worker: Worker, stream: str, line: str) -> None:
-        worker.log.write(stream, line)
-        self.reporter.task_output(worker.request.step, worker.request.task, worker.attempt, stream, line)
-
-    def _ended(self, worker: Worker, status: int) -> None:
-        """A process has ended: read what is left of its output, and tell the scheduler."""
-        if self.by_name.pop(worker.name, None) is None:
-            return
-        worker.status = status
-        for fd, take in list(worker.pipes.items()):
-            drain(fd, take)
-            take(b"")
-            self._close_pipe(worker, fd)
-        worker.log.close()
-        outcome = worker.outcome
-        if not outcome.get("ok"):
-            outcome = self._look_up(worker) or outcome
-        if outcome.get("ok"):
-            self._committed(worker, outcome)
-        else:
-            self._failed(worker, outcome)
-
-    def _look_up(self, worker: Worker) -> dict[str, Any] | None:
-        """For a process that ended without a good word: whether the task is committed all the same."""
-        request = worker.request
-        manifest = read_task(self.store, request.flow, request.run, request.step, request.task)
-        if manifest is None:
-            return None
-        count = manifest.items.count if manifest.items else None
-        return {"ok": True, "next": manifest.next, "caught": not manifest.successful, "count": count}
-
-    def _committed(self, worker: Worker, outcome: dict[str, Any]) -> None:
-        request, count = worker.request, outcome.get("count")
-        self.scheduler.committed(worker.key, tuple(outcome["next"]), count)
-        self.reporter.task_finished(
-            request.step,
-            request.task,
-            worker.attempt,
-            time.monotonic() - worker.started,
-            caught=bool(outcome.get("caught")),
-        )
-        if count:
-            self.reporter.split(request.step, request.task, count)
-
-    def _failed(self, worker: Worker, outcome: dict[str, Any]) -> None:
-        request = worker.request
-        if "error" in outcome:
-            reason = outcome["error"]
-        else:
-            reason = crash_reason(worker.status or 0, worker.killed_for)
-            note_crash(self.store, request, worker.attempt, reason)
-        if self.stopping:
-            return
-        fatal = worker.status == FATAL and "error" in outcome  # the user's code may end with any exit code
-        retry_in = self.scheduler.failed_attempt(worker.key, time.monotonic(), fatal=fatal)
-        if retry_in is None:
-            self.reason = f"{request.step}/{request.task}: {reason}"
-        self.reporter.task_failed(request.step, request.task, worker.attempt, reason, retry_in=retry_in)
-
-    def _stop_all(self) -> None:
-        """End what still runs: ask, wait, kill."""
-        self.stopping = True
-        for number, grace in ((signal.SIGTERM, STOP_GRACE), (signal.SIGKILL, STOP_GRACE)):
-            for worker in self.by_name.values():
-                worker.signal(number)
-            until = time.monotonic() + grace
-            while self.by_name and time.monotonic() < until and not self.template_gone:
-                self._turn_quietly(until - time.monotonic())
-        for worker in self.by_name.values():
-            worker.log.close()
-
-    def _turn_quietly(self, timeout: float) -> None:
-        try:
-            self._turn(min(0.2, timeout))
-        except KeyboardInterrupt:
-            for worker in self.by_name.values():
-                worker.signal(signal.SIGKILL)
