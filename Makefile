@@ -65,7 +65,7 @@ format: .venv/.ready
 
 bench: .venv/.ready .venv-peer/.ready
 	.venv/bin/python -m benchmarks.run_all --peer .venv-peer/bin/python
-	.venv/bin/python -m benchmarks.airflow_parse .venv/bin/python
+	.venv/bin/python -m benchmarks.airflow_parse "$(CURDIR)/.venv/bin/python"
 
 lock: .venv/.ready
 	for lock in airflow3 airflow2 peer; do \
