@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.errors import FlowSDKError, ParameterError, PlanVersionError
+from flow_sdk.errors import FlowSDKError, ParameterError, PlanError
 from flow_sdk.plan.codec import from_json
 from flow_sdk.runtime.attempt import Outcome, run_attempt
 from flow_sdk.runtime.begin import begin, check_owner, read_record
@@ -47,6 +47,11 @@ def execute(request: TaskRequest, announce: Report) -> Outcome:
     record = read_record(store, request.flow, request.run)
     pinned = (record.plan, record.package) if record else (request.plan, request.package)
     plan = from_json(artifacts.get_bytes(pinned[0], where=f"the plan of {request.flow}/{request.run}"))
+    if request.step not in {step.name for step in plan.steps}:
+        raise PlanError(
+            f"The run {request.flow}/{request.run} began with a version of the flow that has no step {request.step!r}.",
+            help="A newer version was deployed while it ran. Start a new run, which has the new version.",
+        )
     if pinned[1] is not None:
         package = artifacts.get_bytes(pinned[1], where=f"the code package of {request.flow}/{request.run}")
         folder = unpacked(package, pinned[1])
@@ -86,7 +91,7 @@ def run_and_report(run: Callable[[Report], Outcome], report: Report) -> int:
     except FlowSDKError as error:
         print(error, file=sys.stderr, flush=True)
         report({"error": str(error).splitlines()[0][:LONGEST]})
-        return FATAL if isinstance(error, ParameterError | PlanVersionError) else FAILED
+        return FATAL if isinstance(error, ParameterError | PlanError) else FAILED
     manifest = outcome.manifest
     facts: dict[str, Any] = {
         "ok": manifest.ok,

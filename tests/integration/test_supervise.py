@@ -151,6 +151,12 @@ def test_a_missing_parameter_is_one_clear_line(deployed: Deployed) -> None:
     assert any("tex" in line and stream == "stderr" for stream, line in deployed.lines)
 
 
+def test_a_step_that_the_run_did_not_begin_with_is_refused_for_good(deployed: Deployed) -> None:
+    assert deployed.supervise().code == 0
+    later = deployed.supervise("added_later", tries_left=3)
+    assert later.code == 2 and "has no step 'added_later'" in later.facts["error"]
+
+
 def test_a_run_of_another_orchestrator_is_refused(deployed: Deployed) -> None:
     assert deployed.supervise().code == 0
     other = deployed.supervise("end", orchestrator={"kind": "test", "dag": "another"})
