@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flow_sdk.lint.capabilities import TARGETS
 from flow_sdk.lint.check import RULES
 from tests.conftest import ROOT
 
@@ -26,8 +25,6 @@ train.py:15:38: FS203 'jion' isn't a step of the flow
 
 def test_the_page_lists_every_rule(regenerate: bool) -> None:
     rows = [f"| {code} | {rule.sentence} |" for code, rule in sorted(RULES.items())]
-    for target, limits in sorted(TARGETS.items()):
-        rows += [f"| {limit.code} | For `{target} create`: {limit.sentence} |" for limit in limits]
     wanted = HEAD + "\n".join(rows) + "\n"
     if regenerate:
         PAGE.write_text(wanted, encoding="utf-8")
