@@ -1,12 +1,16 @@
 """What all tests share: the interpreters of the two Airflow lines, a clean environment, options."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# A script's background job has SIGINT ignored, and so would every process the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 INTERPRETERS = {"airflow3": "FLOW_TEST_AIRFLOW3", "airflow2": "FLOW_TEST_AIRFLOW2"}
 
 
