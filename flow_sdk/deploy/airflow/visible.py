@@ -57,7 +57,13 @@ def wait_visible(
     """
     began = clock()
     while True:
-        dag = api.dag(deployed.dag)
+        try:
+            dag = api.dag(deployed.dag)
+        except DeployError as refused:
+            # 2.11's web server can answer 500 while it takes in a new DAG
+            if "(HTTP 5" not in refused.headline or clock() - began > timeout:
+                raise
+            dag = None
         if dag is not None and deployed.digest in (dag.get("doc_md") or ""):
             return
         error = import_error_of(api, deployed.file)
