@@ -22,6 +22,7 @@
     │   └── StepTimeout           the step ran longer than its @timeout
     ├── RunFailed                 a run ended without success
     ├── DeployError               a deployment was refused or failed
+    ├── AwsError                  a service of AWS refused, or didn't answer (carries AWS's code)
     └── ClientError               reading results
         ├── NotFound              no such flow, run, step, task or artifact
         ├── NamespaceMismatch     it exists, in another namespace
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "AwsError",
     "CheckFailed",
     "ClientError",
     "ConfigError",
@@ -194,6 +196,31 @@ class RunFailed(FlowSDKError):
 
 class DeployError(FlowSDKError):
     """A deployment was refused or failed; nothing was left half-written."""
+
+
+class AwsError(FlowSDKError):
+    """A service of AWS refused a call, or didn't answer.
+
+    Parameters
+    ----------
+    headline, seen, wanted, where, help
+        As for every error.
+    code : str
+        AWS's own code, such as ``AccessDeniedException``; empty when no answer came.
+    """
+
+    def __init__(
+        self,
+        headline: str,
+        *,
+        seen: str | None = None,
+        wanted: str | None = None,
+        where: str | None = None,
+        help: str | None = None,
+        code: str = "",
+    ) -> None:
+        super().__init__(headline, seen=seen, wanted=wanted, where=where, help=help)
+        self.code = code
 
 
 class ClientError(FlowSDKError):

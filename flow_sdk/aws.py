@@ -1,0 +1,193 @@
+"""AWS clients, and what an error of AWS means in words that help."""
+
+from __future__ import annotations
+
+import contextlib
+
+from flow_sdk.errors import AwsError
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+__all__ = ["aws_errors", "client", "error_code"]
+
+ATTEMPTS = 8
+"""How often a call is tried that AWS throttles or doesn't answer; botocore waits with growing, random pauses."""
+
+_NOT_ACCEPTED = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+    "RequestExpired",
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "403"}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+}
+_OPERATIONS = {
+    "batch": {
+        "DescribeJobDefinitions",
+        "DescribeJobQueues",
+        "DescribeJobs",
+        "ListJobs",
+        "RegisterJobDefinition",
+        "SubmitJob",
+        "TerminateJob",
+    },
+    "ssm": {"DeleteParameter", "GetParameter", "PutParameter"},
+    "logs": {"GetLogEvents"},
+    "scheduler": {"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"},
+    "states": {
+        "CreateStateMachine",
+        "CreateStateMachineAlias",
+        "DeleteStateMachine",
+        "DescribeExecution",
+        "DescribeStateMachine",
+        "DescribeStateMachineAlias",
+        "ListExecutions",
+        "ListStateMachineVersions",
+        "PublishStateMachineVersion",
+        "RedriveExecution",
+        "StartExecution",
+        "StopExecution",
+        "UpdateStateMachine",
+        "UpdateStateMachineAlias",
+    },
+}
+"""The IAM prefix of the calls we make: botocore's error names the operation alone."""
+
+
+def client(service: str) -> Any:
+    """Make a boto3 client that tries again when it is throttled.
+
+    Parameters
+    ----------
+    service : str
+        boto3's name of the service, such as ``"batch"``. Region, credentials and endpoint come from where boto3 finds
+        them: the environment (``AWS_ENDPOINT_URL`` too), the profile, the machine's role.
+
+    Raises
+    ------
+    AwsError
+        If there is no region, or the profile can't be used.
+    """
+    import boto3
+    from botocore.config import Config
+
+    with aws_errors(f"use {service}"):
+        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": ATTEMPTS}))
+
+
+def error_code(error: BaseException) -> str:
+    """AWS's own code for an error of a botocore client; ``""`` for any other exception."""
+    response = getattr(error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+@contextlib.contextmanager
+def aws_errors(doing: str, *, where: str | None = None) -> Iterator[None]:
+    """Turn the errors of botocore into ones that say what to do.
+
+    Parameters
+    ----------
+    doing : str
+        What is tried, to stand after "AWS can't": ``"create the state machine Train"``.
+    where : str, optional
+        The resource's name or ARN.
+
+    Raises
+    ------
+    AwsError
+        For any error of botocore.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _refusal(error, doing, where) from error
+    except BotoCoreError as error:
+        raise _no_call(error, doing, where) from error
+
+
+def _refusal(error: Any, doing: str, where: str | None) -> AwsError:
+    code, message = error_code(error), str(error.response.get("Error", {}).get("Message", ""))
+    seen = f"{code}: {' '.join(message.split())[:600]}"
+    call = _permission(error)
+    if code in _NOT_ACCEPTED:
+        return AwsError(
+            f"AWS can't {doing}: the credentials aren't accepted.",
+            seen=seen,
+            where=where,
+            help="Renew them (aws sso login), and check AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and this machine's clock.",
+            code=code,
+        )
+    if code in _DENIED:
+        return AwsError(
+            f"AWS doesn't let us {doing}.",
+            seen=seen,
+            wanted=f"the permission {call}",
+            where=where,
+            help="Ask whoever looks after the account for it.",
+            code=code,
+        )
+    if code in _THROTTLED:
+        return AwsError(
+            f"AWS can't {doing}: too many calls, also after {ATTEMPTS} tries.",
+            seen=seen,
+            where=where,
+            help="Try again in a minute; nothing has to be undone first.",
+            code=code,
+        )
+    return AwsError(f"AWS can't {doing}.", seen=seen, where=where, code=code)
+
+
+def _permission(error: Any) -> str:
+    """The IAM action of the call that failed."""
+    operation = str(error.operation_name)
+    for service, operations in _OPERATIONS.items():
+        if operation in operations:
+            return f"{service}:{operation}"
+    return operation
+
+
+def _no_call(error: Any, doing: str, where: str | None) -> AwsError:
+    kind, seen = type(error).__name__, " ".join(str(error).split())[:300]
+    if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+        return AwsError(
+            f"AWS can't {doing}: there are no credentials.",
+            seen=seen,
+            wanted="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine",
+            where=where,
+            help="Set the variables, or run: aws configure",
+        )
+    if kind == "NoRegionError":
+        return AwsError(
+            f"AWS can't {doing}: no region is set.",
+            wanted="AWS_DEFAULT_REGION, such as eu-central-1, or a region in the profile",
+            where=where,
+            help="export AWS_DEFAULT_REGION=eu-central-1",
+        )
+    if kind in ("ProfileNotFound", "ConfigParseError", "ConfigNotFound"):
+        return AwsError(f"AWS can't {doing}: the AWS profile can't be used.", seen=seen, help="Check AWS_PROFILE.")
+    if kind in ("TokenRetrievalError", "UnauthorizedSSOTokenError", "SSOTokenLoadError"):
+        return AwsError(f"AWS can't {doing}: the sign-on has expired.", seen=seen, help="aws sso login")
+    if kind == "ParamValidationError":
+        return AwsError(f"AWS can't {doing}: a value isn't of the form it wants.", seen=seen, where=where)
+    return AwsError(
+        f"AWS doesn't answer; we can't {doing}.",
+        seen=seen,
+        where=where,
+        help="Check the network, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL.",
+    )
