@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# A script's background job has SIGINT ignored, and so would every process the tests start and interrupt.
+# A script's background job has SIGINT ignored, one under nohup SIGHUP: and so would every process the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 INTERPRETERS = {"airflow3": "FLOW_TEST_AIRFLOW3", "airflow2": "FLOW_TEST_AIRFLOW2"}
 

@@ -20,7 +20,12 @@ def load_flow(text: str, folder: Path, stem: str = "flow") -> type[FlowSpec]:
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    # Python takes a cached file for the right one if its source has the same size and second.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
     found: list[Any] = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, FlowSpec)]
     return found[-1]  # type: ignore[no-any-return]
 
