@@ -144,7 +144,8 @@ class _Attempt:
         targets = (chosen_case(self.step, flow),) if self.step.kind == "switch" else self.step.next
         values = None
         if self.step.kind == "foreach":
-            values = foreach_values(self.step, flow, self.request.max_num_splits)
+            kind = self.request.orchestrator.get("kind", "")
+            values = foreach_values(self.step, flow, self.request.max_num_splits, kind)
         if self.catch is not None and self.catch.get("var"):
             setattr(flow, self.catch["var"], None)
         refs, own = task.save()

@@ -95,7 +95,15 @@ def chosen_case(step: StepPlan, flow: FlowSpec) -> str:
     )
 
 
-def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any]:
+_MORE = {
+    "airflow": "Airflow's own setting [core] max_map_length sets it; with fewer, larger items it can stay.",
+    "step-functions": "One execution has 25,000 events at most. Deploy with --use-distributed-map, where each item has "
+    "an execution of its own.",
+}
+"""How the limit is raised, by kind of orchestrator."""
+
+
+def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, orchestrator: str = "") -> list[Any]:
     """List the items of a foreach.
 
     Parameters
@@ -106,6 +114,8 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any
         The flow object after the step.
     most : int, optional
         The most items allowed.
+    orchestrator : str
+        Kind of the orchestrator that allows no more.
 
     Raises
     ------
@@ -118,7 +128,7 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any
     except AttributeError as error:
         raise TransitionError(f"The foreach goes over self.{step.foreach}, which isn't set.", where=where) from error
     if isinstance(value, Sized) and most is not None and len(value) > most:
-        raise _too_many(len(value), most, where)
+        raise _too_many(len(value), most, where, orchestrator)
     try:
         rest = iter(value.items() if isinstance(value, dict) else value)
         items = list(islice(rest, most))
@@ -138,13 +148,13 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None) -> list[Any
             help="Check the list before, or choose another step with a switch when there is nothing to do.",
         )
     if most is not None and more:
-        raise _too_many(most + more if more < ENDLESS else None, most, where)
+        raise _too_many(most + more if more < ENDLESS else None, most, where, orchestrator)
     return items
 
 
-def _too_many(count: int | None, most: int, where: str) -> TransitionError:
+def _too_many(count: int | None, most: int, where: str, orchestrator: str) -> TransitionError:
     return TransitionError(
         f"The foreach would start {f'{count} tasks, ' if count else ''}more than the limit of {most}.",
         where=where,
-        help=f"If that is meant, raise the limit: --max-num-splits {count or 'N'}",
+        help=_MORE.get(orchestrator, f"If that is meant, raise the limit: --max-num-splits {count or 'N'}"),
     )

@@ -8,6 +8,7 @@ __all__ = [
     "failure_key",
     "failures_prefix",
     "flows_prefix",
+    "handoff_key",
     "heartbeat_key",
     "index_prefix",
     "log_key",
@@ -118,6 +119,11 @@ def task_prefix(flow: str, run: str, step: str, task: str) -> str:
 def commit_key(flow: str, run: str, step: str, task: str) -> str:
     """The commit record: the winning attempt's manifest (create-only)."""
     return task_prefix(flow, run, step, task) + "commit.json"
+
+
+def handoff_key(flow: str, run: str, step: str, task: str) -> str:
+    """Where a committed foreach or switch leads, for an orchestrator that reads it itself."""
+    return task_prefix(flow, run, step, task) + "next.json"
 
 
 def attempt_prefix(flow: str, run: str, step: str, task: str, attempt: int) -> str:

@@ -1,0 +1,89 @@
+"""What a task leaves beside its commit for an orchestrator that reads S3 itself: the items of a map, the case chosen.
+
+A state machine can't run our code between two tasks, and can read one small JSON object. So the object says just what
+the machine needs: for a foreach the list of its children, for a switch the data that the next state begins with. It is
+derived from the committed manifest alone, and so is the same whoever writes it, and how often.
+"""
+
+import json
+from typing import Any
+
+from flow_sdk.ids import FOREACH, LOOP, Position
+from flow_sdk.plan.model import StepPlan
+from flow_sdk.plan.positions import child_position, known_numbers
+from flow_sdk.runtime.parents import RunView
+from flow_sdk.store.layout import handoff_key
+from flow_sdk.store.records import Manifest
+
+__all__ = ["handoff", "hands_off", "indices_of", "most_items", "write_handoff"]
+
+
+def hands_off(step: StepPlan) -> bool:
+    """Tell whether a step's tasks leave such an object."""
+    return step.kind in ("foreach", "switch")
+
+
+def indices_of(step: StepPlan, position: Position) -> str:
+    """The foreach indices of a position, from the outermost, as ``3.1``; ``0`` outside any foreach."""
+    return step.task_id(position).partition("-")[0]
+
+
+def handoff(plan_of: RunView, step: StepPlan, position: Position, manifest: Manifest, execution: str) -> Any:
+    """Say where a foreach or switch leads.
+
+    Parameters
+    ----------
+    plan_of : RunView
+        The run.
+    step, position : StepPlan, tuple of int
+        The task.
+    manifest : Manifest
+        Its commit.
+    execution : str
+        Name of the orchestrator's run, which a switch's state data begin with.
+
+    Returns
+    -------
+    list of str or dict
+        For a foreach, the foreach indices of each child. For a switch ``{"run", "split", "next", "loops"}``: the state
+        data at the step it leads to, where ``loops`` has for each loop around that step ``{"pass": number}``.
+    """
+    child = plan_of.plan[manifest.next[0]]
+    if step.kind == FOREACH:
+        count = manifest.items.count if manifest.items is not None else 0
+        return [indices_of(child, child_position(step, position, child, i)) for i in range(count)]
+    numbers = known_numbers(step, position)
+    inside = {(scope.kind, scope.step) for scope in child.scopes}
+    if child.joins is None:
+        numbers = known_numbers(child, child_position(step, position, child))
+    loops = {name: {"pass": n} for (kind, name), n in numbers.items() if kind == LOOP and (kind, name) in inside}
+    return {"run": execution, "split": indices_of(step, position), "next": child.name, "loops": loops}
+
+
+def write_handoff(view: RunView, step: StepPlan, task: str, execution: str) -> None:
+    """Write a committed task's object, unless its step needs none."""
+    if not hands_off(step):
+        return
+    position = step.position(task)
+    manifest = view.read(step, position)
+    if manifest is not None:
+        text = json.dumps(handoff(view, step, position, manifest, execution), separators=(",", ":"))
+        view.store.put(handoff_key(view.flow, view.run, step.name, task), text.encode("utf-8"))
+
+
+def most_items(view: RunView, step: StepPlan, position: Position, budget: int) -> int:
+    """Share a budget of foreach items among the tasks of a nested foreach: what one of them may start (>= 1).
+
+    Parameters
+    ----------
+    view, step, position : RunView, StepPlan, tuple of int
+        The foreach task.
+    budget : int
+        How many items all tasks of this step may have together.
+    """
+    siblings = 1
+    for scope in step.scopes:
+        if scope.kind == FOREACH:
+            items = view.opener(step, position, scope.step).items
+            siblings *= items.count if items is not None else 1
+    return max(1, budget // siblings)
