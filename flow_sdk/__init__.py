@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from flow_sdk.client import metadata as metadata
     from flow_sdk.client import namespace as namespace
     from flow_sdk.spec.current import current as current
+    from flow_sdk.spec.decorators import batch as batch
     from flow_sdk.spec.decorators import catch as catch
     from flow_sdk.spec.decorators import environment as environment
     from flow_sdk.spec.decorators import project as project
@@ -46,6 +47,7 @@ _HOMES = {
     "timeout": "flow_sdk.spec.decorators",
     "environment": "flow_sdk.spec.decorators",
     "resources": "flow_sdk.spec.decorators",
+    "batch": "flow_sdk.spec.decorators",
     "schedule": "flow_sdk.spec.decorators",
     "project": "flow_sdk.spec.decorators",
     "Flow": "flow_sdk.client",
@@ -73,6 +75,7 @@ __all__ = [
     "Step",
     "Task",
     "__version__",
+    "batch",
     "catch",
     "current",
     "default_namespace",

@@ -28,6 +28,13 @@ SETTINGS = {
     "AIRFLOW_DAGS_FOLDER": "where airflow create writes to: a folder or s3:// address",
     "AIRFLOW_URL": "address of Airflow's web server",
     "AIRFLOW_USER": "name of the Airflow user",
+    "BATCH_JOB_QUEUE": "job queue of AWS Batch",
+    "BATCH_IMAGE": "container image for AWS Batch, with Flow SDK in it",
+    "BATCH_JOB_ROLE": "ARN of the role that a step has on AWS Batch",
+    "BATCH_EXECUTION_ROLE": "ARN of the role with which Fargate gets the image and writes the log",
+    "BATCH_PLATFORM": "what the job queues run on: EC2 or FARGATE; asked of AWS when not set",
+    "BATCH_ARCHITECTURE": "processor on Fargate: X86_64 or ARM64",
+    "BATCH_DEFAULT_TAGS": "tags of every job, as a JSON object",
 }
 """Every setting and what it is for."""
 

@@ -144,7 +144,7 @@ class Call:
 
     def extra_decorators(self) -> list[Any]:
         """The decorators that every step gets that lacks them, those of ``--with`` before the environment's."""
-        from flow_sdk.spec.decorators import VARIABLES, parse_many, parse_with
+        from flow_sdk.spec.with_text import VARIABLES, parse_many, parse_with
 
         extra = [parse_with(text) for text in self.values["with"]]
         texts = (os.environ[name] for name in VARIABLES if os.environ.get(name))

@@ -1,4 +1,4 @@
-"""The step and flow decorators that users write, and their form as text for ``--with``.
+"""The step and flow decorators that users write.
 
 Putting a decorator on a step or flow only adds its data to the ``__flow_decorators__`` of that function or class (a
 class holds its own ones; the compiler merges along the MRO). What acts on them lives where the acting is done.
@@ -6,20 +6,10 @@ class holds its own ones; the compiler merges along the MRO). What acts on them 
 
 from __future__ import annotations
 
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.spec.attributes import Decorator, kind_of
 from flow_sdk.spec.declaration import refused
-from flow_sdk.spec.kinds import (
-    DECORATORS,
-    Catch,
-    Decorator,
-    Environment,
-    Project,
-    Resources,
-    Retry,
-    Schedule,
-    Timeout,
-    kind_of,
-)
+from flow_sdk.spec.kinds import Batch, Catch, Environment, Project, Resources, Retry, Schedule, Timeout
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
@@ -41,12 +31,10 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "VARIABLES",
+    "batch",
     "catch",
     "environment",
     "flow_decorators",
-    "parse_many",
-    "parse_with",
     "project",
     "resources",
     "retry",
@@ -54,9 +42,6 @@ __all__ = [
     "step_decorators",
     "timeout",
 ]
-
-VARIABLES = ("FLOW_SDK_DECOSPECS", "METAFLOW_DECOSPECS")
-"""Environment variables that hold decorators for every step; the first one that is set counts."""
 
 
 def _own(target: Any) -> list[Decorator]:
@@ -238,6 +223,62 @@ def resources(
 if TYPE_CHECKING:
 
     @overload
+    def batch(function: F, /) -> F: ...
+    @overload
+    def batch(
+        *,
+        cpu: float | str | None = None,
+        gpu: int | str | None = None,
+        memory: int | str | None = None,
+        image: str | None = None,
+        queue: str | None = None,
+        iam_role: str | None = None,
+        execution_role: str | None = None,
+        shared_memory: int | str | None = None,
+        max_swap: int | str | None = None,
+        swappiness: int | str | None = None,
+        inferentia: int | str | None = None,
+        trainium: int | str | None = None,
+        efa: int | str | None = None,
+        host_volumes: str | list[str] | None = None,
+        efs_volumes: str | list[str] | None = None,
+        use_tmpfs: bool = False,
+        tmpfs_tempdir: bool = True,
+        tmpfs_size: int | str | None = None,
+        tmpfs_path: str | None = None,
+        ephemeral_storage: int | str | None = None,
+        log_driver: str | None = None,
+        log_options: str | list[str] | None = None,
+        aws_batch_tags: dict[str, str] | None = None,
+        privileged: bool = False,
+    ) -> StepMark: ...
+
+
+def batch(_function: Any = None, /, *_others: Any, **attributes: Any) -> Any:
+    """Run a step as a job of AWS Batch. What ``@resources`` says counts too: of two numbers the larger.
+
+    Parameters
+    ----------
+    **attributes
+        All may be left out:
+
+        - ``cpu`` (cores, > 0; 1), ``memory`` (MiB, > 0; 4096), ``gpu`` (>= 0; none), ``inferentia`` or ``trainium``,
+          ``efa`` (devices, >= 0);
+        - ``image`` (with Flow SDK in it), ``queue``, ``iam_role``, ``execution_role`` (ARNs): else from the settings;
+        - ``shared_memory``, ``max_swap`` (MiB, >= 0), ``swappiness`` (0 to 100), ``ephemeral_storage`` (GiB, 21 to 200;
+          Fargate), ``privileged``;
+        - ``use_tmpfs``, ``tmpfs_size`` (MiB, > 0; half of the memory), ``tmpfs_path`` (``/metaflow_temp``),
+          ``tmpfs_tempdir`` (temporary files go there; True);
+        - ``host_volumes`` (``/path`` or ``/path:/in/container``), ``efs_volumes`` (``fs-id`` or
+          ``fs-id:/in/container``): text or a list;
+        - ``log_driver``, ``log_options`` (``key:value``, text or a list), ``aws_batch_tags`` (dict of text to text).
+    """
+    return _use(Batch, _function, _others, attributes)
+
+
+if TYPE_CHECKING:
+
+    @overload
     def schedule(flow: C, /) -> C: ...
     @overload
     def schedule(
@@ -323,95 +364,3 @@ def flow_decorators(flow: type) -> tuple[Decorator, ...]:
         for decorator in vars(klass).get("__flow_decorators__", ()):
             found[decorator.name] = decorator
     return tuple(found[name] for name in sorted(found))
-
-
-def parse_with(text: str) -> Decorator:
-    """Read one step decorator from text.
-
-    Parameters
-    ----------
-    text : str
-        ``name`` or ``name:attribute=value,...``; a value is JSON, or text as it stands.
-
-    Returns
-    -------
-    Decorator
-        The decorator.
-
-    Raises
-    ------
-    UsageError
-        If the name or an attribute isn't known, or a value can't be used.
-    """
-    from flow_sdk.spec import later
-
-    name, colon, rest = text.strip().partition(":")
-    kind = DECORATORS.get(name)
-    if kind is None:
-        steps = [known for known, found in DECORATORS.items() if found.on_step]
-        headline = later.message(name) if name in later.NAMES else f"There is no decorator {name!r}."
-        raise UsageError(headline, where=f"--with {text}", help=nearest(name, steps))
-    if not kind.on_step:
-        raise UsageError(
-            f"@{name} is for flow classes; --with adds step decorators.",
-            where=f"--with {text}",
-            help=f"Write @{name} above the class.",
-        )
-    try:
-        return kind(**_attributes(rest, text)) if colon else kind()
-    except UsageError as error:
-        error.where = f"--with {text}"
-        raise
-
-
-def parse_many(text: str) -> list[Decorator]:
-    """Read decorators with white space between them, as an environment variable holds them."""
-    return [parse_with(part) for part in _split(text, str.isspace) if part]
-
-
-def _attributes(rest: str, text: str) -> dict[str, Any]:
-    parts: list[str] = []
-    for chunk in _split(rest, ",".__eq__):
-        key, equals, _ = chunk.partition("=")
-        if (equals and key.strip().isidentifier()) or not parts:
-            parts.append(chunk)
-        else:
-            parts[-1] += "," + chunk  # a comma inside a value that isn't JSON
-    found: dict[str, Any] = {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip():
-            raise UsageError("A decorator's attribute has no value.", seen=part, wanted="name:attribute=value,...")
-        if key.strip() in found:
-            raise UsageError(f"The attribute {key.strip()!r} is given twice.", seen=text)
-        found[key.strip()] = _value(value)
-    return found
-
-
-def _value(text: str) -> Any:
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return {"True": True, "False": False, "None": None}.get(text.strip(), text)
-
-
-def _split(text: str, separates: Callable[[str], bool]) -> list[str]:
-    """Split text where ``separates(character)`` holds outside brackets and double quotes."""
-    parts, depth, quoted, escaped = [""], 0, False, False
-    for character in text:
-        if quoted:
-            quoted = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            quoted = True
-        elif character in "{[":
-            depth += 1
-        elif character in "}]":
-            depth -= 1
-        elif depth <= 0 and separates(character):
-            parts.append("")
-            continue
-        parts[-1] += character
-    return parts

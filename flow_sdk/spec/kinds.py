@@ -1,139 +1,28 @@
-"""The kinds of decorators as data: a name, JSON attributes, and what values these can have.
-
-They aren't dataclasses because importing :mod:`dataclasses` takes longer than all of this package.
-"""
+"""The kinds of decorators as data: a name, JSON attributes, and what values these can have."""
 
 from __future__ import annotations
 
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.spec.attributes import Decorator, made
+from flow_sdk.spec.batch import Batch
 from flow_sdk.spec.declaration import refused
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, NoReturn
+    from typing import Any
 
 __all__ = [
     "DECORATORS",
+    "Batch",
     "Catch",
-    "Decorator",
     "Environment",
     "Project",
     "Resources",
     "Retry",
     "Schedule",
     "Timeout",
-    "kind_of",
 ]
-
-
-class Decorator:
-    """One decorator with its attributes; immutable, compared by value.
-
-    Parameters
-    ----------
-    **given
-        Attributes by name; what isn't given has its default.
-
-    Raises
-    ------
-    UsageError
-        If an attribute isn't known or its value can't be used.
-    """
-
-    name = ""
-    """What it is called after the ``@``."""
-    on_step = True
-    """Whether it stands on steps; otherwise on flow classes."""
-    defaults: Mapping[str, Any] = {}
-
-    __slots__ = ("_values",)
-    _values: dict[str, Any]
-
-    def __init__(self, **given: Any) -> None:
-        for key in given:
-            if key not in self.defaults:
-                raise refused(
-                    UsageError,
-                    f"@{self.name} has no attribute {key!r}.",
-                    wanted=", ".join(self.defaults) or "no attributes",
-                    help=nearest(key, self.defaults),
-                )
-        object.__setattr__(self, "_values", self._checked({**self.defaults, **given}))
-
-    def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The values in their normal form; raises UsageError."""
-        return values
-
-    def attributes(self) -> dict[str, Any]:
-        """All attributes as JSON values, in a fixed order."""
-        return {key: dict(value) if isinstance(value, dict) else value for key, value in self._values.items()}
-
-    def __getattr__(self, key: str) -> Any:
-        if key != "_values" and key in self._values:
-            return self._values[key]
-        raise AttributeError(f"@{self.name} has no attribute {key!r}")
-
-    def __setattr__(self, key: str, value: Any) -> None:
-        raise AttributeError(f"@{self.name} can't be changed")
-
-    def __delattr__(self, key: str) -> None:
-        raise AttributeError(f"@{self.name} can't be changed")
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, Decorator) and self._values == other._values
-
-    def __hash__(self) -> int:
-        return hash((self.name, repr(self._values)))
-
-    def __repr__(self) -> str:
-        return f"@{self.name}({', '.join(f'{key}={value!r}' for key, value in self._values.items())})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_made, (type(self), self.attributes()))
-
-    def bad(self, attribute: str, value: object, wanted: str, help: str | None = None) -> NoReturn:
-        """Refuse a value."""
-        raise refused(
-            UsageError, f"@{self.name} can't use {attribute}={value!r}.", seen=kind_of(value), wanted=wanted, help=help
-        )
-
-    def number(
-        self, values: Mapping[str, Any], key: str, *, least: float = 0, whole: bool = False, above: bool = False
-    ) -> int | float:
-        """The attribute ``key`` as a number ``>= least`` (``> least`` with ``above``); text that is one counts."""
-        value = values[key]
-        number = _number(value)
-        wanted = f"a {'whole ' if whole else ''}number {'>' if above else '>='} {least:g}"
-        if number is None or (whole and number != int(number)):
-            self.bad(key, value, wanted)
-        if number < least or (above and number <= least):
-            self.bad(key, value, wanted)
-        return int(number) if number == int(number) else number
-
-
-def _made(kind: type[Decorator], attributes: dict[str, Any]) -> Decorator:
-    return kind(**attributes)
-
-
-def kind_of(value: object) -> str:
-    """A value and its type, for people."""
-    return "None" if value is None else f"{type(value).__name__} {value!r}"
-
-
-def _number(value: object) -> int | float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        for kind in (int, float):
-            try:
-                value = kind(value)
-                break
-            except ValueError:
-                continue
-    if isinstance(value, int | float) and value == value and abs(value) != float("inf"):
-        return value
-    return None
 
 
 class Retry(Decorator):
@@ -256,7 +145,7 @@ class Schedule(Decorator):
         return {"cron": " ".join(expression.split()), "timezone": timezone}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_made, (type(self), {"cron": self.cron, "timezone": self.timezone}))
+        return (made, (type(self), {"cron": self.cron, "timezone": self.timezone}))
 
 
 class Project(Decorator):
@@ -282,6 +171,6 @@ class Project(Decorator):
 
 
 DECORATORS: dict[str, type[Decorator]] = {
-    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Resources, Schedule, Project)
+    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Resources, Batch, Schedule, Project)
 }
 """All decorators of this release by name."""

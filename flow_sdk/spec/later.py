@@ -18,7 +18,6 @@ NAMES = frozenset(
         "UserStepDecorator",
         "airflow_external_task_sensor",
         "airflow_s3_key_sensor",
-        "batch",
         "card",
         "cards",
         "conda",

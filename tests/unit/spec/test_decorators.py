@@ -9,8 +9,9 @@ import pytest
 
 from flow_sdk import FlowSpec, catch, environment, resources, retry, schedule, step, timeout
 from flow_sdk.errors import UsageError
-from flow_sdk.spec.decorators import flow_decorators, parse_many, parse_with, step_decorators
+from flow_sdk.spec.decorators import flow_decorators, step_decorators
 from flow_sdk.spec.kinds import Catch, Environment, Resources, Retry, Schedule, Timeout
+from flow_sdk.spec.with_text import parse_many, parse_with
 
 
 def fresh() -> Callable[..., Any]:
@@ -164,7 +165,7 @@ def test_with_many() -> None:
     ("text", "headline", "help"),
     [
         ("retri", "There is no decorator 'retri'", "Did you mean 'retry'?"),
-        ("batch", "'batch' isn't in this release", None),
+        ("kubernetes", "'kubernetes' isn't in this release", None),
         ("schedule", "@schedule is for flow classes", "Write @schedule above the class."),
         ("retry:tims=1", "@retry has no attribute 'tims'", "Did you mean 'times'?"),
         ("retry:times", "A decorator's attribute has no value", None),

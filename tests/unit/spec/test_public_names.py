@@ -15,8 +15,8 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_importing_a_name_that_comes_later_says_so() -> None:
-    with pytest.raises(ImportError, match="'batch' isn't in this release"):
-        from flow_sdk import batch  # type: ignore[attr-defined]  # noqa: F401
+    with pytest.raises(ImportError, match="'kubernetes' isn't in this release"):
+        from flow_sdk import kubernetes  # type: ignore[attr-defined]  # noqa: F401
 
 
 def test_using_a_name_that_comes_later_says_so() -> None:
@@ -34,7 +34,7 @@ def test_authoring_imports_nothing_heavy() -> None:
     code = (
         "import sys; before = set(sys.modules)\n"
         "from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, step\n"
-        "from flow_sdk import catch, current, environment, project, resources, retry, timeout\n"
+        "from flow_sdk import batch, catch, current, environment, project, resources, retry, timeout\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     python = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

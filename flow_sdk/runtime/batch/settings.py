@@ -1,0 +1,77 @@
+"""Reading the settings for Batch."""
+
+import json
+import os
+from typing import Any
+
+from flow_sdk.config import read_setting
+from flow_sdk.errors import ConfigError, UsageError
+from flow_sdk.spec.batch import check_tags
+
+__all__ = ["read_settings"]
+
+_TEXTS = {
+    "queue": "BATCH_JOB_QUEUE",
+    "image": "BATCH_IMAGE",
+    "job_role": "BATCH_JOB_ROLE",
+    "execution_role": "BATCH_EXECUTION_ROLE",
+}
+_CHOICES = {
+    "platform": ("BATCH_PLATFORM", ("EC2", "FARGATE")),
+    "architecture": ("BATCH_ARCHITECTURE", ("X86_64", "ARM64")),
+}
+
+
+def read_settings() -> dict[str, Any]:
+    """Read what :class:`~flow_sdk.runtime.batch.definition.BatchSettings` is made of.
+
+    Raises
+    ------
+    ConfigError
+        If a setting can't be used.
+    """
+    found: dict[str, Any] = {key: read_setting(name).value for key, name in _TEXTS.items()}
+    for key, (name, choices) in _CHOICES.items():
+        setting = read_setting(name)
+        if setting.value not in (None, *choices):
+            raise ConfigError(
+                f"The setting {name} can't be used.",
+                seen=repr(setting.value),
+                wanted=" or ".join(choices),
+                where=setting.source,
+            )
+        found[key] = setting.value
+    return {**found, "region": _region(), "tags": _tags()}
+
+
+def _tags() -> dict[str, str]:
+    setting = read_setting("BATCH_DEFAULT_TAGS")
+    if setting.value is None:
+        return {}
+    try:
+        tags = json.loads(setting.value)
+        return check_tags(tags)
+    except (ValueError, UsageError) as error:
+        raise ConfigError(
+            "The setting BATCH_DEFAULT_TAGS can't be used.",
+            seen=str(error).splitlines()[0],
+            wanted='a JSON object of text to text, such as {"team": "search"}',
+            where=setting.source,
+        ) from None
+
+
+def _region() -> str | None:
+    """The region that boto3 would use, without importing it where the environment says it."""
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if named:
+        return named
+    file = os.environ.get("AWS_CONFIG_FILE") or os.path.join("~", ".aws", "config")
+    if not os.environ.get("AWS_PROFILE") and not os.path.exists(os.path.expanduser(file)):
+        return None
+    import boto3
+
+    from flow_sdk.aws import aws_errors
+
+    with aws_errors("find the region"):
+        region = boto3.Session().region_name
+    return str(region) if region else None
