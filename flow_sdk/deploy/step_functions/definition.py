@@ -1,0 +1,350 @@
+"""From a flow plan to a state machine in Amazon States Language. Pure.
+
+- A step is one ``Task`` that submits a Batch job and waits for it. Who runs it is told by environment variables.
+- A state's data are ``{"run"}``: the execution's name; inside a foreach also ``"split"``, the indices (``3.1``), and in
+  a flow with loops ``"loops"``, for each loop ``{"pass": number}``. No artifact or result of a job travels.
+- A static split is a ``Parallel`` with a branch for each target, a foreach a ``Map`` over the indices of its children.
+  What follows in the branch or body, up to the join, are the states inside. An inline map gets its list by a state
+  before it that reads one S3 object; a distributed one reads it itself.
+- A switch is followed by a state that reads from S3 where it leads, and a ``Choice``. An edge back to a loop's entry is
+  an edge back: the object read holds the number of the next pass.
+
+There are no states for bookkeeping where a task's own parameters and result can do it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flow_sdk.deploy.step_functions.limits import INLINE_WORKERS, check_definition, most_items
+from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
+from flow_sdk.ids import FOREACH, LOOP
+from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
+from flow_sdk.runtime.batch.container import run_id_of, tries
+from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
+from flow_sdk.store.layout import handoff_key
+
+__all__ = ["MachineOptions", "job_definitions", "state_machine"]
+
+JSON = Any
+State = dict[str, Any]
+Region = tuple[Scope, ...]
+"""What encloses a step but for loops: the foreachs and branches whose ``States`` object it lies in."""
+
+SUBMIT = "arn:{partition}:states:::batch:submitJob.sync"
+GET_OBJECT = "arn:{partition}:states:::aws-sdk:s3:getObject"
+READ_ITEMS = "arn:{partition}:states:::s3:getObject"
+
+THROTTLED: State = {
+    "ErrorEquals": ["Batch.AWSBatchException"],
+    "IntervalSeconds": 2,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 60,
+    "MaxAttempts": 10,
+    "JitterStrategy": "FULL",
+}
+"""A call of Batch that was refused, mostly because of too many at once: not the step's failure."""
+
+READ_AGAIN: State = {**THROTTLED, "ErrorEquals": ["States.TaskFailed"], "MaxAttempts": 6}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineOptions:
+    """What a state machine depends on beside the plan.
+
+    Parameters
+    ----------
+    store : str
+        ``s3://bucket/prefix`` of the store.
+    request : str
+        Hash of the blob with what every run begins with.
+    settings : BatchSettings
+        Queue, image and roles of steps that don't say it themselves.
+    max_workers : int
+        Most items of a foreach at a time (>= 1); an inline map has 40 at most.
+    use_distributed_map : bool
+        Whether each item of a foreach is an execution of its own.
+    workflow_timeout : int or None
+        Seconds after which a run fails (> 0).
+    batch_tags : dict of str to str
+        Tags of every job.
+    partition : str
+        ``aws``, ``aws-cn`` or ``aws-us-gov``.
+    """
+
+    store: str
+    request: str
+    settings: BatchSettings
+    max_workers: int = 100
+    use_distributed_map: bool = False
+    workflow_timeout: int | None = None
+    batch_tags: dict[str, str] = field(default_factory=dict)
+    partition: str = "aws"
+
+
+def job_definitions(plan: FlowPlan, options: MachineOptions) -> list[JobDefinition]:
+    """The job definitions that a flow's state machine refers to, each once, in the order of the steps."""
+    found = (job_definition(step, options.settings, options.store) for step in plan.steps)
+    return list({definition.name: definition for definition in found}.values())
+
+
+def state_machine(plan: FlowPlan, options: MachineOptions) -> State:
+    """Translate a flow.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+    options : MachineOptions
+        What else it depends on.
+
+    Returns
+    -------
+    dict
+        The state machine's definition.
+
+    Raises
+    ------
+    DeployError
+        If Step Functions couldn't run it; says which limit it passes.
+    ConfigError
+        If a job queue, image or role isn't known.
+    """
+    definition = _Machine(plan, options).build()
+    check_definition(plan, definition)
+    return definition
+
+
+class _Machine:
+    def __init__(self, plan: FlowPlan, options: MachineOptions) -> None:
+        self.plan, self.options = plan, options
+        self.bucket, _, self.prefix = options.store.removeprefix("s3://").rstrip("/").partition("/")
+        self.entries = {loop.entry for loop in plan.loops}
+        self.join_of = {step.joins: step.name for step in plan.steps if step.joins is not None}
+        self.most = {} if options.use_distributed_map else most_items(plan)
+
+    def build(self) -> State:
+        start = self.plan.start.name
+        states = self._states(())
+        if start in self.entries:
+            begin = state_name(start, "begin")
+            states = {begin: {"Type": "Pass", "Parameters": self._first_data(), "Next": state_name(start)}, **states}
+            first = begin
+        else:
+            first = state_name(start)
+        words = self.plan.doc.partition("\n")[0]
+        found: State = {"Comment": f"{self.plan.flow}: {words}" if words else self.plan.flow, "StartAt": first}
+        if self.options.workflow_timeout is not None:
+            found["TimeoutSeconds"] = self.options.workflow_timeout
+        return {**found, "States": states}
+
+    def _states(self, region: Region) -> State:
+        """The states of the steps of one region."""
+        found: State = {}
+        for step in self.plan.steps:
+            if _region(step) == region:
+                found.update(self._of_step(step, region))
+        return found
+
+    def _of_step(self, step: StepPlan, region: Region) -> Iterator[tuple[str, State]]:
+        """The states that stand for a step, in the order in which they come."""
+        task = self._task(step)
+        if step.kind == "split":
+            yield state_name(step.name), {**task, "Next": state_name(step.name, "branches")}
+            yield state_name(step.name, "branches"), self._parallel(step)
+        elif step.kind == "foreach":
+            read = "each" if self.options.use_distributed_map else "items"
+            yield state_name(step.name), {**task, "Next": state_name(step.name, read)}
+            if read == "items":
+                yield state_name(step.name, "items"), self._read(step)
+            yield state_name(step.name, "each"), self._map(step)
+        elif step.kind == "switch":
+            yield state_name(step.name), {**task, "Next": state_name(step.name, "next")}
+            yield state_name(step.name, "next"), self._read(step)
+            yield state_name(step.name, "choose"), self._choice(step, region)
+            if any(self._leaves(target, region) for target in step.next):
+                yield state_name(step.name, "done"), {"Type": "Pass", "Result": {}, "End": True}
+        elif step.kind == "end":
+            yield state_name(step.name), {**task, "End": True}
+        else:
+            yield from self._linear(step, region, task)
+
+    def _linear(self, step: StepPlan, region: Region, task: State) -> Iterator[tuple[str, State]]:
+        target = step.next[0]
+        if self._leaves(target, region):
+            yield state_name(step.name), {**task, "ResultSelector": {}, "ResultPath": "$", "End": True}
+        elif target in step.back:
+            yield state_name(step.name), {**task, "Next": state_name(step.name, "again")}
+            add = {"pass.$": f"States.MathAdd($.loops.{target}.pass, 1)"}
+            again = {"Type": "Pass", "Parameters": add, "ResultPath": f"$.loops.{target}", "Next": state_name(target)}
+            yield state_name(step.name, "again"), again
+        else:
+            yield state_name(step.name), {**task, **self._entering(step, target), "Next": state_name(target)}
+
+    def _leaves(self, target: str, region: Region) -> bool:
+        """Whether a step lies outside the region: it is the join that closes it."""
+        return _region(self.plan[target]) != region
+
+    def _entering(self, step: StepPlan, target: str) -> State:
+        """What the result of a task is made into where a loop begins after it: the number of its first pass."""
+        if target not in self.entries or self._is_start(step):
+            return {}
+        return {"ResultSelector": {"pass": 0}, "ResultPath": f"$.loops.{target}"}
+
+    def _is_start(self, step: StepPlan) -> bool:
+        """Whether a step's task is the first state, which gets the execution's input in place of state data."""
+        return step is self.plan.start and step.name not in self.entries
+
+    def _first_data(self) -> JSON:
+        """State data at the beginning."""
+        data: JSON = {"run.$": "$$.Execution.Name"}
+        if self.plan.loops:
+            first = (self.plan.start.name, *self.plan.start.next)
+            data["loops"] = {name: {"pass": 0} for name in first if name in self.entries}
+        return data
+
+    # Tasks
+
+    def _task(self, step: StepPlan) -> State:
+        start = self._is_start(step)
+        run = "$$.Execution.Name" if start else "$.run"
+        settings, options = self.options.settings, self.options
+        task_id, numbers = self._task_id(step)
+        pathspec = filled(f"{self.plan.flow}/{run_id_of('{}')}/{step.name}/{task_id}", run, *numbers)
+        variables: list[State] = [{"Name": "FLOW_SDK_TASK", "Value.$": pathspec}]
+        if step is self.plan.start:
+            variables.append({"Name": "FLOW_SDK_REQUEST", "Value": options.request})
+            variables.append({"Name": "FLOW_SDK_EXECUTION", "Value.$": "$$.Execution.Id"})
+        if step.name in self.most:
+            variables.append({"Name": "FLOW_SDK_MOST_ITEMS", "Value": str(self.most[step.name])})
+        again = tries(step)
+        if again:
+            variables.append({"Name": "FLOW_SDK_RETRIES", "Value.$": "States.Format('{}', $$.State.RetryCount)"})
+        tags = {
+            **job_tags(step, settings),
+            **options.batch_tags,
+            "flow_sdk.flow": self.plan.flow,
+            "flow_sdk.run.$": run,
+        }
+        tags["flow_sdk.step"] = step.name
+        tags |= {"flow_sdk.task.$": filled(task_id, *numbers)} if numbers else {"flow_sdk.task": task_id}
+        state: State = {
+            "Type": "Task",
+            "Resource": SUBMIT.format(partition=options.partition),
+            "Parameters": {
+                "JobName.$": filled(f"{job_name_stem(self.plan.flow, step.name)}-{{}}", run),
+                "JobQueue": job_queue(step, settings),
+                "JobDefinition": job_definition(step, settings, options.store).name,
+                "ContainerOverrides": {"Environment": variables},
+                "Tags": tags,
+            },
+            "Retry": [THROTTLED, *([_again(step, again)] if again else [])],
+        }
+        return {**state, **({"ResultSelector": self._first_data()} if start else {"ResultPath": None})}
+
+    def _task_id(self, step: StepPlan) -> tuple[str, list[str]]:
+        """A step's task id as a template, and the paths of the numbers that fill it."""
+        passes = [f"$.loops.{scope.step}.pass" for scope in step.scopes if scope.kind == LOOP]
+        in_foreach = any(scope.kind == FOREACH for scope in step.scopes)
+        text = ("{}" if in_foreach else "0") + ("-" + ".".join("{}" for _ in passes) if passes else "")
+        return text, (["$.split"] if in_foreach else []) + passes
+
+    # What a foreach and a switch read
+
+    def _object(self, step: StepPlan) -> State:
+        """Where a task of the step says where it leads: the arguments of S3's GetObject."""
+        task_id, numbers = self._task_id(step)
+        key = handoff_key(self.plan.flow, run_id_of("{}"), step.name, task_id)
+        prefix = f"{template_text(self.prefix, 'folder of the store')}/" if self.prefix else ""
+        return {"Bucket": self.bucket, "Key.$": filled(prefix + key, "$.run", *numbers)}
+
+    def _read(self, step: StepPlan) -> State:
+        state: State = {
+            "Type": "Task",
+            "Resource": GET_OBJECT.format(partition=self.options.partition),
+            "Parameters": self._object(step),
+            "Retry": [READ_AGAIN],
+            "ResultSelector": {"read.$": "States.StringToJson($.Body)"},
+        }
+        if step.kind == "foreach":
+            return {**state, "ResultPath": "$.items", "Next": state_name(step.name, "each")}
+        return {**state, "OutputPath": "$.read", "Next": state_name(step.name, "choose")}
+
+    def _choice(self, step: StepPlan, region: Region) -> State:
+        rules = [
+            {
+                "Variable": "$.next",
+                "StringEquals": target,
+                "Next": state_name(step.name, "done") if self._leaves(target, region) else state_name(target),
+            }
+            for target in dict.fromkeys(step.next)
+        ]
+        return {"Type": "Choice", "Choices": rules}
+
+    # What encloses other states
+
+    def _parallel(self, step: StepPlan) -> State:
+        branches = []
+        for target in step.next:
+            region = (*_region(step), Scope("split", step.name, target))
+            branches.append({"StartAt": state_name(target), "States": self._states(region)})
+        state: State = {"Type": "Parallel", "Branches": branches, "ResultPath": None}
+        data = self._data_inside(step, step.next)
+        if data is not None:
+            state["Parameters"] = {**({"split.$": "$.split"} if self._in_foreach(step) else {}), **data}
+        return {**state, "Next": state_name(self.join_of[step.name])}
+
+    def _map(self, step: StepPlan) -> State:
+        target = step.next[0]
+        selector = self._data_inside(step, (target,)) or self._data()
+        processor: State = {
+            "StartAt": state_name(target),
+            "States": self._states((*_region(step), Scope(FOREACH, step.name))),
+        }
+        state: State = {"Type": "Map", "ItemSelector": {**selector, "split.$": "$$.Map.Item.Value"}}
+        if self.options.use_distributed_map:
+            state["Label"] = map_label(step.name)
+            reader = {"InputType": "JSON"}
+            resource = READ_ITEMS.format(partition=self.options.partition)
+            state["ItemReader"] = {"Resource": resource, "ReaderConfig": reader, "Parameters": self._object(step)}
+            state["MaxConcurrency"] = self.options.max_workers
+            state["ItemProcessor"] = {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                **processor,
+            }
+            state["ResultPath"] = None
+        else:
+            state["ItemsPath"] = "$.items.read"
+            state["MaxConcurrency"] = min(self.options.max_workers, INLINE_WORKERS)
+            state["ItemProcessor"] = {"ProcessorConfig": {"Mode": "INLINE"}, **processor}
+            state["ResultSelector"] = {}  # the list has done its work; what the items give back is empty
+            state["ResultPath"] = "$.items"
+        return {**state, "Next": state_name(self.join_of[step.name])}
+
+    def _in_foreach(self, step: StepPlan) -> bool:
+        return any(scope.kind == FOREACH for scope in step.scopes)
+
+    def _data(self) -> State:
+        """State data but for the foreach indices, handed on as they are."""
+        return {"run.$": "$.run", **({"loops.$": "$.loops"} if self.plan.loops else {})}
+
+    def _data_inside(self, step: StepPlan, targets: tuple[str, ...]) -> State | None:
+        """State data for a body or branches of which some begin with a loop; None where none does."""
+        begun = [target for target in targets if target in self.entries]
+        if not begun:
+            return None
+        around = [scope.step for scope in step.scopes if scope.kind == LOOP]
+        loops: State = {f"{name}.$": f"$.loops.{name}" for name in around}
+        loops |= {name: {"pass": 0} for name in begun}
+        return {"run.$": "$.run", "loops": loops}
+
+
+def _region(step: StepPlan) -> Region:
+    return tuple(scope for scope in step.scopes if scope.kind != LOOP)
+
+
+def _again(step: StepPlan, times: int) -> State:
+    """The rule for a step's own failures. Step Functions waits a second at least."""
+    minutes = float((step.decorator("retry") or {}).get("minutes_between_retries", 0))
+    seconds = max(1, round(60 * minutes))
+    return {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": seconds, "BackoffRate": 1, "MaxAttempts": times}
