@@ -9,10 +9,26 @@ from typing import Any
 
 from flow_sdk.errors import DeployError
 
-__all__ = ["AirflowApi"]
+__all__ = ["AirflowApi", "AirflowRefused"]
 
 SECONDS = 30.0
 """How long one request may take."""
+
+
+class AirflowRefused(DeployError):
+    """Airflow answered with an error.
+
+    Parameters
+    ----------
+    headline, seen, where
+        As for every error.
+    status : int
+        The HTTP status (400 to 599).
+    """
+
+    def __init__(self, headline: str, *, status: int, seen: str | None = None, where: str | None = None) -> None:
+        super().__init__(headline, seen=seen, where=where)
+        self.status = status
 
 
 class AirflowApi:
@@ -163,5 +179,5 @@ def _found(status: int, answer: Any, what: str) -> dict[str, Any] | None:
     if status == 404:
         return None
     if status != 200 or not isinstance(answer, dict):
-        raise DeployError(f"Airflow can't show {what} (HTTP {status}).", seen=_detail(answer))
+        raise AirflowRefused(f"Airflow can't show {what} (HTTP {status}).", status=status, seen=_detail(answer))
     return answer

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.deploy.airflow.api import AirflowApi
+from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
 from flow_sdk.deploy.airflow.create import Deployed
 from flow_sdk.errors import DeployError
 
@@ -59,14 +59,14 @@ def wait_visible(
     while True:
         try:
             dag = api.dag(deployed.dag)
-        except DeployError as refused:
-            # 2.11's web server can answer 500 while it takes in a new DAG
-            if "(HTTP 5" not in refused.headline or clock() - began > timeout:
+            error = None if _shows(dag, deployed) else import_error_of(api, deployed.file)
+        except AirflowRefused as refused:
+            # 2.11's web server can answer 500 while it takes in a new DAG.
+            if refused.status < 500 or clock() - began > timeout:
                 raise
-            dag = None
-        if dag is not None and deployed.digest in (dag.get("doc_md") or ""):
+            dag = error = None
+        if _shows(dag, deployed):
             return
-        error = import_error_of(api, deployed.file)
         late = clock() - began > timeout
         if error is not None and (late or _facts(error) != _facts(before)):
             raise DeployError(
@@ -84,6 +84,10 @@ def wait_visible(
             )
         on_wait(clock() - began)
         sleep(LOOK_EVERY)
+
+
+def _shows(dag: dict[str, Any] | None, deployed: Deployed) -> bool:
+    return dag is not None and deployed.digest in (dag.get("doc_md") or "")
 
 
 def _facts(error: dict[str, Any] | None) -> tuple[Any, ...]:

@@ -8,15 +8,18 @@ class FakeApi:
 
     url = "http://airflow"
 
-    def __init__(self, *looks: tuple[str | None, dict[str, Any] | None]) -> None:
+    def __init__(self, *looks: tuple[str | None, dict[str, Any] | None] | Exception) -> None:
         self.looks = list(looks)
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
+        if isinstance(self.looks[0], Exception):
+            raise self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         text = self.looks[0][0]
         return None if text is None else {"doc_md": text}
 
     def import_errors(self) -> list[dict[str, Any]]:
-        error = self.looks[0][1]
+        look = self.looks[0]
+        error = None if isinstance(look, Exception) else look[1]
         if len(self.looks) > 1:
             self.looks.pop(0)
         return [{"filename": "/other/x.py", "stack_trace": "other", "timestamp": 0}, *([error] if error else [])]

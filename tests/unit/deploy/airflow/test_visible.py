@@ -2,6 +2,7 @@
 
 import pytest
 
+from flow_sdk.deploy.airflow.api import AirflowRefused
 from flow_sdk.deploy.airflow.create import Deployed
 from flow_sdk.deploy.airflow.visible import import_error_of, wait_visible
 from flow_sdk.errors import DeployError
@@ -25,6 +26,18 @@ def wait(api: FakeApi, **options: object) -> list[float]:
 
 def test_the_new_version_ends_the_wait() -> None:
     assert len(wait(FakeApi((None, None), (OLD, None), (NEW, None)))) == 2
+
+
+def test_a_web_server_that_fails_for_a_moment_is_asked_again() -> None:
+    failed = AirflowRefused("Airflow can't show DAG F (HTTP 500).", status=500)
+    assert len(wait(FakeApi((None, None), failed, (NEW, None)))) == 2
+    with pytest.raises(AirflowRefused, match="HTTP 500"):
+        wait(FakeApi(failed), timeout=10)
+
+
+def test_a_refusal_ends_the_wait_at_once() -> None:
+    with pytest.raises(AirflowRefused, match="HTTP 403"):
+        wait(FakeApi(AirflowRefused("Airflow can't show DAG F (HTTP 403).", status=403), (NEW, None)))
 
 
 def test_an_error_for_the_file_is_told_with_its_trace() -> None:
