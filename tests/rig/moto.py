@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 __all__ = ["MotoServer", "free_port"]
 
@@ -56,13 +57,20 @@ class MotoServer:
             "NO_PROXY": "127.0.0.1,localhost",
         }
 
-    def start(self) -> "MotoServer":
+    def program(self) -> list[str]:
+        """The command that starts it, without address and port."""
+        beside = Path(sys.executable).with_name("moto_server")
+        found = str(beside) if beside.exists() else shutil.which("moto_server")
+        if found is None:
+            raise RuntimeError("moto_server isn't installed: pip install 'moto[server,s3]'")
+        return [found]
+
+    def start(self) -> Self:
         """Start it and make the buckets; returns itself."""
-        program = _program()
         for _ in range(3):
             self.port = free_port()
             self._process = subprocess.Popen(
-                [*program, "-H", "127.0.0.1", "-p", str(self.port)],
+                [*self.program(), "-H", "127.0.0.1", "-p", str(self.port)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
@@ -107,18 +115,10 @@ class MotoServer:
                 time.sleep(0.05)
         return False
 
-    def __enter__(self) -> "MotoServer":
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _program() -> list[str]:
-    beside = Path(sys.executable).with_name("moto_server")
-    found = str(beside) if beside.exists() else shutil.which("moto_server")
-    if found is None:
-        raise RuntimeError("moto_server isn't installed: pip install 'moto[server,s3]'")
-    return [found]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["ServerProcess", "end_all"]
+__all__ = ["ServerProcess", "end_all", "session_members"]
 
 
 class ServerProcess:
@@ -56,7 +56,7 @@ class ServerProcess:
             self.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             pass
-        for pid in _members(self.process.pid):
+        for pid in session_members(self.process.pid):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -73,7 +73,7 @@ def end_all(servers: Sequence[ServerProcess], seconds: float = 15.0) -> None:
         server.end(deadline)
 
 
-def _members(session: int) -> list[int]:
+def session_members(session: int) -> list[int]:
     """The processes of a session; what a server started and left behind is among them."""
     found = []
     for name in os.listdir("/proc"):
