@@ -35,6 +35,9 @@ SETTINGS = {
     "BATCH_PLATFORM": "what the job queues run on: EC2 or FARGATE; asked of AWS when not set",
     "BATCH_ARCHITECTURE": "processor on Fargate: X86_64 or ARM64",
     "BATCH_DEFAULT_TAGS": "tags of every job, as a JSON object",
+    "SFN_IAM_ROLE": "ARN of the role that state machines of AWS Step Functions work with",
+    "EVENTS_SFN_ACCESS_IAM_ROLE": "ARN of the role with which schedules start state machines",
+    "SFN_EXECUTION_LOG_GROUP_ARN": "ARN of the log group for the history of runs on Step Functions",
 }
 """Every setting and what it is for."""
 

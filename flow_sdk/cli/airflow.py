@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call, note
-from flow_sdk.cli.parameters import parameter_options
-from flow_sdk.cli.tokens import TOKEN_OPTIONS, tell_token, token_gate
+from flow_sdk.cli.parameters import given_data, parameter_options
+from flow_sdk.cli.tokens import TOKEN_OPTIONS, deployed_name, tell_token, token_gate
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,13 +30,11 @@ def _create(call: Call) -> int:
     from flow_sdk.deploy.airflow.create import create_deployment
     from flow_sdk.deploy.airflow.target import open_target
     from flow_sdk.plan.files import embed_files
-    from flow_sdk.plan.project import deployed_name
 
     target = _target(call)
-    _name(call)
+    name = deployed_name(call)
     plan = call.plan(embed_files(call.parameter_plans()))
     options = _options(call, plan)
-    name = options.name or deployed_name(plan)
     file = open_target(target, name).name
     api = _api(call) if call["wait"] or _url(call) else None
     gate = token_gate(call, name, _keeper(call, api))
@@ -61,18 +59,6 @@ def _create(call: Call) -> int:
         wait_visible(api, deployed, before=before, timeout=call["wait-timeout"], on_wait=_teller(call))
         call.say("Airflow shows it.")
     return 0
-
-
-def _name(call: Call) -> str | None:
-    """What ``--name`` says; under ``@project`` the branch makes the name."""
-    if call["name"] is not None and call.project is not None:
-        raise UsageError(
-            "--name can't be used with @project, where project and branch make the name.",
-            seen=call["name"],
-            help="Give --branch or --production instead.",
-        )
-    name: str | None = call["name"]
-    return name
 
 
 def _keeper(call: Call, api: AirflowApi | None) -> Keeper | None:
@@ -144,29 +130,13 @@ def _teller(call: Call) -> Any:
 
 
 def _trigger(call: Call) -> int:
-    from flow_sdk.plan.parameters import convert, from_environment, resolve
-
-    project = call.project
-    name = _name(call) or (call.flow if project is None else project.deployed_name(call.flow))
-    declared = call.parameter_plans()
-    given = {**from_environment(declared, os.environ), **call.parameters}
-    resolve(declared, given, paths=True)
-    # What isn't given keeps the default it was deployed with.
-    conf = {p.name: _as_data(convert(p, given[p.name], paths=True)) for p in declared if p.name in given}
+    name = deployed_name(call)
+    conf = given_data(call)
     api = _api(call)
     run = api.trigger(name, conf, call["run-id"])
     call.say(f"Airflow at {api.url} has started a run of {name}:")
     print(run)
     return 0
-
-
-def _as_data(value: Any) -> Any:
-    """A parameter's value as JSON data."""
-    if isinstance(value, bytes):
-        import base64
-
-        return {"base64": base64.b64encode(value).decode("ascii")}
-    return value
 
 
 def _url(call: Call) -> str | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Option
 
-__all__ = ["parameter_options"]
+if TYPE_CHECKING:
+    from flow_sdk.cli.call import Call
+    from flow_sdk.plan.model import ParameterPlan
+
+__all__ = ["given_data", "parameter_options"]
 
 METAVARS = {"str": "TEXT", "int": "INTEGER", "float": "FLOAT", "bool": "true|false", "json": "JSON", "file": "PATH"}
 
@@ -46,3 +50,43 @@ def _text(default: Any) -> str:
         except (TypeError, ValueError):
             return str(default)
     return str(default)
+
+
+def given_data(call: Call) -> dict[str, Any]:
+    """Check the parameters that the command line and the environment give, for a run somewhere else.
+
+    What isn't given is left out: it keeps the default that it was deployed with.
+
+    Returns
+    -------
+    dict of str to JSON value
+        By parameter name, so that :func:`flow_sdk.plan.parameters.convert` gives the same values there.
+
+    Raises
+    ------
+    ParameterError
+        If one is missing, unknown or mistyped.
+    """
+    import os
+
+    from flow_sdk.plan.parameters import convert, from_environment, resolve
+
+    declared = call.parameter_plans()
+    given = {**from_environment(declared, os.environ), **call.parameters}
+    resolve(declared, given, paths=True)
+    return {p.name: _as_data(p, convert(p, given[p.name], paths=True)) for p in declared if p.name in given}
+
+
+def _as_data(parameter: ParameterPlan, value: Any) -> Any:
+    """A parameter's value as JSON data."""
+    if isinstance(value, bytes):
+        import base64
+
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return repr(value)  # JSON has no such numbers
+    if parameter.type == "json" and isinstance(value, str):
+        import json
+
+        return json.dumps(value, ensure_ascii=False)  # text is always read as JSON
+    return value

@@ -11,12 +11,36 @@ if TYPE_CHECKING:
     from flow_sdk.deploy.claims import Keeper
     from flow_sdk.deploy.tokens import TokenGate
 
-__all__ = ["TOKEN_OPTIONS", "tell_token", "token_gate"]
+__all__ = ["AUTHORIZE", "TOKEN_OPTIONS", "deployed_name", "tell_token", "token_gate"]
+
+AUTHORIZE = Option("authorize", "The production token, where somebody else made it; needed once.", metavar="TOKEN")
 
 TOKEN_OPTIONS = (
-    Option("authorize", "The production token, where somebody else made it; needed once.", metavar="TOKEN"),
+    AUTHORIZE,
     Option("generate-new-token", "Make a new production token, and with it an empty namespace.", flag=True),
 )
+
+
+def deployed_name(call: Call) -> str:
+    """The name the flow is deployed under: that of project and branch, else what ``--name`` says, else the flow's.
+
+    Raises
+    ------
+    UsageError
+        If ``--name`` is given with ``@project``.
+    """
+    project = call.project
+    if project is None:
+        return str(call["name"] or call.flow)
+    if call["name"] is not None:
+        from flow_sdk.errors import UsageError
+
+        raise UsageError(
+            "--name can't be used with @project, where project and branch make the name.",
+            seen=call["name"],
+            help="Give --branch or --production instead.",
+        )
+    return project.deployed_name(call.flow)
 
 
 def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
@@ -33,7 +57,7 @@ def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
         KnownTokens(os.path.dirname(config.config_file()), name),
         keeper=keeper,
         authorize=call["authorize"],
-        renew=call["generate-new-token"],
+        renew=call.values.get("generate-new-token", False),
     )
 
 

@@ -9,10 +9,10 @@ import time
 from dataclasses import dataclass
 
 from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of
-from flow_sdk.errors import DeployError
+from flow_sdk.errors import DeployError, StoreUnavailable
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["Grant", "TokenGate", "new_token"]
+__all__ = ["Grant", "TokenGate", "existing_store", "new_token"]
 
 NAMESPACE = "production:"
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -50,6 +50,22 @@ class Grant:
     def namespace(self) -> str:
         """The namespace of the runs."""
         return NAMESPACE + self.token
+
+    def runs_in(self, namespace: str | None, tags: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+        """The namespace and tags of the runs: where the user chose another namespace, they are found in both."""
+        if namespace in (None, self.namespace):
+            return self.namespace, tags
+        return namespace, tuple(dict.fromkeys((*tags, self.namespace)))
+
+
+def existing_store(url: str) -> ObjectStore | None:
+    """The store, if there is one yet: a refused deployment makes none."""
+    from flow_sdk.store.open_store import open_store
+
+    try:
+        return open_store(url, create=False)
+    except StoreUnavailable:
+        return None
 
 
 def new_token(name: str, generation: int) -> str:
@@ -105,8 +121,7 @@ class TokenGate:
         DeployError
             If it may not; says who holds the name and what to do.
         """
-        claims = [] if store is None else StoreClaims(store, self.name).read()
-        kept = None if self.keeper is None else self.keeper.read(self.name)
+        claims, kept = self._look(store)
         newest = claims[-1] if claims else kept
         if newest is None:
             if self.authorize is not None:
@@ -117,14 +132,50 @@ class TokenGate:
                 )
             self.grant = self._new(0)
             return self.grant
-        token = self._token_for(newest, claims)
-        if claims and kept is not None and kept not in claims:
-            raise self._foreign(kept)
+        token = self._token_of(claims, kept)
         if self.renew:
             self.grant = self._new(newest.generation + 1)
         else:
             self.grant = Grant(token, newest, in_store=bool(claims), in_keeper=kept == newest or self.keeper is None)
         return self.grant
+
+    def check_holder(self, store: ObjectStore | None) -> None:
+        """See that the user holds the token of what is deployed: to stop, move back or delete it. Changes nothing else.
+
+        Parameters
+        ----------
+        store : ObjectStore or None
+            The store; None when there is none.
+
+        Raises
+        ------
+        DeployError
+            If the name was never deployed, or the token isn't right.
+        """
+        claims, kept = self._look(store)
+        if not claims and kept is None:
+            raise DeployError(
+                f"{self.name} has never been deployed.",
+                where=None if store is None else store.url,
+                help="Check --datastore-root, --name and --branch.",
+            )
+        token = self._token_of(claims, kept)
+        if self.authorize is not None:
+            self.known.add(token)
+
+    def _look(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None]:
+        """The claims in the store, and the one with the keeper."""
+        claims = [] if store is None else StoreClaims(store, self.name).read()
+        return claims, None if self.keeper is None else self.keeper.read(self.name)
+
+    def _token_of(self, claims: list[Claim], kept: Claim | None) -> str:
+        """The token of the newest claim, known to be the user's."""
+        newest = claims[-1] if claims else kept
+        assert newest is not None
+        token = self._token_for(newest, claims)
+        if claims and kept is not None and kept not in claims:
+            raise self._foreign(kept)
+        return token
 
     def _new(self, generation: int) -> Grant:
         token, salt = new_token(self.name, generation), secrets.token_hex(16)

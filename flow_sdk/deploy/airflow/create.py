@@ -7,12 +7,10 @@ from typing import Any
 from flow_sdk.deploy.airflow.dagfile import dag_file
 from flow_sdk.deploy.airflow.limits import check_deployment
 from flow_sdk.deploy.airflow.target import open_target
-from flow_sdk.deploy.tokens import TokenGate
-from flow_sdk.errors import StoreUnavailable
+from flow_sdk.deploy.tokens import TokenGate, existing_store
 from flow_sdk.plan.codec import canonical_json, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
-from flow_sdk.store.port import ObjectStore
 
 __all__ = ["CreateOptions", "Deployed", "create_deployment", "deployment_data"]
 
@@ -123,23 +121,6 @@ def deployment_data(
     return {"digest": digest, **data}
 
 
-def _in_namespace(options: CreateOptions, namespace: str) -> CreateOptions:
-    """The options with the token's namespace; where the user chose another, runs are found in both."""
-    if options.namespace in (None, namespace):
-        return replace(options, namespace=namespace)
-    return replace(options, tags=tuple(dict.fromkeys((*options.tags, namespace))))
-
-
-def _existing(store: str) -> ObjectStore | None:
-    """The store, if there is one yet: a refused deployment makes none."""
-    from flow_sdk.store.open_store import open_store
-
-    try:
-        return open_store(store, create=False)
-    except StoreUnavailable:
-        return None
-
-
 def create_deployment(
     plan: FlowPlan,
     package: bytes | None,
@@ -184,10 +165,11 @@ def create_deployment(
     check_deployment(plan, deployment_data(plan, store, "", None, options))
     place = open_target(target, options.name or deployed_name(plan))
     if gate is not None:
-        gate.check(_existing(store))
+        gate.check(existing_store(store))
     artifacts = Artifacts(open_store(store))
     if gate is not None:
-        options = _in_namespace(options, gate.claim(artifacts.store).namespace)
+        namespace, tags = gate.claim(artifacts.store).runs_in(options.namespace, options.tags)
+        options = replace(options, namespace=namespace, tags=tags)
     plan_hash = artifacts.put_bytes(to_json(plan))
     package_hash = None if package is None else artifacts.put_bytes(package)
     data = deployment_data(plan, artifacts.store.url, plan_hash, package_hash, options)

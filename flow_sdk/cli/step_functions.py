@@ -1,0 +1,344 @@
+"""``step-functions create`` and what is done with the deployed flow: trigger, look, stop, go on, move back, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.cli.arguments import Argument, Command, Option
+from flow_sdk.cli.call import Call, check_writable, write_file
+from flow_sdk.cli.parameters import given_data, parameter_options
+from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, tell_token, token_gate
+from flow_sdk.errors import DeployError, UsageError
+
+if TYPE_CHECKING:
+    from flow_sdk.deploy.step_functions.create import Deployed
+    from flow_sdk.deploy.step_functions.executions import Executions
+    from flow_sdk.deploy.step_functions.machine import StateMachine
+    from flow_sdk.deploy.step_functions.place import Services
+    from flow_sdk.deploy.step_functions.prepare import CreateOptions
+
+__all__ = ["COMMANDS"]
+
+LATEST = 5
+"""How many of the latest runs ``status`` shows."""
+
+
+# Creating
+
+
+def _create(call: Call) -> int:
+    from flow_sdk.deploy.step_functions.create import create_deployment
+    from flow_sdk.deploy.step_functions.place import Services
+    from flow_sdk.plan.files import embed_files
+    from flow_sdk.runtime.batch.definition import BatchSettings
+
+    name = deployed_name(call)
+    options = _options(call, name)
+    plan = call.plan(embed_files(call.parameter_plans()))
+    settings = BatchSettings.from_config()
+    if call["only-json"]:
+        from flow_sdk.cli.step_functions_shown import definition_text
+        from flow_sdk.deploy.step_functions.prepare import prepare
+
+        print(definition_text(prepare(plan, call.package(), call.root, options, settings)))
+        return 0
+    services = Services()
+    gate = token_gate(call, name, _keeper(services))
+    if call["dry-run"]:
+        from flow_sdk.cli.step_functions_shown import show_changes
+        from flow_sdk.deploy.step_functions.changes import find_changes
+
+        show_changes(find_changes(plan, call.package(), call.root, options, settings, gate, services))
+        return 0
+    deployed = create_deployment(plan, call.package(), call.root, options, settings, gate, services)
+    tell_token(call, gate, "step-functions create")
+    _tell_deployed(call, deployed)
+    return 0
+
+
+def _keeper(services: Services) -> Any:
+    from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
+
+    return ParameterStore(services)
+
+
+def _options(call: Call, name: str) -> CreateOptions:
+    from flow_sdk.config import read_setting
+    from flow_sdk.deploy.step_functions.prepare import CreateOptions
+    from flow_sdk.metadata.tags import check_tags
+
+    return CreateOptions(
+        name=name,
+        namespace=call["namespace"] or None,
+        tags=tuple(check_tags(call["tag"])),
+        batch_tags=_batch_tags(call["aws-batch-tag"]),
+        max_workers=call["max-workers"],
+        workflow_timeout=call["workflow-timeout"],
+        use_distributed_map=call["use-distributed-map"],
+        log_history=call["log-execution-history"],
+        role=read_setting("SFN_IAM_ROLE").value,
+        scheduler_role=read_setting("EVENTS_SFN_ACCESS_IAM_ROLE").value,
+        log_group=read_setting("SFN_EXECUTION_LOG_GROUP_ARN").value,
+    )
+
+
+def _batch_tags(given: tuple[str, ...]) -> dict[str, str]:
+    from flow_sdk.spec.batch import check_tags
+
+    tags: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or tags.get(key, value) != value:
+            seen = text if not equals else f"{key}={tags[key]} and {text}"
+            raise UsageError("--aws-batch-tag takes a key and a value, each key once.", seen=seen, wanted="KEY=VALUE")
+        tags[key] = value
+    try:
+        return check_tags(tags)
+    except UsageError as error:
+        headline = f"--aws-batch-tag can't be used: {error.headline}"
+        raise UsageError(headline, seen=error.seen, wanted=error.wanted, help=error.help) from None
+
+
+def _tell_deployed(call: Call, deployed: Deployed) -> None:
+    what = "is deployed as" if deployed.changed else "hasn't changed: it stays at"
+    call.say(f"State machine {deployed.name} {what} version {deployed.version}; runs are in {deployed.namespace}.")
+    if deployed.registered:
+        count = len(deployed.registered)
+        call.say(f"{count} new job definition{'s were' if count > 1 else ' was'} registered in AWS Batch.")
+    if deployed.schedule_change == "remove":
+        call.say("It has no schedule any more; the one in AWS was removed.")
+    elif deployed.schedule is not None:
+        call.say(f"It starts by itself: {deployed.schedule}.")
+        if deployed.schedule_off:
+            call.say("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
+    call.say(f"Start a run with: {call.again} step-functions trigger{_named(call)}")
+    print(deployed.arn)
+
+
+# Runs
+
+
+def _trigger(call: Call) -> int:
+    check_writable(call["run-id-file"])
+    parameters = given_data(call)
+    from flow_sdk.deploy.step_functions.executions import input_text
+
+    input_text(parameters)
+    runs = _deployed_runs(call)
+    run = runs.start(parameters)
+    if call["run-id-file"]:
+        write_file(call["run-id-file"], run.run.encode())
+    command = f"{call.again} step-functions"
+    call.say(
+        f"{runs.machine.deployed_name} has started in {runs.machine.place}. To watch it:\n"
+        f"  {command} status {run.run}{_named(call)}\n"
+        f"  {runs.machine.place.console(run.arn)}"
+    )
+    print(run.run)
+    return 0
+
+
+def _list_runs(call: Call) -> int:
+    from flow_sdk.cli.step_functions_shown import RUNS_HEAD, run_line
+    from flow_sdk.deploy.step_functions.executions import STATUSES
+
+    wanted = [status for status in STATUSES if call[_option(status)]]
+    runs, count = _deployed_runs(call), 0
+    for run in runs.list(wanted):
+        if not count:
+            call.say(RUNS_HEAD)
+        print(run_line(run))
+        count += 1
+    if not count:
+        kind = " or ".join(_option(status).replace("-", " ") for status in wanted)
+        call.say(f"{runs.machine.deployed_name} has no {kind + ' ' if kind else ''}runs.")
+    return 0
+
+
+def _status(call: Call) -> int:
+    from flow_sdk.cli.step_functions_shown import machine_lines, run_lines
+
+    runs = _deployed_runs(call)
+    if call.words:
+        run = runs.find(_execution(call))
+        print("\n".join(run_lines(run, runs.machine.place.console(run.arn), f"{call.again} logs {run.run}")))
+        return 0
+    print("\n".join(machine_lines(runs, _scheduler(runs.machine).find(), LATEST)))
+    return 0
+
+
+def _terminate(call: Call) -> int:
+    name = _execution(call)
+    runs = _deployed_runs(call, held=True)
+    run = runs.find(name)
+    runs.stop(run)
+    call.say(f"The run {run.run} is stopped; AWS Batch ends its jobs. Tasks that are committed stay readable.")
+    print(run.run)
+    return 0
+
+
+def _resume(call: Call) -> int:
+    name = _execution(call)
+    runs = _deployed_runs(call)
+    run = runs.find(name)
+    runs.redrive(run)
+    call.say(
+        f"The run {run.run} goes on where it stopped, with the code it began with. What is committed isn't run again.\n"
+        f"To watch it: {call.again} step-functions status {run.run}{_named(call)}"
+    )
+    print(run.run)
+    return 0
+
+
+def _execution(call: Call) -> str:
+    from flow_sdk.deploy.step_functions.executions import execution_name
+
+    return execution_name(call.words[0], call.flow)
+
+
+def _option(status: str) -> str:
+    return status.lower().replace("_", "-")
+
+
+# What is deployed
+
+
+def _machine(call: Call, services: Services) -> StateMachine:
+    """The state machine of the flow, whether it is there or not."""
+    from flow_sdk.deploy.step_functions.machine import StateMachine
+
+    return StateMachine(deployed_name(call), services.place, services.states)
+
+
+def _deployed_runs(call: Call, *, held: bool = False) -> Executions:
+    """The runs of the deployed flow; ``held`` asks for its token."""
+    from flow_sdk.deploy.step_functions.executions import Executions
+    from flow_sdk.deploy.step_functions.place import Services
+
+    services = Services()
+    machine = _machine(call, services)
+    if machine.existing() is None:
+        raise DeployError(
+            f"{machine.deployed_name} isn't deployed to Step Functions.",
+            where=str(machine.place),
+            help=f"Deploy it with: {call.again} step-functions create{_named(call)}",
+        )
+    if held:
+        _check_holder(call, services)
+    return Executions(machine)
+
+
+def _check_holder(call: Call, services: Services) -> None:
+    from flow_sdk.deploy.tokens import existing_store
+
+    token_gate(call, deployed_name(call), _keeper(services)).check_holder(existing_store(call.root))
+
+
+def _scheduler(machine: StateMachine) -> Any:
+    from flow_sdk.aws import client
+    from flow_sdk.deploy.step_functions.schedule import Scheduler
+
+    return Scheduler(machine.deployed_name, machine.alias_arn, client("scheduler"))
+
+
+def _rollback(call: Call) -> int:
+    from flow_sdk.deploy.step_functions.rollback import choose_version
+
+    wanted = call.words[0] if call.words else None
+    machine = _deployed_runs(call, held=True).machine
+    before, version = machine.live(), choose_version(machine, wanted)
+    if not machine.point(version):
+        call.say(f"{machine.deployed_name} is at version {version} already.")
+    else:
+        call.say(
+            f"{machine.deployed_name} is moved from version {before} to {version}. New runs start with it; those that "
+            "are running go on as they began.\nThe schedule stays as it is. The next create moves on to a new version."
+        )
+    print(version)
+    return 0
+
+
+def _delete(call: Call) -> int:
+    from flow_sdk.deploy.step_functions.delete import delete_deployment
+    from flow_sdk.deploy.step_functions.place import Services
+
+    services = Services()
+    machine = _machine(call, services)
+    machine.existing()
+    _check_holder(call, services)
+    deleted = delete_deployment(machine, services, on_stop=lambda run: call.say(f"Stopping the run {run.run}."))
+    if not any((deleted.machine, deleted.schedule, deleted.claim)):
+        call.say(f"{machine.deployed_name} isn't deployed to Step Functions; there was nothing to delete.")
+        return 0
+    gone = [text for there, text in deleted.named() if there]
+    call.say(
+        f"Deleted: {', '.join(gone)}.\nWhat remains: all runs and artifacts in {call.root}, the production token of "
+        f"{machine.deployed_name} there,\nand the job definitions in AWS Batch, which cost nothing."
+    )
+    print(machine.name)
+    return 0
+
+
+def _named(call: Call) -> str:
+    """The options that name the deployment, for a command to be pasted."""
+    import shlex
+
+    words = [f"--{name} {shlex.quote(call[name])}" for name in ("name", "branch") if name in call.given]
+    words += ["--production"] if call["production"] else []
+    return "".join(f" {word}" for word in words)
+
+
+NAME = Option("name", "The deployed name; the flow's name when left out. Not with @project.", metavar="NAME")
+RUN = Argument("RUN", "A run, as trigger and list-runs print it: sfn-...")
+
+COMMANDS = {
+    "step-functions create": Command(
+        _create,
+        options=[
+            NAME,
+            Option("tag", "Tag of every run.", metavar="TAG", repeat=True),
+            Option("aws-batch-tag", "Tag of every job in AWS Batch.", metavar="KEY=VALUE", repeat=True),
+            Option("max-workers", "Most items of a foreach at a time.", default=100, least=1),
+            Option("workflow-timeout", "Let a run fail that takes longer than that many seconds.", least=1),
+            Option("use-distributed-map", "Make each item of a foreach an execution of its own.", flag=True),
+            Option("log-execution-history", "Let AWS log what happens in each run.", flag=True),
+            Option(
+                "only-json", "Print the state machine and do nothing else; asks neither AWS nor the store.", flag=True
+            ),
+            Option("dry-run", "Say what would be made or changed, and how much of AWS's limits is used.", flag=True),
+            *TOKEN_OPTIONS,
+        ],
+    ),
+    "step-functions trigger": Command(
+        _trigger,
+        parameters=parameter_options,
+        options=[NAME, Option("run-id-file", "File to write the run's id to.", metavar="PATH")],
+    ),
+    "step-functions list-runs": Command(
+        _list_runs,
+        options=[
+            NAME,
+            *(
+                Option(name, f"Those that {what}.", flag=True)
+                for name, what in (
+                    ("running", "are running"),
+                    ("succeeded", "have succeeded"),
+                    ("failed", "have failed"),
+                    ("timed-out", "took longer than their workflow timeout"),
+                    ("aborted", "were stopped"),
+                )
+            ),
+        ],
+    ),
+    "step-functions status": Command(
+        _status, arguments=[Argument("RUN", "A run: sfn-...", required=False)], options=[NAME]
+    ),
+    "step-functions terminate": Command(_terminate, arguments=[RUN], options=[NAME, AUTHORIZE]),
+    "step-functions resume": Command(_resume, arguments=[RUN], options=[NAME]),
+    "step-functions rollback": Command(
+        _rollback,
+        arguments=[Argument("VERSION", "A version; the one before the present one if left out.", required=False)],
+        options=[NAME, AUTHORIZE],
+    ),
+    "step-functions delete": Command(_delete, options=[NAME, AUTHORIZE]),
+}

@@ -1,0 +1,132 @@
+"""What the ``step-functions`` commands show."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.cli.output import seconds_text
+
+if TYPE_CHECKING:
+    from flow_sdk.deploy.step_functions.changes import Changes
+    from flow_sdk.deploy.step_functions.executions import Execution, Executions
+    from flow_sdk.deploy.step_functions.prepare import Prepared
+
+__all__ = ["RUNS_HEAD", "definition_text", "machine_lines", "run_line", "run_lines", "show_changes"]
+
+MOST_LINES = 60
+"""Lines of a difference that are shown."""
+
+RUNS_HEAD = f"{'RUN':<30} {'STATUS':<10} {'STARTED (UTC)':<17} {'TOOK':>11}  VERSION"
+
+
+def definition_text(prepared: Prepared) -> str:
+    """The state machine as JSON for people, and for a file."""
+    return json.dumps(prepared.definition, indent=2, ensure_ascii=False)
+
+
+def show_changes(changes: Changes) -> None:
+    """Print what a deployment would do."""
+    jobs = len(changes.prepared.jobs)
+    new = f"{len(changes.jobs)} would be registered" if changes.jobs else "all are there"
+    rows = [
+        ("token", changes.token),
+        ("runs", f"in {changes.prepared.request.namespace}"),
+        ("state machine", changes.machine),
+        ("job definitions", f"{jobs}: {new}"),
+        *(("", name) for name in changes.jobs),
+        ("schedule", changes.schedule),
+    ]
+    print(f"{changes.prepared.name} in {changes.place}: this is what create would do. Nothing was written.\n")
+    print("\n".join(f"{name:<16} {text}".rstrip() for name, text in rows))
+    if changes.difference:
+        print()
+        print("\n".join(changes.difference[:MOST_LINES]))
+        if len(changes.difference) > MOST_LINES:
+            print(f"... and {len(changes.difference) - MOST_LINES} more lines; --only-json prints the whole.")
+    print(f"\n{'LIMIT':<48} {'USED':>9} {'ALLOWED':>10} {'SHARE':>7}")
+    for what, used, allowed in changes.shares:
+        print(f"{what:<48} {used:>9,} {allowed:>10,} {used / allowed:>7.1%}")
+
+
+def run_line(run: Execution) -> str:
+    """A run as a line of a table."""
+    version = "" if run.version is None else str(run.version)
+    return f"{run.run:<30} {run.status:<10} {_time(run.started):<17} {_took(run):>11}  {version}".rstrip()
+
+
+def run_lines(run: Execution, console: str, logs: str) -> list[str]:
+    """All that is known of a run."""
+    rows = [("Run", run.run), ("Status", run.status), ("Started", f"{_time(run.started)} UTC")]
+    if run.stopped is not None:
+        rows.append(("Ended", f"{_time(run.stopped)} UTC, after {_took(run)}"))
+    elif run.is_running:
+        rows.append(("Running for", _took(run)))
+    if run.version is not None:
+        rows.append(("Version", str(run.version)))
+    if run.redrives:
+        rows.append(("Gone on with", f"{run.redrives} time{'s' if run.redrives > 1 else ''}"))
+    if run.facts.get("input"):
+        rows.append(("Parameters", _shortened(run.facts["input"], 300)))
+    if run.facts.get("error"):
+        rows.append(("Error", str(run.facts["error"])))
+    if run.facts.get("cause"):
+        rows.append(("Cause", _cause(run.facts["cause"])))
+    rows += [("Logs", logs), ("Console", console)]
+    return [f"{name:<14} {text}" for name, text in rows]
+
+
+def machine_lines(runs: Executions, schedule: dict[str, Any] | None, latest: int) -> list[str]:
+    """All that is known of a deployed flow, and its latest runs."""
+    machine = runs.machine
+    found = machine.describe() or {}
+    live, versions = machine.live(), machine.versions()
+    shown = ", ".join(map(str, versions[:10])) + (", ..." if len(versions) > 10 else "")
+    rows = [
+        ("State machine", f"{machine.name} ({found.get('status', 'unknown').lower()}) in {machine.place}"),
+        ("Version", f"{live} of {shown}" if live is not None else f"none is live, of {shown or 'none'}"),
+        ("Schedule", _schedule(schedule)),
+    ]
+    lines = [f"{name:<14} {text}" for name, text in rows]
+    shown_runs = [run for _, run in zip(range(latest), runs.list(), strict=False)]
+    return [*lines, "", RUNS_HEAD, *map(run_line, shown_runs)] if shown_runs else [*lines, "", "No run yet."]
+
+
+def _schedule(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "none"
+    text = f"{found['ScheduleExpression']} in {found.get('ScheduleExpressionTimezone', 'UTC')}"
+    return text if found.get("State") != "DISABLED" else f"{text}; switched off in AWS"
+
+
+def _cause(cause: str) -> str:
+    """Why an execution failed: of a failed job what matters, else the text."""
+    try:
+        job = json.loads(cause)
+        attempts = job.get("Attempts") or [{}]
+        container = attempts[-1].get("Container", {})
+        parts = {
+            "job": job.get("JobName"),
+            "reason": job.get("StatusReason") or container.get("Reason"),
+            "exit code": container.get("ExitCode"),
+        }
+        found = ", ".join(f"{name} {value}" for name, value in parts.items() if value not in (None, ""))
+    except (ValueError, AttributeError, TypeError):
+        found = ""
+    return _shortened(found or cause, 300)
+
+
+def _shortened(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    line = line if line.isprintable() else ascii(line)
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _took(run: Execution) -> str:
+    end = run.stopped or datetime.now(UTC)
+    return seconds_text(max(0.0, (end - run.started).total_seconds()))

@@ -1,0 +1,124 @@
+"""``step-functions create --dry-run``: what would be made or changed, beside what AWS has now. Writes nothing."""
+
+import dataclasses
+import difflib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.deploy.step_functions.create import examine
+from flow_sdk.deploy.step_functions.limits import shares
+from flow_sdk.deploy.step_functions.machine import StateMachine
+from flow_sdk.deploy.step_functions.place import Services
+from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, prepare
+from flow_sdk.deploy.tokens import Grant, TokenGate, existing_store
+from flow_sdk.plan.model import FlowPlan
+
+if TYPE_CHECKING:
+    from flow_sdk.runtime.batch.definition import BatchSettings
+
+__all__ = ["Changes", "find_changes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What ``create`` would do.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        What would be deployed.
+    place : str
+        Account and region.
+    token : str
+        What becomes of the token.
+    machine : str
+        What becomes of the state machine.
+    difference : tuple of str
+        How its definition differs from what is deployed, line by line; empty for a new one.
+    jobs : tuple of str
+        Job definitions that would be registered.
+    schedule : str
+        What becomes of the schedule.
+    shares : list of (str, int, int)
+        What is limited, what is used, and what is allowed.
+    """
+
+    prepared: Prepared
+    place: str
+    token: str
+    machine: str
+    difference: tuple[str, ...]
+    jobs: tuple[str, ...]
+    schedule: str
+    shares: list[tuple[str, int, int]]
+
+
+def find_changes(
+    plan: FlowPlan,
+    package: bytes | None,
+    store: str,
+    options: CreateOptions,
+    settings: "BatchSettings",
+    gate: TokenGate,
+    services: Services,
+) -> Changes:
+    """Find out what a deployment with the same arguments would do.
+
+    Raises
+    ------
+    DeployError, ConfigError
+        If it would be refused.
+    AwsError
+        If AWS can't be asked.
+    StoreError
+        If the store can't be read.
+    """
+    from flow_sdk.runtime.batch.register import missing
+
+    settings, _, machine, scheduler = examine(plan, package, store, options, settings, services)
+    grant = gate.check(existing_store(store))
+    namespace, tags = grant.runs_in(options.namespace, options.tags)
+    options = dataclasses.replace(options, namespace=namespace, tags=tags)
+    prepared = prepare(plan, package, store, options, settings, services.place.partition)
+    change = scheduler.change(prepared.schedule, options.scheduler_role)
+    verb = {"create": "would be made", "update": "would be changed", "remove": "would be removed"}.get(change or "")
+    schedule = "none" if prepared.schedule is None else str(prepared.schedule)
+    what, difference = _machine_change(machine, prepared, options)
+    return Changes(
+        prepared,
+        str(services.place),
+        _token_change(grant),
+        what,
+        difference,
+        tuple(job.name for job in missing(services.batch, prepared.jobs)),
+        f"{schedule}: {verb}" if verb else f"{schedule}, as it is" if prepared.schedule else "none",
+        shares(plan, prepared.definition),
+    )
+
+
+def _token_change(grant: Grant) -> str:
+    if grant.first:
+        return "the first deployment: a new one would be made"
+    if grant.renewed:
+        return "would be replaced by a new one, with an empty namespace"
+    return f"of {grant.claim.who}, since {grant.claim.created}; stays"
+
+
+def _machine_change(machine: StateMachine, prepared: Prepared, options: CreateOptions) -> tuple[str, tuple[str, ...]]:
+    live = machine.live()
+    found = machine.describe(live)
+    if found is None:
+        return f"{machine.name}: would be made", ()
+    assert options.role is not None
+    if not machine.differs(found, prepared.text, options.role, options.logging):
+        return f"{machine.name}: stays at version {live}", ()
+    before, after = _lines(json.loads(found["definition"])), _lines(prepared.definition)
+    lines = tuple(difflib.unified_diff(before, after, "deployed", "new", n=2, lineterm=""))
+    if not lines:
+        return f"{machine.name}: would get a new version, with another role or logging", ()
+    return f"{machine.name}: would get a new version in place of {live if live is not None else 'what is there'}", lines
+
+
+def _lines(definition: dict[str, Any]) -> list[str]:
+    return json.dumps(definition, indent=2, ensure_ascii=False).splitlines()

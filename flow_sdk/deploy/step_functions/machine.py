@@ -1,0 +1,221 @@
+"""One state machine in AWS: its versions, and the alias through which it is started."""
+
+import json
+from typing import Any
+
+from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.deploy.step_functions.names import NAME_TAG, machine_name, tag_value
+from flow_sdk.deploy.step_functions.place import Place
+from flow_sdk.errors import DeployError
+
+__all__ = ["ALIAS", "StateMachine"]
+
+ALIAS = "live"
+"""The alias through which people and schedules start the state machine."""
+
+KEPT = 100
+"""Versions that stay when AWS's limit of 1,000 for a state machine is reached."""
+
+_MISSING = {"StateMachineDoesNotExist", "ResourceNotFound"}
+
+
+class StateMachine:
+    """The state machine of a deployed name.
+
+    Parameters
+    ----------
+    name : str
+        The deployed name.
+    place : Place
+        Account and region.
+    states : botocore client
+        Of the service Step Functions.
+    """
+
+    def __init__(self, name: str, place: Place, states: Any) -> None:
+        self.deployed_name, self.place, self.states = name, place, states
+        self.name = machine_name(name)
+        self.arn = place.machine(self.name)
+        self.alias_arn = f"{self.arn}:{ALIAS}"
+
+    def describe(self, version: int | None = None) -> dict[str, Any] | None:
+        """What AWS holds of it, or of one of its versions; None when there is no such thing.
+
+        Raises
+        ------
+        AwsError
+            If AWS can't be asked.
+        """
+        arn = self.arn if version is None else f"{self.arn}:{version}"
+        return self._ask("look at the state machine", arn, "describe_state_machine", stateMachineArn=arn)
+
+    def existing(self) -> dict[str, Any] | None:
+        """What AWS holds of it, known to be ours; None when there's no state machine of the name.
+
+        Raises
+        ------
+        DeployError
+            If it was made by somebody else, or for another deployed name.
+        AwsError
+            If AWS can't be asked.
+        """
+        found = self.describe()
+        if found is None:
+            return None
+        with aws_errors("read the tags of the state machine", where=self.arn):
+            tags = {
+                tag["key"]: tag["value"] for tag in self.states.list_tags_for_resource(resourceArn=self.arn)["tags"]
+            }
+        if tags.get(NAME_TAG) != tag_value(self.deployed_name):
+            raise DeployError(
+                f"There is a state machine {self.name} that Flow SDK hasn't made. Nothing was changed.",
+                seen=f"the tag {NAME_TAG} {repr(tags[NAME_TAG]) if NAME_TAG in tags else 'is missing'}",
+                wanted=f"{NAME_TAG} = {tag_value(self.deployed_name)}",
+                where=self.arn,
+                help="Deploy under another --name; or delete that state machine, if nobody needs it.",
+            )
+        return found
+
+    def differs(self, found: dict[str, Any], definition: str, role: str, logging: dict[str, Any]) -> bool:
+        """Tell whether what AWS holds isn't what is wanted."""
+        same = json.loads(found["definition"]) == json.loads(definition) and found["roleArn"] == role
+        return not same or _logging(found.get("loggingConfiguration")) != _logging(logging)
+
+    def put(self, definition: str, role: str, logging: dict[str, Any]) -> tuple[int, bool]:
+        """Create or update it, with a version of what it is now.
+
+        A version that a killed call has not made is made now: AWS makes one for each revision only.
+
+        Returns
+        -------
+        (int, bool)
+            The version's number, and whether anything had to be changed.
+
+        Raises
+        ------
+        DeployError
+            If the name belongs to somebody else's state machine.
+        AwsError
+            If AWS refuses.
+        """
+        found = self.existing()
+        wanted = {"definition": definition, "roleArn": role, "loggingConfiguration": logging}
+        if found is None:
+            tags = [{"key": NAME_TAG, "value": tag_value(self.deployed_name)}]
+            with aws_errors(f"create the state machine {self.name}", where=self.arn):
+                made = self.states.create_state_machine(
+                    name=self.name, type="STANDARD", tags=tags, publish=True, **wanted
+                )
+        elif self.differs(found, definition, role, logging):
+            made = self._publish("update", self.states.update_state_machine, publish=True, **wanted)
+        else:
+            made = self._publish("publish a version of", self.states.publish_state_machine_version)
+            return _number(made["stateMachineVersionArn"]), False
+        return _number(made["stateMachineVersionArn"]), True
+
+    def _publish(self, verb: str, call: Any, **arguments: Any) -> dict[str, Any]:
+        from botocore.exceptions import ClientError
+
+        with aws_errors(f"{verb} the state machine {self.name}", where=self.arn):
+            try:
+                made: dict[str, Any] = call(stateMachineArn=self.arn, **arguments)
+            except ClientError as error:
+                if error_code(error) != "ServiceQuotaExceededException" or not self._prune():
+                    raise
+                made = call(stateMachineArn=self.arn, **arguments)
+        return made
+
+    def _prune(self) -> bool:
+        """Delete the oldest versions; running executions of theirs go on. False when there's nothing to delete."""
+        live = self.live()
+        old = [number for number in self.versions()[KEPT:] if number != live]
+        for number in old:
+            self.states.delete_state_machine_version(stateMachineVersionArn=f"{self.arn}:{number}")
+        return bool(old)
+
+    def versions(self) -> list[int]:
+        """The numbers of its versions, newest first.
+
+        Raises
+        ------
+        AwsError
+            If AWS can't be asked.
+        """
+        found: list[int] = []
+        token: dict[str, str] = {}
+        with aws_errors("list the versions of the state machine", where=self.arn):
+            while True:
+                page = self.states.list_state_machine_versions(stateMachineArn=self.arn, maxResults=1000, **token)
+                found += [_number(version["stateMachineVersionArn"]) for version in page["stateMachineVersions"]]
+                if not page.get("nextToken"):
+                    return sorted(found, reverse=True)
+                token = {"nextToken": page["nextToken"]}
+
+    def live(self) -> int | None:
+        """The version that the alias leads to; None when there is no alias.
+
+        Raises
+        ------
+        AwsError
+            If AWS can't be asked.
+        """
+        arn = self.alias_arn
+        found = self._ask("look at the alias", arn, "describe_state_machine_alias", stateMachineAliasArn=arn)
+        if found is None:
+            return None
+        routes = sorted(found["routingConfiguration"], key=lambda route: -route["weight"])
+        return _number(routes[0]["stateMachineVersionArn"])
+
+    def point(self, version: int) -> bool:
+        """Make the alias lead to a version, and to nothing else. Returns whether it did not before.
+
+        Raises
+        ------
+        AwsError
+            If AWS refuses.
+        """
+        routes = [{"stateMachineVersionArn": f"{self.arn}:{version}", "weight": 100}]
+        arn = self.alias_arn
+        found = self._ask("look at the alias", arn, "describe_state_machine_alias", stateMachineAliasArn=arn)
+        if found is not None and found["routingConfiguration"] == routes:
+            return False
+        with aws_errors(f"move the alias {ALIAS} to version {version}", where=arn):
+            if found is None:
+                self.states.create_state_machine_alias(name=ALIAS, routingConfiguration=routes)
+            else:
+                self.states.update_state_machine_alias(stateMachineAliasArn=arn, routingConfiguration=routes)
+        return True
+
+    def delete(self) -> None:
+        """Delete it with its versions and its alias. AWS does so once no execution runs any more.
+
+        Raises
+        ------
+        AwsError
+            If AWS refuses.
+        """
+        with aws_errors(f"delete the state machine {self.name}", where=self.arn):
+            self.states.delete_state_machine(stateMachineArn=self.arn)
+
+    def _ask(self, doing: str, where: str, call: str, **arguments: Any) -> dict[str, Any] | None:
+        from botocore.exceptions import ClientError
+
+        with aws_errors(doing, where=where):
+            try:
+                found: dict[str, Any] = getattr(self.states, call)(**arguments)
+            except ClientError as error:
+                if error_code(error) in _MISSING:
+                    return None
+                raise
+        return found
+
+
+def _number(version_arn: str) -> int:
+    return int(version_arn.rpartition(":")[2])
+
+
+def _logging(found: dict[str, Any] | None) -> tuple[str, bool, str]:
+    """A logging configuration in the form in which two can be compared: AWS leaves out what is off."""
+    found = found or {}
+    groups = [each["cloudWatchLogsLogGroup"]["logGroupArn"] for each in found.get("destinations", ())]
+    return found.get("level", "OFF"), bool(found.get("includeExecutionData", False)), ",".join(groups)

@@ -1,0 +1,50 @@
+"""What a deployed name is called in AWS, where names are short and have few letters. Pure."""
+
+import hashlib
+import re
+
+__all__ = ["NAME_TAG", "machine_name", "parameter_name", "schedule_name", "tag_value"]
+
+NAME_TAG = "flow-sdk:name"
+"""The tag of a state machine that holds the deployed name in full."""
+
+LONGEST_MACHINE, LONGEST_SCHEDULE, LONGEST_TAG = 80, 64, 256
+"""Characters (API references of AWS Step Functions, EventBridge Scheduler and of tags)."""
+
+_IN_TAGS = " _.:/=+-@"
+_DIGITS = 20
+_OTHER = re.compile(r"[^A-Za-z0-9_.-]")
+_CUT = re.compile(rf".*--[0-9a-f]{{{_DIGITS}}}", re.DOTALL)
+
+
+def _short(name: str, longest: int) -> str:
+    """A name that AWS takes as it is; any other with a hash at its end, so that two names never get the same.
+
+    A name that looks as if it had been cut already is given a hash, too: nobody can choose another's.
+    """
+    plain = _OTHER.sub("_", name)
+    if plain == name and 0 < len(name) <= longest and not _CUT.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{plain[: longest - _DIGITS - 2]}--{digest}"
+
+
+def machine_name(name: str) -> str:
+    """The name of the state machine: at most 80 characters ``[A-Za-z0-9_.-]``."""
+    return _short(name, LONGEST_MACHINE)
+
+
+def schedule_name(name: str) -> str:
+    """The name of the schedule: at most 64 characters ``[A-Za-z0-9_.-]``."""
+    return _short(name, LONGEST_SCHEDULE)
+
+
+def parameter_name(name: str) -> str:
+    """The name of the SSM parameter that keeps the claim on the name."""
+    return f"/flow-sdk/{machine_name(name)}/token"
+
+
+def tag_value(name: str) -> str:
+    """The name as the value of :data:`NAME_TAG`: in full wherever a tag can hold it."""
+    fits = len(name) <= LONGEST_TAG and all(letter.isalnum() or letter in _IN_TAGS for letter in name)
+    return name if fits else _short(name, LONGEST_TAG)

@@ -1,0 +1,116 @@
+"""The claim on a deployed name in the SSM Parameter Store, for those who deploy to the account from another store.
+
+It holds no token. The first claim is made only if there is none; a later one takes the place of exactly the version
+that was read. SSM has no compare-and-set: each write is told its version's number, and one that isn't the next puts
+back what it has overwritten.
+"""
+
+from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.deploy.claims import Claim
+from flow_sdk.deploy.step_functions.names import parameter_name
+from flow_sdk.deploy.step_functions.place import Services
+from flow_sdk.errors import DeployError
+
+__all__ = ["ParameterStore"]
+
+
+class ParameterStore:
+    """A :class:`~flow_sdk.deploy.claims.Keeper` in SSM.
+
+    Parameters
+    ----------
+    services : Services
+        The AWS account.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self._read: dict[str, int] = {}
+
+    @property
+    def place(self) -> str:
+        """Account and region, for people."""
+        return f"the SSM Parameter Store of {self.services.place}"
+
+    def read(self, name: str) -> Claim | None:
+        """The claim kept for a deployed name."""
+        claim, self._read[name] = self._get(parameter_name(name))
+        return claim
+
+    def _get(self, parameter: str) -> tuple[Claim | None, int]:
+        from botocore.exceptions import ClientError
+
+        with aws_errors("read the claim on the name in the SSM Parameter Store", where=parameter):
+            try:
+                found = self.services.ssm.get_parameter(Name=parameter, WithDecryption=True)["Parameter"]
+            except ClientError as error:
+                if error_code(error) in ("ParameterNotFound", "ParameterVersionNotFound"):
+                    return None, 0
+                raise
+        return Claim.from_json(found["Value"], f"SSM parameter {parameter} of {self.services.place}"), int(
+            found["Version"]
+        )
+
+    def write(self, claim: Claim) -> None:
+        """Keep a claim in place of the one that was read last, or of none.
+
+        Raises
+        ------
+        DeployError
+            If somebody else has written meanwhile; theirs stays.
+        """
+        from botocore.exceptions import ClientError
+
+        parameter = parameter_name(claim.name)
+        if claim.name not in self._read:
+            self.read(claim.name)
+        before = self._read[claim.name]
+        with aws_errors("keep the claim on the name in the SSM Parameter Store", where=parameter):
+            try:
+                version = self._put(parameter, claim, overwrite=before > 0)
+            except ClientError as error:
+                if error_code(error) != "ParameterAlreadyExists":
+                    raise
+                version = -1
+        if version != before + 1:
+            self._lost(parameter, claim, before, version)
+        self._read[claim.name] = version
+
+    def _put(self, parameter: str, claim: Claim, *, overwrite: bool) -> int:
+        answer = self.services.ssm.put_parameter(
+            Name=parameter,
+            Value=claim.to_json(),
+            Type="SecureString",
+            Overwrite=overwrite,
+            Description="Who deploys this flow; made by Flow SDK.",
+        )
+        return int(answer["Version"])
+
+    def _lost(self, parameter: str, claim: Claim, before: int, version: int) -> None:
+        # The first write after the one we have read counts. All who lose put the same one back.
+        winner = self._get(f"{parameter}:{before + 1}" if version > 0 else parameter)[0]
+        if winner == claim:
+            return
+        if winner is not None and version > 0:
+            with aws_errors("put back the claim on the name in the SSM Parameter Store", where=parameter):
+                self._put(parameter, winner, overwrite=True)
+        raise DeployError(
+            f"{winner.who if winner else 'Somebody else'} has claimed {claim.name} at the same moment, from another "
+            "store. Nothing was deployed.",
+            where=f"SSM parameter {parameter} of {self.services.place}",
+            help="Agree with them on who it belongs to; or deploy under another name or branch.",
+        )
+
+    def remove(self, name: str) -> bool:
+        """Forget the claim on a name; returns whether there was one."""
+        from botocore.exceptions import ClientError
+
+        parameter = parameter_name(name)
+        with aws_errors("delete the claim on the name in the SSM Parameter Store", where=parameter):
+            try:
+                self.services.ssm.delete_parameter(Name=parameter)
+            except ClientError as error:
+                if error_code(error) != "ParameterNotFound":
+                    raise
+                return False
+        return True

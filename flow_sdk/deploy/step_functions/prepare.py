@@ -1,0 +1,205 @@
+"""What ``step-functions create`` would make, worked out from flow and options. Pure: no network, store or token."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.deploy.step_functions.limits import encode_definition
+from flow_sdk.deploy.step_functions.names import machine_name
+from flow_sdk.deploy.step_functions.schedule import Schedule, wanted_schedule
+from flow_sdk.errors import DeployError
+from flow_sdk.plan.codec import to_json
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.plan.project import deployed_name
+from flow_sdk.runtime.request import TaskRequest
+
+if TYPE_CHECKING:
+    from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition
+
+__all__ = ["CreateOptions", "Prepared", "check_options", "prepare"]
+
+KIND = "step-functions"
+LONGEST_TIMEOUT = 99_999_999
+"""Seconds (Amazon States Language, TimeoutSeconds)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOptions:
+    """What the user says about a deployment.
+
+    Parameters
+    ----------
+    name : str or None
+        The deployed name; the flow's, or that of project and branch, when None.
+    namespace : str or None
+        The namespace of the runs; that of the token when None.
+    tags : tuple of str
+        Tags for every run.
+    batch_tags : dict of str to str
+        Tags for every Batch job.
+    max_workers : int
+        Most tasks of a foreach at a time (>= 1).
+    workflow_timeout : int or None
+        Seconds after which a run fails (1 to 99,999,999).
+    use_distributed_map : bool
+        Whether every foreach becomes a distributed map.
+    log_history : bool
+        Whether AWS logs the history of every run.
+    role : str or None
+        ARN of the role that the state machine works with.
+    scheduler_role : str or None
+        ARN of the role that the schedule starts it with.
+    log_group : str or None
+        ARN of the log group for the history.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    tags: tuple[str, ...] = ()
+    batch_tags: dict[str, str] = dataclasses.field(default_factory=dict)
+    max_workers: int = 100
+    workflow_timeout: int | None = None
+    use_distributed_map: bool = False
+    log_history: bool = False
+    role: str | None = None
+    scheduler_role: str | None = None
+    log_group: str | None = None
+
+    @property
+    def logging(self) -> dict[str, Any]:
+        """The state machine's logging. The data of states stays out of it: it would show the parameters."""
+        if not self.log_history or self.log_group is None:
+            return {"level": "OFF", "includeExecutionData": False}
+        group = {"logGroupArn": self.log_group if self.log_group.endswith(":*") else f"{self.log_group}:*"}
+        destination = {"cloudWatchLogsLogGroup": group}
+        return {"level": "ALL", "includeExecutionData": False, "destinations": [destination]}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A deployment, worked out and not yet made.
+
+    Parameters
+    ----------
+    name : str
+        The deployed name.
+    plan : FlowPlan
+        The flow.
+    package : bytes or None
+        Its code.
+    request : TaskRequest
+        What the start step of every run is told.
+    definition : dict
+        The state machine.
+    jobs : tuple of JobDefinition
+        The job definitions that it uses, each once.
+    schedule : Schedule or None
+        When it starts by itself.
+    """
+
+    name: str
+    plan: FlowPlan
+    package: bytes | None
+    request: TaskRequest
+    definition: dict[str, Any]
+    jobs: "tuple[JobDefinition, ...]"
+    schedule: Schedule | None
+
+    @property
+    def text(self) -> str:
+        """The state machine as it is sent to AWS."""
+        return encode_definition(self.definition)
+
+
+def prepare(
+    plan: FlowPlan,
+    package: bytes | None,
+    store: str,
+    options: CreateOptions,
+    settings: "BatchSettings",
+    partition: str = "aws",
+) -> Prepared:
+    """Work a deployment out. Pure: no network, no store, no token.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+    package : bytes or None
+        Its code; None when the image holds the flow file.
+    store : str
+        ``s3://`` address of the store.
+    options : CreateOptions
+        What the user says; without a namespace the runs are in ``production:<name>``.
+    settings : BatchSettings
+        What steps get that don't say it themselves.
+    partition : str
+        ``aws``, ``aws-cn`` or ``aws-us-gov``.
+
+    Raises
+    ------
+    DeployError
+        If Step Functions couldn't run it.
+    ConfigError
+        If a setting is missing.
+    """
+    from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
+    from flow_sdk.store.blobs import digest_of
+
+    schedule = check_options(plan, store, options)
+    name = options.name or deployed_name(plan)
+    namespace = options.namespace or f"production:{name}"
+    request = TaskRequest(
+        store,
+        *(plan.flow, "", "", ""),
+        plan=digest_of((to_json(plan),)).hex(),
+        package=None if package is None else digest_of((package,)).hex(),
+        user=KIND,
+        tags=options.tags,
+        system_tags=(f"runtime:{KIND}", namespace),
+        namespace=namespace,
+        orchestrator={"kind": KIND, "state_machine": machine_name(name)},
+    )
+    machine = MachineOptions(
+        store=store,
+        request=digest_of((request.to_json(),)).hex(),
+        settings=settings,
+        max_workers=options.max_workers,
+        use_distributed_map=options.use_distributed_map,
+        workflow_timeout=options.workflow_timeout,
+        batch_tags=options.batch_tags,
+        partition=partition,
+    )
+    definition, jobs = state_machine(plan, machine), tuple(job_definitions(plan, machine))
+    return Prepared(name, plan, package, request, definition, jobs, schedule)
+
+
+def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedule | None:
+    """Refuse what AWS couldn't do, as far as options and plan tell; returns the schedule. Pure.
+
+    Raises
+    ------
+    DeployError
+        For the first thing.
+    """
+    if not store.startswith("s3://"):
+        raise DeployError(
+            "Step Functions needs a store in S3: its tasks run on machines of AWS.",
+            seen=store,
+            wanted="s3://bucket/prefix",
+            help="Give --datastore-root s3://..., or --datastore s3 with the setting DATASTORE_SYSROOT_S3.",
+        )
+    seconds = options.workflow_timeout
+    if seconds is not None and not 1 <= seconds <= LONGEST_TIMEOUT:
+        raise DeployError(
+            "--workflow-timeout is out of range.", seen=f"{seconds:,} seconds", wanted=f"1 to {LONGEST_TIMEOUT:,}"
+        )
+    required = [parameter.name for parameter in plan.parameters if parameter.required]
+    schedule = wanted_schedule(plan)
+    if schedule is not None and required:
+        raise DeployError(
+            "A flow with a schedule can't have parameters without a default: nobody is there to give them.",
+            seen=", ".join(required),
+            help="Give each a default, or take @schedule away.",
+        )
+    return schedule
