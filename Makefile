@@ -4,6 +4,9 @@ supported = for p in $(1); do "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.
 PYTHON ?= $(shell $(call supported,python3 python3.13 python3.12 python3.11,14))
 # Airflow 2.11 runs on Python up to 3.12. With a newer one only, its tests are left out, and pytest says so.
 AIRFLOW2_PYTHON ?= $(shell $(call supported,$(PYTHON) python3.12 python3.11,13))
+# The second interpreter of state machines wants Node; without it, its tests are left out, and pytest says so.
+NODE ?= $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null && echo node)
+second = tests/rig/second_interpreter
 PYTEST_ARGS ?=
 UV_VERSION = >=0.8
 
@@ -42,6 +45,13 @@ help:
 .venv-peer/.ready: requirements/peer.txt
 	$(call install,.venv-peer,$(PYTHON),peer.txt)
 
+.venv-localstack/.ready: requirements/localstack.txt
+	$(call install,.venv-localstack,$(PYTHON),localstack.txt)
+
+# npm's registry may be out of reach where Python's index isn't.
+$(second)/node_modules/.ready: $(second)/package-lock.json
+	npm ci --prefix $(second) --no-audit --no-fund --loglevel=error && touch $@ || rm -rf $(second)/node_modules
+
 demo: .venv/.ready
 	.venv/bin/python -m demo.run_demo
 
@@ -51,9 +61,12 @@ lint: .venv/.ready
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-test: lint $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready)
+test: lint .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
+      $(if $(NODE),$(second)/node_modules/.ready)
 	FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
 	FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \
+	FLOW_TEST_LOCALSTACK="$(CURDIR)/.venv-localstack/bin/python" \
+	FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))" \
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 unit: .venv/.ready
@@ -68,11 +81,12 @@ bench: .venv/.ready .venv-peer/.ready
 	.venv/bin/python -m benchmarks.airflow_parse "$(CURDIR)/.venv/bin/python"
 
 lock: .venv/.ready
-	for lock in airflow3 airflow2 peer; do \
+	for lock in airflow3 airflow2 localstack peer; do \
 	    .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
 	        --no-emit-index-url --no-emit-find-links requirements/$$lock.in -o requirements/$$lock.txt || exit 1; done
 
 clean:
-	rm -rf .venv .venv-airflow2 .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-airflow2 .venv-localstack .venv-peer $(second)/node_modules
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf build dist *.egg-info provider/build provider/dist provider/src/*.egg-info

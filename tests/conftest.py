@@ -1,4 +1,4 @@
-"""What all tests share: the interpreters of the two Airflow lines, a clean environment, options."""
+"""What all tests share: the environments some need, a clean environment, options."""
 
 import os
 import signal
@@ -13,6 +13,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 INTERPRETERS = {"airflow3": "FLOW_TEST_AIRFLOW3", "airflow2": "FLOW_TEST_AIRFLOW2"}
+NEEDED = {**INTERPRETERS, "step_functions": "FLOW_TEST_LOCALSTACK", "node": "FLOW_TEST_NODE_MODULES"}
+"""Markers, and the variable that says where what the marked tests need is."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,14 +28,14 @@ def interpreter(line: str) -> str | None:
 
 
 def pytest_report_header() -> list[str]:
-    left_out = [f"{line} ({name} isn't set)" for line, name in INTERPRETERS.items() if not interpreter(line)]
+    left_out = [f"{marker} ({name} isn't set)" for marker, name in NEEDED.items() if not os.environ.get(name)]
     return [f"left out: {', '.join(left_out)}"] if left_out else []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and count as such, the tests of an Airflow line that has no interpreter here."""
-    missing = [line for line in INTERPRETERS if not interpreter(line)]
-    left_out = [item for item in items if any(item.get_closest_marker(line) for line in missing)]
+    """Leave out, and count as such, the tests of what isn't installed here."""
+    missing = [marker for marker, name in NEEDED.items() if not os.environ.get(name)]
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in missing)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -93,15 +93,17 @@ class BatchServer(MotoServer):
         if programs is not None:
             shutil.rmtree(programs, ignore_errors=True)
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of the server that doesn't depend on the environment."""
+    def client(self, service: str, endpoint: str | None = None) -> Any:
+        """A boto3 client of the server that doesn't depend on the environment, for the address given if one is."""
         import boto3
 
         env = self.env()
         return boto3.client(
             service,
             region_name=env["AWS_DEFAULT_REGION"],
-            endpoint_url=env.get(f"AWS_ENDPOINT_URL_{_service_id(service)}", self.url),
+            endpoint_url=endpoint
+            or (env.get("AWS_ENDPOINT_URL_SFN") if service == "stepfunctions" else None)
+            or self.url,
             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
         )
@@ -149,10 +151,6 @@ class BatchServer(MotoServer):
         """End a job's running attempt as Batch does when it loses a spot instance."""
         reason = f"Host EC2 (instance i-{ACCOUNT}) terminated."
         self.client("batch").terminate_job(jobId=job_id, reason=reason)
-
-
-def _service_id(service: str) -> str:
-    return {"stepfunctions": "SFN"}.get(service, service.upper())
 
 
 def _trust(service: str) -> str:
