@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flow_sdk.client import get_namespace as get_namespace
     from flow_sdk.client import metadata as metadata
     from flow_sdk.client import namespace as namespace
+    from flow_sdk.s3 import S3 as S3
     from flow_sdk.spec.current import current as current
     from flow_sdk.spec.decorators import batch as batch
     from flow_sdk.spec.decorators import catch as catch
@@ -56,6 +57,7 @@ _HOMES = {
     "Task": "flow_sdk.client",
     "DataArtifact": "flow_sdk.client",
     "Metaflow": "flow_sdk.client",
+    "S3": "flow_sdk.s3",
     "namespace": "flow_sdk.client",
     "get_namespace": "flow_sdk.client",
     "default_namespace": "flow_sdk.client",
@@ -72,6 +74,7 @@ __all__ = [
     "Metaflow",
     "Parameter",
     "Run",
+    "S3",
     "Step",
     "Task",
     "__version__",

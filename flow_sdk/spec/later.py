@@ -12,7 +12,6 @@ NAMES = frozenset(
         "NBDeployer",
         "NBRunner",
         "Runner",
-        "S3",
         "StepMutator",
         "USER_SKIP_STEP",
         "UserStepDecorator",

@@ -7,6 +7,7 @@ __all__ = [
     "commit_key",
     "failure_key",
     "failures_prefix",
+    "files_prefix",
     "flows_prefix",
     "handoff_key",
     "heartbeat_key",
@@ -94,6 +95,11 @@ def failures_prefix(flow: str, run: str) -> str:
 def failure_key(flow: str, run: str, step: str, task: str) -> str:
     """Mark of a task that failed for good."""
     return failures_prefix(flow, run) + f"{step}/{task}.json"
+
+
+def files_prefix(flow: str, run: str) -> str:
+    """Folder of the files that a run's tasks put beside it: ``S3(run=self)``."""
+    return run_prefix(flow, run) + "files/"
 
 
 def tag_prefix(flow: str, run: str) -> str:

@@ -28,7 +28,7 @@ def endpoint() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
-def connect(bucket: str, prefix: str, *, bulk: bool) -> "Client":
+def connect(bucket: str, prefix: str, *, bulk: bool, encryption: str | None = None) -> "Client":
     """Make a client for a bucket.
 
     Parameters
@@ -37,6 +37,8 @@ def connect(bucket: str, prefix: str, *, bulk: bool) -> "Client":
         Where the objects are.
     bulk : bool
         Whether it is for requests that move megabytes.
+    encryption : str or None
+        How the server is to encrypt what is put (``AES256``, ``aws:kms``); None for the bucket's own way.
 
     Returns
     -------
@@ -66,6 +68,8 @@ def connect(bucket: str, prefix: str, *, bulk: bool) -> "Client":
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if region:
         config["region"] = region
+    if encryption:
+        config["aws_server_side_encryption"] = encryption
     try:
         return Client(
             bucket,

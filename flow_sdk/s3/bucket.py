@@ -1,0 +1,216 @@
+"""A bucket of S3, or of what speaks its language."""
+
+import json
+import mmap
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from flow_sdk.errors import ObjectMissing, StoreError, UsageError
+from flow_sdk.s3.place import PIECE, Content, Entry, Found, Label, Span, pieces
+from flow_sdk.store.ahead import ahead
+from flow_sdk.store.s3_client import connect, endpoint
+from flow_sdk.store.s3_errors import error_code, explain, is_missing
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store as Client
+
+__all__ = ["Bucket"]
+
+METADATA = "flow-sdk-metadata"
+"""The header that holds an object's metadata as JSON: S3's own would change the case of names and refuse letters."""
+
+TYPE = "Content-Type"
+_STANDARD = {"content-type", "content-disposition", "content-encoding", "content-language", "cache-control"}
+_TRIES = 4
+
+
+class Bucket:
+    """A bucket.
+
+    Parameters
+    ----------
+    name : str
+        The bucket's name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._clients: dict[tuple[bool, str | None], Client] = {}
+
+    def url(self, key: str) -> str:
+        """See :meth:`~flow_sdk.s3.place.Place.url`."""
+        return f"s3://{self.name}/{key}"
+
+    def look(self, key: str) -> Found | None:
+        """See :meth:`~flow_sdk.s3.place.Place.look`."""
+        try:
+            return _found(self._get(key, {"head": True}))
+        except ObjectMissing:
+            return None
+
+    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
+        """See :meth:`~flow_sdk.s3.place.Place.download`."""
+        for attempt in range(_TRIES):
+            try:
+                return self._download(key, path, span, parts)
+            except _Changed:
+                if attempt == _TRIES - 1:
+                    raise StoreError("The object changes while it is read.", where=self.url(key)) from None
+        raise AssertionError("unreachable")
+
+    def _download(self, key: str, path: str, span: Span, parts: int) -> Found:
+        whole = self._get(key, {})
+        found = _found(whole)
+        offset, length = span.within(found.size)
+        if span.offset > 0 and span.offset >= found.size:
+            raise UsageError(
+                "The object has no such bytes.",
+                seen=f"offset {span.offset} of {found.size} bytes",
+                where=self.url(key),
+            )
+        tag = whole.meta["e_tag"]
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            if found.size <= PIECE:
+                data = self._bytes(whole, key)
+                _write(fd, memoryview(data)[offset : offset + length], 0)
+            else:
+                del whole
+
+                def part(start: int) -> None:
+                    end = min(start + PIECE, offset + length)
+                    got = self._get(key, {"range": (start, end), **({"if_match": tag} if tag else {})})
+                    data = self._bytes(got, key)
+                    if len(data) != end - start:
+                        raise _Changed
+                    _write(fd, memoryview(data), start - offset)
+
+                starts = range(offset, offset + length, PIECE)
+                for _ in ahead(part, starts, max(1, min(parts, len(starts)))):
+                    pass
+        finally:
+            os.close(fd)
+        return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
+
+    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.s3.place.Place.upload`."""
+        import obstore
+
+        attributes: dict[str, str] = {}
+        if label.content_type is not None:
+            attributes[TYPE] = label.content_type
+        if label.metadata is not None:
+            attributes[METADATA] = json.dumps(label.metadata)
+        options: dict[str, Any] = {"attributes": attributes} if attributes else {}
+        try:
+            if not overwrite:
+                if self.look(key) is None:
+                    whole = _whole(content)
+                    obstore.put(self._client(True, label), key, whole, mode="create", use_multipart=False, **options)
+            elif isinstance(content, bytes) and len(content) <= PIECE:
+                obstore.put(self._client(True, label), key, content, use_multipart=False, **options)
+            else:
+                obstore.put(
+                    self._client(True, label), key, _parts(content), chunk_size=PIECE, max_concurrency=4, **options
+                )
+        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
+            # Of two that put it at once one was first; and obstore's own second try may have met its first.
+            if type(error).__name__ not in ("AlreadyExistsError", "PreconditionError") or overwrite:
+                self._fail(error, "write", key)
+        return self.url(key)
+
+    def walk(self, prefix: str) -> Iterator[Entry]:
+        """See :meth:`~flow_sdk.s3.place.Place.walk`."""
+        import obstore
+
+        found = []
+        try:
+            for page in obstore.list(self._client(False), prefix or None, chunk_size=1000):
+                found += [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page]
+        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
+            self._fail(error, "list", prefix)
+        return iter(sorted(found))
+
+    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
+        """See :meth:`~flow_sdk.s3.place.Place.level`."""
+        import obstore
+
+        try:
+            page = obstore.list_with_delimiter(self._client(False), prefix or None)
+        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
+            self._fail(error, "list", prefix)
+        entries = [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page["objects"]]
+        return sorted(entries), sorted(folder.rstrip("/") for folder in page["common_prefixes"])
+
+    def _get(self, key: str, options: dict[str, Any]) -> Any:
+        import obstore
+
+        try:
+            return obstore.get(self._client(True), key, options=options)  # type: ignore[arg-type]
+        except Exception as error:
+            if type(error).__name__ == "PreconditionError" or error_code(error) == "InvalidRange":
+                raise _Changed from error
+            self._fail(error, "read", key)
+
+    def _bytes(self, got: Any, key: str) -> Any:
+        try:
+            return got.bytes()
+        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
+            self._fail(error, "read", key)
+
+    def _client(self, bulk: bool, label: Label | None = None) -> "Client":
+        encryption = label.encryption if label is not None else None
+        client = self._clients.get((bulk, encryption))
+        if client is None:
+            client = connect(self.name, "", bulk=bulk, encryption=encryption)
+            self._clients[bulk, encryption] = client
+        return client
+
+    def _fail(self, error: Exception, verb: str, key: str) -> NoReturn:
+        if isinstance(error, StoreError):
+            raise error
+        if is_missing(error) and verb == "read":
+            raise ObjectMissing("There is no such object in S3.", where=self.url(key)) from error
+        told = explain(error, verb, self.name, self.url(key), endpoint())
+        if error_code(error) == "NoSuchBucket":
+            told.help = f"Check the bucket's name, or make it: aws s3 mb s3://{self.name}"
+        raise told from error
+
+
+class _Changed(Exception):
+    """The object was replaced while its parts were read."""
+
+
+def _write(fd: int, data: memoryview, at: int) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(fd, data[done:], at + done)
+
+
+def _whole(content: Content) -> Any:
+    """A whole object at once, as a create-only put needs it; a file is mapped and not read into memory."""
+    if isinstance(content, bytes):
+        return content
+    try:
+        return memoryview(mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ))[content.tell() :]
+    except (OSError, ValueError):
+        return content.read()
+
+
+def _parts(content: Content) -> Any:
+    if isinstance(content, bytes):
+        return (memoryview(content)[start : start + PIECE] for start in range(0, len(content), PIECE))
+    return pieces(content)
+
+
+def _found(got: Any) -> Found:
+    attributes = dict(got.attributes)
+    own = {name: value for name, value in attributes.items() if name.lower() not in _STANDARD}
+    metadata: dict[str, Any] | None = own or None
+    if METADATA in own:
+        try:
+            metadata = json.loads(own[METADATA])
+        except ValueError:
+            pass
+    return Found(got.meta["size"], got.meta["last_modified"].timestamp(), attributes.get(TYPE), metadata)

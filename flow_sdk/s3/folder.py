@@ -1,0 +1,118 @@
+"""A folder of this machine in the place of a bucket: the files of runs whose store is local."""
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable, UsageError
+from flow_sdk.s3.place import Content, Entry, Found, Label, Span, pieces
+from flow_sdk.store.local import LocalStore
+
+__all__ = ["LABEL", "Folder"]
+
+LABEL = "=label"
+"""Name of the file beside an object that holds what was put with it; no encoded name is like it."""
+
+
+class Folder:
+    """A folder.
+
+    Parameters
+    ----------
+    root : str
+        Its path.
+    writable : bool
+        Whether objects may be put.
+    """
+
+    def __init__(self, root: str, *, writable: bool = True) -> None:
+        self._root = root.rstrip("/")
+        self._store = LocalStore(root) if writable else None
+
+    def url(self, key: str) -> str:
+        """See :meth:`~flow_sdk.s3.place.Place.url`."""
+        return "file://" + f"{self._root}/{key}".replace("%", "%25")
+
+    def look(self, key: str) -> Found | None:
+        """See :meth:`~flow_sdk.s3.place.Place.look`."""
+        try:
+            status = os.stat(f"{self._root}/{key}")
+            return self._found(key, status) if stat.S_ISREG(status.st_mode) else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._closed(error, key) from error
+
+    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
+        """See :meth:`~flow_sdk.s3.place.Place.download`."""
+        try:
+            source = open(f"{self._root}/{key}", "rb")  # noqa: SIM115 closed below; the errors of the copy differ
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise ObjectMissing("There is no such file of the run.", where=self.url(key)) from None
+        except OSError as error:
+            raise self._closed(error, key) from error
+        with source, open(path, "wb") as target:
+            found = self._found(key, os.fstat(source.fileno()))
+            offset, length = span.within(found.size)
+            if span.offset > 0 and span.offset >= found.size:
+                raise UsageError(
+                    "The object has no such bytes.", seen=f"offset {span.offset} of {found.size} bytes",
+                    where=self.url(key),
+                )  # fmt: skip
+            if length == found.size:
+                shutil.copyfileobj(source, target, 1 << 20)
+            else:
+                source.seek(offset)
+                left = length
+                while left and (piece := source.read(min(left, 1 << 20))):
+                    target.write(piece)
+                    left -= len(piece)
+        return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
+
+    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.s3.place.Place.upload`."""
+        if self._store is None:
+            raise UsageError(
+                "A file:// address can only be read.",
+                where=self.url(key),
+                help="Use S3(run=self), or an s3:// address.",
+            )
+        beside = f"{key.rpartition('/')[0]}/{LABEL}"
+        facts = {"content_type": label.content_type, "metadata": label.metadata}
+        try:
+            if any(facts.values()) or (overwrite and self._store.head(beside)):
+                self._store.put(beside, json.dumps(facts).encode())
+            (self._store.put if overwrite else self._store.put_if_absent)(key, pieces(content))
+        except ObjectExists:
+            pass
+        return self.url(key)
+
+    def walk(self, prefix: str) -> Iterator[Entry]:
+        """See :meth:`~flow_sdk.s3.place.Place.walk`."""
+        store = self._store or LocalStore(self._root)
+        for one in store.list(prefix + "/" if prefix else ""):
+            if not one.key.endswith("/" + LABEL):
+                yield Entry(one.key, one.size, one.modified)
+
+    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
+        """See :meth:`~flow_sdk.s3.place.Place.level`."""
+        raise UsageError(
+            "A file:// address can't be listed.", where=self.url(prefix), help="Use S3(run=...) to see a run's files."
+        )
+
+    def _found(self, key: str, status: os.stat_result) -> Found:
+        label: dict[str, Any] = {}
+        try:
+            with open(f"{self._root}/{key.rpartition('/')[0]}/{LABEL}", "rb") as file:
+                label = json.loads(file.read())
+        except (OSError, ValueError):
+            pass
+        return Found(status.st_size, status.st_mtime, label.get("content_type"), label.get("metadata"))
+
+    def _closed(self, error: OSError, key: str) -> StoreUnavailable:
+        return StoreUnavailable(
+            "The file can't be read.", seen=f"{error.strerror} (errno {error.errno})", where=self.url(key)
+        )

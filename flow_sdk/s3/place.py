@@ -1,0 +1,100 @@
+"""Where objects are: what the S3 client asks of a bucket, a folder or a run's files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+__all__ = ["Content", "Entry", "Found", "Label", "Place", "Span", "pieces"]
+
+Content = bytes | BinaryIO
+"""What is put: bytes, or an open file that is read to its end."""
+
+PIECE = 8 << 20
+"""The most bytes of one object that are in memory at a time, for each part that is under way."""
+
+
+class Span(NamedTuple):
+    """A part of an object: from ``offset`` on ``length`` bytes (None: to the end), or with ``from_end`` the last
+    ``length``."""
+
+    offset: int = 0
+    length: int | None = None
+    from_end: bool = False
+
+    def within(self, size: int) -> tuple[int, int]:
+        """First byte and length of the part in an object of ``size`` bytes."""
+        if self.from_end:
+            length = min(self.length or 0, size)
+            return size - length, length
+        offset = min(self.offset, size)
+        return offset, size - offset if self.length is None else min(self.length, size - offset)
+
+
+class Entry(NamedTuple):
+    """An object in a listing: its key, size in bytes, and time of last change (seconds since the epoch)."""
+
+    key: str
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is put with an object: its MIME type, any JSON data, and how the server is to encrypt it."""
+
+    content_type: str | None = None
+    metadata: dict[str, Any] | None = None
+    encryption: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is known of an object: its size in bytes, time of last change, what was put with it; of a downloaded one
+    also which part."""
+
+    size: int
+    modified: float
+    content_type: str | None = None
+    metadata: dict[str, Any] | None = None
+    has_info: bool = True
+    offset: int = 0
+    length: int | None = None
+    url: str | None = None
+    """URL of where it was found, where that isn't what was asked for."""
+
+
+class Place(Protocol):
+    """Objects by key. Keys are checked by the client: no empty, ``.`` or ``..`` component, no control character."""
+
+    def url(self, key: str) -> str:
+        """URL of an object."""
+        ...
+
+    def look(self, key: str) -> Found | None:
+        """What is known of an object; None when there is none."""
+        ...
+
+    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
+        """Write an object, or a part of it, to a new file, at most ``parts`` parts at a time. Raises ObjectMissing."""
+        ...
+
+    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
+        """Put an object, whole or not at all; with ``overwrite`` false one that is there stays. Returns its URL."""
+        ...
+
+    def walk(self, prefix: str) -> Iterator[Entry]:
+        """All objects below a folder (``""`` or a key without ``/`` at its end), by key."""
+        ...
+
+    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
+        """The objects and the folders (their keys) directly below a folder."""
+        ...
+
+
+def pieces(content: Content) -> Iterator[bytes]:
+    """Read an object to put, piece by piece."""
+    if isinstance(content, bytes):
+        yield content
+        return
+    while piece := content.read(PIECE):
+        yield piece

@@ -1,0 +1,93 @@
+"""From ``run=`` to the run's files: whose they are, where they lie, and which runs it was resumed from."""
+
+import os
+from typing import TYPE_CHECKING
+
+from flow_sdk.client.context import STORE_VARIABLE, current_store
+from flow_sdk.client.run import Run
+from flow_sdk.errors import UsageError
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.s3.addresses import check_key, split_url
+from flow_sdk.s3.place import Place
+from flow_sdk.s3.run_files import RunFiles, Writer
+from flow_sdk.spec.current import current
+from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store import layout
+from flow_sdk.store.local import LocalStore
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.s3 import S3Store
+
+if TYPE_CHECKING:
+    from flow_sdk.store.port import ObjectStore
+
+__all__ = ["run_files"]
+
+
+def run_files(run: object, bucket: str | None, prefix: str | None) -> RunFiles:
+    """Find the files of a run.
+
+    Parameters
+    ----------
+    run : FlowSpec or Run
+        ``self`` in a step, or a run of the client.
+    bucket, prefix : str or None
+        Where they are kept, if that isn't the flow's datastore.
+
+    Raises
+    ------
+    UsageError
+        If it is no run, no task is running, or the files can't be there.
+    """
+    me = None
+    if isinstance(run, FlowSpec):
+        if not current.is_running_flow:
+            raise UsageError(
+                "S3(run=self) works in a step only.", help="Elsewhere, name the run: S3(run=Run('Flow/5'))."
+            )
+        flow, name, url, origin = str(current.flow_name), str(current.run_id), _task_store(), current.origin_run_id
+        me = Writer(str(current.step_name), str(current.task_id), int(current.retry_count or 0))
+    elif isinstance(run, Run):
+        flow, name = run.path_components
+        url, (_, _, origin) = run._url, (run.origin_pathspec or "//").rpartition("/")
+    else:
+        raise UsageError("This isn't a run.", seen=repr(run)[:200], wanted="self, or a Run of the client")
+    store = open_store(url, create=False)
+    runs = [name]
+    while origin:
+        runs.append(origin)
+        origin = Runs(store).read(flow, origin).origin_run
+    inner, above = _inner(store, bucket, prefix)
+    if bucket is None and prefix is None:
+        folders = {one: above + layout.files_prefix(flow, one).rstrip("/") for one in runs}
+    else:
+        folders = {one: f"{above}{flow}/{one}" for one in runs}
+    return RunFiles(inner, folders, store, flow, me)
+
+
+def _task_store() -> str:
+    """URL of the running task's store."""
+    return os.environ.get(STORE_VARIABLE) or current_store()
+
+
+def _inner(store: "ObjectStore", bucket: str | None, prefix: str | None) -> tuple[Place, str]:
+    """Where a store's files are, and the folder in it that all keys begin with."""
+    above = check_key(prefix, folder=True) if prefix is not None else None
+    if bucket is not None:
+        split_url(f"s3://{bucket}/")
+        return _bucket(bucket), f"{above}/" if above else ""
+    if isinstance(store, S3Store):
+        folder = store.prefix if above is None else above
+        return _bucket(store.bucket), f"{folder}/" if folder else ""
+    if above is not None:
+        raise UsageError("prefix= needs bucket= with it: this flow's datastore isn't in S3.", seen=repr(prefix))
+    if isinstance(store, LocalStore):
+        from flow_sdk.s3.folder import Folder
+
+        return Folder(store.root), ""
+    raise UsageError("A store in memory keeps no files beside its runs.", where=store.url)
+
+
+def _bucket(name: str) -> Place:
+    from flow_sdk.s3.bucket import Bucket
+
+    return Bucket(name)
