@@ -29,6 +29,8 @@ COMMANDS = {
     "tag list": ("flow_sdk.cli.tag", "List the tags of runs."),
     "airflow create": ("flow_sdk.cli.airflow", "Write the flow as a DAG of Apache Airflow."),
     "airflow trigger": ("flow_sdk.cli.airflow", "Start a run of the deployed flow in Airflow."),
+    "batch list": ("flow_sdk.cli.batch", "List the flow's jobs on AWS Batch that haven't ended."),
+    "batch kill": ("flow_sdk.cli.batch", "End the flow's jobs on AWS Batch."),
     "step-functions create": ("flow_sdk.cli.step_functions", "Deploy the flow to AWS Step Functions and AWS Batch."),
     "step-functions trigger": ("flow_sdk.cli.step_functions", "Start a run of the deployed flow on AWS."),
     "step-functions list-runs": ("flow_sdk.cli.step_functions", "List the runs of the deployed flow on AWS."),

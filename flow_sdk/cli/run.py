@@ -52,6 +52,7 @@ def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Re
         max_num_splits=call["max-num-splits"],
         max_log_size=call["max-log-size"] * 1024 * 1024,
         run_id_file=call["run-id-file"],
+        targets=_targets(call, plan),
         **_where(call),
     )
     reporter = _reporter(call, plan)
@@ -77,6 +78,15 @@ def _where(call: Call) -> dict[str, Any]:
     else:
         import flow_sdk.store.local  # noqa: F401
     return found
+
+
+def _targets(call: Call, plan: FlowPlan) -> dict[str, Any]:
+    """Where on AWS Batch the steps with @batch run; their job definitions are there afterwards."""
+    if all(step.decorator("batch") is None for step in plan.steps):
+        return {}
+    from flow_sdk.runtime.batch.prepare import prepare_targets
+
+    return prepare_targets(plan, call.root)
 
 
 def _reporter(call: Call, plan: FlowPlan) -> Ending:

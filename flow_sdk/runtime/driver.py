@@ -5,7 +5,7 @@ import selectors
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import RunFailed
@@ -20,17 +20,20 @@ from flow_sdk.runtime.task import FATAL
 from flow_sdk.runtime.template import Template
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
-from flow_sdk.store.attempts import read_task
+from flow_sdk.store.attempts import claim, read_task
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord
 
 if TYPE_CHECKING:
+    from flow_sdk.runtime.batch.submit import JobTarget
     from flow_sdk.runtime.resume import Reuse
 
 __all__ = ["Driver", "RunOptions"]
 
 STOP_GRACE = 3.0
 """Seconds that tasks get to end themselves when the run is stopped."""
+STOP_GRACE_REMOTE = 20.0
+"""The same where a job has to be ended over the network."""
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end a run as SIGINT does."""
 MOST_UNHEARD = 32
@@ -65,6 +68,8 @@ class RunOptions:
         Fork tasks from the warm template, or start a fresh interpreter for each.
     package : bytes or None
         Code package to keep with the run.
+    targets : dict of str to JobTarget
+        The steps that run on AWS Batch, and where there.
     """
 
     root: str
@@ -78,6 +83,7 @@ class RunOptions:
     run_id_file: str | None = None
     isolation: str = "fork" if sys.platform == "linux" else "spawn"
     package: bytes | None = None
+    targets: "dict[str, JobTarget]" = field(default_factory=dict)
 
 
 class Driver:
@@ -248,13 +254,18 @@ class Driver:
             file=self.options.file,
             tries_left=left,
             max_num_splits=self.options.max_num_splits,
+            user=self.record.user,
             orchestrator=self.record.orchestrator,
         )
+        # The last try of a step with @catch runs nothing of the step: no need of a machine that may not be had.
+        takes_over = left == 0 and step.decorator("catch") is not None
+        target = None if takes_over else self.options.targets.get(key.step)
         started = time.monotonic()
 
         def make(name: str) -> Worker:
             worker = Worker(key, request, started, LogWriter(self.store, self.options.max_log_size), name)
             worker.attempt = self.scheduler.attempts[key] - 1
+            worker.target = target
             return worker
 
         try:
@@ -262,7 +273,7 @@ class Driver:
         except ConnectionError:
             self._lose_template()
             return
-        self.unheard += self.template is not None
+        self.unheard += worker.process is None
         self.by_name[worker.name] = worker
         for fd in reads:
             self.selector.register(fd, selectors.EVENT_READ, (worker, worker.pipes[fd]))
@@ -270,7 +281,8 @@ class Driver:
             self.reporter.task_started(request.step, request.task, self._tried(worker), worker.pid)
 
     def _line(self, worker: Worker, stream: str, line: str) -> None:
-        worker.log.write(stream, line)
+        if worker.target is None:  # otherwise whoever runs the task stores its log
+            worker.log.write(stream, line)
         self.reporter.task_output(worker.request.step, worker.request.task, worker.attempt, stream, line)
 
     def _ended(self, worker: Worker, status: int) -> None:
@@ -319,6 +331,10 @@ class Driver:
             reason = outcome["error"]
         else:
             reason = crash_reason(worker.status or 0, worker.killed_for)
+            if worker.target is not None and not worker.claimed:
+                # What decides whether @catch takes over is how many numbers are claimed.
+                facts = {"host": os.uname().nodename, "pid": worker.pid, "time": time.time()}
+                worker.attempt = claim(self.store, request.flow, request.run, request.step, request.task, facts)
             note_crash(self.store, request, worker.attempt, reason)
         if self.stopping:
             return
@@ -331,7 +347,11 @@ class Driver:
     def _stop_all(self) -> None:
         """End what still runs: ask, wait, kill."""
         self.stopping = True
-        for number, grace in ((signal.SIGTERM, STOP_GRACE), (signal.SIGKILL, STOP_GRACE)):
+        remote = any(worker.target is not None for worker in self.by_name.values())
+        for number, grace in (
+            (signal.SIGTERM, STOP_GRACE_REMOTE if remote else STOP_GRACE),
+            (signal.SIGKILL, STOP_GRACE),
+        ):
             for worker in self.by_name.values():
                 worker.signal(number)
             until = time.monotonic() + grace

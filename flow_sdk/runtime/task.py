@@ -24,7 +24,18 @@ from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 
-__all__ = ["FAILED", "FATAL", "OK", "REPORT_FD", "execute", "finish_process", "main", "reporter_to"]
+__all__ = [
+    "FAILED",
+    "FATAL",
+    "OK",
+    "REPORT_FD",
+    "Report",
+    "die_with_parent",
+    "execute",
+    "finish_process",
+    "main",
+    "reporter_to",
+]
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -124,7 +135,7 @@ def finish_process(code: int) -> None:
         os._exit(code)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """On Linux, have this process ended when the one that supervises it is killed."""
     if sys.platform == "linux":
         import ctypes
@@ -134,7 +145,7 @@ def _die_with_parent() -> None:
 
 def main() -> None:
     """Read the request from stdin and run it."""
-    _die_with_parent()
+    die_with_parent()
     request = TaskRequest.from_json(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

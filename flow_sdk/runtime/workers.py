@@ -1,5 +1,6 @@
 """Local task processes: starting them by fork or spawn, with pipes for output and reports."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.runtime.crash import HARD_GRACE
 from flow_sdk.runtime.logs import LineSplitter, LogWriter
@@ -15,6 +16,9 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.runtime.task import REPORT_FD
 from flow_sdk.runtime.template import Template
+
+if TYPE_CHECKING:
+    from flow_sdk.runtime.batch.submit import JobTarget
 
 __all__ = ["Worker", "Workers", "allow_descriptors"]
 
@@ -40,7 +44,7 @@ class Worker:
     pid : int
         Its process; 0 until the template says which.
     attempt : int
-        The number it claimed.
+        The number it claimed, or will.
     status : int or None
         Exit code, or minus the signal that ended it; None while it runs.
     outcome : dict
@@ -53,6 +57,10 @@ class Worker:
         Monotonic seconds at which it is killed.
     killed_for : str or None
         Why we killed it.
+    target : JobTarget or None
+        Where on AWS Batch the task runs, if it does. Then the process only stands for it, and the log is stored there.
+    claimed : bool
+        Whether it has claimed its number.
     """
 
     key: TaskKey
@@ -68,6 +76,8 @@ class Worker:
     process: subprocess.Popen[bytes] | None = None
     deadline: float | None = None
     killed_for: str | None = None
+    target: "JobTarget | None" = None
+    claimed: bool = False
 
     def report(self, line: str) -> None:
         """Take in a line of the process's report."""
@@ -76,7 +86,7 @@ class Worker:
             seconds = facts["running"]
             self.deadline = None if seconds is None else time.monotonic() + seconds + HARD_GRACE
         elif "attempt" in facts:
-            self.attempt = facts["attempt"]
+            self.attempt, self.claimed = facts["attempt"], True
             request = self.request
             self.log.place(request.flow, request.run, request.step, request.task, self.attempt)
         else:
@@ -108,7 +118,7 @@ class Workers:
     Parameters
     ----------
     template : Template or None
-        The warm template; None to spawn a fresh interpreter for each task.
+        The warm template; None to spawn a fresh interpreter for each task. A task on Batch always has one.
     """
 
     def __init__(self, template: Template | None) -> None:
@@ -145,7 +155,7 @@ class Workers:
             os.set_blocking(fd, False)
             worker.pipes[fd] = lambda data, s=splitter: s.feed(data) if data else s.close()  # type: ignore[misc]
         try:
-            if self.template is not None:
+            if self.template is not None and worker.target is None:
                 self.template.start(worker.name, json.loads(worker.request.to_json()), writes)
             else:
                 self._spawn(worker, writes)
@@ -160,8 +170,13 @@ class Workers:
 
     def _spawn(self, worker: Worker, writes: list[int]) -> None:
         environment = {**os.environ, REPORT_FD: str(writes[2])}
+        module, message = "flow_sdk.runtime.task", worker.request.to_json()
+        if worker.target is not None:
+            module = "flow_sdk.runtime.batch.worker"
+            facts = {"request": json.loads(message), "target": dataclasses.asdict(worker.target)}
+            message = json.dumps(facts).encode()
         worker.process = subprocess.Popen(
-            [sys.executable, "-m", "flow_sdk.runtime.task"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=writes[0],
             stderr=writes[1],
@@ -172,7 +187,7 @@ class Workers:
         worker.pid = worker.process.pid
         assert worker.process.stdin is not None
         try:
-            worker.process.stdin.write(worker.request.to_json())
+            worker.process.stdin.write(message)
             worker.process.stdin.close()
         except BrokenPipeError:
             pass  # it died at once; its exit code says so

@@ -1,0 +1,84 @@
+"""``batch list`` and ``batch kill``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.cli.arguments import Command, Option
+from flow_sdk.cli.call import Call
+from flow_sdk.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS"]
+
+
+def _found(call: Call) -> tuple[Any, list[dict[str, Any]]]:
+    """A client, and the jobs that the options mean."""
+    from flow_sdk import config
+    from flow_sdk.aws import client
+    from flow_sdk.runtime.batch.jobs import unfinished_jobs
+
+    run, user = call["run-id"], call["user"]
+    given = [f"--{name}" for name in ("run-id", "user", "my-runs") if call[name]]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} can't go together.", wanted="one of them")
+    if call["my-runs"]:
+        user = config.user()
+    if run is None and user is None:
+        run = _latest(call)
+        call.say(f"Run {call.flow}/{run}; --run-id or --my-runs for others.")
+    batch = client("batch")
+    name = None if run is None else run.removeprefix(f"{call.flow}/")
+    return batch, unfinished_jobs(batch, call.flow, run=name, user=user)
+
+
+def _latest(call: Call) -> str:
+    from flow_sdk.client import context
+    from flow_sdk.client.listing import find_runs
+
+    if call["namespace"] is not None:
+        context.namespace(call["namespace"] or None)
+    return find_runs(call.flow, store=call.results())[0].id
+
+
+def _list(call: Call) -> int:
+    _, jobs = _found(call)
+    if not jobs:
+        call.say("No unfinished jobs of AWS Batch were found.")
+    rows = [("RUN", "STEP", "TASK", "STATUS", "JOB", "NAME")] if jobs else []
+    for job in jobs:
+        tags = job["tags"]
+        place = (tags.get(f"flow_sdk.{key}", "") for key in ("run", "step", "task"))
+        rows.append((*place, job["status"], job["jobId"], job["jobName"]))
+    for line in _table(rows):
+        print(line)
+    return 0
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _kill(call: Call) -> int:
+    from flow_sdk import config
+    from flow_sdk.runtime.batch.follow import terminate
+
+    batch, jobs = _found(call)
+    if not jobs:
+        call.say("No unfinished jobs of AWS Batch were found.")
+    for job in jobs:
+        terminate(batch, job["jobId"], f"Ended by {config.user()} with batch kill.")
+        print(f"ended {job['jobName']} [{job['jobId']}]")
+    return 0
+
+
+OPTIONS = [
+    Option("run-id", "The run; the newest one of your own when left out.", metavar="RUN"),
+    Option("my-runs", "All runs that you started.", flag=True),
+    Option("user", "All runs that this user started.", metavar="NAME"),
+]
+
+COMMANDS = {"batch list": Command(_list, options=OPTIONS), "batch kill": Command(_kill, options=OPTIONS)}

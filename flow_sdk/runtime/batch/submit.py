@@ -1,0 +1,115 @@
+"""Starting a task as a job of Batch. All but :func:`save_request` and :func:`submit` is pure."""
+
+import dataclasses
+import hashlib
+import re
+from typing import Any
+
+from flow_sdk.aws import aws_errors
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store.artifacts import Artifacts
+
+__all__ = ["JobTarget", "job_name", "save_request", "submission", "submit"]
+
+LONGEST_NAME = 128
+LONGEST_TAG = 256
+_DIGITS = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobTarget:
+    """Where a step's jobs go.
+
+    Parameters
+    ----------
+    queue : str
+        Name or ARN of the job queue.
+    definition : str
+        Name of the job definition.
+    tags : dict of str to str
+        The user's tags for each job.
+    """
+
+    queue: str
+    definition: str
+    tags: dict[str, str]
+
+
+def job_name(request: TaskRequest) -> str:
+    """Name a task's job for people: flow, run, step and task, 1 to 128 characters ``[A-Za-z0-9_-]``.
+
+    What doesn't fit is cut in the middle, and a hash keeps names apart. Nothing depends on it: jobs are found by tags.
+    """
+    parts = (request.flow, request.run, request.step, request.task)
+    name = "-".join(re.sub(r"[^A-Za-z0-9_-]", "_", part) for part in parts).lstrip("_-")
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(request.pathspec.encode()).hexdigest()[:_DIGITS]
+    half = (LONGEST_NAME - _DIGITS - 2) // 2
+    return f"{name[:half]}-{digest}-{name[-half:]}"
+
+
+def save_request(artifacts: Artifacts, request: TaskRequest) -> str:
+    """Store what a task is told; returns the blob's hash. One blob serves all tasks that differ in their name only."""
+    common = dataclasses.replace(request, step="", task="", file=None)
+    return artifacts.put_bytes(common.to_json())
+
+
+def submission(request: TaskRequest, digest: str, target: JobTarget) -> dict[str, Any]:
+    """Return the arguments of ``submit_job``.
+
+    Their overrides hold the task's name and a hash: far below the service's 8,192 bytes, whatever the parameters are.
+
+    Parameters
+    ----------
+    request : TaskRequest
+        The attempt.
+    digest : str
+        What :func:`save_request` returned.
+    target : JobTarget
+        Where to.
+    """
+    variables = {"FLOW_SDK_TASK": request.pathspec, "FLOW_SDK_REQUEST": digest}
+    own = {"flow": request.flow, "run": request.run, "step": request.step, "task": request.task, "user": request.user}
+    return {
+        "jobName": job_name(request),
+        "jobQueue": target.queue,
+        "jobDefinition": target.definition,
+        "containerOverrides": {"environment": [{"name": key, "value": value} for key, value in variables.items()]},
+        "tags": {**target.tags, **{f"flow_sdk.{key}": tag_value(value) for key, value in own.items() if value}},
+        "propagateTags": True,
+    }
+
+
+def tag_value(text: str) -> str:
+    """A text as the value of a tag: what AWS doesn't take there becomes ``_``."""
+    return "".join(c if c.isalnum() or c in " _.:/=+-@" else "_" for c in text)[:LONGEST_TAG]
+
+
+def submit(client: Any, artifacts: Artifacts, request: TaskRequest, target: JobTarget) -> str:
+    """Submit a task's attempt.
+
+    Parameters
+    ----------
+    client : botocore client
+        For ``batch``.
+    artifacts : Artifacts
+        Of the run's store.
+    request : TaskRequest
+        The attempt.
+    target : JobTarget
+        Where to.
+
+    Returns
+    -------
+    str
+        The job's id.
+
+    Raises
+    ------
+    AwsError
+        If AWS refuses or doesn't answer.
+    """
+    arguments = submission(request, save_request(artifacts, request), target)
+    with aws_errors("submit the job", where=f"{request.pathspec}, queue {target.queue}"):
+        return str(client.submit_job(**arguments)["jobId"])
