@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call, check_writable, write_file
 from flow_sdk.cli.parameters import given_data, parameter_options
-from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, tell_token, token_gate
+from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate
 from flow_sdk.errors import DeployError, UsageError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _tell_deployed(call: Call, deployed: Deployed) -> None:
         call.say(f"It starts by itself: {deployed.schedule}.")
         if deployed.schedule_off:
             call.say("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
-    call.say(f"Start a run with: {call.again} step-functions trigger{_named(call)}")
+    call.say(f"Start a run with: {call.again} step-functions trigger{naming(call)}")
     print(deployed.arn)
 
 
@@ -131,7 +131,7 @@ def _trigger(call: Call) -> int:
     command = f"{call.again} step-functions"
     call.say(
         f"{runs.machine.deployed_name} has started in {runs.machine.place}. To watch it:\n"
-        f"  {command} status {run.run}{_named(call)}\n"
+        f"  {command} status {run.run}{naming(call)}\n"
         f"  {runs.machine.place.console(run.arn)}"
     )
     print(run.run)
@@ -161,7 +161,7 @@ def _status(call: Call) -> int:
     runs = _deployed_runs(call)
     if call.words:
         run = runs.find(_execution(call))
-        print("\n".join(run_lines(run, runs.machine.place.console(run.arn), f"{call.again} logs {run.run}")))
+        print("\n".join(run_lines(run, runs.machine.place.console(run.arn), f"{call.again} logs")))
         return 0
     print("\n".join(machine_lines(runs, _scheduler(runs.machine).find(), LATEST)))
     return 0
@@ -184,7 +184,7 @@ def _resume(call: Call) -> int:
     runs.redrive(run)
     call.say(
         f"The run {run.run} goes on where it stopped, with the code it began with. What is committed isn't run again.\n"
-        f"To watch it: {call.again} step-functions status {run.run}{_named(call)}"
+        f"To watch it: {call.again} step-functions status {run.run}{naming(call)}"
     )
     print(run.run)
     return 0
@@ -221,7 +221,7 @@ def _deployed_runs(call: Call, *, held: bool = False) -> Executions:
         raise DeployError(
             f"{machine.deployed_name} isn't deployed to Step Functions.",
             where=str(machine.place),
-            help=f"Deploy it with: {call.again} step-functions create{_named(call)}",
+            help=f"Deploy it with: {call.again} step-functions create{naming(call)}",
         )
     if held:
         _check_holder(call, services)
@@ -277,15 +277,6 @@ def _delete(call: Call) -> int:
     )
     print(machine.name)
     return 0
-
-
-def _named(call: Call) -> str:
-    """The options that name the deployment, for a command to be pasted."""
-    import shlex
-
-    words = [f"--{name} {shlex.quote(call[name])}" for name in ("name", "branch") if name in call.given]
-    words += ["--production"] if call["production"] else []
-    return "".join(f" {word}" for word in words)
 
 
 NAME = Option("name", "The deployed name; the flow's name when left out. Not with @project.", metavar="NAME")

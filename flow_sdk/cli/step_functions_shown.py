@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RUNS_HEAD", "definition_text", "machine_lines", "run_line", "run_lines", "show_changes"]
 
-MOST_LINES = 60
-"""Lines of a difference that are shown."""
-
 RUNS_HEAD = f"{'RUN':<30} {'STATUS':<10} {'STARTED (UTC)':<17} {'TOOK':>11}  VERSION"
 
 
@@ -40,14 +37,11 @@ def show_changes(changes: Changes) -> None:
     ]
     print(f"{changes.prepared.name} in {changes.place}: this is what create would do. Nothing was written.\n")
     print("\n".join(f"{name:<16} {text}".rstrip() for name, text in rows))
-    if changes.difference:
-        print()
-        print("\n".join(changes.difference[:MOST_LINES]))
-        if len(changes.difference) > MOST_LINES:
-            print(f"... and {len(changes.difference) - MOST_LINES} more lines; --only-json prints the whole.")
     print(f"\n{'LIMIT':<48} {'USED':>9} {'ALLOWED':>10} {'SHARE':>7}")
     for what, used, allowed in changes.shares:
         print(f"{what:<48} {used:>9,} {allowed:>10,} {used / allowed:>7.1%}")
+    if changes.difference:
+        print("\n" + "\n".join(changes.difference))
 
 
 def run_line(run: Execution) -> str:
@@ -72,8 +66,8 @@ def run_lines(run: Execution, console: str, logs: str) -> list[str]:
     if run.facts.get("error"):
         rows.append(("Error", str(run.facts["error"])))
     if run.facts.get("cause"):
-        rows.append(("Cause", _cause(run.facts["cause"])))
-    rows += [("Logs", logs), ("Console", console)]
+        rows.append(("Cause", _cause(_failed_job(run), run.facts["cause"])))
+    rows += [("Logs", f"{logs} {_failed_task(run) or f'{run.run}/STEP'}"), ("Console", console)]
     return [f"{name:<14} {text}" for name, text in rows]
 
 
@@ -100,21 +94,32 @@ def _schedule(found: dict[str, Any] | None) -> str:
     return text if found.get("State") != "DISABLED" else f"{text}; switched off in AWS"
 
 
-def _cause(cause: str) -> str:
-    """Why an execution failed: of a failed job what matters, else the text."""
+def _failed_job(run: Execution) -> dict[str, Any]:
+    """The Batch job whose failure ended a run, as AWS describes it; empty where something else did."""
     try:
-        job = json.loads(cause)
-        attempts = job.get("Attempts") or [{}]
-        container = attempts[-1].get("Container", {})
-        parts = {
-            "job": job.get("JobName"),
-            "reason": job.get("StatusReason") or container.get("Reason"),
-            "exit code": container.get("ExitCode"),
-        }
-        found = ", ".join(f"{name} {value}" for name, value in parts.items() if value not in (None, ""))
-    except (ValueError, AttributeError, TypeError):
-        found = ""
+        job = json.loads(run.facts.get("cause") or "{}")
+    except ValueError:
+        return {}
+    return job if isinstance(job, dict) and "JobId" in job else {}
+
+
+def _cause(job: dict[str, Any], cause: str) -> str:
+    """Why a run failed: of a failed job what matters, else AWS's text."""
+    container = (job.get("Attempts") or [{}])[-1].get("Container", {})
+    parts = {
+        "job": job.get("JobName"),
+        "exit code": container.get("ExitCode"),
+        "reason": container.get("Reason") or job.get("StatusReason"),
+    }
+    found = ", ".join(f"{name} {value}" for name, value in parts.items() if value not in (None, ""))
     return _shortened(found or cause, 300)
+
+
+def _failed_task(run: Execution) -> str | None:
+    """The task whose job's failure ended a run, as ``run/step/task``; None where something else did."""
+    variables = (_failed_job(run).get("Container") or {}).get("Environment") or []
+    told = [item["Value"] for item in variables if item.get("Name") == "FLOW_SDK_TASK"]
+    return str(told[-1]).partition("/")[2] if told else None
 
 
 def _shortened(text: str, most: int) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flow_sdk.deploy.claims import Keeper
     from flow_sdk.deploy.tokens import TokenGate
 
-__all__ = ["AUTHORIZE", "TOKEN_OPTIONS", "deployed_name", "tell_token", "token_gate"]
+__all__ = ["AUTHORIZE", "TOKEN_OPTIONS", "deployed_name", "naming", "tell_token", "token_gate"]
 
 AUTHORIZE = Option("authorize", "The production token, where somebody else made it; needed once.", metavar="TOKEN")
 
@@ -73,12 +73,14 @@ def tell_token(call: Call, gate: TokenGate, command: str) -> None:
     call.say(
         f"  Namespace of its runs:  {grant.namespace}\n"
         f'  In a notebook:          namespace("{grant.namespace}")\n'
-        f"  For others to deploy:   {call.again}{_branching(call)} {command} --authorize {grant.token}\n"
+        f"  For others to deploy:   {call.again}{naming(call)} {command} --authorize {grant.token}\n"
         "This machine holds the token now; on others --authorize is needed once."
     )
 
 
-def _branching(call: Call) -> str:
-    """The options that name the branch, for others to use."""
-    words = [f" --branch {call['branch']}"] if "branch" in call.given else []
+def naming(call: Call) -> str:
+    """The options that name the deployment, for a command to be pasted into a shell."""
+    import shlex
+
+    words = [f" --{name} {shlex.quote(call[name])}" for name in ("name", "branch") if name in call.given]
     return "".join([*words, " --production"] if call["production"] else words)

@@ -106,18 +106,27 @@ def _token_change(grant: Grant) -> str:
 
 
 def _machine_change(machine: StateMachine, prepared: Prepared, options: CreateOptions) -> tuple[str, tuple[str, ...]]:
-    live = machine.live()
-    found = machine.describe(live)
-    if found is None:
+    newest = machine.describe()
+    if newest is None:
         return f"{machine.name}: would be made", ()
     assert options.role is not None
-    if not machine.differs(found, prepared.text, options.role, options.logging):
+    live = machine.live()
+    now = newest if live is None else machine.describe(live) or newest
+    lines = _difference(json.loads(now["definition"]), prepared.definition)
+    if machine.differs(newest, prepared.text, options.role, options.logging):
+        what = "would get a new version" + ("" if live is None else f" in place of {live}")
+        return f"{machine.name}: {what}{'' if lines else ', with another role or logging'}", lines
+    versions = machine.versions()
+    if live is not None and live == max(versions, default=None):
         return f"{machine.name}: stays at version {live}", ()
-    before, after = _lines(json.loads(found["definition"])), _lines(prepared.definition)
-    lines = tuple(difflib.unified_diff(before, after, "deployed", "new", n=2, lineterm=""))
-    if not lines:
-        return f"{machine.name}: would get a new version, with another role or logging", ()
-    return f"{machine.name}: would get a new version in place of {live if live is not None else 'what is there'}", lines
+    return (
+        f"{machine.name}: its newest version would become the live one{'' if live is None else f' in place of {live}'}",
+        lines,
+    )
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(difflib.unified_diff(_lines(before), _lines(after), "deployed", "new", n=2, lineterm=""))
 
 
 def _lines(definition: dict[str, Any]) -> list[str]:

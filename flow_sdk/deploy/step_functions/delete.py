@@ -55,11 +55,12 @@ def delete_deployment(machine: StateMachine, services: Services, on_stop: Callab
     AwsError
         If AWS refuses.
     """
-    # The schedule first, so that nothing starts while runs are being stopped.
+    # Schedule and alias first, so that nothing starts while runs are being stopped.
     schedule = Scheduler(machine.deployed_name, machine.alias_arn, services.scheduler)
     had_schedule = schedule.find() is not None and schedule.remove()
     there, stopped = machine.existing() is not None, 0
     if there:
+        machine.delete_alias()
         runs = Executions(machine)
         for run in list(runs.list(("RUNNING",))):
             on_stop(run)

@@ -152,19 +152,27 @@ class StateMachine:
                 token = {"nextToken": page["nextToken"]}
 
     def live(self) -> int | None:
-        """The version that the alias leads to; None when there is no alias.
+        """The version that the alias of the existing state machine leads to; None when there is no alias.
 
         Raises
         ------
         AwsError
             If AWS can't be asked.
         """
+        routes = sorted(self._routes() or (), key=lambda route: -int(route["weight"]))
+        return _number(routes[0]["stateMachineVersionArn"]) if routes else None
+
+    def _routes(self) -> list[dict[str, Any]] | None:
+        """Where the alias leads; None when there is none."""
         arn = self.alias_arn
-        found = self._ask("look at the alias", arn, "describe_state_machine_alias", stateMachineAliasArn=arn)
-        if found is None:
-            return None
-        routes = sorted(found["routingConfiguration"], key=lambda route: -route["weight"])
-        return _number(routes[0]["stateMachineVersionArn"])
+        with aws_errors("look at the alias", where=arn):
+            # Asked for an alias that isn't there, AWS answers with one of several errors.
+            known = self.states.list_state_machine_aliases(stateMachineArn=self.arn, maxResults=1000)
+            if all(alias["stateMachineAliasArn"] != arn for alias in known["stateMachineAliases"]):
+                return None
+            found = self.states.describe_state_machine_alias(stateMachineAliasArn=arn)
+        routes: list[dict[str, Any]] = found["routingConfiguration"]
+        return routes
 
     def point(self, version: int) -> bool:
         """Make the alias lead to a version, and to nothing else. Returns whether it did not before.
@@ -176,18 +184,18 @@ class StateMachine:
         """
         routes = [{"stateMachineVersionArn": f"{self.arn}:{version}", "weight": 100}]
         arn = self.alias_arn
-        found = self._ask("look at the alias", arn, "describe_state_machine_alias", stateMachineAliasArn=arn)
-        if found is not None and found["routingConfiguration"] == routes:
+        before = self._routes()
+        if before == routes:
             return False
         with aws_errors(f"move the alias {ALIAS} to version {version}", where=arn):
-            if found is None:
+            if before is None:
                 self.states.create_state_machine_alias(name=ALIAS, routingConfiguration=routes)
             else:
                 self.states.update_state_machine_alias(stateMachineAliasArn=arn, routingConfiguration=routes)
         return True
 
     def delete(self) -> None:
-        """Delete it with its versions and its alias. AWS does so once no execution runs any more.
+        """Delete it with its versions. AWS does so once no execution runs any more.
 
         Raises
         ------
@@ -196,6 +204,18 @@ class StateMachine:
         """
         with aws_errors(f"delete the state machine {self.name}", where=self.arn):
             self.states.delete_state_machine(stateMachineArn=self.arn)
+
+    def delete_alias(self) -> None:
+        """Delete the alias: nothing starts through it any more.
+
+        Raises
+        ------
+        AwsError
+            If AWS refuses.
+        """
+        if self._routes() is not None:
+            with aws_errors(f"delete the alias {ALIAS}", where=self.alias_arn):
+                self.states.delete_state_machine_alias(stateMachineAliasArn=self.alias_arn)
 
     def _ask(self, doing: str, where: str, call: str, **arguments: Any) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError

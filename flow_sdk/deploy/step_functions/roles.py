@@ -33,9 +33,11 @@ def check_roles(options: CreateOptions, *, scheduled: bool) -> dict[str, str]:
     DeployError
         That says which setting is missing or isn't an ARN.
     """
-    roles = {"SFN_IAM_ROLE": _checked("SFN_IAM_ROLE", options.role, _ROLE, "the role that state machines work with")}
+    roles = {
+        "SFN_IAM_ROLE": _checked("SFN_IAM_ROLE", options.role, _ROLE, "the role that the state machine works with")
+    }
     if scheduled:
-        what = "the role with which EventBridge Scheduler starts state machines"
+        what = "the role with which the schedule starts the state machine"
         name = "EVENTS_SFN_ACCESS_IAM_ROLE"
         roles[name] = _checked(name, options.scheduler_role, _ROLE, what)
     if options.log_history:
@@ -49,7 +51,7 @@ def _checked(setting: str, value: str | None, form: re.Pattern[str], what: str) 
         return value
     example = "iam::123456789012:role/NAME" if form is _ROLE else "logs:REGION:123456789012:log-group:NAME"
     raise DeployError(
-        f"It isn't known what {what} is." if value is None else f"{setting} isn't the ARN of {what}.",
+        f"{what[0].upper()}{what[1:]} isn't set." if value is None else f"{setting} isn't the ARN of {what}.",
         seen=None if value is None else repr(value)[:200],
         wanted=f"an ARN such as arn:aws:{example}",
         help=f"Set FLOW_SDK_{setting}; the templates in infra/ make what is needed and print it.",
