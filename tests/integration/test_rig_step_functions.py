@@ -243,7 +243,7 @@ def test_a_job_sees_nothing_of_the_tests_environment(aws: StepFunctionsServer, m
 
 def test_nothing_is_left_of_a_server_that_stops() -> None:
     with StepFunctionsServer() as server:
-        define(server, "sleep", ["setsid", "sleep", "600"])
+        define(server, "sleep", ["setsid", "--wait", "sleep", "600"])
         server.prepare()
         server.client("batch").submit_job(jobName="sleep", jobQueue="rig", jobDefinition="sleep")
         wait(lambda: server.jobs()[0]["status"] == "RUNNING")
