@@ -25,6 +25,8 @@ UNSEEN = 60.0
 """Seconds in which a submitted job must be known to DescribeJobs."""
 _PASSING = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "ServerException", "InternalError", "ServiceUnav")
 _LOG_LINES = 40
+_OF_ITSELF = ("Essential container in task exited", "Task failed to start")
+"""What Batch says of a container that nobody has ended."""
 
 
 def describe(client: Any, ids: Sequence[str]) -> dict[str, Job]:
@@ -152,19 +154,19 @@ def why_failed(job: Job) -> str:
     status_reason = last.get("statusReason") or job.get("statusReason") or ""
     what, advice = _cause(code, reason, status_reason, _memory(container))
     facts = [f"exit code {code}"] if code is not None else []
-    facts += [" ".join(text.split()) for text in dict.fromkeys((reason, status_reason)) if text]
+    facts += [" ".join(text.split()).rstrip(".") for text in dict.fromkeys((reason, status_reason)) if text]
     if len(attempts) > 1:
         facts.append(f"{len(attempts)} attempts")
-    text = what + (f" ({'; '.join(facts)})" if facts else "") + (f". {advice}" if advice else ".")
+    text = what + (f" ({'; '.join(facts)})" if facts else "") + (f". {advice}" if advice else "")
     stream = container.get("logStreamName")
-    return f"{text} Job {job['jobId']}" + (f", log stream {stream}" if stream else "")
+    return f"{text}. Job {job['jobId']}" + (f", log stream {stream}" if stream else "")
 
 
 def _cause(code: int | None, reason: str, status_reason: str, memory: str) -> tuple[str, str]:
     both = f"{reason} {status_reason}"
-    if "OutOfMemory" in both or code == 137:
-        had = f" of {memory} MiB" if memory else ""
-        return f"the container ran out of its memory{had}, or was killed", "Give it more: @batch(memory=...)"
+    had = f" of {memory} MiB" if memory else ""
+    if "OutOfMemory" in both:
+        return f"the container ran out of its memory{had}", "Give it more: @batch(memory=...)"
     if "CannotPull" in both or "ImagePull" in both:
         return "the image can't be pulled", "Check @batch(image=...), FLOW_SDK_BATCH_IMAGE and the execution role"
     if "CannotStart" in both or "CannotCreate" in both or code in (126, 127):
@@ -175,8 +177,12 @@ def _cause(code: int | None, reason: str, status_reason: str, memory: str) -> tu
         return "Batch ended the job, which ran much longer than its @timeout", ""
     if "ResourceInitializationError" in both:
         return "the container's surroundings can't be set up", "Check network, execution role and volumes"
+    if status_reason and status_reason not in _OF_ITSELF:
+        return "the job was ended from outside", ""
     if code is None:
         return "the job was ended before its container had run", ""
+    if code == 137:
+        return f"the container ran out of its memory{had}, or was killed", "Give it more: @batch(memory=...)"
     if code != 0:
         return "the container failed before it could say why", "Look at the lines above, or at its log"
     return "the container ended without a result", "The image's Flow SDK may be another release than yours"
