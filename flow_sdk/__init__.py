@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flow_sdk.client import metadata as metadata
     from flow_sdk.client import namespace as namespace
     from flow_sdk.s3 import S3 as S3
+    from flow_sdk.spec.configs import Config as Config
+    from flow_sdk.spec.configs import ConfigValue as ConfigValue
     from flow_sdk.spec.current import current as current
     from flow_sdk.spec.decorators import batch as batch
     from flow_sdk.spec.decorators import catch as catch
@@ -28,11 +30,19 @@ if TYPE_CHECKING:
     from flow_sdk.spec.decorators import retry as retry
     from flow_sdk.spec.decorators import schedule as schedule
     from flow_sdk.spec.decorators import timeout as timeout
+    from flow_sdk.spec.delayed import config_expr as config_expr
     from flow_sdk.spec.flow import FlowSpec as FlowSpec
     from flow_sdk.spec.flow import step as step
     from flow_sdk.spec.include_file import IncludeFile as IncludeFile
+    from flow_sdk.spec.mutable import MutableFlow as MutableFlow
+    from flow_sdk.spec.mutable import MutableStep as MutableStep
     from flow_sdk.spec.parameters import JSONType as JSONType
     from flow_sdk.spec.parameters import Parameter as Parameter
+    from flow_sdk.spec.user_decorators import USER_SKIP_STEP as USER_SKIP_STEP
+    from flow_sdk.spec.user_decorators import FlowMutator as FlowMutator
+    from flow_sdk.spec.user_decorators import StepMutator as StepMutator
+    from flow_sdk.spec.user_decorators import UserStepDecorator as UserStepDecorator
+    from flow_sdk.spec.user_decorators import user_step_decorator as user_step_decorator
 
 __version__ = "0.1.0"
 
@@ -42,6 +52,16 @@ _HOMES = {
     "Parameter": "flow_sdk.spec.parameters",
     "JSONType": "flow_sdk.spec.parameters",
     "IncludeFile": "flow_sdk.spec.include_file",
+    "Config": "flow_sdk.spec.configs",
+    "ConfigValue": "flow_sdk.spec.configs",
+    "config_expr": "flow_sdk.spec.delayed",
+    "user_step_decorator": "flow_sdk.spec.user_decorators",
+    "UserStepDecorator": "flow_sdk.spec.user_decorators",
+    "USER_SKIP_STEP": "flow_sdk.spec.user_decorators",
+    "StepMutator": "flow_sdk.spec.user_decorators",
+    "FlowMutator": "flow_sdk.spec.user_decorators",
+    "MutableFlow": "flow_sdk.spec.mutable",
+    "MutableStep": "flow_sdk.spec.mutable",
     "current": "flow_sdk.spec.current",
     "retry": "flow_sdk.spec.decorators",
     "catch": "flow_sdk.spec.decorators",
@@ -66,20 +86,29 @@ _HOMES = {
 }
 
 __all__ = [
+    "S3",
+    "USER_SKIP_STEP",
+    "Config",
+    "ConfigValue",
     "DataArtifact",
     "Flow",
+    "FlowMutator",
     "FlowSpec",
     "IncludeFile",
     "JSONType",
     "Metaflow",
+    "MutableFlow",
+    "MutableStep",
     "Parameter",
     "Run",
-    "S3",
     "Step",
+    "StepMutator",
     "Task",
+    "UserStepDecorator",
     "__version__",
     "batch",
     "catch",
+    "config_expr",
     "current",
     "default_namespace",
     "environment",
@@ -93,6 +122,7 @@ __all__ = [
     "schedule",
     "step",
     "timeout",
+    "user_step_decorator",
 ]
 
 

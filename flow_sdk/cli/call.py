@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import UsageError
+from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
     from flow_sdk.cli.arguments import Parsed
@@ -40,7 +41,9 @@ class Call:
         self.parameters = parsed.parameters
         self.given = parsed.given
         _check_general(parsed.values)
-        self._branch = _branch(flow_class, parsed)
+        self._parsed = parsed
+        if is_plain():
+            self._branch()  # refuses what contradicts itself; where configs play a part, when it is first asked for
 
     def __getitem__(self, option: str) -> Any:
         """The value of an option."""
@@ -65,15 +68,25 @@ class Call:
     @property
     def project(self) -> Project | None:
         """The flow's project and branch; None without ``@project``."""
+        branch, production = self._branch()
         declared = _declared_project(self.flow_class)
         if declared is None:
             return None
         from flow_sdk import config
         from flow_sdk.spec.project import Project, full_branch
 
-        branch, production = self._branch
         user = "" if branch or production else config.user()
         return Project(declared["name"], full_branch(branch, production, user))
+
+    def _branch(self) -> tuple[str | None, bool]:
+        """What ``@project`` and the command line say of the branch; refuses what contradicts itself."""
+        given = self._parsed.given
+        declared = _declared_project(self.flow_class)
+        if declared is None and not given.intersection(BRANCHING):
+            return None, False
+        from flow_sdk.spec.project import choose_branch
+
+        return choose_branch(declared, *(self.values[name] if name in given else None for name in BRANCHING))
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -140,15 +153,23 @@ class Call:
             # A default may depend on them: lambda context: not current.is_production
             current._set(is_running_flow=False, **project.facts(self.flow))
         kind = "s3" if self.root.startswith("s3://") else "local"
-        return plan_parameters(self.flow_class, DeployContext(self.flow, config.user(), logger=note, ds_type=kind))
+        configs = None
+        if not is_plain():
+            from flow_sdk.spec.configs import ConfigValue
+            from flow_sdk.spec.settled import settled
+
+            configs = ConfigValue(settled(self.flow_class).configs)
+        context = DeployContext(self.flow, config.user(), logger=note, ds_type=kind, configs=configs)
+        return plan_parameters(self.flow_class, context)
 
     def extra_decorators(self) -> list[Any]:
         """The decorators that every step gets that lacks them, those of ``--with`` before the environment's."""
         from flow_sdk.spec.with_text import VARIABLES, parse_many, parse_with
 
-        extra = [parse_with(text) for text in self.values["with"]]
+        module = self.flow_class.__module__
+        extra = [parse_with(text, module) for text in self.values["with"]]
         texts = (os.environ[name] for name in VARIABLES if os.environ.get(name))
-        return extra + parse_many(next(texts, ""))
+        return extra + parse_many(next(texts, ""), module)
 
     def plan(self, parameters: tuple[ParameterPlan, ...] = ()) -> FlowPlan:
         """Compile the flow.
@@ -244,16 +265,6 @@ def _declared_project(flow_class: Any) -> dict[str, Any] | None:
     from flow_sdk.spec.decorators import flow_decorators
 
     return next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "project"), None)
-
-
-def _branch(flow_class: Any, parsed: Parsed) -> tuple[str | None, bool]:
-    """What ``@project`` and the command line say of the branch; refuses what contradicts itself."""
-    declared = _declared_project(flow_class)
-    if declared is None and not parsed.given.intersection(BRANCHING):
-        return None, False
-    from flow_sdk.spec.project import choose_branch
-
-    return choose_branch(declared, *(parsed.values[name] if name in parsed.given else None for name in BRANCHING))
 
 
 def _check_general(values: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import sys
 
 from flow_sdk.cli.arguments import Command, Option, Parsed, parse
 from flow_sdk.errors import FlowSDKError, UsageError, nearest
+from flow_sdk.spec.flow import is_plain
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
@@ -59,12 +60,13 @@ GENERAL = (
     Option("package-suffixes", "Also put files that end like this into the code package.", metavar=".R,.sql"),
     Option("quiet", "Say nothing but what was asked for.", flag=True),
     Option("help", "Show help and exit.", flag=True),
+    Option("caller", hidden=True),
     Option("pylint", flag=True, hidden=True),
     Option("event-logger", hidden=True),
     Option("monitor", hidden=True),
     Option("force-rebuild-environments", flag=True, hidden=True),
 )
-"""Options of every command. Hidden ones are known from elsewhere and change nothing here."""
+"""Options of every command. Hidden ones are known from elsewhere and change nothing here, but for ``caller``: Runner's."""
 
 
 def main(flow_class: Any) -> None:
@@ -132,6 +134,10 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
     FlowSDKError
         Whatever is wrong with the command line, or goes wrong.
     """
+    if not is_plain():
+        from flow_sdk.cli.configs import take_configs
+
+        argv = take_configs(flow_class, argv)
     options = argv[: argv.index("--")] if "--" in argv else argv
     # A last -h after an option is that option's value.
     short = argv[-1:] == ["-h"] and not "".join(argv[-2:-1]).startswith("-")
@@ -144,7 +150,12 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
     name, parsed, command = find_command(flow_class, argv)
     from flow_sdk.cli.call import Call
 
-    return command.run(Call(flow_class, name, parsed))
+    call = Call(flow_class, name, parsed)
+    if call["caller"] is not None:
+        from flow_sdk.cli.caller import answer
+
+        answer(call)
+    return command.run(call)
 
 
 def load_command(name: str) -> Command:

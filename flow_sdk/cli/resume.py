@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
 from flow_sdk.cli.run import RUN_OPTIONS, start_run
+from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.resume import Forecast
@@ -15,6 +16,10 @@ __all__ = ["COMMANDS"]
 
 
 def _resume(call: Call) -> int:
+    if not is_plain():
+        from flow_sdk.cli.configs import use_origin
+
+        use_origin(call, call["origin-run-id"])
     plan = call.plan(call.parameter_plans())
 
     from flow_sdk.runtime.resume import Resume

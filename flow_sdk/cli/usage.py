@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from flow_sdk.spec.flow import is_plain
+
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +30,10 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
     """Print the help of the command named in ``argv``, of a group of commands, or of the whole flow file."""
     from flow_sdk.cli.main import COMMANDS, GENERAL, load_command
 
+    if not is_plain():
+        from flow_sdk.cli.configs import settle_for_help
+
+        settle_for_help(flow_class)
     words = [token for token in argv if not token.startswith("-")]
     names = [name for name in COMMANDS if name in (" ".join(words[:2]), *words[:1])]
     group = [name for name in COMMANDS if words and name.startswith(words[0] + " ")]
@@ -43,7 +49,7 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
         print("\nCommands:")
         _table((name, help) for name, (_, help) in COMMANDS.items())
         print("\nOptions of every command (before or after it):")
-        _table(_rows(GENERAL))
+        _table([*_config_rows(flow_class), *_rows(GENERAL)])
         print(f"\n{program()} COMMAND --help says more of one command.")
     return 0
 
@@ -67,7 +73,15 @@ def _print_command(flow_class: Any, name: str, summary: str, command: Command) -
     from flow_sdk.cli.main import GENERAL
 
     print("\nOptions of every command:")
-    _table(_rows(GENERAL))
+    _table([*_config_rows(flow_class), *_rows(GENERAL)])
+
+
+def _config_rows(flow_class: Any) -> list[tuple[str, str]]:
+    if is_plain():
+        return []
+    from flow_sdk.cli.configs import config_rows
+
+    return config_rows(flow_class)
 
 
 def _rows(options: Iterable[Option]) -> Iterable[tuple[str, str]]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from flow_sdk.errors import PlanError, PlanVersionError
-from flow_sdk.plan.model import FORMAT, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
+from flow_sdk.plan.model import FORMAT, ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
 
 __all__ = ["canonical_json", "from_json", "plan_hash", "to_json"]
 
@@ -53,6 +53,8 @@ def to_data(plan: FlowPlan) -> dict[str, Any]:
         data["loops"] = [_sparse(loop) for loop in plan.loops]
     if plan.parameters:
         data["parameters"] = [_sparse(parameter) for parameter in plan.parameters]
+    if plan.configs:
+        data["configs"] = [_sparse(config) for config in plan.configs]
     return json.loads(canonical_json(data))  # type: ignore[no-any-return]
 
 
@@ -70,10 +72,14 @@ def _tuples(value: Any) -> Any:
     return tuple(tuple(v) if isinstance(v, list) else v for v in value)
 
 
+_AS_GIVEN = ("default", "value")
+"""Fields that hold any JSON value."""
+
+
 def _build(kind: type, data: dict[str, Any]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     return kind(
-        **{k: _tuples(v) if isinstance(v, list) and k != "default" else v for k, v in data.items() if k in fields}
+        **{k: _tuples(v) if isinstance(v, list) and k not in _AS_GIVEN else v for k, v in data.items() if k in fields}
     )
 
 
@@ -111,6 +117,7 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
             parameters=parameters,
             constants=tuple(data.get("constants", ())),
             decorators=_tuples(data.get("decorators", ())),
+            configs=tuple(_build(ConfigPlan, config) for config in data.get("configs", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise PlanError("The flow plan is damaged.", seen=f"{type(error).__name__}: {error}") from error

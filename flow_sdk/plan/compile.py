@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from flow_sdk.errors import CheckFailed
-from flow_sdk.graph.model import Graph
+from flow_sdk.errors import CheckFailed, PlanError
 from flow_sdk.graph.parse import read_graph
-from flow_sdk.graph.regions import Regions, find_regions
+from flow_sdk.graph.regions import find_regions
 from flow_sdk.lint.check import check_flow
 from flow_sdk.lint.diagnostic import Diagnostic, render_all
 from flow_sdk.lint.rules import CheckedFlow
-from flow_sdk.plan.model import FlowPlan, Loop, ParameterPlan, Scope, StepPlan
+from flow_sdk.plan.codec import canonical_json
+from flow_sdk.plan.model import ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
 from flow_sdk.spec.decorators import flow_decorators, step_decorators
-from flow_sdk.spec.flow import FlowSpec, is_step, step_functions
+from flow_sdk.spec.flow import FlowSpec, is_plain, is_step, step_functions
 from flow_sdk.spec.parameters import Parameter
 
 __all__ = ["check_class", "compile_plan", "constants", "read_flow"]
@@ -31,7 +32,7 @@ def compile_plan(
     parameters: tuple[ParameterPlan, ...] = (),
     extra: Iterable[Any] = (),
 ) -> FlowPlan:
-    """Compile a flow class into its plan, without running user code.
+    """Compile a flow class into its plan, without running user code but its mutators.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def compile_plan(
     CheckFailed
         If the flow has lint errors. Its text shows all of them; ``.diagnostics`` holds them as a list.
     """
-    flow = read_flow(flow_class, extra)
+    flow, wrappers = _read(flow_class, extra)
     diagnostics = check_flow(flow)
     if diagnostics:
         raise check_failed(flow.graph.flow, diagnostics)
@@ -62,11 +63,12 @@ def compile_plan(
         flow=flow.graph.flow,
         file=file,
         doc=flow.graph.doc,
-        steps=_steps(flow.graph, flow.regions, {name: _as_data(found) for name, found in flow.decorators.items()}),
+        steps=_steps(flow, wrappers),
         loops=tuple(Loop(entry, body) for entry, body in flow.regions.loops.items()),
         parameters=tuple(parameters),
         constants=constants(flow_class),
         decorators=_as_data(flow_decorators(flow_class)),
+        configs=() if is_plain() else _configs(flow_class),
     )
 
 
@@ -94,19 +96,48 @@ def check_failed(flow: str, diagnostics: list[Diagnostic]) -> CheckFailed:
 
 def read_flow(flow_class: type[FlowSpec], extra: Iterable[Any] = ()) -> CheckedFlow:
     """Read all that the rules look at from a flow class."""
+    return _read(flow_class, extra)[0]
+
+
+def _read(flow_class: type[FlowSpec], extra: Iterable[Any]) -> tuple[CheckedFlow, dict[str, Decorators]]:
+    """What the rules look at, and each step's custom decorators as data."""
     graph = read_graph(flow_class)
-    added = {decorator.name: decorator for decorator in reversed(list(extra))}
-    decorators = {}
-    for name, function in step_functions(flow_class).items():
-        own = step_decorators(function)
-        names = {decorator.name for decorator in own}
-        decorators[name] = own + tuple(d for d in added.values() if d.name not in names)
-    return CheckedFlow(
+    wrappers: dict[str, Decorators] = {}
+    extra = list(extra)
+    if is_plain():
+        decorators = _declared(flow_class, extra)
+    else:
+        from flow_sdk.spec.settled import settled
+
+        steps = settled(flow_class).with_extra(extra).steps
+        decorators = {name: tuple(step.decorators) for name, step in steps.items()}
+        wrappers = {name: _wrappers(step, flow_class.__module__) for name, step in steps.items()}
+    checked = CheckedFlow(
         graph=graph,
         regions=find_regions(graph),
         decorators=decorators,
-        parameters=tuple((name, v) for name, v in _attributes(flow_class).items() if isinstance(v, Parameter)),
+        parameters=_parameters(flow_class),
     )
+    return checked, wrappers
+
+
+def _declared(flow_class: type[FlowSpec], extra: list[Any]) -> dict[str, tuple[Any, ...]]:
+    """Each step's decorators as they stand there, and those of ``extra`` that it lacks."""
+    added = {decorator.name: decorator for decorator in reversed(extra)}
+    found = {}
+    for name, function in step_functions(flow_class).items():
+        own = step_decorators(function)
+        names = {decorator.name for decorator in own}
+        found[name] = own + tuple(d for d in added.values() if d.name not in names)
+    return found
+
+
+def _parameters(flow_class: type[FlowSpec]) -> tuple[tuple[str, Any], ...]:
+    if not is_plain():
+        from flow_sdk.spec.settled import settled
+
+        return tuple(settled(flow_class).parameters.items())
+    return tuple((name, v) for name, v in _attributes(flow_class).items() if isinstance(v, Parameter))
 
 
 def constants(flow_class: type[FlowSpec]) -> tuple[str, ...]:
@@ -137,7 +168,39 @@ def _as_data(given: Iterable[Any]) -> Decorators:
     return tuple(sorted(((d.name, d.attributes()) for d in given), key=lambda pair: pair[0]))
 
 
-def _steps(graph: Graph, regions: Regions, decorators: dict[str, Decorators]) -> tuple[StepPlan, ...]:
+def _configs(flow_class: type[FlowSpec]) -> tuple[ConfigPlan, ...]:
+    """A flow's configs with their values."""
+    from flow_sdk.spec.configs import flow_configs
+    from flow_sdk.spec.settled import settled
+
+    values = settled(flow_class).values
+    return tuple(
+        ConfigPlan(
+            name=found.name,
+            value=values[found.name],
+            attribute="" if found.attribute == found.name else found.attribute,
+            plain=found.plain,
+        )
+        for found in flow_configs(flow_class)
+    )
+
+
+def _wrappers(step: Any, module: str) -> Decorators:
+    """The custom decorators of a settled step as data, the outermost first."""
+    found = []
+    for one in reversed(step.wrappers):
+        try:
+            attributes = json.loads(canonical_json(one.kwargs))
+        except PlanError as error:
+            error.headline = f"@{one.name} of step {step.name!r} has an attribute that can't be written as JSON."
+            error.where, error.wanted = one.where, "text, numbers, booleans, None, lists and dicts"
+            raise
+        found.append((one.name_in(module), attributes))
+    return tuple(found)
+
+
+def _steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[StepPlan, ...]:
+    graph, regions = flow.graph, flow.regions
     steps = []
     for name in regions.order:
         node = graph.nodes[name]
@@ -155,9 +218,10 @@ def _steps(graph: Graph, regions: Regions, decorators: dict[str, Decorators]) ->
                 parents=regions.parents[name],
                 back=regions.back[name],
                 joins=regions.joins.get(name),
-                decorators=decorators[name],
+                decorators=_as_data(flow.decorators[name]),
                 doc=node.doc,
                 line=node.span.line,
+                wrappers=wrappers.get(name, ()),
             )
         )
     return tuple(steps)

@@ -9,7 +9,7 @@ from typing import Any
 
 from flow_sdk.ids import FOREACH, LOOP, Position, position_of, task_id
 
-__all__ = ["FORMAT", "FlowPlan", "Loop", "ParameterPlan", "Scope", "StepPlan"]
+__all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "Loop", "ParameterPlan", "Scope", "StepPlan"]
 
 FORMAT = 1
 """The plan format this release writes. It reads this one and all older ones."""
@@ -71,6 +71,9 @@ class StepPlan:
         The step's docstring, dedented.
     line : int
         Line of the step's ``def`` in its source file (1-based).
+    wrappers : tuple of (str, mapping)
+        The user's own decorators that run round the step, as (name, attributes), the outermost first. The name has
+        its module before it, unless that is the flow's own.
     """
 
     name: str
@@ -87,6 +90,7 @@ class StepPlan:
     decorators: tuple[tuple[str, dict[str, JSON]], ...] = ()
     doc: str = ""
     line: int = 0
+    wrappers: tuple[tuple[str, dict[str, JSON]], ...] = ()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -166,6 +170,33 @@ class ParameterPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigPlan:
+    """One config of the flow, with the value that was fixed when the plan was made.
+
+    Parameters
+    ----------
+    name : str
+        Its name as the user wrote it.
+    value : JSON value
+        The value.
+    attribute : str
+        The class attribute, where it isn't the name.
+    plain : bool
+        Whether a step gets the value as it is, and not as a ``ConfigValue``.
+    """
+
+    name: str
+    value: JSON = None
+    attribute: str = ""
+    plain: bool = False
+
+    @property
+    def artifact(self) -> str:
+        """Name of the artifact that holds the value."""
+        return self.attribute or self.name
+
+
+@dataclass(frozen=True, slots=True)
 class FlowPlan:
     """A whole flow.
 
@@ -187,6 +218,8 @@ class FlowPlan:
         Names of the class constants that are artifacts.
     decorators : tuple of (str, mapping)
         Flow decorators as (name, attributes).
+    configs : tuple of ConfigPlan
+        All configs in the order of the source, with their values.
     """
 
     flow: str
@@ -197,6 +230,7 @@ class FlowPlan:
     parameters: tuple[ParameterPlan, ...] = ()
     constants: tuple[str, ...] = ()
     decorators: tuple[tuple[str, dict[str, JSON]], ...] = ()
+    configs: tuple[ConfigPlan, ...] = ()
 
     def __getitem__(self, name: str) -> StepPlan:
         for step in self.steps:

@@ -1,5 +1,6 @@
 """One attempt of one task, from its claim to its commit, in the process that runs the user's code."""
 
+import dataclasses
 import os
 import signal
 import sys
@@ -140,18 +141,21 @@ class _Attempt:
     def _results(
         self, task: LiveTask, flow: FlowSpec
     ) -> tuple[dict[str, ArtifactRef], tuple[str, ...], tuple[str, ...], SplitItems | None]:
-        check_transition(self.step, flow.__dict__.pop("__flow_transition__", None))
-        targets = (chosen_case(self.step, flow),) if self.step.kind == "switch" else self.step.next
+        transition, step = flow.__dict__.pop("__flow_transition__", None), self.step
+        if transition is not None and transition.by_decorator:
+            step = dataclasses.replace(step, foreach=transition.foreach, condition=transition.condition)
+        check_transition(step, transition)
+        targets = (chosen_case(step, flow),) if step.kind == "switch" else step.next
         values = None
-        if self.step.kind == "foreach":
+        if step.kind == "foreach":
             kind = self.request.orchestrator.get("kind", "")
-            values = foreach_values(self.step, flow, self.request.max_num_splits, kind)
+            values = foreach_values(step, flow, self.request.max_num_splits, kind)
         if self.catch is not None and self.catch.get("var"):
             setattr(flow, self.catch["var"], None)
         refs, own = task.save()
         items = None
         if values is not None:
-            where = f"step {self.step.name!r}, foreach={self.step.foreach!r}"
+            where = f"step {step.name!r}, foreach={step.foreach!r}"
             items = task.artifacts.save_items(values, where=where)
         return refs, own, targets, items
 
@@ -272,6 +276,10 @@ def _call(
         tempfile.tempdir = None  # what was found before the step had these
     _set_current(task, request, number)
     function = getattr(flow, step.name)
+    if step.wrappers:
+        from flow_sdk.runtime.wrap import wrapped
+
+        function = wrapped(step, flow, function)
     seconds = (step.decorator("timeout") or {}).get("seconds")
     arguments = (task.inputs(),) if step.is_join else ()
     if not seconds:

@@ -27,7 +27,7 @@ def project_tags(plan: FlowPlan) -> tuple[str, ...]:
 def start_artifacts(
     artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan, values: dict[str, Any]
 ) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
-    """Store a run's parameters and class constants.
+    """Store a run's parameters, class constants and configs.
 
     Parameters
     ----------
@@ -49,9 +49,26 @@ def start_artifacts(
     refs: dict[str, ArtifactRef] = {}
     for name in plan.constants:
         refs[name] = artifacts.save(getattr(flow_class, name), where=f"class constant {name!r} of {plan.flow}")
+    if plan.configs:
+        refs.update(_configs(artifacts, flow_class, plan))
     for name, value in apply_parsers(flow_class, values).items():
         refs[name] = artifacts.save(value, where=f"parameter {name!r} of {plan.flow}")
     return refs, tuple(values)
+
+
+def _configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -> dict[str, ArtifactRef]:
+    """Store a run's configs, and let the flow's class have their values: on a worker it has none but the plan's."""
+    from flow_sdk.spec.configs import ConfigValue
+    from flow_sdk.spec.settled import provide_configs
+
+    provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs})
+    return {
+        config.artifact: artifacts.save(
+            ConfigValue(config.value) if isinstance(config.value, dict) and not config.plain else config.value,
+            where=f"config {config.name!r} of {plan.flow}",
+        )
+        for config in plan.configs
+    }
 
 
 def read_record(store: ObjectStore, flow: str, run: str) -> RunRecord | None:

@@ -159,7 +159,7 @@ class Reuse:
     def start_artifacts(
         self, artifacts: Artifacts, flow_class: type[FlowSpec]
     ) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
-        """Give the origin's parameters and constants by reference, and store those that the flow has got since.
+        """Give the origin's parameters, constants and configs by reference, and store those that are new.
 
         Returns
         -------
@@ -172,7 +172,8 @@ class Reuse:
             If the flow has got a parameter since that must be given.
         """
         plan, known = self.plan, self.origin.artifacts
-        names = (*plan.constants, *(parameter.artifact for parameter in plan.parameters))
+        names = [*plan.constants, *(parameter.artifact for parameter in plan.parameters)]
+        names += [config.artifact for config in plan.configs]
         refs = {name: known[name] for name in names if name in known}
         added = tuple(parameter for parameter in plan.parameters if parameter.artifact not in refs)
         for parameter in added:
@@ -181,7 +182,11 @@ class Reuse:
                     f"The run {self.origin.flow}/{self.origin.run} has no value for the parameter {parameter.name!r}.",
                     help="Give it a default, or start a new run: a resumed one has its origin's parameters.",
                 )
-        fresh = dataclasses.replace(plan, constants=tuple(name for name in plan.constants if name not in refs))
+        fresh = dataclasses.replace(
+            plan,
+            constants=tuple(name for name in plan.constants if name not in refs),
+            configs=tuple(config for config in plan.configs if config.artifact not in refs),
+        )
         stored, _ = start_artifacts(artifacts, flow_class, fresh, resolve(added, {}, paths=True))
         return {**refs, **stored}, tuple(parameter.artifact for parameter in plan.parameters)
 

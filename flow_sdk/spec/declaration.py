@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     E = TypeVar("E", bound=FlowSDKError)
 
-__all__ = ["refused"]
+__all__ = ["refused", "users_place"]
 
 
 def refused(kind: type[E], headline: str, **parts: Any) -> E:
@@ -39,6 +39,12 @@ def refused(kind: type[E], headline: str, **parts: Any) -> E:
         if frame.f_globals.get("__name__") == "__main__":
             _show_without_traceback()
     return kind(headline, **parts)
+
+
+def users_place() -> str | None:
+    """The line of the user's that runs now, as ``file:line``."""
+    frame = _users_frame()
+    return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _users_frame() -> FrameType | None:

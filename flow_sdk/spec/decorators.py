@@ -6,9 +6,12 @@ class holds its own ones; the compiler merges along the MRO). What acts on them 
 
 from __future__ import annotations
 
+import sys
+
 from flow_sdk.errors import UsageError
 from flow_sdk.spec.attributes import Decorator, kind_of
 from flow_sdk.spec.declaration import refused
+from flow_sdk.spec.flow import is_plain
 from flow_sdk.spec.kinds import Batch, Catch, Environment, Project, Resources, Retry, Schedule, Timeout
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "batch",
     "catch",
+    "declared_flow_decorators",
     "environment",
     "flow_decorators",
     "project",
@@ -68,6 +72,12 @@ def _put(decorator: Decorator, target: Any) -> Any:
     return target
 
 
+def _made(kind: type[Decorator], given: dict[str, Any]) -> Any:
+    """The decorator; without its values' check as long as one depends on a config that isn't read yet."""
+    delayed = sys.modules.get("flow_sdk.spec.delayed")  # without this module no value can be delayed
+    return delayed.DelayedDecorator(kind, given) if delayed and delayed.holds_delayed(given) else kind(**given)
+
+
 def _use(kind: type[Decorator], target: Any, others: tuple[Any, ...], given: dict[str, Any]) -> Any:
     """What all decorators do: ``@name`` gets its target, ``@name(...)`` its attributes."""
     if others or (target is not None and not callable(target)):
@@ -77,7 +87,7 @@ def _use(kind: type[Decorator], target: Any, others: tuple[Any, ...], given: dic
             seen=", ".join(map(repr, (target, *others))),
             wanted=", ".join(f"{key}=" for key in kind.defaults),
         )
-    decorator = kind(**given)
+    decorator = _made(kind, given)
     if target is not None:
         return _put(decorator, target)
     return lambda found: _put(decorator, found)
@@ -358,7 +368,17 @@ def step_decorators(function: Any) -> tuple[Decorator, ...]:
 
 
 def flow_decorators(flow: type) -> tuple[Decorator, ...]:
-    """Return the decorators of a flow class along its MRO by name; those of a derived class win."""
+    """Return the decorators of a flow by name, those that depend on configs with their values."""
+    if is_plain():
+        return declared_flow_decorators(flow)
+    from flow_sdk.spec.settled import settled
+
+    found = settled(flow).decorators
+    return tuple(found[name] for name in sorted(found))
+
+
+def declared_flow_decorators(flow: type) -> tuple[Decorator, ...]:
+    """Return the decorators on a flow class along its MRO by name; those of a derived class win."""
     found: dict[str, Decorator] = {}
     for klass in reversed(flow.__mro__):
         for decorator in vars(klass).get("__flow_decorators__", ()):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flow_sdk.errors import TransitionError
+import sys
+
+from flow_sdk.errors import TransitionError, UsageError
+from flow_sdk.spec.declaration import refused
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-__all__ = ["FlowSpec", "TaskState", "Transition", "is_step", "step", "step_functions"]
+__all__ = ["FlowSpec", "TaskState", "Transition", "is_plain", "is_step", "step", "step_functions"]
 
 COMMAND_LINE = "flow_sdk.cli.main"
 """The module whose ``main(flow_class)`` runs a flow file. Named, not imported: it lies in a higher layer."""
@@ -33,6 +36,8 @@ def step(function: F | None = None, *, start: bool = False, end: bool = False) -
     """
 
     def mark(f: F) -> F:
+        if not callable(f) or not hasattr(f, "__name__"):
+            raise refused(UsageError, "@step stands on a method.", seen=repr(f)[:80], help="Put it nearest to the def.")
         f.__flow_step__ = {"start": start, "end": end}  # type: ignore[attr-defined]
         f.is_step = True  # type: ignore[attr-defined]
         f.name = f.__name__  # type: ignore[attr-defined]
@@ -44,6 +49,14 @@ def step(function: F | None = None, *, start: bool = False, end: bool = False) -
 def is_step(value: object) -> bool:
     """Tell whether a class attribute is a step."""
     return callable(value) and hasattr(value, "__flow_step__")
+
+
+def is_plain() -> bool:
+    """Tell whether no flow of this process can have a config or a custom decorator: nobody has imported them.
+
+    So flows without them pay nothing for those who have.
+    """
+    return "flow_sdk.spec.delayed" not in sys.modules and "flow_sdk.spec.user_decorators" not in sys.modules
 
 
 def step_functions(flow: type[FlowSpec]) -> dict[str, Callable[..., Any]]:
@@ -61,9 +74,12 @@ def step_functions(flow: type[FlowSpec]) -> dict[str, Callable[..., Any]]:
 class Transition:
     """What ``self.next`` was called with."""
 
-    __slots__ = ("condition", "foreach", "targets")
+    __slots__ = ("by_decorator", "condition", "foreach", "targets")
 
-    def __init__(self, targets: tuple[Any, ...], foreach: str | None, condition: str | None) -> None:
+    def __init__(
+        self, targets: tuple[Any, ...], foreach: str | None, condition: str | None, by_decorator: bool = False
+    ) -> None:
+        self.by_decorator = by_decorator  # which may name another artifact to go over than the source does
         self.targets = targets
         self.foreach = foreach
         self.condition = condition

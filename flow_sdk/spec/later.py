@@ -4,24 +4,17 @@ __all__ = ["NAMES", "message"]
 
 NAMES = frozenset(
     {
-        "Config",
-        "ConfigValue",
         "DeployedFlow",
         "Deployer",
-        "FlowMutator",
         "NBDeployer",
         "NBRunner",
         "Runner",
-        "StepMutator",
-        "USER_SKIP_STEP",
-        "UserStepDecorator",
         "airflow_external_task_sensor",
         "airflow_s3_key_sensor",
         "card",
         "cards",
         "conda",
         "conda_base",
-        "config_expr",
         "exit_hook",
         "kubernetes",
         "parallel",
@@ -33,7 +26,6 @@ NAMES = frozenset(
         "secrets",
         "trigger",
         "trigger_on_finish",
-        "user_step_decorator",
     }
 )
 

@@ -23,7 +23,7 @@ else:
 
     T = None
 
-__all__ = ["DeployContext", "JSONType", "Parameter", "apply_parsers", "flow_parameters"]
+__all__ = ["DeployContext", "JSONType", "Parameter", "apply_parsers", "declared_parameters", "flow_parameters"]
 
 RESERVED = frozenset(
     {
@@ -67,7 +67,7 @@ class DeployContext:
         Prints a line of text.
     ds_type : str
         Kind of the datastore: ``local`` or ``s3``.
-    configs : dict
+    configs : ConfigValue
         The flow's configs by name.
     """
 
@@ -278,20 +278,21 @@ def _is_name(name: str) -> bool:
 
 
 def flow_parameters(flow: type[FlowSpec]) -> list[Parameter[Any]]:
-    """Return a flow's parameters along its MRO, base classes first, in the order of the source.
+    """Return a flow's parameters: those it declares, and what its mutators make of them.
 
     Raises
     ------
     ParameterError
         If two have the same name (``-`` and ``_`` and upper and lower case being the same).
     """
-    found: dict[str, Parameter[Any]] = {}
-    for klass in reversed(flow.__mro__):
-        for attribute, value in vars(klass).items():
-            if isinstance(value, Parameter):
-                found[attribute] = value
-            elif attribute in found:
-                del found[attribute]
+    from flow_sdk.spec.flow import is_plain
+
+    if is_plain():
+        found = declared_parameters(flow)
+    else:
+        from flow_sdk.spec.settled import settled
+
+        found = settled(flow).parameters
     names: dict[str, str] = {}
     for attribute, parameter in found.items():
         same = names.setdefault(parameter.name.replace("-", "_").lower(), attribute)
@@ -302,6 +303,18 @@ def flow_parameters(flow: type[FlowSpec]) -> list[Parameter[Any]]:
                 wanted="names that differ in more than '-' and '_' or upper and lower case",
             )
     return list(found.values())
+
+
+def declared_parameters(flow: type[FlowSpec]) -> dict[str, Parameter[Any]]:
+    """Return the parameters in a flow's class bodies by attribute, base classes first, in the order of the source."""
+    found: dict[str, Parameter[Any]] = {}
+    for klass in reversed(flow.__mro__):
+        for attribute, value in vars(klass).items():
+            if isinstance(value, Parameter):
+                found[attribute] = value
+            elif attribute in found:
+                del found[attribute]
+    return found
 
 
 def apply_parsers(flow: type[FlowSpec], values: dict[str, Any]) -> dict[str, Any]:

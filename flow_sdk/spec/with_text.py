@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk.errors import UsageError, nearest
+from flow_sdk.spec.flow import is_plain
 from flow_sdk.spec.kinds import DECORATORS
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
@@ -10,56 +11,69 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from flow_sdk.spec.attributes import Decorator
-
 __all__ = ["VARIABLES", "parse_many", "parse_with"]
 
 VARIABLES = ("FLOW_SDK_DECOSPECS", "METAFLOW_DECOSPECS")
 """Environment variables that hold decorators for every step; the first one that is set counts."""
 
 
-def parse_with(text: str) -> Decorator:
+def parse_with(text: str, module: str = "__main__") -> Any:
     """Read one step decorator from text.
 
     Parameters
     ----------
     text : str
-        ``name`` or ``name:attribute=value,...``; a value is JSON, or text as it stands.
+        ``name`` or ``name:attribute=value,...``; a value is JSON, or text as it stands. A custom decorator's name has
+        its module before it, unless it is defined in the flow's file.
+    module : str
+        The flow's module.
 
     Returns
     -------
-    Decorator
-        The decorator.
+    Decorator or Applied
+        The decorator; ``Applied`` for a custom one.
 
     Raises
     ------
     UsageError
         If the name or an attribute isn't known, or a value can't be used.
     """
+    kind = DECORATORS.get(text.strip().partition(":")[0])
+    try:
+        found = kind if kind is not None and not kind.on_step else parse_decorator(text, module)
+    except UsageError as error:
+        error.where = f"--with {text}"
+        raise
+    if not found.on_step:
+        raise UsageError(
+            f"@{found.name} is for flow classes; --with adds step decorators.",
+            where=f"--with {text}",
+            help=f"Write @{found.name} above the class.",
+        )
+    return found
+
+
+def parse_decorator(text: str, module: str) -> Any:
+    """Read one decorator of a step or a flow from text; as :func:`parse_with` does."""
     from flow_sdk.spec import later
 
     name, colon, rest = text.strip().partition(":")
     kind = DECORATORS.get(name)
-    if kind is None:
-        steps = [known for known, found in DECORATORS.items() if found.on_step]
-        headline = later.message(name) if name in later.NAMES else f"There is no decorator {name!r}."
-        raise UsageError(headline, where=f"--with {text}", help=nearest(name, steps))
-    if not kind.on_step:
-        raise UsageError(
-            f"@{name} is for flow classes; --with adds step decorators.",
-            where=f"--with {text}",
-            help=f"Write @{name} above the class.",
-        )
-    try:
+    if kind is not None:
         return kind(**_attributes(rest, text)) if colon else kind()
-    except UsageError as error:
-        error.where = f"--with {text}"
-        raise
+    if "." in name or not is_plain():
+        from flow_sdk.spec.user_decorators import Applied, find_custom, is_custom
+
+        if is_custom(name, module):
+            return Applied(find_custom(name, module), (), _attributes(rest, text) if colon else {})
+    steps = [known for known, found in DECORATORS.items() if found.on_step]
+    headline = later.message(name) if name in later.NAMES else f"There is no decorator {name!r}."
+    raise UsageError(headline, help=nearest(name, steps))
 
 
-def parse_many(text: str) -> list[Decorator]:
+def parse_many(text: str, module: str = "__main__") -> list[Any]:
     """Read decorators with white space between them, as an environment variable holds them."""
-    return [parse_with(part) for part in _split(text, str.isspace) if part]
+    return [parse_with(part, module) for part in _split(text, str.isspace) if part]
 
 
 def _attributes(rest: str, text: str) -> dict[str, Any]:

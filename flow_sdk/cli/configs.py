@@ -1,0 +1,199 @@
+"""``--config`` and ``--config-value``: configs on the command line and in the environment.
+
+They are taken out of the line before it is parsed: each has two values, and mutators that depend on configs make the
+parameters that the rest is parsed with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.errors import FlowSDKError, UsageError
+from flow_sdk.plan.configs import Given, check_names, read_configs
+from flow_sdk.spec.configs import Declaration, flow_configs
+from flow_sdk.spec.settled import Settled, provide_configs, settled
+
+if TYPE_CHECKING:
+    from flow_sdk.cli.call import Call
+
+__all__ = ["config_rows", "from_environment", "settle_for_help", "take_configs", "use_origin"]
+
+FORMS = {"--config": "path", "--config-value": "value"}
+VARIABLES = {
+    "path": ("FLOW_SDK_FLOW_CONFIG", "METAFLOW_FLOW_CONFIG"),
+    "value": ("FLOW_SDK_FLOW_CONFIG_VALUE", "METAFLOW_FLOW_CONFIG_VALUE"),
+}
+"""Environment variables with a JSON object of paths or values by config name; the first that is set counts."""
+
+
+class _Source:
+    """Where a flow's configs come from; read when the first one is needed."""
+
+    def __init__(self, flow_class: Any, given: dict[str, Given]) -> None:
+        self.flow_class = flow_class
+        self.given = given
+        self.fixed: dict[str, Any] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        from flow_sdk import config
+        from flow_sdk.cli.call import note
+        from flow_sdk.spec.parameters import DeployContext
+
+        given = {**from_environment(self.flow_class, os.environ), **self.given}
+        context = DeployContext(self.flow_class.__name__, config.user(), logger=note)
+        return read_configs(self.flow_class, given, context, self.fixed)
+
+
+def take_configs(flow_class: Any, argv: Sequence[str]) -> list[str]:
+    """Take the configs out of a command line and keep them for the flow.
+
+    Parameters
+    ----------
+    flow_class : type
+        The flow.
+    argv : sequence of str
+        The arguments without the program.
+
+    Returns
+    -------
+    list of str
+        The rest of them.
+
+    Raises
+    ------
+    UsageError
+        If an option lacks its values, a name is unknown, or a config is given twice.
+    """
+    if not flow_configs(flow_class):
+        return list(argv)
+    rest: list[str] = []
+    given: dict[str, Given] = {}
+    tokens = iter(argv)
+    for token in tokens:
+        option, equals, after = token.partition("=")
+        if token == "--":
+            rest += [token, *tokens]
+        elif option not in FORMS:
+            rest.append(token)
+        else:
+            name, text = after if equals else next(tokens, None), next(tokens, None)
+            if name is None or text is None:
+                what = "PATH" if FORMS[option] == "path" else "JSON"
+                raise UsageError(f"{option} needs a name and a value.", wanted=f"{option} NAME {what}")
+            check_names(flow_class, {name: None})
+            _take(given, name, (FORMS[option], text))
+    provide_configs(flow_class, _Source(flow_class, given))
+    return rest
+
+
+def _take(given: dict[str, Given], name: str, one: Given) -> None:
+    before = given.setdefault(name, one)
+    if before != one:
+        seen = " and ".join(f"the {form} {text[:40]!r}" for form, text in (before, one))
+        raise UsageError(f"The config {name!r} is given twice.", seen=seen)
+
+
+def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, Given]:
+    """Look for configs in the environment.
+
+    Raises
+    ------
+    UsageError
+        If a variable isn't a JSON object, a name is unknown, or one config has both a path and a value.
+    """
+    found: dict[str, Given] = {}
+    for form, variables in VARIABLES.items():
+        variable = next((name for name in variables if environ.get(name)), None)
+        if variable is None:
+            continue
+        try:
+            values = json.loads(environ[variable])
+        except ValueError:
+            values = None
+        if not isinstance(values, dict) or (form == "path" and not all(isinstance(v, str) for v in values.values())):
+            raise UsageError(
+                f"{variable} can't be used.",
+                seen=environ[variable][:80],
+                wanted='a JSON object such as {"config": "path.json"}' if form == "path" else "a JSON object",
+            )
+        try:
+            check_names(flow_class, values)
+            for name, value in values.items():
+                _take(found, name, (form, value if isinstance(value, str) else json.dumps(value)))
+        except UsageError as error:
+            error.where = variable
+            raise
+    return found
+
+
+def use_origin(call: Call, asked: str | None) -> None:
+    """Have a flow that is resumed use the configs of the run it resumes; those it has got since are read.
+
+    Raises
+    ------
+    UsageError
+        If a config is given on the command line.
+    NotFound
+        If there is no such run.
+    """
+    declared = flow_configs(call.flow_class)
+    if not declared:
+        return
+    source = vars(call.flow_class).get("__flow_configs__")
+    if not isinstance(source, _Source):
+        source = _Source(call.flow_class, {})
+    if source.given:
+        raise UsageError(
+            "A resumed run has the configs of its origin.",
+            seen=", ".join(source.given),
+            help="Leave --config and --config-value out, or start a new run.",
+        )
+    from flow_sdk import config
+    from flow_sdk.metadata.runs import Runs
+    from flow_sdk.runtime.resume import find_origin
+    from flow_sdk.store.open_store import open_store
+
+    runs = Runs(open_store(call.root, create=False))
+    plan = runs.read_plan(find_origin(runs, call.flow, config.user(), asked))
+    source.fixed = {found.name: found.value for found in plan.configs}
+    provide_configs(call.flow_class, source)
+
+
+def settle_for_help(flow_class: Any) -> None:
+    """Have the help work where a config is missing or wrong: it then shows what is declared."""
+    try:
+        settled(flow_class)
+    except FlowSDKError:
+        empty: Settled = object.__new__(Settled)
+        from flow_sdk.spec.parameters import declared_parameters
+
+        empty.parameters = declared_parameters(flow_class)
+        flow_class.__flow_settled__ = empty
+
+
+def config_rows(flow_class: Any) -> list[tuple[str, str]]:
+    """The lines of the help on configs; none for a flow without."""
+    declared = flow_configs(flow_class)
+    if not declared:
+        return []
+    return [
+        ("--config NAME PATH", "Read a config from a file. May be given several times."),
+        ("--config-value NAME JSON", "Give a config as text. May be given several times."),
+        *((f"  {found.name}", _help(found)) for found in declared),
+    ]
+
+
+def _help(declared: Declaration) -> str:
+    notes = [" ".join(declared.help.split())]
+    default = declared.default if declared.default is not None else declared.default_value
+    if declared.required:
+        notes.append("[required]")
+    elif declared.show_default and default is not None:
+        text = (
+            default if isinstance(default, str) else json.dumps(default) if isinstance(default, dict) else "worked out"
+        )
+        notes.append(f"[default: {text}]")
+    return " ".join(note for note in notes if note)
