@@ -165,7 +165,7 @@ def test_reading_is_needed_first() -> None:
     [
         ({"setings": ("value", "{}")}, "Did you mean 'settings'"),
         ({"settings": ("path", "no-such-file.json")}, "can't be read"),
-        ({"settings": ("value", '{"a": 1,}')}, "line 1, column 8"),
+        ({"settings": ("value", '{"a" 1}')}, "line 1, column 6"),
         ({"settings": ("value", '{"a": NaN}')}, "JSON has no NaN"),
         ({"settings": ("value", "[1]")}, "isn't a set of keys and values"),
     ],
