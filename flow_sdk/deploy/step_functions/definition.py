@@ -124,19 +124,12 @@ class _Machine:
         self.most = {} if options.use_distributed_map else most_items(plan)
 
     def build(self) -> State:
-        start = self.plan.start.name
-        states = self._states(())
-        if start in self.entries:
-            begin = state_name(start, "begin")
-            states = {begin: {"Type": "Pass", "Parameters": self._first_data(), "Next": state_name(start)}, **states}
-            first = begin
-        else:
-            first = state_name(start)
         words = self.plan.doc.partition("\n")[0]
-        found: State = {"Comment": f"{self.plan.flow}: {words}" if words else self.plan.flow, "StartAt": first}
+        found: State = {"Comment": f"{self.plan.flow}: {words}" if words else self.plan.flow}
+        found["StartAt"] = state_name(self.plan.start.name)
         if self.options.workflow_timeout is not None:
             found["TimeoutSeconds"] = self.options.workflow_timeout
-        return {**found, "States": states}
+        return {**found, "States": self._states(())}
 
     def _states(self, region: Region) -> State:
         """The states of the steps of one region."""
@@ -187,32 +180,27 @@ class _Machine:
 
     def _entering(self, step: StepPlan, target: str) -> State:
         """What the result of a task is made into where a loop begins after it: the number of its first pass."""
-        if target not in self.entries or self._is_start(step):
+        if target not in self.entries or step is self.plan.start:
             return {}
         return {"ResultSelector": {"pass": 0}, "ResultPath": f"$.loops.{target}"}
 
-    def _is_start(self, step: StepPlan) -> bool:
-        """Whether a step's task is the first state, which gets the execution's input in place of state data."""
-        return step is self.plan.start and step.name not in self.entries
-
     def _first_data(self) -> JSON:
-        """State data at the beginning."""
+        """State data after the first step, whose task gets the execution's input in their place."""
         data: JSON = {"run.$": "$$.Execution.Name"}
         if self.plan.loops:
-            first = (self.plan.start.name, *self.plan.start.next)
-            data["loops"] = {name: {"pass": 0} for name in first if name in self.entries}
+            data["loops"] = {name: {"pass": 0} for name in self.plan.start.next if name in self.entries}
         return data
 
     # Tasks
 
     def _task(self, step: StepPlan) -> State:
-        start = self._is_start(step)
+        start = step is self.plan.start
         run = "$$.Execution.Name" if start else "$.run"
         settings, options = self.options.settings, self.options
         task_id, numbers = self._task_id(step)
         pathspec = filled(f"{self.plan.flow}/{run_id_of('{}')}/{step.name}/{task_id}", run, *numbers)
         variables: list[State] = [{"Name": "FLOW_SDK_TASK", "Value.$": pathspec}]
-        if step is self.plan.start:
+        if start:
             variables.append({"Name": "FLOW_SDK_REQUEST", "Value": options.request})
             variables.append({"Name": "FLOW_SDK_EXECUTION", "Value.$": "$$.Execution.Id"})
         if step.name in self.most:

@@ -1,0 +1,41 @@
+"""The state machine of every example, to the last byte. ``pytest --regenerate`` writes them anew."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.deploy.step_functions.definition import MachineOptions, state_machine
+from flow_sdk.runtime.batch.definition import BatchSettings
+from tests.golden.compiled import EXAMPLES, FLOWS, plan_of
+from tests.rig.second_interpreter import validate
+
+GOLDEN = EXAMPLES / "golden" / "step_functions"
+
+
+def definition_of(path: Path, **more: bool) -> str:
+    """Translate an example; store, queue and image are made up, so that the bytes depend on the example alone."""
+    settings = BatchSettings(queue="flow-queue", image="flow-sdk:1", job_role="arn:aws:iam::123456789012:role/flow")
+    options = MachineOptions(store="s3://bucket/flows", request="0" * 64, settings=settings, **more)
+    return json.dumps(state_machine(plan_of(path), options), indent=2) + "\n"
+
+
+@pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
+def test_state_machine(path: Path, regenerate: bool) -> None:
+    text = definition_of(path)
+    golden = GOLDEN / f"{path.stem}.json"
+    if regenerate:
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
+def test_the_rules_of_amazon_states_language_are_kept(path: Path) -> None:
+    assert validate(json.loads(definition_of(path))) == []
+    assert validate(json.loads(definition_of(path, use_distributed_map=True))) == []
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert sorted(path.stem for path in GOLDEN.glob("*.json")) == [path.stem for path in FLOWS]

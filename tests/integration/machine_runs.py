@@ -1,0 +1,134 @@
+"""Running flows as state machines on the rig, and comparing them with local runs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
+from flow_sdk.plan.codec import to_json
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.runtime.batch.definition import BatchSettings
+from flow_sdk.runtime.batch.register import ensure_registered
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.package import build
+from tests.golden.compiled import plan_of
+from tests.integration.airflow_runs import FlowFile, Hashes, clean_environment, hashes
+from tests.rig import second_interpreter
+from tests.rig.step_functions import StepFunctionsServer
+
+__all__ = ["ROOT", "MachineRun", "PlacedFlow", "place"]
+
+ROOT = "s3://store/flows"
+
+
+@dataclass
+class PlacedFlow:
+    """A flow whose plan, code and job definitions are where its state machine looks for them.
+
+    Parameters
+    ----------
+    file : FlowFile
+        The flow file.
+    plan : FlowPlan
+        What it compiles to.
+    options : MachineOptions
+        What the machine depends on beside it.
+    """
+
+    file: FlowFile
+    plan: FlowPlan
+    options: MachineOptions
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The state machine."""
+        return state_machine(self.plan, self.options)
+
+    def run_locally(self, *words: str) -> Hashes:
+        """Run it on this machine with the same store; the hashes of its artifacts."""
+        id_file = self.file.folder / "local.id"
+        self.file.call("--datastore", "s3", "--datastore-root", ROOT, "run", "--run-id-file", str(id_file), *words)
+        return hashes(ROOT, f"{self.plan.flow}/{id_file.read_text().strip()}")
+
+
+@dataclass
+class MachineRun:
+    """One execution of a flow's state machine.
+
+    Parameters
+    ----------
+    aws : StepFunctionsServer
+        Where.
+    flow : PlacedFlow
+        What.
+    name : str
+        The execution's name.
+    """
+
+    aws: StepFunctionsServer
+    flow: PlacedFlow
+    name: str
+    result: dict[str, Any] = field(default_factory=dict)
+
+    def run(self, data: Any = None, *, fails: bool = False) -> "MachineRun":
+        """Execute it to its end."""
+        before = len(self.aws.jobs())
+        self.result = self.aws.run(self.flow.definition, data, name=self.name)
+        status = self.result["status"]
+        if (status == "SUCCEEDED") is fails:
+            logs = "\n".join("\n".join(self.aws.log(job)) for job in self.aws.jobs()[before:][-4:])
+            raise AssertionError(f"{self.pathspec}: {status}, {self.result.get('cause')}\n{logs}")
+        return self
+
+    def run_elsewhere(self, data: Any = None) -> "MachineRun":
+        """Execute it with the second interpreter."""
+        self.result = second_interpreter.run(self.flow.definition, self.name, data, self.aws)
+        assert self.result["status"] == "SUCCEEDED", self.result
+        return self
+
+    @property
+    def pathspec(self) -> str:
+        """``Flow/run``."""
+        return f"{self.flow.plan.flow}/sfn-{self.name}"
+
+    @property
+    def hashes(self) -> Hashes:
+        """The hash of each artifact by step, task and name."""
+        return hashes(ROOT, self.pathspec)
+
+
+def place(aws: StepFunctionsServer, path: Path, folder: Path, **options: Any) -> PlacedFlow:
+    """Compile a flow file and put all that its machine needs in place.
+
+    Parameters
+    ----------
+    aws : StepFunctionsServer
+        Where.
+    path : Path
+        The flow file.
+    folder : Path
+        Where it is called.
+    **options
+        More of :class:`MachineOptions`.
+    """
+    account = aws.prepare()
+    file = FlowFile(path, folder, clean_environment(folder / "home", **aws.env()))
+    plan = plan_of(path, "tester")
+    artifacts = Artifacts(open_store(ROOT))
+    request = TaskRequest(
+        root="",
+        flow=plan.flow,
+        run="",
+        step="",
+        task="",
+        plan=artifacts.put_bytes(to_json(plan)),
+        package=artifacts.put_bytes(build(str(path.parent))),
+        user="step-functions",
+        system_tags=("runtime:step-functions",),
+    )
+    settings = BatchSettings(queue=account.queue, image="flow-sdk:test", job_role=account.job_role)
+    wanted = MachineOptions(store=ROOT, request=artifacts.put_bytes(request.to_json()), settings=settings, **options)
+    ensure_registered(aws.client("batch"), job_definitions(plan, wanted))
+    return PlacedFlow(file, plan, wanted)

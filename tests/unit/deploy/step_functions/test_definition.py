@@ -1,0 +1,254 @@
+"""State machines of flows of every shape: their states, edges, data and limits."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
+from flow_sdk.deploy.step_functions.limits import check_definition, most_items, shares
+from flow_sdk.errors import ConfigError, DeployError
+from flow_sdk.plan.compile import compile_plan
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.runtime.batch.definition import BatchSettings
+from tests.strategies.flows import flow_source
+from tests.strategies.loading import load_flow, small_flow
+
+SETTINGS = BatchSettings(queue="queue", image="image:1", job_role="arn:aws:iam::123456789012:role/job")
+FOREACH = (
+    "start: self.xs = [1] ; self.next(self.fit, foreach='xs')",
+    "fit: self.next(self.j)",
+    "j(inputs): self.next(self.end)",
+    "end:",
+)
+
+
+def options(**more: Any) -> MachineOptions:
+    return MachineOptions(**{"store": "s3://bucket/pre fix", "request": "0" * 64, "settings": SETTINGS, **more})
+
+
+def plan_of(folder: Path, *steps: str) -> FlowPlan:
+    return compile_plan(small_flow(folder, *steps), file="flow.py")
+
+
+def machines(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A machine and all inside it that has states of its own."""
+    yield definition
+    for state in definition["States"].values():
+        for inner in (*state.get("Branches", ()), *([state["ItemProcessor"]] if "ItemProcessor" in state else ())):
+            yield from machines(inner)
+
+
+def states(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for machine in machines(definition):
+        assert not found.keys() & machine["States"].keys(), "a state's name is used twice"
+        found |= machine["States"]
+    return found
+
+
+def targets(state: dict[str, Any]) -> list[str]:
+    return [*([state["Next"]] if "Next" in state else []), *(rule["Next"] for rule in state.get("Choices", ()))]
+
+
+def check(plan: FlowPlan, definition: dict[str, Any]) -> None:
+    """What holds for every state machine."""
+    for machine in machines(definition):
+        inside = machine["States"]
+        reached, todo = set(), [machine["StartAt"]]
+        while todo:
+            name = todo.pop()
+            assert name in inside
+            if name not in reached:
+                reached.add(name)
+                todo += targets(inside[name])
+        assert reached == inside.keys()
+        for state in inside.values():
+            assert sum(("End" in state, "Next" in state, "Choices" in state)) == 1, "a state has one way on"
+    jobs = [
+        state["Parameters"]["Tags"]["flow_sdk.step"]
+        for state in states(definition).values()
+        if state["Type"] == "Task" and "JobName.$" in state["Parameters"]
+    ]
+    assert sorted(jobs) == sorted(step.name for step in plan.steps)
+    assert all(len(name) <= 80 for name in states(definition))
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("distributed", [False, True])
+def test_any_flow_becomes_a_sound_machine(seed: int, distributed: bool, tmp_path: Path) -> None:
+    plan = compile_plan(load_flow(flow_source(seed).text, tmp_path), file="flow.py")
+    definition = state_machine(plan, options(use_distributed_map=distributed))
+    check(plan, definition)
+    assert definition == state_machine(plan, options(use_distributed_map=distributed))
+    modes = {s["ItemProcessor"]["ProcessorConfig"]["Mode"] for s in states(definition).values() if s["Type"] == "Map"}
+    assert modes <= {"DISTRIBUTED" if distributed else "INLINE"}
+
+
+def test_a_linear_flow_has_a_state_for_each_step_and_no_other(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "start: self.next(self.fit)", "fit: self.next(self.end)", "end:")
+    definition = state_machine(plan, options())
+    assert list(definition["States"]) == ["start", "fit", "end"]
+    assert definition["States"]["start"]["ResultSelector"] == {"run.$": "$$.Execution.Name"}
+    assert definition["States"]["fit"]["ResultPath"] is None
+
+
+def test_a_foreach_has_one_state_to_read_its_items_and_a_map(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *FOREACH)
+    inline = state_machine(plan, options(max_workers=100))
+    assert list(inline["States"]) == ["start", "start.items", "start.each", "j", "end"]
+    assert inline["States"]["start.each"]["MaxConcurrency"] == 40
+    assert inline["States"]["start.items"]["Parameters"] == {
+        "Bucket": "bucket",
+        "Key.$": "States.Format('pre fix/flows/Small/runs/sfn-{}/steps/start/0/next.json', $.run)",
+    }
+    wide = state_machine(plan, options(max_workers=1000, use_distributed_map=True))
+    assert list(wide["States"]) == ["start", "start.each", "j", "end"]
+    assert wide["States"]["start.each"]["MaxConcurrency"] == 1000
+    body = wide["States"]["start.each"]["ItemProcessor"]["States"]["fit"]
+    assert body["ResultSelector"] == {} and body["End"] is True, "items give nothing back"
+
+
+def test_a_split_is_a_parallel_state(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        "start: self.next(self.a, self.b)",
+        "a: self.next(self.j)",
+        "b: self.next(self.j)",
+        "j(inputs): self.next(self.end)",
+        "end:",
+    )
+    definition = state_machine(plan, options())
+    assert list(definition["States"]) == ["start", "start.branches", "j", "end"]
+    assert [list(branch["States"]) for branch in definition["States"]["start.branches"]["Branches"]] == [["a"], ["b"]]
+
+
+def test_a_loop_counts_its_passes_without_states_of_its_own(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        "start: self.next(self.fit)",
+        "fit: self.more = False ; self.next({True: self.fit, False: self.end}, condition='more')",
+        "end:",
+    )
+    definition = state_machine(plan, options())
+    check(plan, definition)
+    assert list(definition["States"]) == ["start", "fit", "fit.next", "fit.choose", "end"]
+    assert definition["States"]["start"]["ResultSelector"] == {
+        "run.$": "$$.Execution.Name",
+        "loops": {"fit": {"pass": 0}},
+    }
+    told = definition["States"]["fit"]["Parameters"]["ContainerOverrides"]["Environment"][0]
+    assert told["Value.$"] == "States.Format('Small/sfn-{}/fit/0-{}', $.run, $.loops.fit.pass)"
+
+
+def test_a_loop_whose_way_back_is_a_plain_step_adds_one(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        "start: self.next(self.fit)",
+        "fit: self.more = False ; self.next({True: self.mend, False: self.end}, condition='more')",
+        "mend: self.next(self.fit)",
+        "end:",
+    )
+    definition = state_machine(plan, options())
+    check(plan, definition)
+    again = definition["States"]["mend.again"]
+    assert again["Parameters"] == {"pass.$": "States.MathAdd($.loops.fit.pass, 1)"}
+    assert again["ResultPath"] == "$.loops.fit" and again["Next"] == "fit"
+
+
+def test_a_case_that_leaves_a_body_ends_its_item(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        FOREACH[0],
+        "fit: self.ok = True ; self.next({True: self.j, False: self.mend}, condition='ok')",
+        "mend: self.next(self.j)",
+        *FOREACH[2:],
+    )
+    definition = state_machine(plan, options())
+    check(plan, definition)
+    inside = definition["States"]["start.each"]["ItemProcessor"]["States"]
+    assert inside["fit.done"] == {"Type": "Pass", "Result": {}, "End": True}
+    assert inside["fit.choose"]["Choices"][0] == {"Variable": "$.next", "StringEquals": "j", "Next": "fit.done"}
+
+
+def test_retries_wait_as_the_user_says_and_refused_calls_are_counted_apart(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        "@retry(times=4, minutes_between_retries=0.5)\n@catch(var='error')\nstart: self.next(self.end)",
+        "end:",
+    )
+    definition = state_machine(plan, options())
+    throttled, own = definition["States"]["start"]["Retry"]
+    assert throttled["ErrorEquals"] == ["Batch.AWSBatchException"] and throttled["JitterStrategy"] == "FULL"
+    assert own == {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 30, "BackoffRate": 1, "MaxAttempts": 5}
+    assert len(definition["States"]["end"]["Retry"]) == 1
+
+
+def test_steps_set_up_alike_share_a_job_definition(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "start: self.next(self.fit)", "@retry(times=2)\nfit: self.next(self.end)", "end:")
+    (only,) = job_definitions(plan, options())
+    used = {s["Parameters"]["JobDefinition"] for s in state_machine(plan, options())["States"].values()}
+    assert used == {only.name}
+
+
+def test_partition_timeout_and_tags(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "start: self.next(self.end)", "end:")
+    definition = state_machine(plan, options(partition="aws-cn", workflow_timeout=60, batch_tags={"team": "search"}))
+    assert definition["TimeoutSeconds"] == 60
+    assert definition["States"]["end"]["Resource"] == "arn:aws-cn:states:::batch:submitJob.sync"
+    assert definition["States"]["end"]["Parameters"]["Tags"] == {
+        "team": "search",
+        "flow_sdk.flow": "Small",
+        "flow_sdk.run.$": "$.run",
+        "flow_sdk.step": "end",
+        "flow_sdk.task": "0",
+    }
+
+
+def test_names_that_are_too_long_are_cut_and_stay_apart(tmp_path: Path) -> None:
+    a, b = "a" * 100 + "1", "a" * 100 + "2"
+    steps = "start: self.next(self.{})", "{}: self.next(self.{})", "{}: self.next(self.end)", "end:"
+    plan = plan_of(tmp_path, steps[0].format(a), steps[1].format(a, b), steps[2].format(b), steps[3])
+    check(plan, state_machine(plan, options()))
+
+
+def test_a_store_whose_name_would_be_read_as_an_intrinsic_is_refused(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *FOREACH)
+    for folder in ("a'b", "a{}b", "a\\b", "ü"):
+        with pytest.raises(DeployError, match="can't be written in a state machine"):
+            state_machine(plan, options(store=f"s3://bucket/{folder}"))
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "start: self.next(self.end)", "end:")
+    with pytest.raises(ConfigError, match="job queue"):
+        state_machine(plan, options(settings=BatchSettings(image="image:1")))
+
+
+def test_a_definition_above_a_megabyte_is_refused_with_the_number(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "start: self.next(self.end)", "end:")
+    definition = state_machine(plan, options())
+    with pytest.raises(DeployError, match=r"bytes of the definition[\s\S]*1,048,576"):
+        check_definition(plan, {**definition, "Comment": "x" * 1_048_576})
+    huge = json.loads(json.dumps(definition))
+    huge["States"]["end"]["Parameters"]["ContainerOverrides"]["Environment"].append({"Name": "A", "Value": "x" * 9000})
+    with pytest.raises(DeployError, match=r"overrides[\s\S]*8,192[\s\S]*'end'"):
+        check_definition(plan, huge)
+
+
+def test_overrides_stay_small_whatever_a_run_is_called(tmp_path: Path) -> None:
+    name = "b" * 128
+    plan = plan_of(tmp_path, f"start: self.next(self.{name})", f"{name}: self.next(self.end)", "end:")
+    used = {what: used for what, used, _ in shares(plan, state_machine(plan, options()))}
+    assert used["bytes of a job's overrides"] < 2000
+
+
+def test_the_events_of_an_execution_set_how_many_items_a_foreach_may_have(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *FOREACH)
+    # start has 15 events, j and end 6 each, an item 8: 27 + 8 n <= 22,500
+    assert most_items(plan) == {"start": (22_500 - 27) // 8}
+    told = state_machine(plan, options())["States"]["start"]["Parameters"]["ContainerOverrides"]["Environment"]
+    assert {"Name": "FLOW_SDK_MOST_ITEMS", "Value": "2809"} in told
+    assert "FLOW_SDK_MOST_ITEMS" not in json.dumps(state_machine(plan, options(use_distributed_map=True)))
