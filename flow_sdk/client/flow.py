@@ -8,6 +8,7 @@ from flow_sdk.client.objects import ClientObject, local_time
 from flow_sdk.client.reader import open_reader
 from flow_sdk.client.run import Run
 from flow_sdk.errors import NamespaceMismatch, NotFound, nearest
+from flow_sdk.ids import is_flow_name
 
 __all__ = ["Flow", "Metaflow"]
 
@@ -18,19 +19,20 @@ class Flow(ClientObject[Run]):
     _form = "Flow"
 
     def _ensure_exists(self) -> None:
-        known = self._reader.runs.flows()
-        if self.id not in known:
+        """A flow is where a run of it is: one request for one that is in the namespace."""
+
+    def _ensure_visible(self) -> None:
+        if is_flow_name(self.id) and self._newest(self._namespace) is not None:
+            return
+        newest = self._newest(None) if is_flow_name(self.id) else None
+        if newest is None:
+            known = self._reader.runs.flows()
             raise NotFound(
                 f"There is no flow {self.id!r}.",
                 where=self._url,
                 help=nearest(self.id, known) or "The store is empty; metadata('local@/folder') chooses another.",
             )
-
-    def _ensure_visible(self) -> None:
-        if self._namespace is None or self._newest(self._namespace) is not None:
-            return
-        newest = self._newest(None)
-        tags = self._reader.runs.read(self.id, newest).system_tags if newest is not None else ()
+        tags = self._reader.runs.read(self.id, newest).system_tags
         other = next((tag for tag in tags if tag.startswith(("production:", "user:"))), None)
         ways = ([f"namespace({other!r})"] if other else []) + ["namespace(None) to see everything"]
         raise NamespaceMismatch(
@@ -73,7 +75,8 @@ class Flow(ClientObject[Run]):
     @property
     def latest_successful_run(self) -> Run | None:
         """The newest run in the namespace that succeeded; None when there is none."""
-        return next((run for run in self.runs() if run.successful), None)
+        newest = self._reader.runs.latest_successful(self.id, self._namespace)
+        return None if newest is None else Run._at((self.id, newest), self._url, self._namespace)
 
     @property
     def created_at(self) -> datetime | None:

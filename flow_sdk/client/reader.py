@@ -7,7 +7,7 @@ from typing import Any
 
 from flow_sdk.client.context import is_safe
 from flow_sdk.errors import NotFound
-from flow_sdk.ids import FOREACH, is_step_name, is_task_id
+from flow_sdk.ids import FOREACH, is_step_name, is_task_id, task_id
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store import attempts, layout
@@ -82,6 +82,11 @@ class RunReader:
     def plan(self) -> FlowPlan:
         """The plan that the run is pinned to."""
         return self.reader.runs.read_plan(self.record)
+
+    @property
+    def end(self) -> tuple[str, str]:
+        """The last step's name, and the id of its task."""
+        return self.record.end or self.plan.end.name, task_id((), ())
 
     def user_tags(self) -> frozenset[str]:
         return frozenset(self.reader.runs.user_tags(self.flow, self.run))

@@ -56,12 +56,11 @@ class Run(InRun[Step]):
     @property
     def end_task(self) -> Task | None:
         """The task of the last step; None until it has started."""
-        end = self._run.plan.end
-        task = end.task_id(())
-        manifest = self._run.committed(end.name, task)
-        if manifest is None and not self._run.has_task(end.name, task):
+        step, task = self._run.end
+        manifest = self._run.committed(step, task)
+        if manifest is None and not self._run.has_task(step, task):
             return None
-        return Task._of(Step._below(self, end.name), task, manifest)
+        return Task._of(Step._below(self, step), task, manifest)
 
     @property
     def data(self) -> TaskData | None:
@@ -89,14 +88,14 @@ class Run(InRun[Step]):
     @property
     def successful(self) -> bool:
         """Whether the last step's own code finished without an exception."""
-        end = self.end_task
+        end = self._run.committed(*self._run.end)
         return end is not None and end.successful
 
     @property
     def finished(self) -> bool:
         """Whether the last step is done: it was successful, or ``@catch`` took its failure."""
-        end = self.end_task
-        return end is not None and end.finished
+        end = self._run.committed(*self._run.end)
+        return end is not None and end.ok
 
     @property
     def created_at(self) -> datetime:
@@ -106,8 +105,8 @@ class Run(InRun[Step]):
     @property
     def finished_at(self) -> datetime | None:
         """When the last step was finished, in local time; None before."""
-        end = self.end_task
-        return end.finished_at if end is not None and end.finished else None
+        end = self._run.committed(*self._run.end)
+        return local_time(end.finished) if end is not None and end.ok else None
 
     @property
     def code(self) -> "Code | None":

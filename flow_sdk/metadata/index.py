@@ -13,6 +13,9 @@ __all__ = ["RunIndex"]
 ALL = "=all"
 """The index of all runs; no tag's encoded form, where ``=`` is followed by two hexadecimal digits or ``h``."""
 
+ENDED = "=ok."
+"""Before a tag's form: the index of the runs with the tag whose end was about to be committed as a success."""
+
 _LATEST = 10**16 - 1  # microseconds since the epoch, to the year 2286
 _HIGHEST = 10**12 - 1
 _KEPT = 100
@@ -33,22 +36,47 @@ class RunIndex:
         self._store = store
         self._flow = flow
 
-    def _prefix(self, tag: str | None) -> str:
-        return layout.index_prefix(self._flow, ALL if tag is None else encode_tag(tag))
+    def _prefix(self, tag: str | None, mark: str = "") -> str:
+        return layout.index_prefix(self._flow, mark + (ALL if tag is None else encode_tag(tag)))
 
-    def _key(self, tag: str | None, run: str, started: float) -> str:
+    def _key(self, tag: str | None, name: str, started: float, mark: str = "") -> str:
         time = min(max(int(started * 1_000_000), 0), _LATEST)
-        name = run if len(run) <= LONGEST else HASHED + hashlib.sha256(run.encode()).hexdigest()
-        return self._prefix(tag) + f"{_LATEST - time:016d}-{name}"
+        short = name if len(name) <= LONGEST else HASHED + hashlib.sha256(name.encode()).hexdigest()
+        return self._prefix(tag, mark) + f"{_LATEST - time:016d}-{short}"
+
+    def _enter(self, tag: str | None, name: str, started: float, mark: str = "") -> None:
+        text = name.encode() if len(name) > LONGEST else b""
+        self._store.put(self._key(tag, name, started, mark), text, durable=False)
+
+    def _name(self, key: str, entry: str) -> str:
+        """What was entered as ``entry``: what is too long for a key lies in the object."""
+        name = entry[17:]
+        return self._store.get(key).decode() if name.startswith(HASHED) else name
 
     def add(self, tag: str | None, run: str, started: float) -> None:
         """Enter a run under a tag (None: among all runs), at the place of its start time."""
         # An entry lost in a power cut hides a run that never did anything: not worth a flush of the disk.
-        self._store.put(self._key(tag, run, started), run.encode() if len(run) > LONGEST else b"", durable=False)
+        self._enter(tag, run, started)
 
-    def remove(self, tag: str, run: str, started: float) -> None:
-        """Take a run out of a tag's listing."""
-        self._store.delete([self._key(tag, run, started)])
+    def remove(self, tag: str, run: str, started: float, end: str) -> None:
+        """Take a run, whose last step is ``end``, out of a tag's listings."""
+        self._store.delete([self._key(tag, run, started), self._key(tag, f"{run}={end}", started, ENDED)])
+
+    def add_ended(self, tag: str | None, run: str, started: float, end: str) -> None:
+        """Enter a run under a tag (None: among all runs) as one whose last step is about to be a success."""
+        # Not flushed: the commit that follows is, and a file system's journal keeps the order of new names.
+        self._enter(tag, f"{run}={end}", started, ENDED)
+
+    def has_ended(self, run: str, started: float, end: str) -> bool:
+        """Tell whether a run has come as far as to be entered by :meth:`add_ended` among all runs."""
+        return self._store.head(self._key(None, f"{run}={end}", started, ENDED)) is not None
+
+    def ended(self, tag: str | None) -> Iterator[tuple[str, str]]:
+        """List the runs entered by :meth:`add_ended`, newest first, each with the name of its last step."""
+        prefix = self._prefix(tag, ENDED)
+        for info in self._store.list(prefix):
+            run, _, end = self._name(info.key, info.key[len(prefix) :]).partition("=")
+            yield run, end
 
     def holds(self, tag: str | None, run: str, started: float) -> bool:
         """Tell whether a run is entered."""
@@ -66,8 +94,7 @@ class RunIndex:
         """
         names = self._names(list(dict.fromkeys(tags)) or [None], limit)
         for name, key in itertools.islice(names, limit):
-            run = name[17:]
-            yield self._store.get(key).decode() if run.startswith(HASHED) else run
+            yield self._name(key, name)
 
     def _names(self, tags: Sequence[str | None], limit: int | None) -> Iterator[tuple[str, str]]:
         """Walk the tags' sorted listings side by side; yield the entries that are in all of them."""

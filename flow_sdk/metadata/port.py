@@ -88,6 +88,20 @@ class Metadata(Protocol):
         """List ids of runs that carry all of the tags, newest first by start time."""
         ...
 
+    def expect_success(self, record: RunRecord) -> None:
+        """Note that a run's last step is about to be committed as a success: it may then be the latest successful one.
+
+        Called before the commit. Whether it came to that is seen by the commit alone.
+        """
+        ...
+
+    def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
+        """Return the newest run with a tag (None: of all) whose last step is committed as a success.
+
+        The number of requests doesn't grow with the number of runs, whatever became of those that are newer.
+        """
+        ...
+
     def user_tags(self, flow: str, run: str) -> list[str]:
         """Return a run's user tags, sorted."""
         ...

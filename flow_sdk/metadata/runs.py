@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
-from flow_sdk.ids import is_flow_name, is_run_id
+from flow_sdk.ids import is_flow_name, is_run_id, task_id
 from flow_sdk.metadata.heartbeat import is_gone
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.port import CANCELLED, FAILED, RUNNING, SUCCEEDED, RunOutcome
-from flow_sdk.metadata.tags import MOST_TAGS, check_tags, decode_tag, encode_tag
+from flow_sdk.metadata.tagging import UserTags, check_count, tag_key
+from flow_sdk.metadata.tags import check_tags, encode_tag
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store import layout
 from flow_sdk.store.attempts import read_task, read_tasks
@@ -74,7 +75,7 @@ class Runs:
         index.note_number(record.run)
         user_tags = [tag for tag in dict.fromkeys(record.tags) if tag not in record.system_tags]
         for tag in user_tags:
-            self.store.put(self._tag_key(record, tag), tag.encode("utf-8"), durable=False)
+            self.store.put(tag_key(record.flow, record.run, tag), tag.encode("utf-8"), durable=False)
         for tag in (*dict.fromkeys(record.system_tags), *user_tags):
             index.add(tag, record.run, record.started)
         index.add(None, record.run, record.started)
@@ -147,17 +148,25 @@ class Runs:
     def newest_with(self, flow: str, tags: Sequence[str], limit: int | None = None) -> Iterator[str]:
         return RunIndex(self.store, flow).newest(tags, limit)
 
+    def expect_success(self, record: RunRecord) -> None:
+        index, end = RunIndex(self.store, record.flow), self._end(record)
+        index.add_ended(None, record.run, record.started, end)
+        # Whoever adds a tag looks for the entry above after writing the tag: so one of the two sees the other's.
+        for tag in dict.fromkeys((*record.system_tags, *self.user_tags(record.flow, record.run))):
+            index.add_ended(tag, record.run, record.started, end)
+
+    def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
+        for run, end in RunIndex(self.store, flow).ended(tag):
+            manifest = read_task(self.store, flow, run, end, task_id((), ()))
+            if manifest is not None and manifest.successful:
+                return run
+        return None
+
+    def _end(self, record: RunRecord) -> str:
+        return record.end or self.read_plan(record).end.name
+
     def user_tags(self, flow: str, run: str) -> list[str]:
-        prefix = layout.tag_prefix(flow, run)
-        found, hashed = [], []
-        for info in self.store.list(prefix):
-            tag = decode_tag(info.key[len(prefix) :])
-            if tag is None:
-                hashed.append(info.key)
-            else:
-                found.append(tag)
-        found += [text.decode("utf-8") for text in self.store.get_many(hashed) if text is not None]
-        return sorted(found)
+        return UserTags(self.store, flow, run).read()
 
     def add_tags(self, flow: str, run: str, tags: Iterable[str]) -> None:
         self.replace_tags(flow, run, (), tags)
@@ -167,37 +176,7 @@ class Runs:
 
     def replace_tags(self, flow: str, run: str, remove: Iterable[str], add: Iterable[str]) -> None:
         record = self.read(flow, run)
-        added, removed = check_tags(add), check_tags(remove)
-        fixed = [tag for tag in removed if tag in record.system_tags]
-        if fixed:
-            raise UsageError("System tags can't be removed.", seen=", ".join(map(repr, fixed)), where=f"{flow}/{run}")
-        present = self.user_tags(flow, run)
-        removed = [tag for tag in removed if tag not in added and tag in present]
-        added = [tag for tag in added if tag not in record.system_tags and tag not in present]
-        _check_count(len(present) - len(removed) + len(added), f"{flow}/{run}")
-        self._write_tags(record, added, removed)
-
-    def _write_tags(self, record: RunRecord, added: list[str], removed: list[str]) -> None:
-        index = RunIndex(self.store, record.flow)
-        for tag in added:
-            self.store.put(self._tag_key(record, tag), tag.encode("utf-8"))
-            index.add(tag, record.run, record.started)
-        self.store.delete([self._tag_key(record, tag) for tag in removed])
-        for tag in removed:
-            index.remove(tag, record.run, record.started)
-        # Somebody may have removed the tag that this call added, or the other way round, between its object and
-        # its index entry. Whoever comes last brings the entry in line with the object.
-        changed = [*added, *removed]
-        objects = self.store.get_many([self._tag_key(record, tag) for tag in changed])
-        for tag, there in zip(changed, objects, strict=True):
-            if there is None and tag in added:
-                index.remove(tag, record.run, record.started)
-            elif there is not None and tag in removed:
-                index.add(tag, record.run, record.started)
-
-    @staticmethod
-    def _tag_key(record: RunRecord, tag: str) -> str:
-        return layout.tag_prefix(record.flow, record.run) + encode_tag(tag)
+        UserTags(self.store, flow, run).replace(record, self._end(record), check_tags(remove), check_tags(add))
 
 
 def _noted(mark: bytes) -> RunOutcome:
@@ -209,15 +188,7 @@ def _check(record: RunRecord) -> None:
     """Refuse a record before anything is written."""
     if not is_flow_name(record.flow) or not is_run_id(record.run):
         raise UsageError("A run can't have this name.", seen=f"{record.flow}/{record.run}", wanted="FlowName/run-id")
-    _check_count(len(check_tags(record.tags)), f"{record.flow}/{record.run}")
-
-
-def _check_count(count: int, where: str) -> None:
-    if count > MOST_TAGS:
-        raise UsageError(
-            "A run can't have that many user tags.",
-            seen=f"{count} tags",
-            wanted=f"at most {MOST_TAGS}",
-            where=where,
-            help="Remove some first: run.remove_tags([...]).",
-        )
+    where = f"{record.flow}/{record.run}"
+    for tag in record.system_tags:
+        encode_tag(tag)
+    check_count(len(check_tags(record.tags)), where)

@@ -38,8 +38,13 @@ def encode_tag(tag: str) -> str:
     str
         ``[a-z0-9_.:+-]`` as they are, every other byte of the UTF-8 form as ``=2F``; a long tag as ``=h`` and
         its SHA-256.
+
+    Raises
+    ------
+    UsageError
+        If the text is empty or can't be written as UTF-8.
     """
-    raw = tag.encode("utf-8")
+    raw = _utf8(tag)
     text = _UNSAFE.sub(lambda found: b"=%02X" % found.group()[0], raw).decode("ascii")
     return text if len(text) <= LONGEST else HASHED + hashlib.sha256(raw).hexdigest()
 
@@ -75,18 +80,22 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     for tag in found:
         if not isinstance(tag, str):
             raise UsageError("A tag is a text.", seen=f"{tag!r}, a {type(tag).__name__}", wanted="a str")
-        if not tag:
-            raise UsageError("A tag is empty.", wanted=f"1 to {TAG_LENGTH} characters")
+        _utf8(tag)
         if len(tag) > TAG_LENGTH:
             raise UsageError(
                 "A tag is too long.",
                 seen=f"{tag[:40]!r}... of {len(tag)} characters",
                 wanted=f"at most {TAG_LENGTH} characters",
             )
-        try:
-            tag.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise UsageError(
-                "A tag can't be written as UTF-8.", seen=ascii(tag[:40]), wanted="valid Unicode text", help=str(error)
-            ) from error
     return found
+
+
+def _utf8(tag: str) -> bytes:
+    if not tag:
+        raise UsageError("A tag is empty.", wanted=f"1 to {TAG_LENGTH} characters")
+    try:
+        return tag.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            "A tag can't be written as UTF-8.", seen=ascii(tag[:40]), wanted="valid Unicode text", help=str(error)
+        ) from error

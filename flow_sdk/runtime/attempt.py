@@ -235,6 +235,10 @@ class _Attempt:
             items=items,
             exception=caught,
         )
+        if caught is None and self.step.name == self.view.plan.end.name:
+            from flow_sdk.metadata.runs import Runs
+
+            Runs(self.view.store).expect_success(self.record)
         winner = attempts.commit(self.view.store, manifest)
         return Outcome(winner, already=winner is not manifest)
 

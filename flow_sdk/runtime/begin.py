@@ -15,13 +15,18 @@ from flow_sdk.store.layout import run_key
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import ArtifactRef, RunRecord, decode
 
-__all__ = ["begin", "check_owner", "project_tags", "read_record", "start_artifacts"]
+__all__ = ["begin", "check_owner", "date_tag", "project_tags", "read_record", "start_artifacts"]
 
 
 def project_tags(plan: FlowPlan) -> tuple[str, ...]:
     """The system tags of the runs of a flow with ``@project``; none without it."""
     project = project_of(plan)
     return () if project is None else project.tags
+
+
+def date_tag(started: float) -> str:
+    """The system tag with the day (UTC) on which a run started, in seconds since the epoch."""
+    return time.strftime("date:%Y-%m-%d", time.gmtime(started))
 
 
 def start_artifacts(
@@ -93,6 +98,7 @@ def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: 
     """
     from flow_sdk.metadata.runs import Runs
 
+    now = time.time()
     refs, parameters = start_artifacts(Artifacts(store), flow_class, plan, resolve(plan.parameters, request.parameters))
     record = RunRecord(
         flow=request.flow,
@@ -102,11 +108,12 @@ def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: 
         artifacts=refs,
         parameters=parameters,
         user=request.user,
-        started=time.time(),
-        system_tags=(*request.system_tags, *project_tags(plan)),
+        started=now,
+        system_tags=(*request.system_tags, date_tag(now), *project_tags(plan)),
         tags=request.tags,
         namespace=request.namespace,
         orchestrator=request.orchestrator,
+        end=plan.end.name,
     )
     return check_owner(Runs(store).create(record), request)
 

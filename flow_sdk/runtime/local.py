@@ -9,7 +9,7 @@ from flow_sdk.metadata.heartbeat import LOCAL, this_process
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import run_attempt
-from flow_sdk.runtime.begin import project_tags, read_record, start_artifacts
+from flow_sdk.runtime.begin import date_tag, project_tags, read_record, start_artifacts
 from flow_sdk.runtime.driver import Driver, RunOptions
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.parents import RunView
@@ -136,13 +136,14 @@ def _allocate(
             system_tags=(
                 f"user:{options.user}",
                 "runtime:local",
-                time.strftime("date:%Y-%m-%d", time.gmtime(now)),
+                date_tag(now),
                 *project_tags(plan),
             ),
             tags=options.tags,
             namespace=options.namespace if options.namespace is not None else f"user:{options.user}",
             origin_run=reuse.origin.run if reuse is not None else None,
             orchestrator={"kind": LOCAL, **this_process()},
+            end=plan.end.name,
         )
 
     return Runs(store).allocate(plan.flow, make)

@@ -211,6 +211,9 @@ class Reuse:
         def take(found: tuple[TaskKey, Manifest | None, str]) -> None:
             _, manifest, why = found
             if manifest is not None and not why:
+                if manifest.step == self.plan.end.name:
+                    runs = Runs(self.store)
+                    runs.expect_success(runs.read(manifest.flow, run))
                 commit(self.store, self._taken(manifest, run))
 
         with ThreadPoolExecutor(WRITERS) as pool:

@@ -22,6 +22,7 @@ __all__ = [
     "runs_prefix",
     "start_key",
     "steps_prefix",
+    "tag_claims_prefix",
     "tag_prefix",
     "task_prefix",
     "tasks_prefix",
@@ -105,6 +106,11 @@ def files_prefix(flow: str, run: str) -> str:
 def tag_prefix(flow: str, run: str) -> str:
     """Folder of a run's user tags, one object a tag."""
     return run_prefix(flow, run) + "tags/"
+
+
+def tag_claims_prefix(flow: str, run: str) -> str:
+    """Folder of the claims of those who are adding tags to a run just now."""
+    return run_prefix(flow, run) + "tagging/"
 
 
 def steps_prefix(flow: str, run: str) -> str:

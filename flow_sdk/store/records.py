@@ -153,6 +153,8 @@ class RunRecord:
         The run a resume was made from.
     orchestrator : dict
         Who runs it: ``{"kind": "local"}`` or kind, DAG and run of the orchestrator.
+    end : str or None
+        Name of the last step: so that how a run ended can be read without its plan.
     """
 
     flow: str
@@ -168,6 +170,7 @@ class RunRecord:
     namespace: str | None = None
     origin_run: str | None = None
     orchestrator: dict[str, Any] = field(default_factory=dict)
+    end: str | None = None
 
 
 _Record = TypeVar("_Record", RunRecord, Manifest)

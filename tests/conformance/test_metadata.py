@@ -49,7 +49,7 @@ def runs(store: ObjectStore) -> Metadata:
 
 
 def record(run: str = "1", started: float = 1_700_000_000.25, **more: object) -> RunRecord:
-    fields = {"system_tags": ("user:anne",), **more}
+    fields = {"system_tags": ("user:anne",), "end": "end", **more}
     return RunRecord("F", run, "0" * 64, None, {}, (), "anne", started, **fields)  # type: ignore[arg-type]
 
 
@@ -319,6 +319,37 @@ def test_a_run_ends_in_a_known_state(runs: Metadata) -> None:
     runs.create(record("1"))
     with pytest.raises(ValueError, match="running"):
         runs.finish("F", "1", "running")
+
+
+def test_the_latest_success_in_each_namespace(runs: Metadata, store: ObjectStore) -> None:
+    long = "airflow-" + "x" * 240
+    for number, (run, tags) in enumerate({"1": ("a",), "2": (), "3": ("b",), long: ("a",)}.items()):
+        made = runs.create(record(run, float(number), tags=tags))
+        if run != "2":
+            runs.expect_success(made)
+            attempts.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=run != "3"))
+    assert runs.latest_successful("F") == runs.latest_successful("F", "a") == long
+    assert runs.latest_successful("F", "b") is runs.latest_successful("F", "c") is None
+    runs.remove_tags("F", long, ["a"])
+    assert runs.latest_successful("F", "a") == "1"
+    runs.add_tags("F", "1", ["c"])  # tagged after its end
+    runs.replace_tags("F", "1", ["a"], ["d"])
+    assert runs.latest_successful("F", "c") == runs.latest_successful("F", "d") == "1"
+    assert runs.latest_successful("F", "a") is None
+    assert runs.latest_successful("G") is None
+
+
+def test_a_tag_added_while_the_run_ends_is_a_namespace_of_its_success(store: ObjectStore) -> None:
+    for number in range(12):
+        run, runs = str(number), Runs(store)
+        made = runs.create(record(run))
+        tagger = threading.Thread(target=runs.add_tags, args=("F", run, [f"t{number}"]))
+        tagger.start()
+        time.sleep(0.0005 * number)
+        Runs(store).expect_success(made)
+        attempts.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=True))
+        tagger.join()
+        assert runs.latest_successful("F", f"t{number}") == run
 
 
 class Killed(BaseException):

@@ -70,6 +70,7 @@ class Builder:
             started=started,
             system_tags=more.pop("system_tags", ("user:anne", "runtime:local")),
             tags=tuple(tags),
+            end=more.pop("end", self.plan.end.name),
             **more,
         )
         return self.runs.create(record)
@@ -104,7 +105,10 @@ class Builder:
     def commit(self, run: str, step: str, task: str = "0", **more: Any) -> Manifest:
         """Start and commit a task."""
         attempt = self.start(run, step, task)
-        return attempts.commit(self.store, self.manifest(run, step, task, attempt, **more))
+        manifest = self.manifest(run, step, task, attempt, **more)
+        if step == self.plan.end.name and manifest.successful:
+            self.runs.expect_success(self.runs.read(self.plan.flow, run))
+        return attempts.commit(self.store, manifest)
 
     def fail(self, run: str, step: str, task: str = "0", *, for_good: bool = False, **more: Any) -> None:
         """Start an attempt and let it fail."""

@@ -1,0 +1,166 @@
+"""The user tags of one run, changed by several people at once: nothing is lost and no limit passed."""
+
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flow_sdk.errors import UsageError
+from flow_sdk.metadata.index import RunIndex
+from flow_sdk.metadata.tags import MOST_TAGS, decode_tag, encode_tag
+from flow_sdk.store import layout
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import RunRecord
+
+__all__ = ["UserTags", "check_count", "tag_key"]
+
+_TRIES = 40
+_STALE = 60.0
+"""Seconds after which a claim is one of a process that died."""
+
+
+def tag_key(flow: str, run: str, tag: str) -> str:
+    """Key of a run's user tag."""
+    return layout.tag_prefix(flow, run) + encode_tag(tag)
+
+
+class UserTags:
+    """The user tags of one run, one object each.
+
+    Two who add tags at the same moment could each find room for theirs, and not for both. So whoever adds claims the
+    room first: writes an object with the tags, and looks at the claims of all, then at the tags of all. Who finds too
+    many takes the claim back and tries again a little later. Tags themselves are never taken back, as somebody
+    else may rely on them by then.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    flow, run : str
+        Which run.
+    """
+
+    def __init__(self, store: ObjectStore, flow: str, run: str) -> None:
+        self._store = store
+        self._flow, self._run = flow, run
+
+    def read(self) -> list[str]:
+        """Return the tags, sorted."""
+        prefix = layout.tag_prefix(self._flow, self._run)
+        found, hashed = [], []
+        for info in self._store.list(prefix):
+            tag = decode_tag(info.key[len(prefix) :])
+            if tag is None:
+                hashed.append(info.key)
+            else:
+                found.append(tag)
+        if hashed:
+            found += [text.decode("utf-8") for text in self._store.get_many(hashed) if text is not None]
+        return sorted(found)
+
+    def replace(self, record: RunRecord, end: str, remove: list[str], add: list[str]) -> None:
+        """Remove and add tags, both checked; a tag in both stays.
+
+        Parameters
+        ----------
+        record : RunRecord
+            The run's record.
+        end : str
+            Name of its last step.
+        remove, add : list of str
+            The tags.
+
+        Raises
+        ------
+        UsageError
+            If a system tag is to be removed, or there would be too many; nothing has changed then.
+        """
+        where = f"{self._flow}/{self._run}"
+        fixed = [tag for tag in remove if tag in record.system_tags]
+        if fixed:
+            raise UsageError("System tags can't be removed.", seen=", ".join(map(repr, fixed)), where=where)
+        present = self.read()
+        remove = [tag for tag in remove if tag not in add and tag in present]
+        add = [tag for tag in add if tag not in record.system_tags and tag not in present]
+        check_count(len(present) - len(remove) + len(add), where)
+        if not add:
+            self._write(record, end, [], remove)
+            return
+        with self._room(add, remove):
+            self._write(record, end, add, remove)
+
+    @contextmanager
+    def _room(self, add: list[str], remove: list[str]) -> Iterator[None]:
+        """Hold room for the tags: the claims of others are looked at before the tags, which are written first."""
+        where = f"{self._flow}/{self._run}"
+        prefix = layout.tag_claims_prefix(self._flow, self._run)
+        wanted = set(map(encode_tag, add))
+        for number in range(_TRIES):
+            mine = prefix + uuid.uuid4().hex
+            self._store.put(mine, "\n".join(wanted).encode("ascii"), durable=False)
+            try:
+                others = self._claimed(prefix, mine)
+                kept = set(self.read()).difference(remove)
+                check_count(len(kept.union(add)), where)
+                if len(wanted | others | set(map(encode_tag, kept))) <= MOST_TAGS:
+                    yield
+                    return
+            finally:
+                self._store.delete([mine])
+            time.sleep(random.uniform(0.01, 0.05) * min(number + 1, 10))
+        raise UsageError(
+            "Others are adding tags to this run at the same moment, and there may not be room for all.",
+            wanted=f"at most {MOST_TAGS} user tags",
+            where=where,
+            help="Try again in a moment.",
+        )
+
+    def _claimed(self, prefix: str, mine: str) -> set[str]:
+        """The tags, in their encoded form, that others are about to add."""
+        infos = list(self._store.list(prefix))
+        now = next((info.modified for info in infos if info.key == mine), None)
+        old = [info.key for info in infos if now is not None and now - info.modified > _STALE]
+        if old:
+            self._store.delete(old)
+        keys = [info.key for info in infos if info.key != mine and info.key not in old]
+        texts = self._store.get_many(keys) if keys else ()
+        return {tag for text in texts if text is not None for tag in text.decode("ascii").split("\n")}
+
+    def _write(self, record: RunRecord, end: str, added: list[str], removed: list[str]) -> None:
+        index = RunIndex(self._store, record.flow)
+        for tag in added:
+            self._store.put(self._key(tag), tag.encode("utf-8"))
+            index.add(tag, record.run, record.started)
+        if added and index.has_ended(record.run, record.started, end):
+            for tag in added:
+                index.add_ended(tag, record.run, record.started, end)
+        self._store.delete([self._key(tag) for tag in removed])
+        for tag in removed:
+            index.remove(tag, record.run, record.started, end)
+        # Somebody may have removed the tag that this call added, or the other way round, between its object and
+        # its index entry. Whoever comes last brings the entry in line with the object.
+        changed = [*added, *removed]
+        objects = self._store.get_many([self._key(tag) for tag in changed]) if changed else ()
+        for tag, there in zip(changed, objects, strict=bool(changed)):
+            if there is None and tag in added:
+                index.remove(tag, record.run, record.started, end)
+            elif there is not None and tag in removed:
+                index.add(tag, record.run, record.started)
+                if index.has_ended(record.run, record.started, end):
+                    index.add_ended(tag, record.run, record.started, end)
+
+    def _key(self, tag: str) -> str:
+        return tag_key(self._flow, self._run, tag)
+
+
+def check_count(count: int, where: str) -> None:
+    """Refuse more user tags than a run may have."""
+    if count > MOST_TAGS:
+        raise UsageError(
+            "A run can't have that many user tags.",
+            seen=f"{count} tags",
+            wanted=f"at most {MOST_TAGS}",
+            where=where,
+            help="Remove some first: run.remove_tags([...]).",
+        )
