@@ -9,8 +9,14 @@ from benchmarks.artifacts import artifact_rows
 from benchmarks.foreach import foreach_rows
 from benchmarks.side import Row, Side
 from benchmarks.startup import startup_rows
+from benchmarks.state_machines import state_machine_rows
 
-PARTS = {"startup": startup_rows, "foreach": foreach_rows, "artifacts": artifact_rows}
+PARTS = {
+    "startup": startup_rows,
+    "foreach": foreach_rows,
+    "artifacts": artifact_rows,
+    "state-machines": state_machine_rows,
+}
 
 
 def table(rows: list[Row]) -> str:
