@@ -183,6 +183,15 @@ def test_a_failing_job_is_tried_again_and_its_exit_code_reported(aws: StepFuncti
     assert told == {"ITEM": "retry/fails", "TRY": "1", "AWS_BATCH_JOB_ATTEMPT": "1"}
 
 
+def test_the_error_of_a_job_in_a_map_or_branch_is_that_of_the_execution(aws: StepFunctionsServer) -> None:
+    fails = chain(a=job("$.a", works_at=9))
+    mapped = {"Type": "Map", "ItemsPath": "$.list", "ItemSelector": {"a": "error/map"}, "ItemProcessor": fails}
+    parallel = {"Type": "Parallel", "Branches": [chain(in_map=mapped)]}
+    for state in (mapped, parallel):
+        ended = aws.run(chain(top=state), {"list": [0]})
+        assert (ended["status"], ended["error"]) == ("FAILED", "States.TaskFailed")
+
+
 def test_stopping_an_execution_ends_its_job(aws: StepFunctionsServer) -> None:
     states = aws.client("stepfunctions")
     machine = states.create_state_machine(
@@ -217,10 +226,12 @@ def test_versions_aliases_and_the_name_of_an_execution(aws: StepFunctionsServer)
     alias = states.create_state_machine_alias(name="live", routingConfiguration=route)["stateMachineAliasArn"]
     second = states.update_state_machine(stateMachineArn=machine, definition=answering("two"), publish=True)
 
-    def run(name: str) -> Any:
-        return aws.wait(states.start_execution(stateMachineArn=alias, name=name, input="{}")["executionArn"])["output"]
+    def run(name: str, arn: str = alias) -> Any:
+        return aws.wait(states.start_execution(stateMachineArn=arn, name=name, input="{}")["executionArn"])["output"]
 
     assert run("before") == "one"
+    assert run("by-version", first["stateMachineVersionArn"]) == "one"
+    assert run("newest", machine) == "two"
     route = [{"stateMachineVersionArn": second["stateMachineVersionArn"], "weight": 100}]
     states.update_state_machine_alias(stateMachineAliasArn=alias, routingConfiguration=route)
     assert run("after") == "two"
