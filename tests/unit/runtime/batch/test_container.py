@@ -1,0 +1,124 @@
+"""A Batch container: what it is told, what it leaves, how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.plan.codec import to_json
+from flow_sdk.plan.compile import compile_plan
+from flow_sdk.plan.model import StepPlan
+from flow_sdk.runtime.batch.container import run_container, tries_left
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.attempts import read_task
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.package import build
+from tests.strategies.loading import flow_text, load_flow
+
+MACHINE = {
+    "kind": "step-functions",
+    "state_machine": "Small",
+    "execution": "arn:aws:states:us-east-1:123456789012:execution:Small:nightly",
+}
+STEPS = (
+    "start: self.xs = [5, 6] ; print('begun') ; self.next(self.fit, foreach='xs')",
+    "fit: self.y = self.input ; self.next(self.j)",
+    "j(inputs): self.total = sum(i.y for i in inputs) ; self.next(self.end)",
+    "end:",
+)
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> dict[str, str]:
+    """The environment of the first task's container, with plan and code in a store."""
+    code = tmp_path / "code"
+    code.mkdir()
+    plan = compile_plan(load_flow(flow_text(*STEPS), code), file="flow.py")
+    artifacts = Artifacts(open_store(str(tmp_path / "store")))
+    request = TaskRequest(
+        root="",
+        flow="Small",
+        run="",
+        step="",
+        task="",
+        plan=artifacts.put_bytes(to_json(plan)),
+        package=artifacts.put_bytes(build(str(code))),
+        orchestrator=MACHINE,
+    )
+    return {
+        **os.environ,
+        "FLOW_SDK_STORE": str(tmp_path / "store"),
+        "FLOW_SDK_TASK": "Small/sfn-nightly/start/0",
+        "FLOW_SDK_REQUEST": artifacts.put_bytes(request.to_json()),
+    }
+
+
+def run(told: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flow_sdk.runtime.batch.container"]
+    return subprocess.run(command, env={**told, **more}, capture_output=True, text=True, timeout=60)
+
+
+def test_a_run_goes_on_from_its_record_alone(told: dict[str, str]) -> None:
+    first = run(told)
+    assert first.returncode == 0, first.stderr
+    assert "begun" in first.stdout
+    store = open_store(told["FLOW_SDK_STORE"])
+    assert json.loads(store.get("flows/Small/runs/sfn-nightly/steps/start/0/next.json")) == ["0", "1"]
+    del told["FLOW_SDK_REQUEST"]
+    for task in ("fit/0", "fit/1", "j/0", "end/0"):
+        assert run(told, FLOW_SDK_TASK=f"Small/sfn-nightly/{task}").returncode == 0
+    done = read_task(store, "Small", "sfn-nightly", "end", "0")
+    assert done is not None and done.successful
+    assert store.head("flows/Small/runs/sfn-nightly/steps/fit/0/next.json") is None
+
+
+def test_a_second_delivery_of_a_task_runs_nothing_and_ends_well(told: dict[str, str]) -> None:
+    assert run(told).returncode == 0
+    open_store(told["FLOW_SDK_STORE"]).delete(["flows/Small/runs/sfn-nightly/steps/start/0/next.json"])
+    again = run(told)
+    assert again.returncode == 0 and "begun" not in again.stdout
+    assert open_store(told["FLOW_SDK_STORE"]).head("flows/Small/runs/sfn-nightly/steps/start/0/next.json") is not None
+
+
+def test_the_job_is_in_the_task_record(told: dict[str, str]) -> None:
+    run(told, AWS_BATCH_JOB_ID="abc", AWS_BATCH_JOB_ATTEMPT="2", AWS_BATCH_JQ_NAME="queue")
+    done = read_task(open_store(told["FLOW_SDK_STORE"]), "Small", "sfn-nightly", "start", "0")
+    assert done is not None and done.environment["batch"] == {"job": "abc", "attempt": "2", "queue": "queue"}
+
+
+def test_a_foreach_above_its_share_fails_with_the_way_out(told: dict[str, str]) -> None:
+    done = run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="0")
+    assert done.returncode == 2
+    assert "--use-distributed-map" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"FLOW_SDK_STORE": ""}, "FLOW_SDK_STORE isn't set"),
+        ({"FLOW_SDK_TASK": ""}, "FLOW_SDK_TASK isn't set"),
+        ({"FLOW_SDK_TASK": "Small/sfn-nightly"}, "isn't a task"),
+        ({"FLOW_SDK_REQUEST": ""}, "hasn't begun"),
+        ({"FLOW_SDK_STORE": "/nowhere/at/all"}, "/nowhere/at/all"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    change: dict[str, str], said: str, told: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_container({**told, **change}) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_tries_are_counted_by_whoever_counts_fewer() -> None:
+    step = StepPlan("fit", "linear", decorators=(("catch", {}), ("retry", {"times": 2})))
+    assert tries_left(step, retries=0, before=0) == 3
+    assert tries_left(step, retries=2, before=0) == 3, "calls that were throttled, nothing was tried"
+    assert tries_left(step, retries=0, before=2) == 3, "machines that were taken away, or a redrive"
+    assert tries_left(step, retries=1, before=3) == 2
+    assert tries_left(step, retries=3, before=3) == 0
+    assert tries_left(step, retries=9, before=9) == 0
+    assert tries_left(StepPlan("fit", "linear"), retries=0, before=0) == 0
