@@ -17,6 +17,7 @@ HELP = """Usage: flow-sdk COMMAND
 Commands:
   status                     Say which settings hold, and where each comes from.
   configure [NAME=VALUE...]  Keep settings in the settings file (NAME= removes one), or list what there is to set.
+  store check                Verify every object of a store; say what is damaged and what is left over.
   version                    Print the version of Flow SDK.
 
 A flow is run by its own file: python flow.py --help"""
@@ -46,6 +47,10 @@ def execute_console(argv: Sequence[str]) -> int:
     FlowSDKError
         Whatever is wrong.
     """
+    if argv and argv[0] == "store":
+        from flow_sdk.cli.store import execute_store
+
+        return execute_store(argv[1:])
     if not argv or "-h" in argv:
         argv = ["help"]
     if list(argv) == ["--version"]:

@@ -15,9 +15,25 @@ from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest, decode, encode
 
-__all__ = ["attempts", "claim", "commit", "fail", "mark_failed", "read_attempt", "read_task", "read_tasks", "reopen"]
+__all__ = [
+    "attempts",
+    "claim",
+    "commit",
+    "fail",
+    "is_redirect",
+    "mark_failed",
+    "read_attempt",
+    "read_task",
+    "read_tasks",
+    "reopen",
+]
 
 _REDIRECT = b'{"redirect":'
+
+
+def is_redirect(text: bytes) -> bool:
+    """Tell whether the bytes of a ``commit.json`` lead to a later commit."""
+    return text.startswith(_REDIRECT)
 
 
 def _redirected(key: str, generation: int) -> str:

@@ -1,7 +1,7 @@
 """Content-addressed blobs: written once under their own hash, verified on every read."""
 
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ _READ = 8 << 20
 _AT_ONCE = 8
 
 
-def digest_of(parts: Sequence[bytes | memoryview]) -> bytes:
+def digest_of(parts: Iterable[bytes | memoryview]) -> bytes:
     """Hash consecutive parts as one payload (32 bytes)."""
     # One thread on purpose: blake3's own pool doesn't live through the fork that makes a task's process.
     from blake3 import blake3

@@ -13,7 +13,7 @@ pack and position, so that an entry read alone can be trusted.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store.blobs import digest_of
@@ -22,7 +22,10 @@ from flow_sdk.store.framing import damaged
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["read_item", "write_items"]
+__all__ = ["Read", "is_pack", "read_item", "verify_pack", "write_items"]
+
+Read = Callable[[int, int], bytes]
+"""Reads bytes of an object: from where on, and how many."""
 
 _MAGIC = b"FSDKITEM"
 _FORMAT = 1
@@ -120,3 +123,72 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
     if codec >= len(CODECS):
         raise IntegrityError("The items were stored by a newer release.", where=where, help="pip install -U flow-sdk")
     return CODECS[codec], payload
+
+
+def is_pack(start: bytes) -> bool:
+    """Tell whether an object that begins like this is a pack."""
+    return start.startswith(_MAGIC)
+
+
+def verify_pack(read: Read, size: int, pack: bytes, where: str) -> None:
+    """Verify every byte of a pack.
+
+    Parameters
+    ----------
+    read : callable
+        Reads the object: from where on, how many bytes.
+    size : int
+        Bytes of the object.
+    pack : bytes
+        The hash it is stored under.
+    where : str
+        What is being read, for errors.
+
+    Raises
+    ------
+    IntegrityError
+        If a byte isn't what it was, or a newer release has written it.
+    """
+    head = read(0, _HEAD.size)
+    if len(head) < _HEAD.size:
+        raise damaged("it ends inside its index", where)
+    _, version, count = _HEAD.unpack(head)
+    end = _HEAD.size + _ENTRY.size * count
+    if end > size:
+        raise damaged("it ends inside its index", where)
+    entries = [_ENTRY.unpack(entry) for entry in _entries(read, count)]
+    if digest_of([head, *(fact for _, fact, _ in entries)]) != pack:
+        raise damaged("its index doesn't have the hash it is stored under", where)
+    if version > _FORMAT:
+        raise IntegrityError("The items were stored by a newer release.", where=where, help="pip install -U flow-sdk")
+    offset = _aligned(end)
+    _verify_gap(read, end, offset, where)
+    for index, (at, fact, tag) in enumerate(entries):
+        length, _, digest = _FACTS.unpack(fact)
+        if at != offset or _tag(pack, index, at, fact) != tag:
+            raise damaged("an entry of its index doesn't verify", where)
+        offset = _aligned(at + length)
+        if digest_of(_ranges(read, at, length)) != digest:
+            raise damaged(f"item {index} doesn't verify", where)
+        _verify_gap(read, at + length, offset, where)
+    if offset != size:
+        raise damaged(f"{size:,} bytes instead of {offset:,}", where)
+
+
+def _entries(read: Read, count: int) -> Iterator[bytes]:
+    many = 10_000
+    for first in range(0, count, many):
+        part = read(_HEAD.size + _ENTRY.size * first, _ENTRY.size * min(many, count - first))
+        for at in range(0, len(part) - _ENTRY.size + 1, _ENTRY.size):
+            yield part[at : at + _ENTRY.size]
+
+
+def _ranges(read: Read, start: int, length: int) -> Iterator[bytes]:
+    piece = 4 << 20
+    for offset in range(0, length, piece):
+        yield read(start + offset, min(piece, length - offset))
+
+
+def _verify_gap(read: Read, start: int, end: int, where: str) -> None:
+    if start < end and read(start, end - start) != bytes(end - start):
+        raise damaged("what is between two items isn't empty", where)

@@ -1,0 +1,166 @@
+"""``flow-sdk store check`` and ``flow-sdk store gc``: whether a store is whole, and what in it nobody needs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from flow_sdk.cli.arguments import Command, Option, parse
+from flow_sdk.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from flow_sdk.store.check import CheckReport
+    from flow_sdk.store.port import ObjectStore
+
+__all__ = ["execute_store"]
+
+HELP = """Usage: flow-sdk store COMMAND [OPTIONS]
+
+Commands:
+  check    Verify every object of the store; say what is damaged and what is left over.
+
+flow-sdk store COMMAND --help says more of one command."""
+
+SHOWN = 20
+
+
+def execute_store(argv: Sequence[str]) -> int:
+    """Run ``flow-sdk store ...``; returns the exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        What follows ``store``.
+
+    Raises
+    ------
+    FlowSDKError
+        Whatever is wrong.
+    """
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return 0
+    name, *rest = argv
+    if name not in COMMANDS:
+        raise UsageError(f"There's no command 'store {name}'.", help=nearest(name, COMMANDS))
+    command = COMMANDS[name]
+    parsed = parse(rest, command.options)
+    if parsed.values["help"]:
+        _print_help(name, command)
+        return 0
+    if parsed.words:
+        raise UsageError(f"store {name} doesn't take {parsed.words[0]!r}.", help=f"See flow-sdk store {name} --help.")
+    return command.run(parsed.values)
+
+
+def _print_help(name: str, command: Command) -> None:
+    print(f"Usage: flow-sdk store {name} [OPTIONS]\n\nOptions:")
+    for option in command.options:
+        label = f"--{option.name}" + ("" if option.flag else f" {option.metavar}")
+        print(f"  {label:<26} {option.help}")
+
+
+def _open(values: dict[str, Any]) -> ObjectStore:
+    from flow_sdk import config
+    from flow_sdk.store.open_store import open_store
+
+    return open_store(values["datastore-root"] or config.datastore_root(), create=False)
+
+
+def size_text(size: int) -> str:
+    """A size for people: ``512 bytes``, ``1.5 MB``."""
+    amount, unit = float(size), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 1000:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{size} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+class _Progress:
+    """A line on a terminal that is written over and over; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self.shows = sys.stderr.isatty()
+        self._next = 0.0
+
+    def __call__(self, text: Callable[[], str]) -> None:
+        if self.shows and time.monotonic() >= self._next:
+            self._next = time.monotonic() + 0.2
+            sys.stderr.write(f"\r\x1b[K{text()}")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        if self.shows and self._next:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _read_text(report: CheckReport) -> str:
+    damaged = f", {report.damaged:,} damaged" if report.damaged else ""
+    blobs = f"{_count(report.blobs, 'blob')} ({size_text(report.size)})"
+    return f"checked {blobs}, {_count(report.records, 'record')}{damaged}"
+
+
+def _check(values: dict[str, Any]) -> int:
+    from flow_sdk.store.check import check_store
+
+    store = _open(values)
+    progress = _Progress()
+    try:
+        report = check_store(
+            store, threads=values["threads"], progress=lambda report: progress(lambda: _read_text(report))
+        )
+    finally:
+        progress.end()
+    if values["json"]:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps({"store": store.url, **asdict(report)}))
+    else:
+        _show_check(report, store.url)
+    return 1 if report.damage else 0
+
+
+def _show_check(report: CheckReport, url: str) -> None:
+    for damage in report.damage:
+        print(f"damaged: {damage.place or 'nobody refers to it'}\n  {damage.key}: {damage.seen}")
+    print(f"{url}: {_read_text(report)}, {_count(report.runs, 'run')}")
+    if report.orphans:
+        print(f"  {_count(report.orphans, 'blob')} ({size_text(report.orphan_size)}) that no record refers to")
+    if report.starts:
+        print(f"  {_count(report.starts, 'attempt')} of which there is only the beginning")
+    if report.incomplete:
+        print(f"  {_count(report.incomplete, 'mark')} left empty by a power cut")
+    if report.entries:
+        print(f"  {_count(report.entries, 'entry', 'entries')} of an index without a run")
+    _name("without the run's record", report.remains, len(report.remains))
+    _name("missing in the index of its flow", report.unlisted, len(report.unlisted))
+    _name("not Flow SDK's", report.foreign, report.foreigners)
+    print(f"{report.damaged:,} damaged" if report.damage else "nothing is damaged")
+
+
+def _name(what: str, names: list[str], count: int) -> None:
+    for name in names[:SHOWN]:
+        print(f"  {what}: {name if name.isprintable() else ascii(name)}")
+    if count > SHOWN:
+        print(f"  {what}: {count - min(SHOWN, len(names)):,} more")
+
+
+_GENERAL = (
+    Option("datastore-root", "The store: a folder or an s3:// address. Default: as for a run.", metavar="URL"),
+    Option("json", "Print one JSON object.", flag=True),
+    Option("threads", "How many objects are read at a time.", least=1, default=8),
+    Option("help", "Show this help and exit.", flag=True),
+)
+
+COMMANDS = {"check": Command(_check, options=_GENERAL)}

@@ -1,0 +1,286 @@
+"""The store's check: every blob verified, every record read, every reference looked up.
+
+It only reads. Tasks may run and a collection of garbage may be under way meanwhile: what has come or gone since it was
+listed is looked at once more before it is called damage.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from flow_sdk.errors import IntegrityError, ObjectMissing
+from flow_sdk.store.keyed import Kind
+from flow_sdk.store.layout import blob_key
+from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.reachable import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
+from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.verify import verify_blob
+
+__all__ = ["CheckReport", "check_store"]
+
+NAMED = 20
+"""How many of the places that refer to one damaged blob are named."""
+
+LISTED = 100
+"""How many orphans or foreign objects of a kind are named."""
+
+ALL_RUNS = "=all"
+"""The index of all runs of a flow."""
+
+_UNREAD = ("log", "file", "number", "index", "tagging", "resumed", "marker", "collection", "foreign", "blob")
+
+
+@dataclass(slots=True)
+class CheckReport:
+    """What a check has found.
+
+    Parameters
+    ----------
+    blobs, size, records, runs : int
+        How many blobs were verified, their bytes as stored, how many records were read, how many runs there are.
+    damage : list of Damage
+        What isn't as it was stored.
+    damaged : int
+        How many damaged objects there are; a blob that many records refer to stands in ``damage`` once for each of the
+        first places.
+    orphans, orphan_size : int
+        Blobs that no record refers to, and their bytes. Tasks that are under way make them too.
+    starts : int
+        Attempts of which nothing is there but that they were started.
+    incomplete : int
+        Records without importance that a power cut has left empty.
+    remains : list of str
+        Folders of runs without a run's record.
+    unlisted : list of str
+        Runs that aren't in their flow's index.
+    entries : int
+        Entries of an index without a run.
+    foreign : list of str
+        Keys of the first objects that aren't Flow SDK's.
+    foreigners : int
+        How many those are in all.
+    """
+
+    blobs: int = 0
+    size: int = 0
+    records: int = 0
+    runs: int = 0
+    damage: list[Damage] = field(default_factory=list)
+    damaged: int = 0
+    orphans: int = 0
+    orphan_size: int = 0
+    starts: int = 0
+    incomplete: int = 0
+    remains: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    entries: int = 0
+    foreign: list[str] = field(default_factory=list)
+    foreigners: int = 0
+
+
+@dataclass(slots=True)
+class _Run:
+    """What has been seen of a run so far."""
+
+    has_record: bool = False
+    started: set[tuple[str, str, int]] = field(default_factory=set)
+    known: set[tuple[str, str, int]] = field(default_factory=set)
+    """Attempts of which there is more than their start."""
+
+
+def check_store(
+    store: ObjectStore, *, threads: int = 8, progress: Callable[[CheckReport], None] = lambda report: None
+) -> CheckReport:
+    """Check a store.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    threads : int
+        How many objects are read at a time (>= 1). Each takes a few MiB of memory, however large it is.
+    progress : callable
+        Is called with the report so far after each blob and each record.
+
+    Returns
+    -------
+    CheckReport
+        What was found; nothing is damaged if, and only if, its ``damage`` is empty.
+
+    Raises
+    ------
+    StoreError
+        If the store can't be read.
+    """
+    return _Check(store, threads, progress).run()
+
+
+class _Check:
+    def __init__(self, store: ObjectStore, threads: int, progress: Callable[[CheckReport], None]) -> None:
+        self.store, self.threads, self.progress = store, threads, progress
+        self.report = CheckReport()
+        self.bad: dict[bytes, str] = {}
+        self.places: dict[bytes, int] = {}
+        self.runs: dict[tuple[str, str], _Run] = {}
+        self.index: dict[str, dict[str, int]] = {}
+        self.listed: dict[str, set[str]] = {}
+        self.table = BlobTable(())
+
+    def run(self) -> CheckReport:
+        objects = objects_of(self.store)
+        first: list[tuple[ObjectInfo, Kind]] = []
+        self.table = BlobTable(self._verified(self._blobs(objects, first)))
+        for record, _ in read_records(self.store, self._readable(objects, first), self.threads):
+            self._take(record)
+            self.progress(self.report)
+        while self.runs:
+            self._end_run(*next(iter(self.runs)))
+        for flow in list(self.index):
+            self._end_flow(flow)
+        self._end()
+        return self.report
+
+    def _blobs(
+        self, objects: Iterator[tuple[ObjectInfo, Kind]], first: list[tuple[ObjectInfo, Kind]]
+    ) -> Iterator[ObjectInfo]:
+        """The blobs, which come first in a listing; the object after the last of them goes into ``first``."""
+        for info, kind in objects:
+            if kind.name == "blob":
+                yield info
+            elif kind.name == "foreign":
+                self._foreign(info)
+            else:
+                first.append((info, kind))
+                return
+
+    def _verified(self, infos: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+        def verify(info: ObjectInfo) -> tuple[ObjectInfo, str | None]:
+            return info, self._verify(info)
+
+        for info, seen in spread(verify, infos, self.threads):
+            self.report.blobs += 1
+            self.report.size += info.size
+            if seen is not None:
+                self.bad[bytes.fromhex(info.key[-64:])] = seen
+            self.progress(self.report)
+            yield info
+
+    def _verify(self, info: ObjectInfo) -> str | None:
+        """Verify a blob; returns what is wrong with it, "" when it is gone."""
+        seen: str | None = None
+        for _ in range(2):  # what went wrong on its way here comes right the second time
+            try:
+                verify_blob(self.store, info, bytes.fromhex(info.key[-64:]))
+                return None
+            except ObjectMissing:
+                return ""
+            except IntegrityError as error:
+                seen = error.seen or error.headline
+        return seen
+
+    def _readable(
+        self, objects: Iterator[tuple[ObjectInfo, Kind]], first: list[tuple[ObjectInfo, Kind]]
+    ) -> Iterator[tuple[ObjectInfo, Kind]]:
+        for source in (iter(first), objects):
+            for info, kind in source:
+                self._list(info, kind)
+                if kind.name not in _UNREAD:
+                    yield info, kind
+
+    def _list(self, info: ObjectInfo, kind: Kind) -> None:
+        """Take in an object's key."""
+        parts = kind.parts
+        if kind.name == "foreign":
+            self._foreign(info)
+        elif kind.name == "index":
+            self._index(info, parts["flow"], parts["tag"], parts["entry"][17:])
+        elif "run" in parts:
+            run = self.runs.setdefault((parts["flow"], parts["run"]), _Run())
+            run.has_record = run.has_record or kind.name == "run"
+            if kind.name in ("start", "log", "manifest"):
+                attempt = (parts["step"], parts["task"], int(parts["attempt"]))
+                (run.started if kind.name == "start" else run.known).add(attempt)
+
+    def _index(self, info: ObjectInfo, flow: str, tag: str, name: str) -> None:
+        if name.startswith("=h"):
+            try:
+                name = self.store.get(info.key).decode("utf-8", "replace")
+            except ObjectMissing:
+                return
+        name = name.partition("=")[0]  # what follows is the name of the last step
+        entries = self.index.setdefault(flow, {})
+        entries[name] = entries.get(name, 0) + 1
+        if tag == ALL_RUNS:
+            self.listed.setdefault(flow, set()).add(name)
+
+    def _foreign(self, info: ObjectInfo) -> None:
+        self.report.foreigners += 1
+        if self.report.foreigners <= LISTED:
+            self.report.foreign.append(info.key)
+
+    def _take(self, record: Record) -> None:
+        """Take in a record."""
+        parts = record.kind.parts
+        self.report.records += 1
+        if "run" in parts:
+            here = (parts["flow"], parts["run"])
+            while (oldest := next(iter(self.runs))) != here:
+                self._end_run(*oldest)
+        if record.gone:
+            return
+        self.report.incomplete += record.incomplete
+        if record.damage:
+            self._damaged(record.damage)
+        value = record.value
+        if isinstance(value, RunRecord):
+            self.report.runs += 1
+        elif isinstance(value, Manifest) and record.kind.name == "commit":
+            self.runs[(value.flow, value.run)].known.add((value.step, value.task, value.attempt))
+        for reference in record.references:
+            if self.table.reach(reference.digest) < 0 or reference.digest in self.bad:
+                self._trouble(record, reference)
+
+    def _trouble(self, record: Record, reference: Reference) -> None:
+        """Look once more at a blob that is missing or damaged, and name who needs it."""
+        key, digest = blob_key(reference.digest.hex()), reference.digest
+        seen = self.bad.get(digest) or None
+        if seen is None:
+            info = self.store.head(key)
+            if info is not None:
+                seen = self._verify(info)
+            if (info is None or seen == "") and self.store.head(record.info.key) is not None:
+                seen = "it is missing"
+            if not seen:
+                return
+            self.bad[digest] = seen
+        self.places[digest] = self.places.get(digest, 0) + 1
+        if self.places[digest] <= NAMED:
+            self._damaged([Damage(key, seen, f"{record.place}, {reference.what}")], again=self.places[digest] > 1)
+
+    def _damaged(self, damage: list[Damage], *, again: bool = False) -> None:
+        self.report.damage += damage
+        self.report.damaged += not again
+
+    def _end_run(self, flow: str, run: str) -> None:
+        seen = self.runs.pop((flow, run))
+        self.report.starts += len(seen.started - seen.known)
+        if not seen.has_record:
+            self.report.remains.append(f"{flow}/{run}")
+        entries = self.index.get(flow, {})
+        if seen.has_record and run not in self.listed.get(flow, ()):
+            self.report.unlisted.append(f"{flow}/{run}")
+        if seen.has_record:
+            entries.pop(run, None)
+
+    def _end_flow(self, flow: str) -> None:
+        self.report.entries += sum(self.index.pop(flow).values())
+
+    def _end(self) -> None:
+        for index in range(len(self.table)):
+            digest = self.table.digest(index)
+            if self.bad.get(digest) == "":
+                continue
+            if not self.table.reached[index]:
+                self.report.orphans += 1
+                self.report.orphan_size += self.table.sizes[index]
+            if digest in self.bad and digest not in self.places:
+                self._damaged([Damage(blob_key(digest.hex()), self.bad[digest])])

@@ -1,0 +1,303 @@
+"""What the records of a store say, and which blobs they need: for the store's check and for the garbage collector."""
+
+import json
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from flow_sdk.errors import IntegrityError
+from flow_sdk.store.ahead import ahead
+from flow_sdk.store.attempts import is_redirect
+from flow_sdk.store.keyed import Kind, kind_of
+from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode
+
+__all__ = [
+    "BlobTable",
+    "Damage",
+    "Record",
+    "Reference",
+    "digests_in",
+    "objects_of",
+    "read_record",
+    "read_records",
+    "spread",
+]
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+FORMAT = 1
+"""The newest format of a token's claim or a release's record that this release reads."""
+
+_BATCH = 64
+_DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_NOTES = {"end", "heartbeat", "failure", "start", "handoff"}
+_HASTY = {"start", "heartbeat"}
+"""Written without waiting for the disk and never read for what a run has made: a power cut may leave them empty."""
+
+
+def spread(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
+    """Map in order, in several threads a little ahead of the reader, or with one in the caller's own."""
+    return map(work, items) if threads <= 1 else ahead(work, items, threads)
+
+
+class BlobTable:
+    """The blobs of a store at one time: 49 bytes of memory for each.
+
+    Parameters
+    ----------
+    infos : iterable of ObjectInfo
+        The blobs, sorted by key as a listing gives them.
+    """
+
+    def __init__(self, infos: Iterable[ObjectInfo]) -> None:
+        self._digests = bytearray()
+        self.sizes = array("Q")
+        self.modified = array("d")
+        for info in infos:
+            self._digests += bytes.fromhex(info.key[-64:])
+            self.sizes.append(info.size)
+            self.modified.append(info.modified)
+        self.reached = bytearray(len(self.sizes))
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def digest(self, index: int) -> bytes:
+        """The hash of a blob."""
+        return bytes(self._digests[32 * index : 32 * index + 32])
+
+    def find(self, digest: bytes) -> int:
+        """Where a blob is in the table; -1 when it isn't there."""
+        index = bisect_left(range(len(self)), digest, key=self.digest)
+        return index if index < len(self) and self.digest(index) == digest else -1
+
+    def reach(self, digest: bytes) -> int:
+        """Note that a blob is needed; returns where it is, -1 when it isn't there."""
+        index = self.find(digest)
+        if index >= 0:
+            self.reached[index] = 1
+        return index
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A record's reference to a blob.
+
+    Parameters
+    ----------
+    digest : bytes
+        The blob's hash (32 bytes).
+    what : str
+        What it is there: ``artifact 'x'``, ``the plan``, ``the items of the foreach``.
+    """
+
+    digest: bytes
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that isn't as it was stored.
+
+    Parameters
+    ----------
+    key : str
+        The object.
+    seen : str
+        What is wrong with it.
+    place : str
+        Whose it is, such as ``Flow/5/train/0, attempt 1, artifact 'model'``; ``""`` when nothing refers to it.
+    """
+
+    key: str
+    seen: str
+    place: str = ""
+
+
+@dataclass(slots=True)
+class Record:
+    """One record, read.
+
+    Parameters
+    ----------
+    info : ObjectInfo
+        The object.
+    kind : Kind
+        What it is.
+    references : list of Reference
+        The blobs it needs.
+    damage : list of Damage
+        What is wrong with it.
+    value : RunRecord, Manifest, dict or None
+        What it says; None when it can't be read or says nothing.
+    incomplete : bool
+        Whether a power cut has left it empty, which does no harm.
+    gone : bool
+        Whether it was deleted since it was listed.
+    """
+
+    info: ObjectInfo
+    kind: Kind
+    references: list[Reference] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
+    value: RunRecord | Manifest | dict[str, Any] | None = None
+    incomplete: bool = False
+    gone: bool = False
+
+    @property
+    def place(self) -> str:
+        """Whose record it is, for people."""
+        parts = self.kind.parts
+        if "name" in parts:
+            return f"deployment {parts['name']}"
+        path = "/".join(parts[name] for name in ("flow", "run", "step", "task") if parts.get(name))
+        number = parts.get("attempt")
+        if isinstance(self.value, Manifest):
+            number = str(self.value.attempt)
+        return path if number is None else f"{path}, attempt {number}"
+
+
+def digests_in(text: bytes) -> Iterator[bytes]:
+    """Find everything in a record that looks like a hash, whatever it is there for."""
+    return (bytes.fromhex(found.decode("ascii")) for found in _DIGEST.findall(text))
+
+
+def read_records(
+    store: ObjectStore, objects: Iterable[tuple[ObjectInfo, Kind]], threads: int
+) -> Iterator[tuple[Record, bytes]]:
+    """Read many records.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Where from.
+    objects : iterable of (ObjectInfo, Kind)
+        What to read.
+    threads : int
+        How many batches are read at a time (>= 1).
+
+    Yields
+    ------
+    (Record, bytes)
+        Each record with its text.
+    """
+
+    def read(batch: Sequence[tuple[ObjectInfo, Kind]]) -> list[tuple[Record, bytes]]:
+        texts = store.get_many([info.key for info, _ in batch])
+        return [(read_record(info, kind, text), text or b"") for (info, kind), text in zip(batch, texts, strict=True)]
+
+    for batch in spread(read, _batches(objects), threads):
+        yield from batch
+
+
+def _batches(objects: Iterable[_In]) -> Iterator[list[_In]]:
+    batch: list[_In] = []
+    for item in objects:
+        batch.append(item)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
+    """Read one record and verify what lies in it.
+
+    Parameters
+    ----------
+    info : ObjectInfo
+        The object.
+    kind : Kind
+        What it is.
+    text : bytes or None
+        Its bytes; None when it is gone.
+    """
+    record = Record(info, kind)
+    if text is None:
+        record.gone = True
+        return record
+    if not text and kind.name in _HASTY:
+        record.incomplete = True
+        return record
+    try:
+        if kind.name == "run":
+            run = decode(RunRecord, text, info.key)
+            _check_names(run, kind)
+            record.value = run
+            _take_run(record, run)
+        elif kind.name == "manifest" or (kind.name == "commit" and not is_redirect(text)):
+            manifest = decode(Manifest, text, info.key)
+            _check_names(manifest, kind)
+            record.value = manifest
+            _take_manifest(record, manifest)
+        elif kind.name in ("token", "release"):
+            record.value = _json(text, info.key, FORMAT)
+            blobs = record.value.get("blobs", {})
+            record.references = [Reference(bytes.fromhex(blobs[what]), f"the {what}") for what in sorted(blobs)]
+        elif kind.name in _NOTES or kind.name == "commit":
+            record.value = _json(text, info.key, None)
+        elif kind.name == "tag":
+            text.decode("utf-8")
+    except IntegrityError as error:
+        record.damage.append(Damage(info.key, _told(error), record.place))
+    except (ValueError, TypeError, AttributeError) as error:
+        record.damage.append(Damage(info.key, f"it can't be read: {type(error).__name__}: {error}", record.place))
+    return record
+
+
+def _told(error: IntegrityError) -> str:
+    text = " ".join(part for part in (error.headline, error.seen) if part)
+    return f"{text} ({error.help})" if error.help and "newer" in error.headline else text
+
+
+def _json(text: bytes, key: str, newest: int | None) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("it isn't an object of JSON")
+    if newest is not None and value["format"] > newest:
+        raise IntegrityError(
+            "A record was written by a newer release of Flow SDK.", where=key, help="pip install -U flow-sdk"
+        )
+    return value
+
+
+def _check_names(value: RunRecord | Manifest, kind: Kind) -> None:
+    for name in ("flow", "run", "step", "task"):
+        if name in kind.parts and getattr(value, name) != kind.parts[name]:
+            raise TypeError(f"it is the record of another {name}, {getattr(value, name)!r}")
+
+
+def _take_run(record: Record, run: RunRecord) -> None:
+    record.references.append(Reference(bytes.fromhex(run.plan), "the plan"))
+    if run.package is not None:
+        record.references.append(Reference(bytes.fromhex(run.package), "the code package"))
+    _take_artifacts(record, run.artifacts)
+
+
+def _take_manifest(record: Record, manifest: Manifest) -> None:
+    if manifest.items is not None:
+        record.references.append(Reference(bytes.fromhex(manifest.items.hash), "the items of the foreach"))
+    _take_artifacts(record, manifest.artifacts)
+
+
+def _take_artifacts(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
+    from blake3 import blake3
+
+    for name, ref in artifacts.items():
+        digest = bytes.fromhex(ref.hash)
+        if ref.inline is None:
+            record.references.append(Reference(digest, f"artifact {name!r}"))
+        elif blake3(ref.inline).digest() != digest or len(ref.inline) != ref.size:
+            seen = "the bytes of a small artifact in the record don't have the hash in the record"
+            record.damage.append(Damage(record.info.key, seen, f"{record.place}, artifact {name!r}"))
+
+
+def objects_of(store: ObjectStore, prefix: str = "") -> Iterator[tuple[ObjectInfo, Kind]]:
+    """List a store's objects by key, each with what it is."""
+    return ((info, kind_of(info.key)) for info in store.list(prefix))

@@ -1,0 +1,199 @@
+"""store check: what is whole is called whole, and whatever isn't is found and named."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.cli.console import execute_console
+from flow_sdk.errors import ConfigError, StoreError
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.store.check import check_store
+from flow_sdk.store.items import write_items
+from flow_sdk.store.layout import blob_key, commit_key, run_key, start_key
+from flow_sdk.store.local import LocalStore
+from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.port import ObjectStore
+from tests.rig.finished import finished_run
+
+PLACES = {"commit": commit_key("Kept", "1", "start", "0"), "run": run_key("Kept", "1")}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return finished_run(open_store(str(tmp_path / "store")))
+
+
+def change(store: ObjectStore, key: str, at: int = -1) -> None:
+    data = bytearray(store.get(key))
+    data[at] ^= 1
+    store.put(key, bytes(data))
+
+
+def blobs(store: ObjectStore) -> list[str]:
+    return [info.key for info in store.list("blobs/")]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_store_that_is_whole(store: ObjectStore, threads: int) -> None:
+    report = check_store(store, threads=threads)
+    assert not report.damage
+    assert not report.remains
+    assert not report.unlisted
+    assert (report.runs, report.blobs, report.orphans, report.starts, report.entries) == (1, len(blobs(store)), 0, 0, 0)
+    assert report.blobs >= 4  # plan, large artifact, medium artifact, items
+    assert report.size == sum(info.size for info in store.list("blobs/"))
+    assert not report.foreigners
+
+
+def test_each_blob_damaged_is_found_and_named(store: ObjectStore) -> None:
+    for key in blobs(store):
+        before = store.get(key)
+        change(store, key, len(before) // 2)
+        report = check_store(store)
+        assert {damage.key for damage in report.damage} == {key}
+        assert report.damaged == 1
+        assert all(damage.place.startswith("Kept/1") for damage in report.damage), report.damage
+        store.put(key, before)
+    assert not check_store(store).damage
+
+
+def test_each_blob_missing_is_found_and_named(store: ObjectStore) -> None:
+    for key in blobs(store):
+        before = store.get(key)
+        store.delete([key])
+        report = check_store(store)
+        assert {(damage.key, damage.seen) for damage in report.damage} == {(key, "it is missing")}
+        assert report.damaged == 1
+        store.put(key, before)
+
+
+def test_who_needs_a_damaged_blob(store: ObjectStore) -> None:
+    manifest = json.loads(store.get(PLACES["commit"]))
+    digest = manifest["artifacts"]["large"]["hash"]
+    change(store, blob_key(digest))
+    places = [damage.place for damage in check_store(store).damage]
+    assert "Kept/1/start/0, attempt 0, artifact 'large'" in places
+    assert "Kept/1/end/0, attempt 0, artifact 'large'" not in places  # a join doesn't hand it on by itself
+    items = manifest["items"]["hash"]
+    change(store, blob_key(items))
+    places = [damage.place for damage in check_store(store).damage]
+    assert "Kept/1/start/0, attempt 0, the items of the foreach" in places
+
+
+@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("text", [b"", b"{", b"null", b"[]", b'{"format":1}', b"\xff\xfe"])
+def test_a_record_that_cannot_be_read(store: ObjectStore, kind: str, text: bytes) -> None:
+    store.put(PLACES[kind], text)
+    report = check_store(store)
+    assert PLACES[kind] in {damage.key for damage in report.damage}
+
+
+def test_a_record_in_the_place_of_another(store: ObjectStore) -> None:
+    store.put(commit_key("Kept", "1", "each", "0"), store.get(commit_key("Kept", "1", "each", "1")))
+    (damage,) = check_store(store).damage
+    assert damage.key == commit_key("Kept", "1", "each", "0")
+    assert damage.place == "Kept/1/each/0"
+
+
+def test_a_record_of_a_newer_release(store: ObjectStore) -> None:
+    record = json.loads(store.get(PLACES["run"]))
+    store.put(PLACES["run"], json.dumps({**record, "format": 99}).encode())
+    (damage,) = check_store(store).damage
+    assert "newer release" in damage.seen
+    assert "pip install -U" in damage.seen
+
+
+def test_an_inline_payload_altered(store: ObjectStore) -> None:
+    record = json.loads(store.get(PLACES["commit"]))
+    assert record["artifacts"]["small"]["inline"]
+    record["artifacts"]["small"]["inline"] = "AAAA"
+    store.put(PLACES["commit"], json.dumps(record).encode())
+    (damage,) = check_store(store).damage
+    assert damage.place == "Kept/1/start/0, attempt 0, artifact 'small'"
+
+
+def test_what_is_left_over_is_counted_and_no_damage(store: ObjectStore) -> None:
+    store.put("blobs/ab/notes.txt", b"x")
+    store.put("readme.txt", b"x")
+    store.put("flows/Kept/index/=all/0000000000000001-77", b"")
+    store.put(start_key("Kept", "1", "each", "1", 3), b"{}")
+    store.put(start_key("Kept", "9", "each", "1", 0), b"")
+    write_items(store, [])
+    report = check_store(store)
+    assert not report.damage
+    assert report.orphans == 1
+    assert report.entries == 1
+    assert report.starts == 2
+    assert report.incomplete == 1
+    assert report.remains == ["Kept/9"]
+    assert report.foreign == ["blobs/ab/notes.txt", "readme.txt"]
+    store.delete([info.key for info in store.list("flows/Kept/index/=all/")])
+    assert check_store(store).unlisted == ["Kept/1"]
+
+
+def test_many_who_need_one_blob_are_named_up_to_a_number() -> None:
+    store = finished_run(MemoryStore(), items=40)
+    digest = json.loads(store.get(PLACES["commit"]))["artifacts"]["large"]["hash"]
+    store.delete([blob_key(digest)])
+    report = check_store(store)
+    assert len(report.damage) == 20
+    assert report.damaged == 1
+
+
+class Changing(MemoryStore):
+    """A store in which something happens just as the blobs have been listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then = lambda: None
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator:  # type: ignore[type-arg,override]
+        for info in super().list(prefix, limit=limit):
+            if info.key.startswith("flows/"):
+                then, self.then = self.then, lambda: None
+                then()
+            yield info
+
+
+def test_a_task_that_commits_meanwhile_is_no_damage() -> None:
+    store = Changing()
+    other = finished_run(MemoryStore())
+
+    def arrive() -> None:
+        for info in other.list(""):
+            store.put(info.key, other.get(info.key))
+
+    store.put("flows/Kept/numbers/999999999998", b"")
+    store.then = arrive
+    assert not check_store(store, threads=1).damage
+
+
+def test_the_command(store: ObjectStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--datastore-root", str(tmp_path / "store")]
+    assert execute_console(["store", "check", *where]) == 0
+    assert "nothing is damaged" in capsys.readouterr().out
+    change(store, blobs(store)[0])
+    assert execute_console(["store", "check", *where, "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["damage"][0]["key"] == blobs(store)[0]
+    assert execute_console(["store", "check", *where]) == 1
+    out = capsys.readouterr().out
+    assert blobs(store)[0] in out
+    assert "Kept/1" in out
+
+
+def test_the_command_refuses_what_is_no_store(tmp_path: Path) -> None:
+    for url, error in ((str(tmp_path / "none"), StoreError), (str(tmp_path), StoreError), ("x://y", ConfigError)):
+        with pytest.raises(error):
+            execute_console(["store", "check", "--datastore-root", url])
+    assert not list(tmp_path.iterdir())
+    LocalStore(str(tmp_path)).put("store.json", b'{"format":99,"hash":"blake3"}')
+    with pytest.raises(StoreError, match="newer release"):
+        execute_console(["store", "check", "--datastore-root", str(tmp_path)])
+
+
+def test_runs_are_found(store: ObjectStore) -> None:
+    assert list(Runs(store).newest("Kept")) == ["1"]
