@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 from flow_sdk.errors import AwsError
 
@@ -35,6 +36,14 @@ _THROTTLED = {
     "RequestLimitExceeded",
     "SlowDown",
 }
+_QUOTA = "A quota of the AWS account is used up: have it raised in Service Quotas, or delete what isn't needed."
+_HELP = {
+    "StateMachineDeleting": "AWS is still deleting an earlier one of that name. Try again in a minute.",
+    "ConflictException": "Somebody else changes the same thing at this moment. Try again.",
+}
+_NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
+"""How AWS itself names the permission, which may be another one than the call's, such as iam:PassRole."""
+
 _OPERATIONS = {
     "batch": {
         "DescribeJobDefinitions",
@@ -45,6 +54,7 @@ _OPERATIONS = {
         "SubmitJob",
         "TerminateJob",
     },
+    "iam": {"GetRole"},
     "ssm": {"DeleteParameter", "GetParameter", "PutParameter"},
     "logs": {"GetLogEvents"},
     "scheduler": {"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"},
@@ -128,7 +138,8 @@ def aws_errors(doing: str, *, where: str | None = None) -> Iterator[None]:
 def _refusal(error: Any, doing: str, where: str | None) -> AwsError:
     code, message = error_code(error), str(error.response.get("Error", {}).get("Message", ""))
     seen = f"{code}: {' '.join(message.split())[:600]}"
-    call = _permission(error)
+    named = _NAMED.search(message)
+    call = named.group(1) if named else _permission(error)
     if code in _NOT_ACCEPTED:
         return AwsError(
             f"AWS can't {doing}: the credentials aren't accepted.",
@@ -154,7 +165,8 @@ def _refusal(error: Any, doing: str, where: str | None) -> AwsError:
             help="Try again in a minute; nothing has to be undone first.",
             code=code,
         )
-    return AwsError(f"AWS can't {doing}.", seen=seen, where=where, code=code)
+    help_ = _HELP.get(code) or (_QUOTA if "LimitExceeded" in code or "QuotaExceeded" in code else None)
+    return AwsError(f"AWS can't {doing}.", seen=seen, where=where, help=help_, code=code)
 
 
 def _permission(error: Any) -> str:

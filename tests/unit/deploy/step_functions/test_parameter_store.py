@@ -1,0 +1,158 @@
+"""The claim in SSM: made once, renewed by one of several, never lost."""
+
+import dataclasses
+import threading
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from flow_sdk.deploy.claims import Claim, KnownTokens
+from flow_sdk.deploy.step_functions.names import parameter_name
+from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
+from flow_sdk.deploy.step_functions.place import Services
+from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.errors import AwsError, DeployError
+from flow_sdk.store.open_store import open_store
+from tests.rig.batch_server import BatchServer
+
+RACERS = 8
+
+
+@pytest.fixture
+def name() -> str:
+    return f"models.prod.F{uuid.uuid4().hex[:8]}"
+
+
+def claim_of(name: str, owner: str, generation: int = 0) -> Claim:
+    return Claim(name, generation, owner, "2026-01-31", "salt", f"digest of {owner}")
+
+
+def race(act: Callable[[int], Any]) -> list[Any]:
+    """Call for each number at once; what each returned or raised."""
+    found: list[Any] = [None] * RACERS
+    ready = threading.Barrier(RACERS)
+
+    def one(number: int) -> None:
+        ready.wait()
+        try:
+            found[number] = act(number)
+        except (DeployError, AwsError) as error:
+            found[number] = error
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(RACERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def test_a_claim_is_kept_and_read(services, name):
+    keeper = ParameterStore(services)
+    assert keeper.read(name) is None
+    claim = claim_of(name, "anne")
+    keeper.write(claim)
+    assert ParameterStore(Services()).read(name) == claim
+    found = services.ssm.get_parameter(Name=parameter_name(name))["Parameter"]
+    assert found["Type"] == "SecureString"
+    renewed = dataclasses.replace(claim, generation=1, digest="other")
+    keeper.write(renewed)
+    assert keeper.read(name) == renewed
+    assert keeper.remove(name) and not keeper.remove(name)
+    assert keeper.read(name) is None
+
+
+def test_of_racing_first_claims_one_is_made_and_the_others_are_told(services, name):
+    keepers = [ParameterStore(Services()) for _ in range(RACERS)]
+    for keeper in keepers:
+        assert keeper.read(name) is None
+        assert keeper.services.place.account
+    found = race(lambda number: keepers[number].write(claim_of(name, f"user{number}")))
+    winners = [number for number, error in enumerate(found) if error is None]
+    assert len(winners) == 1
+    assert keepers[0].read(name) == claim_of(name, f"user{winners[0]}")
+    for number, error in enumerate(found):
+        if number != winners[0]:
+            assert isinstance(error, DeployError)
+            assert error.headline.startswith(f"user{winners[0]} has claimed {name} at the same moment")
+
+
+def test_of_racing_renewals_the_first_stays(services, name):
+    ParameterStore(services).write(claim_of(name, "anne"))
+    keepers = [ParameterStore(Services()) for _ in range(RACERS)]
+    for keeper in keepers:
+        assert keeper.read(name) == claim_of(name, "anne")
+        assert keeper.services.place.account
+    found = race(lambda number: keepers[number].write(claim_of(name, f"user{number}", 1)))
+    winners = [number for number, error in enumerate(found) if error is None]
+    assert len(winners) == 1
+    assert keepers[0].read(name) == claim_of(name, f"user{winners[0]}", 1)
+
+
+def test_the_same_claim_may_be_written_twice(services, name):
+    first, second = ParameterStore(services), ParameterStore(Services())
+    assert first.read(name) is second.read(name) is None
+    first.write(claim_of(name, "anne"))
+    second.write(claim_of(name, "anne"))
+    assert first.read(name) == claim_of(name, "anne")
+
+
+def test_two_stores_of_one_account(services, name, tmp_path: Path):
+    """Who deploys from another store needs the token that the account knows."""
+
+    def gate(owner: str, authorize: str | None = None) -> TokenGate:
+        known = KnownTokens(str(tmp_path / owner), name)
+        return TokenGate(name, owner, known, keeper=ParameterStore(Services()), authorize=authorize)
+
+    stores = [open_store(str(tmp_path / each)) for each in ("one", "two")]
+    first = gate("anne")
+    first.check(stores[0])
+    token = first.claim(stores[0]).token
+    with pytest.raises(DeployError, match="under a production token of anne"):
+        gate("bob").check(stores[1])
+    other = gate("bob", token)
+    other.check(stores[1])
+    assert other.claim(stores[1]).token == token
+    text = services.ssm.get_parameter(Name=parameter_name(name), WithDecryption=True)["Parameter"]["Value"]
+    assert token not in text
+
+
+def test_a_parameter_that_is_no_claim(services, name):
+    services.ssm.put_parameter(Name=parameter_name(name), Value="hello", Type="String")
+    with pytest.raises(DeployError, match="can't be read") as refused:
+        ParameterStore(services).read(name)
+    assert parameter_name(name) in str(refused.value)
+
+
+@pytest.fixture
+def nobody(server: BatchServer, services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """The services for a user who may do nothing."""
+    assert services.place.account == "123456789012"
+    iam = server.client("iam")
+    iam.create_user(UserName="nobody")
+    key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    _calls_without_permission(server, "0")
+    yield Services()
+    _calls_without_permission(server, "inf")
+
+
+def _calls_without_permission(server: BatchServer, most: str) -> None:
+    request = urllib.request.Request(
+        f"{server.url}/moto-api/reset-auth", most.encode(), {"Content-Type": "text/plain"}, method="POST"
+    )
+    urllib.request.urlopen(request, timeout=10).close()
+
+
+def test_a_missing_permission_is_named(nobody, name):
+    with pytest.raises(AwsError, match=r"AWS doesn't let us read the claim on the name") as refused:
+        ParameterStore(nobody).read(name)
+    assert "the permission ssm:GetParameter" in str(refused.value)
+    assert parameter_name(name) in str(refused.value)
