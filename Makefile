@@ -23,7 +23,7 @@ endef
 checkout = --config-settings editable_mode=compat -e . -e ./provider
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit format bench lock clean
+.PHONY: help image demo test lint unit format bench lock clean
 
 help:
 	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
@@ -32,6 +32,7 @@ help:
 	@echo "make unit    the tests that start no Airflow"
 	@echo "make format  ruff format and the fixes ruff can make itself"
 	@echo "make bench   the benchmarks, side by side with the peer"
+	@echo "make image   the container image in which tasks run on AWS Batch"
 	@echo "make lock    compile requirements/*.in into the lock files again"
 	@echo "make clean   remove the environments and everything the tools leave"
 
@@ -50,7 +51,8 @@ help:
 
 # npm's registry may be out of reach where Python's index isn't.
 $(second)/node_modules/.ready: $(second)/package-lock.json
-	npm ci --prefix $(second) --no-audit --no-fund --loglevel=error && touch $@ || rm -rf $(second)/node_modules
+	npm ci --prefix $(second) --no-audit --no-fund --loglevel=error && touch $@ \
+	|| { rm -rf $(second)/node_modules; echo "npm ci failed: the tests of the second interpreter are left out"; }
 
 demo: .venv/.ready
 	.venv/bin/python -m demo.run_demo
@@ -79,6 +81,12 @@ format: .venv/.ready
 bench: .venv/.ready .venv-peer/.ready
 	.venv/bin/python -m benchmarks.run_all --peer .venv-peer/bin/python
 	.venv/bin/python -m benchmarks.airflow_parse "$(CURDIR)/.venv/bin/python"
+
+# The image in which tasks run on AWS Batch; ENGINE=podman, BASE=another Python (docker/README.md).
+ENGINE ?= docker
+version = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image:
+	$(ENGINE) build --file docker/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) --tag flow-sdk:$(version) .
 
 lock: .venv/.ready
 	for lock in airflow3 airflow2 localstack peer; do \
