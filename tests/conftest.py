@@ -13,7 +13,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 INTERPRETERS = {"airflow3": "FLOW_TEST_AIRFLOW3", "airflow2": "FLOW_TEST_AIRFLOW2"}
-NEEDED = {**INTERPRETERS, "step_functions": "FLOW_TEST_LOCALSTACK", "node": "FLOW_TEST_NODE_MODULES"}
+NEEDED = {
+    **INTERPRETERS,
+    "step_functions": "FLOW_TEST_LOCALSTACK",
+    "node": "FLOW_TEST_NODE_MODULES",
+    "containers": "FLOW_TEST_CONTAINERS",
+}
 """Markers, and the variable that says where what the marked tests need is."""
 
 

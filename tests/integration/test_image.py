@@ -1,0 +1,86 @@
+"""The image in which tasks run, built and run by a container engine: FLOW_TEST_CONTAINERS names it (docker, podman)."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.runtime.begin import read_record
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.open_store import open_store
+from tests.rig.moto import MotoServer
+from tests.unit.cli.flow_file import call, write
+
+pytestmark = pytest.mark.containers
+
+ROOT = Path(__file__).resolve().parents[2]
+TAG = "flow-sdk:tested"
+
+
+def engine(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Call the container engine."""
+    done = subprocess.run(
+        [os.environ["FLOW_TEST_CONTAINERS"], *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900
+    )
+    assert not check or done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[str]:
+    base = os.environ.get("FLOW_TEST_BASE_IMAGE")
+    chosen = ["--build-arg", f"BASE={base}"] if base else []
+    engine("build", "--network", "host", "--file", "docker/Dockerfile", *chosen, "--tag", TAG, ".")
+    yield TAG
+    engine("rmi", TAG, check=False)
+
+
+def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return engine("run", "--rm", "--network", "host", *options, image, *command, check=False)
+
+
+def test_it_holds_the_sdk_and_no_tools(image: str) -> None:
+    assert in_image(image, "id", "-u").stdout.strip() == "1000"
+    code = "import flow_sdk.runtime.batch.container, flow_sdk.store.s3, boto3, cloudpickle; print(flow_sdk.__version__)"
+    done = in_image(image, "python", "-c", code)
+    assert done.stdout.strip() == __import__("flow_sdk").__version__, done.stderr
+    assert in_image(image, "sh", "-c", "touch /opt/flow-sdk/x").returncode != 0
+    assert in_image(image, "sh", "-c", "touch /flow/x $(mktemp)").returncode == 0
+    assert in_image(image, "sh", "-c", "command -v gcc pip pip3").stdout == ""
+
+
+def test_without_variables_it_says_what_is_missing(image: str) -> None:
+    done = in_image(image)
+    assert done.returncode == 1
+    assert "FLOW_SDK_STORE isn't set" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_it_runs_a_task(image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+    with MotoServer("flows") as s3:
+        for name, value in s3.env().items():
+            monkeypatch.setenv(name, value)
+        at = ("--datastore", "s3", "--datastore-root", "s3://flows/team")
+        assert call(tmp_path, *at, "run", "--folds", "1").returncode == 0
+        # The start of another run, with the plan and package of the first one.
+        store = open_store("s3://flows/team")
+        record = read_record(store, "TrainFlow", "1")
+        assert record is not None
+        request = TaskRequest("", "", "", "", "", record.plan, record.package, parameters={"folds": 2}, user="tester")
+        variables = {
+            **s3.env(),
+            "FLOW_SDK_STORE": "s3://flows/team",
+            "FLOW_SDK_TASK": "TrainFlow/by-hand/start/0",
+            "FLOW_SDK_REQUEST": Artifacts(store).put_bytes(request.to_json()),
+        }
+        options = tuple(part for name, value in variables.items() for part in ("--env", f"{name}={value}"))
+        for _ in range(2):  # the second one finds the task committed
+            done = in_image(image, options=options)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.count("alpha is 0.5") <= 1
+        dumped = call(tmp_path, *at, "dump", "by-hand/start/0")
+        assert "parts" in dumped.stdout and "[0, 1]" in dumped.stdout, dumped.stderr
+        assert call(tmp_path, *at, "logs", "by-hand/start/0").stdout.startswith("alpha is 0.5")
