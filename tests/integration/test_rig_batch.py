@@ -120,6 +120,12 @@ def test_a_command_that_isnt_there_never_starts(aws: BatchServer) -> None:
     assert job["attempts"][0]["container"]["reason"].startswith("CannotStartContainerError")
 
 
+def test_overrides_are_limited_as_on_aws(aws: BatchServer) -> None:
+    for name, value in (("A", "x" * 9000), ("AWS_BATCH_JOB_ATTEMPT", "1")):
+        with pytest.raises(aws.client("batch").exceptions.ClientException):
+            submit(aws, FLAKY, containerOverrides={"environment": [{"name": name, "value": value}]})
+
+
 def test_overrides_come_before_the_definition(aws: BatchServer) -> None:
     code = "import os, sys; print(sys.executable); print(os.environ['A'], os.environ['B'])"
     container = {

@@ -256,7 +256,8 @@ def test_nothing_is_left_of_a_server_that_stops() -> None:
     with StepFunctionsServer() as server:
         define(server, "sleep", ["setsid", "--wait", "sleep", "600"])
         server.prepare()
-        server.client("batch").submit_job(jobName="sleep", jobQueue="rig", jobDefinition="sleep")
+        for _ in range(6):
+            server.client("batch").submit_job(jobName="sleep", jobQueue="rig", jobDefinition="sleep")
         wait(lambda: server.jobs()[0]["status"] == "RUNNING")
         job_id, url = server.jobs()[0]["jobId"], server.url
         assert of_job(job_id)

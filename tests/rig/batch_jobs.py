@@ -21,9 +21,12 @@ from typing import Any
 
 from moto import server
 from moto.batch import models, responses
+from moto.batch.exceptions import ClientException
 from moto.batch.utils import JobStatus
 
 POLL = 0.05
+MOST_OVERRIDES = 8192
+"""Characters; Batch's own limit, which moto doesn't have."""
 GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL when a job is ended; Batch itself gives 30."""
 RECLAIM = "Host EC2"
@@ -36,6 +39,8 @@ class Rules:
     environment: dict[str, str]
     slots: threading.BoundedSemaphore
     submitted = threading.local()
+    starting = threading.Lock()
+    closed = False
 
 
 class Attempt:
@@ -65,15 +70,7 @@ class Attempt:
         job._log_backend.ensure_log_group(job._log_group)
         job._log_backend.ensure_log_stream(job._log_group, self.stream)
         try:
-            process = subprocess.Popen(
-                job.command(),
-                cwd=folder,
-                env={**Rules.environment, "HOME": folder, "TMPDIR": folder, **job.environment(self.number)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                process_group=0,
-            )
+            process = self._start(folder)
         except OSError as error:
             self.reason = f"CannotStartContainerError: {error}"
             shutil.rmtree(folder, ignore_errors=True)
@@ -89,6 +86,20 @@ class Attempt:
             self._send_lines()
             shutil.rmtree(folder, ignore_errors=True)
         self.exit_code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+    def _start(self, folder: str) -> subprocess.Popen[bytes]:
+        with Rules.starting:
+            if Rules.closed:
+                raise OSError("the server ends")
+            return subprocess.Popen(
+                self.job.command(),
+                cwd=folder,
+                env={**Rules.environment, "HOME": folder, "TMPDIR": folder, **self.job.environment(self.number)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -275,6 +286,13 @@ def end_processes(job_id: str | None = None) -> None:
         time.sleep(0.01)
 
 
+def close() -> None:
+    """End all jobs, and start no more."""
+    with Rules.starting:
+        Rules.closed = True
+    end_processes()
+
+
 def _matches(pattern: str, text: str) -> bool:
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
 
@@ -285,6 +303,11 @@ def _milliseconds() -> int:
 
 def _submit(original: Any) -> Any:
     def submitjob(self: responses.BatchResponse) -> Any:
+        overrides = self._get_param("containerOverrides") or {}
+        if len(json.dumps(overrides, separators=(",", ":"))) > MOST_OVERRIDES:
+            raise ClientException(f"Container Overrides length must be at most {MOST_OVERRIDES}")
+        if any(one["name"].startswith("AWS_BATCH") for one in overrides.get("environment", [])):
+            raise ClientException("Environment variables must not start with AWS_BATCH")
         # moto doesn't hand the retry strategy of SubmitJob on.
         Rules.submitted.strategy = self._get_param("retryStrategy")
         try:
@@ -307,5 +330,5 @@ def main() -> None:
     # moto's own wants two characters.
     models.JOB_NAME_REGEX = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
     responses.BatchResponse.submitjob = _submit(responses.BatchResponse.submitjob)
-    atexit.register(end_processes)
+    atexit.register(close)
     server.main(rest)
