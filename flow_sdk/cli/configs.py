@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.plan.configs import Given, check_names, read_configs
 from flow_sdk.spec.configs import Declaration, flow_configs
+from flow_sdk.spec.parameters import declared_parameters
 from flow_sdk.spec.settled import Settled, provide_configs, settled
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def take_configs(flow_class: Any, argv: Sequence[str]) -> list[str]:
     """
     if not flow_configs(flow_class):
         return list(argv)
+    _check_parameters(flow_class)
     rest: list[str] = []
     given: dict[str, Given] = {}
     tokens = iter(argv)
@@ -87,6 +89,13 @@ def take_configs(flow_class: Any, argv: Sequence[str]) -> list[str]:
             _take(given, name, (FORMS[option], text))
     provide_configs(flow_class, _Source(flow_class, given))
     return rest
+
+
+def _check_parameters(flow_class: Any) -> None:
+    """Refuse parameters whose options would be those of the configs."""
+    for parameter in declared_parameters(flow_class).values():
+        if f"--{parameter.name.replace('_', '-')}" in FORMS:
+            raise parameter.refuse("has a name that is taken in a flow with a Config", wanted="another name")
 
 
 def _take(given: dict[str, Given], name: str, one: Given) -> None:
@@ -167,11 +176,7 @@ def settle_for_help(flow_class: Any) -> None:
     try:
         settled(flow_class)
     except FlowSDKError:
-        empty: Settled = object.__new__(Settled)
-        from flow_sdk.spec.parameters import declared_parameters
-
-        empty.parameters = declared_parameters(flow_class)
-        flow_class.__flow_settled__ = empty
+        flow_class.__flow_settled__ = Settled.as_declared(flow_class)
 
 
 def config_rows(flow_class: Any) -> list[tuple[str, str]]:

@@ -66,7 +66,7 @@ def _configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -
     from flow_sdk.spec.configs import ConfigValue
     from flow_sdk.spec.settled import provide_configs
 
-    provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs})
+    provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs}, anew=False)
     return {
         config.artifact: artifacts.save(
             ConfigValue(config.value) if isinstance(config.value, dict) and not config.plain else config.value,

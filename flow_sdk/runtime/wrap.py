@@ -78,6 +78,9 @@ class _Run:
                 self._level(inner)
         except Exception as error:  # noqa: BLE001 - the decorator decides what becomes of it
             failure = error
+        except BaseException:
+            outer._abandon()
+            raise
         self._ended(outer, failure, outer.post_step(self.step.name, self.flow, failure))
 
     def _ended(self, decorator: UserStepDecorator, failure: Exception | None, said: Any) -> None:

@@ -57,6 +57,7 @@ class SettledStep:
             self.mutators.append(applied)
 
     def copy(self) -> SettledStep:
+        """Return the same with lists of its own."""
         return SettledStep(self.name, list(self.decorators), list(self.wrappers), list(self.mutators))
 
 
@@ -110,7 +111,17 @@ class Settled:
         found.where = applied.where
         return found
 
+    @classmethod
+    def as_declared(cls, flow: type[FlowSpec]) -> Settled:
+        """Return what a flow declares, for its help alone: configs unknown, mutators not called."""
+        from flow_sdk.spec.parameters import declared_parameters
+
+        made: Settled = object.__new__(cls)
+        made.flow, made.parameters = flow, declared_parameters(flow)
+        return made
+
     def copy(self) -> Settled:
+        """Return the same with steps of its own."""
         made: Settled = object.__new__(Settled)
         made.__dict__.update(self.__dict__)
         made.steps = {name: step.copy() for name, step in self.steps.items()}
@@ -189,8 +200,8 @@ def _raised_at(error: BaseException) -> str | None:
     return place
 
 
-def provide_configs(flow: type[FlowSpec], read: ReadConfigs) -> None:
-    """Say where the values of a flow's configs come from; what was settled before is forgotten.
+def provide_configs(flow: type[FlowSpec], read: ReadConfigs, *, anew: bool = True) -> None:
+    """Say where the values of a flow's configs come from.
 
     Parameters
     ----------
@@ -198,7 +209,11 @@ def provide_configs(flow: type[FlowSpec], read: ReadConfigs) -> None:
         The flow's class.
     read : callable
         Called at most once, when a value is first needed.
+    anew : bool
+        Whether what was settled before is forgotten; otherwise it stays as it is.
     """
+    if not anew and vars(flow).get("__flow_settled__") is not None:
+        return
     flow.__flow_configs__ = read  # type: ignore[attr-defined]
     flow.__flow_settled__ = None  # type: ignore[attr-defined]
 

@@ -184,6 +184,9 @@ class UserStepDecorator(_Custom):
         """
         return exception, None
 
+    def _abandon(self) -> None:
+        """Clean up when the process is about to end, without ``post_step``."""
+
 
 class StepMutator(_Custom):
     """Base of decorators that change a step before the flow is compiled."""
@@ -292,6 +295,10 @@ class _Generator(UserStepDecorator):
         except Exception as error:  # noqa: BLE001 - what the user's generator raises is the step's failure
             return error
         return UsageError(f"@{type(self).__name__} yielded twice.", wanted="at most one yield")
+
+    def _abandon(self) -> None:
+        if self.running is not None:
+            self.running.close()  # its finally blocks run
 
 
 def user_step_decorator(function: Any = None, /, **unknown: Any) -> Any:
