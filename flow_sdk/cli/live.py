@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from flow_sdk.cli.failure import CYAN, DIM, RED, RESET, YELLOW, wants_colour
 from flow_sdk.cli.output import Failures, ending, failure_text, seconds_text
+from flow_sdk.metadata.tags import printable
 from flow_sdk.plan.model import FlowPlan
 
 __all__ = ["LiveReporter", "can_be_live"]
@@ -219,7 +220,7 @@ class LiveReporter:
         self._run = run
         self._start_clock()
         if not self._quiet:
-            self._say(f"Run {flow}/{run}" + (f", tags {', '.join(tags)}" if tags else ""))
+            self._say(f"Run {flow}/{run}" + (f", tags {', '.join(map(printable, tags))}" if tags else ""))
 
     def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
         self._step(step).running += 1

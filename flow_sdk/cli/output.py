@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from flow_sdk.metadata.tags import printable
 from flow_sdk.runtime.events import Reporter
 
 __all__ = ["Ending", "Failures", "JsonReporter", "PlainReporter", "seconds_text"]
@@ -134,7 +135,7 @@ class PlainReporter:
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
         self._run = run
         if not self._quiet:
-            self._say(f"Run {flow}/{run} started" + (f", tags {', '.join(tags)}" if tags else ""))
+            self._say(f"Run {flow}/{run} started" + (f", tags {', '.join(map(printable, tags))}" if tags else ""))
 
     def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
         if not self._quiet:

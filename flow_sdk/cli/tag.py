@@ -15,7 +15,7 @@ __all__ = ["COMMANDS"]
 
 
 def _change(call: Call, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
-    from flow_sdk.metadata.tags import check_tags
+    from flow_sdk.metadata.tags import check_tags, printable
 
     run = call["run-id"]
     if run is None:
@@ -30,7 +30,7 @@ def _change(call: Call, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
         runs.add_tags(call.flow, run, add)
     else:
         runs.remove_tags(call.flow, run, remove)
-    tags = ", ".join(runs.user_tags(call.flow, run))
+    tags = ", ".join(map(printable, runs.user_tags(call.flow, run)))
     call.say(f"{call.flow}/{run} now has " + (f"the tags {tags}." if tags else "no user tags."))
     return 0
 

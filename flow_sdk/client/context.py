@@ -54,10 +54,17 @@ def namespace(ns: str | None) -> str | None:
     str or None
         The namespace chosen.
     """
-    if ns is not None and (not isinstance(ns, str) or not ns):
-        raise ConfigError("A namespace is a tag.", seen=repr(ns), wanted="a text such as 'user:anne', or None for all")
+    if ns is not None and (not isinstance(ns, str) or not ns or not _is_utf8(ns)):
+        raise ConfigError("A namespace is a tag.", seen=ascii(ns), wanted="a text such as 'user:anne', or None for all")
     _choice.namespace, _choice.has_namespace = ns, True
     return ns
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        return bool(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        return False
 
 
 def get_namespace() -> str | None:

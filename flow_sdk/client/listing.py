@@ -11,6 +11,7 @@ from flow_sdk.client.step import Step
 from flow_sdk.client.task import Task
 from flow_sdk.errors import NotFound, PathspecError, SerializationError, UsageError, nearest
 from flow_sdk.ids import split_pathspec
+from flow_sdk.metadata.tags import printable
 
 __all__ = ["dump_lines", "dump_values", "find_runs", "find_tasks", "log_lines", "tag_lines"]
 
@@ -244,9 +245,9 @@ def _tag_lines(runs: Sequence[Run], hide: bool, by_tag: bool, by_run: bool, flat
     elif by_tag:
         for tag in dict.fromkeys([*user, *system]):
             names = [name for name, fixed, free in found if tag in fixed | free]
-            yield f"{_printable(tag)}: {', '.join(names)}"
+            yield f"{printable(tag)}: {', '.join(names)}"
     elif flat:
-        yield from map(_printable, dict.fromkeys([*user, *system]))
+        yield from map(printable, dict.fromkeys([*user, *system]))
     else:
         yield f"Tags: {_listed(user) or 'none'}"
         if not hide:
@@ -254,9 +255,4 @@ def _tag_lines(runs: Sequence[Run], hide: bool, by_tag: bool, by_run: bool, flat
 
 
 def _listed(tags: Iterable[str]) -> str:
-    return ", ".join(map(_printable, tags))
-
-
-def _printable(tag: str) -> str:
-    """A tag on one line, whatever is in it; a terminal isn't to obey it."""
-    return tag if tag.isprintable() else ascii(tag)
+    return ", ".join(map(printable, tags))

@@ -189,6 +189,6 @@ def _check(record: RunRecord) -> None:
     if not is_flow_name(record.flow) or not is_run_id(record.run):
         raise UsageError("A run can't have this name.", seen=f"{record.flow}/{record.run}", wanted="FlowName/run-id")
     where = f"{record.flow}/{record.run}"
-    for tag in record.system_tags:
+    for tag in (*record.system_tags, *((record.namespace,) if record.namespace else ())):
         encode_tag(tag)
     check_count(len(check_tags(record.tags)), where)

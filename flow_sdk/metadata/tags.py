@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from flow_sdk.errors import UsageError
 
-__all__ = ["MOST_TAGS", "TAG_LENGTH", "check_tags", "decode_tag", "encode_tag"]
+__all__ = ["MOST_TAGS", "TAG_LENGTH", "check_tags", "decode_tag", "encode_tag", "printable"]
 
 TAG_LENGTH = 500
 """Most characters of a tag."""
@@ -88,6 +88,11 @@ def check_tags(tags: Iterable[str]) -> list[str]:
                 wanted=f"at most {TAG_LENGTH} characters",
             )
     return found
+
+
+def printable(tag: str) -> str:
+    """Show a tag on one line, whatever is in it: a terminal isn't to obey it."""
+    return tag if tag.isprintable() else ascii(tag)
 
 
 def _utf8(tag: str) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.metadata.heartbeat import LOCAL, this_process
+from flow_sdk.metadata.runs import Runs  # the last task needs it too: forked tasks have what is imported by now
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import run_attempt
@@ -111,7 +112,6 @@ def _allocate(
     reuse: "Reuse | None",
 ) -> RunRecord:
     """Store what the run starts with and claim its id."""
-    from flow_sdk.metadata.runs import Runs
     from flow_sdk.store.artifacts import Artifacts
 
     artifacts = Artifacts(store)
