@@ -5,6 +5,8 @@ This module holds the public names only, each loaded when it is first used.
 
 from __future__ import annotations
 
+from flow_sdk.release import __version__ as __version__
+
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from flow_sdk.client import DataArtifact as DataArtifact
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from flow_sdk.client import get_namespace as get_namespace
     from flow_sdk.client import metadata as metadata
     from flow_sdk.client import namespace as namespace
+    from flow_sdk.programmatic.deployer import DeployedFlow as DeployedFlow
+    from flow_sdk.programmatic.deployer import Deployer as Deployer
+    from flow_sdk.programmatic.notebook import NBDeployer as NBDeployer
+    from flow_sdk.programmatic.notebook import NBRunner as NBRunner
+    from flow_sdk.programmatic.runner import Runner as Runner
     from flow_sdk.s3 import S3 as S3
     from flow_sdk.spec.configs import Config as Config
     from flow_sdk.spec.configs import ConfigValue as ConfigValue
@@ -43,8 +50,6 @@ if TYPE_CHECKING:
     from flow_sdk.spec.user_decorators import StepMutator as StepMutator
     from flow_sdk.spec.user_decorators import UserStepDecorator as UserStepDecorator
     from flow_sdk.spec.user_decorators import user_step_decorator as user_step_decorator
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "FlowSpec": "flow_sdk.spec.flow",
@@ -78,6 +83,11 @@ _HOMES = {
     "DataArtifact": "flow_sdk.client",
     "Metaflow": "flow_sdk.client",
     "S3": "flow_sdk.s3",
+    "Runner": "flow_sdk.programmatic.runner",
+    "NBRunner": "flow_sdk.programmatic.notebook",
+    "NBDeployer": "flow_sdk.programmatic.notebook",
+    "Deployer": "flow_sdk.programmatic.deployer",
+    "DeployedFlow": "flow_sdk.programmatic.deployer",
     "namespace": "flow_sdk.client",
     "get_namespace": "flow_sdk.client",
     "default_namespace": "flow_sdk.client",
@@ -91,6 +101,8 @@ __all__ = [
     "Config",
     "ConfigValue",
     "DataArtifact",
+    "DeployedFlow",
+    "Deployer",
     "Flow",
     "FlowMutator",
     "FlowSpec",
@@ -99,8 +111,11 @@ __all__ = [
     "Metaflow",
     "MutableFlow",
     "MutableStep",
+    "NBDeployer",
+    "NBRunner",
     "Parameter",
     "Run",
+    "Runner",
     "Step",
     "StepMutator",
     "Task",

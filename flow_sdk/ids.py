@@ -21,6 +21,7 @@ __all__ = [
     "FOREACH",
     "LOOP",
     "Position",
+    "airflow_run_id",
     "is_flow_name",
     "is_run_id",
     "is_step_name",
@@ -119,6 +120,34 @@ def position_of(kinds: tuple[str, ...], text: str) -> Position:
         wanted=f"{kinds.count(FOREACH)} foreach indices and {kinds.count(LOOP)} loop passes, such as "
         f"{task_id(kinds, (0,) * len(kinds))!r}",
     )
+
+
+def airflow_run_id(dag_id: str, flow: str, dag_run_id: str) -> str:
+    """Derive a run's id from Airflow's.
+
+    Parameters
+    ----------
+    dag_id : str
+        The DAG. Where it isn't named like the flow, a digest of it keeps runs of two deployments apart.
+    flow : str
+        The flow's name.
+    dag_run_id : str
+        The DAG run's id.
+
+    Returns
+    -------
+    str
+        ``airflow-<run id>`` where that can be a run's id in the store, else a digest of it.
+    """
+    prefix = "airflow-" if dag_id == flow else f"airflow-{_digest(dag_id, 8)}-"
+    run = prefix + dag_run_id
+    return run if is_run_id(run) else f"{prefix}sha-{_digest(dag_run_id, 40)}"
+
+
+def _digest(text: str, digits: int) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:digits]
 
 
 def split_pathspec(pathspec: str, most: int = 5) -> list[str]:

@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Sequence
 
-from flow_sdk import __version__
 from flow_sdk.cli.arguments import Option, Parsed, parse
 from flow_sdk.cli.main import guarded
 from flow_sdk.errors import FlowSDKError, UsageError, nearest
+from flow_sdk.release import __version__
 
 __all__ = ["execute_console", "main"]
 

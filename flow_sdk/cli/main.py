@@ -66,7 +66,7 @@ GENERAL = (
     Option("monitor", hidden=True),
     Option("force-rebuild-environments", flag=True, hidden=True),
 )
-"""Options of every command. Hidden ones are known from elsewhere and change nothing here, but for ``caller``: Runner's."""
+"""Options of every command. Hidden ones are known from elsewhere and change nothing here, but ``caller``: Runner's."""
 
 
 def main(flow_class: Any) -> None:

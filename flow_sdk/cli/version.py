@@ -3,8 +3,8 @@
 import sys
 from typing import Any
 
-from flow_sdk import __version__
 from flow_sdk.cli.arguments import Command
+from flow_sdk.release import __version__
 
 __all__ = ["COMMANDS", "describe_versions"]
 

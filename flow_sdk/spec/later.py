@@ -4,11 +4,6 @@ __all__ = ["NAMES", "message"]
 
 NAMES = frozenset(
     {
-        "DeployedFlow",
-        "Deployer",
-        "NBDeployer",
-        "NBRunner",
-        "Runner",
         "airflow_external_task_sensor",
         "airflow_s3_key_sensor",
         "card",

@@ -93,7 +93,7 @@ def deployment_data(
     options : CreateOptions
         What the user says.
     """
-    from flow_sdk import __version__
+    from flow_sdk.release import __version__
     from flow_sdk.spec.schedule import parse, to_airflow
 
     name = options.name or deployed_name(plan)

@@ -2,31 +2,9 @@
 
 import hashlib
 
-from flow_sdk.ids import is_run_id
+from flow_sdk.ids import airflow_run_id as flow_run_id
 
 __all__ = ["child_run_id", "flow_run_id", "generation", "tries_left"]
-
-
-def flow_run_id(dag_id: str, flow: str, airflow_run_id: str) -> str:
-    """Derive the run's id from Airflow's.
-
-    Parameters
-    ----------
-    dag_id : str
-        The DAG. Where it isn't named like the flow, a digest of it keeps runs of two deployments apart.
-    flow : str
-        The flow's name.
-    airflow_run_id : str
-        The DAG run's id.
-
-    Returns
-    -------
-    str
-        ``airflow-<run id>`` where that can be a run's id in the store, else a digest of it.
-    """
-    prefix = "airflow-" if dag_id == flow else f"airflow-{_digest(dag_id, 8)}-"
-    run = prefix + airflow_run_id
-    return run if is_run_id(run) else f"{prefix}sha-{_digest(airflow_run_id, 40)}"
 
 
 def _digest(text: str, digits: int) -> str:

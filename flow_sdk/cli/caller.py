@@ -1,0 +1,59 @@
+"""What a command exchanges with a program that started it, such as ``Runner``: parameters as data, facts in return.
+
+The program names a folder with the hidden option ``--caller``. The command's own result goes to stdout, as ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.errors import ParameterError, nearest
+
+if TYPE_CHECKING:
+    from flow_sdk.cli.call import Call
+
+__all__ = ["FACTS", "PARAMETERS", "answer"]
+
+PARAMETERS = "parameters.json"
+"""The caller's values of the flow's parameters: a JSON object, by name."""
+
+FACTS = "facts.json"
+"""The command's facts: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
+
+
+def answer(call: Call) -> None:
+    """Take the caller's parameters, and tell it what the command works on."""
+    folder = call["caller"]
+    with open(os.path.join(folder, PARAMETERS), encoding="utf-8") as file:
+        given = json.load(file)
+    if given:
+        from flow_sdk.spec.parameters import flow_parameters
+
+        # A name with "-" can't be a keyword of Python.
+        declared = {parameter.name.replace("-", "_"): parameter.name for parameter in flow_parameters(call.flow_class)}
+        for name, value in given.items():
+            plain = name.replace("-", "_")
+            if plain not in declared:
+                raise _unknown(call, name, declared)
+            call.parameters[declared[plain]] = value
+    facts: dict[str, Any] = {"flow": call.flow, "store": call.root}
+    if "name" in call.values:
+        from flow_sdk.cli.tokens import deployed_name
+
+        facts["name"] = deployed_name(call)
+    path = os.path.join(folder, FACTS)
+    with open(path + "~", "w", encoding="utf-8") as file:
+        json.dump(facts, file)
+    os.replace(path + "~", path)
+
+
+def _unknown(call: Call, name: str, declared: dict[str, str]) -> ParameterError:
+    from flow_sdk.cli.main import GENERAL, load_command
+
+    options = [option.name.replace("-", "_") for option in (*load_command(call.name).options, *GENERAL)]
+    close = nearest(name, [*declared, *options])
+    if not close.startswith("Did"):
+        close = nearest(name, declared)
+    return ParameterError(f"The flow has no parameter {name!r}, and {call.name} no such option.", help=close)

@@ -1,0 +1,405 @@
+"""``Deployer``: deploy a flow file from Python, and start runs of it."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from flow_sdk.client import Run
+from flow_sdk.errors import DeployError, NotFound, UsageError
+from flow_sdk.programmatic.command import FlowFile, facts_of
+from flow_sdk.programmatic.failures import failure
+from flow_sdk.programmatic.runner import LOOK, Shown
+from flow_sdk.programmatic.targets import AIRFLOW, STEP_FUNCTIONS, Target
+
+__all__ = [
+    "AirflowDeployedFlow",
+    "AirflowDeployer",
+    "DeployedFlow",
+    "Deployer",
+    "StepFunctionsDeployedFlow",
+    "StepFunctionsDeployer",
+    "StepFunctionsTriggeredRun",
+    "TriggeredRun",
+]
+
+
+class Deployer:
+    """Deploy a flow file: ``Deployer("flow.py").airflow().create(target="dags")``.
+
+    Parameters
+    ----------
+    flow_file : str
+        Path of the flow file.
+    show_output : bool
+        Whether what the commands say is shown.
+    profile : str, optional
+        The profile of settings to use.
+    env : dict of str to str, optional
+        Environment variables besides those of this process.
+    cwd : str, optional
+        The folder to call it in; this process's by default.
+    file_read_timeout : int
+        Known from elsewhere, and not needed.
+    **kwargs : Any
+        Options of every command, such as ``datastore``, ``branch``, ``production`` and ``decospecs`` for ``--with``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such file or option.
+    """
+
+    def __init__(
+        self,
+        flow_file: str,
+        show_output: bool = True,
+        profile: str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        file_read_timeout: int = 3600,
+        **kwargs: Any,
+    ) -> None:
+        self.flow_file = flow_file
+        self._file = FlowFile(flow_file, show_output, profile, env, cwd, kwargs)
+
+    def airflow(self, name: str | None = None) -> "AirflowDeployer":
+        """Deploy to Apache Airflow.
+
+        Parameters
+        ----------
+        name : str, optional
+            The DAG's id; the flow's name by default.
+        """
+        return AirflowDeployer(self._file, AIRFLOW, name)
+
+    def step_functions(self, name: str | None = None) -> "StepFunctionsDeployer":
+        """Deploy to AWS Step Functions.
+
+        Parameters
+        ----------
+        name : str, optional
+            The deployed name; the flow's name by default.
+        """
+        return StepFunctionsDeployer(self._file, STEP_FUNCTIONS, name)
+
+    def cleanup(self) -> None:
+        """Nothing is left to clean up: each command removes its own files."""
+
+    def __enter__(self) -> "Deployer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cleanup()
+
+
+class _Deployment:
+    """A flow file under one deployed name of one orchestrator."""
+
+    def __init__(self, file: FlowFile, target: Target, name: str | None) -> None:
+        self.file, self.target, self.name = file, target, name
+        self.facts: dict[str, Any] = {}
+
+    def call(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> list[str]:
+        """Call a command, wait for its end, and return the lines of its stdout.
+
+        Raises
+        ------
+        UsageError, DeployError
+            What it refused, or failed with.
+        """
+        named = {**given, **({"name": self.name} if self.name is not None else {})}
+        process = self.file.start(self.target.command(verb), named, arguments)
+        shown = Shown(process, {"stderr": sys.stderr} if self.file.show_output else {})
+        try:
+            while process.returncode is None:
+                shown.more()
+                time.sleep(LOOK)
+            if process.returncode:
+                raise failure(process, DeployError, f"{self.target.command(verb)} failed")
+            shown.more()
+            self.facts = facts_of(process) or self.facts
+            return process.text("stdout").splitlines()
+        finally:
+            process.close()
+
+    def result(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
+        """Call a command and return its result, the last line of its stdout."""
+        lines = self.call(verb, given, arguments)
+        return lines[-1] if lines else ""
+
+
+class AirflowDeployer:
+    """A flow file, to be deployed to Airflow.
+
+    Parameters
+    ----------
+    file : FlowFile
+        The flow file.
+    target : Target
+        The orchestrator.
+    name : str or None
+        The deployed name.
+    """
+
+    def __init__(self, file: FlowFile, target: Target, name: str | None) -> None:
+        self._deployment = _Deployment(file, target, name)
+
+    def create(self, target: str | os.PathLike[str] | None = None, **kwargs: Any) -> "AirflowDeployedFlow":
+        """Write the DAG file.
+
+        Parameters
+        ----------
+        target : str or path, optional
+            A file ending in ``.py``, a DAGs folder or ``s3://bucket/folder``; the setting ``AIRFLOW_DAGS_FOLDER`` by
+            default.
+        **kwargs : Any
+            The options of ``airflow create``: ``tags``, ``max_workers``, ``wait``, ``authorize``, ...
+
+        Returns
+        -------
+        AirflowDeployedFlow
+
+        Raises
+        ------
+        UsageError, DeployError, ...
+            What the command refused; nothing has changed then.
+        """
+        arguments = (os.fspath(target),) if target is not None else ()
+        return AirflowDeployedFlow(self._deployment, self._deployment.result("create", kwargs, arguments))
+
+
+class StepFunctionsDeployer:
+    """A flow file, to be deployed to Step Functions.
+
+    Parameters
+    ----------
+    file : FlowFile
+        The flow file.
+    target : Target
+        The orchestrator.
+    name : str or None
+        The deployed name.
+    """
+
+    def __init__(self, file: FlowFile, target: Target, name: str | None) -> None:
+        self._deployment = _Deployment(file, target, name)
+
+    def create(self, **kwargs: Any) -> "StepFunctionsDeployedFlow":
+        """Deploy the flow's state machine.
+
+        Parameters
+        ----------
+        **kwargs : Any
+            The options of ``step-functions create``: ``tags``, ``max_workers``, ``authorize``, ...
+
+        Returns
+        -------
+        StepFunctionsDeployedFlow
+
+        Raises
+        ------
+        UsageError, DeployError, ...
+            What the command refused; nothing has changed then.
+        """
+        for option in ("only_json", "dry_run"):
+            if kwargs.get(option):
+                raise UsageError(f"create() deploys the flow; {option} doesn't.", help="Use the command line for it.")
+        return StepFunctionsDeployedFlow(self._deployment, self._deployment.result("create", kwargs))
+
+
+class DeployedFlow:
+    """A flow that was deployed.
+
+    Parameters
+    ----------
+    deployment : object
+        Its flow file, orchestrator and name.
+    result : str
+        What ``create`` printed.
+    """
+
+    def __init__(self, deployment: _Deployment, result: str) -> None:
+        self._deployment, self._result = deployment, result
+        facts = deployment.facts
+        self.flow_name: str = facts["flow"]
+        self.name: str = facts["name"]
+        self._store: str = facts["store"]
+
+    @property
+    def metadata(self) -> str:
+        """The store that its runs are in, as :func:`flow_sdk.metadata` takes it."""
+        return self._store
+
+    @property
+    def production_token(self) -> str:
+        """The token that it is deployed under, as this machine knows it."""
+        from flow_sdk.deploy.claims import KnownTokens
+        from flow_sdk.deploy.tokens import TokenGate, existing_store
+
+        environment = self._deployment.file.environment
+        home = environment.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), ".flow_sdk")
+        gate = TokenGate(self.name, "", KnownTokens(home, self.name))
+        return gate.check(existing_store(self._store)).token
+
+    def _triggered(self, given: dict[str, Any]) -> tuple[str, str]:
+        """Start a run; returns what the orchestrator calls it, and its id in the store."""
+        printed = self._deployment.result("trigger", given)
+        return printed, self._deployment.target.run_id(self.name, self.flow_name, printed)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class TriggeredRun:
+    """A run that an orchestrator was told to start.
+
+    Parameters
+    ----------
+    deployed : DeployedFlow
+        The deployed flow.
+    name : str
+        What the orchestrator calls it.
+    run_id : str
+        Its id in the store.
+    """
+
+    def __init__(self, deployed: DeployedFlow, name: str, run_id: str) -> None:
+        self._deployed = deployed
+        self.name = name
+        self.run_id = run_id
+
+    @property
+    def pathspec(self) -> str:
+        """``Flow/run``."""
+        return f"{self._deployed.flow_name}/{self.run_id}"
+
+    @property
+    def metadata(self) -> str:
+        """The store that it is in, as :func:`flow_sdk.metadata` takes it."""
+        return self._deployed.metadata
+
+    @property
+    def run(self) -> Run | None:
+        """The run, for the client, whatever the current namespace is; None until its first step has begun."""
+        run = Run._at((self._deployed.flow_name, self.run_id), self._deployed._store, None)
+        try:
+            run._ensure_exists()
+        except NotFound:
+            return None
+        return run
+
+    @property
+    def status(self) -> str:
+        """``pending`` until its first step has begun, then the run's state: ``running``, ``succeeded``, ``failed``."""
+        run = self.run
+        return "pending" if run is None else run.state
+
+    def wait_for_run(self, check_interval: float = 5, timeout: float | None = None) -> None:
+        """Wait until the run's first step has begun.
+
+        Parameters
+        ----------
+        check_interval : float
+            Seconds (> 0) between two looks.
+        timeout : float, optional
+            Seconds (>= 0) to wait at most.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes longer.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.run is None:
+            left = float("inf") if end is None else end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"The run {self.pathspec} hasn't begun within {timeout:g} seconds.")
+            time.sleep(min(check_interval, left))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.pathspec!r}>"
+
+
+class AirflowDeployedFlow(DeployedFlow):
+    """A flow that was deployed to Airflow."""
+
+    @property
+    def file(self) -> str:
+        """The DAG file."""
+        return self._result
+
+    def trigger(self, **kwargs: Any) -> TriggeredRun:
+        """Start a run.
+
+        Parameters
+        ----------
+        **kwargs : Any
+            The flow's parameters, as data, and the options of ``airflow trigger``: ``airflow_url``, ``run_id``, ...
+        """
+        return TriggeredRun(self, *self._triggered(kwargs))
+
+
+class StepFunctionsDeployedFlow(DeployedFlow):
+    """A flow that was deployed to Step Functions."""
+
+    @property
+    def state_machine_arn(self) -> str:
+        """The state machine."""
+        return self._result
+
+    def trigger(self, **kwargs: Any) -> "StepFunctionsTriggeredRun":
+        """Start a run.
+
+        Parameters
+        ----------
+        **kwargs : Any
+            The flow's parameters, as data.
+        """
+        return StepFunctionsTriggeredRun(self, *self._triggered(kwargs))
+
+    def list_runs(self, states: list[str] | None = None) -> "list[StepFunctionsTriggeredRun]":
+        """The runs that were started, newest first.
+
+        Parameters
+        ----------
+        states : list of str, optional
+            Of which states: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT``, ``ABORTED``; all by default.
+        """
+        given = {state.lower(): True for state in states or ()}
+        lines = self._deployment.call("list-runs", given)
+        return [StepFunctionsTriggeredRun(self, run, run) for run in (line.split()[0] for line in lines)]
+
+    def delete(self, **kwargs: Any) -> bool:
+        """Delete the state machine and its schedule; runs and artifacts stay.
+
+        Parameters
+        ----------
+        **kwargs : Any
+            ``authorize``, where this machine doesn't hold the token.
+
+        Returns
+        -------
+        bool
+            Whether there was something to delete.
+        """
+        return bool(self._deployment.call("delete", kwargs))
+
+
+class StepFunctionsTriggeredRun(TriggeredRun):
+    """A run that Step Functions was told to start."""
+
+    def terminate(self, **kwargs: Any) -> bool:
+        """Stop the run; what is committed stays.
+
+        Parameters
+        ----------
+        **kwargs : Any
+            ``authorize``, where this machine doesn't hold the token.
+        """
+        self._deployed._deployment.call("terminate", kwargs, (self.name,))
+        return True

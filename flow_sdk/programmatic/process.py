@@ -1,0 +1,148 @@
+"""A started command of a flow file: what it prints, how it ends, and that it doesn't outlive its starter."""
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from flow_sdk.errors import UsageError
+
+__all__ = ["STREAMS", "Process", "check_stream", "temporary_folder"]
+
+STREAMS = ("stdout", "stderr")
+
+GRACE = 10.0
+"""Seconds that an interrupted command has to end its tasks."""
+
+KEPT = 16 << 20
+"""Bytes of each stream that are still known after :meth:`Process.close`."""
+
+_running: "set[Process]" = set()
+
+
+class Process:
+    """A command, in a session of its own: Ctrl-C reaches its starter, which interrupts it in an orderly way.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The command; no shell.
+    environment : mapping
+        Its whole environment.
+    cwd : str or None
+        Its folder.
+    folder : str
+        A temporary folder of its own: what it prints is kept there. Removed with :meth:`close`.
+    """
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], cwd: str | None, folder: str) -> None:
+        self.command = list(arguments)
+        self.folder = folder
+        self.timed_out = False
+        self._kept: dict[str, str] = {}
+        self._owner = os.getpid()
+        try:
+            with open(self.path("stdout"), "wb") as out, open(self.path("stderr"), "wb") as err:
+                self._popen = subprocess.Popen(
+                    self.command, env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                    start_new_session=True,
+                )  # fmt: skip
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                "The flow file can't be started.", seen=str(error), where=" ".join(self.command[:2])
+            ) from error
+        _running.add(self)
+
+    def path(self, name: str) -> str:
+        """A file in the command's temporary folder."""
+        return os.path.join(self.folder, name)
+
+    @property
+    def pid(self) -> int:
+        """The command's process id."""
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; None while it runs."""
+        code = self._popen.poll()
+        if code is not None:
+            _running.discard(self)
+        return code
+
+    def text(self, stream: str) -> str:
+        """What it has printed to a stream so far."""
+        if stream in self._kept:
+            return self._kept[stream]
+        with open(self.path(check_stream(stream)), "rb") as file:
+            return file.read().decode("utf-8", "replace")
+
+    def lines(self, stream: str, position: int = 0) -> Iterator[tuple[int, str]]:
+        """The whole lines after a position in bytes, each with the position behind it; the last line may be unended
+        once the command has ended."""
+        if stream in self._kept:
+            return
+        ended = self.returncode is not None
+        with open(self.path(check_stream(stream)), "rb") as file:
+            file.seek(position)
+            for line in file:
+                if not line.endswith(b"\n") and not ended:
+                    return
+                position += len(line)
+                yield position, line.decode("utf-8", "replace").rstrip("\n")
+
+    def end(self, grace: float = GRACE) -> None:
+        """End it, and wait until it has: first as Ctrl-C does, at last by force."""
+        for sign, patience in ((signal.SIGINT, grace), (signal.SIGTERM, 3.0), (signal.SIGKILL, 10.0)):
+            if self.returncode is not None:
+                return
+            try:
+                if sign == signal.SIGKILL:
+                    os.killpg(self.pid, sign)
+                else:
+                    os.kill(self.pid, sign)
+                self._popen.wait(patience)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+        self.returncode  # noqa: B018  (takes it off the list)
+
+    def close(self) -> None:
+        """End it, and remove its folder; the end of what it printed stays known."""
+        if self._kept:
+            return
+        self.end()
+        for stream in STREAMS:
+            with open(self.path(stream), "rb") as file:
+                file.seek(max(0, os.path.getsize(file.name) - KEPT))
+                self._kept[stream] = file.read().decode("utf-8", "replace")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def check_stream(stream: str) -> str:
+    """Return the name of a stream; refuses another word."""
+    if stream not in STREAMS:
+        raise UsageError(f"There's no stream {stream!r}.", wanted=" or ".join(STREAMS))
+    return stream
+
+
+def temporary_folder() -> str:
+    """Make the folder of one command."""
+    return tempfile.mkdtemp(prefix="flow-sdk-run-")
+
+
+def _end_all() -> None:
+    mine = [process for process in _running if process._owner == os.getpid()]
+    for process in mine:
+        if process.returncode is None:
+            os.kill(process.pid, signal.SIGINT)
+    deadline = time.monotonic() + GRACE
+    for process in mine:
+        process.end(max(0.0, deadline - time.monotonic()))
+        process.close()
+
+
+atexit.register(_end_all)

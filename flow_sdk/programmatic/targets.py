@@ -1,0 +1,41 @@
+"""What the orchestrators' commands are called and what they print: all that differs between them for ``Deployer``."""
+
+from dataclasses import dataclass
+
+from flow_sdk.ids import airflow_run_id
+
+__all__ = ["AIRFLOW", "STEP_FUNCTIONS", "TARGETS", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An orchestrator. Each command prints its result as the last line on stdout.
+
+    Parameters
+    ----------
+    name : str
+        What its commands begin with.
+    impl : str
+        What it is called in Python.
+    place : str or None
+        The option of ``create`` that is a positional argument on the command line: where to write to.
+    """
+
+    name: str
+    impl: str
+    place: str | None = None
+
+    def command(self, verb: str) -> str:
+        """A command's name."""
+        return f"{self.name} {verb}"
+
+    def run_id(self, deployed: str, flow: str, printed: str) -> str:
+        """The run's id in the store, from what ``trigger`` printed."""
+        return airflow_run_id(deployed, flow, printed) if self is AIRFLOW else printed
+
+
+AIRFLOW = Target("airflow", "airflow", place="target")
+STEP_FUNCTIONS = Target("step-functions", "step_functions")
+
+TARGETS = {target.impl: target for target in (AIRFLOW, STEP_FUNCTIONS)}
+"""All of them, by what they are called in Python."""

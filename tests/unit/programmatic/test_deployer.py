@@ -1,0 +1,151 @@
+"""Deployments made from Python: to a folder of DAGs, and runs triggered in a server that plays Airflow's web server."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk import DeployedFlow, Deployer
+from flow_sdk.errors import DeployError, FlowSDKError, UsageError
+from flow_sdk.ids import airflow_run_id
+from flow_sdk.programmatic.deployer import TriggeredRun
+from tests.unit.cli.flow_file import call
+from tests.unit.programmatic.flow_files import FLOW, write
+
+
+@pytest.fixture
+def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    return write(tmp_path)
+
+
+@pytest.fixture
+def airflow() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Address of what takes a trigger as Airflow 3 does, and what it was sent."""
+    sent: list[dict[str, Any]] = []
+
+    class Web(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            reply: dict[str, Any] = {"access_token": "t"}
+            if self.path.endswith("/dagRuns"):
+                sent.append({"path": self.path, **json.loads(body)})
+                reply = {"dag_run_id": f"manual__{len(sent)}"}
+            data = json.dumps(reply).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Web)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", sent
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_dag_is_written(flow: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Deployer(flow) as deployer:
+        deployed = deployer.airflow(name="talk_dag").create(target="dags", tags=["nightly"], max_workers=5)
+    assert isinstance(deployed, DeployedFlow)
+    assert (deployed.name, deployed.flow_name) == ("talk_dag", "Talk")
+    assert Path(deployed.file).resolve() == tmp_path / "dags" / "talk_dag.py"
+    text = (tmp_path / "dags" / "talk_dag.py").read_text()
+    assert "nightly" in text
+    token = deployed.production_token
+    assert token and f"production:{token}" in text
+    assert "DAG talk_dag is written" in capfd.readouterr().err
+    again = Deployer(flow, show_output=False).airflow(name="talk_dag").create(target=Path("dags"))
+    assert again.production_token == token
+    renewed = Deployer(flow, show_output=False).airflow(name="talk_dag").create("dags", generate_new_token=True)
+    assert renewed.production_token not in ("", token)
+    assert capfd.readouterr().err == ""
+    assert list((tmp_path / "tmp").iterdir()) == [], "nothing is left behind"
+
+
+def test_the_dag_is_that_of_the_command_line(flow: str, tmp_path: Path) -> None:
+    Deployer(flow, show_output=False).airflow().create(target="dags")
+    made = (tmp_path / "dags" / "Talk.py").read_bytes()
+    assert call(tmp_path, "airflow", "create", "dags", file="talk.py").returncode == 0
+    assert (tmp_path / "dags" / "Talk.py").read_bytes() == made
+
+
+def test_projects_and_options_of_all_commands(flow: str, tmp_path: Path) -> None:
+    text = FLOW.replace("class Talk", '@project(name="radio")\nclass Talk').replace(
+        "import FlowSpec", "import FlowSpec, project"
+    )
+    write(tmp_path, text)
+    deployed = Deployer(flow, show_output=False, production=True).airflow().create(target="dags")
+    assert deployed.name == "radio.prod.Talk"
+    branch = Deployer(flow, show_output=False, branch="wave").airflow().create(target="dags")
+    assert branch.name == "radio.test.wave.Talk"
+    with pytest.raises(UsageError, match="--name can't be used with @project"):
+        Deployer(flow, show_output=False).airflow(name="x").create(target="dags")
+
+
+def test_a_run_is_triggered(flow: str, tmp_path: Path, airflow: tuple[str, list[dict[str, Any]]]) -> None:
+    url, sent = airflow
+    deployed = Deployer(flow, show_output=False).airflow().create(target="dags")
+    hostile = "$(touch canary)\n'\"☃"
+    run = deployed.trigger(airflow_url=url, my_text=hostile, count=3, grid={"a": [hostile]}, names=["p,q", "r"])
+    assert sent[0]["conf"] == {"my-text": hostile, "count": 3, "grid": {"a": [hostile]}, "names": ["p,q", "r"]}
+    assert sent[0]["path"].endswith("/dags/Talk/dagRuns")
+    assert (run.name, run.run_id, run.pathspec) == ("manual__1", "airflow-manual__1", "Talk/airflow-manual__1")
+    assert run.run is None and run.status == "pending"
+    with pytest.raises(TimeoutError, match="airflow-manual__1 hasn't begun"):
+        run.wait_for_run(check_interval=0.01, timeout=0.05)
+    with pytest.raises(UsageError, match="Did you mean 'count'"):
+        deployed.trigger(cuont=3)
+    with pytest.raises(UsageError, match="a whole number"):
+        deployed.trigger(count="many")
+    assert len(sent) == 1 and not (tmp_path / "canary").exists()
+
+
+def test_a_triggered_run_is_read_from_the_store(flow: str, tmp_path: Path) -> None:
+    deployed = Deployer(flow, show_output=False).airflow().create(target="dags")
+    assert call(tmp_path, "run", file="talk.py").returncode == 0
+    run = TriggeredRun(deployed, "whatever", "1")
+    run.wait_for_run(timeout=1)
+    assert run.run is not None and run.run.successful and run.status == "succeeded"
+    assert run.metadata == deployed.metadata
+
+
+def test_what_is_refused(flow: str, tmp_path: Path) -> None:
+    quiet = Deployer(flow, show_output=False)
+    with pytest.raises(UsageError, match="needs to know where to write"):
+        quiet.airflow().create()
+    with pytest.raises(UsageError, match="no option 'max_worker'") as raised:
+        quiet.airflow().create(target="dags", max_worker=3)
+    assert "max_workers" in str(raised.value)
+    assert not list((tmp_path / "dags").iterdir())
+    quiet.airflow().create(target="dags")
+    other = Deployer(flow, show_output=False, env={"FLOW_SDK_HOME": str(tmp_path / "bob"), "FLOW_SDK_USER": "bob"})
+    with pytest.raises(DeployError, match="production token of tester"):
+        other.airflow().create(target="dags")
+    with pytest.raises(UsageError, match="where Airflow is"):
+        quiet.airflow().create(target="dags").trigger()
+    with pytest.raises(UsageError, match="only_json"):
+        quiet.step_functions().create(only_json=True)
+    with pytest.raises(FlowSDKError):
+        quiet.step_functions().create()  # this store isn't in S3
+
+
+def test_run_ids_of_airflow() -> None:
+    assert airflow_run_id("F", "F", "manual__1") == "airflow-manual__1"
+    assert airflow_run_id("dag", "F", "manual__1").startswith("airflow-")
+    assert airflow_run_id("dag", "F", "x") != airflow_run_id("dog", "F", "x")
+    assert "/" not in airflow_run_id("F", "F", "../x")

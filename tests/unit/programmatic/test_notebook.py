@@ -1,0 +1,120 @@
+"""Flows of a notebook's cell."""
+
+import linecache
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk import NBDeployer, NBRunner
+from flow_sdk.errors import UsageError
+from flow_sdk.programmatic.notebook import flow_file_text
+
+CELL = '''
+"""A cell."""
+import math
+from flow_sdk import FlowSpec, NBRunner, Parameter, project, step
+
+FACTOR = 2
+get_ipython().run_line_magic("matplotlib", "inline")
+out = get_ipython().getoutput("ls")
+print(out)
+
+
+def scaled(x):
+    return math.floor(x) * FACTOR
+
+
+@project(name="cells")
+class CellFlow(FlowSpec):
+    text = Parameter("text", default="""two
+lines""")
+    count = Parameter("count", default=1)
+
+    @step
+    def start(self):
+        self.result = scaled(self.count + 0.5)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("result", self.result)
+
+
+runs = [NBRunner(CellFlow).nbrun()] if False else NBRunner
+first = runs
+if __name__ == "__main__":
+    CellFlow()
+'''
+
+
+class Notebook:
+    """Stands in for IPython in a cell that only asks it for lines."""
+
+    def run_line_magic(self, *words: str) -> None:
+        pass
+
+    def getoutput(self, line: str) -> list[str]:
+        return [line]
+
+
+def cell(text: str = CELL, name: str = "<cell 1>") -> dict[str, Any]:
+    """Run a cell as a notebook does: its source is known to linecache only."""
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    scope: dict[str, Any] = {"__name__": "__notebook__", "get_ipython": Notebook}
+    exec(compile(text, name, "exec"), scope)
+    return scope
+
+
+def test_a_flow_of_a_cell_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    flow = cell()["CellFlow"]
+    (tmp_path / "beside.py").write_text("x = 1")
+    runner = NBRunner(flow, base_dir=str(tmp_path))
+    run = runner.nbrun(count=4, text="a\nb")
+    assert run.successful and run.data.result == 8 and run.data.text == "a\nb"
+    assert "result 8" in capfd.readouterr().out
+    again = runner.nbresume(step_to_rerun="end")
+    assert again.origin_pathspec == run.pathspec
+    runner.cleanup()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".flow_sdk", "beside.py"]
+
+
+def test_the_file_of_a_cell_has_what_the_flow_needs() -> None:
+    text = flow_file_text(cell()["CellFlow"])
+    assert "get_ipython" not in text and "print(out)" not in text and "NBRunner(" not in text and "first" not in text
+    assert "@project(name=" in text and "FACTOR = 2" in text and '"""two\nlines"""' in text
+    assert text.endswith('if __name__ == "__main__":\n    CellFlow()\n') and text.count("CellFlow()") == 1
+
+
+def test_a_flow_of_a_cell_is_deployed(tmp_path: Path) -> None:
+    flow = cell()["CellFlow"]
+    (tmp_path / "dags").mkdir()
+    with NBDeployer(flow, show_output=False, base_dir=str(tmp_path), production=True) as deployer:
+        deployed = deployer.airflow().create(target="dags")
+    assert deployed.name == "cells.prod.CellFlow"
+    assert (tmp_path / "dags" / "cells.prod.CellFlow.py").exists()
+    assert not list(tmp_path.glob("*.py"))
+
+
+def test_the_file_of_a_forgotten_runner_goes_with_python(tmp_path: Path) -> None:
+    (tmp_path / "mod.py").write_text(
+        "from flow_sdk import FlowSpec, step\nclass F(FlowSpec):\n    @step\n    def start(self): self.next(self.end)\n"
+        "    @step\n    def end(self): pass\n"
+    )
+    code = "import glob, mod; from flow_sdk import NBRunner; r = NBRunner(mod.F); print(len(glob.glob('f_*.py')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n" and not list(tmp_path.glob("f_*.py"))
+
+
+def test_what_is_no_flow_of_a_cell(tmp_path: Path) -> None:
+    for wrong in (object, 3, "Flow"):
+        with pytest.raises(UsageError, match="isn't a flow"):
+            NBRunner(wrong)  # type: ignore[arg-type]
+    flow = cell()["CellFlow"]
+    linecache.cache.pop("<cell 1>")
+    with pytest.raises(UsageError, match="isn't known"):
+        NBRunner(flow)
+    with pytest.raises(UsageError, match="can't be written"):
+        NBRunner(cell()["CellFlow"], base_dir=str(tmp_path / "gone"))
