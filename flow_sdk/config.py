@@ -41,6 +41,12 @@ SETTINGS = {
 }
 """Every setting and what it is for."""
 
+OTHER_NAMES = {
+    "BATCH_JOB_ROLE": "METAFLOW_ECS_S3_ACCESS_IAM_ROLE",
+    "BATCH_EXECUTION_ROLE": "METAFLOW_ECS_FARGATE_EXECUTION_ROLE",
+}
+"""Environment variables of Metaflow that are called otherwise than our settings."""
+
 LOCAL_FOLDER = ".flow_sdk"
 
 
@@ -108,10 +114,10 @@ def read_setting(name: str) -> Setting:
     ConfigError
         If the settings file can't be used.
     """
-    for prefix in PREFIXES:
-        value = os.environ.get(prefix + name)
+    for variable in (*(prefix + name for prefix in PREFIXES), OTHER_NAMES.get(name, "")):
+        value = os.environ.get(variable)
         if value:
-            return Setting(value, f"environment variable {prefix}{name}")
+            return Setting(value, f"environment variable {variable}")
     value = _read_file().get(name)
     return Setting(value, config_file()) if value else Setting(None, "not set")
 

@@ -116,7 +116,8 @@ def test_steps_on_batch_beside_steps_here(rig: BatchServer, tmp_path: Path) -> N
     run = re.search(r"Run RemoteFlow/(\d+) started", done.stderr)[1]
     # Logs and states come into the run's own output, under the task's name.
     assert re.search(rf"\[{run}/work/0\] item 0 on rig blue", done.stdout)
-    assert re.search(rf"\[{run}/work/0\] AWS Batch job \S+: RUNNING", done.stderr)
+    states = re.findall(rf"\[{run}/work/0\] AWS Batch job \S+: ([A-Z]+)", done.stderr)
+    assert states[0] == "SUBMITTED" and states[-1] == "SUCCEEDED" and len(states) == len(set(states))
     assert re.search(rf"\[{run}/work/1\] attempt 0 failed: ValueError: the first try fails; trying again", done.stderr)
     assert "failed and was caught" in done.stderr
     found = read(
@@ -142,17 +143,8 @@ def test_steps_on_batch_beside_steps_here(rig: BatchServer, tmp_path: Path) -> N
     assert not list(tmp_path.glob("**/canary"))
 
 
-def test_definitions_are_registered_once(rig: BatchServer, tmp_path: Path) -> None:
-    write(tmp_path, FLOW)
-    for _ in range(2):
-        done = call(tmp_path, *AT, "run", environment={**settings(rig), "FLOW_SDK_BATCH_DEFAULT_TAGS": '{"a": "b"}'})
-        assert done.returncode == 0, done.stderr
-    found = rig.client("batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"]
-    names = [one["jobDefinitionName"] for one in found if one.get("tags", {}).get("a") == "b"]
-    assert len(names) == len(set(names)) == 2
-
-
-def start(rig: BatchServer, folder: Path) -> subprocess.Popen[str]:
+def start(rig: BatchServer, folder: Path, until: str) -> subprocess.Popen[str]:
+    """Start a run whose task waits, and come back when it has printed a line that ends so."""
     write(folder, WAITING)
     process = subprocess.Popen(
         [sys.executable, "train.py", *AT, "--with", "batch:memory=700", "run"],
@@ -160,7 +152,7 @@ def start(rig: BatchServer, folder: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if line.rstrip().endswith("] waiting"):
+        if line.rstrip().endswith(until):
             return process
     raise AssertionError(f"the run ended with {process.wait()}")
 
@@ -179,7 +171,7 @@ def wait_for_end(rig: BatchServer, name: str) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_ends_its_jobs(rig: BatchServer, tmp_path: Path, number: int) -> None:
-    process = start(rig, tmp_path)
+    process = start(rig, tmp_path, until=": RUNNING")
     assert state(rig, "WaitingFlow-") == "RUNNING"
     process.send_signal(number)
     assert wait_for_end(rig, "WaitingFlow-") == "FAILED"
@@ -190,7 +182,7 @@ def test_a_stopped_run_ends_its_jobs(rig: BatchServer, tmp_path: Path, number: i
 
 
 def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
-    process = start(rig, tmp_path)
+    process = start(rig, tmp_path, until="] waiting")  # its log comes while it runs
     listed = call(tmp_path, *AT, "batch", "list", environment=settings(rig)).stdout.splitlines()
     assert listed[0].split() == ["RUN", "STEP", "TASK", "STATUS", "JOB", "NAME"]
     assert len(listed) == 2 and listed[1].split()[1:4] == ["start", "0", "RUNNING"]
@@ -207,6 +199,18 @@ def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
     assert process.returncode == 1
     assert "with batch kill" in output and job in output
     assert call(tmp_path, *AT, "batch", "list", "--run-id", run, environment=settings(rig)).stdout == ""
+
+
+def test_a_definition_is_registered_once(rig: BatchServer, tmp_path: Path) -> None:
+    process = start(rig, tmp_path, until=": RUNNING")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    jobs = [job for job in rig.jobs() if job["jobName"].startswith("WaitingFlow-")]
+    found = rig.client("batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+    ours = [
+        one for one in found if {"type": "MEMORY", "value": "700"} in one["containerProperties"]["resourceRequirements"]
+    ]
+    assert len(jobs) > 2 and [one["revision"] for one in ours] == [1]
 
 
 def test_a_container_that_fails_before_our_code(tmp_path: Path) -> None:

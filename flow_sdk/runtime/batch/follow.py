@@ -76,7 +76,7 @@ def follow(
     job_id : str
         The job.
     on_status : callable
-        Is told (status, what AWS says of it), once for every change.
+        Is told (status, what AWS says of it), once for every change from the plain ``SUBMITTED`` on.
     on_look : callable
         Is called now and then while the job runs or waits.
     sleep, clock, jitter : callable
@@ -94,9 +94,8 @@ def follow(
     FlowSDKError
         If AWS doesn't know the job.
     """
-    told: tuple[str, str] | None = None
-    pause, heard = FIRST_PAUSE, clock()
     status = "SUBMITTED"
+    told, pause, heard = (status, ""), FIRST_PAUSE, clock()
     while True:
         try:
             job = describe(client, [job_id]).get(job_id)

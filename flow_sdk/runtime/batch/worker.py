@@ -68,12 +68,14 @@ class _Task:
         self.attempt: int | None = None
         self.tail: LogTail | None = None
         self.known: set[int] = set()
+        self.begun = False
 
     def run(self, interrupts: Interrupts) -> int:
         if interrupts.asked:
             return FAILED
         self.known = set(attempts.attempts(self.store, *self.place))
         job_id = submit(self.batch, Artifacts(self.store), self.request, self.target)
+        self._status(job_id, "SUBMITTED", f"queue {self.target.queue}")
         try:
             with interrupts:
                 job = follow(self.batch, job_id, lambda *news: self._status(job_id, *news), self._look)
@@ -86,10 +88,13 @@ class _Task:
         return self._ended(job)
 
     def _status(self, job_id: str, status: str, reason: str) -> None:
+        self.begun = self.begun or status not in ("SUBMITTED", "PENDING", "RUNNABLE")
         _say(f"AWS Batch job {job_id}: {status}" + (f": {reason}" if reason else ""))
 
     def _look(self) -> None:
         """Find the attempt that the container has claimed, and show what is new in its log."""
+        if not self.begun:
+            return  # jobs may wait for hours: no need to ask the store
         new = [n for n in attempts.attempts(self.store, *self.place) if n not in self.known]
         for number in new:  # more than one when Batch started the container anew
             self._show_rest()

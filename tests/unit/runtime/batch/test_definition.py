@@ -255,6 +255,13 @@ def test_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_roles_that_metaflow_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METAFLOW_ECS_S3_ACCESS_IAM_ROLE", "arn:job")
+    monkeypatch.setenv("METAFLOW_ECS_FARGATE_EXECUTION_ROLE", "arn:theirs")
+    monkeypatch.setenv("FLOW_SDK_BATCH_EXECUTION_ROLE", "arn:ours")
+    assert BatchSettings.from_config() == BatchSettings(job_role="arn:job", execution_role="arn:ours")
+
+
 @pytest.mark.parametrize("tags", ["[]", "{", '{"a": 1}', '{"aws:a": "b"}'])
 def test_settings_that_cant_be_used(monkeypatch: pytest.MonkeyPatch, tags: str) -> None:
     monkeypatch.setenv("FLOW_SDK_BATCH_DEFAULT_TAGS", tags)

@@ -59,7 +59,7 @@ def test_each_change_is_told_once() -> None:
     )  # fmt: skip
     told, job = answers.follow()
     assert told == [
-        ("SUBMITTED", ""), ("RUNNABLE", ""), ("RUNNABLE", "MISCONFIGURATION:no machine"),
+        ("RUNNABLE", ""), ("RUNNABLE", "MISCONFIGURATION:no machine"),
         ("STARTING", ""), ("RUNNING", ""), ("SUCCEEDED", ""),
     ]  # fmt: skip
     assert job["status"] == "SUCCEEDED"
