@@ -20,8 +20,8 @@ def test_importing_a_name_that_comes_later_says_so() -> None:
 
 
 def test_using_a_name_that_comes_later_says_so() -> None:
-    with pytest.raises(AttributeError, match="'Runner' isn't in this release"):
-        _ = flow_sdk.Runner  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="'parallel' isn't in this release"):
+        _ = flow_sdk.parallel  # type: ignore[attr-defined]
     assert not hasattr(flow_sdk, "card")
 
 
