@@ -74,7 +74,7 @@ def test_equal_steps_share_one_job_definition(tmp_path):
 
 
 REFUSED = [
-    ({"store": "/tmp/store"}, "Step Functions needs a store in S3"),
+    ({"store": "/some/store"}, "Step Functions needs a store in S3"),
     ({"store": "memory:"}, "Step Functions needs a store in S3"),
     ({"workflow_timeout": 0}, "--workflow-timeout is out of range"),
     ({"workflow_timeout": 100_000_000}, "--workflow-timeout is out of range"),
