@@ -1,0 +1,418 @@
+"""Deployments to Step Functions from the command line's parts, on LocalStack and moto: versions, alias, runs, ends."""
+
+import itertools
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from flow_sdk.deploy.claims import KnownTokens
+from flow_sdk.deploy.step_functions.changes import find_changes
+from flow_sdk.deploy.step_functions.create import Deployed, create_deployment
+from flow_sdk.deploy.step_functions.delete import delete_deployment
+from flow_sdk.deploy.step_functions.executions import Executions
+from flow_sdk.deploy.step_functions.machine import StateMachine
+from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
+from flow_sdk.deploy.step_functions.place import Services
+from flow_sdk.deploy.step_functions.prepare import CreateOptions
+from flow_sdk.deploy.step_functions.rollback import choose_version
+from flow_sdk.deploy.step_functions.schedule import Scheduler
+from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.errors import AwsError, ConfigError, DeployError
+from flow_sdk.runtime.batch.definition import BatchSettings
+from flow_sdk.store.open_store import open_store
+from tests.rig.step_functions import StepFunctionsServer
+from tests.unit.deploy.step_functions.flows import plan_of
+
+pytestmark = pytest.mark.step_functions
+
+DAILY = "@schedule(daily=True)"
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[StepFunctionsServer]:
+    with StepFunctionsServer("store") as server:
+        server.prepare()
+        yield server
+
+
+class Deployment:
+    """A flow that is deployed under a name of its own, by several people."""
+
+    def __init__(self, aws: StepFunctionsServer, folder: Path) -> None:
+        account = aws.prepare()
+        self.folder, self.name, self.store = folder, f"F-{next(_numbers)}", f"s3://store/{folder.name}"
+        self.settings = BatchSettings(queue=account.queue, image="image:1", job_role=account.job_role)
+        self.options = CreateOptions(name=self.name, role=account.machine_role, scheduler_role=account.schedule_role)
+        self.services = Services()
+
+    @property
+    def machine(self) -> StateMachine:
+        return StateMachine(self.name, self.services.place, self.services.states)
+
+    @property
+    def schedule(self) -> Any:
+        return Scheduler(self.name, self.machine.alias_arn, self.services.scheduler).find()
+
+    def gate(self, owner: str = "anne", services: Services | None = None, **options: Any) -> TokenGate:
+        known = KnownTokens(str(self.folder / owner), self.name)
+        return TokenGate(self.name, owner, known, keeper=ParameterStore(services or self.services), **options)
+
+    def arguments(self, over: str, gate: TokenGate, **options: Any) -> tuple[Any, ...]:
+        plan, chosen = plan_of(self.folder, over), replace(self.options, **options)
+        return plan, b"package", self.store, chosen, self.settings, gate, self.services
+
+    def create(self, over: str = "", gate: TokenGate | None = None, **options: Any) -> Deployed:
+        return create_deployment(*self.arguments(over, gate or self.gate(), **options))
+
+    def everything(self) -> dict[str, Any]:
+        """All that a deployment writes, wherever it does."""
+        found = self.machine.describe() or {}
+        store = open_store(self.store)
+        schedules = self.services.scheduler.list_schedules()["Schedules"]
+        return {
+            "definition": found.get("definition"),
+            "versions": self.machine.versions() if found else [],
+            "live": self.machine.live() if found else None,
+            "schedule": [each["Name"] for each in schedules if each["Name"] == self.name],
+            "claim": ParameterStore(self.services).read(self.name),
+            "objects": sorted(info.key for info in store.list("")),
+            "tokens": sorted(str(path) for path in self.folder.glob("*/tokens/*/*")),
+        }
+
+
+@pytest.fixture
+def deployment(aws: StepFunctionsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    for name, value in aws.env().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return Deployment(aws, tmp_path)
+
+
+def test_versions_behind_an_alias(deployment):
+    first = deployment.create()
+    assert (first.version, first.changed, first.schedule_change) == (1, True, None)
+    assert first.namespace == f"production:{deployment.gate().check(open_store(deployment.store)).token}"
+    before = deployment.everything()
+    again = deployment.create()
+    assert (again.version, again.changed, again.registered) == (1, False, ())
+    assert deployment.everything() == before
+    second = deployment.create(DAILY, max_workers=2)
+    assert (second.version, second.changed, second.schedule_change) == (2, True, "create")
+    machine = deployment.machine
+    assert machine.versions() == [2, 1] and machine.live() == 2
+    assert '"MaxConcurrency":40' in machine.describe(1)["definition"]
+    assert '"MaxConcurrency":2' in machine.describe(2)["definition"]
+    assert deployment.schedule["Target"]["Arn"] == machine.alias_arn
+    assert deployment.create(max_workers=2).schedule_change == "remove"
+    assert deployment.schedule is None
+
+
+def test_moving_back_and_on(deployment):
+    for workers in (1, 2, 3):
+        deployment.create(max_workers=workers)
+    machine = deployment.machine
+    assert choose_version(machine, None) == 2 and machine.point(2) and not machine.point(2)
+    assert choose_version(machine, None) == 1 and choose_version(machine, "3") == 3
+    assert machine.point(1)
+    with pytest.raises(DeployError, match="no version before the present one"):
+        choose_version(machine, None)
+    for wrong in ("4", "0", "-1", "x", "²"):
+        with pytest.raises(DeployError, match="has no version"):
+            choose_version(machine, wrong)
+    changes = find_changes(*deployment.arguments("", deployment.gate(), max_workers=3))
+    assert "its newest version would become the live one in place of 1" in changes.machine
+    deployed = deployment.create(max_workers=3)
+    assert (deployed.version, deployed.changed) == (3, True) and machine.live() == 3
+
+
+def test_a_run_keeps_the_version_that_it_began_with(deployment):
+    deployment.create()
+    runs = Executions(deployment.machine)
+    run = runs.start({"p": 3})
+    deployment.create(max_workers=2)
+    assert runs.find(run.name).version == 1
+    assert json.loads(runs.find(run.name).facts["input"]) == {"p": 3}
+    assert runs.start({}).name != run.name
+    assert {runs.find(each.name).version for each in runs.list()} == {1, 2}
+    for each in list(runs.list(("RUNNING",))):
+        runs.stop(each)
+    deadline = time.monotonic() + 60
+    while (stopped := runs.find(run.name)).is_running:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert stopped.status == "ABORTED"
+    with pytest.raises(DeployError, match="isn't running"):
+        runs.stop(stopped)
+
+
+def test_a_dry_run_writes_nothing_and_says_it_all(deployment):
+    before = deployment.everything()
+    changes = find_changes(*deployment.arguments(DAILY, deployment.gate()))
+    assert deployment.everything() == before
+    assert "would be made" in changes.machine and "a new one would be made" in changes.token
+    assert changes.schedule == "cron(0 0 * * ? *) in UTC: would be made" and changes.difference == ()
+    assert len(changes.jobs) == 1 and changes.jobs[0] == changes.prepared.jobs[0].name
+    deployment.create(DAILY)
+    before = deployment.everything()
+    same = find_changes(*deployment.arguments(DAILY, deployment.gate()))
+    assert "stays at version 1" in same.machine and same.jobs == () and same.schedule.endswith("as it is")
+    other = find_changes(*deployment.arguments("", deployment.gate(renew=True), max_workers=7))
+    assert "would get a new version in place of 1" in other.machine and "replaced" in other.token
+    assert any(line.strip() == '+      "MaxConcurrency": 7,' for line in other.difference)
+    assert other.schedule == "none: would be removed"
+    assert all(0 < used < allowed for _, used, allowed in other.shares)
+    assert deployment.everything() == before
+
+
+def wrong_machine(deployment: Deployment) -> None:
+    definition = {"StartAt": "a", "States": {"a": {"Type": "Pass", "End": True}}}
+    deployment.services.states.create_state_machine(
+        name=deployment.name, definition=json.dumps(definition), roleArn=deployment.options.role
+    )
+
+
+def wrong_schedule(deployment: Deployment) -> None:
+    target = {"Arn": "arn:aws:lambda:us-east-1:123456789012:function:x", "RoleArn": deployment.options.role}
+    deployment.services.scheduler.create_schedule(
+        Name=deployment.name, ScheduleExpression="rate(1 day)", FlexibleTimeWindow={"Mode": "OFF"}, Target=target
+    )
+
+
+def no_queue(deployment: Deployment) -> None:
+    deployment.settings = replace(deployment.settings, queue="rigg")
+
+
+def no_role(deployment: Deployment) -> None:
+    deployment.options = replace(deployment.options, role=f"{deployment.options.role}-gone")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "text"),
+    [
+        (wrong_machine, DeployError, "that Flow SDK hasn't made"),
+        (wrong_schedule, DeployError, "starts something else"),
+        (no_queue, ConfigError, "Did you mean 'rig'?"),
+        (no_role, DeployError, "The role of SFN_IAM_ROLE doesn't exist."),
+    ],
+)
+def test_what_is_refused_has_written_nothing(deployment, spoil, kind, text):
+    spoil(deployment)
+    before = deployment.everything()
+    with pytest.raises(kind) as refused:
+        deployment.create(DAILY)
+    assert text in str(refused.value)
+    assert deployment.everything() == before
+
+
+def test_another_person_needs_the_token(deployment):
+    deployment.create()
+    token = deployment.gate().check(open_store(deployment.store)).token
+    before = deployment.everything()
+    with pytest.raises(DeployError, match="under a production token of anne"):
+        deployment.create(gate=deployment.gate("bob"), max_workers=3)
+    with pytest.raises(DeployError, match="under a production token of anne"):
+        deployment.gate("bob").check_holder(open_store(deployment.store))
+    assert deployment.everything() == before
+    deployment.gate("carl", authorize=token).check_holder(open_store(deployment.store))
+    assert deployment.create(gate=deployment.gate("carl"), max_workers=3).version == 2
+
+
+def test_of_two_first_deployments_at_once_one_wins(deployment):
+    """From two stores, so that only the account can decide."""
+    other = Deployment.__new__(Deployment)
+    other.__dict__ |= {**deployment.__dict__, "store": deployment.store + "-b", "services": Services()}
+    both = [(deployment, "anne"), (other, "bob")]
+    gates = [(each, each.gate(who, each.services)) for each, who in both]
+    for each, gate in gates:
+        gate.check(open_store(each.store))
+    told: list[object] = [None, None]
+    ready = threading.Barrier(2)
+
+    def act(number: int) -> None:
+        each, gate = gates[number]
+        ready.wait()
+        try:
+            told[number] = gate.claim(open_store(each.store))
+        except DeployError as error:
+            told[number] = error
+
+    threads = [threading.Thread(target=act, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    errors = [each for each in told if isinstance(each, DeployError)]
+    assert len(errors) == 1 and "at the same moment" in str(errors[0])
+
+
+class Killed(BaseException):
+    """What ends a create at a call of AWS, before it is sent or after."""
+
+
+def calls_of(act: Callable[[], object], services: Services, at: int | None, *, sent: bool) -> int:
+    """Act, and be killed at the call of that number (from 0); returns how many calls there were."""
+    count = 0
+
+    def on_call(**_: object) -> None:
+        nonlocal count
+        count += 1
+        if count - 1 == at:
+            raise Killed
+
+    event = "after-call" if sent else "before-call"
+    clients = [services.states, services.batch, services.scheduler, services.ssm, services.iam]
+    for one in clients:
+        one.meta.events.register(event, on_call, "kill")
+    try:
+        act()
+    finally:
+        for one in clients:
+            one.meta.events.unregister(event, on_call, "kill")
+    return count
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["before", "after"])
+def test_a_create_killed_at_any_call_can_be_run_again(aws, deployment, tmp_path, sent):
+    deployment.create()
+    calls = calls_of(lambda: deployment.create(DAILY, max_workers=2), deployment.services, None, sent=sent)
+    assert calls > 15
+    wanted_versions = [[1], [2, 1]]
+    for at in range(calls):
+        fresh = Deployment(aws, tmp_path)
+        fresh.store = f"{fresh.store}/{at}-{sent}"
+        for changes, versions in zip(({}, {"over": DAILY, "max_workers": 2}), wanted_versions, strict=True):
+            try:
+                calls_of(lambda: fresh.create(**changes), fresh.services, at, sent=sent)  # noqa: B023
+            except Killed:
+                pass
+            done = fresh.create(**changes)
+            assert fresh.machine.versions() == versions, (at, changes)
+            assert done.version == fresh.machine.live() == versions[0], (at, changes)
+            assert (fresh.schedule is not None) == bool(changes), (at, changes)
+            claim = ParameterStore(fresh.services).read(fresh.name)
+            assert claim is not None and claim.generation == 0
+            assert len(list(open_store(fresh.store).list("deployments/"))) == 1
+
+
+def test_delete_and_what_remains(deployment):
+    deployment.create(DAILY)
+    runs = Executions(deployment.machine)
+    run = runs.start({})
+    objects = deployment.everything()["objects"]
+    stopped = []
+    deleted = delete_deployment(deployment.machine, deployment.services, stopped.append)
+    assert (deleted.machine, deleted.schedule, deleted.claim) == (True, True, True)
+    assert [each.name for each in stopped] in ([run.name], [])
+    left = deployment.everything()
+    assert left["definition"] is None and left["schedule"] == [] and left["claim"] is None
+    assert set(objects) <= set(left["objects"])
+    again = delete_deployment(deployment.machine, deployment.services, stopped.append)
+    assert not any((again.machine, again.schedule, again.claim))
+    # The name still belongs to whoever held the token.
+    with pytest.raises(DeployError, match="under a production token of anne"):
+        deployment.create(gate=deployment.gate("bob"))
+    assert deployment.create(DAILY).version == 1
+
+
+def test_old_versions_go_when_aws_takes_no_more(deployment, monkeypatch):
+    monkeypatch.setattr("flow_sdk.deploy.step_functions.machine.KEPT", 2)
+    for workers in (1, 2, 3, 4):
+        deployment.create(max_workers=workers)
+    machine = deployment.machine
+    machine.point(1)
+    refuse_once(deployment.services.states, "UpdateStateMachine", "ServiceQuotaExceededException")
+    assert deployment.create(max_workers=5).version == 5
+    assert machine.versions() == [5, 4, 3, 1]  # 1 was live until then
+
+
+def refuse_once(states: Any, operation: str, code: str) -> None:
+    """Let the next call be answered with an error, before it is sent."""
+    from botocore.awsrequest import AWSResponse
+
+    left = [AWSResponse("https://aws", 400, {}, None)]
+
+    def answer(**_: object) -> tuple[AWSResponse, dict[str, Any]] | None:
+        return (left.pop(), {"Error": {"Code": code, "Message": "the reason"}}) if left else None
+
+    states.meta.events.register(f"before-call.sfn.{operation}", answer)
+
+
+def test_a_real_run_from_the_command_line(aws, deployment, tmp_path):
+    import subprocess
+    import sys
+
+    from tests.unit.cli.flow_file import FLOW, write
+
+    write(tmp_path, FLOW.replace("required=True", "default=2"))
+    account = aws.prepare()
+    environment = {
+        **os.environ,
+        "FLOW_SDK_BATCH_JOB_QUEUE": account.queue,
+        "FLOW_SDK_BATCH_IMAGE": "image:1",
+        "FLOW_SDK_SFN_IAM_ROLE": account.machine_role,
+        "FLOW_SDK_DATASTORE_SYSROOT_S3": deployment.store,
+        "FLOW_SDK_DEFAULT_DATASTORE": "s3",
+    }
+
+    def call(*words: str, code: int = 0) -> tuple[str, str]:
+        command = [sys.executable, "train.py", *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout, done.stderr
+
+    hostile = "$(touch canary) `touch canary` {} States.Format('{}', $.a) \\ \"' 😀\nb"
+    name = ("--name", f"train-{next(_numbers)}")
+    out, err = call("step-functions", "create", *name)
+    assert out.startswith("arn:aws:states:us-east-1:123456789012:stateMachine:train-") and "version 1" in err
+    assert "step-functions trigger --name train-" in err
+    words = ("--names", hostile, "--alpha", "0.25", "--grid", '"text"', "--run-id-file", "id")
+    out, err = call("step-functions", "trigger", *name, *words)
+    run = out.strip()
+    assert (tmp_path / "id").read_text() == run and f"step-functions status {run}" in err
+    deadline = time.monotonic() + 120
+    while "RUNNING" in call("step-functions", "status", run, *name)[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    shown = call("step-functions", "status", run, *name)[0]
+    assert "SUCCEEDED" in shown, shown
+    assert f"{run} " in call("step-functions", "list-runs", *name, "--succeeded")[0]
+    assert call("step-functions", "list-runs", *name, "--failed")[0] == ""
+    assert "Version        1 of 1" in call("step-functions", "status", *name)[0]
+    for artifact, value in (("names", hostile.split(",")), ("alpha", 0.25), ("grid", "text"), ("scores", [0, 10])):
+        file = tmp_path / f"{artifact}.pickle"
+        call("dump", f"{run}/end", "--include", artifact, "--file", str(file))
+        import pickle
+
+        found = pickle.loads(file.read_bytes())
+        assert value in _values(found), (artifact, found)
+    assert not list(tmp_path.rglob("canary"))
+    assert "isn't running" in call("step-functions", "terminate", run, *name, code=1)[1]
+    assert "has succeeded" in call("step-functions", "resume", run, *name, code=1)[1]
+    assert "Deleted: the state machine" in call("step-functions", "delete", *name)[1]
+
+
+def _values(found: Any) -> list[Any]:
+    """All values in nested dicts."""
+    if isinstance(found, dict):
+        return [value for item in found.values() for value in (item, *_values(item))]
+    return [found]
+
+
+def test_aws_refuses(deployment):
+    deployment.create()
+    refuse_once(deployment.services.states, "UpdateStateMachine", "AccessDeniedException")
+    with pytest.raises(AwsError, match="AWS doesn't let us update the state machine") as refused:
+        deployment.create(max_workers=2)
+    assert "states:UpdateStateMachine" in str(refused.value)
+    assert deployment.machine.live() == 1
+    assert deployment.create(max_workers=2).version == 2

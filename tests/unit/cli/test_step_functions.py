@@ -1,0 +1,131 @@
+"""``step-functions`` on the command line: what is refused before AWS is asked, and what needs no AWS at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.rig.ports import free_port
+from tests.unit.cli.flow_file import FLOW, call, files, write
+
+DEPLOYABLE = FLOW.replace("required=True", "default=2")
+PROJECT = DEPLOYABLE.replace("JSONType, step", "JSONType, project, step").replace(
+    "class T", '@project(name="models")\nclass T'
+)
+STORE = ("--datastore-root", "s3://bucket/prefix")
+SETTINGS = {
+    "FLOW_SDK_BATCH_JOB_QUEUE": "queue",
+    "FLOW_SDK_BATCH_IMAGE": "image:1",
+    "METAFLOW_SFN_IAM_ROLE": "arn:aws:iam::123456789012:role/machine",  # the peer's names are taken as well
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path, DEPLOYABLE)
+    return tmp_path
+
+
+@pytest.fixture
+def nowhere() -> dict[str, str]:
+    """Settings with which any call of AWS fails, and fails quickly."""
+    return {**SETTINGS, **KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}", "AWS_MAX_ATTEMPTS": "1"}
+
+
+REFUSED = [
+    ("step-functions", 2, "create or trigger or list-runs or status or terminate or resume or rollback or delete"),
+    ("step-functions crate", 2, "Did you mean 'create'?"),
+    ("step-functions create x", 2, "step-functions create doesn't take 'x'."),
+    ("step-functions create --max-workers 0", 2, "--max-workers can't be '0'."),
+    ("step-functions create --workflow-timeout soon", 2, "--workflow-timeout can't be 'soon'."),
+    ("step-functions create --workflow-timeout 100000000", 1, "--workflow-timeout is out of range."),
+    ("step-functions create --aws-batch-tag team", 2, "--aws-batch-tag takes a key and a value"),
+    ("step-functions create --aws-batch-tag a=1 --aws-batch-tag a=2", 2, "a=1 and a=2"),
+    ("step-functions create --aws-batch-tag x.$=States.Format", 2, "--aws-batch-tag can't be used"),
+    ("step-functions create --aws-batch-tag aws:x=1", 2, "--aws-batch-tag can't be used"),
+    ("step-functions create --with rety", 2, "Did you mean 'retry'?"),
+    ("step-functions create --log-execution-history", 1, "FLOW_SDK_SFN_EXECUTION_LOG_GROUP_ARN"),
+    ("step-functions trigger --folds many", 2, "The parameter 'folds' can't take this value."),
+    ("step-functions trigger --fold 3", 2, "Did you mean '--folds'?"),
+    ("step-functions trigger --run-id-file no/x", 2, "This file can't be written."),
+    ("step-functions terminate", 2, "step-functions terminate needs RUN."),
+    ("step-functions terminate a/b", 2, "This isn't a run of Step Functions."),
+    ("step-functions resume 'sfn-é'", 2, "This isn't a run of Step Functions."),
+    ("step-functions list-runs --done", 2, "There's no option '--done'."),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "text"), REFUSED)
+def test_what_is_refused_before_aws_is_asked(folder, nowhere, line, code, text):
+    done = call(folder, *STORE, *line.split(), environment=nowhere)
+    assert done.returncode == code, done.stderr
+    assert text in done.stderr and "doesn't answer" not in done.stderr
+    assert "Traceback" not in done.stderr and done.stdout == ""
+    assert files(folder) == {"train.py"}
+
+
+@pytest.mark.parametrize("command", ["create", "trigger"])
+def test_an_aws_that_does_not_answer_is_one_message(folder, nowhere, command):
+    done = call(folder, *STORE, "step-functions", *command.split(), environment=nowhere)
+    assert done.returncode == 1 and "AWS doesn't answer" in done.stderr, done.stderr
+    assert "AWS_ENDPOINT_URL" in done.stderr and "Traceback" not in done.stderr
+    assert files(folder) == {"train.py"}
+
+
+@pytest.mark.parametrize("command", ["create", "trigger", "delete"])
+def test_no_credentials_is_one_message(folder, command):
+    done = call(folder, *STORE, "step-functions", command, environment=SETTINGS)
+    assert done.returncode == 1 and "there are no credentials" in done.stderr, done.stderr
+    assert "AWS_ACCESS_KEY_ID" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["FLOW_SDK_BATCH_JOB_QUEUE", "FLOW_SDK_BATCH_IMAGE"])
+def test_a_missing_setting_is_named(folder, missing):
+    settings = {name: value for name, value in SETTINGS.items() if name != missing}
+    done = call(folder, *STORE, "step-functions", "create", "--only-json", environment=settings)
+    assert done.returncode == 2 and missing in done.stderr, done.stderr
+
+
+def test_a_local_store_is_refused(folder):
+    done = call(folder, "step-functions", "create", "--only-json", environment=SETTINGS)
+    assert done.returncode == 1 and "Step Functions needs a store in S3" in done.stderr
+    assert files(folder) == {"train.py"}
+
+
+def test_only_json_prints_the_state_machine_and_asks_nobody(folder, nowhere):
+    options = ("--max-workers", "7", "--workflow-timeout", "60", "--aws-batch-tag", "team=a=b", "--tag", "x")
+    # Without credentials, roles and an answering AWS: none is looked for.
+    bare = {name: value for name, value in nowhere.items() if name not in (*KEYS, "METAFLOW_SFN_IAM_ROLE")}
+    one, two = (
+        call(folder, *STORE, "step-functions", "create", "--only-json", *options, environment=environment)
+        for environment in (nowhere, bare)
+    )
+    assert one.returncode == 0 and one.stderr == "", one.stderr
+    assert one.stdout == two.stdout
+    machine = json.loads(one.stdout)
+    assert machine["TimeoutSeconds"] == 60 and machine["States"]["start.each"]["MaxConcurrency"] == 7
+    assert machine["States"]["end"]["Parameters"]["Tags"]["team"] == "a=b"
+    assert files(folder) == {"train.py"}
+
+
+def test_only_json_under_a_project(tmp_path, nowhere):
+    write(tmp_path, PROJECT)
+    found = [
+        call(tmp_path, *STORE, *branch, "step-functions", "create", "--only-json", environment=nowhere).stdout
+        for branch in (("--production",), ("--branch", "a"), ())
+    ]
+    assert len(set(found)) == 3  # the runs belong to different branches
+    done = call(tmp_path, *STORE, "step-functions", "create", "--only-json", "--name", "x", environment=nowhere)
+    assert done.returncode == 2 and "--name can't be used with @project" in done.stderr
+
+
+def test_parameters_that_are_too_large(folder, nowhere):
+    # A quotation mark is two bytes in JSON; Linux takes no single argument above 128 KiB.
+    words = (f"--names={chr(34) * 110_000}", "--grid", json.dumps(["x" * 60_000]))
+    done = call(folder, *STORE, "step-functions", "trigger", *words, environment=nowhere)
+    assert done.returncode == 2 and "262,144" in done.stderr and "'names'" in done.stderr, done.stderr[:500]
