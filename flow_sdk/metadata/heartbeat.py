@@ -76,8 +76,8 @@ def write_beat(store: ObjectStore, flow: str, run: str) -> None:
     store.put(layout.heartbeat_key(flow, run), text.encode(), durable=False)
 
 
-def is_gone(store: ObjectStore, flow: str, run: str) -> bool:
-    """Tell whether a run that hasn't ended is a local one whose process is gone.
+def is_gone(store: ObjectStore, flow: str, run: str) -> bool | None:
+    """Tell whether the process of a local run that hasn't ended is gone; None for a run of an orchestrator.
 
     On the machine and in the pid namespace that the process ran in, it is looked for. From elsewhere it is gone when
     the run was started, and its last beat came, more than :data:`SILENCE` ago, by the clock of the process and by
@@ -98,7 +98,7 @@ def is_gone(store: ObjectStore, flow: str, run: str) -> bool:
         return False
     record = decode(RunRecord, text, keys[0])
     if record.orchestrator.get("kind") != LOCAL:
-        return False
+        return None
     facts = json.loads(beat) if beat is not None else record.orchestrator
     alive = _is_alive(facts)
     if alive is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
 from flow_sdk.ids import is_flow_name, is_run_id, task_id
+from flow_sdk.metadata.alive import life_signs, lost_task
 from flow_sdk.metadata.heartbeat import is_gone
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.port import CANCELLED, FAILED, RUNNING, SUCCEEDED, RunOutcome
@@ -122,11 +123,18 @@ class Runs:
         if mark is not None:
             return _noted(mark)
         failure = self._failure(flow, run)
-        if failure is None and is_gone(self.store, flow, run):
+        if failure is not None:
+            return failure
+        gone = is_gone(self.store, flow, run)
+        if gone:
             # It may have ended properly since the first look.
             (mark,) = self.store.get_many([layout.run_end_key(flow, run)])
             return RunOutcome(FAILED, GONE) if mark is None else _noted(mark)
-        return failure or RunOutcome(RUNNING)
+        lost = lost_task(self.store, flow, run, life_signs(self.store, flow, run)) if gone is None else None
+        if lost is None:
+            return RunOutcome(RUNNING)
+        how = "was ended from outside" if lost.ended else "was last heard of then: it was killed from outside"
+        return RunOutcome(FAILED, f"Task {lost.step}/{lost.task} {how}, and wasn't tried again so far", lost.time)
 
     def _failure(self, flow: str, run: str) -> RunOutcome | None:
         """Look for a task that failed for good and wasn't made good since."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import RunFailed
+from flow_sdk.metadata.heartbeat import write_beat
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
@@ -121,7 +122,7 @@ class Driver:
         previous = {number: signal.signal(number, signal.default_int_handler) for number in ends}
         state = "failed"
         try:
-            with Heartbeat(self.store, self.record.flow, self.record.run):
+            with Heartbeat(lambda: write_beat(self.store, self.record.flow, self.record.run)):
                 self.scheduler.begin()
                 if self.reuse is not None:
                     self.reuse.take_over(self.scheduler, self.record.run, self.reporter)

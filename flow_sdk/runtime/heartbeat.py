@@ -1,11 +1,10 @@
-"""The beat of a local run: while its scheduler lives, it says so."""
+"""The beat of a local run, or of a task that an orchestrator started: while its process lives, it says so."""
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from flow_sdk.errors import StoreError
-from flow_sdk.metadata.heartbeat import write_beat
-from flow_sdk.store.port import ObjectStore
 
 __all__ = ["FIRST", "INTERVAL", "Heartbeat"]
 
@@ -16,42 +15,48 @@ INTERVAL = 10.0
 
 
 class Heartbeat:
-    """Writes a run's beat from a thread, for as long as the ``with`` block lasts.
+    """Gives a beat again and again from a thread, for as long as the ``with`` block lasts.
 
     A thread, so that a slow store doesn't keep the scheduler from its tasks, nor a slow task the beat.
 
     Parameters
     ----------
-    store : ObjectStore
-        Where to.
-    flow, run : str
-        Which run.
+    beat : callable
+        Writes one beat.
     first, interval : float
         Seconds until the first beat, and between two (> 0).
     """
 
-    def __init__(
-        self, store: ObjectStore, flow: str, run: str, *, first: float = FIRST, interval: float = INTERVAL
-    ) -> None:
-        self._place = (store, flow, run)
+    def __init__(self, beat: Callable[[], None], *, first: float = FIRST, interval: float = INTERVAL) -> None:
+        self._write = beat
         self._first, self._interval = first, interval
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="flow-sdk-heartbeat", daemon=True)
 
-    def __enter__(self) -> "Heartbeat":
+    def start(self) -> None:
+        """Begin, as the ``with`` block does."""
         self._thread.start()
+
+    def stop(self, seconds: float = 0.0) -> None:
+        """End, and wait that long (>= 0) for a beat that is being written."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def __enter__(self) -> "Heartbeat":
+        self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self.stop()
 
     def _beat(self) -> None:
         pause = self._first
         while not self._over.wait(pause):
             try:
-                write_beat(*self._place)
+                self._write()
             except StoreError:
                 pass  # the next beat may get through; a store that stays away fails the run's tasks, not its beat
             pause = self._interval

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from flow_sdk.errors import StoreError
+from flow_sdk.metadata import alive
 from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
+from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.logs import LineSplitter, LogWriter, drain
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task import FAILED, FATAL, OK, REPORT_FD
@@ -62,6 +65,9 @@ class _Supervisor:
         # the store is opened after the child is started: clients have threads
         self.store = open_store(request.root)
         self.log = LogWriter(self.store)
+        self.sign: alive.LifeSign | None = None
+        self.beat: Heartbeat | None = None
+        self.stopped = False
         self.killed_for: str | None = None
         self.timeout: float | None = None
         self.deadline: float | None = None
@@ -89,7 +95,11 @@ class _Supervisor:
         elif "attempt" in facts:
             self.result.attempt = facts["attempt"]
             request = self.request
-            self.log.place(request.flow, request.run, request.step, request.task, facts["attempt"])
+            place = (request.flow, request.run, request.step, request.task, facts["attempt"])
+            self.log.place(*place)
+            self.sign = alive.LifeSign(self.store, *place)
+            self.beat = Heartbeat(self.sign.give, first=alive.FIRST, interval=alive.INTERVAL)
+            self.beat.start()
         else:
             self.result.facts = facts
 
@@ -106,11 +116,27 @@ class _Supervisor:
         except BaseException:
             self.stop()
             self._pump()
+            self._say_whether_lost(True)
             raise
         finally:
             self.log.close()
             os.close(self.report_fd)
-        return self._ended(self.process.wait())
+        result = self._ended(self.process.wait())
+        self._say_whether_lost(self.stopped and result.code != OK)
+        return result
+
+    def _say_whether_lost(self, lost: bool) -> None:
+        """Leave a note when the attempt was ended from outside: whoever ended it may not try it again, nor tell us."""
+        if self.beat is None or self.sign is None:
+            return
+        self.beat.stop(STOP_GRACE)
+        try:
+            if lost:
+                self.sign.note_ended()
+            else:
+                self.sign.take_back()
+        except StoreError:
+            pass  # the sign that is left grows old: that tells the same, later; a commit overrules it
 
     def _pump(self) -> None:
         """Read the process's output until it has ended."""
@@ -138,6 +164,7 @@ class _Supervisor:
 
     def stop(self) -> None:
         """Ask the process to end; kill it when it doesn't."""
+        self.stopped = True
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self.process.pid, number)

@@ -2,9 +2,16 @@
 
 __all__ = [
     "STORE_MARKER",
+    "alive_key",
+    "alive_prefix",
     "attempt_prefix",
     "blob_key",
+    "clock_key",
+    "collection_key",
+    "collections_prefix",
     "commit_key",
+    "doomed_key",
+    "doomed_prefix",
     "failure_key",
     "failures_prefix",
     "files_prefix",
@@ -16,12 +23,15 @@ __all__ = [
     "log_prefix",
     "manifest_key",
     "number_prefix",
+    "release_key",
+    "resumed_prefix",
     "run_end_key",
     "run_key",
     "run_prefix",
     "runs_prefix",
     "start_key",
     "steps_prefix",
+    "sweep_key",
     "tag_claims_prefix",
     "tag_prefix",
     "task_prefix",
@@ -51,6 +61,41 @@ def token_prefix(encoded_name: str) -> str:
 def token_key(encoded_name: str, generation: int) -> str:
     """A token's claim (create-only)."""
     return token_prefix(encoded_name) + f"{generation:08d}.json"
+
+
+def release_key(encoded_name: str, target: str, digest: str) -> str:
+    """What a deployment needs of the store (the last word wins; the same content is the same key)."""
+    return f"deployments/{encoded_name}/releases/{target}/{digest}.json"
+
+
+def collections_prefix() -> str:
+    """Folder of the collections of garbage, one object each, the newest last."""
+    return "gc/collections/"
+
+
+def collection_key(number: int) -> str:
+    """A collection: the claim to be the only one (create-only), then how far it has come (its own word)."""
+    return collections_prefix() + f"{number:08d}.json"
+
+
+def sweep_key() -> str:
+    """Announces that blobs are being deleted."""
+    return "gc/sweep.json"
+
+
+def doomed_prefix() -> str:
+    """Folder of the lists of blobs that are being deleted."""
+    return "gc/doomed/"
+
+
+def doomed_key(folder: str) -> str:
+    """The blobs that are being deleted of those whose hash begins with ``folder``."""
+    return doomed_prefix() + f"{folder}.json"
+
+
+def clock_key() -> str:
+    """Written to see what the store takes for the time."""
+    return "gc/clock"
 
 
 def runs_prefix(flow: str) -> str:
@@ -88,6 +133,16 @@ def heartbeat_key(flow: str, run: str) -> str:
     return run_prefix(flow, run) + "heartbeat.json"
 
 
+def alive_prefix(flow: str, run: str) -> str:
+    """Folder of the signs of life of a run's tasks that an orchestrator started."""
+    return run_prefix(flow, run) + "alive/"
+
+
+def alive_key(flow: str, run: str, step: str, task: str, attempt: int) -> str:
+    """Sign of life of an attempt; there only while the attempt is at work."""
+    return alive_prefix(flow, run) + f"{step}={task}={attempt}"
+
+
 def failures_prefix(flow: str, run: str) -> str:
     """Folder of the marks of a run's tasks that failed for good."""
     return run_prefix(flow, run) + "failures/"
@@ -111,6 +166,11 @@ def tag_prefix(flow: str, run: str) -> str:
 def tag_claims_prefix(flow: str, run: str) -> str:
     """Folder of the claims of those who are adding tags to a run just now."""
     return run_prefix(flow, run) + "tagging/"
+
+
+def resumed_prefix(flow: str, run: str) -> str:
+    """Folder of the marks of those who resume a run just now: the collector leaves such a run alone."""
+    return run_prefix(flow, run) + "resumed/"
 
 
 def steps_prefix(flow: str, run: str) -> str:

@@ -1,0 +1,119 @@
+"""Signs of life of tasks that an orchestrator started: without them, what was killed from outside would run for ever.
+
+The supervisor of a task puts an empty object beside the run every half minute, from the tenth second of the task on,
+and takes it away when the task ends. A sign that is left and grows old is one of a task that was killed.
+"""
+
+import time
+from dataclasses import dataclass
+
+from flow_sdk.store import layout
+from flow_sdk.store.attempts import read_tasks
+from flow_sdk.store.port import ObjectStore
+
+__all__ = ["FIRST", "INTERVAL", "SILENCE", "LifeSign", "Sign", "life_signs", "lost_task"]
+
+FIRST = 10.0
+"""Seconds until a task's first sign: a shorter task costs no request."""
+
+INTERVAL = 30.0
+"""Seconds between two signs."""
+
+SILENCE = 300.0
+"""Seconds without a sign after which a task counts as killed: the clocks of store and reader may differ by minutes."""
+
+_LOOKED_AT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A sign of life that was found.
+
+    Parameters
+    ----------
+    step, task : str
+        Whose.
+    attempt : int
+        Of which attempt.
+    time : float
+        When it was last given, by the store's clock, in seconds since the epoch.
+    ended : bool
+        Whether the supervisor noted that the task was ended from outside.
+    """
+
+    step: str
+    task: str
+    attempt: int
+    time: float
+    ended: bool
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the task is still at work, as far as is known."""
+        return not self.ended and time.time() - self.time <= SILENCE
+
+
+class LifeSign:
+    """The sign of life of one attempt, as its supervisor gives it.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The run's store.
+    flow, run, step, task : str
+        Which task.
+    attempt : int
+        Number of the attempt (>= 0).
+    """
+
+    def __init__(self, store: ObjectStore, flow: str, run: str, step: str, task: str, attempt: int) -> None:
+        self._store = store
+        self._key = layout.alive_key(flow, run, step, task, attempt)
+        self._given = False
+
+    def give(self) -> None:
+        """Say that the attempt is at work."""
+        self._given = True
+        self._store.put(self._key, b"", durable=False)
+
+    def take_back(self) -> None:
+        """Say nothing more: the attempt's own end tells the rest."""
+        if self._given:
+            self._store.delete([self._key])
+
+    def note_ended(self) -> None:
+        """Say that the attempt was ended from outside."""
+        self._store.put(self._key, b"ended", durable=False)
+
+
+def life_signs(store: ObjectStore, flow: str, run: str) -> list[Sign]:
+    """Find the signs of a run's tasks that are at work, or were when they were killed."""
+    prefix = layout.alive_prefix(flow, run)
+    found = []
+    for info in store.list(prefix):
+        step, task, attempt = info.key[len(prefix) :].split("=")
+        found.append(Sign(step, task, int(attempt), info.modified, info.size > 0))
+    return found
+
+
+def lost_task(store: ObjectStore, flow: str, run: str, signs: list[Sign]) -> Sign | None:
+    """Return a task that was killed and not tried again since; None while another task is at work.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The run's store.
+    flow, run : str
+        Which run.
+    signs : list of Sign
+        What :func:`life_signs` found.
+    """
+    if not signs or any(sign.is_fresh for sign in signs):
+        return None
+    looked_at = sorted(signs, key=lambda sign: -sign.time)[:_LOOKED_AT]
+    commits = read_tasks(store, flow, run, [(sign.step, sign.task) for sign in looked_at])
+    for sign, commit in zip(looked_at, commits, strict=True):
+        again = layout.start_key(flow, run, sign.step, sign.task, sign.attempt + 1)
+        if commit is None and store.head(again) is None:
+            return sign
+    return None

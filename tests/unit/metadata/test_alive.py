@@ -1,0 +1,113 @@
+"""How an orchestrated run stands of which nobody tells the end."""
+
+import time
+from typing import Any
+
+import pytest
+
+from flow_sdk.metadata import alive
+from flow_sdk.metadata.alive import LifeSign, life_signs
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.runtime.heartbeat import INTERVAL as LOCAL_INTERVAL
+from flow_sdk.store import attempts
+from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.records import Manifest, RunRecord
+
+PLAN = FlowPlan(
+    "F", "f.py", "", (StepPlan("start", "linear", next=("end",)), StepPlan("end", "end", parents=("start",)))
+)
+
+
+class Orchestrated:
+    """A run of Airflow, begun an hour ago."""
+
+    def __init__(self, kind: str = "airflow") -> None:
+        self.store = MemoryStore("memory://alive")
+        self.runs = Runs(self.store)
+        facts = {"kind": kind, "host": "another", "pid": 1, "pids": "pid:[1]", "since": 1}
+        started = time.time() - (3600 if kind == "airflow" else 1)
+        self.runs.create(RunRecord("F", "1", "0" * 64, None, {}, (), "airflow", started, orchestrator=facts, end="end"))
+
+    def begin(self, step: str = "start", task: str = "0") -> LifeSign:
+        attempt = attempts.claim(self.store, "F", "1", step, task, {})
+        return LifeSign(self.store, "F", "1", step, task, attempt)
+
+    def age(self, seconds: float) -> None:
+        """Let the signs found so far be that old."""
+        for key, (data, _) in list(self.store._objects.items()):
+            if "/alive/" in key:
+                self.store._objects[key] = (data, time.time() - seconds)
+
+    def commit(self, step: str = "start", task: str = "0", **more: Any) -> None:
+        attempts.commit(self.store, Manifest("F", "1", step, task, 0, ok=True, successful=True, **more))
+
+    @property
+    def state(self) -> str:
+        return self.runs.state("F", "1", PLAN)
+
+
+@pytest.fixture
+def run() -> Orchestrated:
+    return Orchestrated()
+
+
+def test_between_tasks_it_runs(run: Orchestrated) -> None:
+    assert run.state == "running"
+    sign = run.begin()
+    assert run.state == "running"
+    sign.give()
+    assert run.state == "running"
+    run.commit()
+    sign.take_back()
+    assert (run.state, life_signs(run.store, "F", "1")) == ("running", [])
+    run.commit("end")
+    assert run.state == "succeeded"
+
+
+def test_a_task_that_falls_silent_was_killed(run: Orchestrated) -> None:
+    run.begin().give()
+    run.age(alive.SILENCE - 5)
+    assert run.state == "running"
+    run.age(alive.SILENCE + 5)
+    outcome = run.runs.outcome("F", "1", PLAN)
+    assert outcome.state == "failed" and outcome.time == pytest.approx(time.time() - 305, abs=60)
+    assert (outcome.reason or "").startswith("Task start/0 was last heard of then: it was killed from outside")
+    run.begin()  # its orchestrator tries it again: too short yet for a sign of its own
+    assert run.state == "running"
+
+
+def test_a_task_that_was_told_to_end_is_known_at_once(run: Orchestrated) -> None:
+    run.begin().note_ended()
+    assert (
+        run.runs.outcome("F", "1", PLAN).reason == "Task start/0 was ended from outside, and wasn't tried again so far"
+    )
+    run.commit()
+    assert run.state == "running"
+
+
+def test_while_another_task_is_at_work_the_run_is(run: Orchestrated) -> None:
+    run.begin("start", "0").note_ended()
+    other = run.begin("start", "1")
+    other.give()
+    assert run.state == "running"
+    other.take_back()
+    assert run.state == "failed"
+
+
+def test_a_sign_that_came_too_late_to_be_taken_back_means_nothing(run: Orchestrated) -> None:
+    sign = run.begin()
+    run.commit()
+    sign.give()
+    run.age(alive.SILENCE + 5)
+    assert run.state == "running"
+
+
+def test_a_local_run_has_its_own_beat(run: Orchestrated) -> None:
+    local = Orchestrated("local")
+    local.begin().note_ended()  # a container that the laptop's driver starts again
+    assert local.state == "running"
+
+
+def test_the_silence_is_several_signs_long() -> None:
+    assert alive.SILENCE >= 5 * alive.INTERVAL > LOCAL_INTERVAL
