@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_sdk.cli.arguments import Command, Option
-from flow_sdk.cli.caller import FACTS, PARAMETERS
+from flow_sdk.cli.caller import FACTS
 from flow_sdk.cli.main import GENERAL, load_command
 from flow_sdk.errors import ParameterError, UsageError, nearest
 from flow_sdk.programmatic.process import Process, temporary_folder
@@ -18,6 +18,10 @@ __all__ = ["FlowFile", "facts_of"]
 
 _OTHER_NAMES = {"tags": "tag", "decospecs": "with", "with_": "with", "aws_batch_tags": "aws-batch-tag"}
 """How options are called in Python, where that isn't their own name with ``_`` for ``-``."""
+
+
+_CONFIGS = ("config", "config_value")
+"""Options of flows with a ``Config``; each takes a dict, or pairs, of values by config name."""
 
 
 class FlowFile:
@@ -63,6 +67,9 @@ class FlowFile:
         options = {option.name: option for option in GENERAL}
         self._general: list[str] = []
         for name, value in general.items():
+            if name in _CONFIGS:
+                self._general += _config_words(name, value)
+                continue
             option = options.get(option_name(name))
             if option is None:
                 raise UsageError(
@@ -106,11 +113,9 @@ class FlowFile:
         words += arguments
         folder = temporary_folder()
         try:
-            with open(os.path.join(folder, PARAMETERS), "w", encoding="utf-8") as file:
-                json.dump(parameters, file)
             words += [f"--{name}={os.path.join(folder, name)}" for name in files]
             line = [sys.executable, self.file, *self._general, f"--caller={folder}", *words]
-            return Process(line, self.environment, self.cwd, folder)
+            return Process(line, parameters, self.environment, self.cwd, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -149,6 +154,21 @@ def _words(option: Option, value: Any) -> list[str]:
     if isinstance(value, bool | bytes | list | tuple | dict | set):
         raise UsageError(f"{python_name(option.name)} can't be {value!r}.", wanted="text or a number")
     return [f"--{option.name}={value}"]
+
+
+def _config_words(name: str, value: Any) -> list[str]:
+    pairs = list(value.items() if isinstance(value, Mapping) else value or ())
+    words: list[str] = []
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise UsageError(f"{name} can't be {value!r}.", wanted="a dict, or a list of pairs, by config name")
+        config, given = pair
+        if name == "config":
+            given = os.fspath(given)
+        elif not isinstance(given, str):
+            given = json.dumps(_as_data(config, given))
+        words += [f"--{option_name(name)}", config, given]
+    return words
 
 
 def _as_data(name: str, value: Any) -> Any:

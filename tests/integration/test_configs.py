@@ -108,6 +108,7 @@ SETTINGS: dict[str, Any] = {
     "cron": "0 5 * * *",
     "level": 3,
     "numbers": [2, 4],
+    "text": "quotes ' \" $(touch canary) `id` {{ x }} {% y %} \n newline \u202e ü 😀 \\ %s",
     "seconds": 60,
     "model": {"alpha": 0.5, "beta": "b"},
     "retry": {"times": 0},
@@ -243,3 +244,20 @@ def test_the_plan_is_the_same_with_every_hash_seed(folder: Path) -> None:
         assert done.returncode == 0, done.stderr
         plans.add(deployment(folder / "dag.py")["plan_hash"])
     assert len(plans) == 1
+
+
+@pytest.mark.parametrize("form", [dict, list])
+def test_runner_gives_configs(folder: Path, form: Any) -> None:
+    from flow_sdk import Runner
+    from flow_sdk.errors import UsageError
+
+    pairs = [("settings", {**SETTINGS, "level": 5})]
+    with Runner(str(folder / "train.py"), cwd=str(folder), config_value=form(pairs)).run() as done:
+        assert done.status == "successful"
+    check(look(folder, "1"), 5)
+    given = form([("settings", folder / "settings.json")])
+    with Runner(str(folder / "train.py"), cwd=str(folder), config=given).run(alpha=0.5) as done:
+        assert done.status == "successful"
+    check(look(folder, "2"))
+    with pytest.raises(UsageError, match="config can't be"):
+        Runner(str(folder / "train.py"), config=["settings"])
