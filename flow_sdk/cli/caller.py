@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import ParameterError, nearest
@@ -14,10 +15,10 @@ from flow_sdk.errors import ParameterError, nearest
 if TYPE_CHECKING:
     from flow_sdk.cli.call import Call
 
-__all__ = ["FACTS", "PARAMETERS", "answer"]
+__all__ = ["FACTS", "REQUEST", "answer"]
 
-PARAMETERS = "parameters.json"
-"""The caller's values of the flow's parameters: a JSON object, by name."""
+REQUEST = "request.json"
+"""What the caller gives: ``parameters`` by name, and ``life``, the descriptor of a pipe that ends when it does."""
 
 FACTS = "facts.json"
 """The command's facts: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
@@ -26,8 +27,10 @@ FACTS = "facts.json"
 def answer(call: Call) -> None:
     """Take the caller's parameters, and tell it what the command works on."""
     folder = call["caller"]
-    with open(os.path.join(folder, PARAMETERS), encoding="utf-8") as file:
-        given = json.load(file)
+    with open(os.path.join(folder, REQUEST), encoding="utf-8") as file:
+        request = json.load(file)
+    _end_with(request["life"])
+    given = request["parameters"]
     if given:
         from flow_sdk.spec.parameters import flow_parameters
 
@@ -47,6 +50,25 @@ def answer(call: Call) -> None:
     with open(path + "~", "w", encoding="utf-8") as file:
         json.dump(facts, file)
     os.replace(path + "~", path)
+
+
+def _end_with(pipe: int) -> None:
+    """Take the caller's end for a Ctrl-C: nobody else would end us, as we are in a session of our own."""
+    if sys.platform != "linux":
+        return
+    import fcntl
+    import select
+    import signal
+
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # A signal and no thread: tasks are forked from this process.
+    signal.signal(signal.SIGIO, interrupt)
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([pipe], [], [], 0)[0]:
+        interrupt()
 
 
 def _unknown(call: Call, name: str, declared: dict[str, str]) -> ParameterError:

@@ -1,6 +1,7 @@
 """A started command of a flow file: what it prints, how it ends, and that it doesn't outlive its starter."""
 
 import atexit
+import json
 import os
 import shutil
 import signal
@@ -8,7 +9,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from flow_sdk.cli.caller import REQUEST
 from flow_sdk.errors import UsageError
 
 __all__ = ["STREAMS", "Process", "check_stream", "temporary_folder"]
@@ -31,6 +34,8 @@ class Process:
     ----------
     arguments : sequence of str
         The command; no shell.
+    parameters : dict
+        The flow's parameters, as JSON data.
     environment : mapping
         Its whole environment.
     cwd : str or None
@@ -39,22 +44,36 @@ class Process:
         A temporary folder of its own: what it prints is kept there. Removed with :meth:`close`.
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], cwd: str | None, folder: str) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        parameters: dict[str, Any],
+        environment: Mapping[str, str],
+        cwd: str | None,
+        folder: str,
+    ) -> None:
         self.command = list(arguments)
         self.folder = folder
         self.timed_out = False
         self._kept: dict[str, str] = {}
         self._owner = os.getpid()
+        # Its other end is ours until we end, however that comes about.
+        life, self._life = os.pipe()
+        with open(self.path(REQUEST), "w", encoding="utf-8") as file:
+            json.dump({"parameters": parameters, "life": life}, file)
         try:
             with open(self.path("stdout"), "wb") as out, open(self.path("stderr"), "wb") as err:
                 self._popen = subprocess.Popen(
                     self.command, env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                    start_new_session=True,
+                    start_new_session=True, pass_fds=(life,),
                 )  # fmt: skip
         except (OSError, ValueError) as error:
+            os.close(self._life)
             raise UsageError(
                 "The flow file can't be started.", seen=str(error), where=" ".join(self.command[:2])
             ) from error
+        finally:
+            os.close(life)
         _running.add(self)
 
     def path(self, name: str) -> str:
@@ -71,7 +90,11 @@ class Process:
         """Its exit code; None while it runs."""
         code = self._popen.poll()
         if code is not None:
-            _running.discard(self)
+            try:
+                _running.remove(self)  # one of several threads that ask gets to close the pipe
+            except KeyError:
+                return code
+            os.close(self._life)
         return code
 
     def text(self, stream: str) -> str:

@@ -251,3 +251,20 @@ def test_what_runs_ends_with_python(flow: str, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "1\n"
     assert left(tmp_path) == [] and list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_what_runs_ends_when_python_is_killed(flow: str, tmp_path: Path, sign: signal.Signals) -> None:
+    code = f"from flow_sdk import Runner; Runner({flow!r}, show_output=False).run(my_text='sleep')"
+    python = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 30
+    while not list((tmp_path / ".flow_sdk").glob("flows/Talk/runs/1/steps/work")):
+        assert time.monotonic() < deadline and python.poll() is None
+        time.sleep(0.05)
+    python.send_signal(sign)
+    python.wait()
+    while left(tmp_path):
+        assert time.monotonic() < deadline, "the run goes on"
+        time.sleep(0.05)
+    done = subprocess.run([sys.executable, flow, "dump", "1/start"], capture_output=True, text=True, check=True)
+    assert "seen" in done.stdout
