@@ -83,6 +83,35 @@ if __name__ == "__main__":
     WaitingFlow()
 """
 
+PATIENT = """
+import os
+import time
+
+from flow_sdk import FlowSpec, current, step
+
+
+class PatientFlow(FlowSpec):
+    @step
+    def start(self):
+        self.job = os.environ["AWS_BATCH_JOB_ID"]
+        self.next(self.middle)
+
+    @step
+    def middle(self):
+        if current.origin_run_id is None and current.retry_count == 0:
+            time.sleep(60)
+        self.tries = current.retry_count
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("tries", self.tries, flush=True)
+
+
+if __name__ == "__main__":
+    PatientFlow()
+"""
+
 AT = ("--datastore", "s3", "--datastore-root", "s3://flows/team")
 
 
@@ -143,16 +172,16 @@ def test_steps_on_batch_beside_steps_here(rig: BatchServer, tmp_path: Path) -> N
     assert not list(tmp_path.glob("**/canary"))
 
 
-def start(rig: BatchServer, folder: Path, until: str) -> subprocess.Popen[str]:
-    """Start a run whose task waits, and come back when it has printed a line that ends so."""
-    write(folder, WAITING)
+def start(rig: BatchServer, folder: Path, until: str, flow: str = WAITING) -> subprocess.Popen[str]:
+    """Start a run whose task waits, and come back when it has printed such a line."""
+    write(folder, flow)
     process = subprocess.Popen(
         [sys.executable, "train.py", *AT, "--with", "batch:memory=700", "run"],
         cwd=folder, env={**os.environ, **settings(rig)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if line.rstrip().endswith(until):
+        if re.search(until, line):
             return process
     raise AssertionError(f"the run ended with {process.wait()}")
 
@@ -171,7 +200,7 @@ def wait_for_end(rig: BatchServer, name: str) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_ends_its_jobs(rig: BatchServer, tmp_path: Path, number: int) -> None:
-    process = start(rig, tmp_path, until=": RUNNING")
+    process = start(rig, tmp_path, until=": RUNNING$")
     assert state(rig, "WaitingFlow-") == "RUNNING"
     process.send_signal(number)
     assert wait_for_end(rig, "WaitingFlow-") == "FAILED"
@@ -181,8 +210,35 @@ def test_a_stopped_run_ends_its_jobs(rig: BatchServer, tmp_path: Path, number: i
     assert "was stopped" in newest["statusReason"]
 
 
+def test_a_resumed_run_keeps_what_was_committed(rig: BatchServer, tmp_path: Path) -> None:
+    process = start(rig, tmp_path, until=r"/middle/0\] AWS Batch job \S+: RUNNING", flow=PATIENT)
+    process.kill()
+    assert wait_for_end(rig, "PatientFlow-") == "FAILED"
+    process.communicate()
+    done = call(tmp_path, *AT, "--with", "batch", "resume", environment=settings(rig))
+    assert done.returncode == 0, done.stderr
+    assert "start] 1 task reused" in done.stderr and "tries 0" in done.stdout
+    names = [job["jobName"] for job in rig.jobs() if job["jobName"].startswith("PatientFlow-")]
+    assert [name.split("-")[2] for name in names] == ["start", "middle", "middle", "end"]
+
+
+def test_a_machine_that_is_taken_away_is_no_try_of_the_step(rig: BatchServer, tmp_path: Path) -> None:
+    process = start(rig, tmp_path, until=r"/middle/0\] AWS Batch job \S+: RUNNING", flow=PATIENT)
+    job = rig.jobs()[-1]
+    claimed = f"team/flows/PatientFlow/runs/{job['tags']['flow_sdk.run']}/steps/middle/0/0/start.json"
+    until = time.monotonic() + 20
+    while not rig.client("s3").list_objects_v2(Bucket="flows", Prefix=claimed)["KeyCount"]:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    rig.reclaim(job["jobId"])
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and "tries 1" in output and "attempt 0 failed" not in output
+    (same,) = [one for one in rig.jobs() if one["jobId"] == job["jobId"]]
+    assert len(same["attempts"]) == 2 and same["status"] == "SUCCEEDED"
+
+
 def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
-    process = start(rig, tmp_path, until="] waiting")  # its log comes while it runs
+    process = start(rig, tmp_path, until=r"\] waiting$")  # its log comes while it runs
     listed = call(tmp_path, *AT, "batch", "list", environment=settings(rig)).stdout.splitlines()
     assert listed[0].split() == ["RUN", "STEP", "TASK", "STATUS", "JOB", "NAME"]
     assert len(listed) == 2 and listed[1].split()[1:4] == ["start", "0", "RUNNING"]
@@ -202,7 +258,7 @@ def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
 
 
 def test_a_definition_is_registered_once(rig: BatchServer, tmp_path: Path) -> None:
-    process = start(rig, tmp_path, until=": RUNNING")
+    process = start(rig, tmp_path, until=": RUNNING$")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     jobs = [job for job in rig.jobs() if job["jobName"].startswith("WaitingFlow-")]
