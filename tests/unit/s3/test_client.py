@@ -1,14 +1,21 @@
 """The S3 client over a bucket."""
 
+import errno
 import io
 import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from flow_sdk import S3
-from flow_sdk.errors import FlowSDKError, ObjectMissing, StoreUnavailable, UsageError
+from flow_sdk.errors import FlowSDKError, ObjectMissing, StoreError, StoreUnavailable, UsageError
 from flow_sdk.s3 import S3GetObject, S3PutObject
+from flow_sdk.s3.bucket import Bucket
 from flow_sdk.s3.place import PIECE
 from tests.rig.moto import free_port
 
@@ -246,6 +253,109 @@ def test_a_server_that_refuses(bucket: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with S3() as s3, pytest.raises(FlowSDKError, match="doesn't answer"):
         s3.info("s3://files/x", return_missing=True)
+
+
+class Denying(BaseHTTPRequestHandler):
+    """A server that knows who asks and lets them do nothing."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = do_POST = answer
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_access_that_is_denied(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Denying)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    (tmp_path / "downloads").mkdir()
+    try:
+        with S3(s3root=bucket, tmproot=tmp_path / "downloads") as s3:
+            for call in (
+                lambda: s3.get("x"),
+                lambda: s3.get("x", return_missing=True),
+                lambda: s3.info("x", return_missing=True),
+                lambda: s3.put("x", "y"),
+                lambda: s3.put("x", "y", overwrite=False),
+                lambda: s3.list_paths(),
+                lambda: s3.list_recursive(),
+                lambda: s3.get_many(["x", "y"]),
+            ):
+                with pytest.raises(StoreUnavailable, match="don't let us") as raised:
+                    call()
+                assert raised.value.wanted is not None and "s3:GetObject" in raised.value.wanted
+            assert [name for _, _, names in os.walk(tmp_path / "downloads") for name in names] == []
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_an_object_that_is_replaced_while_it_is_read(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, times: int, tmp_path: Path
+) -> None:
+    size, left = 3 * PIECE, times
+    get = Bucket._get
+
+    def replacing(self: Bucket, key: str, options: dict) -> object:
+        nonlocal left
+        if options.get("range", (0,))[0] == PIECE and left:
+            left -= 1
+            with S3(s3root=bucket) as other:
+                other.put("k", bytes([left % 251 + 1]) * size)
+        return get(self, key, options)
+
+    with S3(s3root=bucket, tmproot=tmp_path) as s3:
+        s3.put("k", b"\0" * size)
+        monkeypatch.setattr(Bucket, "_get", replacing)
+        if times == 1:
+            assert s3.get("k").blob == b"\1" * size
+        else:
+            with pytest.raises(StoreError, match="changes while it is read"):
+                s3.get("k")
+            assert [name for _, _, names in os.walk(tmp_path) for name in names] == []
+
+
+def test_a_folder_without_room(bucket: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with S3(s3root=bucket, tmproot=tmp_path) as s3:
+        s3.put("k", b"x")
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", full)
+            with pytest.raises(UsageError, match="no space left"):
+                s3.get("k")
+        assert [name for _, _, names in os.walk(tmp_path) for name in names] == []
+        assert s3.get("k").blob == b"x"
+
+
+def test_of_many_that_create_one_key_one_wins(bucket: str) -> None:
+    with S3(s3root=bucket) as s3, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: s3.put("once", str(number) * 10, overwrite=False), range(8)))
+        won = s3.get("once").text
+        assert won in [str(number) * 10 for number in range(8)]
+        s3.put("once", "late", overwrite=False)
+        assert s3.get("once").text == won
+
+
+def test_a_forgotten_client_leaves_nothing(bucket: str, tmp_path: Path) -> None:
+    S3(s3root=bucket).put("k", "x")
+    code = f"from flow_sdk import S3; s = S3(s3root={bucket!r}, tmproot={str(tmp_path)!r}); print(s.get('k').text)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "x\n" and list(tmp_path.iterdir()) == []
 
 
 def test_encryption_is_asked_for(bucket: str) -> None:
