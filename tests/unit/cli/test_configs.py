@@ -113,6 +113,7 @@ from flow_sdk import Config, FlowMutator, FlowSpec, Parameter, config_expr, proj
 
 class More(FlowMutator):
     def pre_mutate(self, mutable_flow):
+        print("mutating")
         for name in mutable_flow.settings.more:
             mutable_flow.add_parameter(name, Parameter(name, default=1))
 
@@ -143,6 +144,11 @@ def test_parameters_that_a_config_makes_are_options(tmp_path: Path) -> None:
     done = call(tmp_path, "run", "--config", "settings", "s.json", "--gamma", "7")
     assert done.returncode == 0, done.stderr
     assert "more is [1, 7]" in done.stdout
+    assert done.stdout.count("mutating") == 1, "once for each command"
+    given = {"METAFLOW_FLOW_CONFIG": '{"settings": "s.json"}'}
+    assert "more is [8, 1]" in call(tmp_path, "run", "--beta", "8", environment=given).stdout
+    done = call(tmp_path, "run", "--config-value", "settings", '{"project": "x", "more": []}', environment=given)
+    assert "more is []" in done.stdout, "the command line comes first"
     shown = call(tmp_path, "run", "--help", "--config", "settings", "s.json").stdout
     assert "--gamma INTEGER" in shown and "--config NAME PATH" in shown
     done = call(tmp_path, "run", "--config", "settings", "s.json", "--delta", "7")

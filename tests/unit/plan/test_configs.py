@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -117,6 +118,16 @@ def test_values_of_a_config_are_in_the_plan() -> None:
     assert plan["end"].decorator("retry") == {"times": 8, "minutes_between_retries": 2}
     assert [(p.name, p.type, p.default) for p in plan.parameters] == [("alpha", "int", 4)]
     assert from_json(to_json(plan)) == plan
+
+
+def test_a_plain_config_is_any_data() -> None:
+    class F(Whole):
+        other = Config("other", plain=True, parser=json.loads, default_value="[1, [2, {}]]")
+
+    plan = compiled(F)
+    assert plan.configs[1] == ConfigPlan("other", [1, [2, {}]], plain=True)
+    assert from_json(to_json(plan)).configs == plan.configs
+    assert type(settled(F).configs["other"][1][1]) is dict and settled(F).configs["settings"].nested.vars.A == "1"
 
 
 def test_what_is_given_takes_the_place_of_the_default() -> None:

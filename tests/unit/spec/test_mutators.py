@@ -135,6 +135,30 @@ def test_a_decorator_that_is_there_already(duplicates: int, times: int | None) -
         assert decorators(mutated(change))["retry"]["times"] == times
 
 
+def test_a_derived_flow_has_the_mutators_of_its_base_which_come_first() -> None:
+    class First(FlowMutator):
+        def pre_mutate(self, mutable_flow: MutableFlow) -> None:
+            mutable_flow.start.add_decorator(retry, deco_kwargs={"times": 1})
+
+    class Second(FlowMutator):
+        def pre_mutate(self, mutable_flow: MutableFlow) -> None:
+            assert mutable_flow.start.has_decorator("retry")
+            mutable_flow.add_decorator(schedule)
+
+    @First
+    class Base(FlowSpec):
+        @step
+        def start(self) -> None:
+            pass
+
+    @Second
+    class Derived(Base):
+        pass
+
+    assert decorators(settled(Derived))["retry"]["times"] == 1 and "schedule" in settled(Derived).decorators
+    assert "schedule" not in settled(Base).decorators
+
+
 def test_decorators_are_seen_and_removed() -> None:
     def change(flow: MutableFlow) -> None:
         assert flow.start.name == "start" and flow.start.flow is flow
