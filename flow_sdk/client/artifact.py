@@ -108,11 +108,6 @@ class DataArtifact(InRun[NoReturn]):
     def __reduce__(self) -> tuple[object, ...]:
         return (_restore, (self._task, self.id))
 
-    def _repr_html_(self) -> str:
-        from flow_sdk.client.html import artifact_html
-
-        return artifact_html(self)
-
 
 def _restore(task: "Task", name: str) -> DataArtifact:
     return DataArtifact._of(task, name)
@@ -145,6 +140,14 @@ class TaskArtifacts:
 
     def __dir__(self) -> list[str]:
         return list(self._fields)
+
+    def _owner(self) -> "Task":
+        return self.__task
+
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.views import view
+
+        return view(self)
 
     def __repr__(self) -> str:
         return f"<Artifacts of {self.__task.pathspec}: {', '.join(self._fields)}>"
@@ -182,6 +185,14 @@ class TaskData:
 
     def __dir__(self) -> list[str]:
         return self._names()
+
+    def _owner(self) -> "Task":
+        return self._task  # type: ignore[no-any-return]
+
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.views import view
+
+        return view(self)
 
     def __repr__(self) -> str:
         return f"<Data of {self._task.pathspec}: {', '.join(self._names())}>"

@@ -77,6 +77,11 @@ class Code:
         unpack(self._bytes, folder.name)
         return folder
 
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.views import view
+
+        return view(self)
+
     def __repr__(self) -> str:
         return f"<Code: {self.script_name}>"
 

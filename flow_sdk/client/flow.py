@@ -136,5 +136,13 @@ class Metaflow:
     def _ipython_key_completions_(self) -> list[str]:
         return [flow.id for flow in self]
 
+    def _namespace_text(self) -> str:
+        return get_namespace() or "all"
+
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.views import view
+
+        return view(self)
+
     def __repr__(self) -> str:
         return "Metaflow()"

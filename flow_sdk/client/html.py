@@ -1,73 +1,96 @@
-"""Client objects in a notebook: small tables, every value escaped."""
+"""What notebook views are made of: escaped text, facts and tables. No scripts, no style sheets, nothing from afar."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from html import escape
-from itertools import islice
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from flow_sdk.client.artifact import DataArtifact
-    from flow_sdk.client.run import Run
-    from flow_sdk.client.step import Step
-    from flow_sdk.client.task import Task
+from flow_sdk.metadata.tags import printable
 
-__all__ = ["artifact_html", "run_html", "step_html", "task_html"]
+__all__ = ["Html", "code", "duration", "fold", "moment", "page", "size", "state", "table", "tags", "text"]
 
-_MOST_ROWS = 50
-
-
-def _table(
-    title: str, facts: Sequence[tuple[str, object]], head: Sequence[str], rows: Iterable[Sequence[object]]
-) -> str:
-    parts = [f"<h4>{escape(title)}</h4>"]
-    if facts:
-        parts.append("<table>")
-        parts += [f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in facts]
-        parts.append("</table>")
-    if head:
-        parts.append("<table><tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>")
-        for row in rows:
-            parts.append("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>")
-        parts.append("</table>")
-    return "".join(parts)
+_TABLE = "border-collapse:collapse;margin:0.3em 0;font-size:90%"
+_CELL = "text-align:left;vertical-align:top;padding:0.1em 0.8em 0.1em 0;white-space:nowrap"
+_WIDE = "text-align:left;vertical-align:top;padding:0.1em 0;white-space:normal;overflow-wrap:anywhere"
+_HEAD = _CELL + ";font-weight:600;border-bottom:1px solid #8888"
+_COLOURS = {"succeeded": "#1a7f37", "failed": "#cf222e", "running": "#0969da", "cancelled": "#9a6700"}
+_LONGEST = 300
 
 
-def run_html(run: "Run") -> str:
-    """A run: how it stands, its tags and steps."""
-    facts: list[tuple[str, object]] = [("state", run.state), ("started", run.created_at)]
-    facts.append(("tags", ", ".join(sorted(run.tags))))
-    return _table(repr(run), facts, ("step",), ((step.id,) for step in run))
+class Html(str):
+    """Text that is markup already; every other text is escaped."""
 
 
-def step_html(step: "Step") -> str:
-    """A step: its first tasks."""
-    rows = ((task.id, _state(task), task.created_at) for task in islice(step, _MOST_ROWS))
-    return _table(repr(step), (), ("task", "state", "started"), rows)
+def text(value: object, longest: int = _LONGEST) -> Html:
+    """Show a value as text: on one line, isolated, so that right-to-left text doesn't reorder what is around it."""
+    if isinstance(value, Html):
+        return value
+    shown = printable(str(value))
+    if len(shown) > longest:
+        shown = shown[: longest - 1] + "…"
+    return Html(f"<bdi>{escape(shown)}</bdi>")
 
 
-def task_html(task: "Task") -> str:
-    """A task: how it stands and what it stored."""
-    facts: list[tuple[str, object]] = [
-        ("state", _state(task)),
-        ("attempt", task.current_attempt),
-        ("started", task.created_at),
-        ("finished", task.finished_at or ""),
+def code(value: object) -> Html:
+    """Show a pathspec or another name, ready to be copied."""
+    return Html(f"<code>{text(value)}</code>")
+
+
+def state(name: str) -> Html:
+    """Show a state in its colour."""
+    colour = _COLOURS.get(name.rpartition(" ")[2], "inherit")
+    return Html(f'<span style="color:{colour};font-weight:600">{text(name)}</span>')
+
+
+def tags(names: Iterable[str]) -> Html:
+    """Show tags, sorted."""
+    frame = "border:1px solid #8886;border-radius:0.6em;padding:0 0.5em;margin-right:0.3em;white-space:nowrap"
+    return Html(" ".join(f'<span style="{frame}">{text(name, 80)}</span>' for name in sorted(names)))
+
+
+def moment(time: datetime | None) -> str:
+    """Show a time to the second."""
+    return "" if time is None else time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(begin: datetime | None, end: datetime | None) -> str:
+    """Show how long something took."""
+    if begin is None or end is None:
+        return ""
+    seconds = max((end - begin).total_seconds(), 0.0)
+    return f"{seconds:.2f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def size(count: int) -> str:
+    """Show a number of bytes."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{count} bytes" if unit == "bytes" else f"{amount:.3g} {unit}" if amount < 1000 else f"{amount:,.0f} {unit}"
+
+
+def fold(title: str, lines: str) -> Html:
+    """Show a longer text that opens on a click."""
+    body = "\n".join(map(printable, lines.splitlines()))
+    return Html(f'<details><summary>{text(title)}</summary><pre style="font-size:90%">{escape(body)}</pre></details>')
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    """Make a table; nothing when it has no rows."""
+    lines = ["<tr>" + "".join(f'<td style="{_CELL}">{text(cell)}</td>' for cell in row) + "</tr>" for row in rows]
+    if not lines:
+        return Html("")
+    titles = "".join(f'<th style="{_HEAD}">{escape(name)}</th>' for name in head)
+    return Html(f'<table style="{_TABLE}"><thead><tr>{titles}</tr></thead><tbody>{"".join(lines)}</tbody></table>')
+
+
+def page(title: str, facts: Iterable[tuple[str, object]], *parts: Html) -> str:
+    """Put a view together: what it is of, facts (those without a value are left out), and tables."""
+    lines = [
+        f'<tr><th style="{_CELL};font-weight:600">{escape(name)}</th><td style="{_WIDE}">{text(value)}</td></tr>'
+        for name, value in facts
+        if value not in (None, "")
     ]
-    if (raised := task.exception) is not None:
-        facts.append(("exception", f"{raised.type}: {raised.exception}"))
-    rows = ((artifact.id, artifact.type, artifact.size) for artifact in task)
-    return _table(repr(task), facts, ("artifact", "type", "bytes"), rows)
-
-
-def artifact_html(artifact: "DataArtifact") -> str:
-    """An artifact: what is known of it without loading it."""
-    facts = [("type", artifact.type), ("bytes", artifact.size), ("sha", artifact.sha)]
-    return _table(repr(artifact), facts, (), ())
-
-
-def _state(task: "Task") -> str:
-    if task.successful:
-        return "succeeded"
-    if task.finished:
-        return "failed, caught"
-    return "failed" if task.exception else "running"
+    known = f'<table style="{_TABLE}"><tbody>{"".join(lines)}</tbody></table>' if lines else ""
+    return f'<div style="line-height:1.4"><strong>{code(title)}</strong>{known}{"".join(parts)}</div>'

@@ -105,6 +105,11 @@ class ClientObject(Generic[Child]):
             return True
         return True
 
+    def _repr_html_(self) -> str:
+        from flow_sdk.client.views import view
+
+        return view(self)
+
     def _ipython_key_completions_(self) -> list[str]:
         return [child.id for child in self._children()]  # type: ignore[attr-defined]
 
@@ -186,6 +191,10 @@ class InRun(ClientObject[Child]):
         """Tell whether the run is in the current namespace."""
         current = get_namespace()
         return current is None or self._run.carries(current)
+
+    def _if_tagged(self, tags: tuple[str, ...]) -> Iterator[Child]:
+        """The children, if the run carries all of the tags."""
+        return self._children() if set(tags) <= (self.tags if tags else frozenset()) else iter(())
 
     @property
     def tags(self) -> frozenset[str]:

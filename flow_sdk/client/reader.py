@@ -8,6 +8,7 @@ from typing import Any
 from flow_sdk.client.context import is_safe
 from flow_sdk.errors import NotFound
 from flow_sdk.ids import FOREACH, is_step_name, is_task_id, task_id
+from flow_sdk.metadata.alive import life_signs
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store import attempts, layout
@@ -115,6 +116,16 @@ class RunReader:
         """Names of the steps that have started, the newest first."""
         started = set(self.reader.store.folders(layout.steps_prefix(self.flow, self.run)))
         return [step.name for step in reversed(self.plan.steps) if step.name in started]
+
+    def heard(self) -> Iterator[float]:
+        """Times (seconds since the epoch) when something of the run was written: beats, tasks of the newest step."""
+        store = self.reader.store
+        beat = store.head(layout.heartbeat_key(self.flow, self.run))
+        yield from (beat.modified,) if beat is not None else ()
+        yield from (sign.time for sign in life_signs(store, self.flow, self.run))
+        for step in self.steps()[:1]:
+            infos = store.list(layout.tasks_prefix(self.flow, self.run, step), limit=1000)
+            yield from (info.modified for info in infos)
 
     def has_step(self, step: str) -> bool:
         return is_step_name(step) and self._any(layout.tasks_prefix(self.flow, self.run, step))

@@ -49,9 +49,7 @@ class Run(InRun[Step]):
         *tags : str
             Tags that the run must carry for there to be any.
         """
-        if tags and not set(tags) <= self.tags:
-            return iter(())
-        return self._children()
+        return self._if_tagged(tags)
 
     @property
     def end_task(self) -> Task | None:
@@ -84,6 +82,16 @@ class Run(InRun[Step]):
     def reason(self) -> str | None:
         """Why the run failed or was cancelled, for people; None otherwise."""
         return self._outcome.reason
+
+    @property
+    def last_seen(self) -> datetime:
+        """When something of the run was last heard of, in local time: a result, a sign of life, its end.
+
+        While a run is ``running`` this tells how long nothing has come from it. An orchestrator starts tasks when it
+        wants to, and doesn't tell the store when it gives a run up between two tasks: see docs/organising-results.md.
+        """
+        times = [self._run.record.started, self._outcome.time or 0.0, *self._run.heard()]
+        return local_time(max(times))
 
     @property
     def successful(self) -> bool:
@@ -148,11 +156,6 @@ class Run(InRun[Step]):
     def replace_tags(self, tags_to_remove: str | Iterable[str], tags_to_add: str | Iterable[str]) -> None:
         """Remove and add user tags; a tag in both stays."""
         self._runs.replace_tags(self._run.flow, self._run.run, _several(tags_to_remove), _several(tags_to_add))
-
-    def _repr_html_(self) -> str:
-        from flow_sdk.client.html import run_html
-
-        return run_html(self)
 
 
 def _several(tags: str | Iterable[str]) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.client.objects import InRun, local_time
 from flow_sdk.client.task import Task
@@ -61,9 +61,7 @@ class Step(InRun[Task]):
         *tags : str
             Tags that the run must carry for there to be any.
         """
-        if tags and not set(tags) <= self.tags:
-            return iter(())
-        return self._children()
+        return self._if_tagged(tags)
 
     @property
     def created_at(self) -> datetime:
@@ -101,12 +99,13 @@ class Step(InRun[Task]):
                 yield Step._near(self, (*self._parts[:2], name))
 
     @property
+    def environment_info(self) -> dict[str, Any] | None:
+        """What is known of where the step's first task ran (see :attr:`Task.environment_info`)."""
+        task = self.task
+        return None if task is None else task.environment_info
+
+    @property
     def origin_pathspec(self) -> str | None:
         """The same step of the run that this run was resumed from; None for a run that wasn't."""
         origin = self._run.record.origin_run
         return f"{self._parts[0]}/{origin}/{self.id}" if origin else None
-
-    def _repr_html_(self) -> str:
-        from flow_sdk.client.html import step_html
-
-        return step_html(self)

@@ -1,14 +1,16 @@
 """``Task``: one execution of a step, with its attempts, artifacts and logs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
 from flow_sdk.client.objects import InRun, local_time
 from flow_sdk.errors import NotFound, PathspecError, nearest
 from flow_sdk.ids import FOREACH, is_task_id
+from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED
 from flow_sdk.spec.failure import CaughtFailure
+from flow_sdk.store import layout
 from flow_sdk.store.records import ArtifactRef, Manifest
 
 if TYPE_CHECKING:
@@ -16,7 +18,29 @@ if TYPE_CHECKING:
     from flow_sdk.client.reader import RunReader
     from flow_sdk.client.step import Step
 
-__all__ = ["Task"]
+__all__ = ["Metadata", "Task"]
+
+
+class Metadata(NamedTuple):
+    """A fact about an attempt of a task.
+
+    Parameters
+    ----------
+    name, value : str
+        The fact.
+    created_at : datetime
+        When it was noted, in local time.
+    type : str
+        What kind of fact it is: its name.
+    task : Task
+        The task.
+    """
+
+    name: str
+    value: str
+    created_at: datetime
+    type: str
+    task: "Task"
 
 
 class Task(InRun[DataArtifact]):
@@ -145,6 +169,27 @@ class Task(InRun[DataArtifact]):
         return manifest is not None and manifest.ok
 
     @property
+    def state(self) -> str:
+        """How the task stands: ``succeeded``, ``failed`` or ``running``.
+
+        One whose failure ``@catch`` took has failed, and is ``finished`` all the same. One without a result is running
+        for as long as its run is.
+        """
+        return self._state_in(lambda: self._reader.runs.state(self._run.flow, self._run.run, self._run.plan))
+
+    def _state_in(self, state_of_run: Callable[[], str]) -> str:
+        manifest = self._manifest()
+        if manifest is not None and manifest.ok:
+            return SUCCEEDED if manifest.successful else FAILED
+        if manifest is not None and (self._attempt is not None or self._has_failed_for_good()):
+            return FAILED
+        return RUNNING if state_of_run() == RUNNING else FAILED
+
+    def _has_failed_for_good(self) -> bool:
+        mark = layout.failure_key(self._run.flow, self._run.run, self._step, self.id)
+        return self._reader.store.head(mark) is not None
+
+    @property
     def created_at(self) -> datetime:
         """When the attempt started, in local time."""
         manifest = self._manifest()
@@ -201,6 +246,27 @@ class Task(InRun[DataArtifact]):
         return {name: str(value) for name, value in facts.items()}
 
     @property
+    def metadata(self) -> list[Metadata]:
+        """The facts of :attr:`metadata_dict`, each as ``name``, ``value``, ``created_at``, ``type`` and ``task``."""
+        when = self.finished_at or self.created_at
+        return [Metadata(name, value, when, name, self) for name, value in self.metadata_dict.items()]
+
+    @property
+    def environment_info(self) -> dict[str, Any] | None:
+        """What is known of where the attempt ran, such as ``host``, ``python`` and the orchestrator's own names.
+
+        None before it has ended.
+        """
+        manifest = self._manifest()
+        return None if manifest is None else dict(manifest.environment)
+
+    @property
+    def runtime_name(self) -> str | None:
+        """What ran it: ``local``, ``airflow`` or ``step-functions``."""
+        prefix = "runtime:"
+        return next((tag[len(prefix) :] for tag in self.system_tags if tag.startswith(prefix)), None)
+
+    @property
     def origin_pathspec(self) -> str | None:
         """The task that a resume reused this one from; None for one that ran itself."""
         # Which attempt is looked at doesn't matter: the task as a whole was reused.
@@ -218,9 +284,19 @@ class Task(InRun[DataArtifact]):
     @property
     def parent_tasks(self) -> Iterator["Task"]:
         """The tasks that this one took its inputs from, in the order of the inputs."""
+        return (Task._near(self, tuple(path.split("/"))) for path in self.parent_task_pathspecs)
+
+    @property
+    def parent_task_pathspecs(self) -> list[str]:
+        """Pathspecs of :attr:`parent_tasks`."""
         manifest = self._manifest()
-        for ref in manifest.parents if manifest else ():
-            yield Task._near(self, (*self._parts[:2], ref.step, ref.task))
+        place = "/".join(self._parts[:2])
+        return [f"{place}/{ref.step}/{ref.task}" for ref in manifest.parents] if manifest else []
+
+    @property
+    def child_task_pathspecs(self) -> list[str]:
+        """Pathspecs of :attr:`child_tasks`."""
+        return [task.pathspec for task in self.child_tasks]
 
     @property
     def child_tasks(self) -> Iterator["Task"]:
@@ -241,6 +317,16 @@ class Task(InRun[DataArtifact]):
     def stderr(self) -> str:
         """What the attempt wrote to its standard error so far."""
         return self._log("stderr")
+
+    @property
+    def stdout_size(self) -> int:
+        """Bytes of :attr:`stdout` in UTF-8."""
+        return len(self.stdout.encode("utf-8"))
+
+    @property
+    def stderr_size(self) -> int:
+        """Bytes of :attr:`stderr` in UTF-8."""
+        return len(self.stderr.encode("utf-8"))
 
     def _log(self, stream: str) -> str:
         return "".join(text + "\n" for _, text in self.loglines(stream))
@@ -284,11 +370,6 @@ class Task(InRun[DataArtifact]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_restore, (self._parts, self._url, self._namespace, self._attempt))
-
-    def _repr_html_(self) -> str:
-        from flow_sdk.client.html import task_html
-
-        return task_html(self)
 
 
 def _restore(parts: tuple[str, ...], url: str, namespace: str | None, attempt: int | None) -> Task:
