@@ -226,6 +226,23 @@ def test_another_person_needs_the_token(deployment):
     assert deployment.create(gate=deployment.gate("carl"), max_workers=3).version == 2
 
 
+def test_a_token_that_is_replaced_meanwhile_deploys_nothing(deployment):
+    deployment.create()
+    renewed = []
+
+    def renew(**_: object) -> None:
+        if not renewed:
+            renewed.append(deployment.gate(services=Services(), renew=True))
+            renewed[0].claim(open_store(deployment.store))
+
+    # Job definitions are the last thing looked at before the state machine.
+    deployment.services.batch.meta.events.register("before-call.batch.DescribeJobDefinitions", renew)
+    with pytest.raises(DeployError, match="has generated a new production token of F-"):
+        deployment.create(max_workers=2)
+    assert renewed and deployment.machine.versions() == [1]
+    assert deployment.create(max_workers=2).namespace == renewed[0].grant.namespace
+
+
 def test_of_two_first_deployments_at_once_one_wins(deployment):
     """From two stores, so that only the account can decide."""
     other = Deployment.__new__(Deployment)
@@ -321,6 +338,7 @@ def test_delete_and_what_remains(deployment):
     with pytest.raises(DeployError, match="under a production token of anne"):
         deployment.create(gate=deployment.gate("bob"))
     assert deployment.create(DAILY).version == 1
+    assert deployment.create(DAILY, max_workers=3).version == deployment.machine.live() == 2
 
 
 def test_old_versions_go_when_aws_takes_no_more(deployment, monkeypatch):

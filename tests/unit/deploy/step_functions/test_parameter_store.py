@@ -76,6 +76,7 @@ def test_of_racing_first_claims_one_is_made_and_the_others_are_told(services, na
     winners = [number for number, error in enumerate(found) if error is None]
     assert len(winners) == 1
     assert keepers[0].read(name) == claim_of(name, f"user{winners[0]}")
+    assert services.ssm.get_parameter(Name=parameter_name(name))["Parameter"]["Version"] == 1
     for number, error in enumerate(found):
         if number != winners[0]:
             assert isinstance(error, DeployError)
