@@ -351,6 +351,14 @@ def test_of_many_that_create_one_key_one_wins(bucket: str) -> None:
         assert s3.get("once").text == won
 
 
+def test_a_key_that_came_since_one_looked_is_left_alone(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with S3(s3root=bucket) as s3:
+        s3.put("k", "first")
+        monkeypatch.setattr(Bucket, "look", lambda *_: None)
+        assert s3.put("k", "late", overwrite=False) == f"{bucket}/k"
+        assert s3.get("k").text == "first"
+
+
 def test_a_forgotten_client_leaves_nothing(bucket: str, tmp_path: Path) -> None:
     S3(s3root=bucket).put("k", "x")
     code = f"from flow_sdk import S3; s = S3(s3root={bucket!r}, tmproot={str(tmp_path)!r}); print(s.get('k').text)"
