@@ -72,7 +72,7 @@ def size(count: int) -> str:
 
 def fold(title: str, lines: str) -> Html:
     """Show a longer text that opens on a click."""
-    body = "\n".join(map(printable, lines.splitlines()))
+    body = "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in lines)
     return Html(f'<details><summary>{text(title)}</summary><pre style="font-size:90%">{escape(body)}</pre></details>')
 
 

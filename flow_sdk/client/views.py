@@ -64,7 +64,7 @@ def _run(run: "Run") -> str:
         ("state", state(outcome.state)),
         ("reason", outcome.reason),
         ("started", f"{moment(run.created_at)} by {record.user}"),
-        ("took" if outcome.state == SUCCEEDED else "until", duration(run.created_at, ended) if ended else ""),
+        ("took" if outcome.state == SUCCEEDED else "ended after", duration(run.created_at, ended) if ended else ""),
         ("last seen", moment(run.last_seen) if outcome.state == RUNNING else ""),
         ("resumed from", code(run.origin_pathspec) if run.origin_pathspec else ""),
         ("tags", tags(run.user_tags)),

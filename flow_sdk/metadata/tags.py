@@ -92,7 +92,7 @@ def check_tags(tags: Iterable[str]) -> list[str]:
 
 def printable(tag: str) -> str:
     """Show a tag on one line, whatever is in it: a terminal isn't to obey it."""
-    return tag if tag.isprintable() else ascii(tag)
+    return tag if tag.isprintable() else repr(tag)
 
 
 def _utf8(tag: str) -> bytes:
