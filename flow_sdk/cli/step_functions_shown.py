@@ -31,6 +31,7 @@ def show_changes(changes: Changes) -> None:
         ("token", changes.token),
         ("runs", f"in {changes.prepared.request.namespace}"),
         ("state machine", changes.machine),
+        ("plan and code", changes.code),
         ("job definitions", f"{jobs}: {new}"),
         *(("", name) for name in changes.jobs),
         ("schedule", changes.schedule),
@@ -64,7 +65,7 @@ def run_lines(run: Execution, console: str, logs: str) -> list[str]:
     if run.facts.get("input"):
         rows.append(("Parameters", _shortened(run.facts["input"], 300)))
     if run.facts.get("error"):
-        rows.append(("Error", str(run.facts["error"])))
+        rows.append(("Error", _shortened(str(run.facts["error"]), 300)))
     if run.facts.get("cause"):
         rows.append(("Cause", _cause(_failed_job(run), run.facts["cause"])))
     rows += [("Logs", f"{logs} {_failed_task(run) or f'{run.run}/STEP'}"), ("Console", console)]

@@ -164,11 +164,13 @@ def test_a_dry_run_writes_nothing_and_says_it_all(deployment):
     deployment.create(DAILY)
     before = deployment.everything()
     same = find_changes(*deployment.arguments(DAILY, deployment.gate()))
+    assert same.code == "as it is" and changes.code == "would be uploaded"
     assert "stays at version 1" in same.machine and same.jobs == () and same.schedule.endswith("as it is")
     other = find_changes(*deployment.arguments("", deployment.gate(renew=True), max_workers=7))
     assert "would get a new version in place of 1" in other.machine and "replaced" in other.token
     assert any(line.strip() == '+      "MaxConcurrency": 7,' for line in other.difference)
     assert other.schedule == "none: would be removed"
+    assert other.code == "would change: the flow's plan, namespace"
     assert all(0 < used < allowed for _, used, allowed in other.shares)
     assert deployment.everything() == before
 

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,18 @@ from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, prepare
 from flow_sdk.deploy.tokens import Grant, TokenGate, existing_store
+from flow_sdk.errors import StoreError
 from flow_sdk.plan.model import FlowPlan
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.definition import BatchSettings
 
 __all__ = ["Changes", "find_changes"]
+
+_REQUEST = re.compile(r'"FLOW_SDK_REQUEST",\s*"Value":\s*"([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,8 @@ class Changes:
         What becomes of the state machine.
     difference : tuple of str
         How its definition differs from what is deployed, line by line; empty for a new one.
+    code : str
+        What of plan, code and tags differs from what is deployed.
     jobs : tuple of str
         Job definitions that would be registered.
     schedule : str
@@ -49,6 +58,7 @@ class Changes:
     token: str
     machine: str
     difference: tuple[str, ...]
+    code: str
     jobs: tuple[str, ...]
     schedule: str
     shares: list[tuple[str, int, int]]
@@ -77,7 +87,8 @@ def find_changes(
     from flow_sdk.runtime.batch.register import missing
 
     settings, _, machine, scheduler = examine(plan, package, store, options, settings, services)
-    grant = gate.check(existing_store(store))
+    kept = existing_store(store)
+    grant = gate.check(kept)
     namespace, tags = grant.runs_in(options.namespace, options.tags)
     options = dataclasses.replace(options, namespace=namespace, tags=tags)
     prepared = prepare(plan, package, store, options, settings, services.place.partition)
@@ -91,6 +102,7 @@ def find_changes(
         _token_change(grant),
         what,
         difference,
+        _code_change(kept, machine, prepared.request),
         tuple(job.name for job in missing(services.batch, prepared.jobs)),
         f"{schedule}: {verb}" if verb else f"{schedule}, as it is" if prepared.schedule else "none",
         shares(plan, prepared.definition),
@@ -123,6 +135,27 @@ def _machine_change(machine: StateMachine, prepared: Prepared, options: CreateOp
         f"{machine.name}: its newest version would become the live one{'' if live is None else f' in place of {live}'}",
         lines,
     )
+
+
+def _code_change(store: ObjectStore | None, machine: StateMachine, new: TaskRequest) -> str:
+    """What differs in the request, of which the definition shows only the hash."""
+    found = None if machine.describe() is None else machine.describe(machine.live())
+    digest = None if found is None else _REQUEST.search(found["definition"])
+    if store is None or digest is None:
+        return "would be uploaded"
+    where = "the request of the deployed state machine"
+    try:
+        old = TaskRequest.from_json(Artifacts(store).get_bytes(digest.group(1), where=where))
+    except StoreError:
+        return "would be uploaded; what is deployed can't be read in this store"
+    parts = {
+        "plan": "the flow's plan",
+        "package": "files of the code package",
+        "tags": "tags",
+        "namespace": "namespace",
+    }
+    differing = [words for name, words in parts.items() if getattr(old, name) != getattr(new, name)]
+    return f"would change: {', '.join(differing)}" if differing else "as it is"
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:

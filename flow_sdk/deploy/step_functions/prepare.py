@@ -16,9 +16,11 @@ from flow_sdk.runtime.request import TaskRequest
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition
 
-__all__ = ["CreateOptions", "Prepared", "check_options", "prepare"]
+__all__ = ["KIND", "CreateOptions", "Prepared", "check_options", "prepare"]
 
 KIND = "step-functions"
+"""What this target is called in records and tags."""
+
 LONGEST_TIMEOUT = 99_999_999
 """Seconds (Amazon States Language, TimeoutSeconds)."""
 
