@@ -257,6 +257,27 @@ def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
     assert call(tmp_path, *AT, "batch", "list", "--run-id", run, environment=settings(rig)).stdout == ""
 
 
+def test_jobs_of_step_functions_are_found(rig: BatchServer, tmp_path: Path) -> None:
+    write(tmp_path, WAITING)
+    aws = rig.client("batch")
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "256"}]
+    container = {"image": "any", "command": ["sleep", "60"], "environment": [], "resourceRequirements": needs}
+    aws.register_job_definition(jobDefinitionName="by-hand", type="container", containerProperties=container)
+    ids = {}
+    for run, flow in (("one", "WaitingFlow"), ("two", "WaitingFlow"), ("one", "WaitingFlowToo")):
+        tags = {"flow_sdk.flow": flow, "flow_sdk.run": run, "flow_sdk.step": "start", "flow_sdk.task": "0"}
+        job = aws.submit_job(jobName=f"{flow}-start-{run}", jobQueue="rig", jobDefinition="by-hand", tags=tags)
+        ids[flow, run] = job["jobId"]
+    listed = call(tmp_path, *AT, "batch", "list", "--run-id", "sfn-one", environment=settings(rig)).stdout
+    assert [line.split()[4] for line in listed.splitlines()[1:]] == [ids["WaitingFlow", "one"]]
+    killed = call(tmp_path, *AT, "batch", "kill", "--run-id", "sfn-one", environment=settings(rig))
+    assert killed.stdout.count("ended ") == 1
+    left = {job["jobId"]: job["status"] for job in rig.jobs()}
+    assert left[ids["WaitingFlow", "two"]] != "FAILED" and left[ids["WaitingFlowToo", "one"]] != "FAILED"
+    for key in (("WaitingFlow", "two"), ("WaitingFlowToo", "one")):
+        aws.terminate_job(jobId=ids[key], reason="done")
+
+
 def test_a_definition_is_registered_once(rig: BatchServer, tmp_path: Path) -> None:
     process = start(rig, tmp_path, until=": RUNNING$")
     process.send_signal(signal.SIGINT)

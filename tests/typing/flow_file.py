@@ -8,6 +8,7 @@ from flow_sdk import (
     IncludeFile,
     JSONType,
     Parameter,
+    batch,
     catch,
     current,
     resources,
@@ -46,6 +47,7 @@ class TypedFlow(FlowSpec):
     @retry(times=2)
     @timeout(minutes=1)
     @resources(memory="16000")
+    @batch(cpu=4, host_volumes=["/data"], aws_batch_tags={"team": "search"})
     @step
     def start(self) -> None:
         reveal_type(self.alpha)  # float
