@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.client.context import STORE_VARIABLE, current_store
 from flow_sdk.client.run import Run
-from flow_sdk.errors import UsageError
+from flow_sdk.errors import NotFound, UsageError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.s3.addresses import check_key, split_url
 from flow_sdk.s3.place import Place
@@ -55,7 +55,10 @@ def run_files(run: object, bucket: str | None, prefix: str | None) -> RunFiles:
     runs = [name]
     while origin:
         runs.append(origin)
-        origin = Runs(store).read(flow, origin).origin_run
+        try:
+            origin = Runs(store).read(flow, origin).origin_run
+        except NotFound:
+            break  # it was removed; the run's own files are there all the same
     inner, above = _inner(store, bucket, prefix)
     if bucket is None and prefix is None:
         folders = {one: above + layout.files_prefix(flow, one).rstrip("/") for one in runs}

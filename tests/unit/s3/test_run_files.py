@@ -1,6 +1,7 @@
 """Files beside a run: retries, resumes, foreach, other runs; in a folder and in a bucket."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,18 @@ def test_a_resumed_run_reads_the_files_of_the_tasks_it_reuses(runs) -> None:
         assert [one.key for one in s3.list_recursive()] == data.seen
         assert s3.get("join-only").url.count(f"/{resumed.id}/") == 1
         assert s3.get("only/start").url.count(f"/{failed.id}/") == 1
+
+
+def test_a_resumed_run_whose_origin_was_removed(tmp_path: Path) -> None:
+    (tmp_path / "files.py").write_text(FLOW)
+    at = ("--datastore-root", str(tmp_path / "store"))
+    call(tmp_path, *at, "run")
+    call(tmp_path, *at, "resume", "join")
+    metadata(at[1])
+    namespace(None)
+    shutil.rmtree(tmp_path / "store" / "flows" / "Files" / "runs" / "1")
+    with S3(run=Run("Files/2")) as s3:
+        assert {one.key for one in s3.list_recursive()} == {"both", "join-only"}
 
 
 def test_hostile_keys_stay_beside_the_run(tmp_path: Path) -> None:
