@@ -1,12 +1,13 @@
-"""Finding the jobs of a flow that haven't ended."""
+"""Finding the jobs of a flow that haven't ended, and all of a task."""
 
 from typing import Any
 
 from flow_sdk.aws import aws_errors
 from flow_sdk.runtime.batch.follow import Job, describe
-from flow_sdk.runtime.batch.submit import tag_value
+from flow_sdk.runtime.batch.submit import job_name, tag_value
+from flow_sdk.runtime.request import TaskRequest
 
-__all__ = ["UNFINISHED", "unfinished_jobs"]
+__all__ = ["UNFINISHED", "generation_of", "task_jobs", "unfinished_jobs", "was_terminated"]
 
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 _SAME = 20
@@ -51,6 +52,46 @@ def unfinished_jobs(client: Any, flow: str, *, run: str | None = None, user: str
         if job["status"] in UNFINISHED and all(job.get("tags", {}).get(key) in values for key, values in wanted.items())
     ]
     return sorted(found, key=lambda job: (job.get("createdAt", 0), job["jobName"]))
+
+
+def task_jobs(client: Any, queue: str, request: TaskRequest, also: str | None = None) -> list[Job]:
+    """Find the jobs of a task, ended ones too as far as AWS still knows them; the oldest first.
+
+    Parameters
+    ----------
+    client : botocore client
+        For ``batch``.
+    queue : str
+        The queue they were submitted to.
+    request : TaskRequest
+        The task.
+    also : str, optional
+        Id of a job that is looked at whether or not it is listed yet.
+
+    Raises
+    ------
+    AwsError
+        If AWS refuses or doesn't answer.
+    """
+    filters = [{"name": "JOB_NAME", "values": [job_name(request)]}]
+    with aws_errors("list the jobs", where=f"queue {queue}"):
+        pages = client.get_paginator("list_jobs").paginate(jobQueue=queue, filters=filters)
+        ids = [job["jobId"] for page in pages for job in page["jobSummaryList"]]
+    own = {"flow": request.flow, "run": request.run, "step": request.step, "task": request.task}
+    wanted = {f"flow_sdk.{key}": tag_value(value) for key, value in own.items()}
+    jobs = describe(client, list(dict.fromkeys([*ids, *([also] if also else [])]))).values()
+    found = [job for job in jobs if wanted.items() <= job.get("tags", {}).items()]
+    return sorted(found, key=lambda job: (job.get("createdAt", 0), job["jobId"]))
+
+
+def generation_of(job: Job) -> int:
+    """The generation of the task that a job was submitted for."""
+    return int(job.get("tags", {}).get("flow_sdk.generation", 0))
+
+
+def was_terminated(job: Job) -> bool:
+    """Whether somebody has ended a job, or is ending it."""
+    return bool(job.get("isTerminated") or job.get("isCancelled"))
 
 
 def _queues(client: Any) -> list[str]:

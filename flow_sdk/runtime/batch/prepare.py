@@ -1,16 +1,47 @@
-"""What a run on a laptop does before its first job: finds the steps for Batch, and registers their definitions."""
+"""What comes before a run's first job: finds the steps for Batch, and registers their definitions."""
+
+from dataclasses import dataclass, field
+from typing import Any
 
 from flow_sdk.errors import UsageError
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.batch.definition import BatchSettings, job_definition, job_queue, job_tags
+from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
 from flow_sdk.runtime.batch.register import ensure_registered, find_platforms
 from flow_sdk.runtime.batch.submit import JobTarget
 
-__all__ = ["prepare_targets"]
+__all__ = ["BatchPlan", "plan_targets", "prepare_targets"]
 
 
-def prepare_targets(plan: FlowPlan, root: str) -> dict[str, JobTarget]:
-    """Get ready to run the steps with ``@batch`` on Batch.
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """How the steps with ``@batch`` of a flow run on Batch.
+
+    Parameters
+    ----------
+    targets : dict of str to JobTarget
+        Where the jobs of each such step go.
+    region : str or None
+        The AWS region; None without such a step.
+    """
+
+    targets: dict[str, JobTarget] = field(default_factory=dict)
+    region: str | None = None
+    _definitions: tuple[JobDefinition, ...] = ()
+    _client: Any = None
+
+    def register(self) -> list[str]:
+        """Register the job definitions that AWS doesn't have; returns their names.
+
+        Raises
+        ------
+        AwsError
+            If AWS refuses or doesn't answer.
+        """
+        return ensure_registered(self._client, self._definitions)
+
+
+def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
+    """Find out how to run the steps with ``@batch`` on Batch. Nothing is changed in AWS.
 
     Parameters
     ----------
@@ -18,11 +49,6 @@ def prepare_targets(plan: FlowPlan, root: str) -> dict[str, JobTarget]:
         The flow.
     root : str
         URL of the store.
-
-    Returns
-    -------
-    dict of str to JobTarget
-        Where the jobs of each such step go.
 
     Raises
     ------
@@ -33,7 +59,7 @@ def prepare_targets(plan: FlowPlan, root: str) -> dict[str, JobTarget]:
     """
     steps = [step for step in plan.steps if step.decorator("batch") is not None]
     if not steps:
-        return {}
+        return BatchPlan()
     if not root.startswith("s3://"):
         raise UsageError(
             "A step with @batch needs its artifacts in S3.",
@@ -48,8 +74,15 @@ def prepare_targets(plan: FlowPlan, root: str) -> dict[str, JobTarget]:
     batch = client("batch")
     settings = find_platforms(batch, steps, settings)
     definitions = {step.name: job_definition(step, settings, root) for step in steps}
-    ensure_registered(batch, definitions.values())
-    return {
+    targets = {
         step.name: JobTarget(job_queue(step, settings), definitions[step.name].name, job_tags(step, settings))
         for step in steps
     }
+    return BatchPlan(targets, batch.meta.region_name, tuple(definitions.values()), batch)
+
+
+def prepare_targets(plan: FlowPlan, root: str) -> dict[str, JobTarget]:
+    """Get ready to run the steps with ``@batch`` on Batch: as :func:`plan_targets`, with definitions registered."""
+    found = plan_targets(plan, root)
+    found.register()
+    return found.targets

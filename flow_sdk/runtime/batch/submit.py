@@ -71,6 +71,8 @@ def submission(request: TaskRequest, digest: str, target: JobTarget) -> dict[str
     """
     variables = {"FLOW_SDK_TASK": request.pathspec, "FLOW_SDK_REQUEST": digest}
     own = {"flow": request.flow, "run": request.run, "step": request.step, "task": request.task, "user": request.user}
+    if request.generation:
+        own["generation"] = str(request.generation)
     return {
         "jobName": job_name(request),
         "jobQueue": target.queue,

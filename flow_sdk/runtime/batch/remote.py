@@ -1,0 +1,175 @@
+"""A task that runs as a job of Batch, as whoever started it sees it: its log as it comes, and how it ended."""
+
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flow_sdk.client.logs import LogTail
+from flow_sdk.errors import AwsError
+from flow_sdk.runtime.batch.follow import Job, log_tail, why_failed
+from flow_sdk.runtime.crash import note_crash
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task import FAILED, FATAL, OK, Report
+from flow_sdk.runtime.tracebacks import LONGEST, one_line
+from flow_sdk.store import attempts
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records import Manifest
+
+__all__ = ["RemoteTask"]
+
+
+class RemoteTask:
+    """One attempt of a task on Batch.
+
+    Parameters
+    ----------
+    request : TaskRequest
+        The attempt.
+    on_line : callable
+        Is told (stream, line) of the step's output.
+    say : callable
+        Is told a line about the job.
+    report : callable
+        Is told what a task's own process reports: ``attempt``; at the end ``ok, next, caught, count`` or ``error``.
+    """
+
+    def __init__(
+        self,
+        request: TaskRequest,
+        on_line: Callable[[str, str], None],
+        say: Callable[[str], None],
+        report: Report = lambda facts: None,
+    ) -> None:
+        self.request, self._on_line, self._say, self._report = request, on_line, say, report
+        self.place = (request.flow, request.run, request.step, request.task)
+        self.store = open_store(request.root, create=False)
+        self.artifacts = Artifacts(self.store)
+        self.attempt: int | None = None
+        self._tail: LogTail | None = None
+        self._known: set[int] = set()
+        self._begun = False
+        self._lines, self._passed_over = 0, 0
+
+    def expect(self) -> None:
+        """Take note of the attempts there are; call it right before the job is submitted."""
+        self._known = set(attempts.attempts(self.store, *self.place))
+
+    def expect_of_another(self) -> None:
+        """Do so for a job that somebody else submitted: what has failed by now isn't its attempt."""
+        known = attempts.attempts(self.store, *self.place)
+        self._known = {n for n in known if attempts.read_attempt(self.store, *self.place, n) is not None}
+
+    def remember(self) -> dict[str, Any]:
+        """What :meth:`recall` takes in another process to go on; plain data."""
+        known = sorted(self._known - {self.attempt})
+        return {"known": known, "attempt": self.attempt, "lines": self._lines}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Go on where :meth:`remember` was called: lines of the log that were shown aren't shown again."""
+        self._known, self._begun = set(memory["known"]), True
+        if memory["attempt"] is not None:
+            self._take_up(memory["attempt"])
+            self._passed_over = memory["lines"]
+
+    def committed(self) -> Manifest | None:
+        """The task's committed manifest, if it is one that the attempt was started for."""
+        manifest = attempts.read_task(self.store, *self.place)
+        return manifest if manifest is not None and manifest.generation >= self.request.generation else None
+
+    def status(self, job_id: str, status: str, reason: str) -> None:
+        """Say what has become of the job."""
+        self._begun = self._begun or status not in ("SUBMITTED", "PENDING", "RUNNABLE")
+        self._say(f"AWS Batch job {job_id}: {status}" + (f": {reason}" if reason else ""))
+
+    def look(self) -> None:
+        """Find the attempt that the container has claimed, and show what is new in its log."""
+        if not self._begun:
+            return  # jobs may wait for hours: no need to ask the store
+        for number in attempts.attempts(self.store, *self.place):
+            if number not in self._known:  # more than one when Batch started the container anew
+                self._show_rest()
+                self._take_up(number)
+        if self._tail is not None:
+            self._show(self._tail.read())
+
+    def _take_up(self, number: int) -> None:
+        self._known.add(number)
+        self.attempt, self._tail = number, LogTail(self.store, self.place, number)
+        self._lines = self._passed_over = 0
+        self._report({"attempt": number})
+
+    def _show(self, lines: Any) -> None:
+        for line in lines:
+            self._lines += 1
+            if self._lines > self._passed_over:
+                self._on_line(line.stream, line.text)
+
+    def _show_rest(self) -> None:
+        if self._tail is not None:
+            self._show(self._tail.read())
+            self._show(self._tail.rest())
+
+    def ended(self, job: Job, logs: Callable[[], Any]) -> int:
+        """See how a job has ended, and keep the reason if its container couldn't.
+
+        Parameters
+        ----------
+        job : dict
+            What DescribeJobs says of it.
+        logs : callable
+            Makes a botocore client for ``logs``.
+
+        Returns
+        -------
+        int
+            0 committed, 1 failed, 2 failed and trying again can't help.
+
+        Raises
+        ------
+        AwsError
+            If AWS refuses or doesn't answer.
+        """
+        self._begun = True
+        self.look()
+        self._show_rest()
+        manifest = self.committed()
+        if manifest is not None:
+            facts = {"ok": True, "next": list(manifest.next), "caught": not manifest.successful}
+            if manifest.items is not None:
+                facts["count"] = manifest.items.count
+            self._report(facts)
+            return OK
+        code = FATAL if _exit_code(job) == FATAL else FAILED
+        failed = None if self.attempt is None else attempts.read_attempt(self.store, *self.place, self.attempt)
+        if failed is not None and failed.exception is not None:
+            self._report({"error": one_line(failed.exception)})
+            return code
+        reason = why_failed(job)
+        if self.attempt is None:
+            self._show_container(job, logs)
+            self._claim(job)
+        assert self.attempt is not None
+        note_crash(self.store, self.request, self.attempt, reason)
+        self._report({"error": reason[:LONGEST]})
+        return code
+
+    def _claim(self, job: Job) -> None:
+        """Count an attempt that never came so far as to count itself."""
+        facts = {"host": socket.gethostname(), "time": time.time(), "batch": {"job": job["jobId"]}}
+        self.attempt = attempts.claim(self.store, *self.place, facts, first=len(self._known))
+        self._report({"attempt": self.attempt})
+
+    def _show_container(self, job: Job, logs: Callable[[], Any]) -> None:
+        """Show what a container printed that didn't come so far as to keep a log of its own."""
+        try:
+            for line in log_tail(logs(), job):
+                self._say(line)
+        except AwsError as error:
+            self._say(error.headline + (f" {error.seen}" if error.seen else ""))
+
+
+def _exit_code(job: Job) -> int | None:
+    code = (job.get("container") or {}).get("exitCode")
+    return None if code is None else int(code)
