@@ -226,6 +226,10 @@ class AwsError(FlowSDKError):
 class ClientError(FlowSDKError):
     """Results can't be read as asked."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows (IPython's protocol): what is wrong, without the frames of the client."""
+        return str(self).splitlines()
+
 
 class NotFound(ClientError, KeyError):
     """No such flow, run, step, task or artifact."""

@@ -44,14 +44,26 @@ class Reader:
         return self.artifacts.load(ref, where=where, safe=is_safe())
 
 
+_ACCESS = (
+    "AWS_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_REGION",
+)
+"""Variables that say how S3 is reached: who changes them in a notebook gets a client that knows."""
+
+
 @lru_cache(maxsize=16)
-def _reader(url: str, process: int) -> Reader:
+def _reader(url: str, process: int, access: tuple[str | None, ...]) -> Reader:
     return Reader(url)
 
 
 def open_reader(url: str) -> Reader:
     """Return the reader of a store; one for each process, as a store's client doesn't live through a fork."""
-    return _reader(url, os.getpid())
+    access = tuple(map(os.environ.get, _ACCESS)) if url.startswith("s3:") else ()
+    return _reader(url, os.getpid(), access)
 
 
 class RunReader:

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import reveal_type
 
 from flow_sdk import (
+    Flow,
     FlowSpec,
     IncludeFile,
     JSONType,
+    Metaflow,
     Parameter,
     batch,
     catch,
     current,
+    namespace,
     resources,
     retry,
     schedule,
@@ -92,3 +95,24 @@ def also_plain(number: int) -> str:
 reveal_type(plain(1))  # str
 reveal_type(also_plain)  # def (number: int) -> str
 reveal_type(TypedFlow)  # def (use_cli: bool =) -> flow_file.TypedFlow
+
+
+def results() -> None:
+    """What client objects give."""
+    flow = Flow("TypedFlow")
+    for run in flow:
+        reveal_type(run)  # flow_sdk.client.run.Run
+        for found in run.steps("tag"):
+            for task in found:
+                reveal_type(task.exception)  # flow_sdk.spec.failure.CaughtFailure | None
+                reveal_type([artifact.sha for artifact in task])  # list[str]
+    reveal_type(flow.latest_successful_run)  # flow_sdk.client.run.Run | None
+    run = flow["1"]
+    reveal_type(run.tags)  # frozenset[str]
+    reveal_type(run.last_seen)  # datetime.datetime
+    reveal_type(run.end_task)  # flow_sdk.client.task.Task | None
+    reveal_type(run["start"]["0"])  # flow_sdk.client.task.Task
+    reveal_type(run["start"]["0"].metadata[0].value)  # str
+    reveal_type(run["start"]["0"]["x"].data)  # Any
+    reveal_type(Metaflow().flows)  # list[flow_sdk.client.flow.Flow]
+    reveal_type(namespace(None))  # str | None
