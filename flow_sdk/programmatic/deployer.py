@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from flow_sdk.client import Run
-from flow_sdk.errors import DeployError, NotFound, UsageError
+from flow_sdk.errors import DeployError, NotFound, RunFailed, UsageError
 from flow_sdk.programmatic.command import FlowFile, facts_of
 from flow_sdk.programmatic.failures import failure
 from flow_sdk.programmatic.runner import LOOK, Shown
@@ -24,6 +24,9 @@ __all__ = [
     "StepFunctionsTriggeredRun",
     "TriggeredRun",
 ]
+
+_ENDED = {"FAILED", "TIMED_OUT", "ABORTED"}
+"""How Step Functions calls a run that won't begin any more."""
 
 
 class Deployer:
@@ -295,9 +298,18 @@ class TriggeredRun:
 
     @property
     def status(self) -> str:
-        """``pending`` until its first step has begun, then the run's state: ``running``, ``succeeded``, ``failed``."""
+        """``pending`` until its first step has begun, then the run's state: ``running``, ``succeeded``, ``failed``.
+
+        A run on Step Functions that ended before is ``failed``, too.
+        """
         run = self.run
-        return "pending" if run is None else run.state
+        if run is not None:
+            return run.state
+        return "failed" if self._ended() else "pending"
+
+    def _ended(self) -> str:
+        """What the orchestrator calls the end of a run whose first step never began; empty while it may still begin."""
+        return ""
 
     def wait_for_run(self, check_interval: float = 5, timeout: float | None = None) -> None:
         """Wait until the run's first step has begun.
@@ -311,11 +323,15 @@ class TriggeredRun:
 
         Raises
         ------
+        RunFailed
+            If it ended before.
         TimeoutError
             If it takes longer.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while self.run is None:
+            if state := self._ended():
+                raise RunFailed(f"The run {self.pathspec} ended before its first step began.", seen=state)
             left = float("inf") if end is None else end - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"The run {self.pathspec} hasn't begun within {timeout:g} seconds.")
@@ -392,6 +408,11 @@ class StepFunctionsDeployedFlow(DeployedFlow):
 
 class StepFunctionsTriggeredRun(TriggeredRun):
     """A run that Step Functions was told to start."""
+
+    def _ended(self) -> str:
+        lines = (line.split() for line in self._deployed._deployment.call("list-runs", {}))
+        state = next((words[1] for words in lines if words[:1] == [self.name]), "")
+        return state if state in _ENDED and self.run is None else ""
 
     def terminate(self, **kwargs: Any) -> bool:
         """Stop the run; what is committed stays.

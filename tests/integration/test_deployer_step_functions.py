@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk import Deployer
-from flow_sdk.errors import AwsError, DeployError, UsageError
+from flow_sdk.errors import AwsError, DeployError, RunFailed, UsageError
 from tests.rig.step_functions import StepFunctionsServer
 from tests.unit.programmatic.flow_files import write
 
@@ -71,6 +71,23 @@ def test_from_create_to_delete(flow: str, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="isn't deployed"):
         deployed.trigger()
     assert not os.path.exists("canary") and not (tmp_path / "canary").exists()
+
+
+def test_a_run_that_ends_before_it_begins(flow: str) -> None:
+    deployed = Deployer(flow, show_output=False).step_functions(name="queued").create()
+    before = [deployed.trigger(my_text="sleep") for _ in range(2)]
+    for one in before:
+        one.wait_for_run(check_interval=0.2, timeout=120)
+        wait_until(lambda one=one: one.run is not None and "work" in [step.id for step in one.run])
+    queued = deployed.trigger()
+    assert queued.status == "pending"
+    queued.terminate()
+    wait_until(lambda: queued.status == "failed")
+    with pytest.raises(RunFailed, match=r"(?s)ended before its first step.*ABORTED"):
+        queued.wait_for_run()
+    for one in before:
+        one.terminate()
+    deployed.delete()
 
 
 def test_an_aws_that_does_not_answer(flow: str, monkeypatch: pytest.MonkeyPatch) -> None:
