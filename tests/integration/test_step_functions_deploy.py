@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -364,68 +363,6 @@ def refuse_once(states: Any, operation: str, code: str) -> None:
         return (left.pop(), {"Error": {"Code": code, "Message": "the reason"}}) if left else None
 
     states.meta.events.register(f"before-call.sfn.{operation}", answer)
-
-
-def test_a_real_run_from_the_command_line(aws, deployment, tmp_path):
-    import subprocess
-    import sys
-
-    from tests.unit.cli.flow_file import FLOW, write
-
-    write(tmp_path, FLOW.replace("required=True", "default=2"))
-    account = aws.prepare()
-    environment = {
-        **os.environ,
-        "FLOW_SDK_BATCH_JOB_QUEUE": account.queue,
-        "FLOW_SDK_BATCH_IMAGE": "image:1",
-        "FLOW_SDK_SFN_IAM_ROLE": account.machine_role,
-        "FLOW_SDK_DATASTORE_SYSROOT_S3": deployment.store,
-        "FLOW_SDK_DEFAULT_DATASTORE": "s3",
-    }
-
-    def call(*words: str, code: int = 0) -> tuple[str, str]:
-        command = [sys.executable, "train.py", *words]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout, done.stderr
-
-    hostile = "$(touch canary) `touch canary` {} States.Format('{}', $.a) \\ \"' 😀\nb"
-    name = ("--name", f"train-{next(_numbers)}")
-    out, err = call("step-functions", "create", *name)
-    assert out.startswith("arn:aws:states:us-east-1:123456789012:stateMachine:train-") and "version 1" in err
-    assert "step-functions trigger --name train-" in err
-    words = ("--names", hostile, "--alpha", "0.25", "--grid", '"text"', "--run-id-file", "id")
-    out, err = call("step-functions", "trigger", *name, *words)
-    run = out.strip()
-    assert (tmp_path / "id").read_text() == run and f"step-functions status {run}" in err
-    deadline = time.monotonic() + 120
-    while "RUNNING" in call("step-functions", "status", run, *name)[0]:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-    shown = call("step-functions", "status", run, *name)[0]
-    assert "SUCCEEDED" in shown, shown
-    assert f"{run} " in call("step-functions", "list-runs", *name, "--succeeded")[0]
-    assert call("step-functions", "list-runs", *name, "--failed")[0] == ""
-    assert "Version        1 of 1" in call("step-functions", "status", *name)[0]
-    for artifact, value in (("names", hostile.split(",")), ("alpha", 0.25), ("grid", "text"), ("scores", [0, 10])):
-        file = tmp_path / f"{artifact}.pickle"
-        call("dump", f"{run}/end", "--include", artifact, "--file", str(file))
-        import pickle
-
-        found = pickle.loads(file.read_bytes())
-        assert value in _values(found), (artifact, found)
-    assert not list(tmp_path.rglob("canary"))
-    assert "isn't running" in call("step-functions", "terminate", run, *name, code=1)[1]
-    assert "has succeeded" in call("step-functions", "resume", run, *name, code=1)[1]
-    assert "Deleted: the state machine" in call("step-functions", "delete", *name)[1]
-
-
-def _values(found: Any) -> list[Any]:
-    """All values in nested dicts."""
-    if isinstance(found, dict):
-        return [value for item in found.values() for value in (item, *_values(item))]
-    return [found]
 
 
 def test_aws_refuses(deployment):

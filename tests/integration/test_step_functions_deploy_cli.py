@@ -1,0 +1,161 @@
+"""The ``step-functions`` commands as users call them, with real runs on LocalStack and moto."""
+
+import itertools
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.step_functions import StepFunctionsServer
+from tests.unit.cli.flow_file import FLOW, write
+
+pytestmark = pytest.mark.step_functions
+
+HOSTILE = "$(touch canary) `touch canary` {} States.Format('{}', $.a) \\ \"' {{ x }} 😀\nb"
+SLOW = FLOW.replace("required=True", "default=2").replace(
+    "self.parts = list(range(self.folds))", "import time; print('asleep'); time.sleep(600)"
+)
+FAILING = FLOW.replace("required=True", "default=2").replace("default=0.5", "default=13.0")
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[StepFunctionsServer]:
+    with StepFunctionsServer("store") as server:
+        server.prepare()
+        yield server
+
+
+class User:
+    """Somebody with a machine of their own, who calls the flow file for a deployment."""
+
+    def __init__(self, aws: StepFunctionsServer, folder: Path, who: str, name: str) -> None:
+        account = aws.prepare()
+        self.folder, self.name = folder, name
+        self.environment = {
+            **os.environ,
+            **aws.env(),
+            "FLOW_SDK_USER": who,
+            "FLOW_SDK_HOME": str(folder / who),
+            "FLOW_SDK_BATCH_JOB_QUEUE": account.queue,
+            "FLOW_SDK_BATCH_IMAGE": "image:1",
+            "FLOW_SDK_SFN_IAM_ROLE": account.machine_role,
+            "FLOW_SDK_DATASTORE_SYSROOT_S3": f"s3://store/{folder.name}",
+            "FLOW_SDK_DEFAULT_DATASTORE": "s3",
+        }
+
+    def call(self, *words: str, code: int = 0) -> tuple[str, str]:
+        """Call the flow file; what it prints to stdout and stderr."""
+        done = subprocess.run(
+            [sys.executable, "train.py", *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout, done.stderr
+
+    def step_functions(self, *words: str, code: int = 0) -> tuple[str, str]:
+        """Call one of the commands under test."""
+        return self.call("step-functions", *words, "--name", self.name, code=code)
+
+    def wait(self, run: str) -> str:
+        """Wait until a run has ended; what ``status`` shows then."""
+        deadline = time.monotonic() + 120
+        while "Status         RUNNING" in (shown := self.step_functions("status", run)[0]):
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.5)
+        return shown
+
+    def artifact(self, step: str, name: str) -> Any:
+        """The value of an artifact of a run's step with one task."""
+        file = self.folder / f"{next(_numbers)}.pickle"
+        self.call("dump", step, "--include", name, "--file", str(file))
+        found = pickle.loads(file.read_bytes())
+        while isinstance(found, dict) and name not in found:
+            (found,) = found.values()
+        return found[name]
+
+
+@pytest.fixture
+def people(aws: StepFunctionsServer, tmp_path: Path) -> tuple[User, User]:
+    write(tmp_path, FLOW.replace("required=True", "default=2"))
+    name = f"train-{next(_numbers)}"
+    return User(aws, tmp_path, "anne", name), User(aws, tmp_path, "bob", name)
+
+
+def test_a_run_from_the_command_line(people, tmp_path):
+    anne, _ = people
+    out, err = anne.step_functions("create")
+    assert out == f"arn:aws:states:us-east-1:123456789012:stateMachine:{anne.name}\n"
+    assert "is deployed as version 1" in err and f"step-functions trigger --name {anne.name}" in err
+    assert f"--name {anne.name} step-functions create --authorize train-" in err
+    words = ("--names", HOSTILE, "--alpha", "0.25", "--grid", '"text"', "--run-id-file", "id")
+    out, err = anne.step_functions("trigger", *words)
+    run = out.strip()
+    assert (tmp_path / "id").read_text() == run and f"step-functions status {run}" in err
+    shown = anne.wait(run)
+    assert "SUCCEEDED" in shown and f"logs {run}/STEP" in shown, shown
+    values = {"names": HOSTILE.split(","), "alpha": 0.25, "grid": "text", "shuffle": True, "scores": [0, 10]}
+    assert {name: anne.artifact(f"{run}/end", name) for name in values} == values
+    assert not list(tmp_path.rglob("canary"))
+    assert anne.step_functions("list-runs", "--succeeded")[0].startswith(f"{run} ")
+    out, err = anne.step_functions("list-runs", "--failed")
+    assert out == "" and "has no failed runs" in err
+    assert "Version        1 of 1" in anne.step_functions("status")[0]
+    assert "isn't running" in anne.step_functions("terminate", run, code=1)[1]
+    assert "has succeeded" in anne.step_functions("resume", run, code=1)[1]
+
+
+def test_a_failed_run_names_its_task(people, tmp_path):
+    write(tmp_path, FAILING)
+    anne, _ = people
+    anne.step_functions("create", "--quiet")
+    run = anne.step_functions("trigger", "--folds", "1", "--quiet")[0].strip()
+    shown = anne.wait(run)
+    assert f"logs {run}/fit/0" in shown and "exit code 1" in shown, shown
+    command = next(line.partition("train.py ")[2] for line in shown.splitlines() if line.startswith("Logs"))
+    assert "an unlucky number" in "".join(anne.call(*command.split()))
+
+
+def test_a_run_is_stopped_by_who_holds_the_token(aws, people, tmp_path):
+    write(tmp_path, SLOW)
+    anne, bob = people
+    anne.step_functions("create", "--quiet")
+    run = bob.step_functions("trigger", "--folds", "1", "--quiet")[0].strip()
+    deadline = time.monotonic() + 60
+    while not any("-start-" in job["jobName"] and job["status"] == "RUNNING" for job in aws.jobs()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for words in (("terminate", run), ("delete",), ("rollback",)):
+        assert "under a production token of anne" in bob.step_functions(*words, code=1)[1]
+    assert "Running for" in bob.step_functions("status", run)[0]
+    assert "is still running" in bob.step_functions("resume", run, code=1)[1]
+    out, err = anne.step_functions("terminate", run)
+    assert out.strip() == run and "is stopped" in err
+    assert "Status         ABORTED" in anne.wait(run)
+    while any(job["status"] == "RUNNING" for job in aws.jobs()):
+        assert time.monotonic() < deadline + 60, "AWS Batch ends the jobs of a stopped run"
+        time.sleep(0.2)
+
+
+def test_deleting_stops_what_runs_and_says_so(people, tmp_path):
+    write(tmp_path, SLOW)
+    anne, _ = people
+    anne.step_functions("create", "--quiet")
+    run = anne.step_functions("trigger", "--folds", "1", "--quiet")[0].strip()
+    out, err = anne.step_functions("delete")
+    assert out.strip() == anne.name
+    assert f"Stopping the run {run}." in err and "Deleted: the state machine" in err and "What remains" in err
+    assert "isn't deployed to Step Functions" in anne.step_functions("trigger", code=1)[1]
+    assert "there was nothing to delete" in anne.step_functions("delete")[1]
