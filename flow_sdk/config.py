@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from flow_sdk.errors import ConfigError, nearest
@@ -12,6 +13,7 @@ __all__ = [
     "config_file",
     "datastore",
     "datastore_root",
+    "file_settings",
     "read_setting",
     "user",
     "write_settings",
@@ -101,6 +103,17 @@ def _read_file() -> dict[str, str]:
     return found
 
 
+def file_settings() -> dict[str, str]:
+    """What the settings file holds; nothing when there is none yet.
+
+    Raises
+    ------
+    ConfigError
+        If it can't be used.
+    """
+    return _read_file() if os.path.exists(config_file()) else {}
+
+
 def read_setting(name: str) -> Setting:
     """Look a setting up.
 
@@ -136,15 +149,19 @@ def write_settings(changes: dict[str, str | None]) -> str:
         if name not in SETTINGS:
             raise ConfigError(f"There's no setting {name!r}.", help=nearest(name, SETTINGS))
     path = config_file()
-    settings = {**(_read_file() if os.path.exists(path) else {}), **changes}
+    settings = {**file_settings(), **changes}
     text = json.dumps({name: value for name, value in sorted(settings.items()) if value}, indent=2) + "\n"
     temporary = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # or a machine that dies now may leave an empty file under the name
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise ConfigError("The settings file can't be written.", seen=error.strerror, where=path) from error
     return path
 

@@ -1,4 +1,4 @@
-"""``flow-sdk``: what belongs to no flow: ``status``, ``configure``, ``version``."""
+"""``flow-sdk``: what belongs to no flow: ``status``, ``configure``, ``doctor``, ``store``, ``version``."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,11 @@ HELP = """Usage: flow-sdk COMMAND
 Commands:
   status                     Say which settings hold, and where each comes from.
   configure [NAME=VALUE...]  Keep settings in the settings file (NAME= removes one), or list what there is to set.
+  configure aws              Set all that AWS needs: from a stack's outputs, from options, or by answering questions.
+  configure show             Say which settings hold in a profile.
+  doctor                     Look at each part that is set up; say what is missing and how to mend it.
   store check                Verify every object of a store; say what is damaged and what is left over.
+  store gc                   Say, or delete, what in a store nobody needs any more.
   version                    Print the version of Flow SDK.
 
 A flow is run by its own file: python flow.py --help"""
@@ -51,61 +55,51 @@ def execute_console(argv: Sequence[str]) -> int:
         from flow_sdk.cli.store import execute_store
 
         return execute_store(argv[1:])
+    if argv and argv[0] == "doctor":
+        from flow_sdk.cli.doctor import execute_doctor
+
+        return execute_doctor(argv[1:])
+    if list(argv[:1]) == ["configure"] and not {"-h", "--help"} & set(argv[1:2]):
+        from flow_sdk.cli.configure import execute_configure
+
+        return execute_configure(argv[1:])
     if not argv or "-h" in argv:
         argv = ["help"]
     if list(argv) == ["--version"]:
         argv = ["version"]
     parsed: Parsed = parse(argv, OPTIONS)
-    commands = {"status": _status, "configure": _configure, "version": _version, "help": _help}
+    commands = {"status": _status, "version": _version, "help": _help}
     if parsed.values["help"] or not parsed.words:
-        return _help([])
+        return _help()
     name, *words = parsed.words
     if name not in commands:
-        raise UsageError(f"There's no command {name!r}.", help=nearest(name, commands))
-    if words and name != "configure":
+        known = [*commands, "configure", "doctor", "store"]
+        raise UsageError(f"There's no command {name!r}.", help=nearest(name, known))
+    if words:
         raise UsageError(f"{name} doesn't take {words[0]!r}.", help="See flow-sdk --help.")
-    return commands[name](words)
+    return commands[name]()
 
 
-def _help(words: list[str]) -> int:
+def _help() -> int:
     print(HELP)
     return 0
 
 
-def _version(words: list[str]) -> int:
+def _version() -> int:
     print(__version__)
     return 0
 
 
-def _status(words: list[str]) -> int:
+def _status() -> int:
     from flow_sdk import config
+    from flow_sdk.cli.configure import print_settings
     from flow_sdk.cli.version import describe_versions
 
     print(describe_versions())
-    print(f"settings file: {config.config_file()}")
-    for name in config.SETTINGS:
-        setting = config.read_setting(name)
-        print(f"  {name:<24} {setting.value or '-'}  ({setting.source})")
+    print_settings()
     print(f"user: {config.user()}")
     try:
         print(f"store: {config.datastore_root()}")
     except FlowSDKError as error:
         print(f"store: none ({error.headline})")
-    return 0
-
-
-def _configure(words: list[str]) -> int:
-    from flow_sdk import config
-
-    if not words:
-        for name, what in config.SETTINGS.items():
-            print(f"{name:<24} {what}")
-        return 0
-    changes: dict[str, str | None] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise UsageError(f"{word!r} sets nothing.", wanted="NAME=VALUE", help=nearest(name, config.SETTINGS))
-        changes[name] = value or None
-    print(f"Settings are in {config.write_settings(changes)}.", file=sys.stderr)
     return 0

@@ -1,0 +1,180 @@
+"""``flow-sdk doctor``: each part that is set up, whether it is there, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from flow_sdk import config
+from flow_sdk.cli.arguments import Option, parse
+from flow_sdk.errors import FlowSDKError, UsageError
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flow_sdk.deploy.doctor import Check
+
+__all__ = ["execute_doctor"]
+
+SECONDS = 6.0
+"""How long all that is far away may take to answer."""
+
+PYTHONS = ((3, 11), (3, 13))
+"""The oldest and the newest release that Flow SDK runs on."""
+
+OPTIONS = (
+    Option("help", "Show this help and exit.", flag=True),
+    Option("json", "Print JSON.", flag=True),
+    Option("profile", "The profile to look at; the default one otherwise.", metavar="NAME"),
+)
+
+HELP = """Usage: flow-sdk doctor [--json] [--profile NAME]
+
+Look at each part that is set up; say what is missing and how to mend it. Changes nothing, and prints no secrets.
+Exit code 1 if something is missing or fails."""
+
+
+def execute_doctor(argv: Sequence[str]) -> int:
+    """Run ``doctor`` with what follows it.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The options.
+
+    Returns
+    -------
+    int
+        0 if nothing fails or is missing, else 1.
+
+    Raises
+    ------
+    UsageError
+        If an option isn't known.
+    """
+    parsed = parse(["--help" if word == "-h" else word for word in argv], OPTIONS)
+    if parsed.values["help"]:
+        print(HELP)
+        return 0
+    if parsed.words:
+        raise UsageError(f"doctor doesn't take {parsed.words[0]!r}.", help="See flow-sdk doctor --help.")
+    if parsed.values["profile"] is not None:
+        os.environ["FLOW_SDK_PROFILE"] = parsed.values["profile"]
+    from flow_sdk.deploy.doctor import FAILED, MISSING
+
+    checks = _all_checks()
+    (_print_json if parsed.values["json"] else _print_lines)(checks)
+    return 1 if any(check.state in (FAILED, MISSING) for check in checks) else 0
+
+
+def _all_checks() -> list[Check]:
+    from functools import partial
+
+    from flow_sdk.deploy.airflow.doctor import airflow_looks
+    from flow_sdk.deploy.doctor import FAILED, examine, look_at_all
+    from flow_sdk.deploy.step_functions.doctor import aws_checks
+
+    checks = [_python(), _packages(), examine("settings", _settings)]
+    if checks[-1].state == FAILED:
+        return checks  # nothing else is known then
+    try:
+        aws = aws_checks(SECONDS)
+    except FlowSDKError as error:
+        aws = [examine("AWS", partial(_raise, error))]
+    first = next((check for check in aws if check.name == "AWS"), None)
+    store = partial(_store, first.found if first and first.state == FAILED else None)
+    return [*checks, *look_at_all([("store", store), *airflow_looks()], SECONDS), *aws]
+
+
+def _raise(error: FlowSDKError) -> Check:
+    raise error
+
+
+def _python() -> Check:
+    from flow_sdk import __version__
+    from flow_sdk.deploy.doctor import FAILED, OK, Check
+
+    found = f"Flow SDK {__version__}, Python {sys.version.split()[0]}, {sys.platform}"
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return Check("Python", OK, found)
+    oldest, newest = (".".join(map(str, release)) for release in PYTHONS)
+    return Check("Python", FAILED, found, f"Use Python {oldest} to {newest}.")
+
+
+def _packages() -> Check:
+    from importlib import metadata
+
+    from flow_sdk.deploy.doctor import FAILED, OK, Check
+
+    try:
+        needed = metadata.requires("flow-sdk") or []
+    except metadata.PackageNotFoundError:
+        return Check("packages", OK, "Flow SDK isn't installed as a package; it runs from its folder")
+    found, lacking = [], []
+    for requirement in needed:
+        match = re.match(r"([\w.-]+)\s*(?:>=\s*([\d.]+))?", requirement)
+        if match is None or "extra ==" in requirement:
+            continue
+        name, least = match[1], match[2] or "0"
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            lacking.append(f"{name} is missing")
+            continue
+        found.append(f"{name} {version}")
+        if _numbers(version) < _numbers(least):
+            lacking.append(f"{name} {version} is older than {least}")
+    if lacking:
+        return Check("packages", FAILED, ", ".join(lacking), "pip install -U flow-sdk")
+    return Check("packages", OK, ", ".join(found))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
+
+
+def _settings() -> Check:
+    from flow_sdk.deploy.doctor import OK, Check
+
+    by_source: dict[str, int] = {}
+    for name in config.SETTINGS:
+        setting = config.read_setting(name)
+        if setting.value is not None:
+            source = "the environment" if setting.source.startswith("environment") else setting.source
+            by_source[source] = by_source.get(source, 0) + 1
+    if not by_source:
+        return Check("settings", OK, f"none; they would be in {config.config_file()}")
+    return Check("settings", OK, ", ".join(f"{count} from {source}" for source, count in by_source.items()))
+
+
+def _store(no_aws: str | None) -> Check:
+    from flow_sdk.deploy.doctor import NOT_LOOKED, OK, Check
+    from flow_sdk.store.probe import probe_store
+
+    root = config.datastore_root()
+    if root.startswith("s3://") and no_aws and "credentials" in no_aws:
+        return Check("store", NOT_LOOKED, f"{root}: there are no credentials that AWS takes")
+    return Check("store", OK, f"{root}: {probe_store(root)}")
+
+
+def _counts(checks: Sequence[Check]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for check in checks:
+        counts[check.state] = counts.get(check.state, 0) + 1
+    return counts
+
+
+def _print_json(checks: Sequence[Check]) -> None:
+    import dataclasses
+    import json
+
+    print(json.dumps({"checks": [dataclasses.asdict(check) for check in checks], "counts": _counts(checks)}, indent=2))
+
+
+def _print_lines(checks: Sequence[Check]) -> None:
+    for check in checks:
+        help = f". {check.help}" if check.help else ""
+        print(f"{check.state:<14} {check.name}: {check.found.rstrip('.')}{help}")
+    print(", ".join(f"{count} {state}" for state, count in _counts(checks).items()))

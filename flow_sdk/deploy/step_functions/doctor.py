@@ -1,0 +1,220 @@
+"""Whether AWS has what Batch and Step Functions need: looked at, never changed."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.config import datastore, read_setting
+from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, look_at_all
+from flow_sdk.deploy.step_functions.names import parameter_name
+from flow_sdk.deploy.step_functions.place import Place, find_place
+from flow_sdk.errors import AwsError
+
+__all__ = ["aws_checks"]
+
+CONNECT, ANSWER = 2, 4
+"""Seconds for a connection and for an answer."""
+
+_PROBE = "flow-sdk-doctor"
+"""A name that nothing has: being told so shows that the service answers and lets us look."""
+
+_BATCH = {
+    "BATCH_JOB_QUEUE": "The name or ARN of a job queue of AWS Batch.",
+    "BATCH_IMAGE": "A container image with Flow SDK in it; the folder docker/ has one to build.",
+}
+_ROLES = {
+    "BATCH_JOB_ROLE": "role of steps",
+    "BATCH_EXECUTION_ROLE": "role that gets images and writes logs",
+    "SFN_IAM_ROLE": "role of state machines",
+    "EVENTS_SFN_ACCESS_IAM_ROLE": "role of schedules",
+}
+_PARTS = ("AWS Batch", "image", *_ROLES.values(), "Step Functions", "Parameter Store", "schedules", "log of runs")
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
+
+
+def aws_checks(seconds: float) -> list[Check]:
+    """Look at all that the settings name in AWS.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it may take (> 0) once AWS knows who we are.
+
+    Returns
+    -------
+    list of Check
+        The same parts in the same order whatever is set.
+    """
+    wanted = any(map(_set, (*_BATCH, *_ROLES, "SFN_EXECUTION_LOG_GROUP_ARN")))
+    if not wanted:
+        if datastore() != "s3":
+            return [Check("AWS", NOT_SET, "no setting asks for AWS Batch or Step Functions")]
+        return [_credentials(), Check("AWS Batch", NOT_SET, "BATCH_JOB_QUEUE isn't set")]
+    held: list[Place] = []
+    identity = examine("AWS", partial(_identity, held))
+    if not held:
+        return [identity, *(Check(part, NOT_LOOKED, "AWS doesn't know who we are") for part in _PARTS)]
+    return [identity, *look_at_all(_looks(held[0]), seconds)]
+
+
+def _looks(place: Place) -> list[Look]:
+    states, ssm, scheduler = _client("stepfunctions"), _client("ssm"), _client("scheduler")
+    machine = place.machine(_PROBE)
+    on_states = _set("SFN_IAM_ROLE") or _set("EVENTS_SFN_ACCESS_IAM_ROLE")
+    calls: list[tuple[str, bool, Callable[[], Any], str]] = [
+        ("Step Functions", on_states, partial(states.describe_state_machine, stateMachineArn=machine), "SFN_IAM_ROLE"),
+        ("Parameter Store", on_states, partial(ssm.get_parameter, Name=parameter_name(_PROBE)), "SFN_IAM_ROLE"),
+        (
+            "schedules",
+            _set("EVENTS_SFN_ACCESS_IAM_ROLE"),
+            partial(scheduler.get_schedule, Name=_PROBE, GroupName="default"),
+            "EVENTS_SFN_ACCESS_IAM_ROLE",
+        ),
+    ]
+    iam = _client("iam")
+    return [
+        ("AWS Batch", partial(_queue, _client("batch"))),
+        ("image", _image),
+        *((part, partial(_role, iam, setting, part, place)) for setting, part in _ROLES.items()),
+        *((part, partial(_answers, part, wanted, call, setting)) for part, wanted, call, setting in calls),
+        ("log of runs", partial(_log_group, _client("logs"))),
+    ]
+
+
+def _client(service: str) -> Any:
+    """A client that gives up soon."""
+    import boto3
+    from botocore.config import Config
+
+    patience = Config(connect_timeout=CONNECT, read_timeout=ANSWER, retries={"total_max_attempts": 1})
+    with aws_errors(f"use {service}"):
+        return boto3.client(service, config=patience)
+
+
+def _set(name: str) -> bool:
+    return read_setting(name).value is not None
+
+
+def _credentials() -> Check:
+    import boto3
+
+    def look() -> Check:
+        with aws_errors("find credentials"):
+            found = boto3.Session().get_credentials()
+        if found is None:
+            return Check("AWS", FAILED, "no credentials", "Set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run: aws configure")
+        return Check("AWS", OK, f"credentials from {found.method}")
+
+    return examine("AWS", look)
+
+
+def _identity(held: list[Place]) -> Check:
+    region = str(_client("batch").meta.region_name)  # STS alone does without a region
+    sts = _client("sts")
+    with aws_errors("say whose credentials these are"):
+        who = sts.get_caller_identity()["Arn"]
+    place = find_place(sts, region)
+    held.append(place)
+    return Check("AWS", OK, f"{place}, as {who.rpartition(':')[2]}")
+
+
+def _needed(name: str, setting: str, why: str) -> Check:
+    return Check(name, MISSING, f"{setting} isn't set", f"{why} flow-sdk configure {setting}=...")
+
+
+def _queue(batch: Any) -> Check:
+    queue = read_setting("BATCH_JOB_QUEUE").value
+    if queue is None:
+        return _needed("AWS Batch", "BATCH_JOB_QUEUE", _BATCH["BATCH_JOB_QUEUE"])
+    with aws_errors("look at the job queue", where=queue):
+        found = batch.describe_job_queues(jobQueues=[queue])["jobQueues"]
+    if not found:
+        help = f"Make it with a template in infra/ or correct BATCH_JOB_QUEUE; is {batch.meta.region_name} its region?"
+        return Check("AWS Batch", FAILED, f"there is no job queue {queue!r}", help)
+    if found[0]["state"] != "ENABLED" or found[0].get("status", "VALID") != "VALID":
+        seen = f"the job queue {queue!r} is {found[0]['state']}, {found[0].get('status')}"
+        return Check(
+            "AWS Batch", FAILED, seen, found[0].get("statusReason") or "Enable it in the console of AWS Batch."
+        )
+    names = [entry["computeEnvironment"] for entry in found[0]["computeEnvironmentOrder"]]
+    with aws_errors("look at the compute environment", where=", ".join(names)):
+        environments = batch.describe_compute_environments(computeEnvironments=names)["computeEnvironments"]
+    kinds = []
+    for environment in environments:
+        if environment["state"] != "ENABLED" or environment.get("status", "VALID") != "VALID":
+            name, status = environment["computeEnvironmentName"], environment.get("status")
+            help = environment.get("statusReason") or "Enable it in the console of AWS Batch."
+            return Check(
+                "AWS Batch", FAILED, f"the compute environment {name} is {environment['state']}, {status}", help
+            )
+        kinds.append(environment.get("computeResources", {}).get("type", "unmanaged"))
+    return Check("AWS Batch", OK, f"job queue {queue} on {', '.join(kinds)}")
+
+
+def _image() -> Check:
+    image = read_setting("BATCH_IMAGE").value
+    if image is None:
+        return _needed("image", "BATCH_IMAGE", _BATCH["BATCH_IMAGE"])
+    return Check("image", OK, image)
+
+
+def _role(iam: Any, setting: str, part: str, place: Place) -> Check:
+    from botocore.exceptions import ClientError
+
+    arn = read_setting(setting).value
+    if arn is None:
+        needed = setting == "BATCH_JOB_ROLE" or (
+            setting == "BATCH_EXECUTION_ROLE" and read_setting("BATCH_PLATFORM").value == "FARGATE"
+        )
+        why = "The templates in infra/ make one."
+        return _needed(part, setting, why) if needed else Check(part, NOT_SET, f"{setting} isn't set")
+    fields = arn.split(":")
+    if len(fields) != 6 or not fields[5].startswith("role/"):
+        return Check(part, FAILED, f"{setting} isn't the ARN of a role", "flow-sdk configure aws")
+    if fields[4] != place.account:
+        return Check(part, FAILED, f"{arn} is of another account than our credentials", f"Correct {setting}.")
+    try:
+        with aws_errors("look at the role", where=arn):
+            try:
+                iam.get_role(RoleName=arn.rpartition("/")[2])
+            except ClientError as error:
+                if error_code(error) != "NoSuchEntity":
+                    raise
+                return Check(part, FAILED, f"there is no role {arn}", f"Make it, or correct {setting}.")
+    except AwsError as error:
+        if error.code in _DENIED:  # who deploys needn't be allowed to look
+            return Check(part, NOT_LOOKED, f"{arn}: we may not look at it (iam:GetRole)")
+        raise
+    return Check(part, OK, arn)
+
+
+def _answers(part: str, wanted: bool, call: Callable[[], Any], setting: str) -> Check:
+    from botocore.exceptions import ClientError
+
+    if not wanted:
+        return Check(part, NOT_SET, f"{setting} isn't set")
+    with aws_errors(f"use {part}"):
+        try:
+            call()
+        except ClientError as error:
+            if error_code(error) not in ("StateMachineDoesNotExist", "ParameterNotFound", "ResourceNotFoundException"):
+                raise
+    return Check(part, OK, "answers, and lets us look")
+
+
+def _log_group(logs: Any) -> Check:
+    arn = read_setting("SFN_EXECUTION_LOG_GROUP_ARN").value
+    if arn is None:
+        return Check("log of runs", NOT_SET, "SFN_EXECUTION_LOG_GROUP_ARN isn't set")
+    name = arn.removesuffix(":*").rpartition(":")[2]
+    try:
+        with aws_errors("look at the log group", where=arn):
+            found = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    except AwsError as error:
+        if error.code in _DENIED:
+            return Check("log of runs", NOT_LOOKED, f"{name}: we may not look at it (logs:DescribeLogGroups)")
+        raise
+    if name not in [group["logGroupName"] for group in found]:
+        return Check("log of runs", FAILED, f"there is no log group {name}", "Make it, or correct the setting.")
+    return Check("log of runs", OK, name)
