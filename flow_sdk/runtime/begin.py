@@ -24,6 +24,10 @@ def project_tags(plan: FlowPlan) -> tuple[str, ...]:
     return () if project is None else project.tags
 
 
+PRODUCTION = "production:"
+"""Before a token: the namespace of a deployment's runs."""
+
+
 def date_tag(started: float) -> str:
     """The system tag with the day (UTC) on which a run started, in seconds since the epoch."""
     return time.strftime("date:%Y-%m-%d", time.gmtime(started))
@@ -99,6 +103,7 @@ def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: 
     from flow_sdk.metadata.runs import Runs
 
     now = time.time()
+    own = tuple(tag for tag in request.tags if tag.startswith(PRODUCTION))
     refs, parameters = start_artifacts(Artifacts(store), flow_class, plan, resolve(plan.parameters, request.parameters))
     record = RunRecord(
         flow=request.flow,
@@ -109,8 +114,9 @@ def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: 
         parameters=parameters,
         user=request.user,
         started=now,
-        system_tags=(*request.system_tags, date_tag(now), *project_tags(plan)),
-        tags=request.tags,
+        # A deployment in a namespace of the user's choice hands its own on as a tag: nobody is to take that off a run.
+        system_tags=tuple(dict.fromkeys((*request.system_tags, *own, date_tag(now), *project_tags(plan)))),
+        tags=tuple(tag for tag in request.tags if tag not in own),
         namespace=request.namespace,
         orchestrator=request.orchestrator,
         end=plan.end.name,

@@ -128,5 +128,17 @@ def test_a_long_task_takes_its_sign_back(deployed: Deployed, monkeypatch: pytest
     monkeypatch.setattr(alive, "INTERVAL", 0.02)
     assert deployed.supervise(parameters={"seconds": 1}).code == 0
     assert list(deployed.store.list(alive_prefix("Sent", "r1"))) == []
-    record = deployed.client()._run.record
-    assert any(tag.startswith("date:20") for tag in record.system_tags) and record.end == "end"
+
+
+def test_the_tags_of_a_deployed_run(deployed: Deployed) -> None:
+    before = time.strftime("date:%Y-%m-%d", time.gmtime())
+    given = {"tags": ("mine", "production:t-0"), "system_tags": ("runtime:airflow", "ours"), "namespace": "ours"}
+    assert deployed.supervise(**given).code == 0
+    run = deployed.client()
+    dates = {before, time.strftime("date:%Y-%m-%d", time.gmtime())}
+    assert run.user_tags == {"mine"}
+    assert run.system_tags - dates == {"runtime:airflow", "ours", "production:t-0"}
+    assert run.system_tags & dates
+    assert deployed.supervise("end").code == 0
+    for namespace in ("ours", "production:t-0", "mine", "runtime:airflow", *(run.system_tags & dates)):
+        assert run._reader.runs.latest_successful("Sent", namespace) == "r1"
