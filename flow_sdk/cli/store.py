@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from flow_sdk.metadata.collection import GcReport
     from flow_sdk.store.check import CheckReport
     from flow_sdk.store.port import ObjectStore
 
@@ -22,6 +23,7 @@ HELP = """Usage: flow-sdk store COMMAND [OPTIONS]
 
 Commands:
   check    Verify every object of the store; say what is damaged and what is left over.
+  gc       Say what nobody needs any more; with --delete, delete it.
 
 flow-sdk store COMMAND --help says more of one command."""
 
@@ -149,6 +151,67 @@ def _show_check(report: CheckReport, url: str) -> None:
     print(f"{report.damaged:,} damaged" if report.damage else "nothing is damaged")
 
 
+def _gc(values: dict[str, Any]) -> int:
+    from flow_sdk import config
+    from flow_sdk.metadata.collection import collect_garbage
+    from flow_sdk.metadata.removal import Rules
+
+    store = _open(values)
+    rules = Rules(tags=values["keep-tag"], days=values["keep-days"], last=values["keep-last"])
+    progress = _Progress()
+    try:
+        report = collect_garbage(
+            store,
+            rules,
+            now=time.time(),
+            grace=values["grace-days"] * 86400.0,
+            delete=values["delete"],
+            despite_damage=values["despite-damage"],
+            user=config.user(),
+            threads=values["threads"],
+            progress=lambda text: progress(lambda: text),
+        )
+    finally:
+        progress.end()
+    if values["json"]:
+        import json
+        from dataclasses import asdict
+
+        print(json.dumps({"store": store.url, **asdict(report), "size": report.size}))
+    else:
+        _show_gc(report, store.url)
+    return 1 if report.damage else 0
+
+
+def _show_gc(report: GcReport, url: str) -> None:
+    for name, share in sorted(report.flows.items()):
+        parts = [f"{_count(share.kept, 'run')} kept"]
+        if share.active:
+            parts.append(f"{share.active:,} of them only as something of them is younger than the grace period")
+        if share.runs or share.remains:
+            gone = [_count(share.runs, "run")] if share.runs else []
+            gone += [_count(share.remains, "remainder") + " of runs"] if share.remains else []
+            parts.append(f"{' and '.join(gone)} to go: {_count(share.objects, 'object')} ({size_text(share.size)})")
+        if share.blobs:
+            parts.append(f"{_count(share.blobs, 'blob')} ({size_text(share.blob_size)}) that only these needed")
+        if share.attempts:
+            parts.append(f"{_count(share.attempts, 'object')} of attempts that never ended")
+        if share.entries:
+            parts.append(f"{_count(share.entries, 'entry', 'entries')} of an index without a run")
+        print(f"{name}: {'; '.join(parts)}")
+    if report.damage:
+        for damage in report.damage[:SHOWN]:
+            print(f"damaged: {damage.place}\n  {damage.key}: {damage.seen}")
+        print("No blob would be deleted, as what damaged records needed isn't known: see flow-sdk store check.")
+    print(f"blobs that nobody needs: {report.blobs:,} ({size_text(report.blob_size)})")
+    if report.young:
+        young = f"{_count(report.young, 'blob')} ({size_text(report.young_size)})"
+        print(f"{young} more that nobody refers to, younger than the grace period")
+    print(f"{url}: {'freed' if report.deleted else 'would free'} {size_text(report.size)}")
+    if not report.deleted:
+        print("Nothing was deleted: add --delete for that.")
+
+
 def _name(what: str, names: list[str], count: int) -> None:
     for name in names[:SHOWN]:
         print(f"  {what}: {name if name.isprintable() else ascii(name)}")
@@ -163,4 +226,18 @@ _GENERAL = (
     Option("help", "Show this help and exit.", flag=True),
 )
 
-COMMANDS = {"check": Command(_check, options=_GENERAL)}
+COMMANDS = {
+    "check": Command(_check, options=_GENERAL),
+    "gc": Command(
+        _gc,
+        options=[
+            Option("delete", "Delete it, instead of only saying what would go.", flag=True),
+            Option("keep-tag", "Keep runs with this tag; others go. Repeatable.", metavar="TAG", repeat=True),
+            Option("keep-days", "Keep runs started at most this many days ago; others go.", least=0),
+            Option("keep-last", "Keep this many of each flow's newest runs; others go.", least=0),
+            Option("grace-days", "Delete nothing younger than this many days (2 or more).", least=2, default=7),
+            Option("despite-damage", "Delete blobs although records are damaged.", flag=True),
+            *_GENERAL,
+        ],
+    ),
+}

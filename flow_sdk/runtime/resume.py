@@ -6,6 +6,7 @@ known before the first task starts.
 """
 
 import dataclasses
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -22,11 +23,11 @@ from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import commit, read_tasks
-from flow_sdk.store.layout import failure_key
+from flow_sdk.store.layout import failure_key, resumed_prefix, run_key
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
 
-__all__ = ["Forecast", "Resume", "Reuse", "find_origin"]
+__all__ = ["Forecast", "Resume", "Reuse", "find_origin", "hold_origin"]
 
 BATCH = 256
 """Tasks whose manifests are read, and written, together."""
@@ -90,6 +91,19 @@ def find_origin(runs: Runs, flow: str, user: str, asked: str | None) -> RunRecor
     known = ", ".join(runs.newest(flow, limit=5))
     help = f"Name somebody's with --origin-run-id, such as one of {known}." if known else "Start one with: run"
     raise NotFound(f"There is no run of {flow!r} by {user!r} to resume.", where=runs.store.url, help=help)
+
+
+def hold_origin(store: ObjectStore, flow: str, run: str) -> None:
+    """Keep a collector of garbage from removing a run that is going to be resumed (see metadata/removal.py).
+
+    Raises
+    ------
+    NotFound
+        If it is being removed just now.
+    """
+    store.put(resumed_prefix(flow, run) + uuid.uuid4().hex, b"", durable=False)
+    if store.head(run_key(flow, run)) is None:
+        raise NotFound(f"The run {flow}/{run} was removed from the store just now.", where=store.url)
 
 
 def _read(runs: Runs, flow: str, run: str) -> RunRecord:
@@ -170,7 +184,10 @@ class Reuse:
         ------
         ParameterError
             If the flow has got a parameter since that must be given.
+        NotFound
+            If the origin is being removed from the store just now.
         """
+        hold_origin(self.store, self.origin.flow, self.origin.run)
         plan, known = self.plan, self.origin.artifacts
         names = [*plan.constants, *(parameter.artifact for parameter in plan.parameters)]
         names += [config.artifact for config in plan.configs]

@@ -11,6 +11,7 @@ from flow_sdk.store.ahead import ahead
 from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.sweep import is_recent, put_blob
 
 if TYPE_CHECKING:
     from blake3 import blake3
@@ -44,10 +45,11 @@ def write_blob(
     note: bytes = b"{}",
     durable: bool = True,
 ) -> None:
-    """Store a payload under its hash, unless it is there and looks whole.
+    """Store a payload under its hash, unless it is there, looks whole and was written not long ago.
 
     A small blob that is there is verified, of a large one header and length: what a bad disk did to an object is mended
-    by the next one who stores the same payload.
+    by the next one who stores the same payload. An old one is written anew, so that the garbage collector sees that it
+    is wanted (:mod:`flow_sdk.store.sweep`).
 
     Parameters
     ----------
@@ -68,16 +70,16 @@ def write_blob(
         return
     packing = ZSTD if framing.compressible(parts, size) else RAW
     header = framing.write_header(Header(packing, FRAME, size, digest, note))
-    store.put(key, _stored(header, parts, packing), durable=durable)
+    put_blob(store, key, lambda: _stored(header, parts, packing), durable=durable)
 
 
 def _is_there(store: ObjectStore, key: str, digest: bytes, size: int) -> bool:
     try:
         if size < _LARGE:
             _read_small(store.get(key), digest, key)
-            return True
+            return is_recent(store.head(key))
         info = store.head(key)
-        if info is None:
+        if info is None or not is_recent(info):
             return False
         header = _expected(framing.read_header(store.get_range(key, 0, HEAD), key), digest, key)
         return header.packing != RAW or info.size == header.length + header.size

@@ -21,6 +21,7 @@ from flow_sdk.store.codecs import CODECS, Encoded
 from flow_sdk.store.framing import damaged
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.sweep import is_recent, put_blob
 
 __all__ = ["Read", "is_pack", "read_item", "verify_pack", "write_items"]
 
@@ -44,8 +45,8 @@ def write_items(store: ObjectStore, items: Sequence[Encoded]) -> str:
     key = blob_key(pack.hex())
     index, size = _index(head, pack, facts, items)
     info = store.head(key)
-    if info is None or info.size != size or store.get_range(key, 0, len(index)) != index:
-        store.put(key, _pack(index, items))
+    if info is None or info.size != size or not is_recent(info) or store.get_range(key, 0, len(index)) != index:
+        put_blob(store, key, lambda: _pack(index, items))
     return pack.hex()
 
 

@@ -21,6 +21,7 @@ _FORMS = {
     "run": _RUN + r"run\.json",
     "end": _RUN + r"end\.json",
     "heartbeat": _RUN + r"heartbeat\.json",
+    "alive": _RUN + r"alive/[^/]+",
     "failure": _RUN + r"failures/(?P<step>[^/]+)/(?P<task>[^/]+)\.json",
     "tag": _RUN + r"tags/[^/]+",
     "tagging": _RUN + r"tagging/.+",

@@ -301,3 +301,8 @@ def _take_artifacts(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
 def objects_of(store: ObjectStore, prefix: str = "") -> Iterator[tuple[ObjectInfo, Kind]]:
     """List a store's objects by key, each with what it is."""
     return ((info, kind_of(info.key)) for info in store.list(prefix))
+
+
+def list_blobs(store: ObjectStore) -> Iterator[ObjectInfo]:
+    """List a store's blobs by their hash."""
+    return (info for info, kind in objects_of(store, "blobs/") if kind.name == "blob")

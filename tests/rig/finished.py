@@ -3,6 +3,7 @@
 import dataclasses
 import random
 import tempfile
+from typing import Any
 
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.port import ObjectStore
@@ -41,7 +42,9 @@ class Kept(FlowSpec):
 """
 
 
-def finished_run(store: ObjectStore, run: str = "1", *, items: int = 3, seed: int = 0, large: int = 0) -> ObjectStore:
+def finished_run(
+    store: ObjectStore, run: str = "1", *, items: int = 3, seed: int = 0, large: int = 0, **record: Any
+) -> ObjectStore:
     """Run the flow ``Kept`` in this process to its end.
 
     Parameters
@@ -56,6 +59,8 @@ def finished_run(store: ObjectStore, run: str = "1", *, items: int = 3, seed: in
         Runs with different ones have different artifacts ``medium`` and ``large``.
     large : int
         Bytes of the artifact ``large`` (0: 20,000), half of which can be compressed.
+    record
+        Fields of the run's record, such as ``tags``.
     """
     noise = random.Random(seed).randbytes(max(3000, large // 2))
     text = noise + b"a line of text " * max(1000, large // 30)
@@ -64,6 +69,6 @@ def finished_run(store: ObjectStore, run: str = "1", *, items: int = 3, seed: in
         flow = load_source(source, "Kept", folder)
         flow.start.__globals__["TEXT"] = text
         made = InProcessRun(flow, store=store, run=run)
-        made.record = Runs(store).create(dataclasses.replace(made.record, user="tester"))
+        made.record = Runs(store).create(dataclasses.replace(made.record, **record))
         made.run()
     return store

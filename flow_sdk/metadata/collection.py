@@ -1,0 +1,287 @@
+"""A collection of garbage from beginning to end: runs that no rule keeps, then what no record needs."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+
+from flow_sdk.errors import StoreError, UsageError
+from flow_sdk.metadata.removal import (
+    Candidate,
+    Rules,
+    choose,
+    find_runs,
+    index_entries,
+    remove_run,
+    stray_entries,
+    with_origins,
+)
+from flow_sdk.store import layout
+from flow_sdk.store.gc import Collector, RunSurvey, mark, survey_run, sweep
+from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.reachable import BlobTable, Damage, list_blobs, spread
+from flow_sdk.store.sweep import LEAST_GRACE
+
+__all__ = ["GRACE", "FlowShare", "GcReport", "collect_garbage"]
+
+GRACE = 7 * 24 * 3600.0
+"""The grace period, in seconds, unless another one is given."""
+
+_OF_FLOWS = ("index", "numbers", "runs")
+
+
+@dataclass(slots=True)
+class FlowShare:
+    """What goes of a flow.
+
+    Parameters
+    ----------
+    kept, runs, remains : int
+        How many runs stay, how many go, and of how many what was left goes.
+    active : int
+        How many no rule keeps but stay, as something of them was written within the grace period.
+    objects, size : int
+        Objects of the runs that go, and their bytes, without blobs.
+    blobs, blob_size : int
+        Blobs that only runs of this flow needed, all of which go, and their bytes.
+    attempts : int
+        Objects of attempts that never ended, of tasks that another attempt has committed.
+    entries : int
+        Entries of indexes without a run.
+    """
+
+    kept: int = 0
+    runs: int = 0
+    remains: int = 0
+    active: int = 0
+    objects: int = 0
+    size: int = 0
+    blobs: int = 0
+    blob_size: int = 0
+    attempts: int = 0
+    entries: int = 0
+
+
+@dataclass(slots=True)
+class GcReport:
+    """What goes, or would go.
+
+    Parameters
+    ----------
+    deleted : bool
+        Whether it is gone; False after a dry run.
+    flows : dict of str to FlowShare
+        What goes of each flow.
+    blobs, blob_size : int
+        All blobs that go, and their bytes.
+    young, young_size : int
+        Blobs that no record needs but stay, as they were written within the grace period.
+    damage : list of Damage
+        Records that can't be read, and blobs that are missing. With damage no blob goes, unless that was asked for.
+    """
+
+    deleted: bool = False
+    flows: dict[str, FlowShare] = field(default_factory=dict)
+    blobs: int = 0
+    blob_size: int = 0
+    young: int = 0
+    young_size: int = 0
+    damage: list[Damage] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """All bytes that go."""
+        return self.blob_size + sum(share.size for share in self.flows.values())
+
+
+def collect_garbage(
+    store: ObjectStore,
+    rules: Rules,
+    *,
+    now: float,
+    grace: float = GRACE,
+    delete: bool = False,
+    despite_damage: bool = False,
+    user: str = "",
+    threads: int = 8,
+    progress: Callable[[str], None] = lambda text: None,
+) -> GcReport:
+    """Find, and delete, what no rule keeps and what no record needs.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    rules : Rules
+        Which runs are kept.
+    now : float
+        The time, for a dry run; one that deletes goes by the store's own.
+    grace : float
+        Nothing younger, in seconds, is deleted: at least :data:`~flow_sdk.store.sweep.LEAST_GRACE`.
+    delete : bool
+        Whether to delete, or only to say what would go.
+    despite_damage : bool
+        Whether to delete blobs although records are damaged: what these needed may be among them.
+    user : str
+        Who collects, for people.
+    threads : int
+        How many runs are read at a time (>= 1).
+    progress : callable
+        Is told what is being done.
+
+    Returns
+    -------
+    GcReport
+        What went, or would go.
+
+    Raises
+    ------
+    UsageError
+        If the grace period is too short.
+    StoreError
+        If the store can't be used, or another collection is under way.
+    """
+    if grace < LEAST_GRACE:
+        raise UsageError(
+            "The grace period is too short.",
+            seen=f"{grace / 86400:g} days",
+            wanted=f"at least {LEAST_GRACE / 86400:g} days",
+            help="Tasks rely on blobs that others stored up to a day before.",
+        )
+    facts = {"user": user, "host": os.uname().nodename, "pid": os.getpid()}
+    collector = Collector(store, facts) if delete else None
+    if collector is not None:
+        collector.begin()
+        now = collector.now
+    collection = _Collection(store, rules, now, grace, threads, progress, collector)
+    try:
+        report = collection.run(despite_damage)
+    finally:
+        if collector is not None and not collector.is_unsure:
+            collector.end(blobs=collection.report.blobs, bytes=collection.report.size)
+    if delete and report.damage and not despite_damage:
+        raise StoreError(
+            "Records of the store are damaged, so no blob was deleted: what they needed isn't known.",
+            seen=f"{report.damage[0].place}: {report.damage[0].key}: {report.damage[0].seen}",
+            where=store.url,
+            help="flow-sdk store check names all damage. Mend it, or delete blobs all the same with --despite-damage.",
+        )
+    return report
+
+
+class _Collection:
+    def __init__(
+        self,
+        store: ObjectStore,
+        rules: Rules,
+        now: float,
+        grace: float,
+        threads: int,
+        progress: Callable[[str], None],
+        collector: Collector | None,
+    ) -> None:
+        self.store, self.rules, self.now, self.before = store, rules, now, now - grace
+        self.threads, self.progress, self.collector = threads, progress, collector
+        self.report = GcReport(deleted=collector is not None)
+        self.table = BlobTable(())
+        self.owners: dict[bytes, str] = {}
+        self.gone: set[tuple[str, str]] = set()
+
+    def still(self) -> None:
+        if self.collector is not None:
+            self.collector.still()
+
+    def run(self, despite_damage: bool) -> GcReport:
+        self.progress("listing blobs")
+        self.table = BlobTable(list_blobs(self.store))
+        self.still()
+        for flow in self.store.folders(layout.flows_prefix()):
+            self._runs(flow)
+        self._mark()
+        if self.report.damage and not despite_damage:
+            return self.report
+        self._count()
+        if self.collector is not None:
+            self.report.blobs, self.report.blob_size = sweep(
+                self.store, self.table, self.before, self.collector, lambda count, size: self.progress("deleting blobs")
+            )
+        return self.report
+
+    def _runs(self, flow: str) -> None:
+        """Remove the runs of a flow that no rule keeps, and what is left of others."""
+        self.progress(f"looking at the runs of {flow}")
+        share = self.report.flows[flow] = FlowShare()
+        runs = find_runs(self.store, flow, self.rules, self.threads)
+        keep = choose(runs, self.rules, self.now)
+        going = [run for run in runs if run.run not in keep]
+        entries = index_entries(self.store, flow, [run.run for run in going]) if going else {}
+        for run in going:  # the newest first: what is resumed before its origin
+            self.still()
+            if run.run in keep:
+                continue
+            survey = survey_run(self.store, layout.run_prefix(flow, run.run), self.still)
+            if not self._remove(run, survey, entries.get(run.run, [])):
+                share.active += 1
+                keep.add(run.run)
+                with_origins(runs, keep)
+                continue
+            self.gone.add((flow, run.run))
+            share.runs += run.record is not None
+            share.remains += run.record is None
+            share.objects += survey.objects
+            share.size += survey.size
+            for digest in survey.digests:
+                self.owners.setdefault(digest, flow)
+        share.kept = sum(run.record is not None and (flow, run.run) not in self.gone for run in runs)
+        named = (run.run for run in runs if run.record is not None or run.is_damaged)
+        stray = stray_entries(self.store, flow, named, self.before)
+        share.entries = len(stray)
+        if self.collector is not None:
+            self.store.delete([info.key for info in stray])
+
+    def _remove(self, run: Candidate, survey: RunSurvey, entries: list[ObjectInfo]) -> bool:
+        if survey.newest >= self.before:
+            return False
+        return self.collector is None or remove_run(self.store, run, entries, self.before)
+
+    def _mark(self) -> None:
+        """Mark what is needed by deployments and by all runs that are there now."""
+        self.progress("reading records")
+
+        def look(place: tuple[str, str]) -> tuple[str, RunSurvey]:
+            return place[0], survey_run(self.store, place[1], self.still)
+
+        for flow, survey in spread(look, chain([("", "deployments/")], self._places()), self.threads):
+            self.report.damage += mark(self.store, self.table, survey)
+            dead = [info for info in survey.dead if info.modified < self.before]
+            if flow and dead:
+                self.report.flows.setdefault(flow, FlowShare()).attempts += len(dead)
+                if self.collector is not None:
+                    self.store.delete([info.key for info in dead])
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        """Every folder that records may lie in."""
+        for flow in self.store.folders(layout.flows_prefix()):
+            for name in self.store.folders(f"flows/{flow}/"):
+                if name not in _OF_FLOWS:
+                    yield flow, f"flows/{flow}/{name}/"
+            for run in self.store.folders(layout.runs_prefix(flow)):
+                if (flow, run) not in self.gone or self.collector is not None:
+                    yield flow, layout.run_prefix(flow, run)
+
+    def _count(self) -> None:
+        """Count what isn't marked."""
+        table = self.table
+        for index in range(len(table)):
+            if table.reached[index]:
+                continue
+            if table.modified[index] >= self.before:
+                self.report.young += 1
+                self.report.young_size += table.sizes[index]
+                continue
+            self.report.blobs += 1
+            self.report.blob_size += table.sizes[index]
+            flow = self.owners.get(table.digest(index))
+            if flow is not None:
+                self.report.flows[flow].blobs += 1
+                self.report.flows[flow].blob_size += table.sizes[index]

@@ -1,0 +1,340 @@
+"""The garbage collector's part that knows blobs: one collector at a time, mark, sweep.
+
+Why a writer never loses a blob to it says :mod:`flow_sdk.store.sweep`, and in which order runs are removed
+:mod:`flow_sdk.metadata.removal`.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flow_sdk.errors import ObjectExists, StoreError
+from flow_sdk.store import layout
+from flow_sdk.store.keyed import Kind
+from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.reachable import (
+    BlobTable,
+    Damage,
+    Record,
+    digests_in,
+    objects_of,
+    read_records,
+)
+from flow_sdk.store.records import Manifest
+from flow_sdk.store.sweep import NOTICE, OVERDUE
+
+__all__ = ["DEAD", "Collector", "RunSurvey", "mark", "store_time", "survey_run", "sweep"]
+
+DEAD = 3600.0
+"""Seconds without a word from a collector after which another one may take its place."""
+
+_BATCH = 1000
+_PATIENCE = OVERDUE / 10
+_BEAT = 60.0
+_KEPT = 10
+_LARGEST = 1 << 30
+"""No record is larger; nothing that isn't a record is read then."""
+_REFERRING = ("run", "commit", "manifest", "release", "foreign")
+
+
+def store_time(store: ObjectStore) -> float:
+    """Ask the store for the time, in seconds since the epoch: that by which it dates its objects."""
+    store.put(layout.clock_key(), b"", durable=False)
+    info = store.head(layout.clock_key())
+    if info is None:
+        raise StoreError("The store has lost an object that was just written.", where=layout.clock_key())
+    return info.modified
+
+
+class Collector:
+    """The right to delete: at most one in a store has it.
+
+    Its object's number is one more than that of any collector before it, so of two that want to be next one is refused.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    facts : dict
+        Who collects, for people.
+
+    Attributes
+    ----------
+    now : float
+        The store's time when it began.
+    is_unsure : bool
+        Whether a request to delete blobs is under way, or failed: it may have its effect later.
+    """
+
+    def __init__(self, store: ObjectStore, facts: dict[str, Any]) -> None:
+        self.store, self.facts = store, facts
+        self.number = 0
+        self.now = 0.0
+        self.is_unsure = False
+        self._said = 0.0
+
+    def begin(self) -> None:
+        """Become the collector.
+
+        Raises
+        ------
+        StoreError
+            If there is another one.
+        """
+        self.now = store_time(self.store)
+        keys = list(self.store.list(layout.collections_prefix()))
+        if keys:
+            newest = keys[-1]
+            self.number = int(newest.key[-13:-5])
+            state = json.loads(self.store.get(newest.key))
+            if state.get("state") != "ended" and self.now - newest.modified < DEAD:
+                raise self._taken(newest.key, state)
+        self.number += 1
+        try:
+            self.store.put_if_absent(layout.collection_key(self.number), self._text("running"))
+        except ObjectExists as error:
+            raise self._taken(layout.collection_key(self.number), {}) from error
+        self._said = time.time()
+        self.store.delete([info.key for info in keys[:-_KEPT]])
+        self._clear()
+
+    def _clear(self) -> None:
+        """Take away what a collector that was killed has announced. It is dead for longer than any request takes."""
+        self.store.delete([info.key for info in self.store.list(layout.doomed_prefix())])
+
+    def _taken(self, key: str, state: dict[str, Any]) -> StoreError:
+        who = ", ".join(f"{name} {state[name]}" for name in ("user", "host", "pid") if name in state)
+        return StoreError(
+            "Another collection of garbage is under way in this store.",
+            seen=who or None,
+            where=f"{self.store.url}/{key}",
+            help=f"Wait until it has ended. If it was killed, try again {DEAD / 60:.0f} minutes after its last sign.",
+        )
+
+    def _text(self, state: str, **more: Any) -> bytes:
+        return json.dumps({"format": 1, "state": state, **self.facts, **more}).encode()
+
+    def still(self) -> None:
+        """Say that this collector is alive, and make sure that it is still the only one.
+
+        Raises
+        ------
+        StoreError
+            If this process stood still for so long that another one may have taken its place.
+        """
+        now = time.time()
+        if 0 <= now - self._said < _BEAT:
+            return
+        lost = not 0 <= now - self._said < DEAD / 2
+        if lost or self.store.head(layout.collection_key(self.number + 1)) is not None:
+            raise StoreError(
+                "This collection of garbage stood still for too long and gives up.", help="Start it again in an hour."
+            )
+        self.store.put(layout.collection_key(self.number), self._text("running"), durable=False)
+        self._said = now
+
+    def end(self, **facts: Any) -> None:
+        """Let go of the right, and leave a note of what was done."""
+        self.store.put(layout.collection_key(self.number), self._text("ended", **facts))
+
+
+@dataclass(slots=True)
+class RunSurvey:
+    """A run's objects and what they need.
+
+    Parameters
+    ----------
+    objects, size : int
+        How many objects it has, and their bytes; no blobs.
+    newest : float
+        When the newest of them was written.
+    digests : set of bytes
+        Every hash in its records.
+    references : dict of bytes to str
+        The blobs that the records refer to, each with one place that does.
+    damage : list of Damage
+        Records that can't be read.
+    dead : list of ObjectInfo
+        Starts and logs of attempts that never ended, of tasks that another attempt has committed.
+    """
+
+    objects: int = 0
+    size: int = 0
+    newest: float = 0.0
+    digests: set[bytes] = field(default_factory=set)
+    references: dict[bytes, str] = field(default_factory=dict)
+    damage: list[Damage] = field(default_factory=list)
+    dead: list[ObjectInfo] = field(default_factory=list)
+
+
+def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lambda: None) -> RunSurvey:
+    """Read all records of a run, with or without its own.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    prefix : str
+        The run's folder, or any other with records in it.
+    still : callable
+        Is called after each record: a large run takes its time.
+    """
+    survey = RunSurvey()
+    attempts: dict[tuple[str, str, int], list[ObjectInfo]] = {}
+    ended: set[tuple[str, str, int]] = set()
+    committed: set[tuple[str, str]] = set()
+
+    def listed() -> Iterator[tuple[ObjectInfo, Kind]]:
+        for info, kind in objects_of(store, prefix):
+            survey.objects += 1
+            survey.size += info.size
+            survey.newest = max(survey.newest, info.modified)
+            parts = kind.parts
+            if parts.get("attempt"):
+                attempt = (parts["step"], parts["task"], int(parts["attempt"]))
+                attempts.setdefault(attempt, []).append(info)
+                if kind.name == "manifest":
+                    ended.add(attempt)
+            if kind.name in _REFERRING and info.size <= _LARGEST:
+                yield info, kind
+
+    for record, text in _with_reopened(store, listed()):
+        still()
+        _take(survey, record, text)
+        if isinstance(record.value, Manifest) and record.kind.name == "commit":
+            ended.add((record.value.step, record.value.task, record.value.attempt))
+            committed.add((record.value.step, record.value.task))
+    for attempt, infos in attempts.items():
+        if attempt not in ended and attempt[:2] in committed:
+            survey.dead += infos
+    return survey
+
+
+def _with_reopened(store: ObjectStore, objects: Iterable[tuple[ObjectInfo, Kind]]) -> Iterator[tuple[Record, bytes]]:
+    """Read records; of a task whose commit has been replaced by a redirect look at all of them once more.
+
+    The manifest that was its commit may have gone to a place that the listing had passed already.
+    """
+    for record, text in read_records(store, objects, 1):
+        yield record, text
+        if record.kind.name == "commit" and isinstance(record.value, dict):
+            parts = record.kind.parts
+            task = layout.task_prefix(parts["flow"], parts["run"], parts["step"], parts["task"])
+            again = [(info, kind) for info, kind in objects_of(store, task) if kind.name in ("commit", "manifest")]
+            yield from read_records(store, again, 1)
+
+
+def _take(survey: RunSurvey, record: Record, text: bytes) -> None:
+    survey.damage += record.damage
+    # Whatever looks like a hash keeps what it may be the hash of: also in a record of a kind that isn't known here.
+    survey.digests.update(digests_in(text))
+    for reference in record.references:
+        survey.references.setdefault(reference.digest, f"{record.place}, {reference.what}")
+
+
+def mark(store: ObjectStore, table: BlobTable, survey: RunSurvey) -> list[Damage]:
+    """Mark what a run's records need.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    table : BlobTable
+        Its blobs; those that are needed are marked in it.
+    survey : RunSurvey
+        What :func:`survey_run` returned.
+
+    Returns
+    -------
+    list of Damage
+        What can't be read or is missing.
+    """
+    for digest in survey.digests:
+        table.reach(digest)
+    damage = list(survey.damage)
+    for digest, place in survey.references.items():
+        key = layout.blob_key(digest.hex())
+        if table.find(digest) < 0 and store.head(key) is None:
+            damage.append(Damage(key, "it is missing", place))
+    return damage
+
+
+def sweep(
+    store: ObjectStore,
+    table: BlobTable,
+    before: float,
+    collector: Collector,
+    told: Callable[[int, int], None] = lambda count, size: None,
+) -> tuple[int, int]:
+    """Delete the blobs that aren't marked, in the order that :mod:`flow_sdk.store.sweep` explains.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    table : BlobTable
+        Its blobs, marked.
+    before : float
+        Only what was last written before this time (of the store) is deleted.
+    collector : Collector
+        The right to delete.
+    told : callable
+        Is given, after each part, how many blobs were deleted so far and their bytes.
+
+    Returns
+    -------
+    (int, int)
+        How many were deleted, and their bytes.
+    """
+    count = size = 0
+    announced = False
+    for folder, digests in _parts(table, before):
+        if not announced:
+            store.put(layout.sweep_key(), b"{}")
+            time.sleep(NOTICE)
+            announced = True
+        deleted = _delete(store, folder, digests, before, collector)
+        count += len(deleted)
+        size += sum(info.size for info in deleted)
+        told(count, size)
+    # A killed collector's announcement goes too: it costs every writer requests.
+    store.delete([layout.sweep_key()])
+    return count, size
+
+
+def _parts(table: BlobTable, before: float) -> Iterator[tuple[str, list[str]]]:
+    folder = ""
+    digests: list[str] = []
+    for index in range(len(table)):
+        if table.reached[index] or table.modified[index] >= before:
+            continue
+        digest = table.digest(index).hex()
+        if digests and (digest[:2] != folder or len(digests) == _BATCH):
+            yield folder, digests
+            digests = []
+        folder = digest[:2]
+        digests.append(digest)
+    if digests:
+        yield folder, digests
+
+
+def _delete(
+    store: ObjectStore, folder: str, digests: Sequence[str], before: float, collector: Collector
+) -> list[ObjectInfo]:
+    """Delete blobs of one folder, if nobody has written them since."""
+    wanted = {layout.blob_key(digest) for digest in digests}
+    listed = layout.doomed_key(folder)
+    while True:
+        collector.still()
+        since = (time.time(), time.monotonic())
+        store.put(listed, json.dumps(digests).encode())
+        infos = [info for info in store.list(f"blobs/{folder}/") if info.key in wanted and info.modified < before]
+        # An error from here on leaves the list where it is: whether the request will have an effect isn't known then.
+        if 0 <= time.time() - since[0] < _PATIENCE and time.monotonic() - since[1] < _PATIENCE:
+            collector.is_unsure = True
+            store.delete([info.key for info in infos])
+            collector.is_unsure = False
+            store.delete([listed])
+            return infos

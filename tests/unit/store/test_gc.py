@@ -1,0 +1,498 @@
+"""store gc: what nobody needs goes, all else stays whole, wherever it is killed."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk.cli.console import execute_console
+from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
+from flow_sdk.deploy.releases import note_release
+from flow_sdk.errors import NotFound, ObjectExists, StoreError, UsageError
+from flow_sdk.metadata.collection import GRACE, GcReport, collect_garbage
+from flow_sdk.metadata.removal import Rules
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.runtime.resume import hold_origin
+from flow_sdk.store import attempts, layout
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.blobs import digest_of, read_blob, write_blob
+from flow_sdk.store.check import check_store
+from flow_sdk.store.gc import DEAD, Collector
+from flow_sdk.store.layout import blob_key, commit_key, run_key, start_key
+from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.port import Buffers, ObjectStore
+from flow_sdk.store.records import Manifest, decode, encode
+from flow_sdk.store.sweep import LEAST_GRACE, RELIED
+from tests.rig.aged import DAY, Clock
+from tests.rig.finished import finished_run
+from tests.rig.inprocess import InProcessRun, load_source
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().install(monkeypatch)
+
+
+def collect(store: ObjectStore, clock: Clock, *, delete: bool = True, **options: Any) -> GcReport:
+    rules = Rules(**{name: options.pop(name) for name in ("tags", "days", "last") if name in options})
+    return collect_garbage(store, rules, now=clock.now, delete=delete, threads=1, **options)
+
+
+def store_payload(store: ObjectStore, payload: bytes) -> str:
+    digest = digest_of((payload,))
+    write_blob(store, (payload,), digest)
+    return blob_key(digest.hex())
+
+
+def keys(store: ObjectStore) -> set[str]:
+    return {info.key for info in store.list("")}
+
+
+def runs(store: ObjectStore) -> list[str]:
+    return list(Runs(store).newest("Kept"))
+
+
+def whole(store: ObjectStore) -> None:
+    report = check_store(store, threads=1)
+    assert not report.damage
+    for run in runs(store):
+        assert Runs(store).read("Kept", run)
+
+
+def test_what_no_record_needs_goes_once_it_is_old(clock: Clock) -> None:
+    store = finished_run(MemoryStore())
+    before = keys(store)
+    old = store_payload(store, b"old" * 1000)
+    clock.now += GRACE - DAY
+    young = store_payload(store, b"young" * 1000)
+    clock.now += DAY + 60
+    report = collect(store, clock, delete=False)
+    assert (report.blobs, report.young, report.deleted) == (1, 1, False)
+    assert report.blob_size == store.head(old).size  # type: ignore[union-attr]
+    assert keys(store) == before | {old, young}
+    report = collect(store, clock)
+    assert (report.blobs, report.young, report.deleted) == (1, 1, True)
+    assert {key for key in keys(store) if not key.startswith("gc/")} == before | {young}
+    whole(store)
+    assert check_store(store).orphans == 1
+
+
+def test_a_blob_stored_again_is_young_again(clock: Clock) -> None:
+    store = MemoryStore()
+    key = store_payload(store, b"wanted" * 1000)
+    clock.now += RELIED - 60
+    store_payload(store, b"wanted" * 1000)
+    assert store.head(key).modified < clock.now - DAY / 2  # type: ignore[union-attr]
+    clock.now += GRACE
+    store_payload(store, b"wanted" * 1000)
+    assert store.head(key).modified == clock.now  # type: ignore[union-attr]
+    assert collect(store, clock).blobs == 0
+    clock.now -= 30 * DAY  # a writer whose clock is wrong
+    store_payload(store, b"wanted" * 1000)
+    assert store.head(key).modified == clock.now  # type: ignore[union-attr]
+
+
+def test_items_stored_again_are_young_again(clock: Clock) -> None:
+    store = MemoryStore()
+    items = Artifacts(store).save_items([1, 2], where="")
+    clock.now += GRACE
+    Artifacts(store).save_items([1, 2], where="")
+    assert store.head(blob_key(items.hash)).modified == clock.now  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def five(clock: Clock) -> MemoryStore:
+    """Five runs, each five days after the one before; the first two share their artifacts."""
+    store = MemoryStore()
+    for number, seed in enumerate((1, 1, 2, 3, 4), 1):
+        tags = ("keep me",) if number == 2 else ()
+        finished_run(store, str(number), seed=seed, started=clock.now, tags=tags, system_tags=(f"user:u{number}",))
+        clock.now += 5 * DAY
+    clock.now += 5 * DAY
+    return store
+
+
+@pytest.mark.parametrize(
+    ("rules", "kept"),
+    [
+        ({}, ["5", "4", "3", "2", "1"]),
+        ({"last": 2}, ["5", "4"]),
+        ({"last": 0}, []),
+        ({"last": 9}, ["5", "4", "3", "2", "1"]),
+        ({"days": 21}, ["5", "4", "3"]),
+        ({"tags": ("keep me",)}, ["2"]),
+        ({"tags": ("user:u3", "keep me")}, ["3", "2"]),
+        ({"last": 1, "days": 21, "tags": ("keep me",)}, ["5", "4", "3", "2"]),
+    ],
+)
+def test_rules(five: MemoryStore, clock: Clock, rules: dict[str, Any], kept: list[str]) -> None:
+    told = collect(five, clock, delete=False, **rules)
+    assert runs(five) == ["5", "4", "3", "2", "1"]
+    report = collect(five, clock, **rules)
+    assert runs(five) == kept
+    whole(five)
+    share = report.flows["Kept"]
+    assert (share.kept, share.runs) == (len(kept), 5 - len(kept))
+    assert told.flows == report.flows
+    assert (told.blobs, told.size) == (report.blobs, report.size)
+    assert share.blobs == report.blobs
+    left = check_store(five, threads=1)
+    assert (left.orphans, left.entries, left.remains, left.unlisted) == (0, 0, [], [])
+    assert not collect(five, clock, **rules).blobs
+
+
+def test_a_removed_run_leaves_nothing_and_its_id_is_not_given_again(five: MemoryStore, clock: Clock) -> None:
+    before = {key for key in keys(five) if "/runs/5/" in key or "-5" in key}
+    assert before
+    five.delete([info.key for info in five.list("flows/Kept/numbers/")])  # lost in a power cut
+    collect(five, clock, last=0)
+    assert not {key for key in keys(five) if key.startswith(("blobs/", "flows/Kept/runs/", "flows/Kept/index/"))}
+    with pytest.raises(NotFound):
+        Runs(five).read("Kept", "5")
+    record = Runs(five).allocate("Kept", lambda run: _record("Kept", run, "0" * 64))
+    assert record.run == "6"
+
+
+def _record(flow: str, run: str, plan: str, **fields: Any) -> Any:
+    from flow_sdk.store.records import RunRecord
+
+    return RunRecord(flow, run, plan, None, {}, (), "tester", fields.pop("started", 1.0), **fields)
+
+
+def test_shared_blobs_stay(five: MemoryStore, clock: Clock) -> None:
+    collect(five, clock, tags=("keep me",))
+    manifest = decode(Manifest, five.get(commit_key("Kept", "2", "start", "0")), "")
+    assert Artifacts(five).load(manifest.artifacts["medium"], where="")
+
+
+def test_a_run_that_is_under_way_stays(five: MemoryStore, clock: Clock) -> None:
+    five.put(layout.heartbeat_key("Kept", "1"), b"{}")
+    report = collect(five, clock, last=1)
+    assert runs(five) == ["5", "1"]
+    assert report.flows["Kept"].active == 1
+    whole(five)
+
+
+def test_a_run_that_others_were_resumed_from_stays(clock: Clock) -> None:
+    store = MemoryStore()
+    origin = None
+    for number in range(1, 5):
+        finished_run(store, str(number), seed=number, started=clock.now, origin_run=origin)
+        origin = str(number) if number < 3 else None
+        clock.now += DAY
+    clock.now += GRACE
+    collect(store, clock, last=2)
+    assert runs(store) == ["4", "3", "2", "1"]
+    collect(store, clock, last=1)
+    assert runs(store) == ["4"]
+
+
+def test_a_run_that_is_being_resumed_stays(five: MemoryStore, clock: Clock) -> None:
+    hold_origin(five, "Kept", "1")
+    collect(five, clock, last=1)
+    assert runs(five) == ["5", "1"]
+    five.delete([run_key("Kept", "1")])
+    with pytest.raises(NotFound, match="removed"):
+        hold_origin(five, "Kept", "1")
+
+
+def test_what_deployments_need_stays(clock: Clock) -> None:
+    store = MemoryStore()
+    artifacts = Artifacts(store)
+    blobs = {what: artifacts.put_bytes(what.encode() * 900) for what in ("plan", "package", "request")}
+    older = {"plan": artifacts.put_bytes(b"older" * 900), "package": None}
+    note_release(store, "airflow", "a.b", older)
+    note_release(store, "step-functions", "a.b", blobs)
+    clock.now += 50 * DAY
+    assert collect(store, clock, last=0).blobs == 0
+    report = check_store(store)
+    assert (report.orphans, report.damage, report.foreign) == (0, [], [])
+    store.delete([blob_key(blobs["request"])])
+    (damage,) = check_store(store).damage
+    assert damage.place == "deployment a.b, the request"
+
+
+def test_an_airflow_deployment_notes_its_blobs(clock: Clock, tmp_path: Any) -> None:
+    source = """
+from flow_sdk import FlowSpec, step
+class Deployed(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+    @step
+    def end(self):
+        pass
+"""
+    plan = InProcessRun(load_source(source, "Deployed", str(tmp_path))).plan
+    folder = str(tmp_path / "store")
+    create_deployment(plan, b"PK" * 3000, folder, str(tmp_path / "dag.py"), CreateOptions())
+    store = open_store(folder, create=False)
+    blobs = {info.key for info in store.list("blobs/")}
+    assert len(blobs) == 2
+    loose = store_payload(store, b"loose" * 1000)
+    age(folder, 50 * DAY)
+    assert collect(store, clock, last=0).blobs == 1
+    assert {info.key for info in store.list("blobs/")} == blobs
+    assert loose not in blobs
+
+
+def age(folder: str, seconds: float) -> None:
+    """Make every file look as if it had been written that much earlier."""
+    for above, _, files in os.walk(folder):
+        for file in files:
+            path = os.path.join(above, file)
+            os.utime(path, (time.time() - seconds, time.time() - seconds))
+
+
+def test_the_command(clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "store")
+    store = open_store(folder)
+    for number in (1, 2):
+        finished_run(store, str(number), seed=number, started=clock.now - (9 - number) * DAY)
+    age(folder, 8 * DAY)
+    before = keys(store)
+    where = ["--datastore-root", folder, "--keep-last", "1"]
+    assert execute_console(["store", "gc", *where]) == 0
+    out = capsys.readouterr().out
+    assert "1 run to go" in out
+    assert "would free" in out
+    assert "--delete" in out
+    assert keys(store) == before
+    assert execute_console(["store", "gc", *where, "--delete", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["deleted"]
+    assert report["flows"]["Kept"]["runs"] == 1
+    assert report["flows"]["Kept"]["blobs"] == report["blobs"] > 0
+    assert runs(store) == ["2"]
+    assert execute_console(["store", "check", "--datastore-root", folder]) == 0
+    with pytest.raises(UsageError):
+        execute_console(["store", "gc", "--grace-days", "1"])
+
+
+def test_what_attempts_that_never_ended_have_left(clock: Clock) -> None:
+    store = finished_run(MemoryStore())
+    dead = [start_key("Kept", "1", "end", "0", 1), layout.log_key("Kept", "1", "end", "0", 1, 0)]
+    still = [start_key("Kept", "1", "each", "9", 0), layout.log_key("Kept", "1", "each", "9", 0, 0)]
+    failed = attempts.read_task(store, "Kept", "1", "end", "0")
+    assert failed is not None
+    attempts.fail(store, Manifest("Kept", "1", "end", "0", 2, ok=False, successful=False))
+    store.put(start_key("Kept", "1", "end", "0", 2), b"{}")
+    for key in (*dead, *still):
+        store.put(key, b"{}")
+    before = keys(store)
+    assert collect(store, clock).flows["Kept"].attempts == 0
+    clock.now += GRACE + 60
+    assert collect(store, clock, delete=False).flows["Kept"].attempts == 2
+    assert collect(store, clock).flows["Kept"].attempts == 2
+    assert {key for key in keys(store) if not key.startswith("gc/")} == before - set(dead)
+
+
+def test_what_is_left_of_runs_and_entries_without_one(clock: Clock) -> None:
+    store = finished_run(MemoryStore())
+    before = keys(store)
+    digest = Artifacts(store).put_bytes(b"of a run without a record" * 100)
+    store.put(start_key("Kept", "77", "start", "0", 0), digest.encode())
+    store.put("flows/Kept/index/=all/0000000000000001-77", b"")
+    collect(store, clock)
+    assert start_key("Kept", "77", "start", "0", 0) in keys(store)
+    clock.now += GRACE + 60
+    report = collect(store, clock)
+    assert (report.flows["Kept"].remains, report.flows["Kept"].entries, report.blobs) == (1, 1, 1)
+    assert {key for key in keys(store) if not key.startswith("gc/")} == before
+
+
+def test_damage_keeps_all_blobs(five: MemoryStore, clock: Clock) -> None:
+    loose = store_payload(five, b"loose" * 1000)
+    clock.now += GRACE + 60
+    key = commit_key("Kept", "4", "start", "0")
+    text = five.get(key)
+    for damaged in (text[:40], None):
+        if damaged is None:
+            five.put(key, text)
+            digest = json.loads(text)["artifacts"]["medium"]["hash"]
+            five.delete([blob_key(digest)])
+        else:
+            five.put(key, damaged)
+        report = collect(five, clock, delete=False)
+        assert report.damage
+        assert report.blobs == 0
+        with pytest.raises(StoreError, match="no blob was deleted") as caught:
+            collect(five, clock)
+        assert "Kept/4/" in str(caught.value)
+        assert loose in keys(five)
+        clock.now += GRACE
+    assert collect(five, clock, despite_damage=True).blobs >= 1
+    assert loose not in keys(five)
+
+
+def test_a_hash_in_a_record_of_an_unknown_kind_keeps_its_blob(clock: Clock) -> None:
+    store = finished_run(MemoryStore())
+    for place in ("flows/Kept/runs/1/cards/start.json", "flows/Kept/notes/1.json", "deployments/x/other.json"):
+        digest = Artifacts(store).put_bytes(place.encode() * 100)
+        store.put(place, json.dumps({"deep": [{"x": digest}]}).encode())
+    clock.now += GRACE + 60
+    assert collect(store, clock).blobs == 0
+
+
+def test_a_task_that_is_reopened_while_records_are_read(clock: Clock) -> None:
+    """Its manifest moves from commit.json to a place that the listing has passed."""
+
+    class Reopening(MemoryStore):
+        then: Callable[[], None] | None = None
+
+        def get(self, key: str) -> bytes:
+            return super().get(key)
+
+        def get_many(self, keys: Any) -> Any:
+            if self.then is not None and any(key.endswith("commit.json") for key in keys):
+                then, self.then = self.then, None
+                then()
+            return super().get_many(keys)
+
+    store = Reopening()
+    finished_run(store)
+    manifest = attempts.read_task(store, "Kept", "1", "start", "0")
+    assert manifest is not None
+    own = Artifacts(store).save(b"own" * 2000, where="")
+    manifest = Manifest("Kept", "1", "solo", "0", 0, ok=True, successful=True, artifacts={"own": own})
+    attempts.commit(store, manifest)
+    clock.now += GRACE + 60
+    store.then = lambda: attempts.reopen(store, manifest, 1)
+    assert collect(store, clock).blobs == 0
+    assert attempts.read_attempt(store, "Kept", "1", "solo", "0", 0) == manifest
+
+
+def test_the_grace_period_has_a_least(clock: Clock) -> None:
+    with pytest.raises(UsageError, match="too short"):
+        collect(MemoryStore(), clock, grace=LEAST_GRACE - 1)
+
+
+def test_one_collector_at_a_time(clock: Clock) -> None:
+    store = MemoryStore()
+    first = Collector(store, {"user": "anne"})
+    first.begin()
+    with pytest.raises(StoreError, match="under way") as caught:
+        Collector(store, {}).begin()
+    assert "anne" in str(caught.value)
+    first.end()
+    second = Collector(store, {"user": "ben"})
+    second.begin()
+    for _ in range(4):
+        clock.now += 20 * 60
+        second.still()
+        with pytest.raises(StoreError, match="under way"):
+            Collector(store, {}).begin()
+    clock.now += DEAD + 1
+    third = Collector(store, {})
+    third.begin()
+    with pytest.raises(StoreError, match="stood still"):
+        second.still()
+    third.still()
+
+
+def test_a_collector_that_was_overtaken_gives_up_though_its_clock_stood_still(clock: Clock) -> None:
+    store = MemoryStore()
+    paused = Collector(store, {})
+    paused.begin()
+    clock.now += DEAD + 1
+    Collector(store, {}).begin()
+    clock.now -= DEAD + 1 - 120
+    with pytest.raises(StoreError, match="stood still"):
+        paused.still()
+
+
+def test_of_two_that_take_over_one_is_refused(clock: Clock) -> None:
+    class Racing(MemoryStore):
+        def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+            if key == layout.collection_key(1):
+                super().put(key, b"{}")
+                raise ObjectExists("another one was faster")
+            super().put_if_absent(key, data, durable=durable)
+
+    with pytest.raises(StoreError, match="under way"):
+        Collector(Racing(), {}).begin()
+
+
+class Killed(BaseException):
+    pass
+
+
+class Killing(MemoryStore):
+    """Kills whoever writes, at the n-th write: before it, or just after it."""
+
+    left = -1
+
+    def _count(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+
+    def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        self._count()
+        super().put(key, data, durable=durable)
+
+    def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        self._count()
+        super().put_if_absent(key, data, durable=durable)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._count()
+            super().delete([key])
+
+
+def test_a_collector_killed_at_any_write_leaves_runs_whole_and_can_be_followed(clock: Clock) -> None:
+    first = Killing()
+    for number in range(1, 4):
+        finished_run(first, str(number), seed=number, started=clock.now, items=1, tags=("t",))
+        clock.now += DAY
+    store_payload(first, b"loose" * 1000)
+    clock.now += GRACE + 60
+    start, objects = clock.now, dict(first._objects)
+    clean = Killing()
+    clean._objects = dict(objects)
+    collect(clean, clock, last=1)
+    wanted = {key for key in keys(clean) if not key.startswith("gc/")}
+    kills = 0
+    while True:
+        store = Killing()
+        store._objects, clock.now = dict(objects), start
+        store.left = kills
+        try:
+            collect(store, clock, last=1)
+            break
+        except Killed:
+            kills += 1
+        store.left = -1
+        whole(store)
+        clock.now += DEAD + 60
+        collect(store, clock, last=1)
+        whole(store)
+        assert {key for key in keys(store) if not key.startswith("gc/")} == wanted
+        assert not list(store.list(layout.doomed_prefix()))
+        assert store.head(layout.sweep_key()) is None
+    assert kills > 40
+
+
+def test_a_blob_can_be_read_after_it_was_swept_and_stored_again(clock: Clock) -> None:
+    store = MemoryStore()
+    key = store_payload(store, b"again" * 1000)
+    clock.now += GRACE + 60
+    assert collect(store, clock).blobs == 1
+    assert store.head(key) is None
+    store_payload(store, b"again" * 1000)
+    assert bytes(read_blob(store, key[-64:], None, where="")) == b"again" * 1000
+
+
+def test_records_of_other_flows_are_looked_at(clock: Clock) -> None:
+    store = MemoryStore()
+    digest = Artifacts(store).put_bytes(b"plan" * 1000)
+    Runs(store).create(_record("Other", "1", digest, started=clock.now))
+    clock.now += GRACE + 60
+    assert collect(store, clock).blobs == 0
+    assert encode(Runs(store).read("Other", "1"))
