@@ -39,6 +39,7 @@ _THROTTLED = {
 _QUOTA = "A quota of the AWS account is used up: have it raised in Service Quotas, or delete what isn't needed."
 _HELP = {
     "StateMachineDeleting": "AWS is still deleting an earlier one of that name. Try again in a minute.",
+    "StateMachineAlreadyExists": "Somebody else has created it at this moment. Try again.",
     "ConflictException": "Somebody else changes the same thing at this moment. Try again.",
 }
 _NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")

@@ -81,6 +81,7 @@ def test_too_many_calls(code):
     ("code", "help_"),
     [
         ("StateMachineDeleting", "a minute"),
+        ("StateMachineAlreadyExists", "again"),
         ("ConflictException", "again"),
         ("ServiceQuotaExceededException", "quota"),
         ("StateMachineLimitExceeded", "quota"),
