@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from flow_sdk.deploy.claims import KnownTokens
+from flow_sdk.deploy.claims import KnownTokens, StoreClaims
 from flow_sdk.deploy.step_functions.changes import find_changes
 from flow_sdk.deploy.step_functions.create import Deployed, create_deployment
 from flow_sdk.deploy.step_functions.delete import delete_deployment
@@ -108,6 +108,9 @@ def test_versions_behind_an_alias(deployment):
     assert (second.version, second.changed, second.schedule_change) == (2, True, "create")
     machine = deployment.machine
     assert machine.versions() == [2, 1] and machine.live() == 2
+    # The garbage collector keeps what each version needs.
+    releases = [info.key for info in open_store(deployment.store).list("deployments/") if "/tokens/" not in info.key]
+    assert len(releases) == 2 and all("step-functions" in key for key in releases)
     assert '"MaxConcurrency":40' in machine.describe(1)["definition"]
     assert '"MaxConcurrency":2' in machine.describe(2)["definition"]
     assert deployment.schedule["Target"]["Arn"] == machine.alias_arn
@@ -318,7 +321,7 @@ def test_a_create_killed_at_any_call_can_be_run_again(aws, deployment, tmp_path,
             assert (fresh.schedule is not None) == bool(changes), (at, changes)
             claim = ParameterStore(fresh.services).read(fresh.name)
             assert claim is not None and claim.generation == 0
-            assert len(list(open_store(fresh.store).list("deployments/"))) == 1
+            assert StoreClaims(open_store(fresh.store), fresh.name).read() == [claim]
 
 
 def test_delete_and_what_remains(deployment):

@@ -4,9 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flow_sdk.deploy.releases import note_release
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.place import Services
-from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, check_options, prepare
+from flow_sdk.deploy.step_functions.prepare import KIND, CreateOptions, Prepared, check_options, prepare
 from flow_sdk.deploy.step_functions.roles import check_roles, find_roles
 from flow_sdk.deploy.step_functions.schedule import Schedule, Scheduler
 from flow_sdk.deploy.tokens import TokenGate, existing_store
@@ -108,9 +109,9 @@ def create_deployment(
     namespace, tags = gate.claim(artifacts.store).runs_in(options.namespace, options.tags)
     options = dataclasses.replace(options, namespace=namespace, tags=tags)
     prepared = prepare(plan, package, artifacts.store.url, options, settings, services.place.partition)
-    for blob in (to_json(plan), package, prepared.request.to_json()):
-        if blob is not None:
-            artifacts.put_bytes(blob)
+    blobs = {"plan": to_json(plan), "package": package, "request": prepared.request.to_json()}
+    stored = {what: None if blob is None else artifacts.put_bytes(blob) for what, blob in blobs.items()}
+    note_release(artifacts.store, KIND, prepared.name, stored)
     registered = ensure_registered(services.batch, prepared.jobs)
     gate.confirm(artifacts.store)
     assert options.role is not None
