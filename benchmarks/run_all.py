@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.artifacts import artifact_rows
 from benchmarks.foreach import foreach_rows
+from benchmarks.runs import runs_rows
 from benchmarks.side import Row, Side
 from benchmarks.startup import startup_rows
 from benchmarks.state_machines import state_machine_rows
@@ -16,6 +17,7 @@ PARTS = {
     "foreach": foreach_rows,
     "artifacts": artifact_rows,
     "state-machines": state_machine_rows,
+    "runs": runs_rows,
 }
 
 

@@ -42,18 +42,28 @@ class Side:
         SystemExit
             If it fails: a benchmark of something broken means nothing.
         """
+        started = time.perf_counter()
+        self.printed(arguments)
+        return time.perf_counter() - started
+
+    def printed(self, arguments: Sequence[str]) -> str:
+        """Run the interpreter with some arguments and return what it prints to its standard output.
+
+        Raises
+        ------
+        SystemExit
+            If it fails.
+        """
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         environment = {**kept, "HOME": str(self.folder), "USER": "bench"}
-        started = time.perf_counter()
         done = subprocess.run(
             [self.python, *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
         )
-        seconds = time.perf_counter() - started
         if done.returncode != 0:
             raise SystemExit(
                 f"{self.package}: {' '.join(arguments)} failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
             )
-        return seconds
+        return done.stdout
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ __all__ = ["view"]
 MOST_ROWS = 20
 MOST_TASKS = 50
 _MOST_KEYS = 5000
-"""Objects of a run that are looked at to count its tasks; a wider run is shown as far as that."""
+"""Objects of a step that are looked at to count its tasks; of a wider step it is said that there are more."""
 
 
 def view(item: Any) -> str:
@@ -76,30 +76,23 @@ def _run(run: "Run") -> str:
 
 
 def _steps(run: "Run") -> Iterable[tuple[object, ...]]:
-    """A row for each step that has started, from one listing of the run's objects."""
-    prefix = layout.steps_prefix(run._run.flow, run._run.run)
-    infos = list(run._reader.store.list(prefix, limit=_MOST_KEYS))
-    more = "+" if len(infos) == _MOST_KEYS else ""
-    tasks: dict[str, set[str]] = {}
-    done: dict[str, set[str]] = {}
-    times: dict[str, list[float]] = {}
-    for info in infos:
-        step, task, name = info.key[len(prefix) :].split("/", 2)
-        tasks.setdefault(step, set()).add(task)
-        times.setdefault(step, []).append(info.modified)
-        if name == "commit.json":
-            done.setdefault(step, set()).add(task)
-    failures = layout.failures_prefix(run._run.flow, run._run.run)
-    failed: dict[str, int] = {}
-    for info in run._reader.store.list(failures, limit=_MOST_KEYS):
-        step, _, task = info.key[len(failures) :].removesuffix(".json").partition("/")
-        failed[step] = failed.get(step, 0) + (task not in done.get(step, ()))
-    for plan in run._run.plan.steps:
-        step = plan.name
-        if step in tasks:
-            began, ended = local_time(min(times[step])), local_time(max(times[step])) if step in done else None
-            counts = (f"{len(tasks[step])}{more}", f"{len(done.get(step, ()))}{more}", failed.get(step) or "")
-            yield code(f"{run.pathspec}/{step}"), *counts, moment(began), moment(ended)
+    """A row for each step that has started, from one listing of each step's objects."""
+    flow, id = run._run.flow, run._run.run
+    prefix = layout.failures_prefix(flow, id)
+    marks = run._reader.store.list(prefix, limit=_MOST_KEYS)
+    failed = {tuple(info.key[len(prefix) :].removesuffix(".json").split("/")) for info in marks}
+    for step in reversed(run._run.steps()):
+        place = layout.tasks_prefix(flow, id, step)
+        infos = list(run._reader.store.list(place, limit=_MOST_KEYS))
+        tasks = {info.key[len(place) :].partition("/")[0] for info in infos}
+        commits = [info for info in infos if info.key.endswith("/commit.json")]
+        done = {info.key[len(place) :].partition("/")[0] for info in commits}
+        lost = sum(name == step and task not in done for name, task in failed)
+        more = "+" if len(infos) == _MOST_KEYS else ""
+        began = min((local_time(info.modified) for info in infos), default=None)
+        last = max((local_time(info.modified) for info in commits), default=None)
+        name = code(f"{run.pathspec}/{step}")
+        yield name, f"{len(tasks)}{more}", f"{len(done)}{more}", lost or "", moment(began), moment(last)
 
 
 def _step(step: "Step") -> str:
