@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flow_sdk.client import Run as Run
     from flow_sdk.client import Step as Step
     from flow_sdk.client import Task as Task
+    from flow_sdk.client import default_metadata as default_metadata
     from flow_sdk.client import default_namespace as default_namespace
     from flow_sdk.client import get_metadata as get_metadata
     from flow_sdk.client import get_namespace as get_namespace
@@ -90,6 +91,7 @@ _HOMES = {
     "DeployedFlow": "flow_sdk.programmatic.deployer",
     "namespace": "flow_sdk.client",
     "get_namespace": "flow_sdk.client",
+    "default_metadata": "flow_sdk.client",
     "default_namespace": "flow_sdk.client",
     "metadata": "",  # the package of that name, which can be called like the client's function
     "get_metadata": "flow_sdk.client",
@@ -125,6 +127,7 @@ __all__ = [
     "catch",
     "config_expr",
     "current",
+    "default_metadata",
     "default_namespace",
     "environment",
     "get_metadata",
