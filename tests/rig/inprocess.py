@@ -15,6 +15,7 @@ from flow_sdk.runtime.begin import start_artifacts
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
+from flow_sdk.spec.current import current
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.spec.parameters import DeployContext
 from flow_sdk.store.artifacts import Artifacts
@@ -123,7 +124,10 @@ class InProcessRun:
             tries_left=left,
             **request,
         )
-        outcome = run_attempt(self.view, self.record, self.flow_class, wanted, lambda number: None)
+        try:
+            outcome = run_attempt(self.view, self.record, self.flow_class, wanted, lambda number: None)
+        finally:
+            current._clear()  # a task's process ends here; this one goes on
         self.outcomes.append(outcome)
         return outcome
 
