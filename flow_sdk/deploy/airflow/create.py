@@ -1,8 +1,8 @@
 """``airflow create``: check everything, then upload plan and code, then write the DAG file."""
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.deploy.airflow.dagfile import dag_file
 from flow_sdk.deploy.airflow.limits import check_deployment
@@ -12,6 +12,9 @@ from flow_sdk.deploy.tokens import TokenGate, existing_store
 from flow_sdk.plan.codec import canonical_json, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
+
+if TYPE_CHECKING:
+    from flow_sdk.runtime.batch.prepare import BatchPlan
 
 __all__ = ["CreateOptions", "Deployed", "create_deployment", "deployment_data"]
 
@@ -79,7 +82,12 @@ class Deployed:
 
 
 def deployment_data(
-    plan: FlowPlan, store: str, plan_hash: str, package_hash: str | None, options: CreateOptions
+    plan: FlowPlan,
+    store: str,
+    plan_hash: str,
+    package_hash: str | None,
+    options: CreateOptions,
+    batch: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put together what the DAG file says beside the plan. Pure.
 
@@ -93,6 +101,8 @@ def deployment_data(
         Where plan and code package are in it.
     options : CreateOptions
         What the user says.
+    batch : dict, optional
+        Where the steps with ``@batch`` run.
     """
     from flow_sdk.release import __version__
     from flow_sdk.spec.schedule import parse, to_airflow
@@ -118,8 +128,17 @@ def deployment_data(
         "worker_pool": options.worker_pool,
         "paused": options.paused,
     }
+    if batch is not None:
+        data["batch"] = batch
     digest = hashlib.sha256(canonical_json({**data, "plan": to_data(plan)})).hexdigest()[:16]
     return {"digest": digest, **data}
+
+
+def _batch_data(jobs: "BatchPlan") -> dict[str, Any] | None:
+    """Where steps run on Batch, as the DAG file says it: workers need no settings for it."""
+    if not jobs.targets:
+        return None
+    return {"region": jobs.region, "steps": {name: asdict(target) for name, target in jobs.targets.items()}}
 
 
 def create_deployment(
@@ -157,13 +176,19 @@ def create_deployment(
     ------
     DeployError
         If Airflow couldn't run it, the token isn't right, or the file can't be written. Nothing is written then.
+    UsageError
+        If a step with ``@batch`` can't run on AWS Batch, or a setting for it is missing. Nothing is written then.
+    AwsError
+        If AWS refuses or doesn't answer.
     StoreError
         If the store can't be used.
     """
+    from flow_sdk.runtime.batch.prepare import plan_targets
     from flow_sdk.store.artifacts import Artifacts
     from flow_sdk.store.open_store import open_store
 
     check_deployment(plan, deployment_data(plan, store, "", None, options))
+    jobs = plan_targets(plan, store)
     place = open_target(target, options.name or deployed_name(plan))
     if gate is not None:
         gate.check(existing_store(store))
@@ -173,7 +198,8 @@ def create_deployment(
         options = replace(options, namespace=namespace, tags=tags)
     plan_hash = artifacts.put_bytes(to_json(plan))
     package_hash = None if package is None else artifacts.put_bytes(package)
-    data = deployment_data(plan, artifacts.store.url, plan_hash, package_hash, options)
+    jobs.register()
+    data = deployment_data(plan, artifacts.store.url, plan_hash, package_hash, options, _batch_data(jobs))
     note_release(artifacts.store, "airflow", data["dag"], {"plan": plan_hash, "package": package_hash})
     if gate is not None:
         gate.confirm(artifacts.store)

@@ -37,7 +37,7 @@ class BatchPlan:
         AwsError
             If AWS refuses or doesn't answer.
         """
-        return ensure_registered(self._client, self._definitions)
+        return ensure_registered(self._client, self._definitions) if self._definitions else []
 
 
 def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:

@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 import re
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flow_sdk.aws import aws_errors
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 
-__all__ = ["JobTarget", "job_name", "save_request", "submission", "submit"]
+__all__ = ["JobTarget", "job_name", "save_request", "submission", "submission_errors", "submit"]
 
 LONGEST_NAME = 128
 LONGEST_TAG = 256
@@ -88,6 +89,11 @@ def tag_value(text: str) -> str:
     return "".join(c if c.isalnum() or c in " _.:/=+-@" else "_" for c in text)[:LONGEST_TAG]
 
 
+def submission_errors(request: TaskRequest, target: JobTarget) -> AbstractContextManager[None]:
+    """Within it, an error of botocore's becomes an ``AwsError`` that says which task can't be submitted, and why."""
+    return aws_errors("submit the job", where=f"{request.pathspec}, queue {target.queue}")
+
+
 def submit(client: Any, artifacts: Artifacts, request: TaskRequest, target: JobTarget) -> str:
     """Submit a task's attempt.
 
@@ -113,5 +119,5 @@ def submit(client: Any, artifacts: Artifacts, request: TaskRequest, target: JobT
         If AWS refuses or doesn't answer.
     """
     arguments = submission(request, save_request(artifacts, request), target)
-    with aws_errors("submit the job", where=f"{request.pathspec}, queue {target.queue}"):
+    with submission_errors(request, target):
         return str(client.submit_job(**arguments)["jobId"])

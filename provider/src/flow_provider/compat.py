@@ -37,10 +37,12 @@ __all__ = [
     "cron_timetable",
     "dag_run_exists",
     "dag_run_state",
+    "is_deferred",
     "pushed_link",
     "reschedule",
     "start_dag_run",
     "task_group",
+    "task_state",
 ]
 
 
@@ -114,3 +116,20 @@ def pushed_link(key: str, ti_key: Any) -> str:
     from airflow.models.xcom import XCom
 
     return XCom.get_value(key=key, ti_key=ti_key) or ""
+
+
+def task_state(context: Any) -> Any:
+    """What Airflow 3.3 keeps for a task across its tries and clearings, with ``get`` and ``set``; None on 2.11."""
+    return context.get("task_state_store") if AIRFLOW_3 else None
+
+
+def is_deferred(ti: Any) -> bool:
+    """Whether a task instance still waits for its trigger (2.11's triggerer only, which reads the database)."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = session.query(TaskInstance.state).filter_by(
+            dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index
+        )
+        return str(getattr(found.scalar(), "value", found.scalar())) == "deferred"

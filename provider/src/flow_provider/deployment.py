@@ -44,7 +44,10 @@ class Deployment:
     paused : bool or None
         Whether the DAG starts paused; None for Airflow's own setting.
     aws_conn_id : str or None
-        The Airflow connection with the credentials of an S3 store. None for the worker's own environment.
+        The Airflow connection with the credentials of an S3 store and of AWS Batch. None for the worker's own
+        environment.
+    batch : dict or None
+        ``region``, and for each step with ``@batch`` under ``steps``: ``queue``, ``definition`` and ``tags``.
     """
 
     dag: str
@@ -62,6 +65,7 @@ class Deployment:
     worker_pool: str | None = None
     paused: bool | None = None
     aws_conn_id: str | None = None
+    batch: dict[str, Any] | None = None
 
 
 def read_deployment(data: dict[str, Any]) -> Deployment:

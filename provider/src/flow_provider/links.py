@@ -1,13 +1,14 @@
-"""The button of a task in Airflow's UI that leads to its artifacts."""
+"""The buttons of a task in Airflow's UI that lead to its artifacts and to its job."""
 
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from flow_provider.compat import AIRFLOW_3, BaseOperatorLink, pushed_link
 
-__all__ = ["LINK_KEY", "ArtifactsLink", "artifacts_url"]
+__all__ = ["JOB_KEY", "LINK_KEY", "ArtifactsLink", "JobLink", "artifacts_url", "job_url"]
 
 LINK_KEY = "flow_sdk_artifacts"
+JOB_KEY = "flow_sdk_job"
 
 
 def artifacts_url(store: str, flow: str, run: str, step: str, task: str) -> str:
@@ -33,3 +34,26 @@ class ArtifactsLink(BaseOperatorLink):
         if AIRFLOW_3:
             return getattr(operator, "artifacts_url", "") or ""
         return pushed_link(LINK_KEY, ti_key)
+
+
+def job_url(region: str, job_id: str) -> str:
+    """Where a person can look at a job of AWS Batch."""
+    domain = "amazonaws.cn" if region.startswith("cn-") else "aws.amazon.com"
+    if region.startswith("us-gov-"):
+        domain = "amazonaws-us-gov.com"
+    return f"https://console.{domain}/batch/home?region={quote(region)}#jobs/detail/{quote(job_id, safe='')}"
+
+
+class JobLink(BaseOperatorLink):
+    """Leads to the newest job of the task in AWS's console."""
+
+    name = "AWS Batch job"
+
+    @property
+    def xcom_key(self) -> str:
+        return JOB_KEY
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        if AIRFLOW_3:
+            return getattr(operator, "job_url", "") or ""
+        return pushed_link(JOB_KEY, ti_key)

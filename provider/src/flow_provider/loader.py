@@ -139,7 +139,12 @@ class _Builder:
             self.operators[node.id] = LoopOperator(**arguments)
         else:
             arguments.update(task_id=node.id, step=node.step, **self._placement(), **_tries(node))
-            self.operators[node.id] = StepOperator(**arguments)
+            if node.step.decorator("batch") is None:
+                self.operators[node.id] = StepOperator(**arguments)
+            else:
+                from flow_provider.operators.batch import BatchStepOperator
+
+                self.operators[node.id] = BatchStepOperator(**_tries_on_batch(arguments))
 
     def _placement(self) -> dict[str, Any]:
         return {} if self.deployment.worker_pool is None else {"pool": self.deployment.worker_pool}
@@ -171,4 +176,17 @@ def _tries(node: TaskNode) -> dict[str, Any]:
     timeout = step.decorator("timeout")
     if timeout is not None and timeout.get("seconds"):
         found["execution_timeout"] = timedelta(seconds=float(timeout["seconds"])) + GRACE
+    return found
+
+
+def _tries_on_batch(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The same for a step on AWS Batch: its time limit doesn't count the time in the queue, and Airflow tries again
+    beyond the step's own tries when a worker is lost."""
+    from flow_provider.operators.batch import SPARE_TRIES
+
+    own = arguments["retries"]
+    found = {**arguments, "own_retries": own, "retries": own + SPARE_TRIES}
+    found.pop("execution_timeout", None)
+    if own == 0:
+        found["retry_delay"] = LOOP_RETRY_DELAY
     return found

@@ -16,11 +16,13 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Flow SDK",
                 "python-modules": [
+                    "flow_provider.operators.batch",
                     "flow_provider.operators.loop",
                     "flow_provider.operators.splits",
                     "flow_provider.operators.step",
                 ],
             }
         ],
-        "extra-links": ["flow_provider.links.ArtifactsLink"],
+        "triggers": [{"integration-name": "Flow SDK", "python-modules": ["flow_provider.triggers"]}],
+        "extra-links": ["flow_provider.links.ArtifactsLink", "flow_provider.links.JobLink"],
     }

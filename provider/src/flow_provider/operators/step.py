@@ -16,7 +16,7 @@ from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
 from flow_sdk.plan.model import StepPlan
 
 if TYPE_CHECKING:
-    from flow_provider.backends import Backend
+    from flow_provider.backends import WorkerProcess
     from flow_provider.instance import Instance
     from flow_sdk.runtime.request import TaskRequest
 
@@ -40,7 +40,7 @@ class StepOperator(BaseOperator):
 
     template_fields = ("split",)
     shallow_copy_attrs = ("deployment", "step")
-    operator_extra_links = (ArtifactsLink(),)
+    operator_extra_links: ClassVar[tuple[Any, ...]] = (ArtifactsLink(),)
     ui_color = "#e8f1fb"
     custom_operator_name = "step"
     artifacts_url: ClassVar[str] = ""
@@ -53,26 +53,30 @@ class StepOperator(BaseOperator):
         self.step = step
         self.split = split
         self.asks = asks
-        self._backend: Backend | None = None
+        self._backend: WorkerProcess | None = None
 
     def execute(self, context: Any) -> list[str] | None:
         """Run the step; a foreach returns the task ids of its children."""
-        from flow_provider.instance import locate  # not at the top: every parse would pay for it
-
-        here = locate(self.deployment, context, self.split, self.retries)
-        if here is None:
-            raise not_started_by_loop(self.deployment)
+        here = self._locate(context)
         with store_access(self.deployment):
             if self.asks and not self._chosen(here):
                 raise AirflowSkipException(f"The switch before step {self.step.name!r} chose another case.")
             self._show(context, here)
-            self._run(self._request(context, here))
-            return self._children(here) if self.step.kind == "foreach" else None
+            self._run(self._request(context, here), here, context)
+            return self._result(here)
 
     def on_kill(self) -> None:
         """End the step's process."""
         if self._backend is not None:
             self._backend.stop()
+
+    def _locate(self, context: Any) -> "Instance":
+        from flow_provider.instance import locate  # not at the top: every parse would pay for it
+
+        here = locate(self.deployment, context, self.split, self.retries)
+        if here is None:
+            raise not_started_by_loop(self.deployment)
+        return here
 
     def _chosen(self, here: "Instance") -> bool:
         from flow_sdk.runtime.chosen import is_chosen, open_run
@@ -80,7 +84,10 @@ class StepOperator(BaseOperator):
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
         return is_chosen(view, self.step.name, here.task)
 
-    def _children(self, here: "Instance") -> list[str]:
+    def _result(self, here: "Instance") -> list[str] | None:
+        """What a task hands to Airflow: a foreach the task ids of its children."""
+        if self.step.kind != "foreach":
+            return None
         from flow_sdk.runtime.chosen import foreach_children, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
@@ -128,10 +135,11 @@ class StepOperator(BaseOperator):
             },
         )
 
-    def _run(self, request: "TaskRequest") -> None:
-        from flow_provider.backends import backend_of
+    def _run(self, request: "TaskRequest", here: "Instance", context: Any) -> None:
+        from flow_provider.backends import WorkerProcess
 
-        self._backend = backend_of(self.step)
+        seconds = (self.step.decorator("timeout") or {}).get("seconds")
+        self._backend = WorkerProcess(float(seconds) if seconds else None)
         try:
             code = self._backend.run(request, self._log_line)
         finally:

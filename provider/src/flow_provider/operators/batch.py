@@ -1,0 +1,244 @@
+"""The operator of a step with ``@batch``: it runs as a job of AWS Batch, and no worker waits for a long one."""
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from flow_provider.compat import AIRFLOW_3, AirflowException, AirflowFailException, task_state
+from flow_provider.credentials import store_access
+from flow_provider.links import JOB_KEY, ArtifactsLink, JobLink, job_url
+from flow_provider.operators.step import StepOperator
+
+if TYPE_CHECKING:
+    from flow_provider.batch_jobs import BatchJobs
+    from flow_provider.instance import Instance
+    from flow_sdk.runtime.batch.follow import Job
+    from flow_sdk.runtime.batch.remote import RemoteTask
+    from flow_sdk.runtime.request import TaskRequest
+
+__all__ = ["SPARE_TRIES", "BatchStepOperator"]
+
+SPARE_TRIES = 2
+"""Tries of Airflow beyond the step's own: when a worker is lost, the next try goes on with the same job."""
+
+PATIENCE = 20.0
+"""Seconds for which the worker itself waits. A shorter job isn't worth a deferral."""
+ENDING = 180.0
+"""Seconds within which a job that was ended must have gone."""
+STATE_KEY = "flow_sdk_batch_job"
+
+
+class StillRunning(Exception):
+    """The worker has waited long enough."""
+
+
+class BatchStepOperator(StepOperator):
+    """Runs a step as a job of AWS Batch.
+
+    A try first looks for a job of the task that an earlier one has left: a running one is followed, not submitted
+    again. The step's own tries are counted by its jobs, so that those of Airflow may be more.
+
+    Parameters
+    ----------
+    own_retries : int
+        How often the step itself may be tried again; one more for ``@catch``.
+    arguments
+        As for :class:`StepOperator`.
+    """
+
+    operator_extra_links = (ArtifactsLink(), JobLink())
+    ui_color = "#fdebd0"
+    custom_operator_name = "step on AWS Batch"
+    job_url: ClassVar[str] = ""
+
+    def __init__(self, *, own_retries: int = 0, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.own_retries = own_retries
+        self._job: str | None = None
+        self._submitting: TaskRequest | None = None
+
+    def resume(self, context: Any, event: dict[str, Any]) -> list[str] | None:
+        """Go on after the triggerer has waited for the job."""
+        here = self._locate(context)
+        with store_access(self.deployment):
+            request = dataclasses.replace(self._request(context, here), tries_left=event["tries_left"])
+            self.artifacts_url, self.job_url = event["links"]  # type: ignore[misc]
+            remote = self._remote(request)
+            remote.recall(event["log"])
+            self._follow(self._jobs(), remote, event["job"], event["attached"], context)
+            return self._result(here)
+
+    def on_kill(self) -> None:
+        """End the job."""
+        reason = "The task was ended in Airflow."
+        with store_access(self.deployment):
+            if self._job is not None:
+                self._jobs().end(self._job, reason)  # a client of its own: the other may be in the middle of a call
+                self.log.info("AWS Batch job %s: ended, as the task was", self._job)
+            elif self._submitting is not None:
+                self._jobs().end_all(self._submitting, reason)
+
+    def _jobs(self) -> "BatchJobs":
+        try:
+            from flow_provider.batch_jobs import BatchJobs
+        except ImportError as error:
+            raise AirflowFailException(
+                f"Steps with @batch need the amazon provider ({error}). Install it where tasks run and in the "
+                "triggerer: pip install 'airflow-provider-flow-sdk[amazon]'"
+            ) from error
+        from flow_sdk.runtime.batch.submit import JobTarget
+
+        batch = self.deployment.batch or {}
+        if self.step.name not in batch.get("steps", {}):
+            raise AirflowFailException(f"The DAG file doesn't say where step {self.step.name!r} runs. Deploy it again.")
+        return BatchJobs(JobTarget(**batch["steps"][self.step.name]), batch.get("region"), self.deployment.aws_conn_id)
+
+    def _remote(self, request: "TaskRequest") -> "RemoteTask":
+        from flow_sdk.runtime.batch.remote import RemoteTask
+
+        self._error = ""
+
+        def report(facts: dict[str, Any]) -> None:
+            self._error = facts.get("error", self._error)
+
+        return RemoteTask(request, self._log_line, lambda line: self.log.info("%s", line), report)
+
+    def _run(self, request: "TaskRequest", here: "Instance", context: Any) -> None:
+        remote = self._remote(request)
+        if remote.committed() is not None:
+            self.log.info("The task is committed already.")
+            return
+        jobs, state = self._jobs(), task_state(context)
+        found = jobs.of_task(request, state.get(STATE_KEY) if state is not None else None)
+        self._end_stale(jobs, found, request)
+        running, used = _look_over(found, request.generation)
+        request = dataclasses.replace(request, tries_left=self._left(here, used))
+        if running is not None:
+            self.log.info("AWS Batch job %s is an earlier try's: going on with it.", running)
+            remote = self._remote(request)
+            remote.expect_of_another()
+            self._follow(jobs, remote, running, True, context)
+        elif used > self.own_retries:
+            # the last job failed while nobody looked
+            last = [job for job in found if _counts(job, request.generation)][-1]
+            self._settle(self._remote(request), last, jobs, context)
+        else:
+            self._submit(jobs, request, context)
+
+    def _left(self, here: "Instance", used: int) -> int:
+        """Tries that follow the next job: the step's own, as far as Airflow makes as many."""
+        return max(0, min(here.tries_left, self.own_retries - used))
+
+    def _end_stale(self, jobs: "BatchJobs", found: "list[Job]", request: "TaskRequest") -> None:
+        """End jobs from before the task was cleared, and wait for those that are ending."""
+        from flow_sdk.runtime.batch.follow import ENDED, describe
+        from flow_sdk.runtime.batch.jobs import UNFINISHED, generation_of, was_terminated
+
+        going = [job for job in found if job["status"] in UNFINISHED]
+        current = [job for job in going if generation_of(job) == request.generation and not was_terminated(job)]
+        stale = [job for job in going if job not in current[:1]]
+        for job in stale:
+            self.log.info("AWS Batch job %s is from before the task was cleared: ending it.", job["jobId"])
+            if not was_terminated(job):
+                jobs.end(job["jobId"], "Another try of the task has begun in Airflow.")
+        until = time.monotonic() + ENDING
+        left = [str(job["jobId"]) for job in stale]
+        while left:
+            seen = describe(jobs.client, left)
+            left = [job_id for job_id in left if job_id in seen and seen[job_id]["status"] not in ENDED]
+            if left and time.monotonic() > until:
+                raise AirflowException(f"AWS Batch job {left[0]} was ended {ENDING:g} seconds ago and still runs.")
+            if left:
+                time.sleep(1)
+
+    def _submit(self, jobs: "BatchJobs", request: "TaskRequest", context: Any) -> None:
+        remote = self._remote(request)
+        remote.expect()
+        self._submitting = request
+        self._job = jobs.submit(remote.artifacts, request, context)
+        self._submitting = None
+        if (state := task_state(context)) is not None:
+            state.set(STATE_KEY, self._job)
+        remote.status(self._job, "SUBMITTED", f"queue {jobs.target.queue}")
+        self._follow(jobs, remote, self._job, False, context)
+
+    def _follow(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool, context: Any) -> None:
+        from flow_sdk.runtime.batch.follow import follow
+
+        self._job = job_id
+        self._show_job(jobs, job_id, context)
+        until = time.monotonic() + PATIENCE
+
+        def look() -> None:
+            remote.look()
+            if time.monotonic() > until:
+                raise StillRunning
+
+        try:
+            job = follow(jobs.client, job_id, lambda *news: remote.status(job_id, *news), look)
+        except StillRunning:
+            self._defer(jobs, remote, job_id, attached)
+        self._job = None
+        if attached:
+            self._settle_attached(remote, job, jobs, context)
+        else:
+            self._settle(remote, job, jobs, context)
+
+    def _defer(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool) -> None:
+        from flow_provider.triggers import JobTrigger
+
+        self.log.info("AWS Batch job %s goes on; the triggerer waits for it. Further lines come when it ends.", job_id)
+        # 2.11 drops what stands beside the event when a DAG is tested: everything goes through the trigger.
+        memory = {
+            "attached": attached,
+            "tries_left": remote.request.tries_left,
+            "log": remote.remember(),
+            "links": [self.artifacts_url, self.job_url],
+        }
+        trigger = JobTrigger(job_id=job_id, memory=memory, aws_conn_id=jobs.aws_conn_id, region_name=jobs.region)
+        self.defer(trigger=trigger, method_name="resume")
+
+    def _settle_attached(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", context: Any) -> None:
+        """A job of an earlier try has ended: one without a result leaves this try its own."""
+        from flow_sdk.runtime.batch.jobs import was_terminated
+
+        if remote.committed() is None and (was_terminated(job) or remote.request.tries_left > 0):
+            remote.ended(job, jobs.logs)
+            left = remote.request.tries_left - (0 if was_terminated(job) else 1)
+            self.log.info("AWS Batch job %s of the earlier try has no result (%s).", job["jobId"], self._error)
+            self._submit(jobs, dataclasses.replace(remote.request, tries_left=left), context)
+        else:
+            self._settle(remote, job, jobs, context)
+
+    def _settle(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", context: Any) -> None:
+        code = remote.ended(job, jobs.logs)
+        if code == 0:
+            return
+        message = f"Task {remote.request.pathspec} failed: {self._error}"
+        raise AirflowFailException(message) if code == 2 or not remote.request.tries_left else AirflowException(message)
+
+    def _show_job(self, jobs: "BatchJobs", job_id: str, context: Any) -> None:
+        self.job_url = job_url(jobs.client.meta.region_name, job_id)  # type: ignore[misc]
+        context["ti"].xcom_push(key=JOB_KEY, value=self.job_url)
+        if AIRFLOW_3:
+            self.log.info("AWS Batch job %s: %s", job_id, self.job_url)
+
+
+def _counts(job: "Job", generation: int) -> bool:
+    """Whether an ended job was a try of the step: a job that somebody has ended is none."""
+    from flow_sdk.runtime.batch.follow import ENDED
+    from flow_sdk.runtime.batch.jobs import generation_of, was_terminated
+
+    return job["status"] in ENDED and generation_of(job) == generation and not was_terminated(job)
+
+
+def _look_over(found: "list[Job]", generation: int) -> tuple[str | None, int]:
+    """Find the job that runs, and count the tries that have ended."""
+    from flow_sdk.runtime.batch.jobs import UNFINISHED, generation_of, was_terminated
+
+    running = [
+        str(job["jobId"])
+        for job in found
+        if job["status"] in UNFINISHED and generation_of(job) == generation and not was_terminated(job)
+    ]
+    return (running[0] if running else None), sum(_counts(job, generation) for job in found)

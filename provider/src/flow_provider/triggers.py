@@ -1,0 +1,83 @@
+"""What waits in Airflow's triggerer while a job of AWS Batch runs. Imports the amazon provider: at run time only."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.providers.amazon.aws.triggers.batch import BatchJobTrigger
+from airflow.triggers.base import TriggerEvent
+
+from flow_provider.compat import AIRFLOW_3, is_deferred
+from flow_sdk.runtime.batch.follow import ENDED, terminate
+
+__all__ = ["JobTrigger"]
+
+QUIET = 15.0
+"""Seconds before the first look. Airflow 3.3 fails a task whose trigger fires within about ten of its deferral."""
+DELAY = 15
+"""Seconds between two looks."""
+PATIENCE = 40
+"""Looks in a row that may fail before a worker takes over to say what is wrong."""
+
+
+class JobTrigger(BatchJobTrigger):
+    """Waits until a job has ended. It needs no aiobotocore, which the provider's own trigger does.
+
+    Parameters
+    ----------
+    job_id : str
+        The job.
+    memory : dict
+        Handed to the task when it goes on.
+    options : dict
+        ``aws_conn_id``, ``region_name``, ``waiter_delay``, as the provider's trigger takes them.
+    """
+
+    def __init__(self, *, job_id: str, memory: dict[str, Any], **options: Any) -> None:
+        super().__init__(job_id=job_id, **{"waiter_delay": DELAY, **options})
+        self.job_id, self.memory = job_id, memory
+        self.serialized_fields = {"job_id": job_id, "memory": memory}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look at the job now and then; fires once, when it has ended or can't be looked at."""
+        import asyncio
+
+        failures = 0
+        try:
+            await asyncio.sleep(QUIET)
+            while True:
+                try:
+                    status = await self._status()
+                    failures = 0
+                except Exception as error:  # noqa: BLE001 -- whatever it is: the task's own log is the place to say it
+                    failures += 1
+                    self.log.warning("Job %s can't be looked at: %s", self.job_id, error)
+                    status = "" if failures < PATIENCE else "UNKNOWN"
+                if status in (*ENDED, "UNKNOWN"):
+                    break
+                await asyncio.sleep(self.waiter_delay)
+        except asyncio.CancelledError:
+            if not AIRFLOW_3 and not await asyncio.to_thread(is_deferred, self.task_instance):
+                await self.on_kill()
+            raise
+        yield TriggerEvent({"job": self.job_id, "status": status, **self.memory})
+
+    async def on_kill(self) -> None:
+        """End the job: a person has cleared or marked the task. (3.3 calls this; on 2.11 :meth:`run` does.)"""
+        import asyncio
+
+        client = await self._client()
+        await asyncio.to_thread(terminate, client, self.job_id, "The task was ended in Airflow.")
+        self.log.info("AWS Batch job %s: ended, as the task was", self.job_id)
+
+    async def _status(self) -> str:
+        import asyncio
+
+        client = await self._client()
+        answer = await asyncio.to_thread(client.describe_jobs, jobs=[self.job_id])
+        return str(answer["jobs"][0]["status"]) if answer["jobs"] else "UNKNOWN"
+
+    async def _client(self) -> Any:
+        from asgiref.sync import sync_to_async  # type: ignore[import-not-found, unused-ignore]
+
+        # A connection is read through the triggerer's own loop, which a thread of asyncio's doesn't know.
+        return await sync_to_async(lambda: self.hook().get_conn())()
