@@ -18,6 +18,7 @@ NEEDED = {
     "step_functions": "FLOW_TEST_LOCALSTACK",
     "node": "FLOW_TEST_NODE_MODULES",
     "containers": "FLOW_TEST_CONTAINERS",
+    "terraform": "FLOW_TEST_TERRAFORM_PLUGINS",
 }
 """Markers, and the variable that says where what the marked tests need is."""
 

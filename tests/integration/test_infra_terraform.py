@@ -1,0 +1,114 @@
+"""The Terraform files: valid, and applied to moto they make the roles that the CloudFormation template makes."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.integration.infra_stack import INFRA, SERVICE_ROLE, clients, make_stack, managed_policy, role_policy
+from tests.rig.moto import MotoServer
+
+pytestmark = pytest.mark.terraform
+
+OVERRIDE = f"""
+provider "aws" {{
+  s3_use_path_style = true
+}}
+
+# AWS takes its own service-linked role where none is named; moto wants one.
+resource "aws_batch_compute_environment" "jobs" {{
+  service_role = "{SERVICE_ROLE}"
+}}
+
+# moto has none of AWS's own policies.
+resource "aws_iam_role_policy_attachment" "machines" {{
+  count = 0
+}}
+
+# The provider waits a minute for moto here.
+resource "aws_s3_bucket_lifecycle_configuration" "store" {{
+  count = 0
+}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The files in a folder of their own, with the provider from the folder that the environment names."""
+    shutil.copytree(INFRA / "terraform", tmp_path / "terraform")
+    mirror = json.dumps(os.environ["FLOW_TEST_TERRAFORM_PLUGINS"])
+    settings = (
+        f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror}\n  }}\n}}\ndisable_checkpoint = true\n"
+    )
+    (tmp_path / "terraformrc").write_text(settings, encoding="utf-8")
+    return tmp_path / "terraform"
+
+
+def terraform(folder, *arguments, **env):
+    environment = {
+        **os.environ,
+        **env,
+        "TF_CLI_CONFIG_FILE": str(folder.parent / "terraformrc"),
+        "TF_IN_AUTOMATION": "1",
+    }
+    done = subprocess.run(
+        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def test_the_files_are_valid_and_formatted(folder):
+    terraform(folder, "fmt", "-check")
+    terraform(folder, "init", "-no-color")
+    assert json.loads(terraform(folder, "validate", "-json"))["diagnostics"] == []
+
+
+def plain(document, bucket):
+    """A policy in a form in which two can be compared, whatever the names that were made up."""
+    found = {}
+    for statement in document["Statement"]:
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        roles = sorted("a role" if ":role/" in each else each.replace(bucket, "BUCKET") for each in resources)
+        found[statement["Sid"]] = (sorted(actions), roles, json.dumps(statement.get("Condition"), sort_keys=True))
+    return found
+
+
+@pytest.mark.parametrize("platform", ["FARGATE", "EC2"])
+def test_applied_it_makes_the_same_rights_as_the_stack(folder, platform):
+    (folder / "test_override.tf").write_text(OVERRIDE, encoding="utf-8")
+    with MotoServer() as stacked, MotoServer() as server:
+        stack = make_stack(stacked, "flow-sdk", Platform=platform, InstanceTypes="c5.large")
+        clients(server, "iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")
+        terraform(folder, "init", "-no-color", **server.env())
+        terraform(
+            folder,
+            "apply",
+            "-auto-approve",
+            "-no-color",
+            "-input=false",
+            "-var",
+            f"platform={platform}",
+            "-var",
+            'instance_types=["c5.large"]',
+            **server.env(),
+        )
+        made = {name: entry["value"] for name, entry in json.loads(terraform(folder, "output", "-json")).items()}
+        assert {"".join(word.capitalize() for word in name.split("_")) for name in made} == set(stack)
+        buckets = [made["datastore_sysroot_s3"].split("/")[2], stack["DatastoreSysrootS3"].split("/")[2]]
+        for name in ("batch_job_role", "batch_execution_role", "sfn_iam_role", "events_sfn_access_iam_role"):
+            other = stack["".join(word.capitalize() for word in name.split("_"))]
+            theirs = plain(role_policy(stacked, other), buckets[1])
+            assert plain(role_policy(server, made[name]), buckets[0]) == theirs
+        theirs = plain(managed_policy(stacked, stack["DeployerPolicy"]), buckets[1])
+        assert plain(managed_policy(server, made["deployer_policy"]), buckets[0]) == theirs
+        s3 = clients(server, "s3")
+        assert s3.get_bucket_versioning(Bucket=buckets[0])["Status"] == "Enabled"
+        assert all(s3.get_public_access_block(Bucket=buckets[0])["PublicAccessBlockConfiguration"].values())
+        (denied,) = json.loads(s3.get_bucket_policy(Bucket=buckets[0])["Policy"])["Statement"]
+        assert (denied["Effect"], denied["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+        (queue,) = clients(server, "batch").describe_job_queues(jobQueues=[made["batch_job_queue"]])["jobQueues"]
+        assert queue["state"] == "ENABLED"
