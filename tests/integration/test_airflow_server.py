@@ -296,6 +296,19 @@ def test_a_killed_process_is_retried(rig: Rig, results: Callable[[str], Run], wh
     assert done.successful and done["start"].task.data.attempts == 2
 
 
+def test_a_run_that_is_marked_as_failed_while_a_task_runs_has_failed(rig: Rig, results: Callable[[str], Run]) -> None:
+    rig.deploy(rig.flow("KilledFlow"))
+    folder = rig.scratch("marked")
+    run = rig.airflow.api.trigger("KilledFlow", {"folder": str(folder)})
+    rig.airflow.wait((folder / "pid").exists, 90, "the step hasn't begun")
+    pathspec = f"KilledFlow/airflow-{run}"
+    assert (results(pathspec).state, results(pathspec).reason) == ("running", None)
+    path = f"/dags/KilledFlow/dagRuns/{run.replace('+', '%2B')}"
+    assert rig.airflow.api.request("PATCH", path, {"state": "failed"})[0] == 200
+    rig.airflow.wait(lambda: results(pathspec).state == "failed", 90, "the store doesn't say so")
+    assert results(pathspec).reason == "Task start/0 was ended from outside, and wasn't tried again so far"
+
+
 def test_a_new_deployment_leaves_a_run_that_has_begun_as_it_is(rig: Rig, results: Callable[[str], Run]) -> None:
     rig.deploy(rig.flow("PinnedFlow", version=1))
     folder = rig.scratch("pinned")
