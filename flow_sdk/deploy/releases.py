@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Mapping
 
+from flow_sdk.errors import ObjectExists
 from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.blobs import digest_of
 from flow_sdk.store.layout import release_key
@@ -38,4 +39,7 @@ def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str,
     needed = {what: digest for what, digest in sorted(blobs.items()) if digest is not None}
     digest = digest_of((json.dumps(needed).encode(),)).hex()[:32]
     record = {"format": FORMAT, "name": name, "target": target, "time": time.time(), "blobs": needed}
-    store.put(release_key(encode_tag(name), target, digest), json.dumps(record).encode())
+    try:
+        store.put_if_absent(release_key(encode_tag(name), target, digest), json.dumps(record).encode())
+    except ObjectExists:
+        pass  # deployed before, with the same blobs

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -274,15 +273,3 @@ def test_opening_and_using_it_imports_little(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
-
-
-def test_small_puts_cost_little_besides_the_disk(store: LocalStore) -> None:
-    store.put("a/0", b"", durable=False)
-    best = min(_timed(lambda n=n: store.put(f"a/{n}", b"x" * 300, durable=False)) for n in range(300))
-    assert best < 200e-6
-
-
-def _timed(work: Any) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
