@@ -10,6 +10,7 @@ from typing import Protocol
 
 from flow_sdk.errors import DeployError, ObjectExists
 from flow_sdk.metadata.tags import encode_tag
+from flow_sdk.store.durable import replace_file, sync_folder
 from flow_sdk.store.layout import token_key, token_prefix
 from flow_sdk.store.port import ObjectStore
 
@@ -159,7 +160,7 @@ class KnownTokens:
 
     def __iter__(self) -> Iterator[str]:
         with suppress(FileNotFoundError):
-            for file in sorted(os.listdir(self.folder)):
+            for file in sorted(name for name in os.listdir(self.folder) if not name.startswith("~")):
                 with suppress(OSError, ValueError), open(os.path.join(self.folder, file), encoding="utf-8") as text:
                     yield text.read()
 
@@ -175,12 +176,11 @@ class KnownTokens:
             If the folder can't be written to.
         """
         try:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
-            descriptor = os.open(self._path(token), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(token)
-                file.flush()
-                os.fsync(file.fileno())
+            if not os.path.isdir(self.folder):
+                os.makedirs(self.folder, mode=0o700, exist_ok=True)
+                for folder in (os.path.dirname(self.folder), os.path.dirname(os.path.dirname(self.folder))):
+                    sync_folder(folder)
+            replace_file(self._path(token), token.encode("utf-8"), 0o600)
         except OSError as error:
             raise DeployError(
                 "The production token can't be kept on this machine.", seen=error.strerror, where=self.folder

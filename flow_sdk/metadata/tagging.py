@@ -81,14 +81,16 @@ class UserTags:
         if fixed:
             raise UsageError("System tags can't be removed.", seen=", ".join(map(repr, fixed)), where=where)
         present = self.read()
-        remove = [tag for tag in remove if tag not in add and tag in present]
-        add = [tag for tag in add if tag not in record.system_tags and tag not in present]
-        check_count(len(present) - len(remove) + len(add), where)
-        if not add:
-            self._write(record, end, [], remove)
+        remove = [tag for tag in remove if tag not in add]
+        add = [tag for tag in add if tag not in record.system_tags]
+        new = [tag for tag in add if tag not in present]
+        check_count(len(set(present).difference(remove).union(new)), where)
+        # What is there, or gone, already may be all that a process did before it was killed: the index follows again.
+        if not new:
+            self._write(record, end, add, new, remove)
             return
-        with self._room(add, remove):
-            self._write(record, end, add, remove)
+        with self._room(new, remove):
+            self._write(record, end, add, new, remove)
 
     @contextmanager
     def _room(self, add: list[str], remove: list[str]) -> Iterator[None]:
@@ -127,10 +129,12 @@ class UserTags:
         texts = self._store.get_many(keys) if keys else ()
         return {tag for text in texts if text is not None for tag in text.decode("ascii").split("\n")}
 
-    def _write(self, record: RunRecord, end: str, added: list[str], removed: list[str]) -> None:
+    def _write(self, record: RunRecord, end: str, added: list[str], new: list[str], removed: list[str]) -> None:
+        """Write the tags that are new, and enter all that are added; take away those that are removed."""
         index = RunIndex(self._store, record.flow)
         for tag in added:
-            self._store.put(self._key(tag), tag.encode("utf-8"))
+            if tag in new:
+                self._store.put(self._key(tag), tag.encode("utf-8"))
             index.add(tag, record.run, record.started)
         if added and index.has_ended(record.run, record.started, end):
             for tag in added:

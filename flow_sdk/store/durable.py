@@ -4,8 +4,9 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
-__all__ = ["FLUSH", "PIECE", "WriteBehind", "sync_folder", "write_part"]
+__all__ = ["FLUSH", "PIECE", "WriteBehind", "replace_file", "sync_folder", "write_part"]
 
 PIECE = 8 << 20
 """The most bytes moved by one call."""
@@ -83,3 +84,41 @@ def sync_folder(path: str) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def replace_file(path: str, data: bytes, mode: int = 0o644, *, prefix: str = "~") -> None:
+    """Write a file whole or not at all, in place of what was there; it survives a power cut once this returns.
+
+    Parameters
+    ----------
+    path : str
+        The file, in a folder that exists.
+    data : bytes
+        Its content.
+    mode : int
+        Its permissions.
+    prefix : str
+        What the name begins with that the file has while it is written.
+
+    Raises
+    ------
+    OSError
+        If it can't be written; nothing has changed then.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    temporary = os.path.join(folder, f"{prefix}{os.urandom(8).hex()}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            for _ in write_part(fd, data):
+                pass
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    sync_folder(folder)

@@ -1,12 +1,11 @@
 """Where a DAG file goes: a file, a DAGs folder, or S3. Looked at first, written whole or not at all."""
 
 import os
-import tempfile
-from contextlib import suppress
 from typing import Any, Protocol
 
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
 from flow_sdk.errors import DeployError
+from flow_sdk.store.durable import replace_file
 
 __all__ = ["Target", "open_target"]
 
@@ -93,19 +92,10 @@ class _LocalFile:
     def write(self, text: str) -> bool:
         if text == self.before:
             return False
-        folder = os.path.dirname(os.path.abspath(self.path))
-        # A name Airflow doesn't take for a DAG file while it is half-written.
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=".flow_sdk-", suffix=".tmp")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self.path)
+            # A name Airflow doesn't take for a DAG file while it is half-written.
+            replace_file(self.path, text.encode("utf-8"), prefix=".flow_sdk-")
         except OSError as error:
-            with suppress(OSError):
-                os.unlink(temporary)
             raise DeployError("The DAG file can't be written.", seen=error.strerror, where=self.path) from error
         return True
 
