@@ -1,0 +1,174 @@
+"""Processes that share a store, run one store operation at a time in an order that the test chooses."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from flow_sdk.errors import FlowSDKError
+from flow_sdk.store import gc, memory, sweep
+from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.port import Buffers, ObjectInfo
+
+__all__ = ["Actor", "Killed", "SteppedStore", "World"]
+
+_Names = list[str]
+
+PAGE = 3
+"""Objects of one page of a listing: what changes between two pages is seen, as on S3."""
+
+
+class Killed(BaseException):
+    """What a killed process sees: nothing of it goes on."""
+
+
+class World:
+    """The clock that all share, and the actors. It stands in for the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000_000.0
+        self.actors: list[Actor] = []
+
+    def install(self, patch: pytest.MonkeyPatch) -> "World":
+        for module in (memory, sweep, gc):
+            patch.setattr(module, "time", self)
+        return self
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        actor = threading.current_thread()
+        if not isinstance(actor, Actor):
+            self.now += seconds
+            return
+        actor.wakes = self.now + seconds
+        while self.now < actor.wakes:
+            actor.pause()
+        actor.wakes = 0.0
+
+    def start(self, kind: str, work: Callable[["SteppedStore"], Any], base: MemoryStore) -> "Actor":
+        """Start a process: it stops before its first operation."""
+        actor = Actor(kind, work, SteppedStore(base))
+        self.actors.append(actor)
+        actor.start()
+        actor.stopped.acquire()
+        return actor
+
+    def step(self, actor: "Actor") -> None:
+        """Let a process do one operation; one that sleeps makes the time pass."""
+        self.now = max(self.now, actor.wakes)
+        actor.step()
+
+    def end(self) -> None:
+        """Kill all that are left."""
+        for actor in self.actors:
+            actor.kill()
+
+
+class Actor(threading.Thread):
+    """One process."""
+
+    def __init__(self, kind: str, work: Callable[["SteppedStore"], Any], store: "SteppedStore") -> None:
+        super().__init__(daemon=True)
+        self.kind, self.work, self.store = kind, work, store
+        self.go, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
+        self.is_over = self.is_killed = False
+        self.error: BaseException | None = None
+        self.wakes = 0.0
+        self.next = ""
+        """What it is about to do: the operation and its key."""
+        self.deadline = float("inf")
+        """Until when, at the latest, it must be through: what the protocol takes for granted."""
+
+    def run(self) -> None:
+        try:
+            self.pause()
+            self.work(self.store)
+        except Killed:
+            pass
+        except FlowSDKError as error:
+            self.error = error
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self.is_over = True
+            self.stopped.release()
+
+    def pause(self, operation: str = "") -> None:
+        self.next = operation
+        self.stopped.release()
+        self.go.acquire()
+        if self.is_killed:
+            raise Killed
+
+    def step(self) -> None:
+        if not self.is_over:
+            self.go.release()
+            self.stopped.acquire()
+
+    def kill(self) -> None:
+        self.is_killed = True
+        while not self.is_over:
+            self.step()
+
+
+class SteppedStore(MemoryStore):
+    """A process's own view of a store: it stops before each operation, each key and each page."""
+
+    def __init__(self, base: MemoryStore) -> None:
+        super().__init__("stepped")
+        self._objects, self._lock = base._objects, base._lock
+
+    @staticmethod
+    def _stop(operation: str) -> None:
+        actor = threading.current_thread()
+        if isinstance(actor, Actor):
+            actor.pause(operation)
+
+    def get(self, key: str) -> bytes:
+        self._stop(f"get {key}")
+        return super().get(key)
+
+    def get_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
+        for key in keys:
+            self._stop(f"get {key}")
+            yield next(super().get_many([key]))
+
+    def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        self._stop(f"put {key}")
+        super().put(key, data, durable=durable)
+
+    def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        self._stop(f"put_if_absent {key}")
+        super().put_if_absent(key, data, durable=durable)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        self._stop(f"head {key}")
+        return super().head(key)
+
+    def list(self, prefix: str, *, limit: int | None = None) -> Iterator[ObjectInfo]:
+        last, left = "", limit
+        while left is None or left > 0:
+            self._stop(f"list {prefix}")
+            page = [info for info in super().list(prefix) if info.key > last][
+                : PAGE if left is None else min(PAGE, left)
+            ]
+            if not page:
+                return
+            yield from page
+            last, left = page[-1].key, None if left is None else left - len(page)
+
+    def folders(self, prefix: str) -> _Names:
+        self._stop(f"folders {prefix}")
+        return super().folders(prefix)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._stop(f"delete {key}")
+            super().delete([key])
