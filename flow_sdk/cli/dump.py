@@ -10,6 +10,7 @@ __all__ = ["COMMANDS"]
 
 
 def _dump(call: Call) -> int:
+    from flow_sdk.cli.terminal import shown
     from flow_sdk.client.listing import dump_lines, dump_values, find_tasks
 
     file = call["file"]
@@ -25,7 +26,7 @@ def _dump(call: Call) -> int:
             print(f"[{task.pathspec.partition('/')[2]}]")
         lines = dump_lines(task, private=call["private"], max_value_size=call["max-value-size"], include=include)
         for line in lines:
-            print(line)
+            print(shown(line))
     return 0
 
 

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import TextIO
 
+from flow_sdk.cli.terminal import shown
 from flow_sdk.errors import CheckFailed, FlowSDKError
 
 __all__ = ["print_bug", "print_error", "wants_colour"]
@@ -21,9 +22,9 @@ def print_error(error: FlowSDKError, stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     colour = wants_colour(out)
     if isinstance(error, CheckFailed):
-        text = str(error)
+        text = shown(str(error), out)
     else:
-        head, *rest = str(error).split("\n")
+        head, *rest = shown(str(error), out).split("\n")
         mark, plain = (f"{RED}{BOLD}error:{RESET} {BOLD}", RESET) if colour else ("error: ", "")
         lines = [f"{mark}{head}{plain}"]
         for line in rest:

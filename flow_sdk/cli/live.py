@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from flow_sdk.cli.failure import CYAN, DIM, RED, RESET, YELLOW, wants_colour
 from flow_sdk.cli.output import Failures, ending, failure_text, seconds_text
+from flow_sdk.cli.terminal import harmless
 from flow_sdk.metadata.tags import printable
 from flow_sdk.plan.model import FlowPlan
 
@@ -183,7 +184,7 @@ class LiveReporter:
         self._print(self._painted(text, colour))
 
     def _painted(self, text: str, colour: str) -> str:
-        text = text if text.isprintable() else "\n".join(map(_harmless, text.split("\n")))
+        text = "\n".join(map(harmless, text.split("\n")))
         return f"{colour}{text}{RESET}" if self._colour else text
 
     def _tick(self) -> None:
@@ -230,7 +231,7 @@ class LiveReporter:
         where = f"[{self._run}/{step}/{task}]"
         if self._colour:
             where = f"{RED if stream == 'stderr' else DIM}{where}{RESET}"
-        self._print(f"{where} {line if line.isprintable() else _harmless(line)}")
+        self._print(f"{where} {harmless(line)}")
 
     def _ended(self, name: str) -> StepLine:
         step = self._step(name)
@@ -283,18 +284,3 @@ class LiveReporter:
         for line in (*self._failures.lines(run), ending(run, seconds, state, reason)):
             self._out.write(self._painted(line, colour) + "\n")
         self._out.flush()
-
-
-def _harmless(line: str) -> str:
-    """A line of a step without what would move the cursor into the block; colours stay."""
-    import re
-
-    last = line.rstrip("\r").rsplit("\r", 1)[-1].expandtabs()
-    parts = re.split(r"(\x1b\[[0-9;:?]*[ -/]*[@-~])", last)
-    text = ""
-    for i, part in enumerate(parts):
-        if i % 2:
-            text += part if part.endswith("m") else ""
-        else:
-            text += "".join(c for c in part if c.isprintable())
-    return text + RESET if "\x1b" in text else text

@@ -8,6 +8,7 @@ __all__ = ["COMMANDS"]
 
 
 def _logs(call: Call) -> int:
+    from flow_sdk.cli.terminal import shown
     from flow_sdk.client.listing import find_tasks, log_lines
 
     stdout, stderr = call["stdout"], call["stderr"]
@@ -24,7 +25,7 @@ def _logs(call: Call) -> int:
         # Which task a line is from matters only where there are several.
         prefix = "" if len(tasks) == 1 else f"[{task.pathspec.partition('/')[2]}] "
         for line in log_lines(task, stdout=stdout, stderr=stderr, timestamps=call["timestamps"]):
-            print(prefix + line)
+            print(shown(prefix + line))
     return 0
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from flow_sdk.cli.terminal import harmless, shown
 from flow_sdk.metadata.tags import printable
 from flow_sdk.runtime.events import Reporter
 
@@ -65,7 +66,7 @@ class Failures:
 def first_line(text: str) -> str:
     """A reason on one line; the whole of it is in the task's log."""
     head, _, rest = text.strip().partition("\n")
-    return f"{head} ..." if rest else head
+    return harmless(f"{head} ..." if rest else head)
 
 
 def ending(run: str, seconds: float, state: str, reason: str | None) -> str:
@@ -143,7 +144,7 @@ class PlainReporter:
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
         out = self._err if stream == "stderr" else self._out
-        out.write(f"{self._time()} [{self._run}/{step}/{task}] {line}\n")
+        out.write(f"{self._time()} [{self._run}/{step}/{task}] {shown(line, out)}\n")
         out.flush()
 
     def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:

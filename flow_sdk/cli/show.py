@@ -4,6 +4,7 @@ import sys
 
 from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.call import Call
+from flow_sdk.cli.terminal import shown
 
 __all__ = ["COMMANDS"]
 
@@ -22,7 +23,7 @@ def _print(call: Call, form: str) -> int:
     from flow_sdk.graph.parse import read_graph
     from flow_sdk.graph.render import render
 
-    sys.stdout.write(render(read_graph(call.flow_class), form).rstrip("\n") + "\n")
+    sys.stdout.write(shown(render(read_graph(call.flow_class), form)).rstrip("\n") + "\n")
     return 0
 
 

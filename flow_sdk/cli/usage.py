@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from flow_sdk.cli.terminal import harmless
 from flow_sdk.spec.flow import is_plain
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
@@ -45,7 +46,7 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
     else:
         print(f"Usage: {program()} [OPTIONS] COMMAND [ARGUMENTS]\n")
         head = (flow_class.__doc__ or "").strip().split("\n\n")[0]
-        print(flow_class.__name__ + (": " + " ".join(head.split()) if head else ""))
+        print(flow_class.__name__ + (": " + harmless(" ".join(head.split())) if head else ""))
         print("\nCommands:")
         _table((name, help) for name, (_, help) in COMMANDS.items())
         print("\nOptions of every command (before or after it):")
@@ -111,7 +112,7 @@ def _table(rows: Iterable[tuple[str, str]]) -> None:
 
 def _wrapped(text: str, width: int) -> list[str]:
     lines = [""]
-    for word in text.split():
+    for word in harmless(" ".join(text.split())).split():
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
             lines.append(word)
         else:
