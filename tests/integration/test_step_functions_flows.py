@@ -2,6 +2,8 @@
 
 import json
 import os
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,3 +129,90 @@ def test_parameters_are_checked_before_the_run_begins(
 def test_what_the_console_fills_in_is_no_parameter(aws: StepFunctionsServer, tmp_path: Path) -> None:
     path = next(path for path in EXAMPLES if path.stem == "parameters")
     run(aws, place(aws, path, tmp_path), {"Comment": "Insert your JSON here"})
+
+
+WIDE = """
+from flow_sdk import FlowSpec, step
+
+
+class WideFlow(FlowSpec):
+    @step
+    def start(self):
+        self.xs = list(range(COUNT))
+        self.next(self.body, foreach="xs")
+
+    @step
+    def body(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+
+
+def test_the_history_of_a_distributed_foreach_stays_as_long_whatever_its_items(
+    aws: StepFunctionsServer, tmp_path: Path
+) -> None:
+    states, lengths = aws.client("stepfunctions"), {}
+    for count in (2, 9):
+        folder = tmp_path / str(count)
+        (folder / "code").mkdir(parents=True)
+        path = folder / "code" / "wideflow.py"
+        path.write_text(WIDE.replace("COUNT", str(count)))
+        done = run(aws, place(aws, path, folder, use_distributed_map=True))
+        history = states.get_execution_history(executionArn=done.result["executionArn"], maxResults=1000)
+        lengths[count] = len(history["events"])
+        metadata(ROOT)
+        namespace(None)
+        assert len(list(Run(done.pathspec)["body"])) == count
+    assert lengths[2] == lengths[9] < 50
+
+
+RECLAIMED = """
+import os, time
+from flow_sdk import FlowSpec, current, step
+
+
+class ReclaimedFlow(FlowSpec):
+    @step
+    def start(self):
+        print("waiting", flush=True)
+        if current.retry_count == 0:
+            time.sleep(120)
+        self.attempts = current.retry_count + 1
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+
+
+def test_a_machine_that_is_taken_away_costs_none_of_the_users_tries(aws: StepFunctionsServer, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    path = tmp_path / "code" / "reclaimedflow.py"
+    path.write_text(RECLAIMED)
+    flow, before = place(aws, path, tmp_path), len(aws.jobs())
+
+    def reclaim() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for job in aws.jobs()[before:]:
+                if any("waiting" in line for line in aws.log(job)):
+                    aws.reclaim(job["jobId"])
+                    return
+            time.sleep(0.1)
+
+    waiting = threading.Thread(target=reclaim)
+    waiting.start()
+    done = run(aws, flow)
+    waiting.join()
+    metadata(ROOT)
+    namespace(None)
+    assert Run(done.pathspec)["start"].task.data.attempts == 2
+    assert len(aws.jobs()) - before == 2, "the same job was started again, no new one submitted"
