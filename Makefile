@@ -81,6 +81,7 @@ format: .venv/.ready
 bench: .venv/.ready .venv-peer/.ready
 	.venv/bin/python -m benchmarks.run_all --peer .venv-peer/bin/python
 	.venv/bin/python -m benchmarks.airflow_parse "$(CURDIR)/.venv/bin/python"
+	.venv/bin/python -m benchmarks.scale
 
 # The image in which tasks run on AWS Batch; ENGINE=podman, BASE=another Python (docker/README.md).
 ENGINE ?= docker
