@@ -21,7 +21,7 @@ START = 180.0
 """Seconds within which all components must be healthy."""
 
 COMPONENTS = {3: ("api-server", "scheduler", "dag-processor"), 2: ("webserver", "scheduler")}
-"""No triggerer: nothing of ours defers."""
+"""The triggerer comes on demand: only steps on AWS Batch defer."""
 
 
 class AirflowServer:
@@ -41,6 +41,8 @@ class AirflowServer:
         More variables for all components, and so for all tasks.
     parallelism : int
         Most tasks at a time (>= 1).
+    triggerer : bool
+        Whether there is a triggerer.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class AirflowServer:
         database: str | None = None,
         env: dict[str, str] | None = None,
         parallelism: int = 4,
+        triggerer: bool = False,
     ) -> None:
         self.python, self.home, self.dags = python, home, dags or home / "dags"
         self.user, self.password = USER, PASSWORD
         asked = "import importlib.metadata as m; print(m.version('apache-airflow'))"
         self.version = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
         self.line = int(self.version.partition(".")[0])
+        self.components = (*COMPONENTS[self.line], *(("triggerer",) if triggerer else ()))
         self.port, worker_log, trigger_log = free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = AirflowApi(self.url, USER, PASSWORD)
@@ -79,6 +83,9 @@ class AirflowServer:
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_log),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_log),
+            # a triggerer takes over from one that is gone after this many seconds
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             **(self._settings_3() if self.line == 3 else self._settings_2()),
             **(env or {}),
@@ -129,8 +136,8 @@ class AirflowServer:
         (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
         try:
             self._do("db", "migrate")
-            for name in COMPONENTS[self.line]:
-                self.servers.append(ServerProcess(self.command(name), self.environment, self.home / f"{name}.log"))
+            for name in self.components:
+                self.servers.append(self._start(name))
             if self.line == 2:
                 names = ("-u", USER, "-p", PASSWORD, "-f", "a", "-l", "b", "-e", "a@example.org", "-r", "Admin")
                 self._do("users", "create", *names)
@@ -139,6 +146,15 @@ class AirflowServer:
             self.__exit__()
             raise
         return self
+
+    def _start(self, name: str) -> ServerProcess:
+        return ServerProcess(self.command(name), self.environment, self.home / f"{name}.log")
+
+    def kill_and_restart(self, name: str) -> None:
+        """Kill a component with all its processes, as when its machine is lost, and start another one."""
+        number = self.components.index(name)
+        self.servers[number].end(0)
+        self.servers[number] = self._start(name)
 
     def __exit__(self, *_: object) -> None:
         end_all(self.servers)

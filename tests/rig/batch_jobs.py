@@ -186,6 +186,7 @@ class Job(models.Job):
         super().__init__(*args, **options)
         self.retry_strategy = getattr(Rules.submitted, "strategy", None) or self.job_definition.retry_strategy or {}
         self.reclaimed: str | None = None
+        self.terminated = False
 
     def command(self) -> list[str]:
         """The command, with its parameters."""
@@ -215,6 +216,7 @@ class Job(models.Job):
         described = super().describe()
         described["retryStrategy"] = self.retry_strategy or {"attempts": 1, "evaluateOnExit": []}
         described["container"]["image"] = (self.job_definition.container_properties or {})["image"]
+        described["isTerminated"] = self.terminated
         if self.attempts:
             described["container"].update(self.attempts[-1]["container"])
         return described
@@ -224,6 +226,7 @@ class Job(models.Job):
         if reason.startswith(RECLAIM):
             self.reclaimed = reason
         elif not self.job_stopped:
+            self.terminated = True
             super().terminate(reason)
 
     def run(self) -> None:

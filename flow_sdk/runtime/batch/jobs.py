@@ -1,13 +1,15 @@
 """Finding the jobs of a flow that haven't ended, and all of a task."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flow_sdk.aws import aws_errors
-from flow_sdk.runtime.batch.follow import Job, describe
+from flow_sdk.runtime.batch.follow import ENDED, Job, describe
 from flow_sdk.runtime.batch.submit import job_name, tag_value
 from flow_sdk.runtime.request import TaskRequest
 
-__all__ = ["UNFINISHED", "generation_of", "task_jobs", "unfinished_jobs", "was_terminated"]
+__all__ = ["UNFINISHED", "TaskJobs", "sort_jobs", "task_jobs", "unfinished_jobs", "was_terminated"]
 
 UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 _SAME = 20
@@ -84,14 +86,45 @@ def task_jobs(client: Any, queue: str, request: TaskRequest, also: str | None = 
     return sorted(found, key=lambda job: (job.get("createdAt", 0), job["jobId"]))
 
 
-def generation_of(job: Job) -> int:
-    """The generation of the task that a job was submitted for."""
-    return int(job.get("tags", {}).get("flow_sdk.generation", 0))
-
-
 def was_terminated(job: Job) -> bool:
     """Whether somebody has ended a job, or is ending it."""
     return bool(job.get("isTerminated") or job.get("isCancelled"))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskJobs:
+    """The jobs of a task, seen by one of its tries.
+
+    Parameters
+    ----------
+    running : dict or None
+        The one that runs or waits, and is to be followed.
+    stale : tuple of dict
+        Those that run or wait and must end first: from before the task was cleared, being ended, or one too many.
+    failed : tuple of dict
+        Those that ended as tries of the step. A job that somebody has ended is none.
+    """
+
+    running: Job | None
+    stale: tuple[Job, ...]
+    failed: tuple[Job, ...]
+
+
+def sort_jobs(found: Sequence[Job], generation: int) -> TaskJobs:
+    """Sort the jobs of a task that isn't committed. Pure.
+
+    Parameters
+    ----------
+    found : sequence of dict
+        What :func:`task_jobs` found.
+    generation : int
+        The task's generation (>= 0).
+    """
+    own = [job for job in found if int(job.get("tags", {}).get("flow_sdk.generation", 0)) == generation]
+    own = [job for job in own if not was_terminated(job)]
+    running = next((job for job in own if job["status"] in UNFINISHED), None)
+    stale = tuple(job for job in found if job["status"] in UNFINISHED and job is not running)
+    return TaskJobs(running, stale, tuple(job for job in own if job["status"] in ENDED))
 
 
 def _queues(client: Any) -> list[str]:

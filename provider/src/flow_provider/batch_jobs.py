@@ -8,7 +8,7 @@ from airflow.providers.amazon.aws.operators.batch import BatchOperator
 
 from flow_provider.compat import AirflowException
 from flow_sdk.runtime.batch.follow import Job, terminate
-from flow_sdk.runtime.batch.jobs import UNFINISHED, generation_of, task_jobs
+from flow_sdk.runtime.batch.jobs import UNFINISHED, task_jobs
 from flow_sdk.runtime.batch.submit import JobTarget, save_request, submission, submission_errors
 from flow_sdk.runtime.request import TaskRequest
 
@@ -74,13 +74,8 @@ class BatchJobs:
         """End a job."""
         terminate(self.client, job_id, reason)
 
-    def end_all(self, request: TaskRequest, reason: str) -> list[str]:
-        """End all jobs of a task's generation that haven't ended; returns their ids."""
-        found = [
-            str(job["jobId"])
-            for job in self.of_task(request, None)
-            if job["status"] in UNFINISHED and generation_of(job) <= request.generation
-        ]
-        for job_id in found:
-            self.end(job_id, reason)
-        return found
+    def end_all(self, request: TaskRequest, reason: str) -> None:
+        """End all jobs of a task that haven't ended."""
+        for job in self.of_task(request, None):
+            if job["status"] in UNFINISHED:
+                self.end(job["jobId"], reason)

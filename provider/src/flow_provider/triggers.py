@@ -35,6 +35,7 @@ class JobTrigger(BatchJobTrigger):
     def __init__(self, *, job_id: str, memory: dict[str, Any], **options: Any) -> None:
         super().__init__(job_id=job_id, **{"waiter_delay": DELAY, **options})
         self.job_id, self.memory = job_id, memory
+        self._made: Any = None
         self.serialized_fields = {"job_id": job_id, "memory": memory}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -50,6 +51,7 @@ class JobTrigger(BatchJobTrigger):
                     failures = 0
                 except Exception as error:  # noqa: BLE001 -- whatever it is: the task's own log is the place to say it
                     failures += 1
+                    self._made = None  # credentials may have changed
                     self.log.warning("Job %s can't be looked at: %s", self.job_id, error)
                     status = "" if failures < PATIENCE else "UNKNOWN"
                 if status in (*ENDED, "UNKNOWN"):
@@ -77,6 +79,11 @@ class JobTrigger(BatchJobTrigger):
         return str(answer["jobs"][0]["status"]) if answer["jobs"] else "UNKNOWN"
 
     async def _client(self) -> Any:
+        if self._made is None:
+            self._made = await self._connect()
+        return self._made
+
+    async def _connect(self) -> Any:
         from asgiref.sync import sync_to_async  # type: ignore[import-not-found, unused-ignore]
 
         # A connection is read through the triggerer's own loop, which a thread of asyncio's doesn't know.

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from flow_provider.compat import AIRFLOW_3, AirflowException, AirflowFailException, task_state
+from flow_provider.compat import AirflowException, AirflowFailException, task_state
 from flow_provider.credentials import store_access
 from flow_provider.links import JOB_KEY, ArtifactsLink, JobLink, job_url
 from flow_provider.operators.step import StepOperator
@@ -55,7 +55,8 @@ class BatchStepOperator(StepOperator):
         super().__init__(**arguments)
         self.own_retries = own_retries
         self._job: str | None = None
-        self._submitting: TaskRequest | None = None
+        self._task: TaskRequest | None = None
+        self._killed, self._error = False, ""
 
     def resume(self, context: Any, event: dict[str, Any]) -> list[str] | None:
         """Go on after the triggerer has waited for the job."""
@@ -70,13 +71,13 @@ class BatchStepOperator(StepOperator):
 
     def on_kill(self) -> None:
         """End the job."""
-        reason = "The task was ended in Airflow."
+        self._killed, reason = True, "The task was ended in Airflow."
         with store_access(self.deployment):
             if self._job is not None:
                 self._jobs().end(self._job, reason)  # a client of its own: the other may be in the middle of a call
                 self.log.info("AWS Batch job %s: ended, as the task was", self._job)
-            elif self._submitting is not None:
-                self._jobs().end_all(self._submitting, reason)
+            elif self._task is not None:
+                self._jobs().end_all(self._task, reason)
 
     def _jobs(self) -> "BatchJobs":
         try:
@@ -96,32 +97,29 @@ class BatchStepOperator(StepOperator):
     def _remote(self, request: "TaskRequest") -> "RemoteTask":
         from flow_sdk.runtime.batch.remote import RemoteTask
 
-        self._error = ""
-
         def report(facts: dict[str, Any]) -> None:
             self._error = facts.get("error", self._error)
 
         return RemoteTask(request, self._log_line, lambda line: self.log.info("%s", line), report)
 
     def _run(self, request: "TaskRequest", here: "Instance", context: Any) -> None:
-        remote = self._remote(request)
-        if remote.committed() is not None:
+        from flow_sdk.runtime.batch.jobs import sort_jobs
+
+        if self._remote(request).committed() is not None:
             self.log.info("The task is committed already.")
             return
-        jobs, state = self._jobs(), task_state(context)
-        found = jobs.of_task(request, state.get(STATE_KEY) if state is not None else None)
-        self._end_stale(jobs, found, request)
-        running, used = _look_over(found, request.generation)
-        request = dataclasses.replace(request, tries_left=self._left(here, used))
-        if running is not None:
-            self.log.info("AWS Batch job %s is an earlier try's: going on with it.", running)
+        jobs, state, self._task = self._jobs(), task_state(context), request
+        known = state.get(STATE_KEY) if state is not None else None
+        found = sort_jobs(jobs.of_task(request, known), request.generation)
+        self._end_stale(jobs, found.stale)
+        request = dataclasses.replace(request, tries_left=self._left(here, len(found.failed)))
+        if found.running is not None:
+            self.log.info("AWS Batch job %s is an earlier try's: going on with it.", found.running["jobId"])
             remote = self._remote(request)
             remote.expect_of_another()
-            self._follow(jobs, remote, running, True, context)
-        elif used > self.own_retries:
-            # the last job failed while nobody looked
-            last = [job for job in found if _counts(job, request.generation)][-1]
-            self._settle(self._remote(request), last, jobs, context)
+            self._follow(jobs, remote, found.running["jobId"], True, context)
+        elif len(found.failed) > self.own_retries:  # the last one failed while nobody looked
+            self._settle(self._remote(request), found.failed[-1], jobs)
         else:
             self._submit(jobs, request, context)
 
@@ -129,16 +127,13 @@ class BatchStepOperator(StepOperator):
         """Tries that follow the next job: the step's own, as far as Airflow makes as many."""
         return max(0, min(here.tries_left, self.own_retries - used))
 
-    def _end_stale(self, jobs: "BatchJobs", found: "list[Job]", request: "TaskRequest") -> None:
+    def _end_stale(self, jobs: "BatchJobs", stale: "tuple[Job, ...]") -> None:
         """End jobs from before the task was cleared, and wait for those that are ending."""
         from flow_sdk.runtime.batch.follow import ENDED, describe
-        from flow_sdk.runtime.batch.jobs import UNFINISHED, generation_of, was_terminated
+        from flow_sdk.runtime.batch.jobs import was_terminated
 
-        going = [job for job in found if job["status"] in UNFINISHED]
-        current = [job for job in going if generation_of(job) == request.generation and not was_terminated(job)]
-        stale = [job for job in going if job not in current[:1]]
         for job in stale:
-            self.log.info("AWS Batch job %s is from before the task was cleared: ending it.", job["jobId"])
+            self.log.info("AWS Batch job %s isn't wanted any more: waiting for its end.", job["jobId"])
             if not was_terminated(job):
                 jobs.end(job["jobId"], "Another try of the task has begun in Airflow.")
         until = time.monotonic() + ENDING
@@ -154,9 +149,7 @@ class BatchStepOperator(StepOperator):
     def _submit(self, jobs: "BatchJobs", request: "TaskRequest", context: Any) -> None:
         remote = self._remote(request)
         remote.expect()
-        self._submitting = request
         self._job = jobs.submit(remote.artifacts, request, context)
-        self._submitting = None
         if (state := task_state(context)) is not None:
             state.set(STATE_KEY, self._job)
         remote.status(self._job, "SUBMITTED", f"queue {jobs.target.queue}")
@@ -182,7 +175,7 @@ class BatchStepOperator(StepOperator):
         if attached:
             self._settle_attached(remote, job, jobs, context)
         else:
-            self._settle(remote, job, jobs, context)
+            self._settle(remote, job, jobs)
 
     def _defer(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool) -> None:
         from flow_provider.triggers import JobTrigger
@@ -199,46 +192,31 @@ class BatchStepOperator(StepOperator):
         self.defer(trigger=trigger, method_name="resume")
 
     def _settle_attached(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", context: Any) -> None:
-        """A job of an earlier try has ended: one without a result leaves this try its own."""
+        """A job of an earlier try has ended: when it has no result, this try may still have one of its own."""
         from flow_sdk.runtime.batch.jobs import was_terminated
 
-        if remote.committed() is None and (was_terminated(job) or remote.request.tries_left > 0):
-            remote.ended(job, jobs.logs)
-            left = remote.request.tries_left - (0 if was_terminated(job) else 1)
-            self.log.info("AWS Batch job %s of the earlier try has no result (%s).", job["jobId"], self._error)
-            self._submit(jobs, dataclasses.replace(remote.request, tries_left=left), context)
-        else:
-            self._settle(remote, job, jobs, context)
+        if was_terminated(job):  # no try of the step's own
+            remote.request = dataclasses.replace(remote.request, tries_left=remote.request.tries_left + 1)
+        self._settle(remote, job, jobs, again=remote.request.tries_left > 0)
+        if remote.committed() is None:
+            self.log.info("AWS Batch job %s of the earlier try has no result: %s", job["jobId"], self._error)
+            self._submit(jobs, dataclasses.replace(remote.request, tries_left=remote.request.tries_left - 1), context)
 
-    def _settle(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", context: Any) -> None:
+    def _settle(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", *, again: bool = False) -> None:
+        """See how a job has ended; a failure is raised, unless there may be another job at once."""
+        if self._killed and remote.committed() is None:
+            # when it wasn't a person but the worker's shutdown, another try submits a job anew
+            raise AirflowException(f"Task {remote.request.pathspec} was ended from outside, and its job with it.")
         code = remote.ended(job, jobs.logs)
         if code == 0:
             return
         message = f"Task {remote.request.pathspec} failed: {self._error}"
-        raise AirflowFailException(message) if code == 2 or not remote.request.tries_left else AirflowException(message)
+        if code == 2 or not remote.request.tries_left:
+            raise AirflowFailException(message)
+        if not again:
+            raise AirflowException(message)
 
     def _show_job(self, jobs: "BatchJobs", job_id: str, context: Any) -> None:
         self.job_url = job_url(jobs.client.meta.region_name, job_id)  # type: ignore[misc]
         context["ti"].xcom_push(key=JOB_KEY, value=self.job_url)
-        if AIRFLOW_3:
-            self.log.info("AWS Batch job %s: %s", job_id, self.job_url)
-
-
-def _counts(job: "Job", generation: int) -> bool:
-    """Whether an ended job was a try of the step: a job that somebody has ended is none."""
-    from flow_sdk.runtime.batch.follow import ENDED
-    from flow_sdk.runtime.batch.jobs import generation_of, was_terminated
-
-    return job["status"] in ENDED and generation_of(job) == generation and not was_terminated(job)
-
-
-def _look_over(found: "list[Job]", generation: int) -> tuple[str | None, int]:
-    """Find the job that runs, and count the tries that have ended."""
-    from flow_sdk.runtime.batch.jobs import UNFINISHED, generation_of, was_terminated
-
-    running = [
-        str(job["jobId"])
-        for job in found
-        if job["status"] in UNFINISHED and generation_of(job) == generation and not was_terminated(job)
-    ]
-    return (running[0] if running else None), sum(_counts(job, generation) for job in found)
+        self.log.info("AWS Batch job %s: %s", job_id, self.job_url)
