@@ -16,7 +16,7 @@ from typing import Any
 from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.tokens import TokenGate
-from flow_sdk.errors import ObjectMissing, StoreUnavailable
+from flow_sdk.errors import DeployError, ObjectMissing, StoreUnavailable
 from flow_sdk.metadata.heartbeat import write_beat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
@@ -25,6 +25,7 @@ from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.blobs import digest_of, read_blob
+from flow_sdk.store.durable import replace_file
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest, RunRecord
@@ -36,6 +37,7 @@ __all__ = ["WRITERS", "Place", "Writer"]
 SMALL = b"some bytes " * 1000
 LARGE = 17 << 20
 NAME = "Cut"
+EARLY = 1_700_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _record(place: Place, run: str, kind: str = "test") -> RunRecord:
     made = InProcessRun(Cut, store=place.store(), run=run)
     return dataclasses.replace(
         made.record,
-        started=1_700_000_000.0,
+        started=EARLY,
         system_tags=("user:tester", "runtime:test"),
         tags=("mine", "yours"),
         orchestrator={"kind": kind},
@@ -234,11 +236,10 @@ class FileKeeper:
         return Claim.from_json(path.read_text(), self.place) if path.exists() else None
 
     def write(self, claim: Claim) -> None:
-        path = self.place + ".new"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.write(descriptor, claim.to_json().encode())
-        os.close(descriptor)
-        os.replace(path, self.place)
+        try:
+            replace_file(self.place, claim.to_json().encode())
+        except OSError as error:
+            raise DeployError("The claim can't be kept.", seen=error.strerror, where=self.place) from error
 
 
 def _gate(place: Place, **how: Any) -> TokenGate:
@@ -342,7 +343,9 @@ def _orchestrated(place: Place) -> Any:
 
 
 def _allocate(place: Place) -> Any:
-    return Runs(place.store()).allocate(NAME, lambda run: dataclasses.replace(_record(place, run), run=run))
+    return Runs(place.store()).allocate(
+        NAME, lambda run: dataclasses.replace(_record(place, run), started=EARLY + int(run))
+    )
 
 
 def _claim(place: Place) -> Any:

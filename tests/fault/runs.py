@@ -1,0 +1,113 @@
+"""Whole runs of the small flow, as a user starts them: by its command line, in processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from flow_sdk.client import Flow, Run, metadata, namespace
+from flow_sdk.store.check import check_store
+from flow_sdk.store.open_store import open_store
+from tests.rig.verify import verify_store
+
+__all__ = ["FLOW", "Hashes", "begin", "check_whole", "children", "end", "hashes", "run_ids", "wait_for_end_of"]
+
+FLOW = Path(__file__).with_name("crash_flow.py")
+NAME = "CrashFlow"
+
+Hashes = dict[tuple[str, str, str], str]
+"""Hash of each artifact, by step, task and name."""
+
+
+def begin(root: Path, *words: str, prologue: str = "") -> "subprocess.Popen[bytes]":
+    """Start a command of the flow.
+
+    Parameters
+    ----------
+    root : Path
+        The store.
+    words : str
+        The command.
+    prologue : str
+        Python that the process runs first.
+    """
+    program = [str(FLOW)]
+    if prologue:
+        text = (
+            f"{prologue}\nimport runpy, sys\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+        )
+        program = ["-c", text, str(FLOW)]
+    return subprocess.Popen(
+        [sys.executable, *program, "--datastore-root", str(root), *words, "--max-workers", "3"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=FLOW.parent,
+        env={**os.environ, "FLOW_SDK_USER": "tester"},
+        start_new_session=True,
+    )
+
+
+def end(process: "subprocess.Popen[bytes]", seconds: float = 60) -> tuple[int, str]:
+    """Wait for its end; returns the exit code and what it wrote to stderr."""
+    try:
+        errors = process.communicate(timeout=seconds)[1]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, errors.decode("utf-8", "replace")
+
+
+def children(pid: int) -> list[int]:
+    """Pids of the processes that have ``pid`` as their parent."""
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for_end_of(pids: list[int], seconds: float = 10.0) -> None:
+    """Wait until all of the processes are gone."""
+    until = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < until, f"{[pid for pid in pids if alive(pid)]} live on"
+        time.sleep(0.005)
+
+
+def run_ids(root: Path) -> list[str]:
+    """Ids of the runs that have a record, the newest last."""
+    return sorted((path.parent.name for path in root.glob(f"flows/{NAME}/runs/*/run.json")), key=int)
+
+
+def hashes(root: Path, run: str) -> Hashes:
+    """What a run has made."""
+    metadata(str(root))
+    namespace(None)
+    return {
+        (step.id, task.id, artifact.id): artifact.sha
+        for step in Run(f"{NAME}/{run}")
+        for task in step
+        for artifact in task
+    }
+
+
+def check_whole(root: Path) -> None:
+    """Nothing in the store is damaged, no run stands as one that runs on, and no file of ours is left half-made."""
+    report = check_store(open_store(str(root)), threads=1)
+    assert not report.damage, report.damage
+    assert not report.foreigners, report.foreign
+    verify_store(str(root))
+    metadata(str(root))
+    namespace(None)
+    if run_ids(root):
+        for run in Flow(NAME):
+            assert run.state == ("succeeded" if run.successful else "failed"), f"{run} is {run.state}"

@@ -1,0 +1,104 @@
+"""SIGKILL of one process of a whole run at a random moment: what goes on from there ends as a clean run does.
+
+``--kills N`` plays that many seeds, ``--replay SEED`` a single one.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fault.report import count, recovering
+from tests.fault.runs import Hashes, begin, check_whole, children, end, hashes, run_ids, wait_for_end_of
+
+AT_ONCE = 20
+"""Seeds in one test: their temporary folders go when it has passed."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seeds" in metafunc.fixturenames:
+        replay = metafunc.config.getoption("--replay")
+        total = int(metafunc.config.getoption("--kills"))
+        parts = [range(at, min(at + AT_ONCE, total)) for at in range(0, total, AT_ONCE)]
+        parts = parts if replay is None else [range(int(replay), int(replay) + 1)]
+        metafunc.parametrize("seeds", parts, ids=[f"{part.start}-{part.stop - 1}" for part in parts])
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Hashes, float]:
+    """What an undisturbed run makes, and how many seconds it takes."""
+    root = tmp_path_factory.mktemp("clean")
+    start = time.monotonic()
+    code, errors = end(begin(root, "run"))
+    assert code == 0, errors
+    return hashes(root, "1"), time.monotonic() - start
+
+
+def processes(scheduler: int) -> dict[str, list[int]]:
+    """A run's processes by what they are."""
+    templates = children(scheduler)
+    return {"scheduler": [scheduler], "template": templates, "task": [pid for t in templates for pid in children(t)]}
+
+
+def kill_one(process: "subprocess.Popen[bytes]", victim: str, moment: float, draw: random.Random) -> bool:
+    """Kill a process of a run that many seconds after its start, or the first one of the kind that comes up later."""
+    start = time.monotonic()
+    while process.poll() is None:
+        found = processes(process.pid)[victim]
+        if found and time.monotonic() - start >= moment:
+            try:
+                os.kill(draw.choice(found), signal.SIGKILL)
+                return True
+            except ProcessLookupError:
+                pass
+        time.sleep(0.001)
+    return False
+
+
+def play(root: Path, seed: int, clean: Hashes, seconds: float) -> None:
+    """One seed: a run that is killed, perhaps a resume that is killed, and the one that ends."""
+    draw = random.Random(seed)
+    words: tuple[str, ...] = ("run",)
+    wanted, kills = draw.choice((1, 1, 2)), 0
+    moment = draw.uniform(0, seconds)
+    while kills < wanted:
+        victim = draw.choice(("scheduler", "template", "task", "task"))
+        process = begin(root, *words)
+        others: list[int] = []
+        if victim == "scheduler":
+            time.sleep(moment)
+            others = [pid for pids in processes(process.pid).values() for pid in pids if pid != process.pid]
+        hit = kill_one(process, victim, 0 if victim == "scheduler" else moment, draw)
+        code, errors = end(process)
+        wait_for_end_of(others)
+        assert code in (0, 1, -signal.SIGKILL), errors
+        check_whole(root)
+        kills += hit
+        count(faults=hit)
+        if code == 0 and hit:
+            break
+        # Faster than the kill? Then once more, with an earlier one.
+        moment = draw.uniform(0, seconds) if hit else moment / 2
+        words = ("resume",) if run_ids(root) and code else ("run",)
+    if code:
+        with recovering():
+            code, errors = end(begin(root, *words))
+        assert code == 0, errors
+    assert hashes(root, run_ids(root)[-1]) == clean
+    check_whole(root)
+
+
+def test_a_run_that_was_killed_ends_as_a_clean_one(tmp_path: Path, clean: tuple[Hashes, float], seeds: range) -> None:
+    for seed in seeds:
+        root = tmp_path / str(seed)
+        root.mkdir()
+        count(seeds=1)
+        try:
+            play(root, seed, *clean)
+        except BaseException:
+            print(f"seed {seed} failed; play it alone with: pytest {Path(__file__).name} --replay {seed}")
+            raise
