@@ -252,10 +252,12 @@ def _value(option: Option, rest: Any, *tables: dict[str, Option]) -> str:
     if text is None:
         raise UsageError(f"--{option.name} needs a value.", wanted=f"--{option.name} {option.metavar}")
     if text.startswith("--") and any(text[2:].partition("=")[0] in table for table in tables):
+        # What was given to the next option isn't said: it may be a password.
+        other = text.partition("=")[0]
         raise UsageError(
             f"--{option.name} needs a value.",
-            seen=f"the option {text}",
-            help=f"To hand over this very text, write --{option.name}={text}",
+            seen=f"the option {other}",
+            help=f"To hand over this very text, write --{option.name}={other}" + ("=..." if other != text else ""),
         )
     return str(text)
 
