@@ -1,20 +1,23 @@
-"""``airflow create`` and ``airflow trigger``."""
+"""``airflow create`` and what is done with the deployed flow: trigger, look, stop, delete."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call, note
 from flow_sdk.cli.parameters import given_data, parameter_options
-from flow_sdk.cli.tokens import TOKEN_OPTIONS, deployed_name, tell_token, token_gate
-from flow_sdk.errors import UsageError
+from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate
+from flow_sdk.errors import DeployError, UsageError
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.airflow.api import AirflowApi
     from flow_sdk.deploy.airflow.create import CreateOptions
-    from flow_sdk.deploy.claims import Keeper
+    from flow_sdk.deploy.airflow.delete import Deleted
+    from flow_sdk.deploy.airflow.runs import DagRuns
+    from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables
     from flow_sdk.plan.model import FlowPlan
 
 __all__ = ["COMMANDS"]
@@ -24,6 +27,11 @@ PASSWORD = "FLOW_SDK_AIRFLOW_PASSWORD"
 
 WAIT_TOLD_EVERY = 30.0
 """Seconds between two lines that say that we still wait."""
+
+LATEST = 5
+"""How many of the latest runs ``status`` shows."""
+
+# Creating
 
 
 def _create(call: Call) -> int:
@@ -61,7 +69,7 @@ def _create(call: Call) -> int:
     return 0
 
 
-def _keeper(call: Call, api: AirflowApi | None) -> Keeper | None:
+def _keeper(call: Call, api: AirflowApi | None) -> ApiVariables | CommandVariables | None:
     """Where Airflow itself keeps the claim on the name, if an Airflow is known."""
     from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables
 
@@ -90,7 +98,7 @@ def _target(call: Call) -> str:
     target = call.words[0] if call.words else config.read_setting("AIRFLOW_DAGS_FOLDER").value
     if not target:
         raise UsageError(
-            "airflow create needs to know where to write.",
+            f"{call.name} needs to know where {'to write' if call.name == 'airflow create' else 'the DAG file is'}.",
             wanted="a file ending in .py, a DAGs folder or s3://bucket/folder, or the setting AIRFLOW_DAGS_FOLDER",
         )
     return target
@@ -129,14 +137,145 @@ def _teller(call: Call) -> Any:
     return tell
 
 
+# Runs
+
+
 def _trigger(call: Call) -> int:
+    from flow_sdk.ids import airflow_run_id
+
     name = deployed_name(call)
     conf = given_data(call)
     api = _api(call)
     run = api.trigger(name, conf, call["run-id"])
-    call.say(f"Airflow at {api.url} has started a run of {name}:")
+    call.say(
+        f"Airflow at {api.url} has started a run of {name}. To watch it:\n"
+        f"  {_again(call, 'status')} {shlex.quote(airflow_run_id(name, call.flow, run))}"
+    )
     print(run)
     return 0
+
+
+def _list_runs(call: Call) -> int:
+    from flow_sdk.cli.airflow_shown import RUNS_HEAD, run_line
+    from flow_sdk.deploy.airflow.runs import STATUSES
+
+    wanted = [status for status in STATUSES if call[status.lower()]]
+    runs, count = _deployed_runs(call), 0
+    for run in runs.list(wanted):
+        if not count:
+            call.say(RUNS_HEAD)
+        print(run_line(run))
+        count += 1
+    if not count:
+        kind = " or ".join(status.lower() for status in wanted)
+        call.say(f"{runs.dag} has no {kind + ' ' if kind else ''}runs.")
+    return 0
+
+
+def _status(call: Call) -> int:
+    from flow_sdk.cli.airflow_shown import dag_lines, run_lines
+
+    runs = _deployed_runs(call)
+    if not call.words:
+        from flow_sdk.deploy.airflow.visible import import_error_of
+
+        dag = runs.api.dag(runs.dag) or {}
+        print("\n".join(dag_lines(runs, dag, import_error_of(runs.api, str(dag.get("fileloc"))), LATEST)))
+        return 0
+    run = runs.find(call.words[0])
+    # Our own tasks beside the steps have names of their own: step.splits, step.loop.
+    ended = (str(task["task_id"]) for task in runs.api.task_instances(runs.dag, run.name) if task["state"] == "failed")
+    steps = dict.fromkeys(task.rpartition(".")[2] for task in ended)
+    failed = [step for step in steps if callable(getattr(call.flow_class, step, None))]
+    print("\n".join(run_lines(run, failed, runs.page(run), f"{call.again} logs")))
+    return 0
+
+
+def _terminate(call: Call) -> int:
+    runs = _deployed_runs(call)
+    _check_holder(call, _keeper(call, runs.api))
+    run = runs.find(call.words[0])
+    runs.stop(run)
+    call.say(f"The run {run.run} is marked as failed; Airflow ends its tasks. Those that are committed stay readable.")
+    print(run.run)
+    return 0
+
+
+# What is deployed
+
+
+def _deployed_runs(call: Call) -> DagRuns:
+    """The runs of the deployed flow, which Airflow knows."""
+    from flow_sdk.deploy.airflow.runs import DagRuns
+
+    runs = DagRuns(_api(call), deployed_name(call), call.flow)
+    if runs.api.dag(runs.dag) is None:
+        raise DeployError(
+            f"Airflow doesn't know the DAG {runs.dag}.",
+            where=runs.api.url,
+            help=f"Deploy it with: {_again(call, 'create')} FILE --wait",
+        )
+    return runs
+
+
+def _check_holder(call: Call, keeper: ApiVariables | CommandVariables | None) -> None:
+    from flow_sdk.deploy.tokens import existing_store
+
+    token_gate(call, deployed_name(call), keeper).check_holder(existing_store(call.root))
+
+
+def _again(call: Call, verb: str) -> str:
+    """How to call another of these commands for the same deployment, to be pasted into a shell."""
+    return f"{call.again}{naming(call)} airflow {verb}"
+
+
+def _delete(call: Call) -> int:
+    from flow_sdk.deploy.airflow.delete import check_place, delete_deployment
+    from flow_sdk.deploy.airflow.runs import DagRuns
+    from flow_sdk.deploy.airflow.target import check_holds, open_target
+
+    name = deployed_name(call)
+    if call["history"] and not _url(call):
+        _api(call)  # says that its address is needed
+    place = open_target(_target(call), name)
+    check_holds(place, name)
+    api = _api(call) if _url(call) else None
+    if api is not None:
+        check_place(place, name, api.dag(name))
+    keeper = _keeper(call, api)
+    _check_holder(call, keeper)
+    deleted = delete_deployment(
+        place,
+        name,
+        None if api is None else DagRuns(api, name, call.flow),
+        keeper,
+        history=call["history"],
+        on_stop=lambda run: call.say(f"Stopping the run {run.run}."),
+    )
+    gone = [text for there, text in deleted.named() if there]
+    if not gone:
+        call.say(f"{name} isn't deployed to {place.name}; there was nothing to delete.")
+        return 0
+    call.say(f"Deleted: {', '.join(gone)}.\n{_remains(call, deleted, api, keeper)}")
+    print(place.name)
+    return 0
+
+
+def _remains(call: Call, deleted: Deleted, api: AirflowApi | None, keeper: Any) -> str:
+    """What ``delete`` leaves."""
+    from flow_sdk.deploy.airflow.variables import variable_key
+
+    name = deployed_name(call)
+    text = f"What remains: all runs and artifacts in {call.root}, and the production token of {name} there."
+    if api is not None and not deleted.history:
+        text += "\nAirflow keeps the history of its runs, too; --history deletes it."
+    if api is None:
+        text += "\nAirflow's address isn't known (--airflow-url): runs that still go on there fail with their next task"
+        text += "." if keeper is not None else f",\nand its Variable {variable_key(name)} stays, if there is one."
+    return text
+
+
+# The Airflow to ask
 
 
 def _url(call: Call) -> str | None:
@@ -172,10 +311,14 @@ SERVER = (
     Option("airflow-user", f"Airflow user; the password is read from {PASSWORD}.", metavar="NAME"),
 )
 
+COMMAND_LINE = Option("airflow-cli", "Reach the token in Airflow through its own command line, here.", flag=True)
+FILE = Argument("FILE", "A file, a DAGs folder or s3://bucket/folder to write to.", required=False)
+RUN = "A run, as list-runs prints it: airflow-...; or Airflow's own id."
+
 COMMANDS = {
     "airflow create": Command(
         _create,
-        arguments=[Argument("FILE", "A file, a DAGs folder or s3://bucket/folder to write to.", required=False)],
+        arguments=[FILE],
         options=[
             NAME,
             Option("tag", "Tag of every run.", metavar="TAG", repeat=True),
@@ -191,7 +334,7 @@ COMMANDS = {
             Option("wait", "Wait until Airflow shows the DAG, or why it can't.", flag=True),
             Option("wait-timeout", "Seconds to wait at most.", default=360, least=1),
             *SERVER,
-            Option("airflow-cli", "Keep the token in Airflow through its own command line, here.", flag=True),
+            COMMAND_LINE,
             *TOKEN_OPTIONS,
         ],
     ),
@@ -199,5 +342,31 @@ COMMANDS = {
         _trigger,
         parameters=parameter_options,
         options=[NAME, Option("run-id", "Id of the DAG run; Airflow makes one when left out.", metavar="ID"), *SERVER],
+    ),
+    "airflow list-runs": Command(
+        _list_runs,
+        options=[
+            NAME,
+            Option("queued", "Those that wait to begin.", flag=True),
+            Option("running", "Those that are running.", flag=True),
+            Option("succeeded", "Those that have succeeded.", flag=True),
+            Option("failed", "Those that have failed.", flag=True),
+            *SERVER,
+        ],
+    ),
+    "airflow status": Command(_status, arguments=[Argument("RUN", RUN, required=False)], options=[NAME, *SERVER]),
+    "airflow terminate": Command(
+        _terminate, arguments=[Argument("RUN", RUN)], options=[NAME, AUTHORIZE, *SERVER, COMMAND_LINE]
+    ),
+    "airflow delete": Command(
+        _delete,
+        arguments=[Argument("FILE", "Where create wrote it: a file, a DAGs folder or s3://...", required=False)],
+        options=[
+            NAME,
+            AUTHORIZE,
+            Option("history", "Delete the DAG and the history of its runs from Airflow's database, too.", flag=True),
+            *SERVER,
+            COMMAND_LINE,
+        ],
     ),
 }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.output import seconds_text
+from flow_sdk.cli.deployed_runs import RunTable, rows_text, shortened, time_rows
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.step_functions.changes import Changes
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RUNS_HEAD", "definition_text", "machine_lines", "run_line", "run_lines", "show_changes"]
 
-RUNS_HEAD = f"{'RUN':<30} {'STATUS':<10} {'STARTED (UTC)':<17} {'TOOK':>11}  VERSION"
+_TABLE = RunTable(30, "VERSION")
+RUNS_HEAD = _TABLE.head
 
 
 def definition_text(prepared: Prepared) -> str:
@@ -47,29 +47,24 @@ def show_changes(changes: Changes) -> None:
 
 def run_line(run: Execution) -> str:
     """A run as a line of a table."""
-    version = "" if run.version is None else str(run.version)
-    return f"{run.run:<30} {run.status:<10} {_time(run.started):<17} {_took(run):>11}  {version}".rstrip()
+    return _TABLE.line(run, run.version)
 
 
 def run_lines(run: Execution, console: str, logs: str) -> list[str]:
     """All that is known of a run."""
-    rows = [("Run", run.run), ("Status", run.status), ("Started", f"{_time(run.started)} UTC")]
-    if run.stopped is not None:
-        rows.append(("Ended", f"{_time(run.stopped)} UTC, after {_took(run)}"))
-    elif run.is_running:
-        rows.append(("Running for", _took(run)))
+    rows = [("Run", run.run), ("Status", run.status), *time_rows(run)]
     if run.version is not None:
         rows.append(("Version", str(run.version)))
     if run.redrives:
         rows.append(("Gone on with", f"{run.redrives} time{'s' if run.redrives > 1 else ''}"))
     if run.facts.get("input"):
-        rows.append(("Parameters", _shortened(run.facts["input"], 300)))
+        rows.append(("Parameters", shortened(run.facts["input"], 300)))
     if run.facts.get("error"):
-        rows.append(("Error", _shortened(str(run.facts["error"]), 300)))
+        rows.append(("Error", shortened(str(run.facts["error"]), 300)))
     if run.facts.get("cause"):
         rows.append(("Cause", _cause(_failed_job(run), run.facts["cause"])))
     rows += [("Logs", f"{logs} {_failed_task(run) or f'{run.run}/STEP'}"), ("Console", console)]
-    return [f"{name:<14} {text}" for name, text in rows]
+    return rows_text(rows)
 
 
 def machine_lines(runs: Executions, schedule: dict[str, Any] | None, latest: int) -> list[str]:
@@ -83,7 +78,7 @@ def machine_lines(runs: Executions, schedule: dict[str, Any] | None, latest: int
         ("Version", f"{live} of {shown}" if live is not None else f"none is live, of {shown or 'none'}"),
         ("Schedule", _schedule(schedule)),
     ]
-    lines = [f"{name:<14} {text}" for name, text in rows]
+    lines = rows_text(rows)
     shown_runs = [run for _, run in zip(range(latest), runs.list(), strict=False)]
     return [*lines, "", RUNS_HEAD, *map(run_line, shown_runs)] if shown_runs else [*lines, "", "No run yet."]
 
@@ -113,7 +108,7 @@ def _cause(job: dict[str, Any], cause: str) -> str:
         "reason": container.get("Reason") or job.get("StatusReason"),
     }
     found = ", ".join(f"{name} {value}" for name, value in parts.items() if value not in (None, ""))
-    return _shortened(found or cause, 300)
+    return shortened(found or cause, 300)
 
 
 def _failed_task(run: Execution) -> str | None:
@@ -121,18 +116,3 @@ def _failed_task(run: Execution) -> str | None:
     variables = (_failed_job(run).get("Container") or {}).get("Environment") or []
     told = [item["Value"] for item in variables if item.get("Name") == "FLOW_SDK_TASK"]
     return str(told[-1]).partition("/")[2] if told else None
-
-
-def _shortened(text: str, most: int) -> str:
-    line = " ".join(text.split())
-    line = line if line.isprintable() else ascii(line)
-    return line if len(line) <= most else f"{line[:most]}..."
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _took(run: Execution) -> str:
-    end = run.stopped or datetime.now(UTC)
-    return seconds_text(max(0.0, (end - run.started).total_seconds()))

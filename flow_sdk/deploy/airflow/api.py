@@ -5,6 +5,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flow_sdk.errors import DeployError
@@ -117,7 +118,28 @@ class AirflowApi:
 
     def import_errors(self) -> list[dict[str, Any]]:
         """All import errors: ``filename, stack_trace, timestamp`` each."""
-        return self._all("/importErrors", "import_errors")
+        return list(self._pages("/importErrors", "import_errors"))
+
+    def dag_ids(self, part: str) -> list[str]:
+        """The ids of all DAGs whose id has that part, those whose file is gone among them."""
+        given = {"dag_id_pattern": part, ("exclude_stale" if self.line == 3 else "only_active"): "false"}
+        return [str(dag["dag_id"]) for dag in self._pages("/dags", "dags", given)]
+
+    def pause(self, dag_id: str) -> bool:
+        """Let no further run of a DAG start by itself; False when Airflow doesn't know it."""
+        status, answer = self.request("PATCH", f"/dags/{_quote(dag_id)}?update_mask=is_paused", {"is_paused": True})
+        return _found(status, answer, f"DAG {dag_id}", "pause") is not None
+
+    def delete_dag(self, dag_id: str) -> bool:
+        """Delete a DAG and the history of its runs from Airflow's database; False when Airflow doesn't know it.
+
+        Raises
+        ------
+        DeployError
+            If Airflow refuses, such as while tasks of it are running.
+        """
+        status, answer = self.request("DELETE", f"/dags/{_quote(dag_id)}")
+        return status == 204 or _found(status, answer, f"DAG {dag_id}", "delete") is not None
 
     def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
         """Start a run of a DAG and return its id.
@@ -144,18 +166,42 @@ class AirflowApi:
         status, answer = self.request("GET", f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}")
         return _found(status, answer, f"run {run_id}")
 
+    def dag_runs(self, dag_id: str, states: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+        """The runs of a DAG, newest first: ``dag_run_id, state, start_date, end_date, run_type, conf``, ...
+
+        Parameters
+        ----------
+        dag_id : str
+            The DAG.
+        states : iterable of str
+            Only those in these of Airflow's states; all when empty.
+        """
+        given = {"state": list(states), "order_by": "-run_after" if self.line == 3 else "-execution_date"}
+        return self._pages(f"/dags/{_quote(dag_id)}/dagRuns", "dag_runs", given)
+
+    def fail_dag_run(self, dag_id: str, run_id: str) -> None:
+        """Mark a run as failed, and with it what it has left to do: Airflow ends its tasks."""
+        path = f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}"
+        status, answer = self.request("PATCH", path, {"state": "failed"})
+        if _found(status, answer, f"run {run_id}", "stop") is None:
+            raise AirflowRefused(f"Airflow has no run {run_id} of {dag_id}.", status=status, where=self.url)
+
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """All task instances of a run (``task_id, map_index, state, try_number`` among their facts)."""
-        return self._all(f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}/taskInstances", "task_instances")
+        path = f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}/taskInstances"
+        return list(self._pages(path, "task_instances"))
 
-    def _all(self, path: str, name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    def _pages(self, path: str, name: str, given: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """What a path lists, page by page; nothing where Airflow knows no such path."""
+        count = 0
         while True:
-            status, answer = self.request("GET", f"{path}?limit=100&offset={len(found)}")
+            words = urllib.parse.urlencode({**(given or {}), "limit": 100, "offset": count}, doseq=True)
+            status, answer = self.request("GET", f"{path}?{words}")
             page = (_found(status, answer, path) or {}).get(name, [])
-            found += page
-            if not page or len(found) >= answer["total_entries"]:
-                return found
+            yield from page
+            count += len(page)
+            if not page or count >= answer["total_entries"]:
+                return
 
 
 def _quote(name: str) -> str:
@@ -175,9 +221,9 @@ def _detail(answer: Any) -> str:
     return str(answer)
 
 
-def _found(status: int, answer: Any, what: str) -> dict[str, Any] | None:
+def _found(status: int, answer: Any, what: str, doing: str = "show") -> dict[str, Any] | None:
     if status == 404:
         return None
     if status != 200 or not isinstance(answer, dict):
-        raise AirflowRefused(f"Airflow can't show {what} (HTTP {status}).", status=status, seen=_detail(answer))
+        raise AirflowRefused(f"Airflow can't {doing} {what} (HTTP {status}).", status=status, seen=_detail(answer))
     return answer

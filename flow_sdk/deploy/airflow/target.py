@@ -1,13 +1,16 @@
 """Where a DAG file goes: a file, a DAGs folder, or S3. Looked at first, written whole or not at all."""
 
 import os
+import re
 from typing import Any, Protocol
 
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
 from flow_sdk.errors import DeployError
-from flow_sdk.store.durable import replace_file
+from flow_sdk.store.durable import replace_file, sync_folder
 
-__all__ = ["Target", "open_target"]
+__all__ = ["Target", "check_holds", "open_target"]
+
+_SECOND_LINE = re.compile(r"# Flow \w+, DAG ([\w.-]+), ")
 
 
 class Target(Protocol):
@@ -20,6 +23,15 @@ class Target(Protocol):
 
     def write(self, text: str) -> bool:
         """Write the file; tells whether it differs from what was there."""
+        ...
+
+    @property
+    def before(self) -> str:
+        """What was there; empty when there was no such file."""
+        ...
+
+    def remove(self) -> bool:
+        """Remove the file; tells whether there was one."""
         ...
 
 
@@ -63,6 +75,32 @@ def _refuse_foreign(text: str, name: str) -> None:
         )
 
 
+def check_holds(place: Target, dag: str) -> None:
+    """See that a DAG file, where there is one, is that of a deployment and not of another.
+
+    Parameters
+    ----------
+    place : Target
+        The file, known to be ours.
+    dag : str
+        The DAG's id.
+
+    Raises
+    ------
+    DeployError
+        If another DAG is in it.
+    """
+    second = place.before.partition("\n")[2]
+    found = _SECOND_LINE.match(second)
+    if place.before and (found is None or found[1] != dag):
+        raise DeployError(
+            f"This file isn't that of {dag}. Nothing was deleted.",
+            seen=f"the file of DAG {found[1]}" if found else "no DAG's name in its second line",
+            where=place.name,
+            help="Check FILE, --name and --branch.",
+        )
+
+
 class _LocalFile:
     def __init__(self, path: str) -> None:
         self.path = path
@@ -99,6 +137,16 @@ class _LocalFile:
             raise DeployError("The DAG file can't be written.", seen=error.strerror, where=self.path) from error
         return True
 
+    def remove(self) -> bool:
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise DeployError("The DAG file can't be removed.", seen=error.strerror, where=self.path) from error
+        sync_folder(os.path.dirname(os.path.abspath(self.path)))
+        return True
+
 
 class _S3File:
     def __init__(self, url: str, dag: str) -> None:
@@ -121,14 +169,14 @@ class _S3File:
     def name(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
-    def _asked(self, call: Any) -> Any:
+    def _asked(self, call: Any, doing: str = "put into") -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return call()
         except (BotoCoreError, ClientError) as error:
             raise DeployError(
-                "The DAG file can't be put into S3.",
+                f"The DAG file can't be {doing} S3.",
                 seen=str(error),
                 where=self.name,
                 help="Check the bucket's name, the credentials and the region.",
@@ -148,4 +196,10 @@ class _S3File:
             return False
         body = text.encode("utf-8")
         self._asked(lambda: self.client.put_object(Bucket=self.bucket, Key=self.key, Body=body))
+        return True
+
+    def remove(self) -> bool:
+        if not self.before:
+            return False
+        self._asked(lambda: self.client.delete_object(Bucket=self.bucket, Key=self.key), "removed from")
         return True

@@ -80,6 +80,14 @@ class ApiVariables:
             raise self._refused("can't be written", status, answer, key)
         _check_read_back(self.read(claim.name), claim, self.place)
 
+    def remove(self, name: str) -> bool:
+        """Forget the claim on a name; returns whether there was one."""
+        key = variable_key(name)
+        status, answer = self.api.request("DELETE", f"/variables/{urllib.parse.quote(key, safe='')}")
+        if status not in (200, 204, 404):
+            raise self._refused("can't be deleted", status, answer, key)
+        return status != 404
+
     def _refused(self, what: str, status: int, answer: Any, key: str) -> DeployError:
         return DeployError(
             f"Airflow's Variable {key} {what} (HTTP {status}).", seen=str(answer)[:300], where=self.api.url
@@ -122,6 +130,14 @@ class CommandVariables:
         key, text = variable_key(claim.name), claim.to_json()
         self._check(self._call("set", "--description", text, key, text), "written", key)
         _check_read_back(self.read(claim.name), claim, self.place)
+
+    def remove(self, name: str) -> bool:
+        """Forget the claim on a name; returns whether there was one."""
+        if self.read(name) is None:
+            return False
+        key = variable_key(name)
+        self._check(self._call("delete", key), "deleted", key)
+        return True
 
     def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
         words = (self.command, "variables", *words)

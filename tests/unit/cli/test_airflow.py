@@ -1,4 +1,4 @@
-"""``airflow create`` and ``airflow trigger``: what is refused, what is written, what Airflow is sent."""
+"""The ``airflow`` commands: what is refused, what is written and removed, what Airflow is sent."""
 
 import http.server
 import json
@@ -41,7 +41,17 @@ REFUSED = [
     ("airflow trigger --folds many", 2, "The parameter 'folds' can't take this value."),
     ("airflow trigger --fold 3", 2, "Did you mean '--folds'?"),
     ("airflow creat dags", 2, "Did you mean 'create'?"),
-    ("airflow", 2, "create or trigger"),
+    ("airflow", 2, "create or trigger or list-runs or status or terminate or delete"),
+    ("airflow list-runs", 2, "airflow list-runs needs to know where Airflow is."),
+    ("airflow list-runs --done", 2, "There's no option '--done'."),
+    ("airflow status airflow-x", 2, "airflow status needs to know where Airflow is."),
+    ("airflow terminate", 2, "airflow terminate needs RUN."),
+    ("airflow terminate x", 2, "airflow terminate needs to know where Airflow is."),
+    ("airflow delete", 2, "airflow delete needs to know where the DAG file is."),
+    ("airflow delete dags --history", 2, "airflow delete needs to know where Airflow is."),
+    ("airflow delete dags", 1, "TrainFlow has never been deployed."),
+    ("airflow delete train.py", 1, "There is another file of that name"),
+    ("airflow delete nowhere", 1, "There is no such folder for the DAG file."),
 ]
 
 
@@ -88,6 +98,28 @@ def test_create_writes_the_same_file_again(folder):
     done = call(folder, "airflow", "create", "dags", "--tag", "a b", "--namespace", "production:x")
     assert "up to date" in done.stderr
     assert (folder / "dags" / "TrainFlow.py").read_bytes() == text
+
+
+def test_delete_without_an_airflow(folder):
+    assert call(folder, "airflow", "create", "dags").returncode == 0
+    assert call(folder, "airflow", "create", "dags/other.py", "--name", "other").returncode == 0
+    before = files(folder)
+    bob = {"FLOW_SDK_USER": "bob", "FLOW_SDK_HOME": str(folder.parent / "bob")}
+    done = call(folder, "airflow", "delete", "dags", environment=bob)
+    assert done.returncode == 1 and "production token of tester" in done.stderr
+    done = call(folder, "airflow", "delete", "dags/other.py")
+    assert done.returncode == 1 and "This file isn't that of TrainFlow. Nothing was deleted." in done.stderr
+    assert files(folder) == before
+    done = call(folder, "airflow", "delete", "dags")
+    assert (done.returncode, done.stdout) == (0, "dags/TrainFlow.py\n"), done.stderr
+    assert "Deleted: the DAG file.\nWhat remains: all runs and artifacts in" in done.stderr
+    assert "its Variable flow_sdk.token.TrainFlow stays, if there is one" in done.stderr
+    assert files(folder) == before - {"dags/TrainFlow.py"}
+    done = call(folder, "airflow", "delete", "dags")
+    assert (done.returncode, done.stdout) == (0, "") and "there was nothing to delete" in done.stderr
+    # The name still belongs to whoever holds its token.
+    assert call(folder, "airflow", "create", "dags", environment=bob).returncode == 1
+    assert "first deployment" not in call(folder, "airflow", "create", "dags").stderr
 
 
 def data_of(folder, *options: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
-from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.deploy.airflow.target import check_holds, open_target
 from flow_sdk.errors import DeployError
 from tests.rig.moto import MotoServer
 
@@ -57,6 +57,32 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "F.py").read_text() == TEXT and os.listdir(tmp_path) == ["F.py"]
 
 
+def test_a_file_is_removed_once(tmp_path: Path) -> None:
+    open_target(str(tmp_path), "F").write(TEXT)
+    assert open_target(str(tmp_path), "F").remove() is True
+    assert os.listdir(tmp_path) == []
+    assert open_target(str(tmp_path), "F").remove() is False
+
+
+@pytest.mark.parametrize(
+    ("second", "seen"),
+    [
+        ("# Flow F, DAG other, namespace x.", "the file of DAG other"),
+        ("# Flow F, DAG a.b2, namespace x.", "the file of DAG a.b2"),
+        ("x = 1", "no DAG's name"),
+    ],
+)
+def test_a_file_of_another_deployment_is_told_from_ours(tmp_path: Path, second: str, seen: str) -> None:
+    file = tmp_path / "x.py"
+    file.write_text(f"{FIRST_LINE}\n{second}\n")
+    with pytest.raises(DeployError, match=r"isn't that of a\.b") as raised:
+        check_holds(open_target(str(file), "a.b"), "a.b")
+    assert seen in str(raised.value) and file.exists()
+    file.write_text(f"{FIRST_LINE}\n# Flow F, DAG a.b, namespace x.\n")
+    check_holds(open_target(str(file), "a.b"), "a.b")
+    check_holds(open_target(str(tmp_path / "none.py"), "a.b"), "a.b")
+
+
 @pytest.fixture(scope="module")
 def moto():
     with MotoServer("dags") as server:
@@ -73,3 +99,5 @@ def test_s3_takes_the_file_and_says_what_is_missing(moto: MotoServer, monkeypatc
     assert open_target("s3://dags/folder/F.py", "other").write(TEXT + "\n") is True
     with pytest.raises(DeployError, match="can't be put into S3"):
         open_target("s3://no-such-bucket/folder", "F")
+    assert open_target("s3://dags/folder", "F").remove() is True
+    assert open_target("s3://dags/folder", "F").remove() is False

@@ -34,6 +34,9 @@ class MaskingApi:
         if method == "GET":
             found = self.variables.get(urllib.parse.unquote(path.removeprefix("/variables/")))
             return (404, {"detail": "no such Variable"}) if found is None else (200, {**found, "value": "***"})
+        if method == "DELETE":
+            found = self.variables.pop(urllib.parse.unquote(path.removeprefix("/variables/")), None)
+            return (404, {"detail": "no such Variable"}) if found is None else (204, None)
         if method == "POST" and body["key"] in self.variables:
             return 409, {"detail": "exists"}
         self.variables[body["key"]] = dict(body)
@@ -52,6 +55,17 @@ def test_a_claim_is_written_replaced_and_read_without_its_value() -> None:
     variables.write(OTHER)
     assert variables.read(CLAIM.name) == OTHER
     assert [method for method in api.asked if method != "GET"] == ["POST", "PATCH"]
+
+
+def test_a_claim_is_removed_once() -> None:
+    api = MaskingApi()
+    variables = ApiVariables(api)  # type: ignore[arg-type]
+    variables.write(CLAIM)
+    assert variables.remove(CLAIM.name) is True
+    assert variables.read(CLAIM.name) is None and variables.remove(CLAIM.name) is False
+    api.status = 500
+    with pytest.raises(DeployError, match="can't be deleted"):
+        variables.remove(CLAIM.name)
 
 
 def test_a_claim_that_is_overwritten_at_once_is_said_loudly() -> None:
@@ -97,6 +111,9 @@ if sys.argv[2] == "get":
     if sys.argv[3] not in kept:
         sys.exit(f"Variable {sys.argv[3]} does not exist")
     print(kept[sys.argv[3]])
+elif sys.argv[2] == "delete":
+    del kept[sys.argv[3]]
+    json.dump(kept, open(path, "w"))
 else:
     words = sys.argv[3:]
     assert words[0] == "--description" and words[1] == words[3]
@@ -120,6 +137,8 @@ def test_the_command_line_of_airflow(command: str) -> None:
     assert variables.read(CLAIM.name) is None
     variables.write(CLAIM)
     assert variables.read(CLAIM.name) == CLAIM
+    assert variables.remove(CLAIM.name) is True
+    assert variables.remove(CLAIM.name) is False
     with pytest.raises(DeployError, match="no such table"):
         variables.read("broken")
 

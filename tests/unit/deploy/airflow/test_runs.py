@@ -1,0 +1,142 @@
+"""Runs in Airflow: found by either id, listed page by page, stopped together with the passes of their loops."""
+
+import urllib.parse
+from typing import Any
+
+import pytest
+
+from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
+from flow_sdk.deploy.airflow.delete import check_place, delete_deployment
+from flow_sdk.deploy.airflow.runs import DagRuns
+from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.errors import DeployError, UsageError
+from flow_sdk.ids import airflow_run_id
+
+
+def fact(name: str, state: str = "running", conf: Any = None) -> dict[str, Any]:
+    started = None if state == "queued" else "2026-01-31T10:00:00Z"
+    ended = "2026-01-31T10:01:00Z" if state in ("success", "failed") else None
+    return {
+        "dag_run_id": name,
+        "state": state,
+        "start_date": started,
+        "end_date": ended,
+        "run_type": "manual",
+        "conf": conf or {},
+    }
+
+
+class Airflow(AirflowApi):
+    """An Airflow that holds runs by DAG, and keeps what it was told."""
+
+    def __init__(self, runs: dict[str, list[dict[str, Any]]], line: int = 3) -> None:
+        super().__init__("http://airflow", token="t")
+        self._line, self.held, self.told, self.page = line, runs, [], 2
+        self.refuse: str | None = None
+
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        parts = urllib.parse.urlsplit(path)
+        given = urllib.parse.parse_qs(parts.query)
+        words = [urllib.parse.unquote(word) for word in parts.path.strip("/").split("/")]
+        if method != "GET":
+            self.told.append((method, words[1:], body))
+            return (409, {"detail": "tasks are running"}) if self.refuse == method else (200, {})
+        if words == ["dags"]:
+            ids = [
+                dag for dag in self.held if given["dag_id_pattern"][0].replace("_", "?")[:3] in dag.replace("_", "?")
+            ]
+            return 200, self._page("dags", [{"dag_id": dag} for dag in ids], given)
+        runs = self.held.get(words[1], [])
+        if len(words) == 3:
+            wanted = [run for run in runs if run["state"] in given.get("state", [run["state"]])]
+            return 200, self._page("dag_runs", wanted, given)
+        found = [run for run in runs if run["dag_run_id"] == words[3]]
+        return (200, found[0]) if found else (404, {})
+
+    def _page(self, name: str, found: list[Any], given: dict[str, list[str]]) -> dict[str, Any]:
+        offset = int(given["offset"][0])
+        return {name: found[offset : offset + self.page], "total_entries": len(found)}
+
+
+def test_runs_are_listed_page_by_page_in_our_words() -> None:
+    states = ["queued", "running", "success", "failed", "success"]
+    runs = DagRuns(Airflow({"F": [fact(f"m{i}", state) for i, state in enumerate(states)]}), "F", "F")
+    assert [run.status for run in runs.list()] == ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "SUCCEEDED"]
+    assert [run.run for run in runs.list(["SUCCEEDED", "FAILED"])] == ["airflow-m2", "airflow-m3", "airflow-m4"]
+    queued, running, done = next(runs.list()), runs.find("m1"), runs.find("m2")
+    assert queued.started is None and queued.is_running and running.is_running and not done.is_running
+    assert done.stopped is not None and done.started is not None and (done.stopped - done.started).seconds == 60
+
+
+def test_a_run_is_found_by_either_id() -> None:
+    long = "x" * 250
+    names = ["manual__1", "airflow-odd", long, "a/b c"]
+    for dag in ("F", "team.F"):
+        runs = DagRuns(Airflow({dag: [fact(name) for name in names]}), dag, "F")
+        for name in names:
+            ours = airflow_run_id(dag, "F", name)
+            assert runs.find(name).name == runs.find(ours).name == runs.find(f"F/{ours}").name == name
+        with pytest.raises(DeployError, match="has no run airflow-none"):
+            runs.find("airflow-none")
+        for wrong in ("", "F/", "x" * 251):
+            with pytest.raises(UsageError, match="isn't a run of Airflow"):
+                runs.find(wrong)
+
+
+def test_a_run_is_stopped_with_its_loops_passes_and_no_others() -> None:
+    loop = "F__loop.work"
+    airflow = Airflow(
+        {
+            "F": [fact("m1"), fact("m2", "success")],
+            loop: [
+                fact("p0", "success", {"flow_sdk_loop": {"run": "m1"}}),
+                fact("p1", "running", {"flow_sdk_loop": {"run": "m1"}}),
+                fact("other", "running", {"flow_sdk_loop": {"run": "m9"}}),
+                fact("by-hand", "queued", {"flow_sdk_loop": "m1"}),
+            ],
+            "FX_loop.work": [fact("p1", "running", {"flow_sdk_loop": {"run": "m1"}})],
+        }
+    )
+    runs = DagRuns(airflow, "F", "F")
+    runs.stop(runs.find("m1"))
+    assert airflow.told == [
+        ("PATCH", ["F", "dagRuns", "m1"], {"state": "failed"}),
+        ("PATCH", [loop, "dagRuns", "p1"], {"state": "failed"}),
+    ]
+    with pytest.raises(DeployError, match="isn't running"):
+        runs.stop(runs.find("m2"))
+    assert len(airflow.told) == 2
+
+
+def test_pages_of_a_run() -> None:
+    for line, wanted in ((3, "/dags/F/runs/a%2Bb"), (2, "/dags/F/grid?dag_run_id=a%2Bb")):
+        runs = DagRuns(Airflow({"F": [fact("a+b")]}, line), "F", "F")
+        assert runs.page(runs.find("a+b")) == f"http://airflow{wanted}"
+
+
+def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stopped(tmp_path) -> None:
+    from tests.unit.deploy.airflow.test_target import TEXT
+
+    open_target(str(tmp_path), "F").write(TEXT)
+    airflow = Airflow({"F": [fact("m1"), fact("m2")]})
+    runs, place, seen = DagRuns(airflow, "F", "F"), open_target(str(tmp_path), "F"), []
+    airflow.refuse = "PATCH"
+    with pytest.raises(AirflowRefused, match=r"can't stop run m1 \(HTTP 409\)"):
+        delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
+    assert (tmp_path / "F.py").exists() and [run.name for run in seen] == ["m1"]
+    airflow.refuse = "DELETE"
+    with pytest.raises(AirflowRefused, match="can't delete DAG F"):
+        delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
+    assert not (tmp_path / "F.py").exists()
+    airflow.refuse = None
+    deleted = delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
+    assert (deleted.file, deleted.history, deleted.claim, deleted.stopped) == (False, True, False, 2)
+
+
+def test_a_file_that_airflow_has_the_dag_from_under_another_name(tmp_path) -> None:
+    place = open_target(str(tmp_path / "x.py"), "F")
+    check_place(place, "F", None)
+    check_place(place, "F", {"fileloc": "/opt/dags/x.py"})
+    with pytest.raises(DeployError, match="from another file") as raised:
+        check_place(place, "F", {"fileloc": "/opt/dags/F.py"})
+    assert "/opt/dags/F.py" in str(raised.value)
