@@ -6,6 +6,7 @@ from functools import cached_property
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from flow_sdk.errors import IntegrityError
 from flow_sdk.store.layout import blob_key
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Code:
     @property
     def flowspec(self) -> str:
         """Text of the flow file."""
+        from flow_sdk.store.package import list_files
+
+        if self.script_name not in {file.name for file in list_files(self._bytes)}:
+            raise IntegrityError("The code package has no such flow file.", seen=repr(self.script_name))
         with self.extract() as folder, open(os.path.join(folder, self.script_name), encoding="utf-8") as file:
             return file.read()
 

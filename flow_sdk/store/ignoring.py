@@ -9,20 +9,14 @@ __all__ = ["IGNORE_FILE", "Ignore", "is_secret"]
 
 IGNORE_FILE = ".flowignore"
 
-_FOLDERS = ("__pycache__", "node_modules", "*.egg-info", "site-packages")
+_FOLDERS = ("__pycache__", "node_modules", "*.egg-info", "site-packages", "conda-meta")
 _SECRETS = (
-    "*.pem",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.jks",
-    "*.kdbx",
-    "*.keytab",
-    "*.env",
-    "id_rsa*",
-    "id_dsa*",
-    "id_ecdsa*",
-    "id_ed25519*",
+    *("*.pem", "*.key", "*.ppk", "*.p8", "*.p12", "*.pfx", "*.pkcs12", "*.jks", "*.jceks", "*.keystore"),
+    *("*.kdbx", "*.keytab", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
+    *("*.env", "*.env.*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".git-credentials", ".npmrc", ".pypirc"),
+    # Of these names a module may be; what an account's keys are saved as may not.
+    *("credentials", "*credentials.json", "*credentials.csv", "*accesskeys.csv", "rootkey.csv", "client_secret*.json"),
+    *("service[-_]account*.json", "secrets.json", "secrets.toml", "secrets.y*ml", "kubeconfig*", "*.tfstate*"),
 )
 
 

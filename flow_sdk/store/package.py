@@ -8,9 +8,13 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flow_sdk.errors import IntegrityError, UsageError
 from flow_sdk.store.ignoring import IGNORE_FILE, Ignore, is_secret
+
+if TYPE_CHECKING:
+    import zipfile
 
 __all__ = ["LIMIT", "SUFFIXES", "PackagedFile", "build", "find_files", "list_files", "unpack"]
 
@@ -130,8 +134,10 @@ class _Search:
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
         return (
             entry.name.endswith(self.suffixes)
-            and not is_secret(entry.name)
             and entry.is_file()
+            # Under another name it is no less a secret.
+            and not is_secret(entry.name)
+            and not is_secret(os.path.basename(os.path.realpath(entry.path)))
             and os.path.realpath(entry.path) not in self.leave_out
         )
 
@@ -217,7 +223,8 @@ def list_files(package: bytes) -> list[PackagedFile]:
     Raises
     ------
     IntegrityError
-        If it isn't a package, or holds what no package holds: a link, a path that leads out of it, one file twice.
+        If it isn't a package, or holds what no package holds: a link, a path that leads out of it, one file twice,
+        more than its own bytes.
     """
     import io
     import zipfile
@@ -225,17 +232,28 @@ def list_files(package: bytes) -> list[PackagedFile]:
     try:
         with zipfile.ZipFile(io.BytesIO(package)) as archive:
             infos = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except Exception as error:  # an archive made by hand brings zipfile to raise nearly anything
         raise IntegrityError("The code package can't be read.", seen=str(error)) from error
-    names = set()
+    names: set[str] = set()
+    size = 0
     for info in infos:
-        mode = info.external_attr >> 16
-        parts = info.filename.split("/")
-        bad = any(part in ("", ".", "..") for part in parts) or "\\" in info.filename or "\0" in info.filename
-        if bad or not stat.S_ISREG(mode) or info.compress_type != zipfile.ZIP_STORED or info.filename in names:
+        size += info.file_size
+        # Entries that share their bytes, or are many, are a bomb: each needs a header of its own as well.
+        if not _is_plain(info) or info.filename in names or size > len(package):
             raise IntegrityError("The code package holds what it must not.", seen=repr(info.filename))
         names.add(info.filename)
+    folders = {name[:end] for name in names for end, letter in enumerate(name) if letter == "/"}
+    if names & folders:
+        raise IntegrityError("The code package holds what it must not.", seen=repr(min(names & folders)))
     return [PackagedFile(i.filename, i.file_size, executable=bool(i.external_attr >> 16 & stat.S_IXUSR)) for i in infos]
+
+
+def _is_plain(info: "zipfile.ZipInfo") -> bool:
+    """Tell whether an entry is a file as :func:`build` makes them: below the folder, neither packed nor encrypted."""
+    name = info.filename
+    inside = not any(part in ("", ".", "..") for part in name.split("/")) and not {"\\", "\0"} & set(name)
+    stored = info.compress_type == 0 and info.compress_size == info.file_size and not info.flag_bits & 1
+    return inside and stored and stat.S_ISREG(info.external_attr >> 16)
 
 
 def unpack(package: bytes, folder: str) -> None:
@@ -260,11 +278,18 @@ def unpack(package: bytes, folder: str) -> None:
     with zipfile.ZipFile(io.BytesIO(package)) as archive:
         for file in files:
             path = os.path.join(folder, *file.name.split("/"))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
             try:
                 data = archive.read(file.name)
-            except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+            except Exception as error:  # as above
                 raise IntegrityError("The code package is damaged.", seen=str(error), where=file.name) from error
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if file.executable else 0o644)
+            try:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if file.executable else 0o644)
+            except (FileExistsError, NotADirectoryError, UnicodeEncodeError) as error:
+                raise IntegrityError(
+                    "The code package can't be unpacked here.",
+                    seen=f"{file.name!r}: {error}",
+                    help="Two names that differ by case or accents alone are one on some machines. Rename one of them.",
+                ) from error
             with os.fdopen(fd, "wb") as target:
                 target.write(data)
