@@ -7,6 +7,7 @@ from airflow.providers.amazon.aws.triggers.batch import BatchJobTrigger
 from airflow.triggers.base import TriggerEvent
 
 from flow_provider.compat import AIRFLOW_3, is_deferred
+from flow_provider.watching import JobWatch, shared_watch
 from flow_sdk.runtime.batch.follow import ENDED, terminate
 
 __all__ = ["JobTrigger"]
@@ -35,7 +36,6 @@ class JobTrigger(BatchJobTrigger):
     def __init__(self, *, job_id: str, memory: dict[str, Any], **options: Any) -> None:
         super().__init__(job_id=job_id, **{"waiter_delay": DELAY, **options})
         self.job_id, self.memory = job_id, memory
-        self._made: Any = None
         self.serialized_fields = {"job_id": job_id, "memory": memory}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -47,11 +47,10 @@ class JobTrigger(BatchJobTrigger):
             await asyncio.sleep(QUIET)
             while True:
                 try:
-                    status = await self._status()
+                    status = await self._watch().status(self.job_id)
                     failures = 0
                 except Exception as error:  # noqa: BLE001 -- whatever it is: the task's own log is the place to say it
                     failures += 1
-                    self._made = None  # credentials may have changed
                     self.log.warning("Job %s can't be looked at: %s", self.job_id, error)
                     status = "" if failures < PATIENCE else "UNKNOWN"
                 if status in (*ENDED, "UNKNOWN"):
@@ -67,21 +66,12 @@ class JobTrigger(BatchJobTrigger):
         """End the job: a person has cleared or marked the task. (3.3 calls this; on 2.11 :meth:`run` does.)"""
         import asyncio
 
-        client = await self._client()
+        client = await self._watch().client()
         await asyncio.to_thread(terminate, client, self.job_id, "The task was ended in Airflow.")
         self.log.info("AWS Batch job %s: ended, as the task was", self.job_id)
 
-    async def _status(self) -> str:
-        import asyncio
-
-        client = await self._client()
-        answer = await asyncio.to_thread(client.describe_jobs, jobs=[self.job_id])
-        return str(answer["jobs"][0]["status"]) if answer["jobs"] else "UNKNOWN"
-
-    async def _client(self) -> Any:
-        if self._made is None:
-            self._made = await self._connect()
-        return self._made
+    def _watch(self) -> JobWatch:
+        return shared_watch((self.aws_conn_id, self.region_name), self._connect)
 
     async def _connect(self) -> Any:
         from asgiref.sync import sync_to_async  # type: ignore[import-not-found, unused-ignore]

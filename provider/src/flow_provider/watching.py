@@ -1,0 +1,84 @@
+"""Looking at many jobs of AWS Batch together: a triggerer may wait for a thousand, and AWS takes few calls a second."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from flow_sdk.errors import FlowSDKError
+from flow_sdk.runtime.batch.follow import describe
+
+__all__ = ["JobWatch", "shared_watch"]
+
+TOGETHER = 1.0
+"""Seconds for which a question waits for others to go with it."""
+
+_watches: dict[tuple[Any, ...], "JobWatch"] = {}
+
+
+class JobWatch:
+    """Looks at the jobs that one connection reaches, a hundred with each call, with one client for all.
+
+    Parameters
+    ----------
+    connect : callable
+        Makes the botocore client for ``batch``; awaited.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
+        import asyncio
+
+        self.loop = asyncio.get_running_loop()
+        self._connect = connect
+        self._client: Any = None
+        self._asked: dict[str, asyncio.Future[str]] = {}
+        self._round: asyncio.Task[None] | None = None
+
+    async def client(self) -> Any:
+        """The client; another one after each failure, as credentials may have changed."""
+        if self._client is None:
+            self._client = await self._connect()
+        return self._client
+
+    async def status(self, job_id: str) -> str:
+        """Ask for the status of a job.
+
+        Raises
+        ------
+        FlowSDKError
+            If AWS refuses, doesn't answer, or doesn't know the job.
+        """
+        import asyncio
+
+        answer = self._asked.get(job_id)
+        if answer is None:
+            answer = self._asked[job_id] = self.loop.create_future()
+        if self._round is None:
+            self._round = asyncio.create_task(self._look())
+        return await asyncio.shield(answer)
+
+    async def _look(self) -> None:
+        import asyncio
+
+        await asyncio.sleep(TOGETHER)
+        asked, self._asked, self._round = self._asked, {}, None
+        try:
+            found = await asyncio.to_thread(describe, await self.client(), list(asked))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is the answer
+            self._client = None
+            for answer in asked.values():
+                answer.set_exception(error)
+            return
+        for job_id, answer in asked.items():
+            if job_id in found:
+                answer.set_result(str(found[job_id]["status"]))
+            else:
+                answer.set_exception(FlowSDKError("AWS Batch doesn't know the job any more.", where=f"job {job_id}"))
+
+
+def shared_watch(key: tuple[Any, ...], connect: Callable[[], Awaitable[Any]]) -> JobWatch:
+    """Return the watch of all who give the same key in this event loop."""
+    import asyncio
+
+    watch = _watches.get(key)
+    if watch is None or watch.loop is not asyncio.get_running_loop():
+        watch = _watches[key] = JobWatch(connect)
+    return watch
