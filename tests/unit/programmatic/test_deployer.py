@@ -97,6 +97,19 @@ def test_projects_and_options_of_all_commands(flow: str, tmp_path: Path) -> None
         Deployer(flow, show_output=False).airflow(name="x").create(target="dags")
 
 
+def test_delete_takes_the_file_away_once(flow: str, tmp_path: Path) -> None:
+    deployed = Deployer(flow, show_output=False).airflow(name="talk").create(target="dags")
+    bob = {"FLOW_SDK_HOME": str(tmp_path / "bob"), "FLOW_SDK_USER": "bob"}
+    other = Deployer(flow, show_output=False, env=bob).airflow(name="talk")
+    other.create(target="dags", authorize=deployed.production_token)
+    assert deployed.delete() is True and not list((tmp_path / "dags").iterdir())
+    assert deployed.delete() is False
+    with pytest.raises(UsageError, match="where Airflow is"):
+        deployed.list_runs()
+    with pytest.raises(UsageError, match="no option 'happy'"):
+        deployed.list_runs(["happy"])
+
+
 def test_a_run_is_triggered(flow: str, tmp_path: Path, airflow: tuple[str, list[dict[str, Any]]]) -> None:
     url, sent = airflow
     deployed = Deployer(flow, show_output=False).airflow().create(target="dags")
