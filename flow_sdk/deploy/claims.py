@@ -10,7 +10,7 @@ from typing import Protocol
 
 from flow_sdk.errors import DeployError, ObjectExists
 from flow_sdk.metadata.tags import encode_tag
-from flow_sdk.store.durable import replace_file, sync_folder
+from flow_sdk.store.durable import make_folders, replace_file
 from flow_sdk.store.layout import token_key, token_prefix
 from flow_sdk.store.port import ObjectStore
 
@@ -176,10 +176,7 @@ class KnownTokens:
             If the folder can't be written to.
         """
         try:
-            if not os.path.isdir(self.folder):
-                os.makedirs(self.folder, mode=0o700, exist_ok=True)
-                for folder in (os.path.dirname(self.folder), os.path.dirname(os.path.dirname(self.folder))):
-                    sync_folder(folder)
+            make_folders(self.folder, 0o700)
             replace_file(self._path(token), token.encode("utf-8"), 0o600)
         except OSError as error:
             raise DeployError(

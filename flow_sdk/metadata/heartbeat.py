@@ -76,6 +76,14 @@ def write_beat(store: ObjectStore, flow: str, run: str) -> None:
     store.put(layout.heartbeat_key(flow, run), text.encode(), durable=False)
 
 
+def _facts(beat: bytes | None) -> dict[str, Any] | None:
+    """What a beat says; None when there is none, or a power cut has left nothing to be read of it."""
+    try:
+        return None if beat is None else dict(json.loads(beat))
+    except ValueError:
+        return None
+
+
 def is_gone(store: ObjectStore, flow: str, run: str) -> bool | None:
     """Tell whether the process of a local run that hasn't ended is gone; None for a run of an orchestrator.
 
@@ -99,7 +107,7 @@ def is_gone(store: ObjectStore, flow: str, run: str) -> bool | None:
     record = decode(RunRecord, text, keys[0])
     if record.orchestrator.get("kind") != LOCAL:
         return None
-    facts = json.loads(beat) if beat is not None else record.orchestrator
+    facts = _facts(beat) or record.orchestrator
     alive = _is_alive(facts)
     if alive is not None:
         return not alive

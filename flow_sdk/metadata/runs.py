@@ -76,7 +76,7 @@ class Runs:
         index.note_number(record.run)
         user_tags = [tag for tag in dict.fromkeys(record.tags) if tag not in record.system_tags]
         for tag in user_tags:
-            self.store.put(tag_key(record.flow, record.run, tag), tag.encode("utf-8"), durable=False)
+            self.store.put(tag_key(record.flow, record.run, tag), tag.encode("utf-8"))
         for tag in (*dict.fromkeys(record.system_tags), *user_tags):
             index.add(tag, record.run, record.started)
         index.add(None, record.run, record.started)

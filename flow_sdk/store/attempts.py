@@ -116,7 +116,7 @@ def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
 def fail(store: ObjectStore, manifest: Manifest) -> None:
     """Keep the manifest of an attempt that isn't committed."""
     key = layout.manifest_key(manifest.flow, manifest.run, manifest.step, manifest.task, manifest.attempt)
-    store.put(key, encode(manifest), durable=False)
+    store.put(key, encode(manifest))
 
 
 def mark_failed(store: ObjectStore, flow: str, run: str, step: str, task: str, attempt: int, reason: str) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
-__all__ = ["FLUSH", "PIECE", "WriteBehind", "replace_file", "sync_folder", "write_part"]
+__all__ = ["FLUSH", "PIECE", "WriteBehind", "make_folders", "replace_file", "sync_folder", "write_part"]
 
 PIECE = 8 << 20
 """The most bytes moved by one call."""
@@ -71,6 +71,33 @@ def write_part(fd: int, part: bytes | bytearray | memoryview) -> Iterator[int]:
         count = os.write(fd, view[done : done + PIECE])
         done += count
         yield count
+
+
+def make_folders(path: str, mode: int = 0o777) -> None:
+    """Make a folder and those above it, as far as they are missing; they survive a power cut once this returns.
+
+    Parameters
+    ----------
+    path : str
+        The folder.
+    mode : int
+        Its permissions; those above it get the usual ones.
+
+    Raises
+    ------
+    OSError
+        If one can't be made.
+    """
+    path = os.path.abspath(path)
+    missing = []
+    above = path
+    while not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    os.makedirs(path, mode, exist_ok=True)
+    for made in reversed(missing):
+        with suppress(PermissionError):  # a folder that may be written and not read can't be synced
+            sync_folder(os.path.dirname(made))
 
 
 def sync_folder(path: str) -> None:

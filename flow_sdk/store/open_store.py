@@ -75,6 +75,7 @@ def _backend(url: str, create: bool) -> ObjectStore:
 
 
 def _local(path: str, create: bool) -> ObjectStore:
+    from flow_sdk.store.durable import make_folders
     from flow_sdk.store.local import LocalStore
 
     if not path:
@@ -85,7 +86,7 @@ def _local(path: str, create: bool) -> ObjectStore:
                 "There is no store.", where=os.path.abspath(path), help="Check the path given with --datastore-root."
             )
         try:
-            os.makedirs(path, exist_ok=True)
+            make_folders(path)
         except OSError as error:
             raise StoreUnavailable(
                 "The store's folder can't be made.",

@@ -37,7 +37,7 @@ _BATCH = 64
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _NOTES = {"end", "heartbeat", "failure", "start", "handoff"}
 _HASTY = {"start", "heartbeat"}
-"""Written without waiting for the disk and never read for what a run has made: a power cut may leave them empty."""
+"""Written without waiting for the disk, never read for what a run has made: a power cut may leave less, or zeros."""
 
 
 def spread(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
@@ -222,7 +222,7 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
     if text is None:
         record.gone = True
         return record
-    if not text and kind.name in _HASTY:
+    if kind.name in _HASTY and (not text.endswith(b"}") or b"\0" in text):
         record.incomplete = True
         return record
     try:

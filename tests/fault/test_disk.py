@@ -1,4 +1,4 @@
-"""A disk that is full, breaks, or becomes read-only, at every write: the error says what and where, nothing is damaged."""
+"""A disk that is full, fails or may only be read, at every write: the error says what and where, nothing is damaged."""
 
 import errno
 import os

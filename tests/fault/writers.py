@@ -17,7 +17,7 @@ from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError, ObjectMissing, StoreUnavailable
-from flow_sdk.metadata.heartbeat import write_beat
+from flow_sdk.metadata.heartbeat import is_gone, write_beat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
@@ -169,6 +169,10 @@ def _begun(place: Place) -> None:
     Runs(place.store()).create(_record(place, "r"))
 
 
+def _begun_here(place: Place) -> None:
+    Runs(place.store()).create(_record(place, "r", "local"))
+
+
 def _tag(remove: tuple[str, ...], add: tuple[str, ...]) -> Writer:
     def look(place: Place) -> Any:
         runs = Runs(place.store())
@@ -193,7 +197,11 @@ def _beaten(place: Place) -> Any:
     import json
 
     (text,) = place.store().get_many([layout.heartbeat_key(NAME, "r")])
-    return None if text is None else sorted(json.loads(text))
+    assert is_gone(place.store(), NAME, "r") is not None
+    try:
+        return sorted(json.loads(text or b""))
+    except ValueError:
+        return None
 
 
 def _task(step: str) -> Writer:
@@ -364,7 +372,7 @@ WRITERS: dict[str, Writer] = {
     "a run's allocation": Writer(_nothing, _allocate, _runs, lambda seen: bool(seen["runs"]), _one_more),
     "an orchestrated run": Writer(_nothing, _orchestrated, _runs, lambda seen: bool(seen["runs"])),
     "a run's end": Writer(_begun, lambda p: Runs(p.store()).finish(NAME, "r", "failed", "so"), _outcome),
-    "a heartbeat": Writer(_begun, lambda place: write_beat(place.store(), NAME, "r"), _beaten),
+    "a heartbeat": Writer(_begun_here, lambda place: write_beat(place.store(), NAME, "r"), _beaten),
     "tags added": _tag((), ("new", "newer")),
     "tags removed": _tag(("mine", "yours"), ()),
     "tags replaced": _tag(("mine",), ("new",)),
