@@ -56,6 +56,10 @@ def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Re
         **_where(call),
     )
     reporter = _reporter(call, plan)
+    if call.root.startswith("s3://"):
+        from flow_sdk.store.s3_retry import listen
+
+        listen(reporter.message)
     try:
         run_flow(call.flow_class, plan, parameters, options, reporter, resume)
     except RunFailed as failed:

@@ -163,7 +163,7 @@ class Bucket:
         encryption = label.encryption if label is not None else None
         client = self._clients.get((bulk, encryption))
         if client is None:
-            client = connect(self.name, "", bulk=bulk, encryption=encryption)
+            client = connect(self.name, "", kind="parts" if bulk else "small", retries=True, encryption=encryption)
             self._clients[bulk, encryption] = client
         return client
 

@@ -36,7 +36,7 @@ class ObjectStore(Protocol):
         ...
 
     def get(self, key: str) -> bytes:
-        """Read a whole object. Raises ObjectMissing."""
+        """Read a whole object. Raises ObjectMissing, and IntegrityError where the store itself finds it changed."""
         ...
 
     def get_range(self, key: str, start: int, length: int) -> bytes:

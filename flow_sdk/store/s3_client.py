@@ -6,19 +6,26 @@ used it first is kept in mind, and a child of it is told so instead.
 
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from flow_sdk.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
 
-__all__ = ["connect", "endpoint"]
+__all__ = ["Kind", "connect", "endpoint"]
 
-# A request must be answered within this; a bulk one moves at most 16 MiB.
-_ANSWER, _BULK_ANSWER = 10, 120
+Kind = Literal["small", "bulk", "parts"]
+"""What a client is for: requests that move at most 256 KiB, or megabytes, or uploads in parts."""
+
 _CONNECT = 4
-_KEEP_TRYING, _KEEP_TRYING_BULK = 8, 60
+# Seconds without a byte of the answer, and seconds for all of it. The first ones hold for what is sent, too: a
+# part of an upload has 16 MiB, and several are under way.
+_SMALL, _BULK, _PARTS = (6, 60), (15, 120), (120, 120)
+# Everything but the parts of an upload is tried again by our own hand (s3_retry): it sees the answer's content,
+# changes credentials, and tells the user.
+_RETRIES, _RETRY_SECONDS, _RETRY_SECONDS_SMALL = 10, 60, 8
+_CACHED = 8
 
 _owner: int | None = None
 
@@ -28,15 +35,17 @@ def endpoint() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
-def connect(bucket: str, prefix: str, *, bulk: bool, encryption: str | None = None) -> "Client":
+def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encryption: str | None = None) -> "Client":
     """Make a client for a bucket.
 
     Parameters
     ----------
     bucket, prefix : str
         Where the objects are.
-    bulk : bool
-        Whether it is for requests that move megabytes.
+    kind : str
+        What it is for (see ``Kind``).
+    retries : bool
+        Whether it tries again by itself, as it always does with the parts of an upload.
     encryption : str or None
         How the server is to encrypt what is put (``AES256``, ``aws:kms``); None for the bucket's own way.
 
@@ -62,6 +71,7 @@ def connect(bucket: str, prefix: str, *, bulk: bool, encryption: str | None = No
     from obstore.store import S3Store as Client
 
     address = endpoint()
+    idle, whole = {"small": _SMALL, "bulk": _BULK, "parts": _PARTS}[kind]
     config: dict[str, Any] = {}
     if address:
         config["endpoint"] = address
@@ -78,11 +88,12 @@ def connect(bucket: str, prefix: str, *, bulk: bool, encryption: str | None = No
             client_options={
                 "allow_http": bool(address and address.startswith("http://")),
                 "connect_timeout": timedelta(seconds=_CONNECT),
-                "timeout": timedelta(seconds=_BULK_ANSWER if bulk else _ANSWER),
+                "read_timeout": timedelta(seconds=idle),
+                "timeout": timedelta(seconds=whole),
             },
             retry_config={
-                "max_retries": 10,
-                "retry_timeout": timedelta(seconds=_KEEP_TRYING_BULK if bulk else _KEEP_TRYING),
+                "max_retries": _RETRIES if retries or kind == "parts" else 0,
+                "retry_timeout": timedelta(seconds=_RETRY_SECONDS_SMALL if kind == "small" else _RETRY_SECONDS),
                 "backoff": {
                     "init_backoff": timedelta(milliseconds=100),
                     "max_backoff": timedelta(seconds=2),
@@ -118,7 +129,8 @@ def _provider() -> Any:
         session = boto3.Session()
         if session.get_credentials() is None:
             return None
-        return Boto3CredentialProvider(session)
+        # boto3 renews credentials ten minutes before they end. obstore keeps what it was given for this long.
+        return Boto3CredentialProvider(session, ttl=timedelta(minutes=_CACHED))
     except BotoCoreError as error:
         raise StoreUnavailable(
             "The AWS profile can't be used.",

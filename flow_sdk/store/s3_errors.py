@@ -4,7 +4,7 @@ import re
 
 from flow_sdk.errors import StoreError, StoreUnavailable
 
-__all__ = ["error_code", "explain", "is_missing", "is_unknown"]
+__all__ = ["error_code", "explain", "is_missing", "is_passing", "is_refused", "is_unknown"]
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -15,10 +15,11 @@ _NOT_ACCEPTED = {
     "InvalidAccessKeyId",
     "InvalidToken",
     "SignatureDoesNotMatch",
-    "RequestTimeTooSkewed",
     "401",
 }
+_PASSING = {"RequestTimeout", "SlowDown", "ConditionalRequestConflict", "OperationAborted", "408", "409", "412", "429"}
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
+_SETTLED = ("PermissionDeniedError", "UnauthenticatedError", "NotFoundError", "NotSupportedError", "InvalidPathError")
 _CREDENTIALS = re.compile(r"169\.254\.(169\.254|170\.2)|/latest/api/token|credential|sts\.", re.IGNORECASE)
 _NO_ANSWER = re.compile(r"error sending request|HTTP error|timed out|connect", re.IGNORECASE)
 
@@ -53,6 +54,26 @@ def is_unknown(error: Exception) -> bool:
     return status is None or status[1] in ("408", "409", "429") or status[1].startswith("5")
 
 
+def is_passing(error: Exception) -> bool:
+    """Tell whether the same request may go through a little later."""
+    if isinstance(error, FileNotFoundError | PermissionError) or is_refused(error):
+        return False
+    code, status = error_code(error), _STATUS.search(_text(error))
+    if code in _PASSING or type(error).__name__ in ("AlreadyExistsError", "PreconditionError"):
+        return True
+    if type(error).__name__ in _SETTLED:
+        return False
+    return not code or (status is not None and (status[1] in _PASSING or status[1].startswith("5")))
+
+
+def is_refused(error: Exception) -> bool:
+    """Tell whether an error is about who asks, so that newer credentials may help.
+
+    A HEAD has no code in its answer, so that a plain 400 or 403 may be one too.
+    """
+    return error_code(error) in (*_NOT_ACCEPTED, "400", "403")
+
+
 def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str | None) -> StoreError:
     """Build the error for the user.
 
@@ -75,6 +96,8 @@ def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str 
         What to raise from ``error``.
     """
     code, text = error_code(error), _text(error)
+    if code == "RequestTimeTooSkewed":
+        return _skewed(text, where)
     server = endpoint or "AWS"
     seen = code or " ".join(text.split())[:300]
     if code == "NoSuchBucket":
@@ -119,3 +142,14 @@ def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str 
             help="Check the network and AWS_ENDPOINT_URL." if endpoint else "Check the network and AWS_REGION.",
         )
     return StoreError(f"S3 can't {verb} an object.", seen=" ".join(text.split())[:300], where=where)
+
+
+def _skewed(text: str, where: str) -> StoreError:
+    times = [re.search(rf"<{name}>([^<]*)</{name}>", text) for name in ("RequestTime", "ServerTime")]
+    seen = "".join(f", {said} {found[1]}" for said, found in zip(("here", "there"), times, strict=True) if found)
+    return StoreUnavailable(
+        "This machine's clock is wrong: S3 takes no request that is more than 15 minutes off.",
+        seen=f"RequestTimeTooSkewed{seen}",
+        where=where,
+        help="Set the clock, and have it kept right (timedatectl set-ntp true).",
+    )
