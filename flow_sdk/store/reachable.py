@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from flow_sdk.errors import IntegrityError
+from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.attempts import is_redirect
 from flow_sdk.store.keyed import Kind, kind_of
@@ -188,11 +188,29 @@ def read_records(
     """
 
     def read(batch: Sequence[tuple[ObjectInfo, Kind]]) -> list[tuple[Record, bytes]]:
-        texts = store.get_many([info.key for info, _ in batch])
+        try:
+            texts = list(store.get_many([info.key for info, _ in batch]))
+        except IntegrityError:
+            return [_read_alone(store, info, kind) for info, kind in batch]
         return [(read_record(info, kind, text), text or b"") for (info, kind), text in zip(batch, texts, strict=True)]
 
     for batch in spread(read, _batches(objects), threads):
         yield from batch
+
+
+def _read_alone(store: ObjectStore, info: ObjectInfo, kind: Kind) -> tuple[Record, bytes]:
+    """Read one of some records of which the store says that one isn't as it was written; also that one."""
+    seen = ""
+    try:
+        text: bytes | None = store.get(info.key)
+    except ObjectMissing:
+        text = None
+    except IntegrityError as error:
+        text, seen = store.get_range(info.key, 0, info.size), _told(error)
+    record = read_record(info, kind, text)
+    if seen and not record.damage:
+        record.damage.append(Damage(info.key, seen, record.place))
+    return record, text or b""
 
 
 def _batches(objects: Iterable[_In]) -> Iterator[list[_In]]:
