@@ -57,7 +57,9 @@ def test_an_address_that_nobody_answers_at(s3, tmp_path):
     environment = {**s3.env(), "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
     done = call(tmp_path, *AT, "run", "--folds", "2", environment=environment)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
+    waiting, _, error = done.stderr.partition("error: ")
+    assert "S3 doesn't answer: trying again to read s3://flows/team/store.json" in waiting
+    assert waiting.count("\n") == 1 and "doesn't answer" in error
     assert "Traceback" not in done.stderr
     assert files(tmp_path) == {"train.py"}
 
