@@ -23,11 +23,12 @@ endef
 checkout = --config-settings editable_mode=compat -e . -e ./provider
 
 .DEFAULT_GOAL := help
-.PHONY: help image demo test lint unit format bench lock clean
+.PHONY: help image demo test test-faults lint unit format bench lock clean
 
 help:
 	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
 	@echo "make test    all checks and all tests"
+	@echo "make test-faults  every fault of the fault tests, where make test injects a share: 500 killed runs and more"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make unit    the tests that start no Airflow"
 	@echo "make format  ruff format and the fixes ruff can make itself"
@@ -70,6 +71,11 @@ test: lint .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready
 	FLOW_TEST_LOCALSTACK="$(CURDIR)/.venv-localstack/bin/python" \
 	FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))" \
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+# One seed again: make test-faults PYTEST_ARGS="--replay 17 -k crash_runs"
+KILLS ?= 500
+test-faults: .venv/.ready
+	.venv/bin/python -m pytest tests/fault --every-fault --kills $(KILLS) $(PYTEST_ARGS)
 
 unit: .venv/.ready
 	.venv/bin/python -m pytest --ignore=tests/integration $(PYTEST_ARGS)

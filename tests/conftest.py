@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing")
     parser.addoption("--seeds", type=int, default=0, help="how many random flows to compare beyond the fixed ones")
     parser.addoption("--kills", type=int, default=40, help="how many runs to kill at a random moment")
+    parser.addoption("--every-fault", action="store_true", help="inject all faults of the fault tests, not a third")
     parser.addoption("--replay", type=int, help="play only this seed of the fault tests")
 
 

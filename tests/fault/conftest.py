@@ -2,13 +2,19 @@
 
 import os
 import subprocess
+import zlib
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.fault.report import TOTALS
 
+SHARE, FEW = 3, 12
+"""One fault of how many is injected, and how many are few enough to inject all."""
+T = TypeVar("T")
 HERE = Path(__file__).parent
 
 
@@ -30,6 +36,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def share(request: pytest.FixtureRequest) -> Callable[[Sequence[T]], Sequence[T]]:
+    """Takes the share of a list of faults that this run of the suite has time for; ``--every-fault`` takes all."""
+    if request.config.getoption("--every-fault"):
+        return lambda faults: faults
+    first = zlib.crc32(request.node.name.encode()) % SHARE
+    return lambda faults: faults if len(faults) <= FEW else faults[first::SHARE]
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -18,7 +18,7 @@ from flow_sdk.deploy import claims
 from flow_sdk.store.local import LocalStore
 from tests.fault.disk import Call, layer
 
-__all__ = ["Recorder", "build"]
+__all__ = ["Recorder", "Tree", "build"]
 
 Tree = dict[str, bytes | None]
 """Content by path below the root; None for a folder."""

@@ -1,10 +1,15 @@
 """SIGKILL at every write boundary there is: a reader sees all or nothing, and the same done again ends right."""
 
+import os
 import shutil
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count as numbers
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from flow_sdk.store.check import check_store
@@ -12,12 +17,63 @@ from tests.fault.disk import layer
 from tests.fault.killer import Killer
 from tests.fault.report import count, recovering
 from tests.fault.writers import WRITERS, Place, Writer
+from tests.rig.fault_proxy import FaultProxy
+from tests.rig.moto import MotoServer
 from tests.rig.verify import verify_store
+
+Share = Callable[[list[tuple[int, bool]]], list[tuple[int, bool]]]
+READS = ("GET", "HEAD")
 
 
 @pytest.fixture(scope="module")
 def killer() -> Iterator[Killer]:
     with Killer() as running:
+        yield running
+
+
+class KillProxy(FaultProxy):
+    """A proxy that kills the process whose request to write it is, before the server gets it or right after."""
+
+    pid = 0
+    at = -1
+    applied = False
+    own = threading.local()
+
+    def arm(self, at: int, applied: bool) -> None:
+        """Choose the request, by its number among those that write."""
+        self.at, self.applied, self.written = at, applied, numbers()
+
+    def decide(self, method: str, path: str, query: str, access_key: str) -> str:
+        self.own.kills = False
+        if method not in READS and next(self.written) == self.at:
+            if not self.applied:
+                os.kill(self.pid, signal.SIGKILL)
+                return "reset"
+            self.own.kills = True
+        return super().decide(method, path, query, access_key)
+
+    def keep(self, path: str, headers: list[tuple[str, str]], body: bytes, fault: str) -> tuple[Any, bytes]:
+        if self.own.kills:
+            os.kill(self.pid, signal.SIGKILL)
+        return super().keep(path, headers, body, fault)
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[MotoServer]:
+    with MotoServer("flows") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def proxy(moto: MotoServer) -> Iterator[KillProxy]:
+    with KillProxy(moto.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def s3_killer(moto: MotoServer, proxy: KillProxy) -> Iterator[Killer]:
+    """Its processes reach S3 through the proxy."""
+    with Killer({**moto.env(), "AWS_ENDPOINT_URL": proxy.url}) as running:
         yield running
 
 
@@ -38,7 +94,7 @@ def calls_of(writer: Writer, place: Place) -> list[str]:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_killed_at_every_call_on_a_disk(killer: Killer, tmp_path: Path, name: str) -> None:
+def test_killed_at_every_call_on_a_disk(killer: Killer, tmp_path: Path, share: Share, name: str) -> None:
     writer = WRITERS[name]
 
     def copy(folder: str) -> Place:
@@ -52,7 +108,7 @@ def test_killed_at_every_call_on_a_disk(killer: Killer, tmp_path: Path, name: st
     calls = calls_of(writer, undisturbed)
     after = writer.look(undisturbed)
     moments = [(at, half) for at, call in enumerate(calls) for half in (False, True) if call == "write" or not half]
-    for at, half in moments:
+    for at, half in share(moments):
         place = copy("killed")
         assert killer.act(name, place, at=at, half=half) == -signal.SIGKILL
         seen = writer.look(place)
@@ -63,5 +119,49 @@ def test_killed_at_every_call_on_a_disk(killer: Killer, tmp_path: Path, name: st
         assert writer.again(writer.look(place)) == writer.again(after), f"killed at {at}, {calls[at]}"
         check_whole(place)
         shutil.rmtree(place.folder)
+        count(faults=1)
     assert len(moments) >= 3
-    count(faults=len(moments))
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "a token handed over"])  # to a machine
+def test_killed_at_every_request_to_s3(
+    s3_killer: Killer,
+    moto: MotoServer,
+    proxy: KillProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    share: Share,
+    name: str,
+) -> None:
+    writer = WRITERS[name]
+    for variable, value in moto.env().items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would know the credentials of other tests
+
+    def prepared(folder: str) -> Place:
+        (tmp_path / folder).mkdir()
+        place = Place(f"s3://flows/{tmp_path.name}/{folder}/store", str(tmp_path / folder))
+        writer.prepare(place)
+        return place
+
+    def acted(place: Place, at: int, applied: bool) -> int:
+        proxy.arm(at, applied)
+        return s3_killer.act(name, place, begins=lambda pid: setattr(proxy, "pid", pid))
+
+    undisturbed = prepared("undisturbed")
+    before = writer.look(undisturbed)
+    assert acted(undisturbed, -1, False) == 0
+    requests = next(proxy.written)
+    after = writer.look(undisturbed)
+    # Where requests go out one after the other, one that was answered leaves what the next one finds.
+    moments = [(at, applied) for applied in (False, True) for at in range(requests)]
+    for at, applied in share(moments if name == "a large blob" else [*moments[:requests], moments[-1]]):
+        place = prepared(f"{at}-{applied}")
+        assert acted(place, at, applied) == -signal.SIGKILL
+        seen = writer.look(place)
+        assert seen in (before, after) or writer.between(seen), f"killed at {at}: {seen}"
+        check_whole(place)
+        with recovering():
+            writer.act(place)
+        assert writer.again(writer.look(place)) == writer.again(after), f"killed at {at}"
+        count(faults=1)

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 
 from flow_sdk.store.check import check_store
 from tests.fault.disk import Call
-from tests.fault.power import Recorder, build
+from tests.fault.power import Recorder, Tree, build
 from tests.fault.report import count, recovering
 from tests.fault.writers import WRITERS, Place
 from tests.rig.verify import verify_store
 
+Share = Callable[[list[tuple[int, Tree, bool]]], list[tuple[int, Tree, bool]]]
 CUT = (
     "a new store",
     "a small blob",
@@ -49,30 +51,30 @@ def recorded(name: str, place: Place, skipped: Any = lambda call: False) -> Reco
 
 
 @pytest.mark.parametrize("name", CUT)
-def test_what_was_reported_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_what_was_reported_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: Share, name: str) -> None:
     writer = WRITERS[name]
     clean = Place(str(tmp_path / "clean" / "store"), str(tmp_path / "clean"))
     recorder = recorded(name, clean)
     after = writer.again(writer.look(clean))
     place = Place(str(tmp_path / "cut" / "store"), str(tmp_path / "cut"))
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # of what is done again
-    states = 0
-    for at, tree, ordered in recorder.states(random.Random(1)):
-        states += 1
+    all_states = list(recorder.states(random.Random(1)))
+    for at, tree, _ in all_states:
         assert not recorder.broken(at, tree), f"cut after operation {at}"
+    for number, (at, tree, ordered) in enumerate(share(all_states)):
         build(Path(place.folder), tree)
         if "store/store.json" in tree:
             check_whole(place)
             if ordered or name not in IN_ORDER:
                 writer.look(place)
-        if states % AGAIN == 1:
+        if number % AGAIN == 0:
             with recovering():
                 writer.act(place)
             if ordered or name not in IN_ORDER:
                 assert writer.again(writer.look(place)) == after, f"cut after operation {at}"
             check_whole(place)
-    assert states > 5
-    count(faults=states)
+    assert len(all_states) > 5
+    count(faults=len(all_states))
 
 
 def check_whole(place: Place) -> None:
