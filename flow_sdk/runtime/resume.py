@@ -1,8 +1,9 @@
 """Resuming: a new run takes over, by reference, what an earlier one finished, and runs the rest with the code of today.
 
 A task is reused if the origin has it committed and successful, its place in the flow is what it was, it doesn't come
-after the step that is to run again, and all tasks it took its inputs from are reused. So all that can be reused is
-known before the first task starts.
+after the step that is to run again, and the very attempts it took its inputs from are reused (a task that was cleared
+since, and committed again, may hand on something else). So all that can be reused is known before the first task
+starts.
 """
 
 import dataclasses
@@ -160,7 +161,8 @@ class Reuse:
         self, store: ObjectStore, plan: FlowPlan, origin: RunRecord, origin_plan: FlowPlan, step: str | None
     ) -> None:
         self.store, self.plan, self.origin, self._origin_plan = store, plan, origin, origin_plan
-        self._reused: set[tuple[str, str]] = set()
+        self._reused: dict[tuple[str, str], int] = {}
+        """By step and task, the attempt that is reused."""
         self._whole_step = dict.fromkeys(_after(plan, step), f"it comes after {step!r}") if step else {}
         if step:
             self._whole_step[step] = "it was named"
@@ -323,8 +325,8 @@ class Reuse:
         for key, name in zip(keys, names, strict=True):
             manifest = manifests.get(name)
             why = self._whole_step.get(key.step) or self._why(manifest, self.plan[key.step])
-            if not why:
-                self._reused.add(name)
+            if not why and manifest is not None:
+                self._reused[name] = manifest.attempt
             yield key, manifest, why
 
     def _why(self, manifest: Manifest | None, step: StepPlan) -> str:
@@ -335,8 +337,11 @@ class Reuse:
         if not _hands_on(manifest, step):
             return f"it hands on to other steps since run {self.origin.run}"
         for parent in manifest.parents:
-            if (parent.step, parent.task) not in self._reused:
+            reused = self._reused.get((parent.step, parent.task))
+            if reused is None:
                 return f"it comes after {parent.step}/{parent.task}, which runs again"
+            if reused != parent.attempt:
+                return f"it finished before {parent.step}/{parent.task} was cleared and ran again"
         return ""
 
     def _taken(self, manifest: Manifest, run: str) -> Manifest:

@@ -1,8 +1,10 @@
 """The commit protocol: attempts are claimed, fail or are committed; readers see what is committed.
 
 A task's ``commit.json`` is written create-only and holds the winner's whole manifest. When an orchestrator's user
-clears a committed task on purpose, ``commit.json`` is replaced by a redirect to ``commit.<generation>.json``, which
-again is create-only, and the manifest that was there is kept in its attempt's folder.
+clears a committed task on purpose, ``commit.json`` is replaced by a redirect to ``commit.1.json``, which again is
+create-only, and the manifest that was there is kept in its attempt's folder. Cleared once more, ``commit.1.json``
+becomes a redirect to ``commit.2.json``, and so on. So where a place leads to once it is a redirect never changes: an
+attempt that comes late, for a clearing that others have followed, finds it done and takes nothing back.
 """
 
 import json
@@ -36,18 +38,17 @@ def is_redirect(text: bytes) -> bool:
     return text.startswith(_REDIRECT)
 
 
-def _redirected(key: str, generation: int) -> str:
-    return key.removesuffix(".json") + f".{generation}.json"
+def _place(first: str, number: int) -> str:
+    """Key of a task's commit after so many clearings; ``first`` is that of the first one."""
+    return first.removesuffix(".json") + f".{number}.json" if number else first
 
 
-def _follow(store: ObjectStore, key: str, text: bytes | None) -> tuple[str, bytes | None]:
-    """Follow a redirect to the key and text that count now."""
-    if text is not None and text.startswith(_REDIRECT):
-        key = _redirected(key, json.loads(text)["redirect"])
-        try:
-            text = store.get(key)
-        except ObjectMissing:
-            text = None
+def _follow(store: ObjectStore, first: str, text: bytes | None) -> tuple[str, bytes | None]:
+    """Follow the redirects to the key and text that count now."""
+    key = first
+    while text is not None and text.startswith(_REDIRECT):
+        key = _place(first, json.loads(text)["redirect"])
+        text = _get(store, key)
     return key, text
 
 
@@ -95,22 +96,47 @@ def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
     Manifest
         The task's committed manifest: this one, or the winner's.
     """
-    key = layout.commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
-    text = _get(store, key) if manifest.generation else None
-    try:
-        if text is not None and text.startswith(_REDIRECT):
-            generation = json.loads(text)["redirect"]
-            if generation > manifest.generation:  # the task was cleared again while this attempt ran
-                raise ObjectExists("The task was cleared: this attempt's result isn't wanted any more.", where=key)
-            key = _redirected(key, generation)
-        store.put_if_absent(key, encode(manifest))
-        return manifest
-    except ObjectExists:
-        fail(store, manifest)
-        winner = read_task(store, manifest.flow, manifest.run, manifest.step, manifest.task)
-        if winner is None:
-            raise
-        return winner
+    first = layout.commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
+    number = 0
+    while True:
+        key = _place(first, number)
+        try:
+            store.put_if_absent(key, encode(manifest))
+            return manifest
+        except ObjectExists:
+            following = _cleared(store, key, number, manifest.generation) if manifest.generation else None
+            if following is not None:
+                number = following
+                continue
+            fail(store, manifest)
+            winner = read_task(store, manifest.flow, manifest.run, manifest.step, manifest.task)
+            if winner is None:
+                raise ObjectExists(
+                    "The task was cleared while this attempt ran: its result isn't wanted any more.", where=key
+                ) from None
+            return winner
+
+
+def _cleared(store: ObjectStore, key: str, number: int, generation: int) -> int | None:
+    """Clear a place that is taken, unless the task was cleared for a later attempt than those of ``generation``.
+
+    Returns
+    -------
+    int or None
+        The number of the place that it leads to; None when what is there counts.
+    """
+    text = store.get(key)
+    if text.startswith(_REDIRECT):
+        redirect = json.loads(text)
+        # Of two who clear at once the earlier may have written last. No harm: it is only that a result nobody
+        # waits for may count until that of the later one is there.
+        return None if redirect.get("generation", redirect["redirect"]) > generation else int(redirect["redirect"])
+    standing = decode(Manifest, text, key)
+    if standing.generation >= generation:
+        return None
+    fail(store, standing)
+    store.put(key, b'%s%d,"generation":%d}' % (_REDIRECT, number + 1, generation))
+    return number + 1
 
 
 def fail(store: ObjectStore, manifest: Manifest) -> None:
@@ -133,13 +159,15 @@ def reopen(store: ObjectStore, manifest: Manifest, generation: int) -> None:
     store : ObjectStore
         The run's store.
     manifest : Manifest
-        The commit that stands, whose generation is smaller.
+        The commit that stands.
     generation : int
         The new generation (>= 1).
     """
-    fail(store, manifest)
-    key = layout.commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
-    store.put(key, _REDIRECT + f"{generation}}}".encode())
+    first = key = layout.commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
+    number: int | None = 0
+    while number is not None and store.head(key) is not None:
+        number = _cleared(store, key, number, generation)
+        key = _place(first, number or 0)
 
 
 def read_task(store: ObjectStore, flow: str, run: str, step: str, task: str) -> Manifest | None:

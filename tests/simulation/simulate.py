@@ -1,0 +1,141 @@
+"""One seed, one story: a run of a flow in a bad world, resumed until the world is calm, looked at all the while.
+
+``python -m tests.simulation.simulate SEED`` plays one seed alone and prints all its steps.
+"""
+
+import sys
+from dataclasses import dataclass
+
+from flow_sdk.errors import FlowSDKError
+from flow_sdk.metadata.port import SUCCEEDED
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.spec.flow import FlowSpec
+from tests.simulation.flows import FLOWS
+from tests.simulation.runs import RunProcess, clean_run, installed, plan_of
+from tests.simulation.watch import Watch
+from tests.simulation.world import Violation, World
+
+__all__ = ["Played", "main", "play"]
+
+MOST_RESUMES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How a seed went.
+
+    Parameters
+    ----------
+    seed : int
+        Which.
+    violation : str
+        What didn't hold; "" when all did.
+    digest : str
+        Names the story.
+    faults, steps, commits, runs : int
+        How many there were.
+    lines : list of str
+        The story, if it was kept.
+    """
+
+    seed: int
+    violation: str
+    digest: str
+    faults: int
+    steps: int
+    commits: int
+    runs: int
+    lines: list[str]
+
+    def __str__(self) -> str:
+        again = f"python -m tests.simulation.simulate {self.seed}"
+        return f"seed {self.seed}: {self.violation or 'all held'} (to play it again: {again})"
+
+
+def play(seed: int, *, keep: bool = False) -> Played:
+    """Play a seed.
+
+    Parameters
+    ----------
+    seed : int
+        Decides everything.
+    keep : bool
+        Whether to keep all steps as text.
+    """
+    world = World(seed, keep=keep)
+    flow = world.rng.choice(FLOWS)
+    watch = Watch(clean_run(flow))
+    processes: list[RunProcess] = []
+    violation = ""
+    with installed(world):
+        try:
+            _story(world, watch, flow, processes)
+        except Violation as broken:
+            violation = f"{flow.__name__}: {broken}"
+        finally:
+            world.end()
+    return Played(seed, violation, world.digest, world.faults, world.steps, watch.commits, len(processes), world.lines)
+
+
+def _story(world: World, watch: Watch, flow: type[FlowSpec], processes: list[RunProcess]) -> None:
+    rng = world.rng
+    first = RunProcess(world, watch, flow, orchestrated=rng.random() < 0.5)
+    _see_through(world, watch, first, "run", processes)
+    for number in range(rng.randrange(MOST_RESUMES)):
+        _resume(world, watch, flow, processes, f"resume {number}")
+    world.calm()
+    if rng.random() < 0.5:  # else what is left of the runs before goes on beside the last one
+        world.drain()
+    last = _resume(world, watch, flow, processes, "last resume")
+    if last.state != "succeeded":
+        raise Violation(
+            f"the last run, with nothing in its way, ended {last.state or 'with ' + repr(last.actor.error)}"
+        )
+    world.drain()
+    watch.whole(flow.__name__, last.run or "")
+    outcome = Runs(watch.bucket).outcome(flow.__name__, last.run or "", plan_of(flow))
+    if outcome.state != SUCCEEDED:
+        raise Violation(f"the last run succeeded, and reads as {outcome.state}: {outcome.reason}")
+    watch.verify()
+
+
+def _resume(world: World, watch: Watch, flow: type[FlowSpec], processes: list[RunProcess], name: str) -> RunProcess:
+    """Resume the last run that began; where none did, run."""
+    begun = [process.run for process in processes if process.run and _began(watch, flow, process.run)]
+    step = world.rng.choice(plan_of(flow).steps).name if world.rng.random() < 0.2 else None
+    origin = begun[-1] if begun else None
+    process = RunProcess(world, watch, flow, origin=origin, step=step if origin else None)
+    _see_through(world, watch, process, name, processes)
+    return process
+
+
+def _began(watch: Watch, flow: type[FlowSpec], run: str) -> bool:
+    return f"flows/{flow.__name__}/runs/{run}/run.json" in watch.bucket._objects
+
+
+def _see_through(world: World, watch: Watch, process: RunProcess, name: str, processes: list[RunProcess]) -> None:
+    """Let a run's process come to its end; its tasks may be killed with it, or not."""
+    processes.append(process)
+    actor = process.start(name)
+    world.until_over(actor)
+    if actor.error is not None and not isinstance(actor.error, FlowSDKError):
+        raise Violation(f"{name} ended with {actor.error!r}") from actor.error
+    if actor.error is not None and not actor.disturbed:
+        raise Violation(f"{name} failed for no reason: {actor.error}")
+    if process.state == "succeeded":
+        watch.whole(process.plan.flow, process.run or "")
+    for worker in process.workers:
+        if not worker.is_gone and (actor.is_killed or actor.error) and world.rng.random() < 0.7:
+            worker.kill()
+
+
+def main() -> None:
+    """Play the seeds named on the command line, and print their steps."""
+    for seed in map(int, sys.argv[1:]):
+        played = play(seed, keep=True)
+        print("\n".join(played.lines))
+        print(played, played.digest)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Thousands of bad worlds: a task has at most one commit, what is readable is whole, and a resume ends well."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.fault.report import count
+from tests.simulation.simulate import play
+
+SEEDS, PARTS = 2_000, 8
+BEYOND = 1_000_000
+"""Where the seeds begin that ``--seeds N`` adds."""
+TOLD = 5
+
+
+def see(seeds: range) -> None:
+    """Play seeds; say which broke what, and how to play each again."""
+    broken = []
+    for seed in seeds:
+        played = play(seed)
+        count(seeds=1, faults=played.faults)
+        if played.violation:
+            broken.append(str(played))
+            if len(broken) == TOLD:
+                break
+    assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_all_holds_in_every_world(part: int) -> None:
+    share = SEEDS // PARTS
+    see(range(part * share, (part + 1) * share))
+
+
+def test_all_holds_in_as_many_worlds_as_are_asked_for(request: pytest.FixtureRequest) -> None:
+    see(range(BEYOND, BEYOND + max(1, int(request.config.getoption("--seeds")))))
+
+
+def test_a_world_is_full_of_faults() -> None:
+    played = [play(seed) for seed in range(60)]
+    assert sum(world.faults for world in played) > 60
+    assert sum(world.runs for world in played) > 120
+    assert len({world.digest for world in played}) == 60
+
+
+@pytest.mark.parametrize("seed", [3, 85, 1311])
+def test_a_seed_plays_the_same_everywhere(seed: int) -> None:
+    here = play(seed, keep=True)
+    assert play(seed).digest == here.digest
+    for hashes in ("0", "1"):
+        there = subprocess.run(
+            [sys.executable, "-m", "tests.simulation.simulate", str(seed)],
+            env={**os.environ, "PYTHONHASHSEED": hashes},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        *story, last = there.stdout.splitlines()
+        assert story == here.lines
+        assert last == f"{here} {here.digest}"
