@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import FlowSDKError, UsageError
@@ -161,14 +162,51 @@ def use_origin(call: Call, asked: str | None) -> None:
             help="Leave --config and --config-value out, or start a new run.",
         )
     from flow_sdk import config
+
+    root, flow, user = call.root, call.flow, config.user()
+    source.fixed = _in_child(lambda: _configs_of(root, flow, user, asked))
+    provide_configs(call.flow_class, source)
+
+
+def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str, Any]:
+    """The configs of the run that is resumed, by name."""
     from flow_sdk.metadata.runs import Runs
     from flow_sdk.runtime.resume import find_origin
     from flow_sdk.store.open_store import open_store
 
-    runs = Runs(open_store(call.root, create=False))
-    plan = runs.read_plan(find_origin(runs, call.flow, config.user(), asked))
-    source.fixed = {found.name: found.value for found in plan.configs}
-    provide_configs(call.flow_class, source)
+    runs = Runs(open_store(root, create=False))
+    plan = runs.read_plan(find_origin(runs, flow, user, asked))
+    return {found.name: found.value for found in plan.configs}
+
+
+def _in_child(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Call a function in a forked child: S3 can't be used in tasks that are forked from a process that has used it."""
+    if sys.platform != "linux":
+        return read()  # tasks aren't forked there
+    import pickle
+
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        found: Any
+        try:
+            os.close(ours)
+            try:
+                found = read()
+            except BaseException as error:  # noqa: BLE001 - told by the parent
+                found = error
+            with os.fdopen(theirs, "wb") as pipe:
+                pickle.dump(found, pipe)
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(pid, 0)
+    found = pickle.loads(data)
+    if isinstance(found, BaseException):
+        raise found
+    return dict(found)
 
 
 def settle_for_help(flow_class: Any) -> None:
