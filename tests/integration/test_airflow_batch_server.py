@@ -81,6 +81,11 @@ class Rig:
         found: dict[str, Any] = self.airflow.wait(reached, 90, f"{name} isn't {' or '.join(states)}")
         return found
 
+    def wait_triggerer(self, name: str) -> None:
+        """Wait until the first task of a run is deferred, and the triggerer has taken it up."""
+        self.wait_state(name, "deferred")
+        self.airflow.wait(lambda: ".trigger." in "".join(path.name for path in self.logs(name)), 60, f"{name} waits")
+
     def begun(self, name: str, times: int = 1) -> list[int]:
         """Wait until a step has begun that often; returns its processes."""
         file = self.folder / f"{name}.begun"
@@ -123,11 +128,14 @@ class Rig:
 
         self.airflow.wait(taken, 30, f"Airflow doesn't take {method} {path}")
 
+    def logs(self, name: str) -> list[Path]:
+        """Airflow's log files of the first task of a run, of all tries; the triggerer's among them."""
+        files = (self.airflow.home / "logs").rglob("*.log*")
+        return [path for path in files if {f"run_id={self.runs[name][1]}", "task_id=start"} <= set(path.parts)]
+
     def log(self, name: str) -> str:
-        """Airflow's log of the first task of a run, of all tries."""
-        run = self.runs[name][1]
-        files = [path for path in (self.airflow.home / "logs").rglob("*.log*") if f"run_id={run}" in str(path)]
-        return "".join(path.read_text("utf-8", "replace") for path in files if "task_id=start" in str(path))
+        """What stands in them."""
+        return "".join(path.read_text("utf-8", "replace") for path in self.logs(name))
 
 
 @pytest.fixture(scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
@@ -172,33 +180,38 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_jobs_outlive_workers_and_triggerers_and_end_with_their_tasks(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deferred = ("waits", "marked", "cleared")
-    for name in (*deferred, "lost"):
+    deferred, lost = ("waits", "marked", "cleared"), ("lost", "ended")
+    for name in (*lost, *deferred):
         rig.begin("LongFlow", name)
     rig.begin("HereFlow", "here")
     # A worker is killed while it waits; another try goes on with the job.
-    rig.begun("lost")
-    os.kill(rig.wait_state("lost", "running")["pid"], signal.SIGKILL)
+    for name in lost:
+        rig.begun(name)
+        os.kill(rig.wait_state(name, "running")["pid"], signal.SIGKILL)
     # A step on the worker ends with its task.
     pid = rig.begun("here")[0]
     rig.mark_failed("here")
     rig.airflow.wait(lambda: not os.path.exists(f"/proc/{pid}"), 60, "the step runs on")
     # While a job runs, its task needs no worker; a task that is ended ends its job.
     for name in deferred:
-        rig.wait_state(name, "deferred")
+        rig.wait_triggerer(name)
     rig.mark_failed("marked")
     assert "ended in Airflow" in rig.wait_job("marked", 1, "FAILED")["statusReason"]
     rig.clear("cleared")
     rig.wait_job("cleared", 2, "RUNNING")
     assert rig.jobs("cleared")[0]["status"] == "FAILED"
+    # Such a job is ended from outside: the try that went on with it has one of its own.
+    for name in lost:
+        rig.wait_triggerer(name)
+    rig.aws.client("batch").terminate_job(jobId=rig.jobs("ended")[0]["jobId"], reason="by hand")
+    rig.wait_job("ended", 2, "RUNNING")
     # The triggerer is lost, and then there is another one.
-    rig.wait_state("lost", "deferred")
     rig.airflow.kill_and_restart("triggerer")
     (rig.folder / "go").touch()
-    for name in ("waits", "lost", "cleared"):
+    for name in ("waits", *lost, "cleared"):
         assert rig.airflow.wait_run(*rig.runs[name], seconds=150) == "success", rig.log(name)[-5000:]
-    assert [len(rig.jobs(name)) for name in ("waits", "lost", "marked", "cleared")] == [1, 1, 1, 2]
-    assert rig.task("waits")["try_number"] == 1 and rig.task("lost")["try_number"] == 2
+    assert [len(rig.jobs(name)) for name in ("waits", "lost", "marked", "cleared", "ended")] == [1, 1, 1, 2, 2]
+    assert [rig.task(name)["try_number"] for name in ("waits", *lost)] == [1, 2, 2]
     for variable, value in rig.aws.env().items():
         monkeypatch.setenv(variable, value)
     metadata(rig.store)
