@@ -35,6 +35,7 @@ LATEST = 5
 
 
 def _create(call: Call) -> int:
+    from flow_sdk.cli.schedule_shown import next_text, schedule_of
     from flow_sdk.deploy.airflow.create import create_deployment
     from flow_sdk.deploy.airflow.target import open_target
     from flow_sdk.plan.files import embed_files
@@ -57,6 +58,9 @@ def _create(call: Call) -> int:
     call.say(
         f"DAG {deployed.dag} is {'written' if deployed.changed else 'up to date'}; runs are in {deployed.namespace}."
     )
+    schedule = schedule_of(call.flow_class)
+    if schedule is not None:
+        call.say(f"It starts by itself unless it is paused. Next: {next_text(schedule)}")
     if not call.root.startswith("s3://"):
         call.say(f"Its artifacts are kept in {call.root}: every worker must see the same folder under that path.")
     print(deployed.file)

@@ -12,7 +12,19 @@ FORMATS = ("text", "mermaid", "svg", "json", "dot")
 
 
 def _show(call: Call) -> int:
-    return _print(call, call["format"])
+    code = _print(call, call["format"])
+    if call["format"] == "text":
+        _print_schedule(call)
+    return code
+
+
+def _print_schedule(call: Call) -> None:
+    """What the graph doesn't show: when the deployed flow starts by itself."""
+    from flow_sdk.cli.schedule_shown import next_text, schedule_of
+
+    schedule = schedule_of(call.flow_class)
+    if schedule is not None:
+        print(f"\nDeployed, it starts by itself. Next: {next_text(schedule)}")
 
 
 def _output_dot(call: Call) -> int:

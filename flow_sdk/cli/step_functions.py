@@ -100,6 +100,8 @@ def _batch_tags(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _tell_deployed(call: Call, deployed: Deployed) -> None:
+    from flow_sdk.cli.schedule_shown import next_text, schedule_of
+
     what = "is deployed as" if deployed.changed else "hasn't changed: it stays at"
     call.say(f"State machine {deployed.name} {what} version {deployed.version}; runs are in {deployed.namespace}.")
     if deployed.registered:
@@ -109,6 +111,9 @@ def _tell_deployed(call: Call, deployed: Deployed) -> None:
         call.say("It has no schedule any more; the one in AWS was removed.")
     elif deployed.schedule is not None:
         call.say(f"It starts by itself: {deployed.schedule}.")
+        schedule = schedule_of(call.flow_class)
+        if schedule is not None and not deployed.schedule_off:
+            call.say(f"Next: {next_text(schedule)}")
         if deployed.schedule_off:
             call.say("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
     call.say(f"Start a run with: {call.again} step-functions trigger{naming(call)}")
