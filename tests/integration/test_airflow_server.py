@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ SECRET = "a-secret-that-stands-in-no-log"
 
 FLOWS = '''
 import os, time
-from flow_sdk import FlowSpec, Parameter, current, retry, step
+from flow_sdk import FlowSpec, Parameter, current, retry, schedule, step
 
 class RepairFlow(FlowSpec):
     """Fails until a file is there."""
@@ -111,6 +112,17 @@ class PinnedFlow(FlowSpec):
         self.seen = VERSION
 
 
+@schedule(cron="* * * * *", timezone="Asia/Kathmandu")
+class MinuteFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
 if __name__ == "__main__":
     NAME()
 '''
@@ -185,7 +197,9 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
                 AirflowServer(python, folder / "airflow", database=database, env=only_there) as airflow,
             ):
                 # a client keeps the store of an address, so each line has its own
-                yield Rig(airflow, s3, folder, user, f"s3://airflow-tests/{request.param}")
+                running = Rig(airflow, s3, folder, user, f"s3://airflow-tests/{request.param}")
+                running.deploy(running.flow("MinuteFlow"))  # the last test looks whether its schedule has fired
+                yield running
         finally:
             os.environ.clear()
             os.environ.update(before)
@@ -350,3 +364,15 @@ def test_the_log_has_no_credentials(rig: Rig) -> None:
     assert logs and not any(SECRET in text for text in logs)
     tasks = [text for text in logs if "its artifacts are in" in text]
     assert tasks
+
+
+def test_a_schedule_fires_each_minute(rig: Rig, results: Callable[[str], Run]) -> None:
+    def fired() -> list[dict[str, Any]]:
+        runs = rig.airflow.api.request("GET", "/dags/MinuteFlow/dagRuns?limit=100")[1]["dag_runs"]
+        done = [run for run in runs if run["run_type"] == "scheduled" and run["state"] == "success"]
+        return sorted(done, key=lambda run: run["logical_date"]) if len(done) > 1 else []
+
+    runs = rig.airflow.wait(fired, 150, "no two scheduled runs have ended well")
+    first, second = (datetime.fromisoformat(run["logical_date"]) for run in runs[:2])
+    assert first.second == 0 and second - first == timedelta(minutes=1)
+    assert results(f"MinuteFlow/airflow-{runs[0]['dag_run_id']}").successful
