@@ -5,6 +5,7 @@ import sys
 from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.call import Call
 from flow_sdk.cli.terminal import shown
+from flow_sdk.errors import FlowSDKError
 
 __all__ = ["COMMANDS"]
 
@@ -22,7 +23,10 @@ def _print_schedule(call: Call) -> None:
     """What the graph doesn't show: when the deployed flow starts by itself."""
     from flow_sdk.cli.schedule_shown import next_text, schedule_of
 
-    schedule = schedule_of(call.flow_class)
+    try:
+        schedule = schedule_of(call.flow_class)
+    except FlowSDKError:
+        return  # a config is missing: the graph can be shown all the same
     if schedule is not None:
         print(f"\nDeployed, it starts by itself. Next: {next_text(schedule)}")
 
