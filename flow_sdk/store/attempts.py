@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from flow_sdk.errors import ObjectExists, ObjectMissing
+from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest, decode, encode
@@ -45,9 +45,12 @@ def _place(first: str, number: int) -> str:
 
 def _follow(store: ObjectStore, first: str, text: bytes | None) -> tuple[str, bytes | None]:
     """Follow the redirects to the key and text that count now."""
-    key = first
+    key, number = first, 0
     while text is not None and text.startswith(_REDIRECT):
-        key = _place(first, json.loads(text)["redirect"])
+        last, number = number, int(json.loads(text)["redirect"])
+        if number <= last:
+            raise IntegrityError("A task's commit leads back to itself.", seen=text.decode(), where=key)
+        key = _place(first, number)
         text = _get(store, key)
     return key, text
 

@@ -1,0 +1,150 @@
+"""The simulation finds what is broken: each test here breaks one thing on purpose, and few seeds see it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flow_sdk.errors import ObjectExists, StoreUnavailable
+from flow_sdk.runtime.driver import Driver
+from flow_sdk.runtime.resume import Reuse
+from flow_sdk.runtime.scheduler import Scheduler
+from flow_sdk.store import artifacts, attempts
+from flow_sdk.store.layout import commit_key
+from flow_sdk.store.records import Manifest
+from tests.simulation.bucket import Store
+from tests.simulation.simulate import play
+
+MOST_SEEDS = 600
+
+
+def commits_by_a_plain_put(patch: pytest.MonkeyPatch) -> None:
+    create = Store.put_if_absent
+
+    def put(self: Store, key: str, data: Any, **more: Any) -> None:
+        (self.put if "/commit" in key else create.__get__(self))(key, data, **more)
+
+    patch.setattr(Store, "put_if_absent", put)
+
+
+def claims_by_a_look_and_a_put(patch: pytest.MonkeyPatch) -> None:
+    create = Store.put_if_absent
+
+    def put(self: Store, key: str, data: Any, **more: Any) -> None:
+        if not key.endswith("/start.json"):
+            create(self, key, data, **more)
+        elif self.head(key) is not None:
+            raise ObjectExists("It is there.")
+        else:
+            self.put(key, data, **more)
+
+    patch.setattr(Store, "put_if_absent", put)
+
+
+def takes_an_unknown_put_for_applied(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Store, "settle", lambda self, key: self.writer)
+
+
+def takes_an_unknown_put_for_refused(patch: pytest.MonkeyPatch) -> None:
+    def commit(store: Store, manifest: Manifest) -> Manifest:
+        try:
+            return real(store, manifest)
+        except StoreUnavailable:
+            return manifest
+
+    real = attempts.commit
+    patch.setattr(attempts, "commit", commit)
+
+
+def resumes_without_a_look_at_the_parents(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reuse, "_why", lambda self, manifest, step: "" if manifest and manifest.successful else "missing")
+
+
+def redirects_to_the_place_of_a_generation(patch: pytest.MonkeyPatch) -> None:
+    def cleared(store: Store, key: str, number: int, generation: int) -> int | None:
+        text = store.get(key)
+        there = int(json.loads(text).get("redirect", 0))
+        return there if 0 < there <= generation else None
+
+    def reopen(store: Store, manifest: Manifest, generation: int) -> None:
+        attempts.fail(store, manifest)
+        key = commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
+        store.put(key, b'{"redirect":%d}' % generation)
+
+    patch.setattr(attempts, "_cleared", cleared)
+    patch.setattr(attempts, "reopen", reopen)
+
+
+def counts_an_end_twice(patch: pytest.MonkeyPatch) -> None:
+    real = Driver._ended
+
+    def ended(self: Driver, worker: Any, status: int) -> None:
+        self.by_name[worker.name] = worker
+        real(self, worker, status)
+
+    patch.setattr(Driver, "_ended", ended)
+
+
+def a_loser_takes_itself_for_the_winner(patch: pytest.MonkeyPatch) -> None:
+    real = attempts.commit
+
+    def commit(store: Store, manifest: Manifest) -> Manifest:
+        real(store, manifest)
+        return manifest
+
+    patch.setattr(attempts, "commit", commit)
+
+
+def an_artifact_that_could_not_be_stored_is_let_go(patch: pytest.MonkeyPatch) -> None:
+    real = artifacts.write_blob
+
+    def write(*parts: Any, **more: Any) -> None:
+        try:
+            real(*parts, **more)
+        except StoreUnavailable:
+            pass
+
+    patch.setattr(artifacts, "write_blob", write)
+
+
+def a_join_waits_for_one_input_less(patch: pytest.MonkeyPatch) -> None:
+    real = Scheduler._open
+
+    def opened(self: Scheduler, step: Any, key: Any, count: int) -> None:
+        real(self, step, key, max(1, count - 1))
+
+    patch.setattr(Scheduler, "_open", opened)
+
+
+def a_run_that_failed_says_it_succeeded(patch: pytest.MonkeyPatch) -> None:
+    real = Driver._finish
+    patch.setattr(Driver, "_finish", lambda self, state, seconds: real(self, "succeeded", seconds))
+
+
+BREAKS: list[Callable[[pytest.MonkeyPatch], None]] = [
+    commits_by_a_plain_put,
+    claims_by_a_look_and_a_put,
+    takes_an_unknown_put_for_applied,
+    takes_an_unknown_put_for_refused,
+    resumes_without_a_look_at_the_parents,
+    redirects_to_the_place_of_a_generation,
+    counts_an_end_twice,
+    a_loser_takes_itself_for_the_winner,
+    an_artifact_that_could_not_be_stored_is_let_go,
+    a_join_waits_for_one_input_less,
+    a_run_that_failed_says_it_succeeded,
+]
+
+
+@pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)
+def test_a_break_is_found(
+    broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch, record_property: Callable[..., None]
+) -> None:
+    play(0)  # the clean runs are known before anything is broken
+    broken(monkeypatch)
+    found = next((played for played in map(play, range(MOST_SEEDS)) if played.violation), None)
+    assert found is not None, f"{MOST_SEEDS} seeds didn't see it"
+    record_property("seed", found.seed)
+    assert play(found.seed) == found
+    print(f"{broken.__name__}: {found}")
