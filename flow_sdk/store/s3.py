@@ -12,7 +12,7 @@ from flow_sdk.store.framing import damaged, frames
 from flow_sdk.store.keys import check_key, check_prefix
 from flow_sdk.store.port import Buffers, ObjectInfo
 from flow_sdk.store.s3_client import Kind, connect, endpoint
-from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_refused, is_unknown
+from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_unknown
 from flow_sdk.store.s3_retry import Patience
 
 if TYPE_CHECKING:
@@ -127,15 +127,13 @@ class S3Store:
         writer = uuid.uuid4().hex
         marks = {_SUM: _sum(key, small), _WRITER: writer}
         patience = self._patience("write", key)
-        renewed = False
         while True:
             client = self._client(_kind(len(small)))
             try:
                 obstore.put(client, key, small, mode="create", use_multipart=False, attributes=marks)
                 return
             except Exception as error:
-                if is_refused(error) and not renewed:
-                    renewed = True
+                if patience.renews(error):
                     self._renew(client)
                     continue
                 clash = type(error).__name__ in ("AlreadyExistsError", "PreconditionError")
@@ -200,12 +198,12 @@ class S3Store:
         left = limit if limit is not None else -1
         chunk = min(1000, limit) if limit else 1000
         last: str | None = None
-        patience, renewed = self._patience("list", prefix), False
+        patience = self._patience("list", prefix)
         while True:
             client = self._client("small")
             try:
                 for found in obstore.list(client, prefix or None, offset=last, chunk_size=chunk):
-                    patience, renewed = self._patience("list", prefix), False
+                    patience = self._patience("list", prefix)
                     for entry in found:
                         if left == 0:
                             return
@@ -216,8 +214,7 @@ class S3Store:
                         return
                 return
             except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
-                if is_refused(error) and not renewed:
-                    renewed = True
+                if patience.renews(error):
                     self._renew(client)
                 elif not patience.again(error):
                     self._fail(error, "list", prefix)
@@ -318,14 +315,12 @@ class S3Store:
     ) -> "_Result":
         """Do something until it is done, with newer credentials if need be, or until patience is over."""
         patience = patience or self._patience(verb, key)
-        renewed = False
         while True:
             client = self._client(kind)
             try:
                 return work(client)
             except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
-                if is_refused(error) and not renewed:
-                    renewed = True
+                if patience.renews(error):
                     self._renew(client)
                 elif not patience.again(error):
                     self._fail(error, verb, key)

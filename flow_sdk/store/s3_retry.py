@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.s3_errors import error_code, is_passing
+from flow_sdk.store.s3_errors import error_code, is_passing, is_refused
 
 __all__ = ["Patience", "listen"]
 
 _BUSY, _SILENT = 60.0, 8.0
 _TRIES, _TRIES_WRONG = 24, 5
+_RENEWALS = 3
 _FIRST, _LONGEST = 0.1, 4.0
 _SAY_AFTER = 4.0
 
@@ -56,8 +57,13 @@ class Patience:
     def __init__(self, doing: str) -> None:
         self._doing = doing
         self._start = self._heard = time.monotonic()
-        self._tries = 0
+        self._tries = self._renewals = 0
         self._said = False
+
+    def renews(self, error: Exception) -> bool:
+        """Tell whether the request should be sent again with credentials that are read anew."""
+        self._renewals += is_refused(error)
+        return is_refused(error) and self._renewals <= _RENEWALS
 
     def again(self, error: Exception) -> bool:
         """Wait until the request may be sent again, and tell whether it should be at all.
