@@ -27,6 +27,12 @@ class Flow(ClientObject[Run]):
         newest = self._newest(None) if is_flow_name(self.id) else None
         if newest is None:
             known = self._reader.runs.flows()
+            if self.id in known:
+                raise NotFound(
+                    f"There is no run of flow {self.id!r}.",
+                    where=self._url,
+                    help="Whoever began its first one was ended in the middle of that. Start another one.",
+                )
             raise NotFound(
                 f"There is no flow {self.id!r}.",
                 where=self._url,

@@ -249,16 +249,16 @@ class LocalStore:
                 self._make(folder)
                 fd = os.open(temp, _CREATE, 0o666)
         except OSError as error:
-            self._fail(error, "write", key)
-        need = 0
+            self._fail(error, "write", key, _size(data))
+        done = 0
         behind = WriteBehind(fd)
         try:
             try:
                 for part in (data,) if isinstance(data, bytes | bytearray | memoryview) else data:
                     for size in write_part(fd, part):
-                        need += size
-                        if durable and need - behind.started >= FLUSH:
-                            behind.start(need)
+                        done += size
+                        if durable and done - behind.started >= FLUSH:
+                            behind.start(done)
                 if durable:
                     behind.finish()
                     os.fsync(fd)
@@ -267,7 +267,7 @@ class LocalStore:
                 os.close(fd)
         except OSError as error:
             _discard(temp)
-            self._fail(error, "write", key, need)
+            self._fail(error, "write", key, max(_size(data), done))
         except BaseException:
             _discard(temp)
             raise
@@ -327,14 +327,22 @@ class LocalStore:
     def _exists(self, key: str) -> NoReturn:
         raise ObjectExists("The object is already in the store.", where=self._base + key)
 
+    def _room(self, error: OSError) -> str:
+        """Say what room there is, where none is left for what was to be written."""
+        left = os.statvfs(self.root)
+        free = f"{left.f_bavail * left.f_frsize:,} bytes free"
+        if error.errno == errno.EDQUOT:
+            return f"your quota is used up, with {free}"
+        return f"{free}, and no file more (inodes)" if left.f_files and not left.f_favail else free
+
     def _fail(self, error: OSError, verb: str, key: str, need: int = 0) -> NoReturn:
         path = self._base + key
         seen = f"{error.strerror or error} (errno {error.errno})"
         if error.errno in _FULL:
-            left = os.statvfs(self.root)
             raise StoreError(
                 "There is no space left in the store.",
-                seen=f"{left.f_bavail * left.f_frsize:,} bytes free, more than {need:,} needed",
+                seen=self._room(error),
+                wanted=f"{need:,} bytes, and a name" if need else "room for a name",
                 where=path,
                 help="Make room there, or choose another folder with --datastore-root.",
             ) from error
@@ -348,6 +356,15 @@ class LocalStore:
         if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY):
             raise StoreError("A key can't be an object and a folder at once.", seen=seen, where=path) from error
         raise StoreError(f"The store can't {verb} an object.", seen=seen, where=path) from error
+
+
+def _size(data: Buffers) -> int:
+    """How many bytes are to be written, as far as that is known before."""
+    if isinstance(data, Iterator):
+        return 0
+    return sum(
+        memoryview(part).nbytes for part in ((data,) if isinstance(data, bytes | bytearray | memoryview) else data)
+    )
 
 
 def _discard(path: str) -> None:

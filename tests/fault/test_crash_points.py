@@ -12,12 +12,18 @@ from typing import Any
 import boto3
 import pytest
 
+from flow_sdk.client import Flow, metadata
+from flow_sdk.errors import NotFound
 from flow_sdk.store.check import check_store
+from flow_sdk.store.layout import run_key
+from flow_sdk.store.open_store import open_store
+from tests.fault.cut_flow import Cut
 from tests.fault.disk import layer
 from tests.fault.killer import Killer
 from tests.fault.report import count, recovering
 from tests.fault.writers import WRITERS, Place, Writer
 from tests.rig.fault_proxy import FaultProxy
+from tests.rig.inprocess import InProcessRun
 from tests.rig.moto import MotoServer
 from tests.rig.verify import verify_store
 
@@ -165,3 +171,13 @@ def test_killed_at_every_request_to_s3(
             writer.act(place)
         assert writer.again(writer.look(place)) == writer.again(after), f"killed at {at}"
         count(faults=1)
+
+
+def test_a_first_run_whose_beginning_was_cut_off_is_told_so(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    InProcessRun(Cut, store=store)
+    store.put(run_key("Cut", "1"), b"{}")
+    metadata(str(tmp_path))
+    with pytest.raises(NotFound, match="There is no run of flow 'Cut'") as caught:
+        Flow("Cut")
+    assert "Start another" in str(caught.value)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.report import count, recovering
-from tests.fault.runs import Hashes, begin, check_whole, children, end, hashes, run_ids, wait_for_end_of
+from tests.fault.runs import Hashes, begin, check_whole, children, end, hashes, listed, run_ids, wait_for_end_of
 
 AT_ONCE = 20
 """Seeds in one test: their temporary folders go when it has passed."""
@@ -83,7 +83,7 @@ def play(root: Path, seed: int, clean: Hashes, seconds: float) -> None:
             break
         # Faster than the kill? Then once more, with an earlier one.
         moment = draw.uniform(0, seconds) if hit else moment / 2
-        words = ("resume",) if run_ids(root) and code else ("run",)
+        words = ("resume",) if listed(root) and code else ("run",)
     if code:
         with recovering():
             code, errors = end(begin(root, *words))
