@@ -93,7 +93,7 @@ def _raise(error: FlowSDKError) -> Check:
 
 
 def _python() -> Check:
-    from flow_sdk import __version__
+    from flow_sdk.release import __version__
     from flow_sdk.deploy.doctor import FAILED, OK, Check
 
     found = f"Flow SDK {__version__}, Python {sys.version.split()[0]}, {sys.platform}"
