@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Run, metadata, namespace
+from tests.fault.report import count, recovering
 from tests.rig.verify import verify_store
 
 FLOW = Path(__file__).with_name("kill_flow.py")
@@ -60,8 +61,9 @@ def check_right(root: Path, run: str) -> None:
 
 
 def rerun(root: Path, run: str) -> None:
-    process = start(root)
-    assert process.wait(60) == 0, process.stderr and process.stderr.read().decode()
+    with recovering():
+        process = start(root)
+        assert process.wait(60) == 0, process.stderr and process.stderr.read().decode()
     check_right(root, run)
 
 
@@ -87,6 +89,7 @@ def test_a_killed_task_is_tried_again(tmp_path: Path, seed: int) -> None:
         time.sleep(0.002)
     assert process.wait(60) in (0, 1)
     assert killed
+    count(seeds=1, faults=killed)
     verify_store(str(tmp_path))
     if process.returncode == 0:
         check_right(tmp_path, "1")
@@ -102,6 +105,7 @@ def test_a_killed_scheduler_leaves_no_process_and_nothing_damaged(tmp_path: Path
     time.sleep(random.Random(seed).uniform(0, 0.5))
     running = children(template[0])
     process.kill()
+    count(seeds=1, faults=1)
     process.wait()
     wait_for(lambda: not any(alive(pid) for pid in (*template, *running)), "the run's processes to end")
     verify_store(str(tmp_path))
@@ -116,6 +120,7 @@ def test_a_killed_template_fails_the_run_with_its_reason(tmp_path: Path) -> None
     wait_for(lambda: children(template[0]), "a task")
     running = children(template[0])
     os.kill(template[0], signal.SIGKILL)
+    count(faults=1)
     assert process.wait(30) == 1
     assert process.stderr is not None and b"template process" in process.stderr.read()
     wait_for(lambda: not any(alive(pid) for pid in running), "the tasks to end")

@@ -17,6 +17,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
+from tests.fault.report import count, recovering
 from tests.fault.test_kill import alive, children, wait_for
 from tests.rig.inprocess import load_source
 from tests.rig.verify import verify_store
@@ -70,12 +71,15 @@ def test_the_next_try_ends_right(request_: TaskRequest, victim: str, seed: int) 
     time.sleep(generator.uniform(0.0, 0.45))
     try:
         os.kill(worker.pid if victim == "worker" else runners[0], signal.SIGKILL)
+        count(faults=1)
     except ProcessLookupError:
         pass  # it was faster than this kill; the result must be right all the same
     worker.wait(30)
     wait_for(lambda: not any(alive(pid) for pid in runners), "the runner to end with its worker")
     verify_store(request_.root)
-    assert supervise(request_, lambda stream, line: None).code == 0
+    count(seeds=1)
+    with recovering():
+        assert supervise(request_, lambda stream, line: None).code == 0
     metadata(request_.root)
     namespace(None)
     run = Run("Worked/r")
