@@ -13,7 +13,7 @@ from flow_sdk.store.keys import check_key, check_prefix
 from flow_sdk.store.port import Buffers, ObjectInfo
 from flow_sdk.store.s3_client import Kind, connect, endpoint
 from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_unknown
-from flow_sdk.store.s3_retry import Patience
+from flow_sdk.store.s3_retry import Patience, stalls_told
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
@@ -264,7 +264,8 @@ class S3Store:
         writer = uuid.uuid4().hex
         client = self._client("parts")
         try:
-            obstore.put(client, key, pieces, attributes={_WRITER: writer}, chunk_size=_PART, max_concurrency=4)
+            with stalls_told(f"write {self._at(key)}", pieces) as told:
+                obstore.put(client, key, told, attributes={_WRITER: writer}, chunk_size=_PART, max_concurrency=4)
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
             # The upload is gone once it is completed, also for whoever didn't hear of it.
             if not is_unknown(error) and error_code(error) != "NoSuchUpload":

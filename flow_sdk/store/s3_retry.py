@@ -8,18 +8,22 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from flow_sdk.errors import IntegrityError
 from flow_sdk.store.s3_errors import error_code, is_passing, is_refused
 
-__all__ = ["Patience", "listen"]
+__all__ = ["Patience", "listen", "stalls_told"]
 
 _BUSY, _SILENT = 60.0, 8.0
 _TRIES, _TRIES_WRONG = 24, 5
 _RENEWALS = 3
 _FIRST, _LONGEST = 0.1, 4.0
-_SAY_AFTER = 4.0
+_SAY_AFTER, _STALLED = 4.0, 20.0
+
+_Piece = TypeVar("_Piece")
 
 # Not the module's generator: it is the user's, who may have seeded it.
 _jitter = random.SystemRandom()
@@ -99,3 +103,47 @@ class Patience:
             _tell(f"S3 {seen}: trying again to {self._doing} ({waited:.0f} of at most {most:.0f} s)")
         time.sleep(pause)
         return True
+
+
+@contextmanager
+def stalls_told(doing: str, pieces: Iterator[_Piece]) -> Iterator[Iterator[_Piece]]:
+    """Tell the user once when an upload takes no piece for a long time: its parts are tried again out of our sight.
+
+    Parameters
+    ----------
+    doing : str
+        What is being done, for the user.
+    pieces : iterator
+        What is uploaded.
+
+    Yields
+    ------
+    iterator
+        The same pieces; to be read inside the ``with`` block.
+    """
+    from threading import Timer
+
+    told: list[str] = []
+    timer = Timer(0, lambda: None)
+
+    def tell() -> None:
+        if not told:
+            told.append(doing)
+            _tell(f"S3 has taken nothing for {_STALLED:.0f} s: still trying to {doing}")
+
+    def watch() -> None:
+        nonlocal timer
+        timer.cancel()
+        timer = Timer(_STALLED, tell)
+        timer.daemon = True
+        timer.start()
+
+    def watched() -> Iterator[_Piece]:
+        for piece in pieces:
+            watch()
+            yield piece
+
+    try:
+        yield watched()
+    finally:
+        timer.cancel()

@@ -257,6 +257,22 @@ def test_resets_inside_a_large_upload_and_download(proxy: FaultProxy, moto: Moto
     assert proxy.count("DELETE", "large/big", "uploadId=") == 1, "the upload wasn't taken back"
 
 
+def test_an_upload_that_stands_still_says_so_and_goes_on(
+    proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flow_sdk.store.s3_client._PARTS", (3, 60))
+    monkeypatch.setattr("flow_sdk.store.s3_retry._STALLED", 1.0)
+    data = os.urandom(20 << 20)
+    proxy.set(Rule("silent", "PUT", query="partNumber=2", most=1))
+    store.put("big", data)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"still trying to write {store.url}/big" in line
+    assert store.get_range("big", 0, len(data)) == data
+    monkeypatch.setattr("flow_sdk.store.s3_retry._STALLED", 30.0)
+    store.put("big", data)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_silent_server_is_given_up(proxy: FaultProxy, store: S3Store, quick: float) -> None:
     def seconds(use: object) -> float:
         start = time.monotonic()
