@@ -8,6 +8,7 @@ Stored pickles name ``make_class``, ``make_enum``, ``make_function``, ``set_clas
 ``flow_object``: they stay, with their arguments.
 """
 
+import io
 import os
 import pickle
 import types
@@ -55,11 +56,17 @@ def _reduce_typevar(value: typing.TypeVar) -> Any:
     return cloudpickle._make_typevar, (*cloudpickle._decompose_typevar(value)[:-1], None)
 
 
+def _refuse_file(file: io.TextIOWrapper) -> Any:
+    # cloudpickle would store all that is in the file, which nobody asked for.
+    raise TypeError(f"cannot pickle {type(file).__name__!r} object")
+
+
 class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
     """A pickler that stores the flow file's classes and functions, and whatever else has no name, by value."""
 
     dispatch_table: ClassVar[Any] = ChainMap(
-        {types.CodeType: _reduce_code, typing.TypeVar: _reduce_typevar}, cloudpickle.Pickler.dispatch_table
+        {types.CodeType: _reduce_code, typing.TypeVar: _reduce_typevar, io.TextIOWrapper: _refuse_file},
+        cloudpickle.Pickler.dispatch_table,
     )
 
     def reducer_override(self, obj: Any) -> Any:

@@ -235,7 +235,9 @@ def _refuse(value: Any, where: str, error: BaseException) -> NoReturn:
     kind = type(culprit)
     raise SerializationError(
         "An artifact can't be stored.",
-        seen=f"{kind.__module__}.{kind.__qualname__}" + (f" in the attribute {path}" if path else "") + f": {error}",
+        seen=f"{kind.__module__}.{kind.__qualname__}"
+        + (f" in the attribute {path}" if path else "")
+        + f": {_told(error)}",
         wanted="a value that can be pickled",
         where=f"{where}{path}",
         help="Keep it in a local variable, give its name a leading underscore and delete it before the step ends, "
@@ -259,7 +261,7 @@ def _explain(error: Exception, where: str) -> NoReturn:
     if isinstance(error, ModuleNotFoundError):
         headline = f"An artifact needs the module {error.name!r}, which isn't installed here."
         help = f"Install what provides {error.name!r} (pip install ...), or put your own module on the Python path."
-    elif isinstance(error, AttributeError | ImportError):
+    elif isinstance(error, ImportError) or _is_lookup(error):
         headline = "An artifact needs a class or function that isn't in its module here."
         help = "Install the version of the module that the artifact was stored with."
     elif isinstance(error, LookupError) and "isn't loaded here" in str(error):
@@ -268,4 +270,20 @@ def _explain(error: Exception, where: str) -> NoReturn:
     else:
         headline = "An artifact can't be loaded."
         help = "Check that the versions of the modules involved are those it was stored with."
-    raise SerializationError(headline, seen=f"{type(error).__name__}: {error}", where=where, help=help) from error
+    raise SerializationError(headline, seen=_told(error, named=True), where=where, help=help) from error
+
+
+def _is_lookup(error: BaseException) -> bool:
+    """Tell whether a module hasn't got a name that a pickle asks for; other missing attributes are of the value's."""
+    text = _told(error)
+    return isinstance(error, AttributeError) and ("Can't get attribute" in text or text.startswith("module '"))
+
+
+def _told(error: BaseException, *, named: bool = False) -> str:
+    """What an exception says; one of the user's may say nothing, or raise another when it is asked."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        text = ""
+    name = type(error).__name__
+    return f"{name}: {text}" if text and named else text or name

@@ -1,5 +1,8 @@
 """Find the part of a value that can't be stored."""
 
+import contextlib
+import functools
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -51,6 +54,16 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, set | frozenset):
         for item in list(value)[:_MOST_CHILDREN]:
             yield f"{{{type(item).__name__}}}", item
+    elif isinstance(value, types.FunctionType):
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # a variable that hasn't been set
+                yield f".<variable {name}>", cell.cell_contents
+    elif isinstance(value, types.MethodType):
+        yield ".__self__", value.__self__
+    elif isinstance(value, functools.partial):
+        yield ".func", value.func
+        yield ".args", value.args
+        yield ".keywords", value.keywords
     attributes = getattr(value, "__dict__", None)
     if isinstance(attributes, dict):
         for name in list(attributes)[:_MOST_CHILDREN]:
