@@ -105,7 +105,7 @@ def metadata(url: str) -> str:
     ConfigError
         If it names no store.
     """
-    _choice.store = _store_url(url)
+    _choice.store = store_url(url)
     return get_metadata()
 
 
@@ -138,7 +138,8 @@ def current_store() -> str:
     return config.datastore_root()
 
 
-def _store_url(text: str) -> str:
+def store_url(text: str) -> str:
+    """The URL or folder of a store that is named in any of the forms that :func:`metadata` takes."""
     kind, at, rest = text.partition("@")
     if at and "/" not in kind and ":" not in kind:
         if kind not in _KINDS or not rest:

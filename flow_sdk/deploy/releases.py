@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from flow_sdk.errors import ObjectExists
 from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.blobs import digest_of
-from flow_sdk.store.layout import release_key
+from flow_sdk.store.layout import release_key, release_prefix
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["note_release"]
+__all__ = ["newest_releases", "note_release"]
 
 FORMAT = 1
 
@@ -43,3 +43,27 @@ def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str,
         store.put_if_absent(release_key(encode_tag(name), target, digest), json.dumps(record).encode())
     except ObjectExists:
         pass  # deployed before, with the same blobs
+
+
+def newest_releases(store: ObjectStore, name: str) -> dict[str, dict[str, str]]:
+    """What the newest deployment of a name to each kind of orchestrator needs.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        The store.
+    name : str
+        The deployed name.
+
+    Returns
+    -------
+    dict
+        By kind of orchestrator, the hashes of its blobs by what each is; without those it was never deployed to.
+    """
+    found: dict[str, tuple[float, dict[str, str]]] = {}
+    for info in store.list(release_prefix(encode_tag(name))):
+        text = store.get(info.key)
+        record = {} if text is None else json.loads(text)
+        if record.get("format") == FORMAT and record["time"] > found.get(record["target"], (0.0,))[0]:
+            found[record["target"]] = record["time"], record["blobs"]
+    return {target: blobs for target, (_, blobs) in found.items()}

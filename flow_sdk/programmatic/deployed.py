@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from typing import Any
+from typing import Any, Self
 
 from flow_sdk.client import Run
 from flow_sdk.errors import DeployError, NotFound, RunFailed
@@ -83,12 +83,61 @@ class DeployedFlow:
         What ``create`` printed.
     """
 
+    _impl: str | None = None
+
     def __init__(self, deployment: Deployment, result: str) -> None:
         self._deployment, self._result = deployment, result
         facts = deployment.facts
         self.flow_name: str = facts["flow"]
         self.name: str = facts["name"]
         self._store: str = facts["store"]
+
+    @classmethod
+    def from_deployment(cls, identifier: str, metadata: str | None = None, impl: str | None = None) -> Self:
+        """Find a flow that was deployed, by whomever, without its flow file.
+
+        Parameters
+        ----------
+        identifier : str
+            The deployed name: ``project.branch.Flow``, the name that was given, or the flow's.
+        metadata : str, optional
+            The store that its runs are in, as :func:`flow_sdk.metadata` takes it; the client's by default.
+        impl : {"airflow", "step_functions"}, optional
+            Where it is deployed; needed only of a name that is deployed to both.
+
+        Returns
+        -------
+        DeployedFlow
+
+        Raises
+        ------
+        NotFound
+            If nothing was ever deployed under that name from that store.
+        UsageError
+            If it has been deployed to both, or there is no such ``impl``.
+        """
+        from flow_sdk.programmatic.existing import existing_deployment
+
+        deployment = existing_deployment(identifier, metadata, impl or cls._impl)
+        kinds = {kind._impl: kind for kind in (AirflowDeployedFlow, StepFunctionsDeployedFlow)}
+        found: Any = (cls if cls._impl is not None else kinds[deployment.target.impl])(deployment, "")
+        return found  # type: ignore[no-any-return]
+
+    @classmethod
+    def get_triggered_run(
+        cls, identifier: str, run_id: str, metadata: str | None = None, impl: str | None = None
+    ) -> "TriggeredRun":
+        """Find a run of a flow that was deployed.
+
+        Parameters
+        ----------
+        identifier, metadata, impl : str
+            As for :meth:`from_deployment`.
+        run_id : str
+            The run's id in the store: ``airflow-...`` or ``sfn-...``.
+        """
+        deployed = cls.from_deployment(identifier, metadata, impl)
+        return deployed._run_kind(deployed, run_id, run_id)
 
     @property
     def metadata(self) -> str:
@@ -105,6 +154,10 @@ class DeployedFlow:
         home = environment.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), ".flow_sdk")
         gate = TokenGate(self.name, "", KnownTokens(home, self.name))
         return gate.check(existing_store(self._store)).token
+
+    @property
+    def _run_kind(self) -> "type[TriggeredRun]":
+        return TriggeredRun
 
     def _listed(self, states: list[str] | None, given: dict[str, Any]) -> list[str]:
         """The ids in the store of the runs that ``list-runs`` shows."""
@@ -206,10 +259,16 @@ class TriggeredRun:
 class AirflowDeployedFlow(DeployedFlow):
     """A flow that was deployed to Airflow."""
 
+    _impl = "airflow"
+
     @property
     def file(self) -> str:
-        """The DAG file."""
+        """The DAG file; empty where it isn't known, as after :meth:`from_deployment`."""
         return self._result
+
+    @property
+    def _run_kind(self) -> "type[AirflowTriggeredRun]":
+        return AirflowTriggeredRun
 
     def trigger(self, **kwargs: Any) -> "AirflowTriggeredRun":
         """Start a run.
@@ -233,11 +292,13 @@ class AirflowDeployedFlow(DeployedFlow):
         """
         return [AirflowTriggeredRun(self, run, run) for run in self._listed(states, kwargs)]
 
-    def delete(self, **kwargs: Any) -> bool:
+    def delete(self, target: str | os.PathLike[str] | None = None, **kwargs: Any) -> bool:
         """Remove the DAG file and stop what is running; runs and artifacts stay.
 
         Parameters
         ----------
+        target : str or path, optional
+            Where the DAG file is; by default what ``create`` has written, else the setting ``AIRFLOW_DAGS_FOLDER``.
         **kwargs : Any
             The options of ``airflow delete``: ``authorize``, ``history``, ``airflow_url``, ...
 
@@ -246,7 +307,8 @@ class AirflowDeployedFlow(DeployedFlow):
         bool
             Whether there was something to delete.
         """
-        return bool(self._deployment.call("delete", kwargs, (self.file,)))
+        place = os.fspath(target) if target is not None else self.file
+        return bool(self._deployment.call("delete", kwargs, (place,) if place else ()))
 
 
 class AirflowTriggeredRun(TriggeredRun):
@@ -267,10 +329,16 @@ class AirflowTriggeredRun(TriggeredRun):
 class StepFunctionsDeployedFlow(DeployedFlow):
     """A flow that was deployed to Step Functions."""
 
+    _impl = "step_functions"
+
     @property
     def state_machine_arn(self) -> str:
-        """The state machine."""
+        """The state machine; empty where it isn't known, as after :meth:`from_deployment`."""
         return self._result
+
+    @property
+    def _run_kind(self) -> "type[StepFunctionsTriggeredRun]":
+        return StepFunctionsTriggeredRun
 
     def trigger(self, **kwargs: Any) -> "StepFunctionsTriggeredRun":
         """Start a run.

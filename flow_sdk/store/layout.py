@@ -63,9 +63,14 @@ def token_key(encoded_name: str, generation: int) -> str:
     return token_prefix(encoded_name) + f"{generation:08d}.json"
 
 
+def release_prefix(encoded_name: str) -> str:
+    """Folder of what the deployments of a name need of the store."""
+    return f"deployments/{encoded_name}/releases/"
+
+
 def release_key(encoded_name: str, target: str, digest: str) -> str:
     """What a deployment needs of the store (the last word wins; the same content is the same key)."""
-    return f"deployments/{encoded_name}/releases/{target}/{digest}.json"
+    return release_prefix(encoded_name) + f"{target}/{digest}.json"
 
 
 def collections_prefix() -> str:

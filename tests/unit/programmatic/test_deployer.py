@@ -1,5 +1,6 @@
 """Deployments made from Python: to a folder of DAGs, and runs triggered in a server that plays Airflow's web server."""
 
+import gc
 import json
 import threading
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from flow_sdk import DeployedFlow, Deployer
-from flow_sdk.errors import DeployError, FlowSDKError, UsageError
+from flow_sdk.errors import DeployError, FlowSDKError, NotFound, UsageError
 from flow_sdk.ids import airflow_run_id
-from flow_sdk.programmatic.deployer import TriggeredRun
+from flow_sdk.plan.model import FlowPlan, ParameterPlan
+from flow_sdk.programmatic.deployer import AirflowDeployedFlow, TriggeredRun
+from flow_sdk.programmatic.existing import flow_file_text
 from tests.unit.cli.flow_file import call
 from tests.unit.programmatic.flow_files import FLOW, write
 
@@ -162,3 +165,50 @@ def test_run_ids_of_airflow() -> None:
     assert airflow_run_id("dag", "F", "manual__1").startswith("airflow-")
     assert airflow_run_id("dag", "F", "x") != airflow_run_id("dog", "F", "x")
     assert "/" not in airflow_run_id("F", "F", "../x")
+
+
+def test_what_is_deployed_is_found_without_its_file(
+    flow: str, tmp_path: Path, airflow: tuple[str, list[dict[str, Any]]]
+) -> None:
+    url, sent = airflow
+    store = str(tmp_path / "store")
+    write(tmp_path, FLOW.replace('default="x"', 'default=\'it\\\'s """ {x}\', help=\'ü\\n"""\''))
+    made = Deployer(flow, show_output=False, datastore_root=store).airflow(name="talk").create("dags")
+    (tmp_path / "talk.py").unlink()
+    found = DeployedFlow.from_deployment("talk", store)
+    assert isinstance(found, AirflowDeployedFlow) and (found.name, found.flow_name) == ("talk", "Talk")
+    assert found.production_token == made.production_token and found.metadata == store
+    run = found.trigger(airflow_url=url, my_text="$(id)", names=["p,q"], file=b"\0", grid={"a": [1]})
+    assert sent[0]["conf"] == made_conf(my_text="$(id)", names=["p,q"], file={"base64": "AA=="}, grid={"a": [1]})
+    assert sent[0]["path"].endswith("/dags/talk/dagRuns") and run.run_id == airflow_run_id("talk", "Talk", "manual__1")
+    again = AirflowDeployedFlow.get_triggered_run("talk", run.run_id, store)
+    assert again.pathspec == run.pathspec and again.status == "pending"
+    with pytest.raises(UsageError, match="Did you mean 'count'"):
+        found.trigger(cuont=3)
+    for name, impl in (("talk", "step_functions"), ("tolk", None)):
+        with pytest.raises(NotFound, match="was never deployed"):
+            DeployedFlow.from_deployment(name, store, impl)
+    with pytest.raises(UsageError, match="no way to deploy called 'argo'"):
+        DeployedFlow.from_deployment("talk", store, "argo")
+    assert found.delete("dags") is True and found.delete(tmp_path / "dags") is False
+    del found, again, run, made
+    gc.collect()
+    assert list((tmp_path / "tmp").iterdir()) == [], "nothing is left behind"
+
+
+def made_conf(**given: Any) -> dict[str, Any]:
+    return {name.replace("my_text", "my-text"): value for name, value in given.items()}
+
+
+def test_a_stand_in_has_the_plans_parameters_as_data(tmp_path: Path) -> None:
+    hostile = "\"\"\"'; __import__('os').system('touch canary') #\n\\u2028\u202e"
+    kinds = ["str", "int", "float", "bool", "json", "file"]
+    parameters = tuple(ParameterPlan(f"p-{kind}", kind, help=hostile, required=kind == "int") for kind in kinds)
+    text = flow_file_text(
+        FlowPlan("Odd", "odd.py", "", (), parameters=(*parameters, ParameterPlan("l", "str", separator=hostile)))
+    )
+    write(tmp_path, text, "odd.py")
+    done = call(tmp_path, "airflow", "trigger", "--help", file="odd.py")
+    assert done.returncode == 0, done.stderr
+    assert all(f"--p-{kind}" in done.stdout for kind in kinds) and text.isascii()
+    assert not (tmp_path / "canary").exists()
