@@ -103,10 +103,16 @@ class Task(InRun[DataArtifact]):
             self._committed = self._run.committed(self._step, self.id)
         if self._committed is not None or self._attempt is not None:
             return self._committed
-        return next(filter(None, map(self._tried, reversed(self.attempts))), None)
-
-    def _tried(self, attempt: int) -> Manifest | None:
-        return self._run.attempt(self._step, self.id, attempt)
+        for number in reversed(self.attempts):
+            tried = self._run.attempt(self._step, self.id, number)
+            if tried is not None and not tried.ok:
+                return tried
+            if tried is not None:
+                # It went well and counts only if it is the commit: another may have been quicker since the first look.
+                self._committed = self._run.committed(self._step, self.id)
+                if self._committed is not None:
+                    return self._committed
+        return None
 
     def _source(self) -> "tuple[RunReader, str, str]":
         """Whose attempts and logs to read: a reused task has its origin's."""

@@ -1,4 +1,4 @@
-"""Runs in a simulated world: the real driver, scheduler, resume and attempts; processes, clock and store are the world's."""
+"""Runs in a simulated world: the real driver, scheduler, resume and attempts with the world's processes, clock, store."""
 
 import concurrent.futures
 import contextlib
