@@ -173,6 +173,8 @@ if TYPE_CHECKING:
 def environment(_function: Any = None, /, *_others: Any, vars: dict[str, str] | None = None, **_unknown: Any) -> Any:
     """Set environment variables before the step runs.
 
+    They are part of the plan, which is kept in the store and shown in a DAG file: no place for a secret.
+
     Parameters
     ----------
     vars : dict of str to str

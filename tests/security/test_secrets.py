@@ -39,7 +39,7 @@ class Careful(FlowSpec):
     parameter = Parameter("parameter", default=lambda context: "none")
     fail = Parameter("fail", default=False)
 
-    @environment(vars={"PLAIN": "x"})
+    @environment(vars={"PLAIN": "documented-to-be-in-the-plan"})
     @step
     def start(self):
         password = os.environ["DB_PASSWORD"]
@@ -197,6 +197,9 @@ def test_a_state_machine(aws: BatchServer, machine: Machine) -> None:
             for one in states.list_state_machines()["stateMachines"]]  # fmt: skip
     definitions = aws.client("batch").describe_job_definitions()["jobDefinitions"]
     assert made and definitions
+    # The plan holds the variables of @environment, and the pages say so; neither definition does.
+    assert "documented-to-be" not in json.dumps([made, definitions], default=str)
+    assert "variables" in holding(open_store(machine.root), {"variables": "documented-to-be-in-the-plan"})
     machine.call("step-functions", "terminate", "sfn-nothing", code=1)
     machine.check(json.dumps([made, definitions], default=str))
 
