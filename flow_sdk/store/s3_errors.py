@@ -4,7 +4,7 @@ import re
 
 from flow_sdk.errors import StoreError, StoreUnavailable
 
-__all__ = ["error_code", "explain", "is_missing", "is_passing", "is_refused", "is_unknown"]
+__all__ = ["error_code", "explain", "is_cut", "is_missing", "is_passing", "is_refused", "is_unknown"]
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -33,6 +33,12 @@ def error_code(error: Exception) -> str:
     text = _text(error)
     found = _CODE.search(text) or _STATUS.search(text)
     return found[1] if found else ""
+
+
+def is_cut(error: Exception) -> bool:
+    """Tell whether an answer had begun to arrive and broke off."""
+    text = _text(error)
+    return not _CODE.search(text) and not _STATUS.search(text) and "body error" in text
 
 
 def is_missing(error: Exception) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.s3_errors import error_code, is_passing, is_refused
+from flow_sdk.store.s3_errors import error_code, is_cut, is_passing, is_refused
 
 __all__ = ["Patience", "listen", "stalls_told"]
 
@@ -85,7 +85,7 @@ class Patience:
         wrong = isinstance(error, IntegrityError)
         if not wrong and not is_passing(error):
             return False
-        code = "wrong bytes" if wrong else error_code(error)
+        code = "wrong bytes" if wrong else "with half of it" if is_cut(error) else error_code(error)
         self._tries += 1
         pause = min(_LONGEST, _FIRST * 2.0 ** (self._tries - 1)) * _jitter.uniform(0.5, 1)
         now = time.monotonic()

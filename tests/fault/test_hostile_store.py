@@ -190,7 +190,7 @@ def test_a_wrong_answer_is_asked_for_again(proxy: FaultProxy, store: S3Store, fa
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", WRONG)
 def test_an_answer_that_stays_wrong_is_an_error(proxy: FaultProxy, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_sdk.store.s3_retry._SILENT", 0.5)
+    monkeypatch.setattr("flow_sdk.store.s3_retry._BUSY", 0.5)
     store = open_store(f"s3://flows/wrong-{fault}")
     artifacts = Artifacts(store)
     rng = random.Random(7)
