@@ -47,6 +47,13 @@ def share(request: pytest.FixtureRequest) -> Callable[[Sequence[T]], Sequence[T]
     return lambda faults: faults if len(faults) <= FEW else faults[first::SHARE]
 
 
+@pytest.fixture
+def seeds(request: pytest.FixtureRequest) -> Callable[[int], range]:
+    """The seeds to play where so many are the usual ones; ten times as many with ``--every-fault``."""
+    every, given = request.config.getoption("--every-fault"), request.config.getoption("--seeds")
+    return lambda usual: range(given or (10 * usual if every else usual))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed and Path(report.fspath).parent.name == HERE.name:
         TOTALS.violations += 1

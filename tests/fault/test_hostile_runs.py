@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,9 +77,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
 def test_a_run_on_a_busy_store(
-    proxy: FaultProxy, tmp_path: Path, share: float, clean: dict[str, str], request: pytest.FixtureRequest
+    proxy: FaultProxy, tmp_path: Path, share: float, clean: dict[str, str], seeds: Callable[[int], range]
 ) -> None:
-    for seed in range(request.config.getoption("--seeds") or 1):
+    for seed in seeds(1):
         proxy.seed = seed
         proxy.set(
             *(Rule(fault, share=share / 4) for fault in ("InternalError", "ServiceUnavailable", "SlowDown", "lost"))
@@ -99,10 +99,10 @@ def test_a_run_on_a_busy_store(
 
 
 def test_a_run_on_a_store_that_gives_wrong_bytes(
-    proxy: FaultProxy, tmp_path: Path, clean: dict[str, str], request: pytest.FixtureRequest
+    proxy: FaultProxy, tmp_path: Path, clean: dict[str, str], seeds: Callable[[int], range]
 ) -> None:
     faults = ("flip", "other", "cut", "short", "empty")
-    for seed in range(request.config.getoption("--seeds") or 3):
+    for seed in seeds(3):
         proxy.seed, fault = seed, faults[seed % len(faults)]
         proxy.set(Rule(fault, "GET", key=r"\.json$|blobs/", share=0.15))
         root = f"s3://flows/wrong-{seed}"

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,8 +59,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
-def test_errors_of_a_busy_store_are_waited_out(proxy: FaultProxy, share: float, request: pytest.FixtureRequest) -> None:
-    for seed in range(request.config.getoption("--seeds") or 2):
+def test_errors_of_a_busy_store_are_waited_out(proxy: FaultProxy, share: float, seeds: Callable[[int], range]) -> None:
+    for seed in seeds(2):
         proxy.seed = seed
         proxy.set(*(Rule(fault, share=share / 3) for fault in BUSY))
         store = open_store(f"s3://flows/busy-{share}-{seed}")
@@ -135,8 +135,8 @@ def test_a_put_whose_answer_is_lost_is_settled(proxy: FaultProxy, store: S3Store
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", ["lost", "InternalError", "reset"])
-def test_one_of_eight_racing_creators_wins(proxy: FaultProxy, fault: str, request: pytest.FixtureRequest) -> None:
-    for seed in range(request.config.getoption("--seeds") or 2):
+def test_one_of_eight_racing_creators_wins(proxy: FaultProxy, fault: str, seeds: Callable[[int], range]) -> None:
+    for seed in seeds(2):
         proxy.seed = seed
         proxy.set(Rule(fault, method="PUT", share=0.5), Rule("lost", method="GET", share=0.2))
         store = S3Store("flows", f"race-{fault}-{seed}")
