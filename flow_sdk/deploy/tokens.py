@@ -195,12 +195,14 @@ class TokenGate:
             seen = f"user {self.owner}, whose machine holds no token of it"
         else:
             seen = "another token with --authorize"
+        mine = newest.owner == self.owner
+        whence = "You made it on another machine." if mine else f"Ask {newest.who} for it."
         raise DeployError(
             f"{self.name} is deployed under a production token of {newest.who}. Nothing was changed.",
             seen=seen,
             wanted=f"the token that {newest.who} has had since {newest.created}",
-            help=f"Ask {newest.who} for it and hand it over once with --authorize TOKEN. To deploy beside it instead, "
-            "take another branch of a @project, or another name.",
+            help=f"{whence} It follows 'production:' in what create prints and in the tags of its runs. Hand it over "
+            "once with --authorize TOKEN. To deploy beside it, take another branch of a @project, or another name.",
         )
 
     def _foreign(self, kept: Claim) -> DeployError:
@@ -241,8 +243,15 @@ class TokenGate:
             help="Deploy again; if the other deployment is somebody else's, with --authorize and its token.",
         )
 
-    def confirm(self, store: ObjectStore) -> None:
-        """See that the token still counts, right before the deployment is written.
+    def confirm(self, store: ObjectStore, *, deployed: bool = False) -> None:
+        """See that the token still counts, right before the deployment is written and right after.
+
+        Parameters
+        ----------
+        store : ObjectStore
+            The store.
+        deployed : bool
+            Whether the deployment is written.
 
         Raises
         ------
@@ -252,7 +261,8 @@ class TokenGate:
         newest = StoreClaims(store, self.name).read()[-1]
         if self.grant is not None and newest != self.grant.claim:
             raise DeployError(
-                f"{newest.who} has generated a new production token of {self.name} meanwhile. Nothing was deployed.",
+                f"{newest.who} has generated a new production token of {self.name} meanwhile. "
+                + ("What is deployed now may still be under the old one." if deployed else "Nothing was deployed."),
                 where=store.url,
-                help="Deploy again with it.",
+                help="Deploy again; if it is somebody else's, with --authorize and the new token.",
             )

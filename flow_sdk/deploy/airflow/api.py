@@ -101,7 +101,9 @@ class AirflowApi:
 
     def _send(self, method: str, url: str, body: Any, headers: dict[str, str]) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode("utf-8")
-        headers = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+        headers = {"Accept": "application/json", **headers}
+        if data is not None:
+            headers["Content-Type"] = "application/json"  # 2.11 refuses it where nothing follows
         request = urllib.request.Request(url, data=data, method=method, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=SECONDS) as response:

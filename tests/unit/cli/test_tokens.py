@@ -78,6 +78,18 @@ def test_another_person_is_refused_until_authorized(folder):
     deploy(folder, "bob")
 
 
+def test_on_another_machine_of_ones_own(folder):
+    token = token_of(deploy(folder, "anne"))
+    laptop = {"FLOW_SDK_USER": "anne", "FLOW_SDK_HOME": str(folder.parent / "laptop")}
+    done = call(folder, "airflow", "create", "dags", environment=laptop)
+    assert done.returncode == 1 and "You made it on another machine. It follows 'production:' in what" in done.stderr
+    assert "Ask" not in done.stderr and token not in done.stderr
+    # What create prints, and the runs' tag, is taken as the token.
+    printed = deploy(folder, "anne").partition("runs are in ")[2].partition(".\n")[0]
+    assert printed == f"production:{token}"
+    assert call(folder, "airflow", "create", "dags", "--authorize", printed, environment=laptop).returncode == 0
+
+
 def test_a_new_token(folder):
     old = token_of(deploy(folder, "anne"))
     deploy(folder, "bob", "--authorize", old)
