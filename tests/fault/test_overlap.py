@@ -301,3 +301,33 @@ def test_a_reader_while_two_attempts_race(part: int) -> None:
         assert place.actors[-1].error is None, seed
         told(place, found)
     count(seeds=100)
+
+
+def test_a_slow_reader_does_not_take_the_loser_for_the_task() -> None:
+    # The reader looks, in vain; one attempt wins, the other leaves what it made beside; the reader looks for attempts.
+    place = Place(Overlap)
+    found: list[Any] = []
+
+    def read(store: SteppedStore, number: int) -> None:
+        metadata(place.base.url)
+        namespace(None)
+        found.append(getattr(Task("Overlap/1/work/0").data, "first", None))
+
+    for steps in range(60):
+        found.clear()
+        *racers, reader = place.fresh(place.attempt, place.attempt, read)
+        while any("commit.json" not in actor.next or "put" not in actor.next for actor in racers):
+            for actor in racers:
+                if "put_if_absent" not in actor.next or "commit.json" not in actor.next:
+                    actor.step()
+        for _ in range(steps):
+            reader.step()
+        was_over = reader.is_over
+        for actor in (*racers, reader):
+            while not actor.is_over:
+                actor.step()
+        assert reader.error is None and place.committed is not None
+        assert found[0] in (None, place.values(place.committed)[0]), steps
+        if was_over:
+            break
+    assert steps > 4

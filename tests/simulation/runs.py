@@ -1,4 +1,4 @@
-"""Runs in a simulated world: the real driver, scheduler, resume and attempts with the world's processes, clock, store."""
+"""Runs in a simulated world: the driver, scheduler, resume and attempts are the real ones."""
 
 import concurrent.futures
 import contextlib

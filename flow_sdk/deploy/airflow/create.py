@@ -204,4 +204,6 @@ def create_deployment(
     if gate is not None:
         gate.confirm(artifacts.store)
     changed = place.write(dag_file(plan, data))
+    if gate is not None:
+        gate.confirm(artifacts.store, deployed=True)
     return Deployed(data["dag"], place.name, data["namespace"], data["digest"], changed)

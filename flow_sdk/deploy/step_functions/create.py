@@ -117,6 +117,7 @@ def create_deployment(
     assert options.role is not None
     version, changed = machine.put(prepared.text, options.role, options.logging)
     moved = machine.point(version)
+    gate.confirm(artifacts.store, deployed=True)
     off = (scheduler.find() or {}).get("State") == "DISABLED"
     change = scheduler.set(prepared.schedule, options.scheduler_role)
     return Deployed(

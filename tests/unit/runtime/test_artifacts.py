@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from flow_sdk import FlowSpec, Parameter, catch, retry, step
+from flow_sdk.errors import IntegrityError
 from flow_sdk.store.attempts import claim, commit, read_task, reopen
+from flow_sdk.store.layout import commit_key
 from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records import Manifest, encode
 from tests.rig.inprocess import InProcessRun
 
 
@@ -180,3 +182,33 @@ def test_a_result_from_before_the_task_was_cleared_again_does_not_count() -> Non
     assert commit(store, wanted) is wanted
     assert commit(store, late).generation == 2
     assert read_task(store, **where) == wanted
+
+
+def test_a_clearing_that_comes_late_takes_no_newer_commit_back() -> None:
+    store = MemoryStore("memory://late-clearing")
+    where = {"flow": "F", "run": "1", "step": "s", "task": "0"}
+
+    def manifest(generation: int) -> Manifest:
+        attempt = claim(store, **where, facts={"time": time.time()})
+        return Manifest(**where, attempt=attempt, ok=True, successful=True, generation=generation)
+
+    first = commit(store, manifest(0))
+    reopen(store, first, 2)
+    newest = commit(store, manifest(2))
+    reopen(store, first, 1)  # by an attempt that saw the first commit, and was slow
+    assert read_task(store, **where) == newest
+    assert commit(store, manifest(1)) == newest
+    # An attempt of before a clearing may still commit before the one that the clearing was for: that one counts then.
+    reopen(store, newest, 3)
+    store.put(commit_key(**where).replace(".json", ".2.json"), encode(manifest(2)))
+    last = commit(store, manifest(4))
+    assert last.generation == 4 and read_task(store, **where) == last
+
+
+def test_a_commit_that_leads_back_to_itself_is_damaged() -> None:
+    store = MemoryStore("memory://around")
+    where = {"flow": "F", "run": "1", "step": "s", "task": "0"}
+    store.put(commit_key(**where), b'{"redirect":1}')
+    store.put(commit_key(**where).replace(".json", ".1.json"), b'{"redirect":1}')
+    with pytest.raises(IntegrityError, match="leads back to itself"):
+        read_task(store, **where)

@@ -240,6 +240,17 @@ def test_a_task_that_was_cleared_is_reused_as_it_is_now(tmp_path: Path) -> None:
     assert third.order == [] and third.task("end").attempt == 1 and third.task("end").generation == 0
 
 
+def test_what_took_its_inputs_from_an_attempt_that_was_cleared_since_runs_again(tmp_path: Path) -> None:
+    flow = small(tmp_path)
+    first = finished(flow)
+    old = first.task("start")
+    attempts.reopen(first.store, old, 1)
+    attempts.commit(first.store, dataclasses.replace(old, attempt=1, generation=1))
+    second, _ = resumed(first, flow)
+    assert second.task("start").attempt == 1
+    assert second.order and ("start", "0") not in second.order
+
+
 def test_origins(tmp_path: Path) -> None:
     first = finished(small(tmp_path))
     runs = Runs(first.store)
