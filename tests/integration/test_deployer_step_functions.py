@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk import Deployer
+from flow_sdk import DeployedFlow, Deployer
 from flow_sdk.errors import AwsError, DeployError, RunFailed, UsageError
+from flow_sdk.programmatic.deployer import StepFunctionsDeployedFlow
 from tests.rig.step_functions import StepFunctionsServer
 from tests.unit.programmatic.flow_files import write
 
@@ -61,6 +62,10 @@ def test_from_create_to_delete(flow: str, tmp_path: Path) -> None:
         deployed.list_runs(["happy"])
     with pytest.raises(UsageError, match="Did you mean 'count'"):
         deployed.trigger(cuont=1)
+    found = DeployedFlow.from_deployment("talk", f"s3://store/{tmp_path.name}")
+    assert isinstance(found, StepFunctionsDeployedFlow) and found.production_token == deployed.production_token
+    assert {one.name for one in found.list_runs()} == {run.name, asleep.name}
+    assert found.get_triggered_run("talk", run.name, found.metadata).status == "succeeded"
     bob = {"FLOW_SDK_HOME": str(tmp_path / "bob"), "FLOW_SDK_USER": "bob"}
     other = Deployer(flow, show_output=False, env=bob).step_functions(name="talk")
     with pytest.raises(DeployError, match="token"):
