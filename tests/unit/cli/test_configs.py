@@ -11,6 +11,7 @@ import pytest
 from flow_sdk import Config, FlowSpec, Parameter
 from flow_sdk.cli.configs import config_rows, from_environment, take_configs
 from flow_sdk.errors import UsageError
+from tests.rig.moto import MotoServer
 from tests.unit.cli.flow_file import call, write
 
 
@@ -180,3 +181,18 @@ def test_a_flow_without_configs_imports_nothing_for_them(tmp_path: Path) -> None
     for words in (["--help"], ["check"], ["show"]):
         done = call(tmp_path, *words, file="spy.py")
         assert done.returncode == 0 and done.stderr.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_flow_with_configs_is_resumed_from_s3(tmp_path: Path) -> None:
+    """The configs are read before the tasks are forked, and S3 can't be used on both sides of a fork."""
+    write(tmp_path, FLOW)
+    with MotoServer("configs") as s3:
+        place = ("--datastore-root", "s3://configs/x")
+        given = ("--config-value", "settings", '{"project": "sales", "more": []}')
+        done = call(tmp_path, *place, *given, "run", environment=s3.env())
+        assert done.returncode == 0, done.stderr
+        done = call(tmp_path, *place, "resume", "start", environment=s3.env())
+        assert done.returncode == 0, done.stderr
+        assert "project:sales" in call(tmp_path, *place, "tag", "list", "2", environment=s3.env()).stdout
+        done = call(tmp_path, *place, "resume", "--origin-run-id", "99", environment=s3.env())
+        assert done.returncode == 1 and "99" in done.stderr and "Traceback" not in done.stderr
