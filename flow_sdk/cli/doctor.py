@@ -93,8 +93,8 @@ def _raise(error: FlowSDKError) -> Check:
 
 
 def _python() -> Check:
-    from flow_sdk.release import __version__
     from flow_sdk.deploy.doctor import FAILED, OK, Check
+    from flow_sdk.release import __version__
 
     found = f"Flow SDK {__version__}, Python {sys.version.split()[0]}, {sys.platform}"
     if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:

@@ -1,6 +1,6 @@
 """A flow with steps on AWS Batch beside steps on the worker, in every shape; for the tests on Airflow."""
 
-FLOW = '''
+FLOW = """
 import os
 import time
 
@@ -80,4 +80,4 @@ class MixedFlow(FlowSpec):
 
 if __name__ == "__main__":
     MixedFlow()
-'''
+"""
