@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from flow_sdk.spec.decorators import resources as resources
     from flow_sdk.spec.decorators import retry as retry
     from flow_sdk.spec.decorators import schedule as schedule
+    from flow_sdk.spec.decorators import secrets as secrets
     from flow_sdk.spec.decorators import timeout as timeout
     from flow_sdk.spec.delayed import config_expr as config_expr
     from flow_sdk.spec.flow import FlowSpec as FlowSpec
@@ -76,6 +77,7 @@ _HOMES = {
     "resources": "flow_sdk.spec.decorators",
     "batch": "flow_sdk.spec.decorators",
     "schedule": "flow_sdk.spec.decorators",
+    "secrets": "flow_sdk.spec.decorators",
     "project": "flow_sdk.spec.decorators",
     "Flow": "flow_sdk.client",
     "Run": "flow_sdk.client",
@@ -138,6 +140,7 @@ __all__ = [
     "resources",
     "retry",
     "schedule",
+    "secrets",
     "step",
     "timeout",
     "user_step_decorator",

@@ -83,7 +83,7 @@ _OPERATIONS = {
 """The IAM prefix of the calls we make: botocore's error names the operation alone."""
 
 
-def client(service: str) -> Any:
+def client(service: str, **instead: str | None) -> Any:
     """Make a boto3 client that tries again when it is throttled.
 
     Parameters
@@ -91,6 +91,8 @@ def client(service: str) -> Any:
     service : str
         boto3's name of the service, such as ``"batch"``. Region, credentials and endpoint come from where boto3 finds
         them: the environment (``AWS_ENDPOINT_URL`` too), the profile, the machine's role.
+    **instead : str, optional
+        Another region or other credentials, under boto3's names: ``region_name``, ``aws_access_key_id``, ...
 
     Raises
     ------
@@ -101,7 +103,7 @@ def client(service: str) -> Any:
     from botocore.config import Config
 
     with aws_errors(f"use {service}"):
-        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": ATTEMPTS}))
+        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": ATTEMPTS}), **instead)
 
 
 def error_code(error: BaseException) -> str:

@@ -40,6 +40,10 @@ SETTINGS = {
     "SFN_IAM_ROLE": "ARN of the role that state machines of AWS Step Functions work with",
     "EVENTS_SFN_ACCESS_IAM_ROLE": "ARN of the role with which schedules start state machines",
     "SFN_EXECUTION_LOG_GROUP_ARN": "ARN of the log group for the history of runs on Step Functions",
+    "DEFAULT_SECRETS_BACKEND_TYPE": "where @secrets looks for a bare name: aws-secrets-manager",
+    "DEFAULT_SECRETS_ROLE": "ARN of the role that @secrets fetches with",
+    "AWS_SECRETS_MANAGER_DEFAULT_REGION": "region of AWS Secrets Manager; that of boto3 when not set",
+    "AWS_SECRETS_MANAGER_DEFAULT_ROLE": "ARN of the role for AWS Secrets Manager where no other is set",
 }
 """Every setting and what it is for."""
 

@@ -19,7 +19,8 @@
     │   ├── UserCodeError         the step's own code raised
     │   ├── TransitionError       what the step did isn't what its source says
     │   ├── InputsError           a join's inputs can't be used or merged
-    │   └── StepTimeout           the step ran longer than its @timeout
+    │   ├── StepTimeout           the step ran longer than its @timeout
+    │   └── SecretError           a secret of @secrets can't be used
     ├── RunFailed                 a run ended without success
     ├── DeployError               a deployment was refused or failed
     ├── AwsError                  a service of AWS refused, or didn't answer (carries AWS's code)
@@ -55,6 +56,7 @@ __all__ = [
     "PlanError",
     "PlanVersionError",
     "RunFailed",
+    "SecretError",
     "SerializationError",
     "StepTimeout",
     "StoreError",
@@ -188,6 +190,10 @@ class InputsError(TaskError):
 
 class StepTimeout(TaskError):
     """A step ran longer than its ``@timeout`` allows."""
+
+
+class SecretError(TaskError):
+    """A secret can't be used; the error names secrets and variables, never a value."""
 
 
 class RunFailed(FlowSDKError):

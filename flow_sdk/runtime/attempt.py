@@ -278,6 +278,10 @@ def _call(
         os.environ[name] = value
     if not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
         tempfile.tempdir = None  # what was found before the step had these
+    if (secrets := step.decorator("secrets")) is not None:
+        from flow_sdk.runtime.secrets import set_secrets
+
+        set_secrets(secrets)
     _set_current(task, request, number)
     function = getattr(flow, step.name)
     if step.wrappers:

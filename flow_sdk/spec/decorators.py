@@ -6,18 +6,16 @@ class holds its own ones; the compiler merges along the MRO). What acts on them 
 
 from __future__ import annotations
 
-import sys
-
-from flow_sdk.errors import UsageError
-from flow_sdk.spec.attributes import Decorator, kind_of
-from flow_sdk.spec.declaration import refused
 from flow_sdk.spec.flow import is_plain
-from flow_sdk.spec.kinds import Batch, Catch, Environment, Project, Resources, Retry, Schedule, Timeout
+from flow_sdk.spec.kinds import Batch, Catch, Environment, Project, Resources, Retry, Schedule, Secrets, Timeout
+from flow_sdk.spec.placing import use
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol, TypeVar, overload
+
+    from flow_sdk.spec.attributes import Decorator
 
     F = TypeVar("F", bound=Callable[..., Any])
     C = TypeVar("C", bound=type)
@@ -43,54 +41,10 @@ __all__ = [
     "resources",
     "retry",
     "schedule",
+    "secrets",
     "step_decorators",
     "timeout",
 ]
-
-
-def _own(target: Any) -> list[Decorator]:
-    """The list of the decorators on one function or class, without those of its base classes."""
-    if "__flow_decorators__" not in vars(target):
-        target.__flow_decorators__ = []
-    return target.__flow_decorators__  # type: ignore[no-any-return]
-
-
-def _put(decorator: Decorator, target: Any) -> Any:
-    wants = "a step of a flow" if decorator.on_step else "a flow class"
-    if not callable(target) or isinstance(target, type) is decorator.on_step or not hasattr(target, "__dict__"):
-        raise refused(
-            UsageError, f"@{decorator.name} stands on {wants}.", seen=kind_of(target), help=f"Put it on {wants}."
-        )
-    own = _own(target)
-    if any(known.name == decorator.name for known in own):
-        raise refused(
-            UsageError,
-            f"@{decorator.name} stands twice on {getattr(target, '__name__', target)!r}.",
-            wanted="one, with all its attributes",
-        )
-    own.append(decorator)
-    return target
-
-
-def _made(kind: type[Decorator], given: dict[str, Any]) -> Any:
-    """The decorator; without its values' check as long as one depends on a config that isn't read yet."""
-    delayed = sys.modules.get("flow_sdk.spec.delayed")  # without this module no value can be delayed
-    return delayed.DelayedDecorator(kind, given) if delayed and delayed.holds_delayed(given) else kind(**given)
-
-
-def _use(kind: type[Decorator], target: Any, others: tuple[Any, ...], given: dict[str, Any]) -> Any:
-    """What all decorators do: ``@name`` gets its target, ``@name(...)`` its attributes."""
-    if others or (target is not None and not callable(target)):
-        raise refused(
-            UsageError,
-            f"@{kind.name} takes its attributes by name.",
-            seen=", ".join(map(repr, (target, *others))),
-            wanted=", ".join(f"{key}=" for key in kind.defaults),
-        )
-    decorator = _made(kind, given)
-    if target is not None:
-        return _put(decorator, target)
-    return lambda found: _put(decorator, found)
 
 
 if TYPE_CHECKING:
@@ -113,7 +67,7 @@ def retry(
     minutes_between_retries : float
         Minutes to wait before each new attempt, >= 0.
     """
-    return _use(
+    return use(
         Retry, _function, _others, {"times": times, "minutes_between_retries": minutes_between_retries, **_unknown}
     )
 
@@ -138,7 +92,7 @@ def catch(
     print_exception : bool
         Whether the traceback is printed.
     """
-    return _use(Catch, _function, _others, {"var": var, "print_exception": print_exception, **_unknown})
+    return use(Catch, _function, _others, {"var": var, "print_exception": print_exception, **_unknown})
 
 
 if TYPE_CHECKING:
@@ -159,7 +113,7 @@ def timeout(
     seconds, minutes, hours : float
         The time an attempt may take, each >= 0.
     """
-    return _use(Timeout, _function, _others, {"seconds": seconds, "minutes": minutes, "hours": hours, **_unknown})
+    return use(Timeout, _function, _others, {"seconds": seconds, "minutes": minutes, "hours": hours, **_unknown})
 
 
 if TYPE_CHECKING:
@@ -180,7 +134,7 @@ def environment(_function: Any = None, /, *_others: Any, vars: dict[str, str] | 
     vars : dict of str to str
         The variables.
     """
-    return _use(Environment, _function, _others, {"vars": {} if vars is None else vars, **_unknown})
+    return use(Environment, _function, _others, {"vars": {} if vars is None else vars, **_unknown})
 
 
 if TYPE_CHECKING:
@@ -224,7 +178,7 @@ def resources(
     shared_memory : int, optional
         Megabytes of /dev/shm, >= 0.
     """
-    return _use(
+    return use(
         Resources,
         _function,
         _others,
@@ -285,7 +239,34 @@ def batch(_function: Any = None, /, *_others: Any, **attributes: Any) -> Any:
           ``fs-id:/in/container``): text or a list;
         - ``log_driver``, ``log_options`` (``key:value``, text or a list), ``aws_batch_tags`` (dict of text to text).
     """
-    return _use(Batch, _function, _others, attributes)
+    return use(Batch, _function, _others, attributes)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def secrets(function: F, /) -> F: ...
+    @overload
+    def secrets(
+        *, sources: list[Any] | tuple[Any, ...] = (), role: str | None = None, allow_override: bool = False
+    ) -> StepMark: ...
+
+
+def secrets(_function: Any = None, /, *_others: Any, **attributes: Any) -> Any:
+    """Fetch secrets right before the step's code runs; the code finds them in ``os.environ``.
+
+    Parameters
+    ----------
+    sources : list
+        The secrets. Text such as ``"aws-secrets-manager.prod/db"`` (the name or ARN after the first dot), or
+        ``{"type": "aws-secrets-manager", "id": "prod/db", "options": {...}, "role": "arn:..."}``. Options: ``json``
+        (False for a secret that isn't a JSON object), ``env_var_name``, ``region``.
+    role : str, optional
+        ARN of the role to fetch them with.
+    allow_override : bool
+        Whether a secret may replace a variable that is already set.
+    """
+    return use(Secrets, _function, _others, attributes)
 
 
 if TYPE_CHECKING:
@@ -325,7 +306,7 @@ def schedule(
     timezone : str, optional
         IANA name such as ``Europe/Berlin``; UTC when left out.
     """
-    return _use(
+    return use(
         Schedule,
         _flow,
         _others,
@@ -361,7 +342,7 @@ def project(
     production : bool, optional
         What ``--production`` would say.
     """
-    return _use(Project, _flow, _others, {"name": name, "branch": branch, "production": production, **_unknown})
+    return use(Project, _flow, _others, {"name": name, "branch": branch, "production": production, **_unknown})
 
 
 def step_decorators(function: Any) -> tuple[Decorator, ...]:

@@ -6,6 +6,7 @@ from flow_sdk.errors import UsageError
 from flow_sdk.spec.attributes import Decorator, made
 from flow_sdk.spec.batch import Batch
 from flow_sdk.spec.declaration import refused
+from flow_sdk.spec.secrets import Secrets
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "Resources",
     "Retry",
     "Schedule",
+    "Secrets",
     "Timeout",
 ]
 
@@ -171,6 +173,6 @@ class Project(Decorator):
 
 
 DECORATORS: dict[str, type[Decorator]] = {
-    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Resources, Batch, Schedule, Project)
+    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Secrets, Resources, Batch, Schedule, Project)
 }
 """All decorators of this release by name."""

@@ -18,7 +18,6 @@ NAMES = frozenset(
         "pypi",
         "pypi_base",
         "pytorch_parallel",
-        "secrets",
         "trigger",
         "trigger_on_finish",
     }

@@ -17,6 +17,7 @@ from flow_sdk import (
     resources,
     retry,
     schedule,
+    secrets,
     step,
     timeout,
 )
@@ -51,6 +52,7 @@ class TypedFlow(FlowSpec):
     @timeout(minutes=1)
     @resources(memory="16000")
     @batch(cpu=4, host_volumes=["/data"], aws_batch_tags={"team": "search"})
+    @secrets(sources=["aws-secrets-manager.prod/db", {"type": "aws-secrets-manager", "id": "key"}], role=None)
     @step
     def start(self) -> None:
         reveal_type(self.alpha)  # float

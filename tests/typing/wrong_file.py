@@ -1,6 +1,6 @@
 """Mistakes that a type checker finds in a flow file; each line with an error says so."""
 
-from flow_sdk import FlowSpec, Parameter, catch, retry, timeout
+from flow_sdk import FlowSpec, Parameter, catch, retry, secrets, timeout
 
 Parameter("a", defualt=1)  # error
 Parameter("a", default=1, separator=",")  # error
@@ -17,3 +17,6 @@ class WrongFlow(FlowSpec):
 
     @timeout(10)  # error
     def c(self) -> None: ...
+
+    @secrets(sources="aws-secrets-manager.prod/db")  # error
+    def d(self) -> None: ...

@@ -34,7 +34,7 @@ def test_authoring_imports_nothing_heavy() -> None:
     code = (
         "import sys; before = set(sys.modules)\n"
         "from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, step\n"
-        "from flow_sdk import batch, catch, current, environment, project, resources, retry, timeout\n"
+        "from flow_sdk import batch, catch, current, environment, project, resources, retry, secrets, timeout\n"
         "print(*sorted(set(sys.modules) - before))"
     )
     python = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
