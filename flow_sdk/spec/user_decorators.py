@@ -384,5 +384,7 @@ def find_custom(name: str, module: str = "__main__") -> type[_Custom]:
         found = _KNOWN.get(name) or getattr(sys.modules.get(home), last, None)
         if isinstance(found, type) and issubclass(found, _Custom):
             return found
-    close = nearest(name, [known.removeprefix(f"{module}.") for known in _KNOWN if not known.startswith("flow_sdk.")])
+    own = f"{module}."
+    known = [known.removeprefix(own) for known in _KNOWN if not known.startswith("flow_sdk.")]
+    close = nearest(name.removeprefix(own), known)
     raise UsageError(f"There is no decorator {name!r}.", help=close or None)
