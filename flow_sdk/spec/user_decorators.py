@@ -385,6 +385,6 @@ def find_custom(name: str, module: str = "__main__") -> type[_Custom]:
         if isinstance(found, type) and issubclass(found, _Custom):
             return found
     own = f"{module}."
-    known = [known.removeprefix(own) for known in _KNOWN if not known.startswith("flow_sdk.")]
-    close = nearest(name.removeprefix(own), known)
+    names = [known.removeprefix(own) for known in _KNOWN if not known.startswith("flow_sdk.")]
+    close = nearest(name.removeprefix(own), names)
     raise UsageError(f"There is no decorator {name!r}.", help=close or None)
