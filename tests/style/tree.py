@@ -6,7 +6,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = (ROOT / "flow_sdk", ROOT / "provider" / "src" / "flow_provider")
 PYTHON = (*PACKAGES, ROOT / "tests", ROOT / "demo", ROOT / "benchmarks", ROOT / "dags_examples")
 TEXT = {".py", ".md", ".toml", ".txt", ".in", ".cfg", ".ini", ".json", ".yaml", ".yml", ".sh", ""}
-LEFT_BY_TOOLS = {"__pycache__", ".git", "build", "dist", ".hypothesis", ".flow_sdk", ".metaflow"}
+LEFT_BY_TOOLS = {"__pycache__", ".git", "build", "dist", "node_modules", ".hypothesis", ".flow_sdk", ".metaflow"}
 
 
 def python_files(*folders: Path) -> list[Path]:
