@@ -28,12 +28,12 @@ def indices_of(step: StepPlan, position: Position) -> str:
     return step.task_id(position).partition("-")[0]
 
 
-def handoff(plan_of: RunView, step: StepPlan, position: Position, manifest: Manifest, execution: str) -> Any:
+def handoff(view: RunView, step: StepPlan, position: Position, manifest: Manifest, execution: str) -> Any:
     """Say where a foreach or switch leads.
 
     Parameters
     ----------
-    plan_of : RunView
+    view : RunView
         The run.
     step, position : StepPlan, tuple of int
         The task.
@@ -48,7 +48,7 @@ def handoff(plan_of: RunView, step: StepPlan, position: Position, manifest: Mani
         For a foreach, the foreach indices of each child. For a switch ``{"run", "split", "next", "loops"}``: the state
         data at the step it leads to, where ``loops`` has for each loop around that step ``{"pass": number}``.
     """
-    child = plan_of.plan[manifest.next[0]]
+    child = view.plan[manifest.next[0]]
     if step.kind == FOREACH:
         count = manifest.items.count if manifest.items is not None else 0
         return [indices_of(child, child_position(step, position, child, i)) for i in range(count)]

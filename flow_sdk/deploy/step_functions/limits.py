@@ -13,10 +13,9 @@ __all__ = ["INLINE_WORKERS", "check_definition", "encode_definition", "most_item
 DEFINITION_BYTES = 1_048_576
 EVENTS = 25_000
 OVERRIDES_BYTES = 8_192
-STATE_BYTES = 262_144
 INLINE_WORKERS = 40
-"""AWS service quotas: size of a definition, events of one execution, size of a job's overrides, size of a state's data,
-items of an inline map at a time."""
+"""AWS service quotas: size of a definition, events of one execution, size of a job's overrides, items
+of an inline map at a time."""
 
 SPARE = 0.9
 """Share of the events that items may use up; the rest is for tries again and for waiting."""

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,56 +12,23 @@ import pytest
 from flow_sdk.cli.console import execute_console
 from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.releases import note_release
-from flow_sdk.errors import NotFound, ObjectExists, StoreError, UsageError
-from flow_sdk.metadata.collection import GRACE, GcReport, collect_garbage
-from flow_sdk.metadata.removal import Rules
+from flow_sdk.errors import NotFound, StoreError, UsageError
+from flow_sdk.metadata.collection import GRACE
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume import hold_origin
 from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.blobs import digest_of, read_blob, write_blob
+from flow_sdk.store.blobs import read_blob
 from flow_sdk.store.check import check_store
-from flow_sdk.store.gc import DEAD, Collector
 from flow_sdk.store.layout import blob_key, commit_key, run_key, start_key
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.port import Buffers, ObjectStore
 from flow_sdk.store.records import Manifest, decode, encode
 from flow_sdk.store.sweep import LEAST_GRACE, RELIED
 from tests.rig.aged import DAY, Clock
 from tests.rig.finished import finished_run
 from tests.rig.inprocess import InProcessRun, load_source
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock().install(monkeypatch)
-
-
-def collect(store: ObjectStore, clock: Clock, *, delete: bool = True, **options: Any) -> GcReport:
-    rules = Rules(**{name: options.pop(name) for name in ("tags", "days", "last") if name in options})
-    return collect_garbage(store, rules, now=clock.now, delete=delete, threads=1, **options)
-
-
-def store_payload(store: ObjectStore, payload: bytes) -> str:
-    digest = digest_of((payload,))
-    write_blob(store, (payload,), digest)
-    return blob_key(digest.hex())
-
-
-def keys(store: ObjectStore) -> set[str]:
-    return {info.key for info in store.list("")}
-
-
-def runs(store: ObjectStore) -> list[str]:
-    return list(Runs(store).newest("Kept"))
-
-
-def whole(store: ObjectStore) -> None:
-    report = check_store(store, threads=1)
-    assert not report.damage
-    for run in runs(store):
-        assert Runs(store).read("Kept", run)
+from tests.unit.store.collecting import collect, keys, runs, store_payload, whole
 
 
 def test_what_no_record_needs_goes_once_it_is_old(clock: Clock) -> None:
@@ -370,113 +337,6 @@ def test_a_task_that_is_reopened_while_records_are_read(clock: Clock) -> None:
 def test_the_grace_period_has_a_least(clock: Clock) -> None:
     with pytest.raises(UsageError, match="too short"):
         collect(MemoryStore(), clock, grace=LEAST_GRACE - 1)
-
-
-def test_one_collector_at_a_time(clock: Clock) -> None:
-    store = MemoryStore()
-    first = Collector(store, {"user": "anne"})
-    first.begin()
-    with pytest.raises(StoreError, match="under way") as caught:
-        Collector(store, {}).begin()
-    assert "anne" in str(caught.value)
-    first.end()
-    second = Collector(store, {"user": "ben"})
-    second.begin()
-    for _ in range(4):
-        clock.now += 20 * 60
-        second.still()
-        with pytest.raises(StoreError, match="under way"):
-            Collector(store, {}).begin()
-    clock.now += DEAD + 1
-    third = Collector(store, {})
-    third.begin()
-    with pytest.raises(StoreError, match="stood still"):
-        second.still()
-    third.still()
-
-
-def test_a_collector_that_was_overtaken_gives_up_though_its_clock_stood_still(clock: Clock) -> None:
-    store = MemoryStore()
-    paused = Collector(store, {})
-    paused.begin()
-    clock.now += DEAD + 1
-    Collector(store, {}).begin()
-    clock.now -= DEAD + 1 - 120
-    with pytest.raises(StoreError, match="stood still"):
-        paused.still()
-
-
-def test_of_two_that_take_over_one_is_refused(clock: Clock) -> None:
-    class Racing(MemoryStore):
-        def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
-            if key == layout.collection_key(1):
-                super().put(key, b"{}")
-                raise ObjectExists("another one was faster")
-            super().put_if_absent(key, data, durable=durable)
-
-    with pytest.raises(StoreError, match="under way"):
-        Collector(Racing(), {}).begin()
-
-
-class Killed(BaseException):
-    pass
-
-
-class Killing(MemoryStore):
-    """Kills whoever writes, at the n-th write: before it, or just after it."""
-
-    left = -1
-
-    def _count(self) -> None:
-        if self.left == 0:
-            raise Killed
-        self.left -= 1
-
-    def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
-        self._count()
-        super().put(key, data, durable=durable)
-
-    def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
-        self._count()
-        super().put_if_absent(key, data, durable=durable)
-
-    def delete(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._count()
-            super().delete([key])
-
-
-def test_a_collector_killed_at_any_write_leaves_runs_whole_and_can_be_followed(clock: Clock) -> None:
-    first = Killing()
-    for number in range(1, 4):
-        finished_run(first, str(number), seed=number, started=clock.now, items=1, tags=("t",))
-        clock.now += DAY
-    store_payload(first, b"loose" * 1000)
-    clock.now += GRACE + 60
-    start, objects = clock.now, dict(first._objects)
-    clean = Killing()
-    clean._objects = dict(objects)
-    collect(clean, clock, last=1)
-    wanted = {key for key in keys(clean) if not key.startswith("gc/")}
-    kills = 0
-    while True:
-        store = Killing()
-        store._objects, clock.now = dict(objects), start
-        store.left = kills
-        try:
-            collect(store, clock, last=1)
-            break
-        except Killed:
-            kills += 1
-        store.left = -1
-        whole(store)
-        clock.now += DEAD + 60
-        collect(store, clock, last=1)
-        whole(store)
-        assert {key for key in keys(store) if not key.startswith("gc/")} == wanted
-        assert not list(store.list(layout.doomed_prefix()))
-        assert store.head(layout.sweep_key()) is None
-    assert kills > 40
 
 
 def test_a_blob_can_be_read_after_it_was_swept_and_stored_again(clock: Clock) -> None:
