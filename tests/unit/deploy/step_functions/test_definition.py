@@ -13,6 +13,7 @@ from flow_sdk.errors import ConfigError, DeployError
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
+from tests.rig.second_interpreter import validate
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import load_flow, small_flow
 
@@ -85,6 +86,13 @@ def test_any_flow_becomes_a_sound_machine(seed: int, distributed: bool, tmp_path
     assert definition == state_machine(plan, options(use_distributed_map=distributed))
     modes = {s["ItemProcessor"]["ProcessorConfig"]["Mode"] for s in states(definition).values() if s["Type"] == "Map"}
     assert modes <= {"DISTRIBUTED" if distributed else "INLINE"}
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("seed", range(10))
+def test_any_flow_keeps_the_rules_of_amazon_states_language(seed: int, tmp_path: Path) -> None:
+    plan = compile_plan(load_flow(flow_source(seed).text, tmp_path), file="flow.py")
+    assert validate(state_machine(plan, options(use_distributed_map=seed % 2 == 1))) == []
 
 
 def test_a_linear_flow_has_a_state_for_each_step_and_no_other(tmp_path: Path) -> None:
