@@ -78,9 +78,22 @@ class MachineRun:
         self.result = self.aws.run(self.flow.definition, data, name=self.name)
         status = self.result["status"]
         if (status == "SUCCEEDED") is fails:
-            logs = "\n".join("\n".join(self.aws.log(job)) for job in self.aws.jobs()[before:][-4:])
-            raise AssertionError(f"{self.pathspec}: {status}, {self.result.get('cause')}\n{logs}")
+            said = (self.result.get("error"), self.result.get("cause"))
+            raise AssertionError(f"{self.pathspec}: {status}, {said}\n{self._told(self.aws.jobs()[before:])}")
         return self
+
+    def _told(self, jobs: list[dict[str, Any]]) -> str:
+        """What is known of each job that didn't succeed."""
+        lines = [f"{len(jobs)} jobs"]
+        for job in jobs:
+            if job["status"] != "SUCCEEDED":
+                ends = [
+                    (one["container"].get("exitCode"), one["container"].get("reason"), one["statusReason"])
+                    for one in job["attempts"]
+                ]
+                lines += [f"{job['jobName']}: {job['status']}, {job.get('statusReason')}, attempts {ends}"]
+                lines += [f"    {line}" for line in self.aws.log(job)[-40:]]
+        return "\n".join([*lines, self.aws.states_log()])
 
     def run_elsewhere(self, data: Any = None) -> "MachineRun":
         """Execute it with the second interpreter."""

@@ -267,6 +267,26 @@ class Job(models.Job):
         return False
 
 
+class Jobs(dict[str, "Job"]):
+    """A backend's jobs. Looked through while others are submitted, which a plain dict refuses."""
+
+    def items(self) -> Any:
+        """The jobs that there are now."""
+        return list(super().items())
+
+    def values(self) -> Any:
+        """The jobs that there are now."""
+        return list(super().values())
+
+
+def _new_backend(original: Any) -> Any:
+    def init(self: models.BatchBackend, *args: Any, **options: Any) -> None:
+        original(self, *args, **options)
+        self._jobs = Jobs(self._jobs)
+
+    return init
+
+
 def end_processes(job_id: str | None = None) -> None:
     """Kill the processes of a job, or of all jobs of this server; their environment tells whose they are."""
     own = f"AWS_ENDPOINT_URL={Rules.environment['AWS_ENDPOINT_URL']}".encode()
@@ -330,6 +350,7 @@ def main() -> None:
     Rules.environment = options.job_environment
     Rules.slots = threading.BoundedSemaphore(options.slots)
     models.Job = Job
+    models.BatchBackend.__init__ = _new_backend(models.BatchBackend.__init__)
     # moto's own wants two characters.
     models.JOB_NAME_REGEX = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
     responses.BatchResponse.submitjob = _submit(responses.BatchResponse.submitjob)

@@ -140,8 +140,10 @@ class BatchServer(MotoServer):
         return sorted(found, key=lambda job: job["createdAt"])
 
     def log(self, job: dict[str, Any]) -> list[str]:
-        """The lines of a job's newest attempt."""
-        stream = job["container"]["logStreamName"]
+        """The lines of a job's newest attempt; none of a job that waits for a place."""
+        stream = job["container"].get("logStreamName")
+        if stream is None:
+            return []
         events = self.client("logs").get_log_events(
             logGroupName="/aws/batch/job", logStreamName=stream, startFromHead=True
         )
