@@ -36,7 +36,7 @@ _BEAT = 60.0
 _KEPT = 10
 _LARGEST = 1 << 30
 """No record is larger; nothing that isn't a record is read then."""
-_REFERRING = ("run", "commit", "manifest", "release", "foreign")
+_REFERRING = ("run", "commit", "manifest", "release", "request", "foreign")
 
 
 def store_time(store: ObjectStore) -> float:

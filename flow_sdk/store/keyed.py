@@ -23,6 +23,7 @@ _FORMS = {
     "heartbeat": _RUN + r"heartbeat\.json",
     "alive": _RUN + r"alive/[^/]+",
     "failure": _RUN + r"failures/(?P<step>[^/]+)/(?P<task>[^/]+)\.json",
+    "request": _RUN + r"requests/(?P<digest>[0-9a-f]{64})\.json",
     "tag": _RUN + r"tags/[^/]+",
     "tagging": _RUN + r"tagging/.+",
     "resumed": _RUN + r"resumed/[^/]+",

@@ -24,6 +24,7 @@ __all__ = [
     "manifest_key",
     "number_prefix",
     "release_key",
+    "request_key",
     "resumed_prefix",
     "run_end_key",
     "run_key",
@@ -156,6 +157,11 @@ def failures_prefix(flow: str, run: str) -> str:
 def failure_key(flow: str, run: str, step: str, task: str) -> str:
     """Mark of a task that failed for good."""
     return failures_prefix(flow, run) + f"{step}/{task}.json"
+
+
+def request_key(flow: str, run: str, digest: str) -> str:
+    """What jobs of a run are told, under the hash of its bytes."""
+    return run_prefix(flow, run) + f"requests/{digest}.json"
 
 
 def files_prefix(flow: str, run: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.attempts import is_redirect
+from flow_sdk.store.blobs import digest_of
+from flow_sdk.store.framing import damaged
 from flow_sdk.store.keyed import Kind, kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode
@@ -258,6 +260,15 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
             record.value = _json(text, info.key, FORMAT)
             blobs = record.value.get("blobs", {})
             record.references = [Reference(bytes.fromhex(blobs[what]), f"the {what}") for what in sorted(blobs)]
+        elif kind.name == "request":
+            if digest_of((text,)).hex() != kind.parts["digest"]:
+                raise damaged("its bytes don't have the hash it is stored under", info.key)
+            request = record.value = _json(text, info.key, None)
+            record.references = [
+                Reference(bytes.fromhex(request[name]), f"the {what}")
+                for name, what in (("plan", "plan"), ("package", "code package"))
+                if request.get(name)
+            ]
         elif kind.name in _NOTES or kind.name == "commit":
             record.value = _json(text, info.key, None)
         elif kind.name == "tag":
@@ -305,13 +316,11 @@ def _take_manifest(record: Record, manifest: Manifest) -> None:
 
 
 def _take_artifacts(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
-    from blake3 import blake3
-
     for name, ref in artifacts.items():
         digest = bytes.fromhex(ref.hash)
         if ref.inline is None:
             record.references.append(Reference(digest, f"artifact {name!r}"))
-        elif blake3(ref.inline).digest() != digest or len(ref.inline) != ref.size:
+        elif digest_of((ref.inline,)) != digest or len(ref.inline) != ref.size:
             seen = "the bytes of a small artifact in the record don't have the hash in the record"
             record.damage.append(Damage(record.info.key, seen, f"{record.place}, artifact {name!r}"))
 

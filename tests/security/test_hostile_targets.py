@@ -17,7 +17,7 @@ from flow_sdk.graph.parse import read_graph
 from flow_sdk.graph.render import render
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
-from flow_sdk.runtime.batch.submit import JobTarget, save_request, submission
+from flow_sdk.runtime.batch.submit import JobTarget, read_request, save_request, submission
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.memory import MemoryStore
@@ -158,7 +158,7 @@ def test_a_job_is_told_a_name_and_a_hash(text: str) -> None:
         digests.append(save_request(artifacts, request))
         jobs.append(submission(request, digests[-1], target))
         jobs[-1]["tags"].pop("flow_sdk.user", None)
-    read = TaskRequest.from_json(bytes(artifacts.get_bytes(digests[0], where="here")))
+    read = read_request(artifacts, "Hostile/12/start/0", digests[0])
     assert (read.parameters, read.tags, read.user) == (given["parameters"], (text,), text)
     first, second = (json.dumps(job) for job in jobs)
     assert first.replace(digests[0], "") == second.replace(digests[1], "")

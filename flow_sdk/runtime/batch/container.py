@@ -3,7 +3,7 @@
 =======================  ===============================================================================================
 ``FLOW_SDK_STORE``       root of the store
 ``FLOW_SDK_TASK``        ``Flow/run/step/task``
-``FLOW_SDK_REQUEST``     hash of a blob that holds the task's request; without it the run's record says the rest
+``FLOW_SDK_REQUEST``     hash of the task's request; without it the run's record says the rest
 ``FLOW_SDK_EXECUTION``   ARN of the Step Functions execution whose input holds the parameters (start of a run)
 ``FLOW_SDK_RETRIES``     how often Step Functions has tried the state again
 ``FLOW_SDK_MOST_ITEMS``  how many items all tasks of a foreach step may have together
@@ -24,6 +24,7 @@ from flow_sdk.errors import DeployError, FlowSDKError, ParameterError
 from flow_sdk.ids import split_pathspec
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.runtime.batch.submit import read_request
 from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.handoff import most_items, write_handoff
 from flow_sdk.runtime.parents import RunView
@@ -95,8 +96,7 @@ class _Container:
         record = read_record(self.store, self.flow, self.run)
         digest = self.env.get("FLOW_SDK_REQUEST")
         if digest:
-            text = self.artifacts.get_bytes(digest, where=f"the request of {self.env['FLOW_SDK_TASK']}")
-            base = TaskRequest.from_json(bytes(text))
+            base = read_request(self.artifacts, self.env["FLOW_SDK_TASK"], digest)
         elif record is not None:
             base = TaskRequest(self.root, self.flow, self.run, self.step, self.task, record.plan, record.package)
             base = dataclasses.replace(base, orchestrator=record.orchestrator)

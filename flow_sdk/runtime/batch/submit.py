@@ -1,4 +1,4 @@
-"""Starting a task as a job of Batch. All but :func:`save_request` and :func:`submit` is pure."""
+"""Starting a task as a job of Batch. All but reading and saving requests and :func:`submit` is pure."""
 
 import dataclasses
 import hashlib
@@ -7,10 +7,14 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from flow_sdk.aws import aws_errors
+from flow_sdk.errors import ObjectMissing
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.blobs import digest_of
+from flow_sdk.store.framing import damaged
+from flow_sdk.store.layout import request_key
 
-__all__ = ["JobTarget", "job_name", "save_request", "submission", "submission_errors", "submit"]
+__all__ = ["JobTarget", "job_name", "read_request", "save_request", "submission", "submission_errors", "submit"]
 
 LONGEST_NAME = 128
 LONGEST_TAG = 256
@@ -51,9 +55,44 @@ def job_name(request: TaskRequest) -> str:
 
 
 def save_request(artifacts: Artifacts, request: TaskRequest) -> str:
-    """Store what a task is told; returns the blob's hash. One blob serves all tasks that differ in their name only."""
-    common = dataclasses.replace(request, step="", task="", file=None)
-    return artifacts.put_bytes(common.to_json())
+    """Store what a task is told; returns its hash. One object serves all tasks that differ in their name only.
+
+    It lies in the run's folder and goes with the run: a job may wait in its queue for longer than any grace period.
+    """
+    text = dataclasses.replace(request, step="", task="", file=None).to_json()
+    digest = digest_of((text,)).hex()
+    artifacts.store.put(request_key(request.flow, request.run, digest), text)
+    return digest
+
+
+def read_request(artifacts: Artifacts, pathspec: str, digest: str) -> TaskRequest:
+    """Read what a task is told: of its run, or, before a run has begun, of the deployment, as a blob.
+
+    Parameters
+    ----------
+    artifacts : Artifacts
+        Of the run's store.
+    pathspec : str
+        ``Flow/run/step/task``.
+    digest : str
+        The request's hash.
+
+    Raises
+    ------
+    ObjectMissing
+        If it isn't there.
+    IntegrityError
+        If a byte of it doesn't verify.
+    """
+    flow, run = pathspec.split("/")[:2]
+    key = request_key(flow, run, digest)
+    try:
+        text = artifacts.store.get(key)
+    except ObjectMissing:
+        return TaskRequest.from_json(artifacts.get_bytes(digest, where=f"the request of {pathspec}"))
+    if digest_of((text,)).hex() != digest:
+        raise damaged("its bytes don't have the hash it is stored under", f"{artifacts.store.url}/{key}")
+    return TaskRequest.from_json(text)
 
 
 def submission(request: TaskRequest, digest: str, target: JobTarget) -> dict[str, Any]:

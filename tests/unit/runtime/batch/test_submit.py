@@ -1,5 +1,6 @@
 """What Batch is told of a task: little, whatever the task is given."""
 
+import dataclasses
 import json
 import re
 
@@ -7,11 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flow_sdk.errors import IntegrityError
 from flow_sdk.ids import is_flow_name, is_run_id, is_step_name
-from flow_sdk.runtime.batch.submit import JobTarget, job_name, save_request, submission
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.runtime.batch.submit import JobTarget, job_name, read_request, save_request, submission
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.check import check_store
+from flow_sdk.store.layout import heartbeat_key, request_key
 from flow_sdk.store.memory import MemoryStore
+from tests.rig.aged import DAY, Clock
+from tests.rig.finished import finished_run
+from tests.unit.store.collecting import collect
 
 TARGET = JobTarget("queue", "flow-sdk-0123456789ab", {"team": "search"})
 DIGEST = "d" * 64
@@ -85,7 +93,7 @@ def test_tag_values_of_hostile_names(hostile: str) -> None:
     assert all(c.isalnum() or c in " _.:/=+-@" for c in value) and len(value) <= 256
 
 
-def test_one_blob_serves_all_tasks_of_a_try() -> None:
+def test_one_object_serves_all_tasks_of_a_try() -> None:
     artifacts = Artifacts(MemoryStore())
     parameters = {"text": "x" * 100_000}
     digests = {
@@ -94,6 +102,34 @@ def test_one_blob_serves_all_tasks_of_a_try() -> None:
         for step in ("fit", "join")
     }
     assert len(digests) == 1
-    kept = TaskRequest.from_json(bytes(artifacts.get_bytes(digests.pop(), where="here")))
+    kept = read_request(artifacts, a_request().pathspec, digests.pop())
     assert kept.parameters == parameters and kept.file is None and (kept.step, kept.task) == ("", "")
     assert save_request(artifacts, a_request(tries_left=2)) != save_request(artifacts, a_request(tries_left=1))
+
+
+def test_a_request_is_kept_as_long_as_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock().install(monkeypatch)
+    store = finished_run(MemoryStore())
+    record = Runs(store).read("Kept", "1")
+    request = a_request("Kept", "1", parameters={"x": 1})
+    request = dataclasses.replace(request, plan=record.plan, package=Artifacts(store).put_bytes(b"code" * 1000))
+    digest = save_request(Artifacts(store), request)
+    key = request_key("Kept", "1", digest)
+    for _ in range(9):  # the job waits in its queue, and the run's process lives
+        clock.now += DAY
+        store.put(heartbeat_key("Kept", "1"), b"{}")
+    assert not collect(store, clock, last=0).blobs
+    assert read_request(Artifacts(store), request.pathspec, digest).parameters == {"x": 1}
+    assert not check_store(store, threads=1).orphans  # it keeps its code
+    good = store.get(key)
+    for bad in (good.replace(b'{"x": 1}', b'{"x": 3}'), good[:9]):
+        store.put(key, bad)
+        (damage,) = check_store(store, threads=1).damage
+        assert (damage.key, damage.place) == (key, "Kept/1")
+        with pytest.raises(IntegrityError):
+            read_request(Artifacts(store), request.pathspec, digest)
+    assert save_request(Artifacts(store), request) == digest
+    assert store.get(key) == good  # who submits again mends it
+    clock.now += 9 * DAY
+    collect(store, clock, last=0)
+    assert store.head(key) is None
