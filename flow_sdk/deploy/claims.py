@@ -6,17 +6,19 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from flow_sdk.errors import DeployError, ObjectExists
+from flow_sdk.errors import DeployError, IntegrityError, ObjectExists
 from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.durable import make_folders, replace_file
 from flow_sdk.store.layout import token_key, token_prefix
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.sealed import seal, unseal
 
 __all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of"]
 
 FORMAT = 1
+"""Of a claim that an orchestrator keeps."""
 
 
 def digest_of(salt: str, token: str) -> str:
@@ -74,18 +76,46 @@ class Claim:
         try:
             data = json.loads(text)
             if data.pop("format") > FORMAT:
-                raise DeployError("A token was made by a newer release.", where=where, help="pip install -U flow-sdk")
-            claim = cls(**data)
-            if not isinstance(claim.generation, int) or not isinstance(claim.digest, str):
-                raise TypeError("generation or digest")
-            return claim
+                raise _newer(where)
+            return cls._made(data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DeployError(
-                "What is kept of a production token can't be read.",
-                seen=f"{type(error).__name__}: {error}",
-                where=where,
-                help="It is damaged or isn't Flow SDK's.",
-            ) from error
+            raise _unreadable(f"{type(error).__name__}: {error}", where) from error
+
+    @classmethod
+    def unsealed(cls, text: bytes, key: str, where: str) -> "Claim":
+        """Decode from an object of a store; ``where`` is for the error.
+
+        Raises
+        ------
+        DeployError
+            If the object isn't a claim, or isn't as it was written.
+        """
+        try:
+            return cls._made(unseal(text, key))
+        except IntegrityError as error:
+            raise (_unreadable(error.seen, where) if error.seen else _newer(where)) from error
+        except TypeError as error:
+            raise _unreadable(f"{type(error).__name__}: {error}", where) from error
+
+    @classmethod
+    def _made(cls, data: dict[str, Any]) -> "Claim":
+        claim = cls(**data)
+        if not isinstance(claim.generation, int) or not isinstance(claim.digest, str):
+            raise TypeError("generation or digest")
+        return claim
+
+
+def _newer(where: str) -> DeployError:
+    return DeployError("A token was made by a newer release.", where=where, help="pip install -U flow-sdk")
+
+
+def _unreadable(seen: str, where: str) -> DeployError:
+    return DeployError(
+        "What is kept of a production token can't be read.",
+        seen=seen,
+        where=where,
+        help="It is damaged or isn't Flow SDK's.",
+    )
 
 
 class Keeper(Protocol):
@@ -133,12 +163,13 @@ class StoreClaims:
         """All claims, the newest last."""
         keys = [found.key for found in self.store.list(token_prefix(self._folder))]
         texts = zip(keys, self.store.get_many(keys), strict=True)
-        return [Claim.from_json(text, f"{self.store.url}/{key}") for key, text in texts if text is not None]
+        return [Claim.unsealed(text, key, f"{self.store.url}/{key}") for key, text in texts if text is not None]
 
     def add(self, claim: Claim) -> bool:
         """Make a claim; False when another one of its generation is there already."""
+        key = token_key(self._folder, claim.generation)
         try:
-            self.store.put_if_absent(token_key(self._folder, claim.generation), claim.to_json().encode())
+            self.store.put_if_absent(key, seal(asdict(claim), key))
         except ObjectExists:
             return False
         return True

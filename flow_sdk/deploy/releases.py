@@ -13,10 +13,9 @@ from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.blobs import digest_of
 from flow_sdk.store.layout import release_key, release_prefix
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.sealed import seal, unseal
 
 __all__ = ["newest_releases", "note_release"]
-
-FORMAT = 1
 
 
 def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str, str | None]) -> None:
@@ -38,9 +37,10 @@ def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str,
     """
     needed = {what: digest for what, digest in sorted(blobs.items()) if digest is not None}
     digest = digest_of((json.dumps(needed).encode(),)).hex()[:32]
-    record = {"format": FORMAT, "name": name, "target": target, "time": time.time(), "blobs": needed}
+    record = {"name": name, "target": target, "time": time.time(), "blobs": needed}
     try:
-        store.put_if_absent(release_key(encode_tag(name), target, digest), json.dumps(record).encode())
+        key = release_key(encode_tag(name), target, digest)
+        store.put_if_absent(key, seal(record, key))
     except ObjectExists:
         pass  # deployed before, with the same blobs
 
@@ -62,8 +62,7 @@ def newest_releases(store: ObjectStore, name: str) -> dict[str, dict[str, str]]:
     """
     found: dict[str, tuple[float, dict[str, str]]] = {}
     for info in store.list(release_prefix(encode_tag(name))):
-        text = store.get(info.key)
-        record = {} if text is None else json.loads(text)
-        if record.get("format") == FORMAT and record["time"] > found.get(record["target"], (0.0,))[0]:
+        record = unseal(store.get(info.key), info.key)
+        if record["time"] > found.get(record["target"], (0.0,))[0]:
             found[record["target"]] = record["time"], record["blobs"]
     return {target: blobs for target, (_, blobs) in found.items()}

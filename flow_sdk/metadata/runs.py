@@ -1,6 +1,5 @@
 """Metadata kept in the object store itself: no service needed, on a laptop or on S3."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -17,6 +16,7 @@ from flow_sdk.store import layout
 from flow_sdk.store.attempts import read_task, read_tasks
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord, decode, encode
+from flow_sdk.store.sealed import seal, unseal
 
 __all__ = ["Runs"]
 
@@ -53,7 +53,8 @@ class Runs:
             record = make(str(number))
             _check(record)
             try:
-                self.store.put_if_absent(layout.run_key(flow, record.run), encode(record))
+                key = layout.run_key(flow, record.run)
+                self.store.put_if_absent(key, encode(record, key))
             except ObjectExists:
                 continue
             self._publish(record)
@@ -61,8 +62,9 @@ class Runs:
 
     def create(self, record: RunRecord) -> RunRecord:
         _check(record)
+        key = layout.run_key(record.flow, record.run)
         try:
-            self.store.put_if_absent(layout.run_key(record.flow, record.run), encode(record))
+            self.store.put_if_absent(key, encode(record, key))
         except ObjectExists:
             record = self.read(record.flow, record.run)
             # Publishing again would bring back tags that were removed since.
@@ -110,7 +112,8 @@ class Runs:
         if state not in (SUCCEEDED, FAILED, CANCELLED):
             raise ValueError(f"A run ends {SUCCEEDED}, {FAILED} or {CANCELLED}, not {state!r}")
         mark = {"state": state, "reason": reason, "time": time.time()}
-        self.store.put(layout.run_end_key(flow, run), json.dumps(mark).encode("ascii"))
+        key = layout.run_end_key(flow, run)
+        self.store.put(key, seal(mark, key))
 
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
         end = read_task(self.store, flow, run, plan.end.name, plan.end.task_id(()))
@@ -119,27 +122,36 @@ class Runs:
         if end is not None:
             reason = f"The last step, {plan.end.name!r}, failed; @catch took its exception."
             return RunOutcome(FAILED, reason, end.finished, end)
-        (mark,) = self.store.get_many([layout.run_end_key(flow, run)])
-        if mark is not None:
-            return _noted(mark)
+        noted = self._noted(flow, run)
+        if noted is not None:
+            return noted
         failure = self._failure(flow, run)
         if failure is not None:
             return failure
         gone = is_gone(self.store, flow, run)
         if gone:
             # It may have ended properly since the first look.
-            (mark,) = self.store.get_many([layout.run_end_key(flow, run)])
-            return RunOutcome(FAILED, GONE) if mark is None else _noted(mark)
+            return self._noted(flow, run) or RunOutcome(FAILED, GONE)
         lost = lost_task(self.store, flow, run, life_signs(self.store, flow, run)) if gone is None else None
         if lost is None:
             return RunOutcome(RUNNING)
         how = "was ended from outside" if lost.ended else "was last heard of then: it was killed from outside"
         return RunOutcome(FAILED, f"Task {lost.step}/{lost.task} {how}, and wasn't tried again so far", lost.time)
 
+    def _noted(self, flow: str, run: str) -> RunOutcome | None:
+        """What the scheduler that saw the run end has noted."""
+        key = layout.run_end_key(flow, run)
+        (mark,) = self.store.get_many([key])
+        if mark is None:
+            return None
+        data = unseal(mark, key)
+        return RunOutcome(data["state"], data.get("reason"), data.get("time"))
+
     def _failure(self, flow: str, run: str) -> RunOutcome | None:
         """Look for a task that failed for good and wasn't made good since."""
         keys = [info.key for info in self.store.list(layout.failures_prefix(flow, run), limit=_MARKS)]
-        marks = [json.loads(text) for text in self.store.get_many(keys) if text is not None] if keys else []
+        texts = zip(keys, self.store.get_many(keys), strict=True) if keys else ()
+        marks = [unseal(text, key) for key, text in texts if text is not None]
         commits = read_tasks(self.store, flow, run, [(mark["step"], mark["task"]) for mark in marks]) if marks else []
         for mark, commit in zip(marks, commits, strict=True):
             if commit is None:
@@ -185,11 +197,6 @@ class Runs:
     def replace_tags(self, flow: str, run: str, remove: Iterable[str], add: Iterable[str]) -> None:
         record = self.read(flow, run)
         UserTags(self.store, flow, run).replace(record, self._end(record), check_tags(remove), check_tags(add))
-
-
-def _noted(mark: bytes) -> RunOutcome:
-    data = json.loads(mark)
-    return RunOutcome(data["state"], data.get("reason"), data.get("time"))
 
 
 def _check(record: RunRecord) -> None:

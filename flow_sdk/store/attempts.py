@@ -16,6 +16,7 @@ from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest, decode, encode
+from flow_sdk.store.sealed import FORMAT, seal, unseal
 
 __all__ = [
     "attempts",
@@ -30,7 +31,8 @@ __all__ = [
     "reopen",
 ]
 
-_REDIRECT = b'{"redirect":'
+_REDIRECT = (b'{"format":%d,"redirect":' % FORMAT, b'{"redirect":')
+"""How one begins, and how one of an earlier release does."""
 
 
 def is_redirect(text: bytes) -> bool:
@@ -47,7 +49,7 @@ def _follow(store: ObjectStore, first: str, text: bytes | None) -> tuple[str, by
     """Follow the redirects to the key and text that count now."""
     key, number = first, 0
     while text is not None and text.startswith(_REDIRECT):
-        last, number = number, int(json.loads(text)["redirect"])
+        last, number = number, int(unseal(text, key)["redirect"])
         if number <= last:
             raise IntegrityError("A task's commit leads back to itself.", seen=text.decode(), where=key)
         key = _place(first, number)
@@ -104,7 +106,7 @@ def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
     while True:
         key = _place(first, number)
         try:
-            store.put_if_absent(key, encode(manifest))
+            store.put_if_absent(key, encode(manifest, key))
             return manifest
         except ObjectExists:
             following = _cleared(store, key, number, manifest.generation) if manifest.generation else None
@@ -130,7 +132,7 @@ def _cleared(store: ObjectStore, key: str, number: int, generation: int) -> int 
     """
     text = store.get(key)
     if text.startswith(_REDIRECT):
-        redirect = json.loads(text)
+        redirect = unseal(text, key)
         # Of two who clear at once the earlier may have written last. No harm: it is only that a result nobody
         # waits for may count until that of the later one is there.
         return None if redirect.get("generation", redirect["redirect"]) > generation else int(redirect["redirect"])
@@ -138,20 +140,21 @@ def _cleared(store: ObjectStore, key: str, number: int, generation: int) -> int 
     if standing.generation >= generation:
         return None
     fail(store, standing)
-    store.put(key, b'%s%d,"generation":%d}' % (_REDIRECT, number + 1, generation))
+    store.put(key, seal({"redirect": number + 1, "generation": generation}, key))
     return number + 1
 
 
 def fail(store: ObjectStore, manifest: Manifest) -> None:
     """Keep the manifest of an attempt that isn't committed."""
     key = layout.manifest_key(manifest.flow, manifest.run, manifest.step, manifest.task, manifest.attempt)
-    store.put(key, encode(manifest))
+    store.put(key, encode(manifest, key))
 
 
 def mark_failed(store: ObjectStore, flow: str, run: str, step: str, task: str, attempt: int, reason: str) -> None:
     """Note that a task has failed for good."""
     facts = {"step": step, "task": task, "attempt": attempt, "reason": reason, "time": time.time()}
-    store.put(layout.failure_key(flow, run, step, task), json.dumps(facts).encode("utf-8"))
+    key = layout.failure_key(flow, run, step, task)
+    store.put(key, seal(facts, key))
 
 
 def reopen(store: ObjectStore, manifest: Manifest, generation: int) -> None:

@@ -16,6 +16,7 @@ from flow_sdk.store.framing import damaged
 from flow_sdk.store.keyed import Kind, kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode
+from flow_sdk.store.sealed import unseal
 
 __all__ = [
     "BlobTable",
@@ -32,12 +33,9 @@ __all__ = [
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
-FORMAT = 1
-"""The newest format of a token's claim or a release's record that this release reads."""
-
 _BATCH = 64
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_NOTES = {"end", "heartbeat", "failure", "start", "handoff"}
+_NOTES = {"heartbeat", "start"}
 _HASTY = {"start", "heartbeat"}
 """Written without waiting for the disk, never read for what a run has made: a power cut may leave less, or zeros."""
 
@@ -257,20 +255,24 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
             record.value = manifest
             _take_manifest(record, manifest)
         elif kind.name in ("token", "release"):
-            record.value = _json(text, info.key, FORMAT)
+            record.value = unseal(text, info.key)
             blobs = record.value.get("blobs", {})
             record.references = [Reference(bytes.fromhex(blobs[what]), f"the {what}") for what in sorted(blobs)]
         elif kind.name == "request":
             if digest_of((text,)).hex() != kind.parts["digest"]:
                 raise damaged("its bytes don't have the hash it is stored under", info.key)
-            request = record.value = _json(text, info.key, None)
+            request = record.value = _json(text)
             record.references = [
                 Reference(bytes.fromhex(request[name]), f"the {what}")
                 for name, what in (("plan", "plan"), ("package", "code package"))
                 if request.get(name)
             ]
-        elif kind.name in _NOTES or kind.name == "commit":
-            record.value = _json(text, info.key, None)
+        elif kind.name in ("commit", "end", "failure"):
+            record.value = unseal(text, info.key)
+        elif kind.name in _NOTES:
+            record.value = _json(text)
+        elif kind.name == "handoff":
+            json.loads(text)  # of a foreach a list
         elif kind.name == "tag":
             text.decode("utf-8")
     except IntegrityError as error:
@@ -285,14 +287,10 @@ def _told(error: IntegrityError) -> str:
     return f"{text} ({error.help})" if error.help and "newer" in error.headline else text
 
 
-def _json(text: bytes, key: str, newest: int | None) -> dict[str, Any]:
+def _json(text: bytes) -> dict[str, Any]:
     value = json.loads(text)
     if not isinstance(value, dict):
         raise TypeError("it isn't an object of JSON")
-    if newest is not None and value["format"] > newest:
-        raise IntegrityError(
-            "A record was written by a newer release of Flow SDK.", where=key, help="pip install -U flow-sdk"
-        )
     return value
 
 

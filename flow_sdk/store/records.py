@@ -1,20 +1,19 @@
 """Records of runs and attempts as data, and their JSON.
 
 A committed task is one object, ``commit.json``: the winning attempt's whole manifest. Small artifacts lie in the
-manifest itself, so a small task costs one read.
+manifest itself, so a small task costs one read. Each record carries the checksum of its key and content
+(:mod:`flow_sdk.store.sealed`).
 """
 
 import base64
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError
+from flow_sdk.store.sealed import seal, unseal
 
 __all__ = ["ArtifactRef", "Manifest", "ParentRef", "RunRecord", "SplitItems", "decode", "encode"]
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +191,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def encode(record: RunRecord | Manifest) -> bytes:
-    """Turn a record into JSON."""
-    return json.dumps({"format": FORMAT, **_plain(record)}, separators=(",", ":")).encode("utf-8")
+def encode(record: RunRecord | Manifest, key: str) -> bytes:
+    """Turn a record into JSON, for the object of this key."""
+    return seal(_plain(record), key)
 
 
 def _ref(data: dict[str, Any]) -> ArtifactRef:
@@ -214,19 +213,15 @@ def decode(kind: type[_Record], text: bytes, key: str) -> _Record:
     text : bytes
         The JSON.
     key : str
-        The object's key, for the error.
+        The object's key.
 
     Raises
     ------
     IntegrityError
-        If the text isn't such a record.
+        If the text isn't such a record, or isn't as it was written to this key.
     """
     try:
-        data = json.loads(text)
-        if data.pop("format") > FORMAT:
-            raise IntegrityError(
-                "A record was written by a newer release of Flow SDK.", where=key, help="pip install -U flow-sdk"
-            )
+        data = unseal(text, key, kind.__name__)
         data["artifacts"] = {name: _ref(ref) for name, ref in data["artifacts"].items()}
         if data.get("items"):
             data["items"] = SplitItems(**data["items"])

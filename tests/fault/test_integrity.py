@@ -1,8 +1,9 @@
 """Whatever byte of an artifact is changed: the reader gets an error that names it, and the store's check finds it."""
 
+import dataclasses
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,19 @@ import pytest
 from flow_sdk import namespace
 from flow_sdk.client import Task
 from flow_sdk.client.context import default_metadata, default_namespace, metadata
-from flow_sdk.errors import FlowSDKError, IntegrityError
+from flow_sdk.deploy.claims import Claim, StoreClaims
+from flow_sdk.deploy.releases import newest_releases, note_release
+from flow_sdk.errors import DeployError, FlowSDKError, IntegrityError
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.store import attempts, layout
+from flow_sdk.store.attempts import read_task
 from flow_sdk.store.check import CheckReport, check_store
+from flow_sdk.store.keyed import kind_of
 from flow_sdk.store.layout import blob_key, commit_key
+from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.reachable import read_record
 from flow_sdk.store.records import Manifest, decode
 from flow_sdk.store.verify import verify_blob
 from tests.rig.finished import finished_run
@@ -136,6 +145,100 @@ def test_two_blobs_swapped(store: ObjectStore) -> None:
     found(store, "large", two)
 
 
+def _read_run(store: ObjectStore) -> None:
+    Runs(store).read("Kept", "1")
+
+
+def _read_start(store: ObjectStore) -> None:
+    read_task(store, "Kept", "1", "start", "0")
+
+
+def _read_end(store: ObjectStore) -> None:
+    runs = Runs(store)
+    runs.outcome("Kept", "1", runs.read_plan(runs.read("Kept", "1")))
+
+
+def _read_tokens(store: ObjectStore) -> None:
+    StoreClaims(store, "kept").read()
+
+
+def _read_releases(store: ObjectStore) -> None:
+    newest_releases(store, "kept")
+
+
+RECORDS: dict[str, tuple[str, str, Callable[[ObjectStore], None]]] = {
+    "run": (layout.run_key("Kept", "1"), "Kept/1", _read_run),
+    "commit": (COMMIT.replace(".json", ".1.json"), TASK, _read_start),
+    "redirect": (COMMIT, TASK, _read_start),
+    "end": (layout.run_end_key("Kept", "1"), "Kept/1", _read_end),
+    "failure": (layout.failure_key("Kept", "1", "end", "0"), "Kept/1/end/0", _read_end),
+    "token": (layout.token_key("kept", 0), "deployment kept", _read_tokens),
+    "release": ("", "deployment kept", _read_releases),
+}
+
+
+@pytest.fixture(scope="module")
+def records() -> MemoryStore:
+    """A store with a record of every kind."""
+    store = finished_run(MemoryStore())
+    first = read_task(store, "Kept", "1", "start", "0")
+    assert first is not None
+    attempts.reopen(store, first, 1)
+    attempts.commit(store, dataclasses.replace(first, generation=1, attempt=1))
+    attempts.mark_failed(store, "Kept", "1", "end", "0", 0, "no reason")
+    store.delete([layout.commit_key("Kept", "1", "end", "0")])
+    StoreClaims(store, "kept").add(Claim("kept", 0, "anne", "2026-01-31", "salt", "d" * 64))
+    note_release(store, "airflow", "kept", {"plan": Runs(store).read("Kept", "1").plan})
+    assert not check_store(store, threads=1).damage
+    return store
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_byte_of_a_record(records: MemoryStore, name: str) -> None:
+    key, place, reader = RECORDS[name]
+    if name == "end":
+        Runs(records).finish("Kept", "1", "failed", "why not")
+    key = key or next(info.key for info in records.list(layout.release_prefix("kept")))
+    whole, kind = records.get(key), kind_of(key)
+    json.loads(whole)  # people can read it still
+    reader(records)
+    chance = random.Random(name)
+    for at in range(len(whole) + 1):
+        bad = bytearray(whole + b" ")
+        bad[at] ^= 1 << chance.randrange(8)
+        bad = bad[: len(whole)] if at < len(whole) else bad
+        (damage,) = read_record(ObjectInfo(key, len(bad), 0.0), kind, bytes(bad)).damage
+        assert (damage.key, damage.place) == (key, place)
+        records.put(key, bytes(bad))
+        with pytest.raises((IntegrityError, DeployError)) as caught:
+            reader(records)
+        assert key in str(caught.value)
+        if at % 200 == 0:
+            assert [(item.key, item.place) for item in check_store(records, threads=1).damage] == [(key, place)]
+    records.put(key, whole)
+    if name == "end":
+        records.delete([key])
+
+
+def test_every_byte_of_the_items_of_a_foreach(records: MemoryStore) -> None:
+    manifest = read_task(records, "Kept", "1", "start", "0")
+    assert manifest is not None and manifest.items is not None
+    key = blob_key(manifest.items.hash)
+    whole = records.get(key)
+    for at in range(len(whole)):
+        bad = bytearray(whole)
+        bad[at] ^= 1 << at % 8
+        records.put(key, bytes(bad))
+        with pytest.raises(IntegrityError, match=key):
+            verify_blob(records, ObjectInfo(key, len(bad), 0.0), bytes.fromhex(manifest.items.hash))
+        if at % 100 == 0:
+            report = check_store(records, threads=1)
+            assert {(item.key, item.place) for item in report.damage} == {
+                (key, f"{TASK}, attempt {number}, the items of the foreach") for number in (0, 1)
+            }
+    records.put(key, whole)
+
+
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "another task's"])
 def test_a_commit_record(store: ObjectStore, damage: str) -> None:
     whole = store.get(COMMIT)
@@ -153,6 +256,8 @@ def test_a_commit_record(store: ObjectStore, damage: str) -> None:
 
 def test_an_inline_payload(store: ObjectStore) -> None:
     record = json.loads(store.get(COMMIT))
+    del record["sum"]  # as releases wrote it whose records had no checksum
+    record["format"] = 1
     inline = record["artifacts"]["small"]["inline"]
     for at in range(len(inline)):
         if inline[at] == "=":

@@ -29,7 +29,7 @@ def verify_store(root: str) -> int:
         for run in store.folders(runs_prefix(flow)):
             if store.head(run_key(flow, run)) is None:
                 continue
-            record = decode(RunRecord, store.get(run_key(flow, run)), run)
+            record = decode(RunRecord, store.get(run_key(flow, run)), run_key(flow, run))
             artifacts.get_bytes(record.plan, where="plan")
             refs = list(record.artifacts.items())
             for step in store.folders(steps_prefix(flow, run)):

@@ -143,4 +143,4 @@ class Watch:
 
 
 def _told(manifest: Manifest) -> bytes:
-    return encode(manifest)
+    return encode(manifest, "")

@@ -225,7 +225,7 @@ def test_a_damaged_claim_is_said(store, gate, text):
 def test_a_claim_of_a_newer_release(store, gate):
     deploy(gate("anne"), store)
     (info,) = store.list("deployments/")
-    store.put(info.key, b'{"format": 2}')
+    store.put(info.key, b'{"format": 99}')
     with pytest.raises(DeployError, match="newer release"):
         gate("anne").check(store)
 

@@ -200,7 +200,8 @@ def test_a_clearing_that_comes_late_takes_no_newer_commit_back() -> None:
     assert commit(store, manifest(1)) == newest
     # An attempt of before a clearing may still commit before the one that the clearing was for: that one counts then.
     reopen(store, newest, 3)
-    store.put(commit_key(**where).replace(".json", ".2.json"), encode(manifest(2)))
+    key = commit_key(**where).replace(".json", ".2.json")
+    store.put(key, encode(manifest(2), key))
     last = commit(store, manifest(4))
     assert last.generation == 4 and read_task(store, **where) == last
 

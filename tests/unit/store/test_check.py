@@ -3,15 +3,17 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import ConfigError, StoreError
 from flow_sdk.metadata.runs import Runs
+from flow_sdk.store.attempts import read_task
 from flow_sdk.store.check import check_store
 from flow_sdk.store.items import write_items
-from flow_sdk.store.layout import blob_key, commit_key, run_key, start_key
+from flow_sdk.store.layout import blob_key, commit_key, handoff_key, run_key, start_key
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
@@ -110,9 +112,31 @@ def test_an_inline_payload_altered(store: ObjectStore) -> None:
     record = json.loads(store.get(PLACES["commit"]))
     assert record["artifacts"]["small"]["inline"]
     record["artifacts"]["small"]["inline"] = "AAAA"
-    store.put(PLACES["commit"], json.dumps(record).encode())
+    store.put(PLACES["commit"], json.dumps(record, separators=(",", ":")).encode())
+    (damage,) = check_store(store).damage
+    assert (damage.place, damage.key) == ("Kept/1/start/0", PLACES["commit"])
+    of_an_older_release(store, PLACES["commit"], record)
     (damage,) = check_store(store).damage
     assert damage.place == "Kept/1/start/0, attempt 0, artifact 'small'"
+
+
+def of_an_older_release(store: ObjectStore, key: str, record: dict[str, Any]) -> None:
+    del record["sum"]
+    store.put(key, json.dumps({**record, "format": 1}).encode())
+
+
+def test_records_of_releases_that_wrote_no_checksum(store: ObjectStore) -> None:
+    for info in list(store.list("flows/")):
+        if info.key.endswith(("run.json", "commit.json")):
+            of_an_older_release(store, info.key, json.loads(store.get(info.key)))
+    assert not check_store(store).damage
+    assert Runs(store).read("Kept", "1").run == "1"
+    assert read_task(store, "Kept", "1", "start", "0") is not None
+
+
+def test_where_a_foreach_of_a_state_machine_leads(store: ObjectStore) -> None:
+    store.put(handoff_key("Kept", "1", "start", "0"), b'["0","1","2"]')
+    assert not check_store(store).damage
 
 
 def test_what_is_left_over_is_counted_and_no_damage(store: ObjectStore) -> None:

@@ -1,0 +1,83 @@
+"""JSON that tells when a byte of it isn't what was written, or when it lies in the place of another.
+
+The last field, ``sum``, is the checksum of the object's key and of the text without that field. It is there from format
+2 on: so a text that says it is of that format and has no sum is damaged, and one of format 1 is taken as it is.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flow_sdk.errors import IntegrityError
+
+__all__ = ["FORMAT", "seal", "unseal"]
+
+FORMAT = 2
+"""The format of records that this release writes; it reads older ones."""
+
+_FIELD = b',"sum":"'
+_DIGITS = 32
+_END = b'"}'
+_LENGTH = len(_FIELD) + _DIGITS + len(_END)
+
+
+def seal(data: Mapping[str, Any], key: str) -> bytes:
+    """Turn data into JSON with a checksum.
+
+    Parameters
+    ----------
+    data : mapping
+        Plain data, without ``format`` and ``sum``.
+    key : str
+        The object that it becomes.
+    """
+    text = json.dumps({"format": FORMAT, **data}, separators=(",", ":")).encode("ascii")
+    return text[:-1] + _FIELD + _sum(key, text[:-1]) + _END
+
+
+def unseal(text: bytes, key: str, what: str = "record") -> dict[str, Any]:
+    """Verify an object and return its data.
+
+    Parameters
+    ----------
+    text : bytes
+        Its bytes.
+    key : str
+        Its key.
+    what : str
+        What it is, for the error.
+
+    Raises
+    ------
+    IntegrityError
+        If it isn't as it was written, isn't such JSON, or a newer release has written it.
+    """
+    try:
+        data = json.loads(text)
+        version, given = data.pop("format", 1), data.pop("sum", None)
+        is_newer, is_summed = version > FORMAT, given is not None or version != 1
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _unreadable(what, f"{type(error).__name__}: {error}", key) from error
+    if is_newer:
+        raise IntegrityError(
+            "A record was written by a newer release of Flow SDK.", where=key, help="pip install -U flow-sdk"
+        )
+    body = text[:-_LENGTH]
+    if is_summed and text[-_LENGTH:] != _FIELD + _sum(key, body) + _END:
+        raise _unreadable(what, "its content and place don't have the checksum that was stored with it", key)
+    return data  # type: ignore[no-any-return]
+
+
+def _sum(key: str, body: bytes) -> bytes:
+    from blake3 import blake3
+
+    return blake3(b"%s\0%s" % (key.encode("ascii"), body)).hexdigest(_DIGITS // 2).encode("ascii")
+
+
+def _unreadable(what: str, seen: str, key: str) -> IntegrityError:
+    return IntegrityError(
+        f"A {what} can't be read.",
+        seen=seen,
+        where=key,
+        help="The object is damaged or isn't Flow SDK's. Run the task again in a new run.",
+    )
