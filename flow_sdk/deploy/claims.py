@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from flow_sdk.errors import DeployError, IntegrityError, ObjectExists
@@ -15,7 +15,7 @@ from flow_sdk.store.layout import token_key, token_prefix
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.sealed import seal, unseal
 
-__all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of"]
+__all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of", "standing"]
 
 FORMAT = 1
 """Of a claim that an orchestrator keeps."""
@@ -41,7 +41,7 @@ class Claim:
     created : str
         On which day, ``2026-01-31`` (UTC).
     salt, digest : str
-        Salt, and SHA-256 of salt and token.
+        Salt, and SHA-256 of salt and token; no digest where the claim before it is withdrawn.
     """
 
     name: str
@@ -54,6 +54,10 @@ class Claim:
     def fits(self, token: str) -> bool:
         """Tell whether this is the token's claim."""
         return digest_of(self.salt, token) == self.digest
+
+    def is_same(self, other: "Claim | None") -> bool:
+        """Tell whether another claim is of the same token; two stores may count its generations differently."""
+        return other is not None and (self.salt, self.digest) == (other.salt, other.digest)
 
     @property
     def who(self) -> str:
@@ -121,8 +125,8 @@ def _unreadable(seen: str, where: str) -> DeployError:
 class Keeper(Protocol):
     """A second place for the newest claim on a name, in the orchestrator itself: a Variable, a parameter.
 
-    The store decides by create-only objects. A keeper needs no compare-and-set: it makes the claim known to those who
-    deploy to the same orchestrator from another store.
+    Among those who share a store, the store decides by create-only objects. A keeper makes the claim known to those who
+    deploy to the same orchestrator from another store; between two stores its claim is the one that counts.
     """
 
     @property
@@ -138,15 +142,15 @@ class Keeper(Protocol):
         ...
 
     def write(self, claim: Claim) -> None:
-        """Keep a claim in place of what was there, and read it back.
+        """Keep a claim in place of the one that was read last, and see that it is kept.
 
-        Raises DeployError when it isn't there then.
+        Raises DeployError when another one is there.
         """
         ...
 
 
 class StoreClaims:
-    """The claims on one deployed name in a store: one create-only object for each generation.
+    """The claims on one deployed name in a store: one create-only object for each generation, or for a withdrawal.
 
     Parameters
     ----------
@@ -159,11 +163,15 @@ class StoreClaims:
     def __init__(self, store: ObjectStore, name: str) -> None:
         self.store, self.name, self._folder = store, name, encode_tag(name)
 
-    def read(self) -> list[Claim]:
-        """All claims, the newest last."""
+    def records(self) -> list[Claim]:
+        """All that was ever claimed or withdrawn, the newest last."""
         keys = [found.key for found in self.store.list(token_prefix(self._folder))]
         texts = zip(keys, self.store.get_many(keys), strict=True)
         return [Claim.unsealed(text, key, f"{self.store.url}/{key}") for key, text in texts if text is not None]
+
+    def read(self) -> list[Claim]:
+        """All claims but those that were withdrawn, the newest last."""
+        return standing(self.records())
 
     def add(self, claim: Claim) -> bool:
         """Make a claim; False when another one of its generation is there already."""
@@ -173,6 +181,21 @@ class StoreClaims:
         except ObjectExists:
             return False
         return True
+
+    def withdraw(self, claim: Claim) -> None:
+        """Take back the newest claim: the one before it counts again. One that another has followed stays."""
+        self.add(replace(claim, generation=claim.generation + 1, salt="", digest=""))
+
+
+def standing(records: list[Claim]) -> list[Claim]:
+    """The claims among the records of a store that nobody has withdrawn. Pure."""
+    found: list[Claim] = []
+    for record in records:
+        if record.digest:
+            found.append(record)
+        elif found and found[-1].generation == record.generation - 1:
+            found.pop()
+    return found
 
 
 class KnownTokens:

@@ -6,10 +6,10 @@ A token is a guard against accidents and no access control: every deployed run c
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of
-from flow_sdk.errors import DeployError, StoreUnavailable
+from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of, standing
+from flow_sdk.errors import DeployError, FlowSDKError, StoreUnavailable
 from flow_sdk.store.port import ObjectStore
 
 __all__ = ["Grant", "TokenGate", "existing_store", "new_token"]
@@ -37,6 +37,8 @@ class Grant:
         Whether the token takes the place of an older one.
     in_store, in_keeper : bool
         Whether the claim is in the store, and with the keeper, already.
+    instead_of : Claim or None
+        The store's own claim, where the token of another store's deployment takes its place.
     """
 
     token: str
@@ -45,6 +47,7 @@ class Grant:
     renewed: bool = False
     in_store: bool = True
     in_keeper: bool = True
+    instead_of: Claim | None = None
 
     @property
     def namespace(self) -> str:
@@ -121,22 +124,25 @@ class TokenGate:
         DeployError
             If it may not; says who holds the name and what to do.
         """
-        claims, kept = self._look(store)
-        newest = claims[-1] if claims else kept
-        if newest is None:
+        claims, kept, following = self._look(store)
+        if not claims and kept is None:
             if self.authorize is not None:
                 raise DeployError(
                     f"{self.name} has never been deployed, so there is no token to authorize.",
                     where=None if store is None else store.url,
                     help="Leave --authorize out; or check --datastore-root, --name and --branch.",
                 )
-            self.grant = self._new(0)
+            self.grant = self._new(following, first=True)
             return self.grant
-        token = self._token_of(claims, kept)
+        counts = _counting(claims, kept)
+        token = self._token_for(counts, claims)
         if self.renew:
-            self.grant = self._new(newest.generation + 1)
+            self.grant = self._new(max(following, counts.generation + 1))
+        elif claims and counts is claims[-1]:
+            self.grant = Grant(token, counts, in_keeper=self.keeper is None or counts.is_same(kept))
         else:
-            self.grant = Grant(token, newest, in_store=bool(claims), in_keeper=kept == newest or self.keeper is None)
+            joined = replace(counts, generation=max(following, counts.generation))
+            self.grant = Grant(token, joined, in_store=False, instead_of=claims[-1] if claims else None)
         return self.grant
 
     def check_holder(self, store: ObjectStore | None) -> None:
@@ -152,42 +158,37 @@ class TokenGate:
         DeployError
             If the name was never deployed, or the token isn't right.
         """
-        claims, kept = self._look(store)
+        claims, kept, _ = self._look(store)
         if not claims and kept is None:
             raise DeployError(
                 f"{self.name} has never been deployed.",
                 where=None if store is None else store.url,
                 help="Check --datastore-root, --name and --branch.",
             )
-        token = self._token_of(claims, kept)
+        token = self._token_for(_counting(claims, kept), claims)
         if self.authorize is not None:
             self.known.add(token)
 
-    def _look(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None]:
-        """The claims in the store, and the one with the keeper."""
-        claims = [] if store is None else StoreClaims(store, self.name).read()
-        return claims, None if self.keeper is None else self.keeper.read(self.name)
+    def _look(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None, int]:
+        """The claims in the store, the one with the keeper, and the store's next generation."""
+        records = [] if store is None else StoreClaims(store, self.name).records()
+        kept = None if self.keeper is None else self.keeper.read(self.name)
+        return standing(records), kept, records[-1].generation + 1 if records else 0
 
-    def _token_of(self, claims: list[Claim], kept: Claim | None) -> str:
-        """The token of the newest claim, known to be the user's."""
-        newest = claims[-1] if claims else kept
-        assert newest is not None
-        token = self._token_for(newest, claims)
-        if claims and kept is not None and kept not in claims:
-            raise self._foreign(kept)
-        return token
-
-    def _new(self, generation: int) -> Grant:
+    def _new(self, generation: int, *, first: bool = False) -> Grant:
         token, salt = new_token(self.name, generation), secrets.token_hex(16)
         today = time.strftime("%Y-%m-%d", time.gmtime())
         claim = Claim(self.name, generation, self.owner, today, salt, digest_of(salt, token))
-        return Grant(token, claim, generation == 0, generation > 0, in_store=False, in_keeper=self.keeper is None)
+        return Grant(token, claim, first, not first, in_store=False, in_keeper=self.keeper is None)
 
     def _token_for(self, newest: Claim, claims: list[Claim]) -> str:
+        """The token of the claim that counts, known to be the user's."""
         candidates = list(self.known) if self.authorize is None else [self.authorize]
         for token in candidates:
             if newest.fits(token):
                 return token
+        if claims and newest not in claims:
+            raise self._foreign(newest)
         stale = any(claim.fits(token) for claim in claims for token in candidates)
         if stale:
             seen = f"a token that {newest.who} has replaced by a new one on {newest.created}"
@@ -211,7 +212,8 @@ class TokenGate:
             f"{self.name} is deployed by {kept.who} from another store. Nothing was changed.",
             seen=f"a token of {kept.created} that this store doesn't know",
             where=self.keeper.place,
-            help="Deploy from that store, or under another name or branch.",
+            help="To go on with that deployment from here, hand over its token once with --authorize TOKEN: it follows "
+            "'production:' in what create prints and in the tags of its runs. Or deploy under another name or branch.",
         )
 
     def claim(self, store: ObjectStore) -> Grant:
@@ -228,20 +230,44 @@ class TokenGate:
             self.known.add(grant.token)
         if not grant.in_store and not StoreClaims(store, self.name).add(grant.claim):
             self._lost(store, grant)
+        for token in list(self.known):
+            if grant.instead_of is not None and grant.instead_of.fits(token):
+                self.known.remove(token)
         if self.keeper is not None and not grant.in_keeper:
-            self.keeper.write(grant.claim)
+            try:
+                self.keeper.write(grant.claim)
+            except DeployError:
+                self._give_way(store, grant)
+                raise
         return grant
 
     def _lost(self, store: ObjectStore, grant: Grant) -> None:
-        winner = StoreClaims(store, self.name).read()[-1]
-        if winner.fits(grant.token):
+        claims = StoreClaims(store, self.name).read()
+        if claims and claims[-1].fits(grant.token):
             return  # the same token was taken over from the keeper twice
         self.known.remove(grant.token)
         raise DeployError(
-            f"{winner.who} has made a production token of {self.name} at the same moment. Nothing was changed.",
+            f"{claims[-1].who if claims else 'Somebody else'} has made a production token of {self.name} at the same "
+            "moment. Nothing was changed.",
             where=store.url,
             help="Deploy again; if the other deployment is somebody else's, with --authorize and its token.",
         )
+
+    def _give_way(self, store: ObjectStore, grant: Grant) -> Claim | None:
+        """Take back what this deployment has claimed, if the keeper has another claim; returns that one.
+
+        Where the keeper has none, or doesn't answer, the claim stays: its owner can go on.
+        """
+        try:
+            kept = None if self.keeper is None else self.keeper.read(self.name)
+        except FlowSDKError:
+            return None
+        if kept is None or kept.is_same(grant.claim):
+            return None
+        if not grant.in_store:
+            StoreClaims(store, self.name).withdraw(grant.claim)
+            self.known.remove(grant.token)
+        return kept
 
     def confirm(self, store: ObjectStore, *, deployed: bool = False) -> None:
         """See that the token still counts, right before the deployment is written and right after.
@@ -258,11 +284,31 @@ class TokenGate:
         DeployError
             If a new one has been generated meanwhile.
         """
-        newest = StoreClaims(store, self.name).read()[-1]
-        if self.grant is not None and newest != self.grant.claim:
+        grant = self.grant
+        if grant is None:
+            return
+        claims = StoreClaims(store, self.name).read()
+        if not claims or not claims[-1].is_same(grant.claim):
+            who = claims[-1].who if claims else "Somebody else"
             raise DeployError(
-                f"{newest.who} has generated a new production token of {self.name} meanwhile. "
+                f"{who} has generated a new production token of {self.name} meanwhile. "
                 + ("What is deployed now may still be under the old one." if deployed else "Nothing was deployed."),
                 where=store.url,
                 help="Deploy again; if it is somebody else's, with --authorize and the new token.",
             )
+        # Not every orchestrator takes a claim only in place of the one that was read: the last one written stays there.
+        winner = None if deployed or grant.in_keeper else self._give_way(store, grant)
+        if winner is not None:
+            assert self.keeper is not None
+            raise DeployError(
+                f"{winner.who} has claimed {self.name} at the same moment, from another store. Nothing was deployed.",
+                where=self.keeper.place,
+                help="Deploy again with --authorize and their token; or under another name or branch.",
+            )
+
+
+def _counting(claims: list[Claim], kept: Claim | None) -> Claim:
+    """The claim that counts, of those in the store and the keeper's: the store's newest, if it knows the keeper's."""
+    if kept is None or any(claim.is_same(kept) for claim in claims):
+        return claims[-1]
+    return kept

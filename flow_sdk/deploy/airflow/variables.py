@@ -1,14 +1,15 @@
 """The claim on a deployed name in an Airflow Variable, through Airflow's REST API or its own command line.
 
 Airflow 3 masks the value of such a Variable in its API (the key holds "token"), so the claim stands in the description
-as well, which isn't masked. Neither holds the token. Variables have no compare-and-set (3.3 and 2.11): the store's
-claim comes first, and what was written is read back.
+as well, which isn't masked. Neither holds the token. Variables have no compare-and-set (3.3 and 2.11): what is
+there is looked at right before, read back right after, and once more before a DAG is written.
 """
 
 import hashlib
 import shutil
 import subprocess
 import urllib.parse
+from abc import ABC, abstractmethod
 from typing import Any
 
 from flow_sdk.deploy.airflow.api import AirflowApi
@@ -31,18 +32,52 @@ def variable_key(name: str) -> str:
     return key if len(key) <= LONGEST_KEY else PREFIX + hashlib.sha256(name.encode()).hexdigest()
 
 
-def _check_read_back(kept: Claim | None, claim: Claim, place: str) -> None:
-    if kept != claim:
-        seen = "no such Variable" if kept is None else f"a claim of {kept.who} of {kept.created}"
-        raise DeployError(
-            f"Airflow doesn't hold our claim on {claim.name} after it was written: somebody else deploys it as well.",
-            seen=seen,
-            where=f"Variable {variable_key(claim.name)} of {place}",
-            help="Agree with them on who it belongs to; then deploy again. No DAG was written.",
-        )
+def _lost(kept: Claim | None, claim: Claim, place: str) -> DeployError:
+    seen = "no such Variable" if kept is None else f"a claim of {kept.who} of {kept.created}"
+    return DeployError(
+        f"Airflow doesn't hold our claim on {claim.name}: somebody else deploys it as well, from another store.",
+        seen=seen,
+        where=f"Variable {variable_key(claim.name)} of {place}",
+        help="No DAG was written. To join them, deploy again with --authorize and their token; else under another name "
+        "or branch.",
+    )
 
 
-class ApiVariables:
+class _Variables(ABC):
+    """A claim is kept only in place of the one that was read last, as far as Airflow lets that be seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Claim | None] = {}
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """The Airflow, for people."""
+
+    def read(self, name: str) -> Claim | None:
+        """The claim kept for a deployed name."""
+        self._seen[name] = found = self._get(name)
+        return found
+
+    def write(self, claim: Claim) -> None:
+        """Keep a claim in place of the one that was read last, and read it back."""
+        before = self._seen[claim.name] if claim.name in self._seen else self.read(claim.name)
+        now = self._get(claim.name)
+        if now not in (before, claim):
+            raise _lost(now, claim, self.place)
+        self._put(claim, there=now is not None)
+        kept = self.read(claim.name)
+        if kept != claim:
+            raise _lost(kept, claim, self.place)
+
+    @abstractmethod
+    def _get(self, name: str) -> Claim | None: ...
+
+    @abstractmethod
+    def _put(self, claim: Claim, *, there: bool) -> None: ...
+
+
+class ApiVariables(_Variables):
     """Variables of an Airflow (3.x and 2.11) through its REST API.
 
     Parameters
@@ -52,6 +87,7 @@ class ApiVariables:
     """
 
     def __init__(self, api: AirflowApi) -> None:
+        super().__init__()
         self.api = api
 
     @property
@@ -59,8 +95,7 @@ class ApiVariables:
         """The Airflow's address."""
         return f"Airflow at {self.api.url}"
 
-    def read(self, name: str) -> Claim | None:
-        """The claim kept for a deployed name."""
+    def _get(self, name: str) -> Claim | None:
         key = variable_key(name)
         status, answer = self.api.request("GET", f"/variables/{urllib.parse.quote(key, safe='')}")
         if status == 404:
@@ -69,16 +104,13 @@ class ApiVariables:
             raise self._refused("can't be read", status, answer, key)
         return Claim.from_json(answer.get("description") or "", f"description of Variable {key} of {self.place}")
 
-    def write(self, claim: Claim) -> None:
-        """Keep a claim and read it back."""
+    def _put(self, claim: Claim, *, there: bool) -> None:
         key, text = variable_key(claim.name), claim.to_json()
         body = {"key": key, "value": text, "description": text}
         quoted = f"/variables/{urllib.parse.quote(key, safe='')}"
-        exists = self.api.request("GET", quoted)[0] == 200
-        status, answer = self.api.request(*(("PATCH", quoted) if exists else ("POST", "/variables")), body)
+        status, answer = self.api.request(*(("PATCH", quoted) if there else ("POST", "/variables")), body)
         if status not in (200, 201, 409):
             raise self._refused("can't be written", status, answer, key)
-        _check_read_back(self.read(claim.name), claim, self.place)
 
     def remove(self, name: str) -> bool:
         """Forget the claim on a name; returns whether there was one."""
@@ -94,7 +126,7 @@ class ApiVariables:
         )
 
 
-class CommandVariables:
+class CommandVariables(_Variables):
     """Variables through Airflow's own command line, on a machine that has it and reaches its database.
 
     Parameters
@@ -103,9 +135,8 @@ class CommandVariables:
         The program.
     """
 
-    place = "the Airflow of this machine"
-
     def __init__(self, command: str = "airflow") -> None:
+        super().__init__()
         found = shutil.which(command)
         if found is None:
             raise DeployError(
@@ -115,8 +146,12 @@ class CommandVariables:
             )
         self.command = found
 
-    def read(self, name: str) -> Claim | None:
-        """The claim kept for a deployed name."""
+    @property
+    def place(self) -> str:
+        """The Airflow, for people."""
+        return "the Airflow of this machine"
+
+    def _get(self, name: str) -> Claim | None:
         key = variable_key(name)
         done = self._call("get", key)
         if done.returncode and "does not exist" in done.stderr + done.stdout:
@@ -125,11 +160,9 @@ class CommandVariables:
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         return Claim.from_json(lines[-1] if lines else done.stdout, f"Variable {key} of {self.place}")
 
-    def write(self, claim: Claim) -> None:
-        """Keep a claim and read it back."""
+    def _put(self, claim: Claim, *, there: bool) -> None:
         key, text = variable_key(claim.name), claim.to_json()
         self._check(self._call("set", "--description", text, key, text), "written", key)
-        _check_read_back(self.read(claim.name), claim, self.place)
 
     def remove(self, name: str) -> bool:
         """Forget the claim on a name; returns whether there was one."""

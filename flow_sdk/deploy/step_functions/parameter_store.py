@@ -98,7 +98,7 @@ class ParameterStore:
             f"{winner.who if winner else 'Somebody else'} has claimed {claim.name} at the same moment, from another "
             "store. Nothing was deployed.",
             where=f"SSM parameter {parameter} of {self.services.place}",
-            help="Agree with them on who it belongs to; or deploy under another name or branch.",
+            help="To join them, deploy again with --authorize and their token; else under another name or branch.",
         )
 
     def remove(self, name: str) -> bool:

@@ -1,6 +1,9 @@
-"""An Airflow that holds what a test puts into it: enough of the client for the code that waits."""
+"""An Airflow that holds what a test puts into it: enough of the client for the code that waits, and for claims."""
 
+import urllib.parse
 from typing import Any
+
+from flow_sdk.deploy.claims import Claim
 
 
 class FakeApi:
@@ -23,3 +26,33 @@ class FakeApi:
         if len(self.looks) > 1:
             self.looks.pop(0)
         return [{"filename": "/other/x.py", "stack_trace": "other", "timestamp": 0}, *([error] if error else [])]
+
+
+class MaskingApi:
+    """Airflow's variables as 3.3 shows them: the value of a key with "token" in it is masked."""
+
+    url = "http://airflow"
+
+    def __init__(self) -> None:
+        self.variables: dict[str, dict[str, Any]] = {}
+        self.asked: list[str] = []
+        self.quicker: Claim | None = None
+        self.status: int | None = None
+
+    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        self.asked.append(method)
+        if self.status is not None:
+            return self.status, {"detail": "no"}
+        if method == "GET":
+            found = self.variables.get(urllib.parse.unquote(path.removeprefix("/variables/")))
+            return (404, {"detail": "no such Variable"}) if found is None else (200, {**found, "value": "***"})
+        if method == "DELETE":
+            found = self.variables.pop(urllib.parse.unquote(path.removeprefix("/variables/")), None)
+            return (404, {"detail": "no such Variable"}) if found is None else (204, None)
+        if method == "POST" and body["key"] in self.variables:
+            return 409, {"detail": "exists"}
+        self.variables[body["key"]] = dict(body)
+        if self.quicker is not None:
+            text = self.quicker.to_json()
+            self.variables[body["key"]] = {"key": body["key"], "value": text, "description": text}
+        return 201, body

@@ -2,48 +2,17 @@
 
 import os
 import sys
-import urllib.parse
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables, variable_key
 from flow_sdk.deploy.claims import Claim
 from flow_sdk.errors import DeployError
+from tests.unit.deploy.airflow.fake_api import MaskingApi
 
 CLAIM = Claim("forecast.prod.Train", 0, "anne ünï $(id) 'x'\n\"", "2026-01-31", "salt", "digest")
 OTHER = Claim("forecast.prod.Train", 0, "bob", "2026-01-31", "salt", "other")
-
-
-class MaskingApi:
-    """Airflow's variables as 3.3 shows them: the value of a key with "token" in it is masked."""
-
-    url = "http://airflow"
-
-    def __init__(self) -> None:
-        self.variables: dict[str, dict[str, Any]] = {}
-        self.asked: list[str] = []
-        self.quicker: Claim | None = None
-        self.status: int | None = None
-
-    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        self.asked.append(method)
-        if self.status is not None:
-            return self.status, {"detail": "no"}
-        if method == "GET":
-            found = self.variables.get(urllib.parse.unquote(path.removeprefix("/variables/")))
-            return (404, {"detail": "no such Variable"}) if found is None else (200, {**found, "value": "***"})
-        if method == "DELETE":
-            found = self.variables.pop(urllib.parse.unquote(path.removeprefix("/variables/")), None)
-            return (404, {"detail": "no such Variable"}) if found is None else (204, None)
-        if method == "POST" and body["key"] in self.variables:
-            return 409, {"detail": "exists"}
-        self.variables[body["key"]] = dict(body)
-        if self.quicker is not None:
-            text = self.quicker.to_json()
-            self.variables[body["key"]] = {"key": body["key"], "value": text, "description": text}
-        return 201, body
 
 
 def test_a_claim_is_written_replaced_and_read_without_its_value() -> None:

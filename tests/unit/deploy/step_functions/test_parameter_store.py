@@ -11,11 +11,11 @@ from typing import Any
 import boto3
 import pytest
 
-from flow_sdk.deploy.claims import Claim, KnownTokens
+from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.step_functions.names import parameter_name
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.step_functions.place import Services
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import AwsError, DeployError
 from flow_sdk.store.open_store import open_store
 from tests.rig.batch_server import BatchServer
@@ -121,6 +121,28 @@ def test_two_stores_of_one_account(services, name, tmp_path: Path):
     assert other.claim(stores[1]).token == token
     text = services.ssm.get_parameter(Name=parameter_name(name), WithDecryption=True)["Parameter"]["Value"]
     assert token not in text
+
+
+def test_of_two_stores_that_race_one_token_is_left(services, name, tmp_path: Path):
+    def gate(owner: str, authorize: str | None = None) -> TokenGate:
+        known = KnownTokens(str(tmp_path / owner), name)
+        return TokenGate(name, owner, known, keeper=ParameterStore(Services()), authorize=authorize)
+
+    stores = [open_store(str(tmp_path / f"store{number}")) for number in range(RACERS)]
+    gates = [gate(f"user{number}") for number in range(RACERS)]
+    for first, store in zip(gates, stores, strict=True):
+        first.check(store)
+    found = race(lambda number: gates[number].claim(stores[number]))
+    (winner,) = [number for number, granted in enumerate(found) if isinstance(granted, Grant)]
+    token = found[winner].token
+    assert [list(one.known) for one in gates] == [[token] if n == winner else [] for n in range(RACERS)]
+    assert [len(StoreClaims(store, name).read()) for store in stores] == [int(n == winner) for n in range(RACERS)]
+    for number, store in enumerate(stores):
+        joined = gate(f"user{number}", token)
+        joined.check(store)
+        joined.claim(store)
+        joined.confirm(store, deployed=True)
+        assert list(joined.known) == [token]
 
 
 def test_a_parameter_that_is_no_claim(services, name):
