@@ -54,7 +54,7 @@ def _create(call: Call) -> int:
         before = import_error_of(api, file)
     package = call.package(leave_out=(file, *_dag_files(os.path.dirname(file) or ".")))
     deployed = create_deployment(plan, package, call.root, target, options, gate)
-    tell_token(call, gate, "airflow create")
+    tell_token(call, gate, target if "://" in target else os.path.abspath(os.path.expanduser(target)))
     call.say(
         f"DAG {deployed.dag} is {'written' if deployed.changed else 'up to date'}; runs are in {deployed.namespace}."
     )
@@ -118,7 +118,7 @@ def _options(call: Call, plan: FlowPlan) -> CreateOptions:
         fixed["aws_conn_id"] = call["aws-conn-id"] or None
     return CreateOptions(
         name=call["name"],
-        namespace=call["namespace"] or None,
+        namespace=call["namespace"],
         tags=tuple(check_tags(call["tag"])),
         max_workers=call["max-workers"],
         workflow_timeout=call["workflow-timeout"],

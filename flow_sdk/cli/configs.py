@@ -21,7 +21,7 @@ from flow_sdk.spec.settled import Settled, provide_configs, settled
 if TYPE_CHECKING:
     from flow_sdk.cli.call import Call
 
-__all__ = ["config_rows", "from_environment", "settle_for_help", "take_configs", "use_origin"]
+__all__ = ["config_rows", "from_environment", "given_words", "settle_for_help", "take_configs", "use_origin"]
 
 FORMS = {"--config": "path", "--config-value": "value"}
 VARIABLES = {
@@ -137,6 +137,14 @@ def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, G
             error.where = variable
             raise
     return found
+
+
+def given_words(flow_class: Any) -> list[str]:
+    """The options with which the command line gave configs."""
+    source = vars(flow_class).get("__flow_configs__")
+    forms = {form: option for option, form in FORMS.items()}
+    given = source.given if isinstance(source, _Source) else {}
+    return [word for name, (form, text) in given.items() for word in (forms[form], name, text)]
 
 
 def use_origin(call: Call, asked: str | None) -> None:

@@ -58,7 +58,7 @@ GENERAL = (
     Option("metadata", "Same as --datastore: runs are found through the store itself.", metavar="local|s3"),
     Option("environment", "Where the steps' packages come from.", metavar="local"),
     Option("with", "Add a decorator to every step that lacks it.", metavar="DECORATOR[:ATTR=VALUE,...]", repeat=True),
-    Option("namespace", "Namespace to work in, such as user:anne.", metavar="NAME"),
+    Option("namespace", "Namespace to work in, such as user:anne; empty for the global one.", metavar="NAME"),
     Option("branch", "Branch of the flow's @project to work in.", metavar="NAME"),
     Option("production", "Work in the production branch of the flow's @project.", flag=True),
     Option("package-suffixes", "Also put files that end like this into the code package.", metavar=".R,.sql"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
 from flow_sdk.cli.run import RUN_OPTIONS, start_run
+from flow_sdk.errors import UsageError
 from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
@@ -16,6 +17,13 @@ __all__ = ["COMMANDS"]
 
 
 def _resume(call: Call) -> int:
+    if call.parameters:
+        name = next(iter(call.parameters))
+        raise UsageError(
+            "A resumed run has the parameters of its origin.",
+            seen=f"--{name}",
+            help=f"Leave it out, or start a new run: {call.again} run --{name} ...",
+        )
     if not is_plain():
         from flow_sdk.cli.configs import use_origin
 
@@ -50,9 +58,20 @@ def _table(forecasts: list[Forecast]) -> list[str]:
     ]
 
 
+def _parameters(flow_class: Any) -> list[Option]:
+    """The flow's parameters: known, so that it can be said why they aren't taken."""
+    from flow_sdk.cli.main import GENERAL
+    from flow_sdk.spec.parameters import declared_parameters
+
+    taken = {option.name for option in (*GENERAL, *COMMANDS["resume"].options)}
+    names = [parameter.name for parameter in declared_parameters(flow_class).values()]
+    return [Option(name, hidden=True) for name in names if name not in taken]
+
+
 COMMANDS = {
     "resume": Command(
         _resume,
+        parameters=_parameters,
         arguments=[Argument("STEP", "Run this step again, and all that comes after it.", required=False)],
         options=[
             Option("origin-run-id", "Run to resume; your newest run or resume when left out.", metavar="RUN"),

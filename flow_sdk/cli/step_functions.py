@@ -51,7 +51,7 @@ def _create(call: Call) -> int:
         show_changes(find_changes(plan, call.package(), call.root, options, settings, gate, services))
         return 0
     deployed = create_deployment(plan, call.package(), call.root, options, settings, gate, services)
-    tell_token(call, gate, "step-functions create")
+    tell_token(call, gate)
     _tell_deployed(call, deployed)
     return 0
 
@@ -69,7 +69,7 @@ def _options(call: Call, name: str) -> CreateOptions:
 
     return CreateOptions(
         name=name,
-        namespace=call["namespace"] or None,
+        namespace=call["namespace"],
         tags=tuple(check_tags(call["tag"])),
         batch_tags=_batch_tags(call["aws-batch-tag"]),
         max_workers=call["max-workers"],

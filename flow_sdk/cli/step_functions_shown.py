@@ -29,7 +29,7 @@ def show_changes(changes: Changes) -> None:
     new = f"{len(changes.jobs)} would be registered" if changes.jobs else "all are there"
     rows = [
         ("token", changes.token),
-        ("runs", f"in {changes.prepared.request.namespace}"),
+        ("runs", f"in {changes.prepared.request.namespace or 'the namespace of the token alone'}"),
         ("state machine", changes.machine),
         ("plan and code", changes.code),
         ("job definitions", f"{jobs}: {new}"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.cli.arguments import Option
 from flow_sdk.cli.call import Call
+from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.claims import Keeper
@@ -19,6 +20,9 @@ TOKEN_OPTIONS = (
     AUTHORIZE,
     Option("generate-new-token", "Make a new production token, and with it an empty namespace.", flag=True),
 )
+
+_OWN = {"datastore", "datastore-root", "metadata", "quiet", "authorize", "generate-new-token", "wait", "wait-timeout"}
+"""Options that the line for others doesn't repeat: said otherwise there, or of this one call alone."""
 
 
 def deployed_name(call: Call) -> str:
@@ -61,8 +65,18 @@ def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
     )
 
 
-def tell_token(call: Call, gate: TokenGate, command: str) -> None:
-    """Say what a new token is for. Who deploys again with the same one is told nothing."""
+def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
+    """Say what a new token is for. Who deploys again with the same one is told nothing.
+
+    Parameters
+    ----------
+    call : Call
+        The command that deployed.
+    gate : TokenGate
+        What let it pass.
+    place : str or None
+        Where it was deployed to, for commands that take that as an argument.
+    """
     grant = gate.grant
     if grant is None or not (grant.first or grant.renewed):
         return
@@ -70,12 +84,37 @@ def tell_token(call: Call, gate: TokenGate, command: str) -> None:
         call.say(f"This is the first deployment of {gate.name}: it gets a production token and a namespace of its own.")
     else:
         call.say(f"{gate.name} has a new production token; the old one no longer counts. Its new namespace is empty.")
+    own = call.project is not None and call.project.is_user  # others who say the same deploy their own branch
     call.say(
         f"  Namespace of its runs:  {grant.namespace}\n"
         f'  In a notebook:          namespace("{grant.namespace}")\n'
-        f"  For others to deploy:   {call.again}{naming(call)} {command} --authorize {grant.token}\n"
+        f"  {'On another machine:   ' if own else 'For others to deploy: '}  {_line(call, place, grant.token)}\n"
         "This machine holds the token now; on others --authorize is needed once."
     )
+
+
+def _line(call: Call, place: str | None, token: str) -> str:
+    """The command that deploys the same from elsewhere: complete, to be pasted into a shell in the flow's folder."""
+    import shlex
+
+    from flow_sdk.cli.main import GENERAL, load_command
+    from flow_sdk.cli.usage import program
+
+    words = [f"--datastore-root={call.root}"]
+    if not is_plain():
+        from flow_sdk.cli.configs import given_words
+
+        words += given_words(call.flow_class)
+    for option in (*GENERAL, *load_command(call.name).options):
+        if option.hidden or option.name in _OWN or option.name not in call.given:
+            continue
+        value = call[option.name]
+        if option.flag:
+            words.append(f"--{option.name}" if value else f"--no-{option.name}")
+        else:
+            words += [f"--{option.name}={one}" for one in (value if option.repeat else (value,))]
+    words += [*call.name.split(), *([place] if place else []), f"--authorize={token}"]
+    return " ".join([program(), *map(shlex.quote, words)])
 
 
 def naming(call: Call) -> str:

@@ -56,7 +56,7 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
 
 
 def _print_command(flow_class: Any, name: str, summary: str, command: Command) -> None:
-    parameters = list(command.parameters(flow_class)) if command.parameters else []
+    parameters = [one for one in command.parameters(flow_class) if not one.hidden] if command.parameters else []
     placeholders = [
         ("{}" if argument.required else "[{}]").format(argument.name + ("..." if argument.repeat else ""))
         for argument in command.arguments

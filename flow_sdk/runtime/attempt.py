@@ -330,7 +330,7 @@ def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
         retry_count=number,
         origin_run_id=record.origin_run,
         pathspec=task.pathspec,
-        namespace=record.namespace,
+        namespace=record.namespace or None,
         username=record.user,
         parameter_names=list(record.parameters),
         tags=frozenset((*record.tags, *record.system_tags)),

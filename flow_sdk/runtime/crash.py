@@ -36,7 +36,7 @@ def crash_reason(status: int, killed_for: str | None = None) -> str:
     return f"the task's process ended with exit code {status} and no result"
 
 
-def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: str) -> None:
+def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: str, *, stopped: bool = False) -> None:
     """Write the manifest that the process of an attempt couldn't write any more.
 
     Parameters
@@ -49,6 +49,8 @@ def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: s
         The number it had claimed.
     reason : str
         As :func:`crash_reason` says.
+    stopped : bool
+        Whether it was ended because the run was: then the task hasn't failed.
     """
     manifest = Manifest(
         flow=request.flow,
@@ -64,5 +66,5 @@ def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: s
         environment=request.environment,
     )
     attempts.fail(store, manifest)
-    if request.tries_left == 0:
+    if request.tries_left == 0 and not stopped:
         attempts.mark_failed(store, request.flow, request.run, request.step, request.task, attempt, reason)

@@ -37,6 +37,8 @@ STOP_GRACE_REMOTE = 20.0
 """The same where a job has to be ended over the network."""
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end a run as SIGINT does."""
+STOPPED = "it was stopped, as the run ended"
+"""What is noted of a task that was ended with its run."""
 MOST_UNHEARD = 32
 """Most children that the template is asked for before it says what became of them; its socket holds more."""
 
@@ -331,12 +333,12 @@ class Driver:
         if "error" in outcome:
             reason = outcome["error"]
         else:
-            reason = crash_reason(worker.status or 0, worker.killed_for)
+            reason = STOPPED if self.stopping else crash_reason(worker.status or 0, worker.killed_for)
             if worker.target is not None and not worker.claimed:
                 # What decides whether @catch takes over is how many numbers are claimed.
                 facts = {"host": os.uname().nodename, "pid": worker.pid, "time": time.time()}
                 worker.attempt = claim(self.store, request.flow, request.run, request.step, request.task, facts)
-            note_crash(self.store, request, worker.attempt, reason)
+            note_crash(self.store, request, worker.attempt, reason, stopped=self.stopping)
         if self.stopping:
             return
         fatal = worker.status == FATAL and "error" in outcome  # the user's code may end with any exit code

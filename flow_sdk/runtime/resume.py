@@ -8,6 +8,7 @@ starts.
 
 import dataclasses
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,7 +25,7 @@ from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import commit, read_tasks
-from flow_sdk.store.layout import failure_key, resumed_prefix, run_key
+from flow_sdk.store.layout import failures_prefix, resumed_prefix, run_key, tasks_prefix
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
 
@@ -32,6 +33,9 @@ __all__ = ["Forecast", "Resume", "Reuse", "find_origin", "hold_origin"]
 
 BATCH = 256
 """Tasks whose manifests are read, and written, together."""
+FAILED, STOPPED, GOES_ON, NOT_BEGUN = "failed", "was stopped", "goes on", "hadn't begun"
+"""How a task can stand that isn't committed. What has begun, and neither went through nor failed, was stopped with its
+run, or goes on in it."""
 WRITERS = 16
 """Most manifests being written at a time: the store's waits overlap, on a laptop's disk too."""
 
@@ -130,7 +134,7 @@ class Forecast:
     more : bool
         Whether more may run, which nobody knows yet.
     why : str
-        Why the first of those runs again.
+        Why they run again: how many failed, were stopped or hadn't begun, or else the reason of the first.
     """
 
     step: str
@@ -163,6 +167,11 @@ class Reuse:
         self.store, self.plan, self.origin, self._origin_plan = store, plan, origin, origin_plan
         self._reused: dict[tuple[str, str], int] = {}
         """By step and task, the attempt that is reused."""
+        self._seen: str | None = None
+        self._failed: set[str] | None = None
+        """Tasks of the origin that failed for good, once it is known."""
+        self._begun: dict[str, set[str]] = {}
+        """By step, the tasks of the origin that have begun."""
         self._whole_step = dict.fromkeys(_after(plan, step), f"it comes after {step!r}") if step else {}
         if step:
             self._whole_step[step] = "it was named"
@@ -257,7 +266,7 @@ class Reuse:
     def told(self) -> str:
         """Say what is resumed."""
         name = f"{self.origin.flow}/{self.origin.run}"
-        if Runs(self.store).state(self.origin.flow, self.origin.run, self._origin_plan) == RUNNING:
+        if self._state() == RUNNING:
             return f"Resuming {name}, which is still running: what it hasn't finished by now runs here too"
         return f"Resuming {name}"
 
@@ -270,6 +279,7 @@ class Reuse:
             One for each step, in the plan's order.
         """
         found = {step.name: Forecast(step.name) for step in self.plan.steps}
+        stands = {step.name: Counter[str]() for step in self.plan.steps}
         scheduler = Scheduler(self.plan, 1)
         scheduler.begin()
         for batch in self._batches(scheduler):
@@ -277,7 +287,10 @@ class Reuse:
                 step, line = self.plan[key.step], found[key.step]
                 if why:
                     line.again += 1
-                    line.why = line.why or self._known_failure(key) or why
+                    if manifest is None and key.step not in self._whole_step:
+                        stands[key.step][self._stands(key)] += 1
+                    else:
+                        line.why = line.why or why
                 else:
                     line.reused += 1
                 if manifest is not None and _hands_on(manifest, step):
@@ -288,14 +301,39 @@ class Reuse:
                     for name in _after(self.plan, key.step):
                         found[name].more = True
                         found[name].why = found[name].why or f"it comes after {key.step!r}"
+        for name, counts in stands.items():
+            found[name].why = self._in_words(counts, found[name].why)
         return list(found.values())
 
-    def _known_failure(self, key: TaskKey) -> str:
-        """The better reason for a task that failed for good: that it did."""
-        place = (self.origin.flow, self.origin.run, key.step, self.plan[key.step].task_id(key.position))
-        if key.step in self._whole_step or self.store.head(failure_key(*place)) is None:
-            return ""
-        return f"it failed in run {self.origin.run}"
+    def _stands(self, key: TaskKey) -> str:
+        """How a task stands in the origin that isn't committed there."""
+        task, place = self.plan[key.step].task_id(key.position), (self.origin.flow, self.origin.run)
+        if self._failed is None:
+            prefix = failures_prefix(*place)
+            self._failed = {info.key[len(prefix) :] for info in self.store.list(prefix)}
+        if f"{key.step}/{task}.json" in self._failed:
+            return FAILED
+        if key.step not in self._begun:
+            self._begun[key.step] = set(self.store.folders(tasks_prefix(*place, key.step)))
+        if task not in self._begun[key.step]:
+            return NOT_BEGUN
+        return GOES_ON if self._state() == RUNNING else STOPPED
+
+    def _state(self) -> str:
+        """How the origin stands, as it was first seen."""
+        if self._seen is None:
+            self._seen = Runs(self.store).state(self.origin.flow, self.origin.run, self._origin_plan)
+        return self._seen
+
+    def _in_words(self, counts: Counter[str], other: str) -> str:
+        """Why tasks of a step run again; ``other`` is the reason of those that don't stand among the counts."""
+        if not counts:
+            return other
+        one = len(counts) == 1 and not other
+        kinds = (FAILED, STOPPED, GOES_ON, NOT_BEGUN)
+        parts = [kind if one else f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
+        text = f"{'it ' if one else ''}{', '.join(parts)} in run {self.origin.run}"
+        return f"{text}; {other}" if other else text
 
     def _batches(self, scheduler: Scheduler) -> Iterator[list[TaskKey]]:
         while offered := scheduler.offer():

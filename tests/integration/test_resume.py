@@ -101,7 +101,7 @@ def test_somebody_elses_run_gives_results_of_ones_own(folder: Path) -> None:
         (["--origin-run-id", "../1"], 2, "can't resume a run of '..'"),
         (["ft"], 2, "no step 'ft'"),
         (["fit", "join"], 2, "doesn't take 'join'"),
-        (["--alpha", "3"], 2, "'--alpha'"),
+        (["--alpha", "3"], 2, "A resumed run has the parameters of its origin."),
     ],
 )
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
@@ -130,8 +130,8 @@ def test_a_dry_run_says_why_and_starts_nothing(folder: Path) -> None:
     assert done.stderr == "Resuming TrainFlow/1\n"
     assert lines[0].split() == ["step", "reused", "run", "why"]
     assert re.fullmatch(r"start +1 +0", lines[1])
-    assert re.fullmatch(r"fit +\d +\d  it failed in run 1|fit +\d +\d  it didn't finish in run 1", lines[2])
-    assert re.fullmatch(r"join +0 +1  it didn't finish in run 1", lines[3])
+    assert re.fullmatch(r"fit +\d +\d  (1 failed(, \d was stopped)?(, \d hadn't begun)?|it failed) in run 1", lines[2])
+    assert re.fullmatch(r"join +0 +1  it hadn't begun in run 1", lines[3])
     again = resume(folder, "fit", "--dry-run").stdout.splitlines()
     assert re.fullmatch(r"fit +0 +4  it was named", again[2])
     assert re.fullmatch(r"join +0 +1  it comes after 'fit'", again[3])
@@ -192,3 +192,67 @@ def test_a_killed_run_has_failed_at_once_and_is_resumed(tmp_path: Path) -> None:
     assert Run("TrainFlow/2").state == "succeeded"
     with pytest.raises(NotFound):
         Run("TrainFlow/3")
+
+
+STANDING = """
+import pathlib
+import time
+
+from flow_sdk import FlowSpec, step
+
+
+class Standing(FlowSpec):
+    @step
+    def start(self):
+        self.numbers = [0, 1, 2]
+        self.next(self.work, foreach="numbers")
+
+    @step
+    def work(self):
+        if self.input == 0:
+            pathlib.Path("begun").touch()
+            time.sleep(600)
+        while not pathlib.Path("begun").exists():
+            time.sleep(0.05)
+        assert self.input == 0, "no"
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Standing()
+"""
+
+
+def test_a_dry_run_tells_failed_from_stopped_and_from_what_had_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "standing.py").write_text(STANDING)
+    assert call(tmp_path, "run", "--max-workers", "2", environment=ANNE, file="standing.py").returncode == 1
+    shown = call(tmp_path, "resume", "--dry-run", environment=ANNE, file="standing.py").stdout.splitlines()
+    assert re.fullmatch(r"work +0 +3  1 failed, 1 was stopped, 1 hadn't begun in run 1", shown[2])
+    assert re.fullmatch(r"join +0 +1  it hadn't begun in run 1", shown[3])
+    namespace(None)
+    metadata(str(next(tmp_path.glob("**/store.json")).parent))
+    assert [task.exception.exception for task in Run("Standing/1")["work"] if task.index == 0] == [
+        "it was stopped, as the run ended"
+    ]
+    assert {task.state for task in Run("Standing/1")["work"]} == {"failed"}
+
+
+def test_a_parameter_named_as_an_option_of_resume_is_no_obstacle(tmp_path: Path) -> None:
+    text = STANDING.replace("FlowSpec, step", "FlowSpec, Parameter, step").replace(
+        "(FlowSpec):", '(FlowSpec):\n    output = Parameter("output", default="x")\n'
+    )
+    (tmp_path / "standing.py").write_text(text.replace("[0, 1, 2]", "[1]"))
+    (tmp_path / "begun").touch()
+    assert call(tmp_path, "run", environment=ANNE, file="standing.py").returncode == 1
+    assert (
+        call(tmp_path, "resume", "--dry-run", "--output", "plain", environment=ANNE, file="standing.py").returncode == 0
+    )
+    assert "Parameters of the flow" not in call(tmp_path, "resume", "--help", file="standing.py").stdout

@@ -99,7 +99,7 @@ def test_a_run_from_the_command_line(people, tmp_path):
     out, err = anne.step_functions("create")
     assert out == f"arn:aws:states:us-east-1:123456789012:stateMachine:{anne.name}\n"
     assert "is deployed as version 1" in err and f"step-functions trigger --name {anne.name}" in err
-    assert f"--name {anne.name} step-functions create --authorize train-" in err
+    assert f"--name={anne.name} step-functions create --authorize=train-" in err
     words = ("--names", HOSTILE, "--alpha", "0.25", "--grid", '"text"', "--run-id-file", "id")
     out, err = anne.step_functions("trigger", *words)
     run = out.strip()

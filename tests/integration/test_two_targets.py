@@ -79,7 +79,7 @@ def place(aws: StepFunctionsServer, tmp_path: Path) -> Place:
 
 
 def token_of(said: str) -> str:
-    return re.findall(r"--authorize (\S+)$", said, re.MULTILINE)[0]
+    return re.findall(r"--authorize=(\S+)$", said, re.MULTILINE)[0]
 
 
 @pytest.mark.parametrize(("first", "second"), [("airflow", "states"), ("states", "airflow")])

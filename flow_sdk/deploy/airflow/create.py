@@ -31,7 +31,8 @@ class CreateOptions:
     name : str or None
         The DAG's id; the flow's deployed name when None. At most 250 characters ``[A-Za-z0-9_.-]``.
     namespace : str or None
-        The namespace of the runs; that of the token when None, without tokens ``production:<DAG id>``.
+        The namespace of the runs; that of the token when None, without tokens ``production:<DAG id>``. With "" their
+        steps look for results everywhere.
     tags : tuple of str
         Tags for every run, and for the DAG in Airflow's list. At most 100 characters each.
     max_workers : int or None
@@ -115,7 +116,7 @@ def deployment_data(
     data: dict[str, Any] = {
         "release": __version__,
         "dag": name,
-        "namespace": options.namespace or f"production:{name}",
+        "namespace": f"production:{name}" if options.namespace is None else options.namespace,
         "store": store,
         "plan_hash": plan_hash,
         "package_hash": package_hash,
@@ -194,8 +195,8 @@ def create_deployment(
         gate.check(existing_store(store))
     artifacts = Artifacts(open_store(store))
     if gate is not None:
-        namespace, tags = gate.claim(artifacts.store).runs_in(options.namespace, options.tags)
-        options = replace(options, namespace=namespace, tags=tags)
+        chosen, tags = gate.claim(artifacts.store).runs_in(options.namespace, options.tags)
+        options = replace(options, namespace=chosen, tags=tags)
     plan_hash = artifacts.put_bytes(to_json(plan))
     package_hash = None if package is None else artifacts.put_bytes(package)
     jobs.register()
@@ -206,4 +207,5 @@ def create_deployment(
     changed = place.write(dag_file(plan, data))
     if gate is not None:
         gate.confirm(artifacts.store, deployed=True)
-    return Deployed(data["dag"], place.name, data["namespace"], data["digest"], changed)
+    namespace = data["namespace"] or (gate.grant.namespace if gate is not None and gate.grant is not None else "")
+    return Deployed(data["dag"], place.name, namespace, data["digest"], changed)

@@ -36,7 +36,7 @@ def dag_file(plan: FlowPlan, deployment: dict[str, Any]) -> str:
     """
     lines = [
         FIRST_LINE,
-        f"# Flow {plan.flow}, DAG {deployment['dag']}, namespace {ascii(deployment.get('namespace'))[1:-1]}.",
+        f"# Flow {plan.flow}, DAG {deployment['dag']}, namespace {ascii(deployment.get('namespace') or 'all')[1:-1]}.",
         "#",
         *(f"# {line}" for line in _header(plan)),
         "from flow_provider import load_dags",

@@ -106,7 +106,8 @@ def create_deployment(
     settings, prepared, machine, scheduler = examine(plan, package, store, options, settings, services)
     gate.check(existing_store(store))
     artifacts = Artifacts(open_store(store))
-    namespace, tags = gate.claim(artifacts.store).runs_in(options.namespace, options.tags)
+    grant = gate.claim(artifacts.store)
+    namespace, tags = grant.runs_in(options.namespace, options.tags)
     options = dataclasses.replace(options, namespace=namespace, tags=tags)
     prepared = prepare(plan, package, artifacts.store.url, options, settings, services.place.partition)
     blobs = {"plan": to_json(plan), "package": package, "request": prepared.request.to_json()}
@@ -125,7 +126,7 @@ def create_deployment(
         machine.name,
         version,
         changed or moved,
-        namespace,
+        namespace or grant.namespace,
         tuple(registered),
         prepared.schedule,
         change,

@@ -34,7 +34,7 @@ class CreateOptions:
     name : str or None
         The deployed name; the flow's, or that of project and branch, when None.
     namespace : str or None
-        The namespace of the runs; that of the token when None.
+        The namespace of the runs; that of the token when None. With "" their steps look for results everywhere.
     tags : tuple of str
         Tags for every run.
     batch_tags : dict of str to str
@@ -150,7 +150,7 @@ def prepare(
 
     schedule = check_options(plan, store, options)
     name = options.name or deployed_name(plan)
-    namespace = options.namespace or f"production:{name}"
+    namespace = f"production:{name}" if options.namespace is None else options.namespace
     request = TaskRequest(
         store,
         *(plan.flow, "", "", ""),
@@ -158,7 +158,7 @@ def prepare(
         package=None if package is None else digest_of((package,)).hex(),
         user=KIND,
         tags=options.tags,
-        system_tags=(f"runtime:{KIND}", namespace),
+        system_tags=(f"runtime:{KIND}", *([namespace] if namespace else ())),
         namespace=namespace,
         orchestrator={"kind": KIND, "state_machine": machine_name(name)},
     )

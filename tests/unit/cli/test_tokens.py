@@ -1,13 +1,23 @@
 """What users are told about production tokens, and what a refused deployment leaves: nothing."""
 
+import importlib.util
 import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from flow_sdk.cli.call import Call
+from flow_sdk.cli.main import find_command
+from flow_sdk.cli.tokens import tell_token
+from flow_sdk.deploy.claims import KnownTokens
+from flow_sdk.deploy.tokens import TokenGate
 from tests.unit.cli.flow_file import FLOW, call, write
 
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 PLAIN = FLOW.replace("required=True", "default=2")
 PROJECT = PLAIN.replace("JSONType, step", "JSONType, project, step").replace(
     "class T", '@project(name="models")\nclass T'
@@ -31,7 +41,7 @@ def deploy(folder, who, *words, code=0, to="dags"):
 
 
 def token_of(said: str) -> str:
-    return re.findall(r"--authorize (\S+)$", said, re.MULTILINE)[0]
+    return re.findall(r"--authorize=(\S+)$", said, re.MULTILINE)[0]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -45,17 +55,74 @@ def test_the_first_deployment_says_what_the_token_is_for(folder):
     assert "This is the first deployment of TrainFlow" in said
     assert f"\n  Namespace of its runs:  production:{token}\n" in said
     assert f'\n  In a notebook:          namespace("production:{token}")\n' in said
-    assert f"python train.py airflow create --authorize {token}\n" in said
+    assert f" airflow create {folder / 'dags'} --authorize={token}\n" in said
     assert f"# Flow TrainFlow, DAG TrainFlow, namespace production:{token}.\n" in (
         (folder / "dags" / "TrainFlow.py").read_text()
     )
 
 
-def test_the_line_for_others_names_branch_and_store(folder):
-    write(folder, PROJECT)
-    said = deploy(folder, "anne", "--branch", "b", "--production", "--datastore-root", "a store")
-    line = next(line for line in said.splitlines() if "--authorize" in line)
-    assert "train.py --datastore-root 'a store' --branch b --production airflow create --authorize models-" in line
+def pasted(folder: Path, who: str, said: str) -> None:
+    """Paste the line for others as somebody, on a machine without any settings."""
+    line = next(line.partition(": ")[2].strip() for line in said.splitlines() if "--authorize=" in line)
+    own = {"FLOW_SDK_USER": who, "FLOW_SDK_HOME": str(folder.parent / who)}
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=folder, env={**os.environ, "PATH": PATH, **own}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "up to date" in done.stderr, f"{line}\n{done.stderr}"
+    assert "first deployment" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--datastore-root", "a store", "--name", "x", "--tag", "two words", "--tag=--a", "--max-workers", "3"),
+        ("--with", "retry:times=2", "--no-is-paused-upon-creation", "--namespace=", "--worker-pool", "$(x)"),
+    ],
+)
+def test_the_line_for_others_can_be_pasted(folder, words):
+    pasted(folder, "bob", deploy(folder, "anne", *words))
+
+
+def test_the_line_for_others_holds_what_came_from_settings(folder, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_DAGS_FOLDER", "dags")
+    monkeypatch.setenv("FLOW_SDK_AIRFLOW_DAGS_FOLDER", "dags")
+    monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", str(folder.parent / "elsewhere"))
+    own = {"FLOW_SDK_USER": "anne", "FLOW_SDK_HOME": str(folder.parent / "anne")}
+    said = call(folder, "airflow", "create", environment=own).stderr
+    for name in ("AIRFLOW_DAGS_FOLDER", "FLOW_SDK_AIRFLOW_DAGS_FOLDER", "FLOW_SDK_DATASTORE_SYSROOT_LOCAL"):
+        monkeypatch.delenv(name)
+    pasted(folder, "bob", said)
+
+
+def test_the_line_for_others_under_a_project_and_with_configs(folder):
+    write(folder, PROJECT.replace("JSONType, project", "Config, JSONType, project").replace(
+        "    folds =", '    settings = Config("settings")\n    folds ='
+    ))  # fmt: skip
+    configs = ("--config-value", "settings", '{"a": "b c"}')
+    pasted(folder, "bob", deploy(folder, "anne", "--branch", "b", "--production", *configs))
+    # Others who say the same deploy a branch of their own.
+    said = deploy(folder, "anne", *configs)
+    assert "For others" not in said and "On another machine:" in said
+
+
+def test_the_line_for_others_on_step_functions(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    gate = TokenGate("x", "anne", KnownTokens(str(folder), "x"))
+    gate.check(None)
+    words = ["--datastore-root", "s3://bucket/a b", "step-functions", "create", "--name", "x", "--aws-batch-tag", "a=b"]
+    module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("train", folder / "train.py"))
+    monkeypatch.setitem(sys.modules, "train", module)
+    module.__loader__.exec_module(module)
+    name, parsed, _ = find_command(module.TrainFlow, words)
+    tell_token(Call(module.TrainFlow, name, parsed), gate)
+    line = capsys.readouterr().err.partition("to deploy: ")[2].splitlines()[0]
+    python, file, *others = shlex.split(line)
+    assert (python, file) == ("python", "train.py")
+    again, parsed_again, _ = find_command(module.TrainFlow, others)
+    assert again == name
+    assert parsed_again.values == {**parsed.values, "authorize": gate.grant.token}
 
 
 def test_again_by_the_same_person_nothing_is_said_and_the_file_is_the_same(folder):
@@ -147,6 +214,13 @@ def test_a_user_with_a_hostile_name(folder):
     names = [path.name for path in (folder / "dags").iterdir()]
     assert len(names) == 2 and all(re.fullmatch(r"models\.user\.[a-z0-9_]+\.TrainFlow\.py", name) for name in names)
     assert sorted(os.listdir(folder.parent)) == ["anne", "h", "work"]
+
+
+def test_the_empty_namespace_is_the_global_one_wherever_it_is_given(folder):
+    said = deploy(folder, "anne", "--namespace", "")
+    assert f"runs are in production:{token_of(said)}." in said
+    text = (folder / "dags" / "TrainFlow.py").read_text()
+    assert "\"namespace\": ''," in text and f"\"tags\": ['production:{token_of(said)}']" in text
 
 
 def test_with_a_namespace_of_ones_own_runs_are_in_both(folder):

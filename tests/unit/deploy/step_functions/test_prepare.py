@@ -50,6 +50,15 @@ def test_the_request_says_what_every_run_begins_with(tmp_path):
     assert "production:token" not in found.text  # a token stands in no definition
 
 
+def test_the_empty_namespace_is_the_global_one(tmp_path):
+    request = prepared(tmp_path, tags=("production:token",), namespace="").request
+    assert (request.namespace, request.system_tags, request.tags) == (
+        "",
+        ("runtime:step-functions",),
+        ("production:token",),
+    )
+
+
 def test_the_options_reach_the_state_machine(tmp_path):
     plain = prepared(tmp_path).definition
     full = prepared(
