@@ -64,23 +64,31 @@ lint: .venv/.ready
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-# A real Airflow is mostly waited for: its tests run beside all the others, and what they say comes after them. pytest ends
-# with 5 where nothing is left to run.
+# $(call in_parts,arguments): a real Airflow is mostly waited for, so its tests run beside all the others, and what they say
+# comes after them. pytest ends with 5 where nothing is left to run.
 define in_parts
 	@export FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
 	    FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \
 	    FLOW_TEST_LOCALSTACK="$(CURDIR)/.venv-localstack/bin/python" \
 	    FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))"; \
 	log=$$(mktemp); \
-	.venv/bin/python -m pytest -p no:cacheprovider -m "airflow3 or airflow2" $(PYTEST_ARGS) >"$$log" 2>&1 & airflow=$$!; \
-	.venv/bin/python -m pytest -m "not airflow3 and not airflow2" $(PYTEST_ARGS); rest=$$?; \
+	.venv/bin/python -m pytest -p no:cacheprovider -m "airflow3 or airflow2" $(1) $(PYTEST_ARGS) >"$$log" 2>&1 & airflow=$$!; \
+	.venv/bin/python -m pytest -m "not airflow3 and not airflow2" $(1) $(PYTEST_ARGS); rest=$$?; \
 	wait $$airflow; code=$$?; echo; echo "On Airflow:"; cat "$$log"; rm -f "$$log"; \
 	[ $$rest = 0 ] || [ $$rest = 5 ] || exit $$rest; [ $$code = 0 ] || [ $$code = 5 ] || exit $$code
 endef
 
-test: lint .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
-      $(if $(NODE),$(second)/node_modules/.ready)
-	$(in_parts)
+rigs = .venv/.ready .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
+       $(if $(NODE),$(second)/node_modules/.ready)
+
+test: lint $(rigs)
+	$(call in_parts)
+
+# What fails says how to play it again: make test-faults PYTEST_ARGS="--replay 17 -k crash_runs"
+KILLS ?= 500
+faults = tests/fault tests/simulation tests/security tests/unit/store tests/integration/test_scale.py
+test-faults: $(rigs)
+	$(call in_parts,$(faults) --every-fault --kills $(KILLS))
 
 unit: .venv/.ready
 	.venv/bin/python -m pytest --ignore=tests/integration $(PYTEST_ARGS)

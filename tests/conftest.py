@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.fault.suite"]
+
 ROOT = Path(__file__).resolve().parent.parent
 # A script's background job has SIGINT ignored, one under nohup SIGHUP: and so would every process the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -26,9 +28,6 @@ NEEDED = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing")
     parser.addoption("--seeds", type=int, default=0, help="how many random flows to compare beyond the fixed ones")
-    parser.addoption("--kills", type=int, default=40, help="how many runs to kill at a random moment")
-    parser.addoption("--every-fault", action="store_true", help="inject all faults of the fault tests, not a third")
-    parser.addoption("--replay", type=int, help="play only this seed of the fault tests")
 
 
 def interpreter(line: str) -> str | None:

@@ -1,21 +1,10 @@
-"""One line at the end of the suite says what the fault tests did."""
+"""Which of the fault tests can run here."""
 
 import os
 import subprocess
-import zlib
-from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
-from typing import TypeVar
 
 import pytest
-
-from tests.fault.report import TOTALS, Totals
-
-SHARE, FEW = 3, 12
-"""One fault of how many is injected, and how many are few enough to inject all."""
-T = TypeVar("T")
-HERE = Path(__file__).parent
 
 
 @cache
@@ -36,29 +25,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-
-
-@pytest.fixture
-def share(request: pytest.FixtureRequest) -> Callable[[Sequence[T]], Sequence[T]]:
-    """Takes the share of a list of faults that this run of the suite has time for; ``--every-fault`` takes all."""
-    if request.config.getoption("--every-fault"):
-        return lambda faults: faults
-    first = zlib.crc32(request.node.name.encode()) % SHARE
-    return lambda faults: faults if len(faults) <= FEW else faults[first::SHARE]
-
-
-@pytest.fixture
-def seeds(request: pytest.FixtureRequest) -> Callable[[int], range]:
-    """The seeds to play where so many are the usual ones; ten times as many with ``--every-fault``."""
-    every, given = request.config.getoption("--every-fault"), request.config.getoption("--seeds")
-    return lambda usual: range(given or (10 * usual if every else usual))
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.failed and Path(report.fspath).parent.name in (HERE.name, "simulation"):
-        TOTALS.violations += 1
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if Totals() != TOTALS:
-        terminalreporter.write_line(TOTALS.line())

@@ -1,6 +1,6 @@
 """SIGKILL of one process of a whole run at a random moment: what goes on from there ends as a clean run does.
 
-``--kills N`` plays that many seeds, ``--replay SEED`` a single one.
+``--kills N`` plays that many seeds.
 """
 
 import os
@@ -8,24 +8,13 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.fault.report import count, recovering
 from tests.fault.runs import Hashes, begin, check_whole, children, end, hashes, listed, run_ids, wait_for_end_of
-
-AT_ONCE = 20
-"""Seeds in one test: their temporary folders go when it has passed."""
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "seeds" in metafunc.fixturenames:
-        replay = metafunc.config.getoption("--replay")
-        total = int(metafunc.config.getoption("--kills"))
-        parts = [range(at, min(at + AT_ONCE, total)) for at in range(0, total, AT_ONCE)]
-        parts = parts if replay is None else [range(int(replay), int(replay) + 1)]
-        metafunc.parametrize("seeds", parts, ids=[f"{part.start}-{part.stop - 1}" for part in parts])
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +81,13 @@ def play(root: Path, seed: int, clean: Hashes, seconds: float) -> None:
     check_whole(root)
 
 
-def test_a_run_that_was_killed_ends_as_a_clean_one(tmp_path: Path, clean: tuple[Hashes, float], seeds: range) -> None:
-    for seed in seeds:
+# Few at once: their temporary folders go when the test has passed.
+@pytest.mark.seeds("--kills", at_once=20)
+def test_a_run_that_was_killed_ends_as_a_clean_one(
+    tmp_path: Path, clean: tuple[Hashes, float], part: Iterable[int]
+) -> None:
+    for seed in part:
         root = tmp_path / str(seed)
         root.mkdir()
         count(seeds=1)
-        try:
-            play(root, seed, *clean)
-        except BaseException:
-            print(f"seed {seed} failed; play it alone with: pytest {Path(__file__).name} --replay {seed}")
-            raise
+        play(root, seed, *clean)

@@ -26,6 +26,7 @@ from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.reachable import read_record
 from flow_sdk.store.records import Manifest, decode
 from flow_sdk.store.verify import verify_blob
+from tests.fault.report import count
 from tests.rig.finished import finished_run
 
 TASK = "Kept/1/start/0"
@@ -86,6 +87,7 @@ def test_every_byte_of_a_small_blob(store: ObjectStore) -> None:
         bad[at] ^= 1 << chance.randrange(8)
         store.put(key, bytes(bad), durable=False)
         refused("medium", key)
+        count(faults=1)
         with pytest.raises(IntegrityError):
             verify_blob(store, info, digest)
         if at % 500 == 0:
@@ -110,6 +112,7 @@ def test_random_bytes_of_a_large_blob(tmp_path: Path) -> None:
             file.seek(at)
             file.write(bytes([before[0] ^ 1 << chance.randrange(8)]))
         refused("large", key)
+        count(faults=1)
         if number % 6 == 0:
             found(store, "large", key)
         else:
@@ -132,6 +135,7 @@ def test_a_blob_of_another_length(store: ObjectStore, artifact: str, left: float
         store.put(key, whole[: int(len(whole) * left) if isinstance(left, float) else left])
     refused(artifact, key)
     found(store, artifact, key)
+    count(faults=1)
 
 
 def test_two_blobs_swapped(store: ObjectStore) -> None:
@@ -143,6 +147,7 @@ def test_two_blobs_swapped(store: ObjectStore) -> None:
     refused("large", two)
     assert found(store, "medium", one).damaged == 2
     found(store, "large", two)
+    count(faults=2)
 
 
 def _read_run(store: ObjectStore) -> None:
@@ -248,6 +253,7 @@ def test_a_commit_record(store: ObjectStore, damage: str) -> None:
     report = check_store(store)
     assert {item.key for item in report.damage} == {COMMIT}
     assert report.damage[0].place == TASK
+    count(faults=1)
     if damage != "another task's":
         with pytest.raises(FlowSDKError) as caught:
             read("small")
@@ -265,6 +271,7 @@ def test_an_inline_payload(store: ObjectStore) -> None:
         bad = inline[:at] + ("B" if inline[at] != "B" else "C") + inline[at + 1 :]
         record["artifacts"]["small"]["inline"] = bad
         store.put(COMMIT, json.dumps(record).encode(), durable=False)
+        count(faults=1)
         report = check_store(store) if at % 5 == 0 else None
         if report is not None and not report.damage:
             # The last letters of base64 carry bits that stand for nothing.

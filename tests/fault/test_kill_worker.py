@@ -59,7 +59,7 @@ def request_(tmp_path: Path) -> TaskRequest:
 
 
 @pytest.mark.parametrize("victim", ["worker", "runner"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.seeds(5)
 def test_the_next_try_ends_right(request_: TaskRequest, victim: str, seed: int) -> None:
     generator = random.Random(seed)
     worker = subprocess.Popen([sys.executable, "-c", WORKER], stdin=subprocess.PIPE, start_new_session=True)

@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -181,7 +181,7 @@ def test_three_attempts_in_every_order() -> None:
     count(seeds=played)
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.seeds(150)
 def test_three_attempts_that_may_be_killed(seed: int) -> None:
     rng = random.Random(seed)
     place = Place(Large)
@@ -286,11 +286,11 @@ def told(place: Place, found: list[Any]) -> tuple[bool, ...]:
     return tuple(value is None for value in found)
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_a_reader_while_two_attempts_race(part: int) -> None:
+@pytest.mark.seeds(400, at_once=100)
+def test_a_reader_while_two_attempts_race(part: Iterable[int]) -> None:
     place = Place(Overlap)
     found: list[Any] = []
-    for seed in range(part * 100, part * 100 + 100):
+    for seed in part:
         rng = random.Random(seed)
         found.clear()
         waiting = place.fresh(place.attempt, place.attempt, readings(place, found))
@@ -300,7 +300,7 @@ def test_a_reader_while_two_attempts_race(part: int) -> None:
             place.look()
         assert place.actors[-1].error is None, seed
         told(place, found)
-    count(seeds=100)
+        count(seeds=1)
 
 
 def test_a_slow_reader_does_not_take_the_loser_for_the_task() -> None:

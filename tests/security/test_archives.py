@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -213,9 +213,9 @@ def test_names_that_are_one_on_this_machine(out: Path) -> None:
     assert "a.py" in str(caught.value)
 
 
-def test_any_damage_is_one_error(out: Path, tmp_path: Path) -> None:
+def test_any_damage_is_one_error(out: Path, tmp_path: Path, seeds: Callable[[int], Iterable[int]]) -> None:
     package = archive(*(entry(f"d/{n}.py", b"x" * n) for n in range(8)))
-    for seed in range(1500):
+    for seed in seeds(1500):
         chance = random.Random(seed)
         bad = bytearray(package)
         for _ in range(chance.randint(1, 4)):
@@ -228,7 +228,7 @@ def test_any_damage_is_one_error(out: Path, tmp_path: Path) -> None:
             pass
         inside = list(target.rglob("*"))
         assert all(path.resolve().is_relative_to(target.resolve()) and not path.is_symlink() for path in inside), seed
-    count(seeds=1500, faults=1500)
+        count(seeds=1, faults=1)
     assert {path.name for path in tmp_path.iterdir()} == {"in", "damaged"}
 
 

@@ -3,19 +3,19 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import pytest
 
 from tests.fault.report import count
 from tests.simulation.simulate import play
 
-SEEDS, PARTS = 2_000, 8
 BEYOND = 1_000_000
 """Where the seeds begin that ``--seeds N`` adds."""
 TOLD = 5
 
 
-def see(seeds: range) -> None:
+def see(seeds: Iterable[int]) -> None:
     """Play seeds; say which broke what, and how to play each again."""
     broken = []
     for seed in seeds:
@@ -28,10 +28,9 @@ def see(seeds: range) -> None:
     assert not broken, "\n".join(broken)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_all_holds_in_every_world(part: int) -> None:
-    share = SEEDS // PARTS
-    see(range(part * share, (part + 1) * share))
+@pytest.mark.seeds(2_000, at_once=250)
+def test_all_holds_in_every_world(part: Iterable[int]) -> None:
+    see(part)
 
 
 def test_all_holds_in_as_many_worlds_as_are_asked_for(request: pytest.FixtureRequest) -> None:
