@@ -272,7 +272,8 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
         elif kind.name in _NOTES:
             record.value = _json(text)
         elif kind.name == "handoff":
-            json.loads(text)  # of a foreach a list
+            if not isinstance(json.loads(text), dict | list):  # of a switch, or of a foreach
+                raise TypeError("it isn't an object or a list of JSON")
         elif kind.name == "tag":
             text.decode("utf-8")
     except IntegrityError as error:

@@ -8,7 +8,6 @@ import dataclasses
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,60 +26,15 @@ from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.blobs import digest_of, read_blob
 from flow_sdk.store.durable import replace_file
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.records import Manifest
+from tests.fault.act import EARLY, NAME, Place, Writer, begun, begun_run, record
 from tests.fault.cut_flow import Cut
-from tests.rig.inprocess import InProcessRun
+from tests.fault.run_writers import RUN_WRITERS
 
 __all__ = ["WRITERS", "Place", "Writer"]
 
 SMALL = b"some bytes " * 1000
 LARGE = 17 << 20
-NAME = "Cut"
-EARLY = 1_700_000_000.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an act writes.
-
-    Parameters
-    ----------
-    url : str
-        The store.
-    folder : str
-        A folder of this machine, for what isn't in the store; a local store lies in it.
-    """
-
-    url: str
-    folder: str
-
-    def store(self) -> ObjectStore:
-        """Open the store."""
-        return open_store(self.url)
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """One of the acts.
-
-    Parameters
-    ----------
-    prepare, act : callable
-        What was there before, and the act.
-    look : callable
-        What a reader sees.
-    between : callable
-        Tells whether something seen is a step on the way; none are by default.
-    again : callable
-        What is left of ``look`` after an act that is done again: for what keeps count of tries.
-    """
-
-    prepare: Callable[[Place], Any]
-    act: Callable[[Place], Any]
-    look: Callable[[Place], Any]
-    between: Callable[[Any], bool] = lambda seen: False
-    again: Callable[[Any], Any] = lambda seen: seen
 
 
 def _nothing(place: Place) -> None:
@@ -133,18 +87,6 @@ def _reopen(place: Place) -> None:
     _commit(place, attempt=1, generation=1)
 
 
-def _record(place: Place, run: str, kind: str = "test") -> RunRecord:
-    made = InProcessRun(Cut, store=place.store(), run=run)
-    return dataclasses.replace(
-        made.record,
-        started=EARLY,
-        system_tags=("user:tester", "runtime:test"),
-        tags=("mine", "yours"),
-        orchestrator={"kind": kind},
-        end="end",
-    )
-
-
 def _runs(place: Place) -> Any:
     """All runs as the client's readers see them."""
     store = place.store()
@@ -165,12 +107,8 @@ def _one_more(seen: Any) -> Any:
     return seen["newest"] == [max(seen["runs"])] and set(map(repr, seen["runs"].values()))
 
 
-def _begun(place: Place) -> None:
-    Runs(place.store()).create(_record(place, "r"))
-
-
 def _begun_here(place: Place) -> None:
-    Runs(place.store()).create(_record(place, "r", "local"))
+    Runs(place.store()).create(record(place, "r", "local"))
 
 
 def _tag(remove: tuple[str, ...], add: tuple[str, ...]) -> Writer:
@@ -183,7 +121,7 @@ def _tag(remove: tuple[str, ...], add: tuple[str, ...]) -> Writer:
         tags = set(seen[0])
         return {"mine", "yours"} - set(remove) <= tags <= {"mine", "yours", *add}
 
-    return Writer(_begun, lambda place: Runs(place.store()).replace_tags(NAME, "r", remove, add), look, between)
+    return Writer(begun, lambda place: Runs(place.store()).replace_tags(NAME, "r", remove, add), look, between)
 
 
 def _outcome(place: Place) -> Any:
@@ -207,13 +145,8 @@ def _beaten(place: Place) -> Any:
 def _task(step: str) -> Writer:
     """A whole attempt of a task, with those before it done."""
 
-    def run(place: Place) -> InProcessRun:
-        made = InProcessRun(Cut, store=place.store(), run="r")
-        made.record = Runs(place.store()).create(_record(place, "r"))
-        return made
-
     def prepare(place: Place) -> None:
-        made = run(place)
+        made = begun_run(place)
         for name, positions in {"start": [()], "each": [(0,), (1,)], "join": [()]}.items():
             if name == step:
                 return
@@ -230,7 +163,7 @@ def _task(step: str) -> Writer:
 
     position = (0,) if step == "each" else ()
     # A success is entered in the index before it is committed: whoever looks there checks the commit.
-    return Writer(prepare, lambda place: run(place).attempt(TaskKey(step, position), 1), look)
+    return Writer(prepare, lambda place: begun_run(place).attempt(TaskKey(step, position), 1), look)
 
 
 class FileKeeper:
@@ -347,12 +280,12 @@ def _failed(place: Place) -> Any:
 
 def _orchestrated(place: Place) -> Any:
     """Begin a run as an orchestrator's start task does: tried again, it is the same run."""
-    return Runs(place.store()).create(_record(place, "r", "airflow"))
+    return Runs(place.store()).create(record(place, "r", "airflow"))
 
 
 def _allocate(place: Place) -> Any:
     return Runs(place.store()).allocate(
-        NAME, lambda run: dataclasses.replace(_record(place, run), started=EARLY + int(run))
+        NAME, lambda run: dataclasses.replace(record(place, run), started=EARLY + int(run))
     )
 
 
@@ -368,10 +301,10 @@ WRITERS: dict[str, Writer] = {
     "a commit": Writer(_nothing, _commit, _committed),
     "a commit after another": Writer(_commit, lambda place: _commit(place, attempt=1), _committed),
     "a task cleared and committed": Writer(_commit, _reopen, _committed, lambda seen: seen is None),
-    "a failure": Writer(_begun, _fail, _failed, lambda seen: seen[0] is False and seen[1][0] != "succeeded"),
+    "a failure": Writer(begun, _fail, _failed, lambda seen: seen[0] is False and seen[1][0] != "succeeded"),
     "a run's allocation": Writer(_nothing, _allocate, _runs, lambda seen: bool(seen["runs"]), _one_more),
     "an orchestrated run": Writer(_nothing, _orchestrated, _runs, lambda seen: bool(seen["runs"])),
-    "a run's end": Writer(_begun, lambda p: Runs(p.store()).finish(NAME, "r", "failed", "so"), _outcome),
+    "a run's end": Writer(begun, lambda p: Runs(p.store()).finish(NAME, "r", "failed", "so"), _outcome),
     "a heartbeat": Writer(_begun_here, lambda place: write_beat(place.store(), NAME, "r"), _beaten),
     "tags added": _tag((), ("new", "newer")),
     "tags removed": _tag(("mine", "yours"), ()),
@@ -382,6 +315,7 @@ WRITERS: dict[str, Writer] = {
     "a token's first claim": Writer(_nothing, _pass, _holder, lambda seen: seen == (1, False)),
     "a token renewed": Writer(_pass, _renew_once, _holder, lambda seen: seen in ((2, False), (1, True))),
     "a token handed over": Writer(_handed_over, _authorize, _holder),
+    **RUN_WRITERS,
     "a deployment": Writer(_with_dags, _deploy, _deployed, lambda seen: not seen[0] and seen[1] <= 1),
 }
 """By what they write."""

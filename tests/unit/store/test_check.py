@@ -93,6 +93,14 @@ def test_a_record_that_cannot_be_read(store: ObjectStore, kind: str, text: bytes
     assert PLACES[kind] in {damage.key for damage in report.damage}
 
 
+@pytest.mark.parametrize("text", [b'["0","1"]', b'{"run":"x","split":"0","next":"a","loops":{}}', b'"0"', b"{"])
+def test_what_a_state_machine_reads(store: ObjectStore, text: bytes) -> None:
+    key = handoff_key("Kept", "1", "start", "0")
+    store.put(key, text)
+    found = {damage.key for damage in check_store(store).damage}
+    assert found == (set() if len(text) > 5 else {key})
+
+
 def test_a_record_in_the_place_of_another(store: ObjectStore) -> None:
     store.put(commit_key("Kept", "1", "each", "0"), store.get(commit_key("Kept", "1", "each", "1")))
     (damage,) = check_store(store).damage
