@@ -66,7 +66,17 @@ __all__ = [
     "UsageError",
     "UserCodeError",
     "nearest",
+    "without_password",
 ]
+
+
+def without_password(text: str) -> str:
+    """The text with ``***`` for who is named in an address with a password: ``http://***@host/``."""
+    if "://" not in text or "@" not in text:
+        return text
+    import re
+
+    return re.sub(r"(?<=://)[^\s/?#@:]*:[^\s/?#]*(?=@)", "***", text)
 
 
 class FlowSDKError(Exception):
@@ -84,6 +94,8 @@ class FlowSDKError(Exception):
         File and line, step, key: the place to look at.
     help : str, optional
         What to do about it.
+
+    No password of an address (``http://anne:secret@host``) is shown, whichever of the texts it is in.
     """
 
     exit_code = 1
@@ -97,12 +109,12 @@ class FlowSDKError(Exception):
         where: str | None = None,
         help: str | None = None,
     ) -> None:
-        super().__init__(headline)
-        self.headline = headline
-        self.seen = seen
-        self.wanted = wanted
-        self.where = where
-        self.help = help
+        self.headline = without_password(headline)
+        self.seen = seen and without_password(seen)
+        self.wanted = wanted and without_password(wanted)
+        self.where = where and without_password(where)
+        self.help = help and without_password(help)
+        super().__init__(self.headline)
 
     def __str__(self) -> str:
         lines = [self.headline]

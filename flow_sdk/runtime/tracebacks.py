@@ -4,7 +4,7 @@ import os
 import textwrap
 import traceback
 
-from flow_sdk.errors import FlowSDKError
+from flow_sdk.errors import FlowSDKError, without_password
 
 __all__ = ["exception_facts", "one_line", "user_traceback"]
 
@@ -65,8 +65,12 @@ def _short(kind: str) -> str:
 
 
 def exception_facts(error: BaseException) -> dict[str, str]:
-    """Turn an exception into plain text facts: ``type`` (with its module), ``message``, ``stacktrace``."""
-    return {"type": _kind(error), "message": _message(error), "stacktrace": user_traceback(error)}
+    """Turn an exception into plain text facts: ``type`` (with its module), ``message``, ``stacktrace``.
+
+    The clients of databases and servers like to name the address they were given, password and all: it is left out.
+    """
+    facts = {"type": _kind(error), "message": _message(error), "stacktrace": user_traceback(error)}
+    return {name: without_password(text) for name, text in facts.items()}
 
 
 def _message(error: BaseException) -> str:

@@ -38,7 +38,7 @@ class AirflowApi:
     Parameters
     ----------
     url : str
-        Such as ``http://localhost:8080``.
+        Such as ``http://localhost:8080``. Name and password in it are taken out, and ask where none are given.
     user, password : str
         Who asks.
     token : str, optional
@@ -46,9 +46,13 @@ class AirflowApi:
     """
 
     def __init__(self, url: str, user: str = "", password: str = "", *, token: str | None = None) -> None:
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https"):
             raise DeployError("This isn't the address of an Airflow.", seen=url, wanted="http://... or https://...")
-        self.url = url.rstrip("/")
+        who, _, place = parts.netloc.rpartition("@")
+        if who and not user:
+            user, password = map(urllib.parse.unquote, who.partition(":")[::2])
+        self.url = parts._replace(netloc=place).geturl().rstrip("/")
         self._user, self._password, self._token = user, password, token
         self._line: int | None = None
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from flow_sdk.deploy.inline_secrets import refuse_inline_secrets
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.model import FlowPlan
 
@@ -31,8 +32,9 @@ def check_deployment(plan: FlowPlan, data: dict[str, Any]) -> None:
     Raises
     ------
     DeployError
-        For the first thing Airflow would refuse.
+        For the first thing Airflow would refuse, or that mustn't go there.
     """
+    refuse_inline_secrets(plan)
     _check_names(plan, data)
     _check_numbers(data)
     for tag in data["tags"]:

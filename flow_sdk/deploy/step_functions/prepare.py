@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flow_sdk.deploy.inline_secrets import refuse_inline_secrets
 from flow_sdk.deploy.step_functions.limits import encode_definition
 from flow_sdk.deploy.step_functions.names import machine_name
 from flow_sdk.deploy.step_functions.schedule import Schedule, wanted_schedule
@@ -148,6 +149,7 @@ def prepare(
     from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
     from flow_sdk.store.blobs import digest_of
 
+    refuse_inline_secrets(plan)
     schedule = check_options(plan, store, options)
     name = options.name or deployed_name(plan)
     namespace = f"production:{name}" if options.namespace is None else options.namespace

@@ -89,6 +89,14 @@ def test_a_wrong_password_is_one_clear_error(url: str) -> None:
     assert "wrong-password" not in str(raised.value)
 
 
+def test_name_and_password_in_the_address_ask_and_are_not_shown(url: str) -> None:
+    api = AirflowApi(url.replace("://", "://anne:p@"))
+    assert len(api.import_errors()) == 250 and "@" not in api.url
+    with pytest.raises(DeployError, match="refused the login") as raised:
+        AirflowApi(url.replace("://", "://anne:wrong%2Fpassword@")).import_errors()
+    assert "password@" not in str(raised.value) and url.rstrip("/") in str(raised.value)
+
+
 def test_no_answer_and_no_address_are_clear_errors() -> None:
     with pytest.raises(DeployError, match="doesn't answer"):
         AirflowApi(f"http://127.0.0.1:{free_port()}").import_errors()

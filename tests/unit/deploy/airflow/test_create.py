@@ -87,6 +87,17 @@ def test_a_schedule_needs_defaults_for_all_parameters(tmp_path: Path) -> None:
     create(tmp_path, plan_of(tmp_path, "@schedule(daily=True)"))
 
 
+def test_a_secret_in_the_source_is_refused(tmp_path: Path) -> None:
+    secret = '@secrets(sources=[{"type": "inline", "options": {"env_vars": {"TOKEN": "canary"}}}])'
+    source = FLOW.format(schedule="", p="default=1").replace("import", "import secrets,", 1)
+    source = source.replace("    @step\n    def work", f"    {secret}\n    @step\n    def work")
+    flow = load_source(source, "F", str(tmp_path))
+    plan = compile_plan(flow, file="f.py", parameters=plan_parameters(flow, None))
+    with pytest.raises(DeployError, match="can't be deployed") as caught:
+        create(tmp_path, plan)
+    assert "work" in str(caught.value) and "canary" not in str(caught.value) and not (tmp_path / "store").exists()
+
+
 def test_a_store_in_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     with pytest.raises(DeployError, match="memory"):

@@ -27,6 +27,15 @@ def prepared(folder: Path, over: str = "", store: str = "s3://b/p", p: str = "de
     return prepare(plan_of(folder, over, p), b"package", store, CreateOptions(**options), SETTINGS)
 
 
+def test_a_secret_in_the_source_is_refused(tmp_path):
+    inline = '{"type": "inline", "options": {"env_vars": {"TOKEN": "canary"}}}'
+    on_work = f"from flow_sdk import secrets\n    @secrets(sources=[{inline}])"
+    plan = plan_of(tmp_path, on_work=on_work)
+    with pytest.raises(DeployError, match="can't be deployed") as caught:
+        prepare(plan, b"package", "s3://b/p", CreateOptions(), SETTINGS)
+    assert "work" in str(caught.value) and "canary" not in str(caught.value)
+
+
 def test_nothing_but_the_arguments_counts(tmp_path, monkeypatch):
     def refuse(*arguments: object) -> None:
         raise AssertionError("the network was used")

@@ -1,0 +1,29 @@
+"""No deployment takes a secret along: ``@secrets`` of the type ``inline`` is for runs on the user's own machine."""
+
+from flow_sdk.errors import DeployError
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.spec.secrets import AWS, INLINE
+
+__all__ = ["refuse_inline_secrets"]
+
+
+def refuse_inline_secrets(plan: FlowPlan) -> None:
+    """Refuse a plan that holds values of secrets: a definition, a store and an orchestrator would show them for good.
+
+    Raises
+    ------
+    DeployError
+        Names the steps.
+    """
+    steps = []
+    for step in plan.steps:
+        attributes = step.decorator("secrets") or {}
+        if any(source["type"] == INLINE for source in attributes.get("sources", ())):
+            steps.append(step.name)
+    if steps:
+        raise DeployError(
+            "A flow whose secrets are written in its source can't be deployed.",
+            seen=f'@secrets with the type "{INLINE}" on step {", ".join(steps)}: the values would stand in the plan',
+            wanted=f'the name of a secret of AWS Secrets Manager, as in sources=["{AWS}.prod/db"]',
+            help="For values that are no secrets, use @environment(vars={...}).",
+        )
