@@ -14,7 +14,7 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.heartbeat import Heartbeat
-from flow_sdk.runtime.logs import LogWriter, drain
+from flow_sdk.runtime.logs import END_PATIENCE, LogSender, LogWriter, drain
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.task import FATAL
@@ -106,6 +106,7 @@ class Driver:
         self.template, self.reuse = template, reuse
         self.scheduler = Scheduler(plan, options.max_workers)
         self.workers = Workers(template)
+        self.logs = LogSender(store, reporter.message)
         self.by_name: dict[str, Worker] = {}
         self.selector = selectors.DefaultSelector()
         self.reason: str | None = None
@@ -122,7 +123,7 @@ class Driver:
         allow_descriptors(3 * self.options.max_workers)
         ends = [number for number in ENDS if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
         previous = {number: signal.signal(number, signal.default_int_handler) for number in ends}
-        state = "failed"
+        state, patience = "failed", STOP_GRACE
         try:
             with Heartbeat(lambda: write_beat(self.store, self.record.flow, self.record.run)):
                 self.scheduler.begin()
@@ -130,6 +131,7 @@ class Driver:
                     self.reuse.take_over(self.scheduler, self.record.run, self.reporter)
                 self._loop()
             state = "succeeded" if self.scheduler.finished and not self.scheduler.failed else "failed"
+            patience = END_PATIENCE
         except KeyboardInterrupt:
             state, self.reason = "cancelled", "interrupted"
         except Exception as error:
@@ -138,6 +140,7 @@ class Driver:
         finally:
             try:
                 self._stop_all()
+                self._store_logs(patience)
             finally:
                 before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *ends)}
                 try:
@@ -188,7 +191,6 @@ class Driver:
                     self._read(worker, ready.fd, take)
         now = time.monotonic()
         for worker in list(self.by_name.values()):
-            worker.log.tick()
             if worker.process is not None and worker.process.poll() is not None:
                 self._ended(worker, worker.process.returncode)
             elif worker.deadline is not None and now >= worker.deadline:
@@ -266,7 +268,7 @@ class Driver:
         started = time.monotonic()
 
         def make(name: str) -> Worker:
-            worker = Worker(key, request, started, LogWriter(self.store, self.options.max_log_size), name)
+            worker = Worker(key, request, started, LogWriter(self.logs, self.options.max_log_size), name)
             worker.attempt = self.scheduler.attempts[key] - 1
             worker.target = target
             return worker
@@ -362,6 +364,12 @@ class Driver:
                 self._turn_quietly(until - time.monotonic())
         for worker in self.by_name.values():
             worker.log.close()
+
+    def _store_logs(self, patience: float) -> None:
+        try:
+            self.logs.close(patience)
+        except KeyboardInterrupt:
+            pass  # nobody wants to wait for it, and what is missing has been said
 
     def _turn_quietly(self, timeout: float) -> None:
         try:

@@ -1,17 +1,32 @@
-"""Capturing a task's output: splitting it into lines and storing it in chunks next to the attempt."""
+"""Capturing a task's output: splitting it into lines and storing it in chunks next to the attempt.
+
+A log is worth less than its task. So it is stored by threads beside the one that looks after tasks: a store that is
+slow or fails holds nothing up and ends nothing. What it doesn't take is tried again, within bounds of time and memory.
+"""
 
 import fcntl
+import heapq
+import itertools
 import os
+import threading
 import time
 from collections.abc import Callable
 
+from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.store.layout import log_key
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["LineSplitter", "LogWriter", "drain"]
+__all__ = ["END_PATIENCE", "LineSplitter", "LogSender", "LogWriter", "drain"]
 
 FLUSH_BYTES = 256 * 1024
 FLUSH_SECONDS = 5.0
+"""Seconds after which lines are stored, and after which a put that failed is tried again."""
+MOST_HELD = 32 << 20
+"""Bytes of all logs of a process that wait at most to be stored; lines that come when there are so many aren't kept."""
+MOST_THREADS = 4
+"""Puts at a time: to a store far away, small logs of many tasks would otherwise take longer than the tasks."""
+END_PATIENCE = 30.0
+"""Seconds for which the end of a run or task waits at most while the store takes nothing of the log."""
 LONGEST_LINE = 64 * 1024
 LARGEST_PIPE = 1024 * 1024
 """What a pipe can hold at most where the system doesn't say, unless an administrator allows more."""
@@ -62,63 +77,244 @@ class LineSplitter:
             self._emit(rest.decode("utf-8", "replace"))
 
 
-class LogWriter:
-    """Stores an attempt's log while it runs.
+class LogSender:
+    """Stores the logs of a process's attempts, from threads that are started when there is something to store.
 
     Parameters
     ----------
     store : ObjectStore
         Where to.
+    tell : callable
+        Is given one line at the end if something couldn't be kept.
+    """
+
+    def __init__(self, store: ObjectStore, tell: Callable[[str], None]) -> None:
+        self._store, self._tell = store, tell
+        self._lock = threading.Lock()
+        self._work_to_do, self._one_less = threading.Condition(self._lock), threading.Condition(self._lock)
+        self._numbers = itertools.count()
+        self._due: list[tuple[float, int, LogWriter]] = []
+        self._waiting: dict[LogWriter, None] = {}
+        self._threads = self._idle = 0
+        self._held = 0
+        self._progress = 0.0
+        self._closing = self._over = False
+        self._missing, self._holed = 0, ""
+        self._error: Exception | None = None
+
+    def close(self, patience: float = END_PATIENCE) -> None:
+        """Wait until all is stored, and say what isn't.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds (>= 0) after which it is given up if the store takes nothing in them.
+        """
+        try:
+            with self._lock:
+                self._closing = True
+                self._progress = time.monotonic()
+                for log in self._waiting:
+                    log._not_before = 0.0
+                    self._plan(log, 0.0)
+                while self._waiting and (left := self._progress + patience - time.monotonic()) > 0:
+                    self._one_less.wait(left)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Have the threads end, and say what wasn't stored."""
+        with self._lock:
+            self._over = True
+            self._work_to_do.notify_all()
+            for log in self._waiting:
+                self._miss(log, log._lines())
+            self._waiting.clear()
+            missing, self._missing = self._missing, 0
+        if missing:
+            lines = "1 line wasn't" if missing == 1 else f"{missing:,} lines weren't"
+            why = "" if self._error is None else f" {one_line(exception_facts(self._error))}"
+            self._tell(f"The log isn't whole: {lines} stored, from {self._holed} on.{why}")
+
+    def _miss(self, log: "LogWriter", lines: int) -> None:
+        self._holed = self._holed or log.name
+        self._missing += lines
+
+    def _plan(self, log: "LogWriter", due: float) -> None:
+        """Have a log looked at when it is due; the lock is held, here and in all that follows."""
+        self._waiting[log] = None
+        due = max(due, log._not_before)
+        if log._sending or (log._due is not None and log._due <= due):
+            return
+        log._due = due
+        entry = (due, next(self._numbers), log)
+        heapq.heappush(self._due, entry)
+        if self._due[0] is entry:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Have a thread look at what is due first."""
+        if self._idle:
+            self._work_to_do.notify()
+        elif self._threads < MOST_THREADS:
+            try:
+                threading.Thread(target=self._work, name="flow-sdk-log", daemon=True).start()
+                self._threads += 1
+            except RuntimeError:
+                pass  # no thread is to be had now: the next line, or the end, tries again
+
+    def _work(self) -> None:
+        while (log := self._next()) is not None:
+            error: Exception | None = None
+            try:
+                self._store.put(log._key(), log._chunk, durable=False)
+            except Exception as failed:  # noqa: BLE001 - whatever it is, no task may end of it
+                error = failed
+            with self._lock:
+                self._put(log, error)
+
+    def _next(self) -> "LogWriter | None":
+        """Wait for a log that is due and take what it has; None when there will be none."""
+        with self._lock:
+            while not self._over:
+                now = time.monotonic()
+                if not self._due or self._due[0][0] > now:
+                    self._idle += 1
+                    self._work_to_do.wait(self._due[0][0] - now if self._due else None)
+                    self._idle -= 1
+                    continue
+                due, _, log = heapq.heappop(self._due)
+                if log._due != due:
+                    continue  # it was looked at earlier than was planned then
+                log._due, log._sending = None, True
+                log._take()
+                if self._due and self._due[0][0] <= now:
+                    self._wake()
+                return log
+            return None
+
+    def _put(self, log: "LogWriter", error: Exception | None) -> None:
+        """Take in what became of a put."""
+        log._sending = False
+        now = time.monotonic()
+        if error is None:
+            self._progress = now
+            self._held -= log._stored(now)
+            if not log._lines():
+                self._waiting.pop(log, None)
+            else:
+                self._plan(log, 0.0 if self._closing or log._is_full() else now + FLUSH_SECONDS)
+        else:
+            self._error = error
+            log._not_before = now + (min(FLUSH_SECONDS, 1.0) if self._closing else FLUSH_SECONDS)
+            self._plan(log, 0.0)
+        self._one_less.notify_all()
+
+
+class LogWriter:
+    """Collects an attempt's log while it runs.
+
+    Parameters
+    ----------
+    sender : LogSender
+        Stores it.
     limit : int, optional
         Bytes kept at most (> 0); what comes after is counted and dropped.
     """
 
-    def __init__(self, store: ObjectStore, limit: int | None = None) -> None:
-        self._store = store
+    def __init__(self, sender: LogSender, limit: int | None = None) -> None:
+        self._sender = sender
         self._limit = limit
         self._place: tuple[str, str, str, str, int] | None = None
         self._buffer: list[bytes] = []
-        self._size = 0
-        self._total = 0
-        self._dropped = 0
-        self._chunk = 0
+        self._size = self._total = 0
+        self._dropped = self._missing = 0
+        self._chunk: list[bytes] = []
+        self._number = 0
         self._flushed = time.monotonic()
+        self._not_before = 0.0
+        self._due: float | None = None
+        self._sending = self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The task and attempt, for people."""
+        return "" if self._place is None else "{2}/{3}, attempt {4}".format(*self._place)
 
     def place(self, flow: str, run: str, step: str, task: str, attempt: int) -> None:
         """Say which attempt the log belongs to; until then it is held back."""
-        self._place = (flow, run, step, task, attempt)
+        with self._sender._lock:
+            self._place = (flow, run, step, task, attempt)
+            self._plan()
 
     def write(self, stream: str, line: str) -> None:
         """Add a line of ``stdout`` or ``stderr``."""
-        now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
-        data = f"{stamp} {'o' if stream == 'stdout' else 'e'} {line}\n".encode("utf-8", "replace")
+        data = _entry("o" if stream == "stdout" else "e", line)
         if self._limit is not None and (self._dropped or self._total + len(data) > self._limit):
             self._dropped += 1
             return
         self._total += len(data)
-        self._size += len(data)
-        self._buffer.append(data)
-        if self._size >= FLUSH_BYTES:
-            self.flush()
-
-    def tick(self) -> None:
-        """Store what has waited long enough; to be called now and then."""
-        if self._buffer and time.monotonic() - self._flushed >= FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Store what is held back."""
-        if self._place is None or not self._buffer:
-            return
-        self._store.put(log_key(*self._place, self._chunk), self._buffer, durable=False)
-        self._buffer, self._size = [], 0
-        self._chunk += 1
-        self._flushed = time.monotonic()
+        sender = self._sender
+        with sender._lock:
+            if self._missing or sender._held + len(data) > MOST_HELD:
+                self._missing += 1
+            else:
+                self._buffer.append(data)
+                self._size += len(data)
+                sender._held += len(data)
+            self._plan()
 
     def close(self) -> None:
-        """Store the rest."""
+        """Have the rest stored; whoever closes the sender waits for that."""
         if self._dropped:
-            self._limit, dropped = None, self._dropped
+            self._limit, dropped, self._dropped = None, self._dropped, 0
             self.write("stderr", f"[{dropped} more lines were over the log's size limit and aren't kept]")
-        self.flush()
+        with self._sender._lock:
+            self._closed = True
+            if self._place is None:  # no attempt, no log
+                self._sender._held -= self._size
+                self._buffer, self._size = [], 0
+            self._plan()
+
+    # What follows is the sender's, who holds the lock.
+
+    def _plan(self) -> None:
+        if self._place is None or not self._lines():
+            return
+        self._sender._plan(self, 0.0 if self._is_full() else self._flushed + FLUSH_SECONDS)
+
+    def _is_full(self) -> bool:
+        return self._closed or self._size >= FLUSH_BYTES
+
+    def _lines(self) -> int:
+        """How many lines wait."""
+        return len(self._chunk) + len(self._buffer) + self._missing
+
+    def _key(self) -> str:
+        assert self._place is not None
+        return log_key(*self._place, self._number)
+
+    def _take(self) -> None:
+        """Make a chunk of what waits, unless one is to be tried again: a reader may have begun to read that."""
+        if self._chunk:
+            return
+        self._chunk, self._buffer, self._size = self._buffer, [], 0
+        if self._missing:
+            self._sender._miss(self, self._missing)
+            gap = _entry("e", f"[{self._missing} lines are missing here: the store didn't take the log in time]")
+            self._chunk.append(gap)
+            self._sender._held += len(gap)
+            self._missing = 0
+
+    def _stored(self, now: float) -> int:
+        """The chunk is stored: returns its size."""
+        size = sum(map(len, self._chunk))
+        self._chunk, self._flushed = [], now
+        self._number += 1
+        return size
+
+
+def _entry(mark: str, line: str) -> bytes:
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
+    return f"{stamp} {mark} {line}\n".encode("utf-8", "replace")

@@ -15,7 +15,7 @@ from flow_sdk.metadata import alive
 from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
 from flow_sdk.runtime.heartbeat import Heartbeat
-from flow_sdk.runtime.logs import LineSplitter, LogWriter, drain
+from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task import FAILED, FATAL, OK, REPORT_FD
 from flow_sdk.store.attempts import mark_failed, read_task
@@ -64,7 +64,8 @@ class _Supervisor:
         os.close(write)
         # the store is opened after the child is started: clients have threads
         self.store = open_store(request.root)
-        self.log = LogWriter(self.store)
+        self.logs = LogSender(self.store, lambda line: on_line("stderr", line))
+        self.log = LogWriter(self.logs)
         self.sign: alive.LifeSign | None = None
         self.beat: Heartbeat | None = None
         self.stopped = False
@@ -104,6 +105,13 @@ class _Supervisor:
             self.result.facts = facts
 
     def run(self, timeout: float | None) -> Supervised:
+        try:
+            return self._see_through(timeout)
+        finally:
+            self.log.close()
+            self.logs.close(STOP_GRACE if self.stopped else END_PATIENCE)
+
+    def _see_through(self, timeout: float | None) -> Supervised:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(self.request.to_json())
@@ -119,7 +127,6 @@ class _Supervisor:
             self._say_whether_lost(True)
             raise
         finally:
-            self.log.close()
             os.close(self.report_fd)
         result = self._ended(self.process.wait())
         self._say_whether_lost(self.stopped and result.code != OK)
@@ -152,7 +159,6 @@ class _Supervisor:
                     else:
                         self.pipes[key.fd].close()
                         selector.unregister(key.fd)
-                self.log.tick()
                 if self.process.poll() is not None:
                     for key in list(selector.get_map().values()):
                         drain(key.fd, self.pipes[key.fd].feed)

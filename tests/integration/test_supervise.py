@@ -10,16 +10,21 @@ from typing import Any
 import pytest
 
 from flow_sdk.client import Run, Task, metadata, namespace
+from flow_sdk.errors import StoreUnavailable
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.parameters import plan_parameters
+from flow_sdk.runtime import logs
+from flow_sdk.runtime import supervise as supervising
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import Supervised, supervise
 from flow_sdk.spec.parameters import DeployContext
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import read_attempt
+from flow_sdk.store.local import LocalStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package import build
+from flow_sdk.store.port import Buffers
 from tests.rig.inprocess import load_source
 
 SOURCE = """
@@ -50,6 +55,10 @@ class Sent(FlowSpec):
             raise ValueError("no")
         if self.mode == "yes":
             os.system("timeout 15 yes &")
+        if self.mode == "prints":
+            for _ in range(5):
+                print("again", flush=True)
+                time.sleep(0.02)
         if self.mode == "long":
             raise ValueError("x" * 300_000)
         if self.mode == "slow":
@@ -144,6 +153,30 @@ def test_a_killed_runner_is_noted_and_tried_again(deployed: Deployed) -> None:
 
 def test_a_step_that_hands_on_wrongly_is_not_to_be_tried_again(deployed: Deployed) -> None:
     assert deployed.supervise(parameters={"mode": "wrong"}, tries_left=3).code == 2
+
+
+@pytest.mark.parametrize("failing", [1, 10**6])
+def test_a_store_that_does_not_take_the_log_ends_no_task(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    put, left = LocalStore.put, [failing]
+
+    def failing_put(store: LocalStore, key: str, data: Buffers, *, durable: bool = True) -> None:
+        if "/log/" in key and left[0]:
+            left[0] -= 1
+            raise StoreUnavailable("The store is away.")
+        put(store, key, data, durable=durable)
+
+    monkeypatch.setattr(LocalStore, "put", failing_put)
+    monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(supervising, "END_PATIENCE", 1.0)
+    assert deployed.supervise(parameters={"mode": "prints"}).code == 0
+    said = [line for line in deployed.lines if "log isn't whole" in line[1]]
+    if failing == 1:
+        assert deployed.client()["start"].task.stdout == "out plain\n" + "again\n" * 5 and not said
+    else:
+        ((stream, line),) = said
+        assert stream == "stderr" and "6 lines weren't stored" in line and "The store is away." in line
 
 
 def test_a_missing_parameter_is_one_clear_line(deployed: Deployed) -> None:

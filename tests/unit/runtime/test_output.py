@@ -1,16 +1,14 @@
-"""Tracebacks, log lines and log chunks."""
+"""Tracebacks, and the lines of a process's output."""
 
 import os
 
 import pytest
 
-from flow_sdk.client.logs import task_lines
 from flow_sdk.errors import SerializationError
 from flow_sdk.runtime.crash import crash_reason
-from flow_sdk.runtime.logs import LineSplitter, LogWriter, drain
+from flow_sdk.runtime.logs import LineSplitter, drain
 from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
 from flow_sdk.runtime.transition import chosen_case
-from flow_sdk.store.memory import MemoryStore
 
 
 def test_frames_of_the_framework_are_folded_and_counted() -> None:
@@ -65,33 +63,6 @@ def test_a_line_without_end_is_given_out_in_parts() -> None:
     assert lines and max(map(len, lines)) <= 120_000
 
 
-def test_a_log_waits_for_its_attempt_and_is_read_back() -> None:
-    store = MemoryStore("log")
-    log = LogWriter(store)
-    log.write("stdout", "before the attempt is known")
-    log.flush()
-    assert list(store.list("")) == []
-    log.place("F", "1", "s", "0", 2)
-    log.write("stderr", "after ü")
-    log.close()
-    found = list(task_lines(store, ("F", "1", "s", "0"), 2))
-    assert [(line.stream, line.text) for line in found] == [
-        ("stdout", "before the attempt is known"),
-        ("stderr", "after ü"),
-    ]
-
-
-def test_a_log_over_its_limit_says_how_much_is_missing() -> None:
-    store = MemoryStore("limit")
-    log = LogWriter(store, limit=200)
-    log.place("F", "1", "s", "0", 0)
-    for number in range(20):
-        log.write("stdout", f"line {number}")
-    log.close()
-    texts = [line.text for line in task_lines(store, ("F", "1", "s", "0"), 0)]
-    assert texts[0] == "line 0" and texts[-1].startswith("[15 more lines") and len(texts) == 6
-
-
 @pytest.mark.parametrize(
     ("status", "text"), [(-9, "SIGKILL (out of memory?)"), (-15, "SIGTERM"), (3, "exit code 3"), (-63, "signal 63")]
 )
@@ -113,17 +84,6 @@ def test_all_exceptions_of_a_group_are_shown() -> None:
 
 def test_a_reason_is_short_however_long_the_message() -> None:
     assert len(one_line(exception_facts(ValueError("x" * 300_000)))) < 1100
-
-
-def test_after_the_first_line_over_the_limit_none_is_kept() -> None:
-    store = MemoryStore("holes")
-    log = LogWriter(store, limit=100)
-    log.place("F", "1", "s", "0", 0)
-    for line in ("first", "x" * 200, "short"):
-        log.write("stdout", line)
-    log.close()
-    texts = [line.text for line in task_lines(store, ("F", "1", "s", "0"), 0)]
-    assert texts[0] == "first" and texts[1].startswith("[2 more lines") and len(texts) == 2
 
 
 def test_what_an_ended_process_left_is_read_and_not_what_a_grandchild_adds() -> None:
