@@ -74,7 +74,7 @@ def load_flow(path: str, flow: str) -> type[FlowSpec]:
 
 
 def unpacked(package: bytes, digest: str) -> str:
-    """Unpack a code package once on this machine.
+    """Unpack a code package once on this machine; where that was done before, see that it is still whole.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def unpacked(package: bytes, digest: str) -> str:
     str
         The folder, private to this user, shared by all tasks of the package.
     """
-    from flow_sdk.store.package import unpack
+    from flow_sdk.store.durable import sync_folder
+    from flow_sdk.store.package import mend, unpack
 
     base = os.path.join(tempfile.gettempdir(), f"flow_sdk-code-{os.getuid()}")
     os.makedirs(base, mode=0o700, exist_ok=True)
@@ -100,14 +101,17 @@ def unpacked(package: bytes, digest: str) -> str:
             help="Remove it, or set TMPDIR to a folder of your own.",
         )
     folder = os.path.join(base, digest)
-    if not os.path.isdir(folder):
-        fresh = tempfile.mkdtemp(dir=base)
-        try:
-            unpack(package, fresh)
-            os.rename(fresh, folder)
-        except OSError:
-            if not os.path.isdir(folder):
-                raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    if os.path.isdir(folder):
+        mend(package, folder)  # a cleaner of temporary files takes some, a step may write over others
+        return folder
+    fresh = tempfile.mkdtemp(dir=base)
+    try:
+        unpack(package, fresh)
+        os.rename(fresh, folder)
+        sync_folder(base)
+    except OSError:
+        if not os.path.isdir(folder):
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
     return folder

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flow_sdk.errors import IntegrityError, UsageError
+from flow_sdk.store.durable import make_folders, replace_file, sync_folder
 from flow_sdk.store.ignoring import IGNORE_FILE, Ignore, is_secret
 
 if TYPE_CHECKING:
     import zipfile
 
-__all__ = ["LIMIT", "SUFFIXES", "PackagedFile", "build", "find_files", "list_files", "unpack"]
+__all__ = ["LIMIT", "SUFFIXES", "PackagedFile", "build", "find_files", "list_files", "mend", "unpack"]
 
 SUFFIXES = (".py", ".R", ".RDS")
 """What is packaged without being asked for."""
@@ -257,7 +258,7 @@ def _is_plain(info: "zipfile.ZipInfo") -> bool:
 
 
 def unpack(package: bytes, folder: str) -> None:
-    """Write a package's files into a folder.
+    """Write a package's files into a folder; they survive a power cut once this returns.
 
     Parameters
     ----------
@@ -271,25 +272,79 @@ def unpack(package: bytes, folder: str) -> None:
     IntegrityError
         If the package is damaged or would write anywhere else.
     """
+    for file, data in _contents(package):
+        path = os.path.join(folder, *file.name.split("/"))
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if file.executable else 0o644)
+        except (FileExistsError, NotADirectoryError, UnicodeEncodeError) as error:
+            raise _unfit(file.name, error) from error
+        with os.fdopen(fd, "wb") as target:
+            target.write(data)
+            target.flush()
+            os.fsync(fd)
+    for above, _, _ in os.walk(folder):
+        sync_folder(above)
+
+
+def mend(package: bytes, folder: str) -> None:
+    """Make an unpacked package's files what they were, as far as they aren't.
+
+    Each is replaced as a whole, so whoever uses the folder at that moment sees the one or the other. What else is in
+    the folder stays.
+
+    Parameters
+    ----------
+    package : bytes
+        The package.
+    folder : str
+        Where :func:`unpack` has written it.
+
+    Raises
+    ------
+    IntegrityError
+        If the package is damaged, or a file can't be replaced.
+    """
+    for file, data in _contents(package):
+        path = os.path.join(folder, *file.name.split("/"))
+        if _holds(path, data, file.executable):
+            continue
+        try:
+            make_folders(os.path.dirname(path))
+            replace_file(path, data, 0o755 if file.executable else 0o644)
+        except OSError as error:
+            raise _unfit(file.name, error) from error
+
+
+def _holds(path: str, data: bytes, executable: bool) -> bool:
+    """Tell whether a file has this content."""
+    try:
+        facts = os.lstat(path)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != len(data):
+            return False
+        with open(path, "rb") as file:
+            return bool(facts.st_mode & stat.S_IXUSR) == executable and file.read() == data
+    except OSError:
+        return False
+
+
+def _contents(package: bytes) -> Iterator[tuple[PackagedFile, bytes]]:
     import io
     import zipfile
 
     files = list_files(package)
     with zipfile.ZipFile(io.BytesIO(package)) as archive:
         for file in files:
-            path = os.path.join(folder, *file.name.split("/"))
             try:
                 data = archive.read(file.name)
             except Exception as error:  # as above
                 raise IntegrityError("The code package is damaged.", seen=str(error), where=file.name) from error
-            try:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if file.executable else 0o644)
-            except (FileExistsError, NotADirectoryError, UnicodeEncodeError) as error:
-                raise IntegrityError(
-                    "The code package can't be unpacked here.",
-                    seen=f"{file.name!r}: {error}",
-                    help="Two names that differ by case or accents alone are one on some machines. Rename one of them.",
-                ) from error
-            with os.fdopen(fd, "wb") as target:
-                target.write(data)
+            yield file, data
+
+
+def _unfit(name: str, error: Exception) -> IntegrityError:
+    return IntegrityError(
+        "The code package can't be unpacked here.",
+        seen=f"{name!r}: {error}",
+        help="Two names that differ by case or accents alone are one on some machines. Rename one of them.",
+    )

@@ -7,11 +7,13 @@ import shutil
 import stat
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flow_sdk.errors import IntegrityError, UsageError
+from flow_sdk.runtime.flowfile import unpacked
 from flow_sdk.store.ignoring import Ignore
 from flow_sdk.store.package import build, find_files, list_files, unpack
 
@@ -207,3 +209,82 @@ def test_a_damaged_package_is_found(tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         unpack(bytes(package), str(tmp_path / "out"))
     shutil.rmtree(tmp_path / "out")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A package, and a place of its own for where it is unpacked."""
+    source = tree(tmp_path / "source", "flow.py", "run.py", "pkg/deep/er.py", "pkg/__init__.py")
+    (source / "run.py").chmod(0o755)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    return build(str(source))
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, bool]]:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path.relative_to(folder)): (path.read_bytes(), os.access(path, os.X_OK)) for path in files}
+
+
+def damages() -> dict[str, Callable[[Path], object]]:
+    def linked(folder: Path) -> None:
+        (folder / "flow.py").rename(folder / "elsewhere.py")
+        (folder / "flow.py").symlink_to("elsewhere.py")
+
+    return {
+        "missing": lambda folder: (folder / "run.py").unlink(),
+        "a folder missing": lambda folder: shutil.rmtree(folder / "pkg"),
+        "zeros": lambda folder: (folder / "flow.py").write_bytes(bytes(len("xflow.py"))),
+        "cut off": lambda folder: (folder / "flow.py").write_bytes(b"x"),
+        "empty": lambda folder: [path.unlink() for path in folder.rglob("*.py")],
+        "another mode": lambda folder: (folder / "run.py").chmod(0o644),
+        "a link": linked,
+    }
+
+
+@pytest.mark.parametrize("damage", damages())
+def test_what_was_unpacked_before_is_mended(package: bytes, damage: str) -> None:
+    folder = Path(unpacked(package, "d" * 64))
+    whole = contents(folder)
+    assert set(whole) == {"flow.py", "run.py", "pkg/deep/er.py", "pkg/__init__.py"}
+    (folder / "made by a step.txt").write_text("stays")
+    with open(folder / "flow.py", "rb") as in_use:
+        damages()[damage](folder)
+        other = folder / "pkg" / "__init__.py"
+        before = os.stat(other) if other.exists() else None
+        seen = in_use.read()
+        assert unpacked(package, "d" * 64) == str(folder)
+        found = contents(folder)
+        assert found.pop("made by a step.txt")[0] == b"stays"
+        found.pop("elsewhere.py", None)
+        assert found == whole
+        in_use.seek(0)
+        assert in_use.read() == seen  # who has it open isn't disturbed
+    assert before is None or os.stat(other).st_ino == before.st_ino  # what is whole isn't touched
+
+
+def test_what_cannot_be_mended_is_said(package: bytes) -> None:
+    folder = Path(unpacked(package, "d" * 64))
+    (folder / "flow.py").unlink()
+    (folder / "flow.py" / "below").mkdir(parents=True)
+    with pytest.raises(IntegrityError, match=r"flow\.py"):
+        unpacked(package, "d" * 64)
+
+
+def test_all_is_on_the_disk_before_the_folder_has_its_name(package: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real, rename = os.fsync, os.rename
+
+    def fsync(fd: int) -> None:
+        real(fd)
+        synced.append(os.path.realpath(f"/dev/fd/{fd}"))
+
+    def renamed(source: str, target: str) -> None:
+        assert {source, *map(str, Path(source).rglob("*"))} == set(synced)
+        rename(source, target)
+        synced.clear()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", renamed)
+    folder = unpacked(package, "d" * 64)
+    assert synced == [os.path.dirname(folder)]
