@@ -1,17 +1,19 @@
 """Content-addressed blobs: written once under their own hash, verified on every read."""
 
 import mmap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store import framing
 from flow_sdk.store.ahead import ahead
-from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged
+from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged, digest_of
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.sweep import is_recent, put_blob
+from flow_sdk.store.sweep import is_near, is_recent, put_blob
+from flow_sdk.store.verify import verify_blob
 
 if TYPE_CHECKING:
     from blake3 import blake3
@@ -26,17 +28,6 @@ _READ = 8 << 20
 _AT_ONCE = 8
 
 
-def digest_of(parts: Iterable[bytes | memoryview]) -> bytes:
-    """Hash consecutive parts as one payload (32 bytes)."""
-    # One thread on purpose: blake3's own pool doesn't live through the fork that makes a task's process.
-    from blake3 import blake3
-
-    hasher = blake3()
-    for part in parts:
-        hasher.update(part)
-    return hasher.digest()
-
-
 def write_blob(
     store: ObjectStore,
     parts: Sequence[bytes | memoryview],
@@ -47,7 +38,7 @@ def write_blob(
 ) -> None:
     """Store a payload under its hash, unless it is there, looks whole and was written not long ago.
 
-    A small blob that is there is verified, of a large one header and length: what a bad disk did to an object is mended
+    A blob that is there is verified, of a large one in S3 header and length: what a bad disk did to an object is mended
     by the next one who stores the same payload. An old one is written anew, so that the garbage collector sees that it
     is wanted (:mod:`flow_sdk.store.sweep`).
 
@@ -66,29 +57,30 @@ def write_blob(
     """
     key = blob_key(digest.hex())
     size = sum(memoryview(part).nbytes for part in parts)
-    if _is_there(store, key, digest, size):
+    if _is_there(store, key, digest, parts, size):
         return
     packing = ZSTD if framing.compressible(parts, size) else RAW
     header = framing.write_header(Header(packing, FRAME, size, digest, note))
-    put_blob(store, key, lambda: _stored(header, parts, packing), durable=durable)
+    put_blob(store, key, lambda: chain([header], _packed(parts, packing)), durable=durable)
 
 
-def _is_there(store: ObjectStore, key: str, digest: bytes, size: int) -> bool:
+def _is_there(store: ObjectStore, key: str, digest: bytes, parts: Sequence[bytes | memoryview], size: int) -> bool:
+    """Tell whether a blob is there and may be relied upon."""
+    info = store.head(key)
+    if info is None or not is_recent(info):
+        return False
     try:
-        if size < _LARGE:
-            _read_small(store.get(key), digest, key)
-            return is_recent(store.head(key))
-        info = store.head(key)
-        if info is None or not is_recent(info):
-            return False
+        if is_near(store, info.size):
+            verify_blob(store, info, digest, unpack=size < _LARGE)
+            return True
         header = _expected(framing.read_header(store.get_range(key, 0, HEAD), key), digest, key)
-        return header.packing != RAW or info.size == header.length + header.size
+        # How long it is when compressed says only compressing it: still less than sending it as well.
+        return info.size == header.length + sum(memoryview(part).nbytes for part in _packed(parts, header.packing))
     except (ObjectMissing, IntegrityError):
         return False
 
 
-def _stored(header: bytes, parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]:
-    yield header
+def _packed(parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]:
     if packing == RAW:
         yield from parts
         return

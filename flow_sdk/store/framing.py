@@ -31,11 +31,13 @@ __all__ = [
     "Header",
     "compressible",
     "damaged",
+    "digest_of",
     "frames",
     "pack",
     "read_header",
     "stored_size",
     "unpack_into",
+    "verify_frame",
     "write_header",
 ]
 
@@ -144,6 +146,17 @@ def damaged(seen: str, where: str) -> IntegrityError:
     )
 
 
+def digest_of(parts: Iterable[bytes | memoryview]) -> bytes:
+    """Hash consecutive parts as one payload (32 bytes)."""
+    # One thread on purpose: blake3's own pool doesn't live through the fork that makes a task's process.
+    from blake3 import blake3
+
+    hasher = blake3()
+    for part in parts:
+        hasher.update(part)
+    return hasher.digest()
+
+
 def frames(parts: Iterable[Part], size: int) -> Iterator[Part]:
     """Cut consecutive parts into pieces of ``size`` bytes, copying only where a piece spans two parts."""
     pending = bytearray()
@@ -216,25 +229,32 @@ def unpack_into(data: memoryview, target: memoryview, where: str) -> int:
         How many stored bytes the frame takes.
     """
     import zstandard
-    from blake3 import blake3
 
-    if len(data) < _FRAME.size:
-        raise damaged("it ends inside a frame", where)
-    size, wanted = _FRAME.unpack_from(data)
-    end = _FRAME.size + (int(size) & ~_STORED)
+    end, is_stored = verify_frame(data, where)
     body = data[_FRAME.size : end]
-    check = blake3(data[:4])
-    check.update(body)
-    if check.digest(8) != wanted:
-        raise damaged("a frame doesn't verify", where)
     try:
-        payload = body if size & _STORED else zstandard.ZstdDecompressor().decompress(body, len(target))
+        payload = body if is_stored else zstandard.ZstdDecompressor().decompress(body, len(target))
     except zstandard.ZstdError as error:
         raise damaged(f"a frame can't be decompressed: {error}", where) from error
     if len(payload) != len(target):
         raise damaged("a frame has the wrong size", where)
     target[:] = payload
     return end
+
+
+def verify_frame(data: memoryview, where: str) -> tuple[int, bool]:
+    """Verify the frame at the beginning of ``data``; returns its stored size, and whether it is stored uncompressed."""
+    from blake3 import blake3
+
+    if len(data) < _FRAME.size:
+        raise damaged("it ends inside a frame", where)
+    size, wanted = _FRAME.unpack_from(data)
+    end = _FRAME.size + (int(size) & ~_STORED)
+    check = blake3(data[:4])
+    check.update(data[_FRAME.size : end])
+    if check.digest(8) != wanted:
+        raise damaged("a frame doesn't verify", where)
+    return end, bool(size & _STORED)
 
 
 def stored_size(data: memoryview) -> int | None:

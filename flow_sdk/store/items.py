@@ -16,14 +16,13 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
-from flow_sdk.store.blobs import digest_of
 from flow_sdk.store.codecs import CODECS, Encoded
-from flow_sdk.store.framing import damaged
+from flow_sdk.store.framing import damaged, digest_of
 from flow_sdk.store.layout import blob_key
-from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.sweep import is_recent, put_blob
+from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.sweep import NEAR, is_near, is_recent, put_blob
 
-__all__ = ["Read", "is_pack", "read_item", "verify_pack", "write_items"]
+__all__ = ["Read", "is_pack", "read_item", "reader", "verify_pack", "write_items"]
 
 Read = Callable[[int, int], bytes]
 """Reads bytes of an object: from where on, and how many."""
@@ -45,9 +44,19 @@ def write_items(store: ObjectStore, items: Sequence[Encoded]) -> str:
     key = blob_key(pack.hex())
     index, size = _index(head, pack, facts, items)
     info = store.head(key)
-    if info is None or info.size != size or not is_recent(info) or store.get_range(key, 0, len(index)) != index:
+    if info is None or info.size != size or not is_recent(info) or not _is_whole(store, info, index, pack):
         put_blob(store, key, lambda: _pack(index, items))
     return pack.hex()
+
+
+def _is_whole(store: ObjectStore, info: ObjectInfo, index: bytes, pack: bytes) -> bool:
+    try:
+        if is_near(store, info.size):
+            verify_pack(*reader(store, info), pack, info.key)
+            return True
+        return store.get_range(info.key, 0, len(index)) == index
+    except (ObjectMissing, IntegrityError):
+        return False
 
 
 def _index(head: bytes, pack: bytes, facts: Sequence[bytes], items: Sequence[Encoded]) -> tuple[bytes, int]:
@@ -124,6 +133,20 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
     if codec >= len(CODECS):
         raise IntegrityError("The items were stored by a newer release.", where=where, help="pip install -U flow-sdk")
     return CODECS[codec], payload
+
+
+def reader(store: ObjectStore, info: ObjectInfo) -> tuple[Read, int]:
+    """How to read an object from its beginning to its end, in large pieces whatever is asked for, and its size."""
+    first, piece = 0, store.get(info.key) if info.size <= NEAR else b""
+    size = len(piece) if info.size <= NEAR else info.size
+
+    def read(start: int, length: int) -> bytes:
+        nonlocal first, piece
+        if info.size > NEAR and not first <= start <= start + length <= first + len(piece):
+            first, piece = start, store.get_range(info.key, start, max(length, NEAR))
+        return piece[start - first : start - first + length]
+
+    return read, size
 
 
 def is_pack(start: bytes) -> bool:

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.attempts import is_redirect
-from flow_sdk.store.blobs import digest_of
-from flow_sdk.store.framing import damaged
+from flow_sdk.store.framing import damaged, digest_of
 from flow_sdk.store.keyed import Kind, kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode

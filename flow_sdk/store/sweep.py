@@ -46,7 +46,7 @@ from flow_sdk.errors import ObjectMissing
 from flow_sdk.store.layout import doomed_key, sweep_key
 from flow_sdk.store.port import Buffers, ObjectInfo, ObjectStore
 
-__all__ = ["LEAST_GRACE", "LOOKED", "NOTICE", "OVERDUE", "RELIED", "is_recent", "put_blob"]
+__all__ = ["LEAST_GRACE", "LOOKED", "NEAR", "NOTICE", "OVERDUE", "RELIED", "is_near", "is_recent", "put_blob"]
 
 RELIED = 24 * 3600.0
 """Seconds for which a blob that is there is relied upon after it was written."""
@@ -63,6 +63,9 @@ NOTICE = 15.0
 OVERDUE = 600.0
 """Seconds after which a list of blobs that are being deleted is that of a collector that was killed."""
 
+NEAR = 4 << 20
+"""The largest object, in bytes, that is read in one go wherever it is."""
+
 _POLL = 0.2
 
 _quiet: "WeakKeyDictionary[ObjectStore, tuple[float, float]]" = WeakKeyDictionary()
@@ -72,6 +75,12 @@ _quiet: "WeakKeyDictionary[ObjectStore, tuple[float, float]]" = WeakKeyDictionar
 def is_recent(info: ObjectInfo | None) -> bool:
     """Tell whether a blob may be relied upon: it was written not long ago."""
     return info is not None and abs(time.time() - info.modified) <= RELIED
+
+
+def is_near(store: ObjectStore, size: int) -> bool:
+    """Tell whether an object is verified before it is relied upon: unless it is large, and reading it is as dear as
+    writing it. S3 itself watches over what it stores."""
+    return size <= NEAR or not store.url.startswith("s3://")
 
 
 def put_blob(store: ObjectStore, key: str, data: Callable[[], Buffers], *, durable: bool = True) -> None:

@@ -6,13 +6,12 @@ from flow_sdk.errors import IntegrityError
 from flow_sdk.store import framing, items
 from flow_sdk.store.framing import HEAD, RAW, Header, damaged
 from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.sweep import NEAR
 
 __all__ = ["verify_blob"]
 
-_PIECE = 4 << 20
 
-
-def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes) -> None:
+def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes, *, unpack: bool = True) -> None:
     """Read a blob, or a pack of items, from its first byte to its last and verify each.
 
     Parameters
@@ -23,6 +22,10 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes) -> None:
         Which object, and its size.
     digest : bytes
         The hash it is stored under.
+    unpack : bool
+        Whether to decompress what is compressed, and so to hold the payload against its hash. Without, each frame is
+        held against its own checksum: that no stored byte has changed is certain then too, and takes less time than to
+        compress the payload anew.
 
     Raises
     ------
@@ -32,19 +35,7 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes) -> None:
         If a byte isn't what it was, or a newer release has written it.
     """
     where = f"object {info.key} in {store.url}"
-    if info.size <= _PIECE:
-        data = store.get(info.key)
-
-        def read(start: int, length: int) -> bytes:
-            return data[start : start + length]
-
-        size = len(data)
-    else:
-
-        def read(start: int, length: int) -> bytes:
-            return store.get_range(info.key, start, length)
-
-        size = info.size
+    read, size = items.reader(store, info)
     start = read(0, HEAD)
     if items.is_pack(start):
         items.verify_pack(read, size, digest, where)
@@ -54,20 +45,23 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes) -> None:
         raise damaged("it is another payload's object", where)
     if header.frame == 0:
         raise damaged("its frames are empty", where)
-    if _hash(store, info.key, header, _pieces(read, header.length, size), where) != digest:
+    stored = _pieces(read, header.length, size)
+    if header.packing != RAW and not unpack:
+        _verify_frames(header, stored, where)
+    elif _hash(header, stored, where) != digest:
         raise damaged("its payload doesn't have the hash it is stored under", where)
 
 
 def _pieces(read: items.Read, start: int, size: int) -> Iterator[bytes]:
     while start < size:
-        data = read(start, min(_PIECE, size - start))
+        data = read(start, min(NEAR - start % NEAR, size - start))
         if not data:
             return
         start += len(data)
         yield data
 
 
-def _hash(store: ObjectStore, key: str, header: Header, stored: Iterator[bytes], where: str) -> bytes:
+def _hash(header: Header, stored: Iterator[bytes], where: str) -> bytes:
     from blake3 import blake3
 
     hasher = blake3()
@@ -82,25 +76,38 @@ def _hash(store: ObjectStore, key: str, header: Header, stored: Iterator[bytes],
 
 def _payload(header: Header, stored: Iterator[bytes], where: str) -> Iterator[memoryview]:
     """Decompress frame by frame."""
-    rest = b""
     left = header.size
+    for frame in _frames(header, stored, where):
+        target = memoryview(bytearray(min(header.frame, left)))
+        if not len(target):
+            raise damaged("it has more frames than it should", where)
+        framing.unpack_into(frame, target, where)
+        left -= len(target)
+        yield target
+
+
+def _verify_frames(header: Header, stored: Iterator[bytes], where: str) -> None:
+    count, wanted = 0, -(-header.size // header.frame)
+    for frame in _frames(header, stored, where):
+        framing.verify_frame(frame, where)
+        count += 1
+    if count != wanted:
+        raise damaged(f"{count:,} frames instead of {wanted:,}", where)
+
+
+def _frames(header: Header, stored: Iterator[bytes], where: str) -> Iterator[memoryview]:
+    """Cut what is stored into its frames."""
+    rest = memoryview(b"")
     for data in stored:
-        rest += data
-        while rest:
-            view = memoryview(rest)
-            length = framing.stored_size(view)
-            if length is None or length > len(rest):
-                # No frame is longer than its payload and the few bytes in front of it.
-                if length is not None and length > header.frame + HEAD:
-                    raise damaged("a frame has the wrong size", where)
+        rest = memoryview(bytes(rest) + data if rest else data)
+        while (length := framing.stored_size(rest)) is not None:
+            # No frame is longer than its payload and the few bytes in front of it.
+            if length > header.frame + HEAD:
+                raise damaged("a frame has the wrong size", where)
+            if length > len(rest):
                 break
-            target = memoryview(bytearray(min(header.frame, left)))
-            if not len(target):
-                raise damaged("it has more frames than it should", where)
-            framing.unpack_into(view[:length], target, where)
-            left -= len(target)
+            yield rest[:length]
             rest = rest[length:]
-            yield target
     if rest:
         raise IntegrityError(
             "A stored object is damaged.", seen="it ends inside a frame, or has bytes too many", where=where

@@ -50,6 +50,23 @@ def test_a_child_reads_little(count: int, size: int, reads: int) -> None:
     assert len(store.reads) == reads and sum(store.reads) < size + (70 << 10)
 
 
+@pytest.mark.parametrize(("count", "size"), [(3, 10), (300, 20_000)])
+def test_damaged_items_are_mended_by_who_stores_the_same(count: int, size: int) -> None:
+    store = Counting()
+    values = [bytes([n % 250]) * size for n in range(count)]
+    key = blob_key(Artifacts(store).save_items(values, where="x").hash)
+    good = store.get(key)
+    for at in (0, 30, 100, len(good) // 2, len(good) - 70):
+        store.put(key, good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        Artifacts(store).save_items(values, where="x")
+        assert store.get(key) == good
+    written = store.head(key)
+    store.reads.clear()
+    Artifacts(store).save_items(values, where="x")
+    assert store.head(key) == written
+    assert len(store.reads) <= 2 + len(good) // (4 << 20)  # in large pieces
+
+
 def test_items_out_of_range_and_none_at_all(artifacts: Artifacts) -> None:
     items = artifacts.save_items([1, 2], where="x")
     for index in (-1, 2):
