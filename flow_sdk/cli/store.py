@@ -143,6 +143,8 @@ def _show_check(report: CheckReport, url: str) -> None:
         print(f"  {_count(report.starts, 'attempt')} of which there is only the beginning")
     if report.incomplete:
         print(f"  {_count(report.incomplete, 'mark')} left empty by a power cut")
+    if report.unfinished:
+        _name(f"half-written ({size_text(report.unfinished_size)} in all)", report.unfinished, report.unfinished_count)
     if report.entries:
         print(f"  {_count(report.entries, 'entry', 'entries')} of an index without a run")
     _name("without the run's record", report.remains, len(report.remains))
@@ -204,6 +206,8 @@ def _show_gc(report: GcReport, url: str) -> None:
             print(f"damaged: {damage.place}\n  {damage.key}: {damage.seen}")
         print("No blob would be deleted, as what damaged records needed isn't known: see flow-sdk store check.")
     print(f"blobs that nobody needs: {report.blobs:,} ({size_text(report.blob_size)})")
+    if report.unfinished:
+        print(f"half-written files: {report.unfinished:,} ({size_text(report.unfinished_size)})")
     if report.young:
         young = f"{_count(report.young, 'blob')} ({size_text(report.young_size)})"
         print(f"{young} more that nobody refers to, younger than the grace period")

@@ -21,6 +21,7 @@ from flow_sdk.store.gc import Collector, RunSurvey, mark, survey_run, sweep
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.reachable import BlobTable, Damage, list_blobs, spread
 from flow_sdk.store.sweep import LEAST_GRACE
+from flow_sdk.store.unfinished import remove_unfinished, unfinished
 
 __all__ = ["GRACE", "FlowShare", "GcReport", "collect_garbage"]
 
@@ -76,6 +77,8 @@ class GcReport:
         All blobs that go, and their bytes.
     young, young_size : int
         Blobs that no record needs but stay, as they were written within the grace period.
+    unfinished, unfinished_size : int
+        Files that killed processes left half-written in a local store, and their bytes.
     damage : list of Damage
         Records that can't be read, and blobs that are missing. With damage no blob goes, unless that was asked for.
     """
@@ -86,12 +89,14 @@ class GcReport:
     blob_size: int = 0
     young: int = 0
     young_size: int = 0
+    unfinished: int = 0
+    unfinished_size: int = 0
     damage: list[Damage] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """All bytes that go."""
-        return self.blob_size + sum(share.size for share in self.flows.values())
+        return self.blob_size + self.unfinished_size + sum(share.size for share in self.flows.values())
 
 
 def collect_garbage(
@@ -197,6 +202,7 @@ class _Collection:
         self.still()
         for flow in self.store.folders(layout.flows_prefix()):
             self._runs(flow)
+        self._unfinished()
         self._mark()
         if self.report.damage and not despite_damage:
             return self.report
@@ -258,6 +264,13 @@ class _Collection:
                 self.report.flows.setdefault(flow, FlowShare()).attempts += len(dead)
                 if self.collector is not None:
                     self.store.delete([info.key for info in dead])
+
+    def _unfinished(self) -> None:
+        """Remove what was left half-written, and isn't written to any more."""
+        left = [info for info in unfinished(self.store) if info.modified < self.before]
+        self.report.unfinished, self.report.unfinished_size = len(left), sum(info.size for info in left)
+        if self.collector is not None:
+            remove_unfinished(self.store, left)
 
     def _places(self) -> Iterator[tuple[str, str]]:
         """Every folder that records may lie in."""

@@ -13,6 +13,7 @@ from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.reachable import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
 from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.unfinished import unfinished
 from flow_sdk.store.verify import verify_blob
 
 __all__ = ["CheckReport", "check_store"]
@@ -58,6 +59,10 @@ class CheckReport:
         Keys of the first objects that aren't Flow SDK's.
     foreigners : int
         How many those are in all.
+    unfinished : list of str
+        The first files that are half-written in a local store: by a killed process, or by one that is at it.
+    unfinished_count, unfinished_size : int
+        How many those are in all, and their bytes.
     """
 
     blobs: int = 0
@@ -75,6 +80,9 @@ class CheckReport:
     entries: int = 0
     foreign: list[str] = field(default_factory=list)
     foreigners: int = 0
+    unfinished: list[str] = field(default_factory=list)
+    unfinished_count: int = 0
+    unfinished_size: int = 0
 
 
 @dataclass(slots=True)
@@ -275,6 +283,11 @@ class _Check:
         self.report.entries += sum(self.index.pop(flow).values())
 
     def _end(self) -> None:
+        for info in unfinished(self.store):
+            self.report.unfinished_count += 1
+            self.report.unfinished_size += info.size
+            if self.report.unfinished_count <= LISTED:
+                self.report.unfinished.append(info.key)
         for index in range(len(self.table)):
             digest = self.table.digest(index)
             if self.bad.get(digest) == "":

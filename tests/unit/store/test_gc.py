@@ -335,6 +335,33 @@ def test_a_task_that_is_reopened_while_records_are_read(clock: Clock) -> None:
     assert attempts.read_attempt(store, "Kept", "1", "solo", "0", 0) == manifest
 
 
+def test_files_that_killed_processes_left_half_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "store"
+    store = finished_run(open_store(str(folder)))
+    blobs = next(path for path in (folder / "blobs").iterdir())
+    task = folder / "flows/Kept/runs/1/steps/start/0"
+    lonely = folder / "flows/Kept/runs/2/steps/start/0"
+    lonely.mkdir(parents=True)
+    old = [blobs / f"~{1:016x}", task / f"~{2:016x}", lonely / f"~{3:016x}.tmp", folder / f"~{4:016x}"]
+    for path in old:
+        path.write_bytes(bytes(1000))
+    (folder / "~lock").write_bytes(b"")
+    age(str(folder), 8 * DAY)
+    (task / f"~{9:016x}").write_bytes(bytes(500))  # of a process that is at it
+    names = sorted(str(path.relative_to(folder)) for path in [*old, task / f"~{9:016x}"])
+    report = check_store(store)
+    assert not report.damage
+    assert (sorted(report.unfinished), report.unfinished_count, report.unfinished_size) == (names, 5, 4500)
+    assert execute_console(["store", "check", "--datastore-root", str(folder)]) == 0
+    assert all(name in out for out in [capsys.readouterr().out] for name in names)
+    for delete in ([], ["--delete"]):
+        assert all(path.exists() for path in old)
+        assert execute_console(["store", "gc", "--datastore-root", str(folder), *delete]) == 0
+        assert "half-written files: 4 (4.0 kB)" in capsys.readouterr().out
+    assert sorted(folder.rglob("~*")) == sorted([folder / "~lock", task / f"~{9:016x}"])
+    assert runs(store) == ["1"]
+
+
 def test_the_grace_period_has_a_least(clock: Clock) -> None:
     with pytest.raises(UsageError, match="too short"):
         collect(MemoryStore(), clock, grace=LEAST_GRACE - 1)
