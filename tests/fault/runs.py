@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.metadata.runs import Runs
+from flow_sdk.store import layout
 from flow_sdk.store.check import check_store
 from flow_sdk.store.open_store import open_store
 from tests.rig.verify import verify_store
@@ -33,13 +34,13 @@ Hashes = dict[tuple[str, str, str], str]
 """Hash of each artifact, by step, task and name."""
 
 
-def begin(root: Path, *words: str, prologue: str = "") -> "subprocess.Popen[bytes]":
+def begin(root: Path | str, *words: str, prologue: str = "") -> "subprocess.Popen[bytes]":
     """Start a command of the flow.
 
     Parameters
     ----------
-    root : Path
-        The store.
+    root : Path or str
+        The store: a folder, or an ``s3://`` address.
     words : str
         The command.
     prologue : str
@@ -51,8 +52,9 @@ def begin(root: Path, *words: str, prologue: str = "") -> "subprocess.Popen[byte
             f"{prologue}\nimport runpy, sys\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
         )
         program = ["-c", text, str(FLOW)]
+    place = ["--datastore", "s3" if str(root).startswith("s3:") else "local", "--datastore-root", str(root)]
     return subprocess.Popen(
-        [sys.executable, *program, "--datastore-root", str(root), *words, "--max-workers", "3"],
+        [sys.executable, *program, *place, *words, "--max-workers", "3"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=FLOW.parent,
@@ -95,17 +97,19 @@ def wait_for_end_of(pids: list[int], seconds: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def run_ids(root: Path) -> list[str]:
+def run_ids(root: Path | str) -> list[str]:
     """Ids of the runs that have a record, the newest last."""
-    return sorted((path.parent.name for path in root.glob(f"flows/{NAME}/runs/*/run.json")), key=int)
+    store = open_store(str(root))
+    found = store.folders(layout.runs_prefix(NAME))
+    return sorted((run for run in found if store.head(layout.run_key(NAME, run)) is not None), key=int)
 
 
-def listed(root: Path) -> list[str]:
+def listed(root: Path | str) -> list[str]:
     """Ids of the runs whose beginning was over before anything was killed, the newest first."""
     return list(Runs(open_store(str(root))).newest(NAME))
 
 
-def hashes(root: Path, run: str) -> Hashes:
+def hashes(root: Path | str, run: str) -> Hashes:
     """What a run has made."""
     metadata(str(root))
     namespace(None)
@@ -117,7 +121,7 @@ def hashes(root: Path, run: str) -> Hashes:
     }
 
 
-def check_whole(root: Path) -> None:
+def check_whole(root: Path | str) -> None:
     """Nothing in the store is damaged, no run stands as one that runs on, and no file of ours is left half-made."""
     report = check_store(open_store(str(root)), threads=1)
     assert not report.damage, report.damage

@@ -8,13 +8,14 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fault.report import count, recovering
 from tests.fault.runs import Hashes, begin, check_whole, children, end, hashes, listed, run_ids, wait_for_end_of
+from tests.rig.moto import MotoServer
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def kill_one(process: "subprocess.Popen[bytes]", victim: str, moment: float, dra
     return False
 
 
-def play(root: Path, seed: int, clean: Hashes, seconds: float) -> None:
+def play(root: Path | str, seed: int, clean: Hashes, seconds: float) -> None:
     """One seed: a run that is killed, perhaps a resume that is killed, and the one that ends."""
     draw = random.Random(seed)
     words: tuple[str, ...] = ("run",)
@@ -91,3 +92,25 @@ def test_a_run_that_was_killed_ends_as_a_clean_one(
         root.mkdir()
         count(seeds=1)
         play(root, seed, *clean)
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[MotoServer]:
+    with MotoServer("flows") as server:
+        yield server
+
+
+@pytest.mark.seeds(3, at_once=3)
+def test_a_run_in_s3_that_was_killed_ends_as_a_clean_one(
+    moto: MotoServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clean: tuple[Hashes, float],
+    part: Iterable[int],
+) -> None:
+    for name, value in moto.env().items():
+        monkeypatch.setenv(name, value)
+    hashes, seconds = clean
+    for seed in part:
+        count(seeds=1)
+        play(f"s3://flows/{tmp_path.name}-{seed}", seed, hashes, 2 * seconds)

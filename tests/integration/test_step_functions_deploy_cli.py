@@ -1,6 +1,8 @@
 """The ``step-functions`` commands as users call them, with real runs on LocalStack and moto."""
 
+import hashlib
 import itertools
+import json
 import os
 import pickle
 import subprocess
@@ -12,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from flow_sdk.store.open_store import open_store
 from tests.rig.step_functions import StepFunctionsServer
+from tests.security.stored import holding
 from tests.unit.cli.flow_file import FLOW, write
 
 pytestmark = pytest.mark.step_functions
@@ -126,6 +130,61 @@ def test_a_failed_run_names_its_task(people, tmp_path):
     assert f"logs {run}/fit/0" in shown and "exit code 1" in shown, shown
     command = next(line.partition("train.py ")[2] for line in shown.splitlines() if line.startswith("Logs"))
     assert "an unlucky number" in "".join(anne.call(*command.split()))
+
+
+CAREFUL = """
+import hashlib, os
+from flow_sdk import FlowSpec, secrets, step
+
+
+class Train(FlowSpec):
+    @secrets(sources=["aws-secrets-manager.of-the-manager"])
+    @step
+    def start(self):
+        print("fetched", hashlib.sha256(os.environ["FETCHED"].encode()).hexdigest())
+        self.next(self.end)
+
+    @secrets(sources=["aws-secrets-manager.of-the-manager"])
+    @step
+    def end(self):
+        assert not os.environ["FETCHED"], "refused"
+
+
+if __name__ == "__main__":
+    Train()
+"""
+
+
+def test_a_secret_is_in_the_jobs_process_alone(aws, people, tmp_path, monkeypatch):
+    secrets = {"fetched": f"canary{71 * 7919}Secret", "own": f"canary{73 * 7919}Secret"}
+    (tmp_path / "train.py").write_text(CAREFUL)
+    value = json.dumps({"FETCHED": secrets["fetched"]})
+    aws.client("secretsmanager").create_secret(Name="of-the-manager", SecretString=value)
+    anne, _ = people
+    anne.environment["DB_PASSWORD"] = secrets["own"]
+    before = len(aws.jobs())
+    said = ["".join(anne.step_functions("create"))]
+    run = anne.step_functions("trigger", "--quiet")[0].strip()
+    said.append(anne.wait(run))
+    said += ["".join(anne.call("logs", f"{run}/{step}")) for step in ("start", "end")]
+    assert f"fetched {hashlib.sha256(secrets['fetched'].encode()).hexdigest()}" in said[2] and "refused" in said[3]
+    states = aws.client("stepfunctions", aws.states_url)
+    (machine,) = (one["stateMachineArn"] for one in states.list_state_machines()["stateMachines"]
+                  if one["name"] == anne.name)  # fmt: skip
+    said.append(states.describe_state_machine(stateMachineArn=machine)["definition"])
+    for one in states.list_executions(stateMachineArn=machine)["executions"]:
+        said.append(json.dumps(states.get_execution_history(executionArn=one["executionArn"]), default=str))
+    jobs = aws.jobs()[before:]
+    said += ["\n".join(aws.log(job)) for job in jobs]
+    said.append(json.dumps([jobs, aws.client("batch").describe_job_definitions()["jobDefinitions"]], default=str))
+    assert len(jobs) == 2 and len(said) == 9 and all(said)
+    assert [text for text in said if any(secret in text for secret in secrets.values())] == []
+    for name, text in aws.env().items():
+        monkeypatch.setenv(name, text)
+    store = open_store(f"s3://store/{tmp_path.name}")
+    assert holding(store, secrets) == {}
+    # What is looked for would be found: the secret's name is in the plan.
+    assert holding(store, {"name": "of-the-manager"}).keys() == {"name"}
 
 
 def test_a_run_is_stopped_by_who_holds_the_token(aws, people, tmp_path):

@@ -1,5 +1,6 @@
 """Everything that a store keeps, with its blobs decoded: for tests that look for what mustn't be there."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +20,9 @@ def everything(store: ObjectStore) -> Iterator[tuple[str, bytes]]:
         if info.key.startswith("blobs/"):
             yield info.key, bytes(artifacts.get_bytes(info.key.rpartition("/")[2], where=info.key))
         elif raw[:1] == b"{":
-            for text in _texts(json.loads(raw)):
-                yield info.key, _decoded(text)
+            with contextlib.suppress(ValueError):  # the store's probe has random bytes
+                for text in _texts(json.loads(raw)):
+                    yield info.key, _decoded(text)
 
 
 def holding(store: ObjectStore, words: dict[str, str]) -> dict[str, set[str]]:

@@ -1,5 +1,7 @@
 """Secrets of a machine: after runs, deployments and failures they are nowhere but where their owner put them."""
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +13,8 @@ import pytest
 
 from flow_sdk import client
 from flow_sdk.client import Run, Task, reader
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.store.layout import blob_key, commit_key, log_key
 from flow_sdk.store.open_store import open_store
 from tests.conftest import ROOT
 from tests.integration.airflow_runs import LINES, dag_test
@@ -21,15 +25,19 @@ NAMES = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DB_PASSWORD", "GITHUB_TOKEN",
     "AIRFLOW_CONN_STORE", "AIRFLOW_CONN_OTHER", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW_PASSWORD",
     "FLOW_SDK_AIRFLOW_PASSWORD", "METAFLOW_SERVICE_AUTH_KEY", "SSH_KEY", "API_KEY_OF_OTHERS",
-    "file_credentials", "file_netrc", "file_env", "file_key", "file_git", "parameter", "given",
+    "file_credentials", "file_netrc", "file_env", "file_key", "file_git", "fetched", "parameter", "given",
 )  # fmt: skip
 CANARIES = {name: f"canary{n:02}Secret{n * 7919 + 100003}" for n, name in enumerate(NAMES)}
+# Where Airflow is imported it has to be a real key.
+CANARIES["AIRFLOW__CORE__FERNET_KEY"] = base64.urlsafe_b64encode(hashlib.sha256(b"canary").digest()).decode()
+FETCHED = hashlib.sha256(CANARIES["fetched"].encode()).hexdigest()
 PARAMETERS = ("parameter", "given")
 """Stored as artifacts, as a parameter is one. They have no business anywhere else."""
 
 FLOW = """
+import hashlib
 import os
-from flow_sdk import FlowSpec, Parameter, catch, environment, retry, step
+from flow_sdk import FlowSpec, Parameter, catch, environment, retry, secrets, step
 
 
 class Careful(FlowSpec):
@@ -40,8 +48,10 @@ class Careful(FlowSpec):
     fail = Parameter("fail", default=False)
 
     @environment(vars={"PLAIN": "documented-to-be-in-the-plan"})
+    @secrets(sources=["aws-secrets-manager.careful"])
     @step
     def start(self):
+        print("fetched", hashlib.sha256(os.environ["OF_THE_MANAGER"].encode()).hexdigest())
         password = os.environ["DB_PASSWORD"]
         self.length = len(password) + len(self.given)
         print("connected", self.length)
@@ -75,6 +85,8 @@ STORE = "s3://store/secrets"
 def aws() -> Iterator[BatchServer]:
     with BatchServer("store") as server:
         server.prepare()
+        secret = json.dumps({"OF_THE_MANAGER": CANARIES["fetched"]})
+        server.client("secretsmanager").create_secret(Name="careful", SecretString=secret)
         yield server
 
 
@@ -116,7 +128,6 @@ class Machine:
             "FLOW_SDK_BATCH_IMAGE": "image:1",
             "FLOW_SDK_SFN_IAM_ROLE": account.machine_role,
         }
-        del self.environment["AIRFLOW__CORE__FERNET_KEY"]  # has to be a real key where Airflow is imported
 
     def call(self, *words: str, code: int = 0, **more: str) -> str:
         """Call the flow file; what it says is kept."""
@@ -128,12 +139,18 @@ class Machine:
         assert done.returncode == code, done.stderr
         return done.stdout
 
+    def found(self, *texts: str, words: dict[str, str] = CANARIES) -> dict[str, set[str]]:
+        """Where which secret is: in what was ``said``, in a text by its number, under a key of the store."""
+        found = holding(open_store(self.root), words)
+        for place, text in {"said": "\n".join(self.said), **{str(n): text for n, text in enumerate(texts)}}.items():
+            assert text
+            for name in (name for name, word in words.items() if word in text):
+                found.setdefault(name, set()).add(place)
+        return found
+
     def check(self, *texts: str) -> None:
         """Check that no secret is in what was said or in ``texts``, and in the store only parameters as artifacts."""
-        for text in (*self.said, *texts):
-            assert text
-            assert [name for name, word in CANARIES.items() if word in text] == [], text
-        found = holding(open_store(self.root), CANARIES)
+        found = self.found(*texts)
         assert set(found) <= set(PARAMETERS), found
         for key in {key for keys in found.values() for key in keys}:
             assert key.endswith(("/run.json", "/commit.json", "/manifest.json", "/start.json")), key
@@ -167,6 +184,7 @@ def test_runs_and_failures(machine: Machine, isolation: str) -> None:
     machine.call("run", "--isolation", isolation, *GIVEN, "--fail", "true", code=1)
     machine.call("resume", code=1)
     machine.call("logs", "1/work", "--timestamps")
+    assert f"fetched {FETCHED}" in machine.call("logs", "1/start")
     machine.call("logs", "2/end")
     machine.call("dump", "1/end", "--include", "length,last,failure", "--private")
     machine.call("tag", "list", "1")
@@ -179,12 +197,77 @@ def test_runs_and_failures(machine: Machine, isolation: str) -> None:
     machine.check(pages("1"), pages("2"), raised.stacktrace)
 
 
+CARELESS = """
+import os
+from flow_sdk import FlowSpec, environment, step
+
+# LEAK_package
+
+
+def word(name):
+    return "LEAK_" + name
+
+
+class Careful(FlowSpec):
+    @environment(vars={"PLAIN": word("plan")})
+    @step
+    def start(self):
+        self.kept, self.large = word("artifact"), word("blob") * 1000
+        print(word("log"))
+        self.next(self.leak_of_definition)
+
+    @step
+    def leak_of_definition(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        raise ValueError(word("error"))
+
+
+if __name__ == "__main__":
+    Careful()
+"""
+
+
+def test_what_is_searched_is_found_wherever_it_is(machine: Machine) -> None:
+    """The search of these tests, with a secret planted on each surface."""
+    leaks = {name: f"LEAK_{name}" for name in ("plan", "package", "artifact", "blob", "log", "error", "page")}
+    leaks["definition"] = "leak_of_definition"
+    (machine.folder / "flow.py").write_text(CARELESS)
+    (machine.folder / "dags").mkdir()
+    machine.call("run", "--tag", leaks["page"], code=1)
+    machine.call("airflow", "create", "dags")
+    definition = machine.call("step-functions", "create", "--only-json")
+    dag = (machine.folder / "dags" / "Careful.py").read_text()
+    end = Task("Careful/1/end/0", attempt=0)
+    run = Run("Careful/1")
+    shown = "".join(item._repr_html_() for item in (run, end, end.data))
+    raised = end.exception
+    assert raised is not None and run.code is not None
+    found = machine.found(dag, definition, shown, raised.stacktrace, words=leaks)
+    record = Runs(open_store(machine.root)).read("Careful", "1")
+    wanted = {
+        "plan": {blob_key(record.plan), "0"},
+        "package": {blob_key(record.package or "")},
+        "artifact": {commit_key("Careful", "1", "start", "0")},
+        "log": {log_key("Careful", "1", "start", "0", 0, 0), "said"},
+        "error": {"said", "3", log_key("Careful", "1", "end", "0", 0, 0)},
+        "page": {"2"},
+        "definition": {"0", "1"},
+    }
+    for name, places in wanted.items():
+        assert places <= found.get(name, set()), (name, found.get(name))
+    assert any(key.startswith("blobs/") for key in found["blob"])
+
+
 def test_a_laptop_with_tasks_on_batch(aws: BatchServer, machine: Machine) -> None:
     before = len(aws.jobs())
     # The job's own environment has no DB_PASSWORD: a laptop's variables don't travel.
     machine.call("run", "--with", "batch", *GIVEN, code=1)
     jobs = aws.jobs()[before:]
-    assert jobs and any("KeyError" in line for line in aws.log(jobs[0]))
+    said = "\n".join(aws.log(jobs[0]))
+    assert "KeyError: 'DB_PASSWORD'" in said and f"fetched {FETCHED}" in said
     definitions = aws.client("batch").describe_job_definitions()["jobDefinitions"]
     machine.check(json.dumps([jobs, definitions], default=str), *("\n".join(aws.log(job)) for job in jobs))
 
@@ -220,7 +303,7 @@ def test_a_run_on_airflow(line: str, airflow_python: str, machine: Machine, tmp_
     environment["AIRFLOW_CONN_AWS_DEFAULT"] = environment["AIRFLOW_CONN_STORE"]
     runs = [{"dag": "Careful", "conf": {"given": CANARIES["given"], "fail": fail}} for fail in (False, True)]
     done = dag_test(airflow_python, tmp_path / "airflow", dags, runs, environment)
-    assert "refused again" in done["log"]
+    assert "refused again" in done["log"] and f"fetched {FETCHED}" in done["log"]
     logs = [path.read_text("utf-8", "replace") for path in (tmp_path / "airflow").rglob("*.log")]
     # Airflow itself keeps a run's conf, and says it at its start.
     said = "\n".join(one for one in done["log"].splitlines() if "conf" not in one)
