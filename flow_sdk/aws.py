@@ -57,7 +57,7 @@ _OPERATIONS = {
     },
     "iam": {"GetRole"},
     "ssm": {"DeleteParameter", "GetParameter", "PutParameter"},
-    "logs": {"GetLogEvents"},
+    "logs": {"DescribeLogGroups", "GetLogEvents"},
     "scheduler": {"CreateSchedule", "DeleteSchedule", "GetSchedule", "UpdateSchedule"},
     "states": {
         "CreateStateMachine",

@@ -259,6 +259,7 @@ data "aws_iam_policy_document" "deployer" {
       "batch:DescribeJobQueues",
       "batch:DescribeJobs",
       "batch:ListJobs",
+      "logs:DescribeLogGroups",
     ]
     resources = ["*"]
   }

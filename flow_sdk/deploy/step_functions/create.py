@@ -156,12 +156,13 @@ def examine(
     AwsError
         If AWS can't be asked.
     """
-    from flow_sdk.runtime.batch.register import find_platforms
+    from flow_sdk.runtime.batch.register import check_log_groups, find_platforms
 
     schedule = check_options(plan, store, options)
     roles = check_roles(options, scheduled=schedule is not None)
     find_roles(roles, services)
     settings = find_platforms(services.batch, plan.steps, settings)
+    check_log_groups(lambda: services.logs, plan.steps)
     prepared = prepare(plan, package, store, options, settings, services.place.partition)
     machine = StateMachine(prepared.name, services.place, services.states)
     machine.existing()

@@ -85,6 +85,11 @@ class Services:
         return client("batch")
 
     @cached_property
+    def logs(self) -> Any:
+        """CloudWatch Logs."""
+        return client("logs")
+
+    @cached_property
     def scheduler(self) -> Any:
         """EventBridge Scheduler."""
         return client("scheduler")

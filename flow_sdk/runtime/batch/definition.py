@@ -16,7 +16,16 @@ from flow_sdk.errors import ConfigError, FlowSDKError, UsageError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.platform import EC2, FARGATE, PLATFORMS, check_fargate
 
-__all__ = ["COMMAND", "BatchSettings", "JobDefinition", "job_definition", "job_queue", "job_tags", "queues"]
+__all__ = [
+    "COMMAND",
+    "BatchSettings",
+    "JobDefinition",
+    "job_definition",
+    "job_queue",
+    "job_tags",
+    "log_options",
+    "queues",
+]
 
 JSON = Any
 
@@ -322,6 +331,13 @@ def _volumes(batch: dict[str, JSON]) -> dict[str, JSON]:
                 {"sourceVolume": name, "containerPath": path or (source if kind == "host" else f"/mnt/{source}")}
             )
     return {"volumes": volumes, "mountPoints": mounts} if volumes else {}
+
+
+def log_options(step: StepPlan) -> dict[str, str]:
+    """Return the options of a step's log as far as they are those of CloudWatch (``awslogs``)."""
+    found = _log(_batch(step)).get("logConfiguration", {})
+    options: dict[str, str] = found.get("options", {}) if found.get("logDriver") == "awslogs" else {}
+    return options
 
 
 def _log(batch: dict[str, JSON]) -> dict[str, JSON]:

@@ -6,7 +6,7 @@ from typing import Any
 from flow_sdk.errors import UsageError
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
-from flow_sdk.runtime.batch.register import ensure_registered, find_platforms
+from flow_sdk.runtime.batch.register import check_log_groups, ensure_registered, find_platforms
 from flow_sdk.runtime.batch.submit import JobTarget
 
 __all__ = ["BatchPlan", "plan_targets", "prepare_targets"]
@@ -73,6 +73,7 @@ def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
 
     batch = client("batch")
     settings = find_platforms(batch, steps, settings)
+    check_log_groups(lambda: client("logs"), steps)
     definitions = {step.name: job_definition(step, settings, root) for step in steps}
     targets = {
         step.name: JobTarget(job_queue(step, settings), definitions[step.name].name, job_tags(step, settings))

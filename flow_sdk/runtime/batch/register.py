@@ -1,16 +1,16 @@
 """Job definitions in AWS: registered where they aren't there yet; and what AWS knows of the queues."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flow_sdk.aws import aws_errors
-from flow_sdk.errors import ConfigError
+from flow_sdk.errors import AwsError, ConfigError, nearest
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, queues
+from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, log_options, queues
 from flow_sdk.runtime.batch.platform import EC2, FARGATE
 
-__all__ = ["ensure_registered", "find_platforms", "missing"]
+__all__ = ["check_log_groups", "ensure_registered", "find_platforms", "missing"]
 
 
 def missing(client: Any, definitions: Iterable[JobDefinition]) -> list[JobDefinition]:
@@ -69,7 +69,7 @@ def ensure_registered(client: Any, definitions: Iterable[JobDefinition]) -> list
 
 
 def find_platforms(client: Any, steps: Iterable[StepPlan], settings: BatchSettings) -> BatchSettings:
-    """Look up whether the queues of the steps run jobs on EC2 or Fargate, unless the settings say so.
+    """See that the queues of the steps take jobs, and find out whether they run them on EC2 or Fargate.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ def find_platforms(client: Any, steps: Iterable[StepPlan], settings: BatchSettin
     steps : iterable of StepPlan
         The steps that run on Batch.
     settings : BatchSettings
-        The settings; with ``platform`` set nothing is asked.
+        The settings; where they say the ``platform``, who may not look at the queues is believed that they are there.
 
     Returns
     -------
     BatchSettings
-        The settings with ``platforms``.
+        The settings, with ``platforms`` where they don't say the platform.
 
     Raises
     ------
@@ -92,31 +92,97 @@ def find_platforms(client: Any, steps: Iterable[StepPlan], settings: BatchSettin
     ConfigError
         If a queue doesn't exist, or can't take jobs.
     """
-    names = queues(tuple(steps), settings)
-    if settings.platform is not None or not names:
+    found = {name: _environment(client, name, settings.platform) for name in queues(tuple(steps), settings)}
+    if settings.platform is not None or not found:
         return settings
-    found = {name: _platform(client, name) for name in names}
-    return dataclasses.replace(settings, platforms={**settings.platforms, **found})
+    kinds = {name: _platform(client, environment) for name, environment in found.items()}
+    return dataclasses.replace(settings, platforms={**settings.platforms, **kinds})
 
 
-def _platform(client: Any, queue: str) -> str:
-    with aws_errors("look at the job queue", where=queue):
-        answer = client.describe_job_queues(jobQueues=[queue])["jobQueues"]
+def _environment(client: Any, queue: str, platform: str | None) -> str:
+    """The first compute environment of a queue that takes jobs."""
+    try:
+        with aws_errors("look at the job queue", where=queue):
+            answer = client.describe_job_queues(jobQueues=[queue])["jobQueues"]
+    except AwsError as error:
+        if platform is None or not error.code.startswith("AccessDenied"):
+            raise
+        return ""
     if not answer:
-        with aws_errors("list the job queues"):
-            pages = client.get_paginator("describe_job_queues").paginate()
-            known = [found["jobQueueName"] for page in pages for found in page["jobQueues"]]
-        from flow_sdk.errors import nearest
-
-        raise ConfigError(
-            f"AWS Batch has no job queue {queue!r}.",
-            where=f"region {client.meta.region_name}",
-            help=nearest(queue, known) or "There's no queue in this account and region.",
-        )
+        raise _no_queue(client, queue)
+    state, status = answer[0]["state"], answer[0].get("status", "VALID")
     environments = [entry["computeEnvironment"] for entry in answer[0]["computeEnvironmentOrder"]]
-    if answer[0]["state"] != "ENABLED" or not environments:
-        raise ConfigError(f"The job queue {queue!r} takes no jobs.", seen=answer[0]["state"], help="Enable it in AWS.")
-    with aws_errors("look at the compute environment", where=environments[0]):
-        found = client.describe_compute_environments(computeEnvironments=environments[:1])["computeEnvironments"]
+    if state != "ENABLED" or status in ("INVALID", "DELETING", "DELETED") or not environments:
+        raise ConfigError(
+            f"The job queue {queue!r} takes no jobs.",
+            seen=f"{state}, {status}" if environments else "no compute environment",
+            where=_region(client),
+            help=answer[0].get("statusReason") or "Enable it in the console of AWS Batch, or name another one.",
+        )
+    return str(environments[0])
+
+
+def _no_queue(client: Any, queue: str) -> ConfigError:
+    with aws_errors("list the job queues"):
+        pages = client.get_paginator("describe_job_queues").paginate()
+        known = [found["jobQueueName"] for page in pages for found in page["jobQueues"]]
+    meant = nearest(queue, known) or "There's no queue in this account and region; a template in infra/ makes one."
+    return ConfigError(
+        f"AWS Batch has no job queue {queue!r}.",
+        where=_region(client),
+        help=f"{meant} Correct FLOW_SDK_BATCH_JOB_QUEUE or @batch(queue=...), or AWS_DEFAULT_REGION.",
+    )
+
+
+def _region(client: Any) -> str:
+    return f"region {client.meta.region_name}"
+
+
+def _platform(client: Any, environment: str) -> str:
+    with aws_errors("look at the compute environment", where=environment):
+        found = client.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"]
     kind = found[0].get("computeResources", {}).get("type", "") if found else ""
     return FARGATE if kind.startswith(FARGATE) else EC2
+
+
+def check_log_groups(logs: Callable[[], Any], steps: Iterable[StepPlan]) -> None:
+    """See that the log groups that steps name exist, as far as we may look: without its group no container starts.
+
+    Parameters
+    ----------
+    logs : callable
+        Makes a botocore client for ``logs``; called if a step names a group.
+    steps : iterable of StepPlan
+        The steps that run on Batch.
+
+    Raises
+    ------
+    AwsError
+        If AWS doesn't answer.
+    ConfigError
+        If one doesn't exist.
+    """
+    for step in steps:
+        options = log_options(step)
+        group = options.get("awslogs-group")
+        if group is None or options.get("awslogs-create-group") == "true":
+            continue
+        client = logs()
+        if options.get("awslogs-region", client.meta.region_name) != client.meta.region_name:
+            continue
+        try:
+            with aws_errors("look at the log group", where=group):
+                found = client.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        except AwsError as error:
+            if not error.code.startswith("AccessDenied"):  # who deploys needn't be allowed to look
+                raise
+            continue
+        known = [each["logGroupName"] for each in found]
+        if group not in known:
+            raise ConfigError(
+                f"CloudWatch has no log group {group!r}.",
+                where=f"step {step.name}, {_region(client)}",
+                help=" ".join(
+                    filter(None, (nearest(group, known), "Make it, or add awslogs-create-group:true to log_options."))
+                ),
+            )

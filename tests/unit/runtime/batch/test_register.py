@@ -1,6 +1,7 @@
 """Job definitions and queues in AWS, asked of moto."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -10,7 +11,7 @@ from moto import mock_aws
 from flow_sdk.errors import AwsError, ConfigError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.definition import BatchSettings, job_definition
-from flow_sdk.runtime.batch.register import ensure_registered, find_platforms, missing
+from flow_sdk.runtime.batch.register import check_log_groups, ensure_registered, find_platforms, missing
 
 SETTINGS = BatchSettings(queue="plain", image="i", job_role="r", execution_role="e")
 
@@ -93,16 +94,74 @@ def test_platforms_are_found_by_name_and_arn(client: Any) -> None:
     assert found.platform_of("small") == "FARGATE" and found.platform_of("elsewhere") == "EC2"
 
 
-def test_the_setting_spares_the_question() -> None:
-    settings = BatchSettings(queue="q", platform="FARGATE")
-    assert find_platforms(None, [a_step()], settings) is settings
+def test_the_setting_spares_the_question_of_the_platform_but_not_of_the_queue(client: Any) -> None:
+    settings = replace(SETTINGS, platform="FARGATE")
+    with pytest.raises(ConfigError, match="no job queue 'plain'"):
+        find_platforms(client, [a_step()], settings)
+    make_queue(client, "plain", None)
+    assert find_platforms(client, [a_step()], settings) is settings
+    client.update_job_queue(jobQueue="plain", state="DISABLED")
+    with pytest.raises(ConfigError, match="takes no jobs"):
+        find_platforms(client, [a_step()], settings)
+
+
+def test_who_may_not_look_at_queues_says_the_platform(client: Any) -> None:
+    make_queue(client, "plain", None)
+    refuse(client, "DescribeJobQueues")
+    with pytest.raises(AwsError, match="doesn't let us look at the job queue"):
+        find_platforms(client, [a_step()], SETTINGS)
+    settings = replace(SETTINGS, platform="EC2")
+    assert find_platforms(client, [a_step()], settings) is settings
+
+
+def refuse(client: Any, operation: str) -> None:
+    """Let AWS answer each such call that we may not."""
+    from botocore.awsrequest import AWSResponse
+
+    def answer(**_: object) -> tuple[AWSResponse, dict[str, Any]]:
+        denied = {"Error": {"Code": "AccessDeniedException", "Message": "no"}}
+        return AWSResponse("https://aws", 403, {}, None), denied  # type: ignore[arg-type]
+
+    client.meta.events.register(f"before-call.*.{operation}", answer)
+
+
+def test_a_log_group_that_isnt_there(client: Any) -> None:
+    logs = boto3.client("logs", region_name="us-east-1")
+    logs.create_log_group(logGroupName="/mine/too")
+    group = ["awslogs-group:/mine"]
+    with pytest.raises(ConfigError, match="no log group '/mine'") as caught:
+        check_log_groups(lambda: logs, [a_step(log_options=group)])
+    assert "step a" in str(caught.value) and "us-east-1" in str(caught.value) and "'/mine/too'" in str(caught.value)
+    logs.create_log_group(logGroupName="/mine")
+    check_log_groups(lambda: logs, [a_step(log_options=group)])
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {},
+        {"log_options": ["awslogs-stream-prefix:x"]},
+        {"log_options": ["awslogs-group:/no", "awslogs-create-group:true"]},
+        {"log_options": ["awslogs-group:/no", "awslogs-region:eu-west-1"]},
+        {"log_driver": "splunk", "log_options": ["awslogs-group:/no"]},
+    ],
+)
+def test_logs_that_go_elsewhere_are_not_looked_for(client: Any, batch: dict[str, Any]) -> None:
+    check_log_groups(lambda: boto3.client("logs", region_name="us-east-1"), [a_step(**batch)])
+
+
+def test_who_may_not_look_at_log_groups_is_believed(client: Any) -> None:
+    logs = boto3.client("logs", region_name="us-east-1")
+    refuse(logs, "DescribeLogGroups")
+    check_log_groups(lambda: logs, [a_step(log_options=["awslogs-group:/no"])])
 
 
 def test_a_queue_that_isnt_there(client: Any) -> None:
     make_queue(client, "plain", None)
     with pytest.raises(ConfigError) as caught:
         find_platforms(client, [a_step(queue="plane")], SETTINGS)
-    assert "'plane'" in caught.value.headline and caught.value.help == "Did you mean 'plain'?"
+    assert "'plane'" in caught.value.headline and str(caught.value.help).startswith("Did you mean 'plain'?")
+    assert "FLOW_SDK_BATCH_JOB_QUEUE" in str(caught.value.help)
     assert "us-east-1" in str(caught.value.where)
 
 
