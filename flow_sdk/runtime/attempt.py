@@ -13,6 +13,7 @@ from typing import Any
 from flow_sdk.errors import FlowSDKError, StepTimeout, TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
+from flow_sdk.runtime.budget import reserve
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
@@ -150,6 +151,9 @@ class _Attempt:
         if step.kind == "foreach":
             kind = self.request.orchestrator.get("kind", "")
             values = foreach_values(step, flow, self.request.max_num_splits, kind)
+        if self.request.events is not None:
+            count = 0 if values is None else len(values)
+            reserve(self.view, step, self.position, targets[0], count, self.request.events)
         if self.catch is not None and self.catch.get("var"):
             setattr(flow, self.catch["var"], None)
         refs, own = task.save()

@@ -15,7 +15,7 @@ from flow_sdk.runtime.parents import RunView
 from flow_sdk.store.layout import handoff_key
 from flow_sdk.store.records import Manifest
 
-__all__ = ["handoff", "hands_off", "indices_of", "most_items", "write_handoff"]
+__all__ = ["handoff", "hands_off", "indices_of", "write_handoff"]
 
 
 def hands_off(step: StepPlan) -> bool:
@@ -69,21 +69,3 @@ def write_handoff(view: RunView, step: StepPlan, task: str, execution: str) -> N
     if manifest is not None:
         text = json.dumps(handoff(view, step, position, manifest, execution), separators=(",", ":"))
         view.store.put(handoff_key(view.flow, view.run, step.name, task), text.encode("utf-8"))
-
-
-def most_items(view: RunView, step: StepPlan, position: Position, budget: int) -> int:
-    """Share a budget of foreach items among the tasks of a nested foreach: what one of them may start (>= 1).
-
-    Parameters
-    ----------
-    view, step, position : RunView, StepPlan, tuple of int
-        The foreach task.
-    budget : int
-        How many items all tasks of this step may have together.
-    """
-    siblings = 1
-    for scope in step.scopes:
-        if scope.kind == FOREACH:
-            items = view.opener(step, position, scope.step).items
-            siblings *= items.count if items is not None else 1
-    return max(1, budget // siblings)

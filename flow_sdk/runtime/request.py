@@ -42,6 +42,9 @@ class TaskRequest:
         Who runs it, as in the run's record.
     max_num_splits : int or None
         Most items of one foreach; None for no limit.
+    events : dict or None
+        What the history of the orchestrator's run has room for, as :func:`flow_sdk.runtime.budget.reserve` takes it;
+        None where nothing bounds it.
     environment : dict
         Facts about this try, for people: kept in the manifest, such as the orchestrator's task id and log address.
     """
@@ -63,6 +66,7 @@ class TaskRequest:
     namespace: str | None = None
     orchestrator: dict[str, Any] = field(default_factory=dict)
     max_num_splits: int | None = None
+    events: dict[str, Any] | None = None
     environment: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -97,8 +97,8 @@ def chosen_case(step: StepPlan, flow: FlowSpec) -> str:
 
 _MORE = {
     "airflow": "Airflow's own setting [core] max_map_length sets it; with fewer, larger items it can stay.",
-    "step-functions": "One execution has 25,000 events at most. Deploy with --use-distributed-map, where each item has "
-    "an execution of its own.",
+    "step-functions": "AWS ends an execution at 25,000 events. Deploy with --use-distributed-map, where each item "
+    "has an execution of its own, and there may be 87,000; or make fewer, larger items.",
 }
 """How the limit is raised, by kind of orchestrator."""
 

@@ -27,7 +27,20 @@ LISTED = 100
 ALL_RUNS = "=all"
 """The index of all runs of a flow."""
 
-_UNREAD = ("log", "file", "number", "index", "tagging", "alive", "resumed", "marker", "collection", "foreign", "blob")
+_UNREAD = (
+    "log",
+    "file",
+    "number",
+    "index",
+    "tagging",
+    "alive",
+    "events",
+    "resumed",
+    "marker",
+    "collection",
+    "foreign",
+    "blob",
+)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ _FORMS = {
     "end": _RUN + r"end\.json",
     "heartbeat": _RUN + r"heartbeat\.json",
     "alive": _RUN + r"alive/[^/]+",
+    "events": _RUN + r"events/[^/]+/[^/]+",
     "failure": _RUN + r"failures/(?P<step>[^/]+)/(?P<task>[^/]+)\.json",
     "request": _RUN + r"requests/(?P<digest>[0-9a-f]{64})\.json",
     "tag": _RUN + r"tags/[^/]+",

@@ -12,6 +12,7 @@ __all__ = [
     "commit_key",
     "doomed_key",
     "doomed_prefix",
+    "events_prefix",
     "failure_key",
     "failures_prefix",
     "files_prefix",
@@ -147,6 +148,11 @@ def alive_prefix(flow: str, run: str) -> str:
 def alive_key(flow: str, run: str, step: str, task: str, attempt: int) -> str:
     """Sign of life of an attempt; there only while the attempt is at work."""
     return alive_prefix(flow, run) + f"{step}={task}={attempt}"
+
+
+def events_prefix(flow: str, run: str, history: str) -> str:
+    """Folder of the account of a history's events, an empty object ``<step>=<task>=<events>`` for each growth."""
+    return run_prefix(flow, run) + f"events/{history}/"
 
 
 def failures_prefix(flow: str, run: str) -> str:

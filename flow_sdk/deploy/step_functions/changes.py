@@ -105,7 +105,7 @@ def find_changes(
         _code_change(kept, machine, prepared.request),
         tuple(job.name for job in missing(services.batch, prepared.jobs)),
         f"{schedule}: {verb}" if verb else f"{schedule}, as it is" if prepared.schedule else "none",
-        shares(plan, prepared.definition),
+        shares(plan, prepared.definition, options.use_distributed_map),
     )
 
 

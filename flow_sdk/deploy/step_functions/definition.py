@@ -12,11 +12,19 @@
 There are no states for bookkeeping where a task's own parameters and result can do it.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from flow_sdk.deploy.step_functions.limits import INLINE_WORKERS, check_definition, most_items
+from flow_sdk.deploy.step_functions.limits import (
+    INLINE_WORKERS,
+    Region,
+    check_definition,
+    event_budget,
+    most_items,
+    region_of,
+)
 from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
 from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
@@ -28,9 +36,6 @@ __all__ = ["MachineOptions", "job_definitions", "state_machine"]
 
 JSON = Any
 State = dict[str, Any]
-Region = tuple[Scope, ...]
-"""What encloses a step but for loops: the foreachs and branches whose ``States`` object it lies in."""
-
 SUBMIT = "arn:{partition}:states:::batch:submitJob.sync"
 GET_OBJECT = "arn:{partition}:states:::aws-sdk:s3:getObject"
 READ_ITEMS = "arn:{partition}:states:::s3:getObject"
@@ -111,7 +116,7 @@ def state_machine(plan: FlowPlan, options: MachineOptions) -> State:
         If a job queue, image or role isn't known.
     """
     definition = _Machine(plan, options).build()
-    check_definition(plan, definition)
+    check_definition(plan, definition, options.use_distributed_map)
     return definition
 
 
@@ -121,7 +126,6 @@ class _Machine:
         self.bucket, _, self.prefix = options.store.removeprefix("s3://").rstrip("/").partition("/")
         self.entries = {loop.entry for loop in plan.loops}
         self.join_of = {step.joins: step.name for step in plan.steps if step.joins is not None}
-        self.most = {} if options.use_distributed_map else most_items(plan)
 
     def build(self) -> State:
         words = self.plan.doc.partition("\n")[0]
@@ -135,7 +139,7 @@ class _Machine:
         """The states of the steps of one region."""
         found: State = {}
         for step in self.plan.steps:
-            if _region(step) == region:
+            if region_of(step) == region:
                 found.update(self._of_step(step, region))
         return found
 
@@ -176,7 +180,7 @@ class _Machine:
 
     def _leaves(self, target: str, region: Region) -> bool:
         """Whether a step lies outside the region: it is the join that closes it."""
-        return _region(self.plan[target]) != region
+        return region_of(self.plan[target]) != region
 
     def _entering(self, step: StepPlan, target: str) -> State:
         """What the result of a task is made into where a loop begins after it: the number of its first pass."""
@@ -203,8 +207,7 @@ class _Machine:
         if start:
             variables.append({"Name": "FLOW_SDK_REQUEST", "Value": options.request})
             variables.append({"Name": "FLOW_SDK_EXECUTION", "Value.$": "$$.Execution.Id"})
-        if step.name in self.most:
-            variables.append({"Name": "FLOW_SDK_MOST_ITEMS", "Value": str(self.most[step.name])})
+        variables += self._bounds(step)
         again = tries(step)
         if again:
             variables.append({"Name": "FLOW_SDK_RETRIES", "Value.$": "States.Format('{}', $$.State.RetryCount)"})
@@ -229,6 +232,17 @@ class _Machine:
             "Retry": [THROTTLED, *([_again(step, again)] if again else [])],
         }
         return {**state, **({"ResultSelector": self._first_data()} if start else {"ResultPath": None})}
+
+    def _bounds(self, step: StepPlan) -> list[State]:
+        """What a task is told that starts items or a further pass."""
+        distributed = self.options.use_distributed_map
+        told: list[State] = []
+        if step.kind == "foreach":
+            told.append({"Name": "FLOW_SDK_MOST_ITEMS", "Value": str(most_items(self.plan, step, distributed))})
+        budget = event_budget(self.plan, step, distributed)
+        if budget is not None:
+            told.append({"Name": "FLOW_SDK_EVENTS", "Value": json.dumps(budget, separators=(",", ":"))})
+        return told
 
     def _task_id(self, step: StepPlan) -> tuple[str, list[str]]:
         """A step's task id as a template, and the paths of the numbers that fill it."""
@@ -274,7 +288,7 @@ class _Machine:
     def _parallel(self, step: StepPlan) -> State:
         branches = []
         for target in step.next:
-            region = (*_region(step), Scope("split", step.name, target))
+            region = (*region_of(step), Scope("split", step.name, target))
             branches.append({"StartAt": state_name(target), "States": self._states(region)})
         state: State = {"Type": "Parallel", "Branches": branches, "ResultPath": None}
         data = self._data_inside(step, step.next)
@@ -287,7 +301,7 @@ class _Machine:
         selector = self._data_inside(step, (target,)) or self._data()
         processor: State = {
             "StartAt": state_name(target),
-            "States": self._states((*_region(step), Scope(FOREACH, step.name))),
+            "States": self._states((*region_of(step), Scope(FOREACH, step.name))),
         }
         state: State = {"Type": "Map", "ItemSelector": {**selector, "split.$": "$$.Map.Item.Value"}}
         if self.options.use_distributed_map:
@@ -325,10 +339,6 @@ class _Machine:
         loops: State = {f"{name}.$": f"$.loops.{name}" for name in around}
         loops |= {name: {"pass": 0} for name in begun}
         return {"run.$": "$.run", "loops": loops}
-
-
-def _region(step: StepPlan) -> Region:
-    return tuple(scope for scope in step.scopes if scope.kind != LOOP)
 
 
 def _again(step: StepPlan, times: int) -> State:

@@ -1,30 +1,62 @@
-"""What Step Functions and Batch allow, and how much of it a flow uses; said before anything is written. Pure."""
+"""What Step Functions and Batch allow, and how much of it a flow uses; said before anything is written. Pure.
+
+A history is that of one execution: the run's, and with distributed maps that of each item. How many events it will have
+isn't known before a foreach has its items and a loop its passes. So the compiler counts each foreach with one item and
+each loop with one pass, and tells the tasks that start more what each further one costs (`event_budget`). They keep
+account of it while the run goes on (`flow_sdk.runtime.budget`).
+"""
 
 import json
-import math
+from collections.abc import Iterable
 from typing import Any
 
 from flow_sdk.errors import DeployError
-from flow_sdk.ids import FOREACH
-from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.ids import FOREACH, LOOP
+from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
 
-__all__ = ["INLINE_WORKERS", "check_definition", "encode_definition", "most_items", "shares"]
+__all__ = [
+    "INLINE_WORKERS",
+    "Region",
+    "check_definition",
+    "encode_definition",
+    "event_budget",
+    "most_items",
+    "region_of",
+    "shares",
+]
 
 DEFINITION_BYTES = 1_048_576
 EVENTS = 25_000
 OVERRIDES_BYTES = 8_192
+DATA_BYTES = 262_144
 INLINE_WORKERS = 40
-"""AWS service quotas: size of a definition, events of one execution, size of a job's overrides, items
-of an inline map at a time."""
+"""AWS service quotas: size of a definition, events of one execution, size of a job's overrides, of a state's input or
+result, items of an inline map at a time."""
 
-SPARE = 0.9
-"""Share of the events that items may use up; the rest is for tries again and for waiting."""
+MOST_EVENTS = EVENTS * 9 // 10
+"""Events that tasks may use up; the rest is for tries again and for going on after a failure."""
 
-JOB_EVENTS, READ_EVENTS, CHOICE_EVENTS, AROUND_EVENTS, ITEM_EVENTS = 6, 5, 2, 4, 2
-"""Events of a task that submits a job; of one that reads an object; of a choice; of a map or parallel itself; of each
-item of an inline map (counted on executions; AWS documents the kinds)."""
+EXECUTION_EVENTS, JOB_EVENTS, READ_EVENTS, CHOICE_EVENTS, PASS_EVENTS, AROUND_EVENTS, ITEM_EVENTS = 2, 6, 5, 2, 2, 4, 2
+"""Events of an execution itself; of a task that submits a job; of one that reads an object; of a choice; of a pass; of
+a parallel or map itself; of each item of an inline map. AWS documents the kinds; a test counts them on executions."""
 
-LONGEST_RUN, LONGEST_INDICES, LONGEST_ARN = 80, 40, 260
+RUN_EVENTS = 6
+"""Events of a distributed map, those of its map run included."""
+
+LONGEST_RUN, LONGEST_ARN = 80, 260
+LONGEST_NUMBER = 10
+"""Digits of the index of an item, or number of a pass, that are reckoned with where nothing bounds it better."""
+
+ANSWER_BYTES = 2_048
+"""What S3 says of an object beside its content, at its longest."""
+
+MOST_DISTRIBUTED = 87_000
+"""Items of a distributed map: it holds at once what all of them give back, ``{}`` and a comma each, in `DATA_BYTES`."""
+
+BYTES, OVERRIDES, DATA = "bytes of the definition", "bytes of a job's overrides", "bytes of a state's data"
+
+Region = tuple[Scope, ...]
+"""What encloses a step but for loops: the foreachs and branches whose ``States`` object it lies in."""
 
 
 def encode_definition(definition: dict[str, Any]) -> str:
@@ -32,48 +64,136 @@ def encode_definition(definition: dict[str, Any]) -> str:
     return json.dumps(definition, separators=(",", ":"))
 
 
-def _events(step: StepPlan) -> int:
-    """Events of one task of a step with all that belongs to it, but for a foreach's items."""
-    further = {
-        "split": AROUND_EVENTS,
-        "foreach": AROUND_EVENTS + READ_EVENTS,
-        "switch": READ_EVENTS + CHOICE_EVENTS,
-    }
-    return JOB_EVENTS + further.get(step.kind, 0)
+def region_of(step: StepPlan) -> Region:
+    """The region that a step lies in."""
+    return tuple(scope for scope in step.scopes if scope.kind != LOOP)
 
 
-def most_items(plan: FlowPlan) -> dict[str, int]:
-    """How many items all tasks of each foreach step may have together in one execution, with inline maps.
+def _map_around(step: StepPlan) -> str | None:
+    """The innermost foreach around a step."""
+    return next((scope.step for scope in reversed(step.scopes) if scope.kind == FOREACH), None)
+
+
+class _Events:
+    """Counts the events of a flow's histories.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+    distributed : bool
+        Whether each item has a history of its own.
+    """
+
+    def __init__(self, plan: FlowPlan, distributed: bool) -> None:
+        self.plan, self.distributed = plan, distributed
+
+    def of_task(self, step: StepPlan, inside: Region = ()) -> int:
+        """Events of one task with all that belongs to it, one item of a foreach included.
+
+        A switch that leads out of its region ends there by a pass, but once however often a loop in the region
+        ``inside`` goes round.
+        """
+        around = RUN_EVENTS if self.distributed else READ_EVENTS + AROUND_EVENTS + ITEM_EVENTS
+        further = {"split": AROUND_EVENTS, "foreach": around, "switch": READ_EVENTS + CHOICE_EVENTS}.get(step.kind, 0)
+        if step.kind != "switch" and step.back:
+            further += PASS_EVENTS
+        region = region_of(step)
+        if step.kind == "switch" and region != inside and any(region_of(self.plan[to]) != region for to in step.next):
+            further += PASS_EVENTS
+        return JOB_EVENTS + further
+
+    def _together(self, steps: Iterable[StepPlan], history: str | None, inside: Region = ()) -> int:
+        """Events of one task of each step, as far as they are in a history (its foreach; None for the run's)."""
+        return sum(self.of_task(step, inside) for step in steps if not self.distributed or _map_around(step) == history)
+
+    def once(self, history: str | None) -> int:
+        """Events of a history in which each foreach has one item and each loop one pass."""
+        return EXECUTION_EVENTS + self._together(self.plan.steps, history)
+
+    def of_item(self, foreach: str) -> int:
+        """Events that a further item of a foreach adds to the history of an inline map."""
+        body = (step for step in self.plan.steps if Scope(FOREACH, foreach) in step.scopes)
+        return ITEM_EVENTS + self._together(body, None)
+
+    def of_pass(self, entry: str) -> int:
+        """Events that a further pass of the loop entered at a step adds."""
+        body = (self.plan[name] for name in self.plan.loop(entry).body)
+        return self._together(body, _map_around(self.plan[entry]), region_of(self.plan[entry]))
+
+
+def event_budget(plan: FlowPlan, step: StepPlan, distributed: bool) -> dict[str, Any] | None:
+    """What a task that starts items or passes is told of its history.
+
+    Parameters
+    ----------
+    plan, step : FlowPlan, StepPlan
+        The step.
+    distributed : bool
+        Whether each item of a foreach is an execution of its own.
 
     Returns
     -------
-    dict of str to int
-        For each foreach step. The events that one execution may have are shared out evenly among them.
+    dict or None
+        ``limit``, the events that tasks may have together; ``once``, those of a history with one item of each foreach
+        and one pass of each loop; ``each``, by the step that follows, what each further one adds; and ``map``, the
+        foreach whose items have a history of their own, for a step inside one. None for a step that starts no more.
     """
-    foreachs = [step.name for step in plan.steps if step.kind == "foreach"]
-    cost = dict.fromkeys(foreachs, ITEM_EVENTS)
-    once = 0
-    for step in plan.steps:
-        around = [scope.step for scope in step.scopes if scope.kind == FOREACH]
-        if around:
-            cost[around[-1]] += _events(step)
-        else:
-            once += _events(step)
-    room = max(0, math.floor(EVENTS * SPARE) - once)
-    return {name: max(1, room // len(foreachs) // cost[name]) for name in foreachs}
+    events, history = _Events(plan, distributed), _map_around(step) if distributed else None
+    if step.kind == "foreach":
+        each = {} if distributed else {step.next[0]: events.of_item(step.name)}
+    else:
+        each = {entry: events.of_pass(entry) for entry in step.back}
+    if not each:
+        return None
+    told: dict[str, Any] = {"limit": MOST_EVENTS, "once": events.once(history), "each": each}
+    return told if history is None else {**told, "map": history}
 
 
-def _longest(value: Any) -> Any:
+def most_items(plan: FlowPlan, step: StepPlan, distributed: bool) -> int:
+    """How many items one task of a foreach step may have at most, however few the others have (>= 1).
+
+    With inline maps the history bounds it, and the list that the machine reads; with distributed ones the list of what
+    the items give back.
+    """
+    budget = event_budget(plan, step, distributed)
+    if budget is None:
+        return MOST_DISTRIBUTED
+    by_events = 1 + int(max(0, budget["limit"] - budget["once"]) // budget["each"][step.next[0]])
+    indices = 1 + sum(scope.kind == FOREACH for scope in step.scopes)
+    room = DATA_BYTES - ANSWER_BYTES - len(json.dumps(_longest_data(plan)))
+    return max(1, min(by_events, room // _item_bytes(indices, by_events)))
+
+
+def _item_bytes(indices: int, items: int) -> int:
+    """Bytes of one item of the list, with its quotes escaped and a comma.
+
+    All levels together have no more than ``items`` items: so at most one index has as many digits as that, or several
+    have two, at a factor of eleven each.
+    """
+    digits = indices + len(str(items))
+    return digits + indices - 1 + 5
+
+
+def _longest_data(plan: FlowPlan) -> dict[str, Any]:
+    """A state's data at their longest, but for a list of items."""
+    depth = max(sum(scope.kind == FOREACH for scope in step.scopes) for step in plan.steps)
+    number = 10**LONGEST_NUMBER - 1
+    data: dict[str, Any] = {"run": "x" * LONGEST_RUN, "split": ".".join([str(number)] * depth), "next": "x" * 128}
+    return {**data, "loops": {loop.entry: {"pass": number} for loop in plan.loops}, "items": {"read": []}}
+
+
+def _longest(value: Any, indices: int) -> Any:
     """Overrides as a run may fill them, at their longest."""
     if isinstance(value, dict):
-        return {key.removesuffix(".$"): _longest(item) for key, item in value.items()}
+        return {key.removesuffix(".$"): _longest(item, indices) for key, item in value.items()}
     if isinstance(value, list):
-        return [_longest(item) for item in value]
+        return [_longest(item, indices) for item in value]
     text = str(value)
     if text == "$$.Execution.Id":
         return "x" * LONGEST_ARN
     places = text.count("{}")
-    return text + "x" * (places * LONGEST_INDICES + LONGEST_RUN if places else 0)
+    return text + "x" * (places * (LONGEST_NUMBER + 1) * max(1, indices) + LONGEST_RUN if places else 0)
 
 
 def _all_states(states: dict[str, Any]) -> dict[str, Any]:
@@ -84,34 +204,60 @@ def _all_states(states: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _overrides(definition: dict[str, Any]) -> tuple[int, str]:
-    """Bytes of the largest overrides, and the state they belong to."""
-    sizes = {
-        name: len(json.dumps(_longest(state["Parameters"]["ContainerOverrides"])).encode())
-        for name, state in _all_states(definition["States"]).items()
-        if "ContainerOverrides" in state.get("Parameters", {})
-    }
+def _overrides(plan: FlowPlan, definition: dict[str, Any]) -> tuple[int, str]:
+    """Bytes of the largest overrides, and the step they belong to."""
+    sizes = {}
+    for state in _all_states(definition["States"]).values():
+        parameters = state.get("Parameters", {})
+        if "ContainerOverrides" in parameters:
+            step = plan[parameters["Tags"]["flow_sdk.step"]]
+            indices = sum(scope.kind == FOREACH for scope in step.scopes)
+            sizes[step.name] = len(json.dumps(_longest(parameters["ContainerOverrides"], indices)).encode())
     name = max(sizes, key=lambda found: sizes[found])
     return sizes[name], name
 
 
-def shares(plan: FlowPlan, definition: dict[str, Any]) -> list[tuple[str, int, int]]:
+def _largest_data(plan: FlowPlan, distributed: bool) -> int:
+    """Bytes of the largest input or result of a state, but for what a distributed map's items give back."""
+    data = len(json.dumps(_longest_data(plan)))
+    lists = [0]
+    for step in plan.steps:
+        if step.kind == "foreach" and not distributed:
+            most = most_items(plan, step, distributed)
+            indices = 1 + sum(scope.kind == FOREACH for scope in step.scopes)
+            lists.append(most * _item_bytes(indices, most))
+    return ANSWER_BYTES + max(2 * data, data + max(lists))
+
+
+def shares(plan: FlowPlan, definition: dict[str, Any], distributed: bool = False) -> list[tuple[str, int, int]]:
     """How much of each service limit a state machine uses.
 
     Returns
     -------
     list of (str, int, int)
-        What is limited, what is used, and what is allowed. The events are those without any item of a foreach.
+        What is limited, what is used, and what is allowed.
     """
-    once = sum(_events(step) for step in plan.steps if all(scope.kind != FOREACH for scope in step.scopes))
-    return [
-        ("bytes of the definition", len(encode_definition(definition).encode()), DEFINITION_BYTES),
-        ("bytes of a job's overrides", _overrides(definition)[0], OVERRIDES_BYTES),
-        ("events of an execution, without foreach items", once, EVENTS),
+    events = _Events(plan, distributed)
+    rows = [
+        (BYTES, len(encode_definition(definition).encode()), DEFINITION_BYTES),
+        (OVERRIDES, _overrides(plan, definition)[0], OVERRIDES_BYTES),
+        (DATA, _largest_data(plan, distributed), DATA_BYTES),
+        ("events of a run, one item or pass of each", events.once(None), EVENTS),
     ]
+    for step in plan.steps:
+        if step.kind == "foreach":
+            most = most_items(plan, step, distributed)
+            used = events.once(step.name) if distributed else events.of_item(step.name)
+            rows.append((f"events of an item of {step.name!r} (at most {most:,})", used, EVENTS))
+    for loop in plan.loops:
+        history = _map_around(plan[loop.entry]) if distributed else None
+        used = events.of_pass(loop.entry)
+        most = 1 + max(0, MOST_EVENTS - events.once(history)) // used
+        rows.append((f"events of a pass of loop {loop.entry!r} (at most {most:,})", used, EVENTS))
+    return rows
 
 
-def check_definition(plan: FlowPlan, definition: dict[str, Any]) -> None:
+def check_definition(plan: FlowPlan, definition: dict[str, Any], distributed: bool = False) -> None:
     """Refuse a state machine that Step Functions wouldn't take, or couldn't run to its end.
 
     Raises
@@ -120,10 +266,11 @@ def check_definition(plan: FlowPlan, definition: dict[str, Any]) -> None:
         Names the limit, and what would be needed.
     """
     help_ = {
-        "bytes of the definition": "Split the flow into two; a step takes about 1 KB.",
-        "bytes of a job's overrides": f"Shorten the names of step {_overrides(definition)[1]!r} and of the flow.",
+        BYTES: "Split the flow into two; a step takes about 1 KB.",
+        OVERRIDES: f"Shorten the names of step {_overrides(plan, definition)[1]!r} and of the flow.",
+        DATA: "Shorten the names of the steps that loops begin with, or nest fewer foreachs.",
     }
-    for what, used, allowed in shares(plan, definition):
+    for what, used, allowed in shares(plan, definition, distributed):
         if used > allowed:
             raise DeployError(
                 f"The flow is too large for AWS Step Functions: {what}.",

@@ -6,7 +6,8 @@
 ``FLOW_SDK_REQUEST``     hash of the task's request; without it the run's record says the rest
 ``FLOW_SDK_EXECUTION``   ARN of the Step Functions execution whose input holds the parameters (start of a run)
 ``FLOW_SDK_RETRIES``     how often Step Functions has tried the state again
-``FLOW_SDK_MOST_ITEMS``  how many items all tasks of a foreach step may have together
+``FLOW_SDK_MOST_ITEMS``  how many items a foreach may have
+``FLOW_SDK_EVENTS``      what the history of the Step Functions execution has room for, as JSON
 =======================  ===============================================================================================
 
 It ends with the task runner's exit code: 0 committed, 1 failed, 2 failed and of no use to try again.
@@ -26,7 +27,7 @@ from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.batch.submit import read_request
 from flow_sdk.runtime.begin import read_record
-from flow_sdk.runtime.handoff import most_items, write_handoff
+from flow_sdk.runtime.handoff import write_handoff
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
@@ -131,10 +132,9 @@ class _Container:
                 known = {parameter.name for parameter in plan.parameters}
                 changes["parameters"] = {k: v for k, v in given.items() if k != COMMENT or k in known}
         if "FLOW_SDK_MOST_ITEMS" in env:
-            view = RunView(self.store, plan, self.flow, self.run)
-            changes["max_num_splits"] = most_items(
-                view, step, step.position(self.task), int(env["FLOW_SDK_MOST_ITEMS"])
-            )
+            changes["max_num_splits"] = int(env["FLOW_SDK_MOST_ITEMS"])
+        if "FLOW_SDK_EVENTS" in env:
+            changes["events"] = json.loads(env["FLOW_SDK_EVENTS"])
         return dataclasses.replace(base, **changes)
 
     def supervise(self) -> int:

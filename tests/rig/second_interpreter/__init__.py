@@ -64,9 +64,9 @@ def run(
     return found
 
 
-def validate(definition: dict[str, Any]) -> list[str]:
-    """Return what asl-validator has against a state machine; nothing when it is valid."""
-    found: list[str] = _node("validate.mjs", definition, 60.0)
+def validate(*definitions: dict[str, Any]) -> list[str]:
+    """Return what asl-validator has against state machines, each with its number (from 0); nothing for valid ones."""
+    found: list[str] = _node("validate.mjs", definitions, 180.0)
     return found
 
 

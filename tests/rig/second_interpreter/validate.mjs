@@ -1,4 +1,5 @@
-// Standard input: a state machine. Standard output: what asl-validator has against it, as a list of texts.
+// Standard input: state machines. Standard output: what asl-validator has against them, as a list of texts that begin
+// with the number of the machine.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -6,6 +7,8 @@ import { createRequire } from "node:module";
 const require = createRequire(`${process.env.FLOW_TEST_NODE_MODULES}/`);
 const validate = require("asl-validator");
 
-const { isValid, errors } = validate(JSON.parse(readFileSync(0, "utf8")));
-const found = isValid ? [] : errors.map((error) => JSON.stringify(error));
+const found = JSON.parse(readFileSync(0, "utf8")).flatMap((machine, number) => {
+  const { isValid, errors } = validate(machine);
+  return isValid ? [] : errors.map((error) => `${number}: ${JSON.stringify(error)}`);
+});
 process.stdout.write(JSON.stringify(found));

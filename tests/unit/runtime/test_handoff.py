@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flow_sdk.runtime.handoff import handoff, most_items, write_handoff
+from flow_sdk.runtime.handoff import handoff, write_handoff
 from tests.rig.inprocess import InProcessRun
 from tests.strategies.loading import small_flow
 
@@ -71,10 +71,3 @@ def test_the_object_is_the_same_however_often_it_is_written(tmp_path: Path) -> N
     step, manifest = run.plan["start"], run.task("start")
     assert handoff(run.view, step, (), manifest, "n") == handoff(run.view, step, (), manifest, "n")
     assert read(run, "start") == read(run, "start")
-
-
-def test_a_nested_foreach_gets_its_share_of_the_items(tmp_path: Path) -> None:
-    run = ran(tmp_path, *NESTED)
-    assert most_items(run.view, run.plan["start"], (), 100) == 100
-    assert most_items(run.view, run.plan["outer"], (1,), 100) == 50
-    assert most_items(run.view, run.plan["outer"], (1,), 1) == 1

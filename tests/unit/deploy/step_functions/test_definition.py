@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flow_sdk.deploy.step_functions import limits
 from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
 from flow_sdk.deploy.step_functions.limits import check_definition, most_items, shares
 from flow_sdk.errors import ConfigError, DeployError
@@ -50,6 +51,12 @@ def states(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def variables(definition: dict[str, Any], step: str) -> dict[str, Any]:
+    """What a step's job is told."""
+    told = states(definition)[step]["Parameters"]["ContainerOverrides"]["Environment"]
+    return {pair["Name"]: pair.get("Value", pair.get("Value.$")) for pair in told}
+
+
 def targets(state: dict[str, Any]) -> list[str]:
     return [*([state["Next"]] if "Next" in state else []), *(rule["Next"] for rule in state.get("Choices", ()))]
 
@@ -89,10 +96,10 @@ def test_any_flow_becomes_a_sound_machine(seed: int, distributed: bool, tmp_path
 
 
 @pytest.mark.node
-@pytest.mark.parametrize("seed", range(10))
-def test_any_flow_keeps_the_rules_of_amazon_states_language(seed: int, tmp_path: Path) -> None:
-    plan = compile_plan(load_flow(flow_source(seed).text, tmp_path), file="flow.py")
-    assert validate(state_machine(plan, options(use_distributed_map=seed % 2 == 1))) == []
+def test_any_flow_keeps_the_rules_of_amazon_states_language(tmp_path: Path) -> None:
+    plans = [compile_plan(load_flow(flow_source(seed).text, tmp_path), file="flow.py") for seed in range(40)]
+    modes = (False, True)
+    assert validate(*(state_machine(plan, options(use_distributed_map=mode)) for plan in plans for mode in modes)) == []
 
 
 def test_a_linear_flow_has_a_state_for_each_step_and_no_other(tmp_path: Path) -> None:
@@ -255,8 +262,91 @@ def test_overrides_stay_small_whatever_a_run_is_called(tmp_path: Path) -> None:
 
 def test_the_events_of_an_execution_set_how_many_items_a_foreach_may_have(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, *FOREACH)
-    # start has 15 events, j and end 6 each, an item 8: 27 + 8 n <= 22,500
-    assert most_items(plan) == {"start": (22_500 - 27) // 8}
-    told = state_machine(plan, options())["States"]["start"]["Parameters"]["ContainerOverrides"]["Environment"]
-    assert {"Name": "FLOW_SDK_MOST_ITEMS", "Value": "2809"} in told
-    assert "FLOW_SDK_MOST_ITEMS" not in json.dumps(state_machine(plan, options(use_distributed_map=True)))
+    # The execution has 2 events, start 15, j and end 6 each, an item 8: 29 + 8 n <= 22,500
+    assert most_items(plan, plan.start, False) == (22_500 - 29) // 8
+    told = variables(state_machine(plan, options()), "start")
+    assert told["FLOW_SDK_MOST_ITEMS"] == "2808"
+    assert json.loads(told["FLOW_SDK_EVENTS"]) == {"limit": 22_500, "once": 37, "each": {"fit": 8}}
+
+
+def test_what_its_items_give_back_sets_how_many_a_distributed_map_may_have(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *FOREACH)
+    most = most_items(plan, plan.start, True)
+    assert len(json.dumps([{}] * most, separators=(",", ":"))) <= 262_144
+    assert len(json.dumps([{}] * (most + 1_000), separators=(",", ":"))) > 262_144
+    told = variables(state_machine(plan, options(use_distributed_map=True)), "start")
+    assert told["FLOW_SDK_MOST_ITEMS"] == "87000" and "FLOW_SDK_EVENTS" not in told
+
+
+LOOPS = (
+    "start: self.next(self.fit)",
+    "fit: self.more = 1 ; self.next({1: self.fit, 0: self.split}, condition='more')",
+    "split: self.xs = [1] ; self.next(self.inner, foreach='xs')",
+    "inner: self.next(self.look)",
+    "look: self.more = 1 ; self.next({1: self.again, 0: self.j}, condition='more')",
+    "again: self.next(self.inner)",
+    "j(inputs): self.next(self.end)",
+    "end:",
+)
+
+
+def test_each_step_that_goes_back_is_told_what_a_pass_costs(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *LOOPS)
+    # start 6, fit 13, split 17, inner 6, look 13 and 2 to leave the body, again 8, j and end 6 each
+    inline = state_machine(plan, options())
+    told = {name: variables(inline, name).get("FLOW_SDK_EVENTS") for name in ("fit", "again")}
+    assert json.loads(told["fit"] or "") == {"limit": 22_500, "once": 79, "each": {"fit": 13}}
+    assert json.loads(told["again"] or "") == {"limit": 22_500, "once": 79, "each": {"inner": 27}}
+    assert "FLOW_SDK_EVENTS" not in variables(inline, "look"), "the pass is counted where it is begun"
+    assert json.loads(variables(inline, "split")["FLOW_SDK_EVENTS"])["each"] == {"inner": 2 + 6 + 15 + 8}
+    wide = state_machine(plan, options(use_distributed_map=True))
+    assert json.loads(variables(wide, "again")["FLOW_SDK_EVENTS"]) == {
+        "limit": 22_500,
+        "once": 2 + 6 + 15 + 8,
+        "each": {"inner": 27},
+        "map": "split",
+    }
+
+
+def test_the_shares_of_loops_and_foreachs_are_shown(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *LOOPS)
+    rows = {what: (used, allowed) for what, used, allowed in shares(plan, state_machine(plan, options()))}
+    assert rows["events of a run, one item or pass of each"] == (79, 25_000)
+    assert rows["events of a pass of loop 'fit' (at most 1,725)"] == (13, 25_000)
+    assert rows["events of a pass of loop 'inner' (at most 831)"] == (27, 25_000)
+    assert rows["events of an item of 'split' (at most 724)"] == (31, 25_000)
+    wide = state_machine(plan, options(use_distributed_map=True))
+    rows = {what: (used, allowed) for what, used, allowed in shares(plan, wide, True)}
+    assert rows["events of an item of 'split' (at most 87,000)"] == (31, 25_000)
+
+
+def nested(depth: int) -> tuple[str, ...]:
+    """Foreachs in one another."""
+    opening = [f"s{n}: self.xs = [1] ; self.next(self.s{n + 1}, foreach='xs')" for n in range(depth)]
+    joins = [f"j{n}(inputs): self.next(self.j{n + 1})" for n in range(depth)]
+    return (
+        "start: self.next(self.s0)",
+        *opening,
+        f"s{depth}: self.next(self.j0)",
+        *joins,
+        f"j{depth}: self.next(self.end)",
+        "end:",
+    )
+
+
+def test_the_list_of_a_deep_foreach_stays_within_what_a_state_may_hold(tmp_path: Path) -> None:
+    for depth in (1, 6, 30):
+        plan = plan_of(tmp_path, *nested(depth))
+        used = {what: used for what, used, _ in shares(plan, state_machine(plan, options()))}
+        assert used["bytes of a state's data"] <= 262_144
+        most = most_items(plan, plan[f"s{depth - 1}"], False)
+        text = json.dumps([".".join([*["0"] * (depth - 1), str(n)]) for n in range(most)])
+        assert len(json.dumps({"Body": text})) <= used["bytes of a state's data"]
+
+
+def test_state_data_that_may_get_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(tmp_path, *LOOPS)
+    definition = state_machine(plan, options())
+    monkeypatch.setattr(limits, "DATA_BYTES", 2_000)
+    with pytest.raises(DeployError, match=r"bytes of a state's data[\s\S]*at most 2,000[\s\S]*Shorten the names"):
+        check_definition(plan, definition)

@@ -90,10 +90,19 @@ def test_the_job_is_in_the_task_record(told: dict[str, str]) -> None:
     assert done is not None and done.environment["batch"] == {"job": "abc", "attempt": "2", "queue": "queue"}
 
 
-def test_a_foreach_above_its_share_fails_with_the_way_out(told: dict[str, str]) -> None:
-    done = run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="0")
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        ({"FLOW_SDK_MOST_ITEMS": "1"}, "2 tasks, more than the limit of 1"),
+        ({"FLOW_SDK_EVENTS": '{"limit":40,"once":33,"each":{"fit":8}}'}, "the run's history has room for 1."),
+    ],
+)
+def test_a_foreach_that_is_too_large_fails_with_the_way_out(
+    bound: dict[str, str], said: str, told: dict[str, str]
+) -> None:
+    done = run(told, **bound, FLOW_SDK_RETRIES="0")
     assert done.returncode == 2
-    assert "--use-distributed-map" in done.stderr
+    assert said in done.stderr and "--use-distributed-map" in done.stderr
 
 
 @pytest.mark.parametrize(
