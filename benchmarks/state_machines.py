@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.side import Row, Side
 from tests.rig.batch_server import BatchServer
 
-__all__ = ["bytes_a_step", "state_machine_rows", "transitions"]
+__all__ = ["SHAPES", "bytes_a_step", "flow_source", "state_machine_rows", "transitions"]
 
 HEAD = "from PACKAGE import FlowSpec, step\n\n\nclass Machine(FlowSpec):\n"
 TAIL = "\n\nif __name__ == '__main__':\n    Machine()\n"
@@ -45,7 +45,8 @@ SHAPES = {
 }
 
 
-def _source(steps: tuple[str, ...]) -> str:
+def flow_source(steps: tuple[Any, ...]) -> str:
+    """A flow file from one line for each step; it imports from ``PACKAGE``."""
     lines = []
     for text in steps:
         head, _, body = text.partition(": ")
@@ -154,7 +155,7 @@ def state_machine_rows(ours: Side, peer: Side) -> list[Row]:
             name = f"machine{number}.py"
             found = []
             for side in (ours, peer):
-                side.flow(name, _source(tuple(source)))
+                side.flow(name, flow_source(tuple(source)))
                 found.append(_compiled(side, name, server, queue))
             counts = [transitions(definition, (100, 10)) for definition in found]
             sizes = [bytes_a_step(definition, steps) for definition in found]
