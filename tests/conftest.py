@@ -40,10 +40,29 @@ def pytest_report_header() -> list[str]:
     return [f"left out: {', '.join(left_out)}"] if left_out else []
 
 
+def check_whole(left_out: list[pytest.Item]) -> None:
+    """Refuse to pass for the whole suite without the tests on Airflow and Step Functions.
+
+    Raises
+    ------
+    pytest.UsageError
+        If some are left out; says which variables aren't set.
+    """
+    lacking = [
+        f"{NEEDED[marker]} (for {len(tests)} tests)"
+        for marker in ("airflow3", "airflow2", "step_functions")
+        if not os.environ.get(NEEDED[marker]) and (tests := [t for t in left_out if t.get_closest_marker(marker)])
+    ]
+    if lacking:
+        raise pytest.UsageError(f"CI is set, but not {', '.join(lacking)}: nothing of these is left out in CI")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, and count as such, the tests of what isn't installed here."""
     missing = [marker for marker, name in NEEDED.items() if not os.environ.get(name)]
     left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in missing)]
+    if os.environ.get("CI"):
+        check_whole(left_out)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -5,10 +5,17 @@
 ```` ```python````         is run as a script
 ```` ```pycon````          is run as a doctest (``...`` stands for anything)
 ```` ```console````        runs each ``$ command``; what follows is its output (``...`` stands for anything)
-anything else              isn't run; commands that only make sense elsewhere stand in ``sh`` blocks
+```` ```sh````             commands that need something that isn't here: those of a flow file of the page are
+                           read by the command's own parser
+```` ```py````             the same for Python: it is compiled, and every method it calls and every keyword it
+                           gives is looked for
+anything else              isn't looked at
 ========================  ==========================================================================
 """
 
+import ast
+import inspect
+import json
 import os
 import re
 import subprocess
@@ -16,11 +23,29 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DOCTEST = """import doctest, sys
 test = doctest.DocTestParser().get_doctest(sys.stdin.read(), {"__name__": "__main__"}, sys.argv[1], sys.argv[1], 0)
 sys.exit(doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(test).failed)
+"""
+
+
+_COMMAND = re.compile(r"^(?:\w+=\$\()?python (\S+\.py) (.*?)\)? *(?:#.*)?$", re.MULTILINE)
+_PARSE = """import importlib, json, shlex, sys
+from flow_sdk import FlowSpec
+from flow_sdk.cli.configs import take_configs
+from flow_sdk.cli.main import find_command
+sys.path.insert(0, "")
+for file, line in json.load(sys.stdin):
+    module = importlib.import_module(file.removesuffix(".py"))
+    flow = next(c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__
+                and issubclass(c, FlowSpec))
+    try:
+        find_command(flow, take_configs(flow, shlex.split(line, comments=True)))
+    except Exception as error:
+        sys.exit(f"python {file} {line}\\n{error}")
 """
 
 
@@ -48,7 +73,7 @@ def run_page(page: Path, folder: Path) -> int:
     AssertionError
         If a block fails, or prints something else than the page says.
     """
-    ran = 0
+    ran, commands = 0, []
     for block in blocks(page.read_text(encoding="utf-8")):
         where = f"{page.name}:{block.line}"
         if block.kind == "python" and block.file:
@@ -59,10 +84,44 @@ def run_page(page: Path, folder: Path) -> int:
             _run([sys.executable, "-c", _DOCTEST, where], folder, where, given=block.text)
         elif block.kind == "console":
             _console(block.text, folder, where)
+        elif block.kind == "py":
+            _check_python(block.text, where)
+        elif block.kind == "sh":
+            commands += _COMMAND.findall(block.text)
+            continue
         else:
             continue
         ran += 1
-    return ran
+    known = [(file, line) for file, line in commands if (folder / file).exists()]
+    if known:
+        _run([sys.executable, "-c", _PARSE], folder, f"sh blocks of {page.name}", given=json.dumps(known))
+    return ran + len(known)
+
+
+def _check_python(text: str, where: str) -> None:
+    """Look for what is called in Python that can't run here."""
+    tree = ast.parse(text, where)
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        found = _callables(name)
+        assert found, f"{where}: there is no {name!r}"
+        for keyword in call.keywords:
+            taken = [inspect.signature(each).parameters for each in found]
+            assert any(keyword.arg in names or "kwargs" in names for names in taken), f"{where}: {name}({keyword.arg}=)"
+
+
+def _callables(name: str) -> list[Any]:
+    """What is called that in the public interface: classes, functions, methods of what is handed out."""
+    import builtins
+
+    import flow_sdk
+    from flow_sdk.programmatic import deployed, deployer, notebook, runner
+
+    public = [getattr(flow_sdk, each) for each in flow_sdk.__all__]
+    known = [*public, *(each for module in (deployed, deployer, notebook, runner) for each in vars(module).values())]
+    owners = [*(each for each in known if isinstance(each, type)), builtins]
+    found = [getattr(owner, name) for owner in owners if callable(getattr(owner, name, None))]
+    return found + [each for each in public if getattr(each, "__name__", "") == name]
 
 
 def matches(expected: str, printed: str) -> bool:

@@ -30,6 +30,38 @@ def test_a_page_that_lies_is_found(tmp_path: Path) -> None:
         run_page(page, tmp_path)
 
 
+FLOW = """from flow_sdk import FlowSpec, Parameter, step
+
+class A(FlowSpec):
+    days = Parameter("days", default=1)
+
+    @step
+    def start(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("sh", "python a.py airflow trigger --days 30", "python a.py airflow trigger --day 30"),
+        ("sh", "RUN=$(python a.py step-functions trigger)  # go", "RUN=$(python a.py step-functions start)"),
+        ("sh", "python a.py resume start", "python a.py resume start end"),
+        ("py", "S3().get_many(['a'], return_missing=True)", "S3().get_many(['a'], missing=True)"),
+        ("py", "run.wait_for_run()", "run.await_run()"),
+    ],
+)
+def test_what_cannot_run_here_is_looked_at(tmp_path: Path, kind: str, good: str, bad: str) -> None:
+    page = tmp_path / "page.md"
+    for text, lies in ((good, False), (bad, True)):
+        page.write_text(f"```python file=a.py\n{FLOW}```\n\n```{kind}\n{text}\n```\n", encoding="utf-8")
+        if not lies:
+            assert run_page(page, tmp_path) == 2
+            continue
+        with pytest.raises(AssertionError):
+            run_page(page, tmp_path)
+
+
 def test_three_dots_stand_for_anything() -> None:
     assert matches("a ... c\n...\nz", "a b c\nx\ny\nz\n")
     assert not matches("a", "a\nb")
