@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from flow_sdk.errors import IntegrityError, ObjectMissing
+from flow_sdk.errors import ObjectMissing, StoreError
 from flow_sdk.store import framing
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged, digest_of
@@ -76,7 +76,7 @@ def _is_there(store: ObjectStore, key: str, digest: bytes, parts: Sequence[bytes
         header = _expected(framing.read_header(store.get_range(key, 0, HEAD), key), digest, key)
         # How long it is when compressed says only compressing it: still less than sending it as well.
         return info.size == header.length + sum(memoryview(part).nbytes for part in _packed(parts, header.packing))
-    except (ObjectMissing, IntegrityError):
+    except StoreError:  # also what a disk can't read any more; a store that is gone says so when it is written to
         return False
 
 

@@ -15,7 +15,7 @@ pack and position, so that an entry read alone can be trusted.
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
-from flow_sdk.errors import IntegrityError, ObjectMissing
+from flow_sdk.errors import IntegrityError, ObjectMissing, StoreError
 from flow_sdk.store.codecs import CODECS, Encoded
 from flow_sdk.store.framing import damaged, digest_of
 from flow_sdk.store.layout import blob_key
@@ -55,7 +55,7 @@ def _is_whole(store: ObjectStore, info: ObjectInfo, index: bytes, pack: bytes) -
             verify_pack(*reader(store, info), pack, info.key)
             return True
         return store.get_range(info.key, 0, len(index)) == index
-    except (ObjectMissing, IntegrityError):
+    except StoreError:  # as of blobs
         return False
 
 

@@ -1,5 +1,6 @@
 """Processes that share a store, run one store operation at a time in an order that the test chooses."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -8,10 +9,11 @@ import pytest
 
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.store import gc, memory, sweep
+from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import Buffers, ObjectInfo
 
-__all__ = ["Actor", "Killed", "SteppedStore", "World"]
+__all__ = ["Actor", "Killed", "SteppedLocal", "SteppedStore", "World"]
 
 _Names = list[str]
 
@@ -51,9 +53,10 @@ class World:
             actor.pause()
         actor.wakes = 0.0
 
-    def start(self, kind: str, work: Callable[["SteppedStore"], Any], base: MemoryStore) -> "Actor":
+    def start(self, kind: str, work: Callable[[Any], Any], base: "MemoryStore | SteppedLocal") -> "Actor":
         """Start a process: it stops before its first operation."""
-        actor = Actor(kind, work, SteppedStore(base))
+        own = SteppedLocal(base.root, self) if isinstance(base, SteppedLocal) else SteppedStore(base)
+        actor = Actor(kind, work, own)
         self.actors.append(actor)
         actor.start()
         actor.stopped.acquire()
@@ -73,7 +76,7 @@ class World:
 class Actor(threading.Thread):
     """One process."""
 
-    def __init__(self, kind: str, work: Callable[["SteppedStore"], Any], store: "SteppedStore") -> None:
+    def __init__(self, kind: str, work: Callable[[Any], Any], store: "SteppedStore | SteppedLocal") -> None:
         super().__init__(daemon=True)
         self.kind, self.work, self.store = kind, work, store
         self.go, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
@@ -118,12 +121,8 @@ class Actor(threading.Thread):
             self.step()
 
 
-class SteppedStore(MemoryStore):
-    """A process's own view of a store: it stops before each operation, each key and each page."""
-
-    def __init__(self, base: MemoryStore) -> None:
-        super().__init__("stepped")
-        self._objects, self._lock = base._objects, base._lock
+class _Stepped:
+    """Stops before each operation, each key and each page."""
 
     @staticmethod
     def _stop(operation: str) -> None:
@@ -172,3 +171,30 @@ class SteppedStore(MemoryStore):
         for key in keys:
             self._stop(f"delete {key}")
             super().delete([key])
+
+
+class SteppedStore(_Stepped, MemoryStore):
+    """A process's own view of a store in memory."""
+
+    def __init__(self, base: MemoryStore) -> None:
+        super().__init__("stepped")
+        self._objects, self._lock = base._objects, base._lock
+
+
+class SteppedLocal(_Stepped, LocalStore):
+    """A process's own view of a local store, whose files are dated by the world's clock."""
+
+    def __init__(self, root: str, world: World) -> None:
+        super().__init__(root)
+        self._world = world
+
+    def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        super().put(key, data, durable=False)
+        self._date(key)
+
+    def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
+        super().put_if_absent(key, data, durable=False)
+        self._date(key)
+
+    def _date(self, key: str) -> None:
+        os.utime(f"{self.root}/{key}", (self._world.now, self._world.now))

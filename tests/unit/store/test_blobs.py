@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.errors import IntegrityError, ObjectMissing
+from flow_sdk.errors import IntegrityError, ObjectMissing, StoreError
 from flow_sdk.store import framing
 from flow_sdk.store.blobs import digest_of, read_blob, write_blob
 from flow_sdk.store.layout import blob_key
@@ -107,6 +107,26 @@ def test_a_damaged_blob_is_mended_by_who_stores_the_same(store: ObjectStore, nam
     for bad in (b"", b"\0" + good[1:], good[:60], flipped, good[:-1], good + b"x"):
         store.put(key, bad)
         assert bytes(read_blob(store, save(store, payload), len(payload), where="x")) == payload
+
+
+@pytest.mark.parametrize("name", ["small", "frames"])
+def test_what_a_disk_cannot_read_any_more_is_written_anew(name: str) -> None:
+    class Worn(MemoryStore):
+        worn = False
+
+        def get(self, key: str) -> bytes:
+            if self.worn:
+                raise StoreError("The store can't read an object.", seen="Input/output error (errno 5)")
+            return super().get(key)
+
+        def put(self, key: str, data: Any, *, durable: bool = True) -> None:
+            super().put(key, data, durable=durable)
+            self.worn = False
+
+    store = Worn()
+    digest = save(store, PAYLOADS[name])
+    store.worn = True
+    assert save(store, PAYLOADS[name]) == digest and not store.worn
 
 
 class FarAway(MemoryStore):
