@@ -142,11 +142,6 @@ def test_records_of_releases_that_wrote_no_checksum(store: ObjectStore) -> None:
     assert read_task(store, "Kept", "1", "start", "0") is not None
 
 
-def test_where_a_foreach_of_a_state_machine_leads(store: ObjectStore) -> None:
-    store.put(handoff_key("Kept", "1", "start", "0"), b'["0","1","2"]')
-    assert not check_store(store).damage
-
-
 def test_what_is_left_over_is_counted_and_no_damage(store: ObjectStore) -> None:
     store.put("blobs/ab/notes.txt", b"x")
     store.put("readme.txt", b"x")
