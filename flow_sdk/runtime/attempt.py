@@ -89,6 +89,8 @@ def run_attempt(
             return Outcome(committed, already=True)
         attempts.reopen(view.store, committed, request.generation)
     facts = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}
+    if job := request.environment.get("batch"):
+        facts["batch"] = job
     number = attempts.claim(view.store, view.flow, view.run, step.name, request.task, facts)
     announce({"attempt": number})
     attempt = _Attempt(view, record, flow_class, request, step, position, number)

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from flow_sdk.errors import DeployError, FlowSDKError, ParameterError
+from flow_sdk.errors import DeployError, FlowSDKError, ObjectMissing, ParameterError
 from flow_sdk.ids import split_pathspec
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -34,7 +34,9 @@ from flow_sdk.runtime.supervise import supervise
 from flow_sdk.runtime.task import FAILED, FATAL, OK
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import attempts
+from flow_sdk.store.layout import failure_key, start_key
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.sealed import unseal
 
 __all__ = ["STEP_FUNCTIONS", "execution_input", "main", "run_container", "run_id_of", "tries"]
 
@@ -90,6 +92,7 @@ class _Container:
         self.root = _told(env, "FLOW_SDK_STORE")
         self.flow, self.run, self.step, self.task = _task_of(_told(env, "FLOW_SDK_TASK"))
         self.store = open_store(self.root, create=False)
+        self.place = (self.store, self.flow, self.run, self.step, self.task)
         self.artifacts = Artifacts(self.store)
 
     def request(self) -> tuple[TaskRequest, FlowPlan]:
@@ -122,23 +125,46 @@ class _Container:
             "environment": {**base.environment, "batch": _job_facts(env)},
         }
         if "FLOW_SDK_RETRIES" in env:
-            before = len(attempts(self.store, self.flow, self.run, self.step, self.task))
-            changes["tries_left"] = tries_left(step, int(env["FLOW_SDK_RETRIES"]), before)
+            changes["tries_left"] = tries_left(step, int(env["FLOW_SDK_RETRIES"]), self._jobs_before())
         if execution := env.get("FLOW_SDK_EXECUTION"):
             machine = execution.rpartition(":")[0].rpartition(":")[2]
             changes["orchestrator"] = {"kind": STEP_FUNCTIONS, "state_machine": machine, "execution": execution}
-            if plan.parameters:
-                given = execution_input(execution)
-                known = {parameter.name for parameter in plan.parameters}
-                changes["parameters"] = {k: v for k, v in given.items() if k != COMMENT or k in known}
+            given = execution_input(execution)
+            known = {parameter.name for parameter in plan.parameters}
+            changes["parameters"] = {k: v for k, v in given.items() if k != COMMENT or k in known}
         if "FLOW_SDK_MOST_ITEMS" in env:
             changes["max_num_splits"] = int(env["FLOW_SDK_MOST_ITEMS"])
         if "FLOW_SDK_EVENTS" in env:
             changes["events"] = json.loads(env["FLOW_SDK_EVENTS"])
         return dataclasses.replace(base, **changes)
 
+    def _jobs_before(self) -> int:
+        """How many jobs before this one have begun an attempt; Batch starts one whose machine was lost anew."""
+        numbers = attempts(*self.place)
+        texts = self.store.get_many([start_key(*self.place[1:], number) for number in numbers])
+        jobs = {_job_of(text) or number for number, text in zip(numbers, texts, strict=True)}
+        return len(jobs - {self.env.get("AWS_BATCH_JOB_ID")})
+
+    def _given_up(self) -> str | None:
+        """Why the try before this one said that no other can help; None where it didn't.
+
+        Step Functions sees no exit code, and starts a job all the same.
+        """
+        if int(self.env.get("FLOW_SDK_RETRIES") or 0) == 0:
+            return None  # the first try, or one that a person asked for
+        key = failure_key(*self.place[1:])
+        try:
+            mark = unseal(self.store.get(key), key)
+        except ObjectMissing:
+            return None
+        return str(mark["reason"]) if mark["attempt"] == max(attempts(*self.place), default=0) else None
+
     def supervise(self) -> int:
         """Run the attempt, and leave what the orchestrator reads."""
+        reason = self._given_up()
+        if reason is not None:
+            print(f"{reason}\nThe try before ended with this; no other can help.", file=sys.stderr, flush=True)
+            return FATAL
         request, plan = self.request()
         timeout = (plan[self.step].decorator("timeout") or {}).get("seconds")
         result = supervise(request, _show, timeout=float(timeout) if timeout else None)
@@ -155,8 +181,8 @@ class _Container:
 def tries_left(step: StepPlan, retries: int, before: int) -> int:
     """How many tries follow the one that begins.
 
-    Step Functions counts every retry, also of a call that was throttled; the store counts every attempt, also of one
-    whose machine was taken away. A retry on account of the step is in both.
+    Step Functions counts every retry, also of a call that was throttled, which made no job. The store knows every job,
+    also those from before a redrive. A retry on account of the step is in both.
 
     Parameters
     ----------
@@ -165,9 +191,17 @@ def tries_left(step: StepPlan, retries: int, before: int) -> int:
     retries : int
         Step Functions' count (0 again after a redrive).
     before : int
-        Attempts in the store.
+        Jobs that have begun an attempt before.
     """
     return max(0, tries(step) - min(retries, before))
+
+
+def _job_of(start: bytes | None) -> str | None:
+    """The job that an attempt's start was noted in."""
+    try:
+        return str(json.loads(start or b"{}")["batch"]["job"])
+    except (ValueError, KeyError, TypeError):  # not written through before a power cut, or not by a job
+        return None
 
 
 def _told(env: Mapping[str, str], name: str) -> str:

@@ -5,16 +5,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.batch.container import run_container, tries_left
+from flow_sdk.runtime.batch.container import _Container, run_container, tries_left
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.attempts import read_task
+from flow_sdk.store.attempts import claim, read_task
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package import build
 from tests.strategies.loading import flow_text, load_flow
@@ -105,6 +106,66 @@ def test_a_foreach_that_is_too_large_fails_with_the_way_out(
     assert said in done.stderr and "--use-distributed-map" in done.stderr
 
 
+def test_a_try_after_one_that_no_other_can_help_ends_at_once(told: dict[str, str]) -> None:
+    run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="0")
+    again = run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="1")
+    assert again.returncode == 2 and again.stdout == ""
+    assert "The try before ended with this; no other can help." in again.stderr
+    redriven = run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="0")
+    assert "begun" in redriven.stdout
+
+
+class States:
+    """The one call of Step Functions that a start task makes."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def describe_execution(self, executionArn: str) -> dict[str, str]:
+        assert executionArn == MACHINE["execution"]
+        return {"input": self.text}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ('{"nosuch": 1}', 2, "The flow has no parameter 'nosuch'."),
+        ("[1, 2]", 2, "isn't an object of parameters"),
+        ('{"Comment": "Insert your JSON here"}', 0, ""),
+        ("{}", 0, ""),
+    ],
+)
+def test_the_input_of_a_flow_without_parameters(
+    text: str, code: int, said: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setattr("flow_sdk.aws.client", lambda service: States(text))
+    assert run_container({**told, "FLOW_SDK_EXECUTION": MACHINE["execution"]}) == code
+    assert said in capfd.readouterr().err
+
+
+def test_a_lost_machine_and_a_throttled_call_are_no_try(told: dict[str, str]) -> None:
+    # The first submission was throttled, the job's machine was taken away, and Batch starts it anew.
+    store = open_store(told["FLOW_SDK_STORE"])
+    run(told)
+    code = {**told, "FLOW_SDK_TASK": "Small/sfn-nightly/j/0", "FLOW_SDK_RETRIES": "1"}
+    place = ("Small", "sfn-nightly", "j", "0")
+    claim(store, *place, {"batch": {"job": "one", "attempt": "1"}})
+    container = _Container({**code, "AWS_BATCH_JOB_ID": "one"})
+    assert container._jobs_before() == 0
+    # Of another job it would have been one: the step failed, and Step Functions tried it again.
+    assert _Container({**code, "AWS_BATCH_JOB_ID": "two"})._jobs_before() == 1
+    claim(store, *place, {"host": "x"})
+    assert container._jobs_before() == 1
+
+
+def test_an_attempt_says_of_which_job_it_is(told: dict[str, str]) -> None:
+    run(told, AWS_BATCH_JOB_ID="abc", AWS_BATCH_JOB_ATTEMPT="2")
+    facts = json.loads(
+        open_store(told["FLOW_SDK_STORE"]).get("flows/Small/runs/sfn-nightly/steps/start/0/0/start.json")
+    )
+    assert facts["batch"] == {"job": "abc", "attempt": "2"}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -126,7 +187,7 @@ def test_tries_are_counted_by_whoever_counts_fewer() -> None:
     step = StepPlan("fit", "linear", decorators=(("catch", {}), ("retry", {"times": 2})))
     assert tries_left(step, retries=0, before=0) == 3
     assert tries_left(step, retries=2, before=0) == 3, "calls that were throttled, nothing was tried"
-    assert tries_left(step, retries=0, before=2) == 3, "machines that were taken away, or a redrive"
+    assert tries_left(step, retries=0, before=2) == 3, "a redrive"
     assert tries_left(step, retries=1, before=3) == 2
     assert tries_left(step, retries=3, before=3) == 0
     assert tries_left(step, retries=9, before=9) == 0
