@@ -24,15 +24,16 @@ def _resume(call: Call) -> int:
             seen=f"--{name}",
             help=f"Leave it out, or start a new run: {call.again} run --{name} ...",
         )
+    origin, step = _named(call)
     if not is_plain():
         from flow_sdk.cli.configs import use_origin
 
-        use_origin(call, call["origin-run-id"])
+        use_origin(call, origin)
     plan = call.plan(call.parameter_plans())
 
     from flow_sdk.runtime.resume import Resume
 
-    wanted = Resume(call["origin-run-id"], call.words[0] if call.words else None)
+    wanted = Resume(origin, step)
     if not call["dry-run"]:
         return start_run(call, plan, {}, wanted)
 
@@ -44,6 +45,18 @@ def _resume(call: Call) -> int:
     for line in _table(reuse.forecast()):
         print(line)
     return 0
+
+
+def _named(call: Call) -> tuple[str | None, str | None]:
+    """The run and the step that the command line names. A run's id is never a name of Python's, a step's always is."""
+    origin, word = call["origin-run-id"], call.words[0] if call.words else None
+    if word is None or word.isidentifier():
+        return origin, word
+    if origin is not None:
+        raise UsageError(
+            "Two runs to resume are named.", seen=f"{word} and --origin-run-id {origin}", wanted="one run, or a step"
+        )
+    return word, None
 
 
 def _table(forecasts: list[Forecast]) -> list[str]:
@@ -72,7 +85,9 @@ COMMANDS = {
     "resume": Command(
         _resume,
         parameters=_parameters,
-        arguments=[Argument("STEP", "Run this step again, and all that comes after it.", required=False)],
+        arguments=[
+            Argument("STEP", "Run this step again, and all that comes after it; or a run's id.", required=False)
+        ],
         options=[
             Option("origin-run-id", "Run to resume; your newest run or resume when left out.", metavar="RUN"),
             Option("dry-run", "Say what would be reused and what would run, and why; start nothing.", flag=True),

@@ -85,7 +85,7 @@ def test_the_newest_run_or_resume_of_the_user_is_the_origin(folder: Path) -> Non
 def test_somebody_elses_run_gives_results_of_ones_own(folder: Path) -> None:
     done = call(folder, "resume", environment=BEN)
     assert done.returncode == 1 and "no run of 'TrainFlow' by 'ben'" in done.stderr
-    resume(folder, "--origin-run-id", "TrainFlow/1", who=BEN)
+    resume(folder, "1", who=BEN)  # the same as --origin-run-id 1
     look(folder)
     namespace("user:ben")
     assert Run("TrainFlow/2").successful
@@ -100,6 +100,8 @@ def test_somebody_elses_run_gives_results_of_ones_own(folder: Path) -> None:
         (["--origin-run-id", "Other/1"], 2, "can't resume a run of 'Other'"),
         (["--origin-run-id", "../1"], 2, "can't resume a run of '..'"),
         (["ft"], 2, "no step 'ft'"),
+        (["sfn-20261121T114913-2de3155b"], 1, "has no run 'sfn-20261121T114913-2de3155b'"),
+        (["1", "--origin-run-id", "TrainFlow/1"], 2, "Two runs to resume are named."),
         (["fit", "join"], 2, "doesn't take 'join'"),
         (["--alpha", "3"], 2, "A resumed run has the parameters of its origin."),
     ],
