@@ -101,8 +101,13 @@ class Call:
 
     @property
     def root(self) -> str:
-        """The store's address: from the options, else from the settings."""
-        return store_root(self.values["datastore"] or self.values["metadata"], self.values["datastore-root"])
+        """The store's address, in its one form: from the options, else from the settings."""
+        root = store_root(self.values["datastore"] or self.values["metadata"], self.values["datastore-root"])
+        if not root.startswith("s3://"):
+            return root
+        from flow_sdk.store.keys import s3_place
+
+        return "s3://" + "/".join(filter(None, s3_place(root)))
 
     @property
     def again(self) -> str:

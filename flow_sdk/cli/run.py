@@ -88,9 +88,13 @@ def _targets(call: Call, plan: FlowPlan) -> dict[str, Any]:
     """Where on AWS Batch the steps with @batch run; their job definitions are there afterwards."""
     if all(step.decorator("batch") is None for step in plan.steps):
         return {}
-    from flow_sdk.runtime.batch.prepare import prepare_targets
+    from flow_sdk.runtime.batch.prepare import plan_targets
 
-    return prepare_targets(plan, call.root)
+    found = plan_targets(plan, call.root)
+    for line in found.unheeded:
+        call.say(line)
+    found.register()
+    return found.targets
 
 
 def _reporter(call: Call, plan: FlowPlan) -> Ending:

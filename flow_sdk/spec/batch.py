@@ -36,8 +36,8 @@ _NUMBERS: dict[str, tuple[int, int | None, bool]] = {
 _TEXTS = ("image", "queue", "iam_role", "execution_role", "log_driver")
 _SWITCHES = {"use_tmpfs": False, "tmpfs_tempdir": True, "privileged": False}
 _LISTS = {
-    "host_volumes": "absolute paths such as /data, or /data:/in/container",
-    "efs_volumes": "file systems such as fs-1234, or fs-1234:/in/container",
+    "host_volumes": "absolute paths such as /data, /data:/in/container or /data:/in/container:ro",
+    "efs_volumes": "file systems such as fs-1234, fs-1234:/in/container or fs-1234:/in/container:ro",
     "log_options": "text of the form key:value, such as awslogs-group:/aws/batch/job",
 }
 
@@ -114,6 +114,9 @@ class Batch(Decorator):
                 continue
             if key == "host_volumes":
                 self._path(key, source)
+            path, mode, access = path.partition(":")
+            if mode and access not in ("ro", "rw"):
+                self.bad(key, text, _LISTS[key])
             if colon:
                 self._path(key, path)
         return list(texts)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from flow_sdk.errors import ConfigError, ObjectExists, ObjectMissing, StoreError
+from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.framing import damaged, frames
-from flow_sdk.store.keys import check_key, check_prefix
+from flow_sdk.store.keys import check_key, check_prefix, s3_place
 from flow_sdk.store.port import Buffers, ObjectInfo
 from flow_sdk.store.s3_client import Kind, connect, endpoint
 from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_unknown
@@ -59,11 +59,7 @@ class S3Store:
     @classmethod
     def from_url(cls, url: str) -> "S3Store":
         """Read an ``s3://bucket/prefix`` URL."""
-        bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        prefix = prefix.strip("/")
-        if not bucket or (prefix and not _is_prefix(prefix)):
-            raise ConfigError("That isn't an S3 address.", seen=url, wanted="s3://bucket or s3://bucket/prefix")
-        return cls(bucket, prefix)
+        return cls(*s3_place(url))
 
     def __repr__(self) -> str:
         return f"S3Store({self.bucket!r}, {self.prefix!r})"
@@ -351,14 +347,6 @@ class S3Store:
         if is_missing(error) and verb == "read":
             raise ObjectMissing("There is no such object in the store.", where=self._at(key)) from error
         raise explain(error, verb, self.bucket, self._at(key), endpoint()) from error
-
-
-def _is_prefix(prefix: str) -> bool:
-    try:
-        check_prefix(prefix + "/")
-    except StoreError:
-        return False
-    return True
 
 
 def _sum(key: str, data: bytes | memoryview) -> str:

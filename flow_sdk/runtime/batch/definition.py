@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "job_tags",
     "log_options",
     "queues",
+    "unheeded",
 ]
 
 JSON = Any
@@ -52,6 +54,8 @@ _RETRY: dict[str, JSON] = {
 }
 
 DEFAULT_CPU, DEFAULT_MEMORY = 1, 4096
+FREE_STORAGE, MOST_STORAGE = 20, 200
+"""GiB of disk that a task of Fargate has anyway, and may have (AWS Batch API, EphemeralStorage)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +236,12 @@ class _Needs:
     memory: int
     gpu: int
     shared_memory: int | None
+    disk: int | None
 
 
 def _needs(step: StepPlan) -> _Needs:
     batch, resources = _batch(step), step.decorator("resources") or {}
-    default = {"cpu": DEFAULT_CPU, "memory": DEFAULT_MEMORY, "gpu": 0, "shared_memory": None}
+    default = {"cpu": DEFAULT_CPU, "memory": DEFAULT_MEMORY, "gpu": 0, "shared_memory": None, "disk": None}
     found: dict[str, Any] = {}
     for key, otherwise in default.items():
         given = [value for value in (batch.get(key), resources.get(key)) if value is not None]
@@ -251,15 +256,24 @@ def _container(batch: dict[str, JSON], needs: _Needs, settings: BatchSettings, p
     if platform == FARGATE:
         execution_role = batch.get("execution_role") or settings.execution_role
         role = batch.get("iam_role") or settings.job_role
-        check_fargate(batch, **dataclasses.asdict(needs), job_role=role, execution_role=execution_role)
+        asked = {key: value for key, value in dataclasses.asdict(needs).items() if key != "disk"}
+        check_fargate(batch, **asked, job_role=role, execution_role=execution_role)
         # A subnet without a NAT gateway reaches the registry and S3 through a public address only.
         container["networkConfiguration"] = {"assignPublicIp": "ENABLED"}
         container["runtimePlatform"] = {
             "operatingSystemFamily": "LINUX",
             "cpuArchitecture": settings.architecture or "X86_64",
         }
-        if "ephemeral_storage" in batch:
-            container["ephemeralStorage"] = {"sizeInGiB": batch["ephemeral_storage"]}
+        gibibytes = max(batch.get("ephemeral_storage", 0), math.ceil((needs.disk or 0) / 1024))
+        if gibibytes > MOST_STORAGE:
+            raise UsageError(
+                "Fargate has no disk of this size.",
+                seen=f"disk={needs.disk} MB, which is {gibibytes} GiB",
+                wanted=f"at most {MOST_STORAGE} GiB",
+                help="Use a queue with an EC2 compute environment, whose machines have larger disks.",
+            )
+        if gibibytes > FREE_STORAGE:
+            container["ephemeralStorage"] = {"sizeInGiB": gibibytes}
     else:
         if "ephemeral_storage" in batch:
             raise UsageError(
@@ -277,8 +291,8 @@ def _container(batch: dict[str, JSON], needs: _Needs, settings: BatchSettings, p
     ):
         if role is not None:
             container[key] = role
-    asked = {"VCPU": f"{cpu:g}", "MEMORY": str(needs.memory), "GPU": str(needs.gpu) if needs.gpu else None}
-    container["resourceRequirements"] = [{"type": kind, "value": value} for kind, value in asked.items() if value]
+    required = {"VCPU": f"{cpu:g}", "MEMORY": str(needs.memory), "GPU": str(needs.gpu) if needs.gpu else None}
+    container["resourceRequirements"] = [{"type": kind, "value": value} for kind, value in required.items() if value]
     return {**container, **_volumes(batch), **_log(batch)}
 
 
@@ -320,17 +334,26 @@ def _volumes(batch: dict[str, JSON]) -> dict[str, JSON]:
     mounts: list[dict[str, JSON]] = []
     for kind in ("host", "efs"):
         for index, text in enumerate(batch.get(f"{kind}_volumes", ())):
-            source, _, path = text.partition(":")
+            source, path, access = (*text.split(":"), "", "")[:3]
             name = f"{kind}{index}"
             if kind == "host":
                 volumes.append({"name": name, "host": {"sourcePath": source}})
             else:
                 efs = {"fileSystemId": source, "transitEncryption": "ENABLED"}
                 volumes.append({"name": name, "efsVolumeConfiguration": efs})
-            mounts.append(
-                {"sourceVolume": name, "containerPath": path or (source if kind == "host" else f"/mnt/{source}")}
-            )
+            target = path or (source if kind == "host" else f"/mnt/{source}")
+            read_only = {"readOnly": True} if access == "ro" else {}
+            mounts.append({"sourceVolume": name, "containerPath": target, **read_only})
     return {"volumes": volumes, "mountPoints": mounts} if volumes else {}
+
+
+def unheeded(steps: Iterable[StepPlan], settings: BatchSettings) -> list[str]:
+    """Say what steps ask for that their platform doesn't let us ask for, a line for each."""
+    return [
+        f"Step {step.name!r}: @resources(disk=...) changes nothing on EC2, where a task has the disk of its machine."
+        for step in steps
+        if _needs(step).disk is not None and settings.platform_of(job_queue(step, settings)) == EC2
+    ]
 
 
 def log_options(step: StepPlan) -> dict[str, str]:

@@ -5,11 +5,18 @@ from typing import Any
 
 from flow_sdk.errors import UsageError
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
+from flow_sdk.runtime.batch.definition import (
+    BatchSettings,
+    JobDefinition,
+    job_definition,
+    job_queue,
+    job_tags,
+    unheeded,
+)
 from flow_sdk.runtime.batch.register import check_log_groups, ensure_registered, find_platforms
 from flow_sdk.runtime.batch.submit import JobTarget
 
-__all__ = ["BatchPlan", "plan_targets", "prepare_targets"]
+__all__ = ["BatchPlan", "plan_targets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +29,13 @@ class BatchPlan:
         Where the jobs of each such step go.
     region : str or None
         The AWS region; None without such a step.
+    unheeded : tuple of str
+        What steps ask for in vain, for people.
     """
 
     targets: dict[str, JobTarget] = field(default_factory=dict)
     region: str | None = None
+    unheeded: tuple[str, ...] = ()
     _definitions: tuple[JobDefinition, ...] = ()
     _client: Any = None
 
@@ -79,11 +89,5 @@ def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
         step.name: JobTarget(job_queue(step, settings), definitions[step.name].name, job_tags(step, settings))
         for step in steps
     }
-    return BatchPlan(targets, batch.meta.region_name, tuple(definitions.values()), batch)
-
-
-def prepare_targets(plan: FlowPlan, root: str) -> dict[str, JobTarget]:
-    """Get ready to run the steps with ``@batch`` on Batch: as :func:`plan_targets`, with definitions registered."""
-    found = plan_targets(plan, root)
-    found.register()
-    return found.targets
+    vain = tuple(unheeded(steps, settings))
+    return BatchPlan(targets, batch.meta.region_name, vain, tuple(definitions.values()), batch)

@@ -9,7 +9,15 @@ from botocore.validate import ParamValidator
 
 from flow_sdk.errors import ConfigError, UsageError
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags, queues
+from flow_sdk.runtime.batch.definition import (
+    BatchSettings,
+    JobDefinition,
+    job_definition,
+    job_queue,
+    job_tags,
+    queues,
+    unheeded,
+)
 from flow_sdk.runtime.batch.platform import FARGATE_SIZES, nearest_size
 from flow_sdk.spec.kinds import DECORATORS
 
@@ -94,6 +102,47 @@ def test_everything_on_ec2() -> None:
     assert found["logConfiguration"] == {"logDriver": "splunk", "options": {"splunk-url": "https://x:8088"}}
     assert {"name": "TMPDIR", "value": "/metaflow_temp"} in found["environment"]
     assert found["privileged"] is True and arguments["tags"] == {"team": "search"}
+
+
+def test_volumes_that_may_not_be_written_to() -> None:
+    arguments = made(batch={"host_volumes": ["/data:/in:ro", "/a:/b:rw"], "efs_volumes": "fs-1:/c:ro"})
+    assert valid(arguments) == ""
+    mounts = arguments["containerProperties"]["mountPoints"]
+    assert [(one["containerPath"], one.get("readOnly")) for one in mounts] == [
+        ("/in", True),
+        ("/b", None),
+        ("/c", True),
+    ]
+    assert arguments["containerProperties"]["volumes"][0]["host"] == {"sourcePath": "/data"}
+
+
+@pytest.mark.parametrize(
+    ("disk", "batch", "gibibytes"),
+    [
+        (20_480, {}, None),
+        (20_481, {}, 21),
+        (102_400, {"ephemeral_storage": 50}, 100),
+        (1, {"ephemeral_storage": 50}, 50),
+    ],
+)
+def test_a_disk_on_fargate(disk: int, batch: dict[str, Any], gibibytes: int | None) -> None:
+    arguments = made(FARGATE, batch={"memory": 2048, **batch}, resources={"memory": 2048, "disk": disk})
+    assert valid(arguments) == ""
+    wanted = None if gibibytes is None else {"sizeInGiB": gibibytes}
+    assert arguments["containerProperties"].get("ephemeralStorage") == wanted
+
+
+def test_a_disk_that_fargate_lacks() -> None:
+    with pytest.raises(UsageError, match="no disk of this size"):
+        made(FARGATE, batch={"memory": 2048}, resources={"disk": 205_000})
+
+
+def test_a_disk_on_ec2_is_said_to_change_nothing() -> None:
+    steps = [a_step(resources={"disk": 1}), a_step(resources={}), a_step()]
+    assert unheeded(steps, FARGATE) == []
+    (line,) = unheeded(steps, SETTINGS)
+    assert "'train'" in line and "disk" in line
+    assert made(resources={"disk": 1}) == made()
 
 
 def test_memory_file_systems() -> None:
