@@ -2,7 +2,7 @@
 
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
-from flow_sdk.errors import UsageError
+from flow_sdk.errors import NotFound, UsageError
 
 __all__ = ["COMMANDS"]
 
@@ -20,13 +20,32 @@ def _logs(call: Call) -> int:
         stderr = not stdout
     if not stdout and not stderr:
         raise UsageError("Nothing is left to show.", wanted="--stdout, --stderr or neither")
-    tasks = find_tasks(call.flow, call.pathspec("show"), attempt=call["attempt"], store=call.results())
+    path = call.pathspec("show")
+    try:
+        tasks = find_tasks(call.flow, path, attempt=call["attempt"], store=call.results())
+    except NotFound as error:
+        error.help = _elsewhere(call, path.partition("/")[0]) or error.help
+        raise
     for task in tasks:
         # Which task a line is from matters only where there are several.
         prefix = "" if len(tasks) == 1 else f"[{task.pathspec.partition('/')[2]}] "
         for line in log_lines(task, stdout=stdout, stderr=stderr, timestamps=call["timestamps"]):
             print(shown(prefix + line))
     return 0
+
+
+def _elsewhere(call: Call, run: str) -> str | None:
+    """Where the cause is of an orchestrator's run that the store doesn't know: it may have failed before it began."""
+    from flow_sdk.runtime.begin import read_record
+    from flow_sdk.store.open_store import open_store
+
+    if not run.startswith(("sfn-", "airflow-")):
+        return None
+    if read_record(open_store(call.root, create=False), call.flow, run) is not None:
+        return None
+    if run.startswith("sfn-"):
+        return f"If it failed before it began, this says why: {call.again} step-functions status {run}"
+    return "If it failed before it began, the log of its start task in Airflow says why."
 
 
 COMMANDS = {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flow_sdk.deploy.step_functions.machine import StateMachine
     from flow_sdk.deploy.step_functions.place import Services
     from flow_sdk.deploy.step_functions.prepare import CreateOptions
+    from flow_sdk.plan.model import FlowPlan
 
 __all__ = ["COMMANDS"]
 
@@ -33,8 +34,8 @@ def _create(call: Call) -> int:
     from flow_sdk.runtime.batch.definition import BatchSettings
 
     name = deployed_name(call)
-    options = _options(call, name)
     plan = call.plan(embed_files(call.parameter_plans()))
+    options = _options(call, name, distributed=_is_distributed(call, plan))
     settings = BatchSettings.from_config()
     if call["only-json"]:
         from flow_sdk.cli.step_functions_shown import definition_text
@@ -62,7 +63,22 @@ def _keeper(services: Services) -> Any:
     return ParameterStore(services)
 
 
-def _options(call: Call, name: str) -> CreateOptions:
+def _is_distributed(call: Call, plan: FlowPlan) -> bool:
+    """Whether every foreach becomes a distributed map: where that is asked for, or asked-for width needs it."""
+    from flow_sdk.deploy.step_functions.limits import INLINE_WORKERS
+
+    if call["use-distributed-map"] or "max-workers" not in call.given or call["max-workers"] <= INLINE_WORKERS:
+        return bool(call["use-distributed-map"])
+    if all(step.kind != "foreach" for step in plan.steps):
+        return False
+    call.say(
+        f"--max-workers {call['max-workers']} is more than the {INLINE_WORKERS} that AWS runs at a time inside one "
+        "execution: each item of a foreach becomes an execution of its own, as with --use-distributed-map."
+    )
+    return True
+
+
+def _options(call: Call, name: str, *, distributed: bool) -> CreateOptions:
     from flow_sdk.config import read_setting
     from flow_sdk.deploy.step_functions.prepare import CreateOptions
     from flow_sdk.metadata.tags import check_tags
@@ -74,7 +90,7 @@ def _options(call: Call, name: str) -> CreateOptions:
         batch_tags=_batch_tags(call["aws-batch-tag"]),
         max_workers=call["max-workers"],
         workflow_timeout=call["workflow-timeout"],
-        use_distributed_map=call["use-distributed-map"],
+        use_distributed_map=distributed,
         log_history=call["log-execution-history"],
         role=read_setting("SFN_IAM_ROLE").value,
         scheduler_role=read_setting("EVENTS_SFN_ACCESS_IAM_ROLE").value,
@@ -104,6 +120,8 @@ def _tell_deployed(call: Call, deployed: Deployed) -> None:
 
     what = "is deployed as" if deployed.changed else "hasn't changed: it stays at"
     call.say(f"State machine {deployed.name} {what} version {deployed.version}; runs are in {deployed.namespace}.")
+    for line in deployed.unheeded:
+        call.say(line)
     if deployed.registered:
         count = len(deployed.registered)
         call.say(f"{count} new job definition{'s were' if count > 1 else ' was'} registered in AWS Batch.")
@@ -161,15 +179,30 @@ def _list_runs(call: Call) -> int:
 
 
 def _status(call: Call) -> int:
-    from flow_sdk.cli.step_functions_shown import machine_lines, run_lines
+    from flow_sdk.aws import client
+    from flow_sdk.cli.step_functions_shown import machine_lines, run_lines, tail_lines
 
     runs = _deployed_runs(call)
     if call.words:
         run = runs.find(_execution(call))
-        print("\n".join(run_lines(run, runs.machine.place.console(run.arn), f"{call.again} logs")))
+        logs = f"{call.again} logs" if _has_begun(call, run.run) else None
+        tail = tail_lines(run.failed_job, lambda: client("logs"))
+        print("\n".join(run_lines(run, runs.machine.place.console(run.arn), logs, tail)))
         return 0
     print("\n".join(machine_lines(runs, _scheduler(runs.machine).find(), LATEST)))
     return 0
+
+
+def _has_begun(call: Call, run: str) -> bool:
+    """Whether the store may have logs of a run: it knows the run, or can't be asked."""
+    from flow_sdk.errors import StoreError
+    from flow_sdk.runtime.begin import read_record
+    from flow_sdk.store.open_store import open_store
+
+    try:
+        return read_record(open_store(call.root, create=False), call.flow, run) is not None
+    except StoreError:
+        return True
 
 
 def _terminate(call: Call) -> int:
@@ -294,7 +327,12 @@ COMMANDS = {
             NAME,
             Option("tag", "Tag of every run.", metavar="TAG", repeat=True),
             Option("aws-batch-tag", "Tag of every job in AWS Batch.", metavar="KEY=VALUE", repeat=True),
-            Option("max-workers", "Most items of a foreach at a time.", default=100, least=1),
+            Option(
+                "max-workers",
+                "Most items of a foreach at a time; above 40, see the page.",
+                default=100,
+                least=1,
+            ),
             Option("workflow-timeout", "Let a run fail that takes longer than that many seconds.", least=1),
             Option("use-distributed-map", "Make each item of a foreach an execution of its own.", flag=True),
             Option("log-execution-history", "Let AWS log what happens in each run.", flag=True),

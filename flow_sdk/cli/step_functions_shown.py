@@ -6,16 +6,22 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.deployed_runs import RunTable, rows_text, shortened, time_rows
+from flow_sdk.cli.terminal import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flow_sdk.deploy.step_functions.changes import Changes
     from flow_sdk.deploy.step_functions.executions import Execution, Executions
     from flow_sdk.deploy.step_functions.prepare import Prepared
 
-__all__ = ["RUNS_HEAD", "definition_text", "machine_lines", "run_line", "run_lines", "show_changes"]
+__all__ = ["RUNS_HEAD", "definition_text", "machine_lines", "run_line", "run_lines", "show_changes", "tail_lines"]
 
 _TABLE = RunTable(30, "VERSION")
 RUNS_HEAD = _TABLE.head
+
+TAIL = 15
+"""Most lines of a failed job that are shown."""
 
 
 def definition_text(prepared: Prepared) -> str:
@@ -29,7 +35,7 @@ def show_changes(changes: Changes) -> None:
     new = f"{len(changes.jobs)} would be registered" if changes.jobs else "all are there"
     rows = [
         ("token", changes.token),
-        ("runs", f"in {changes.prepared.request.namespace or 'the namespace of the token alone'}"),
+        ("runs", f"in {changes.namespace}"),
         ("state machine", changes.machine),
         ("plan and code", changes.code),
         ("job definitions", f"{jobs}: {new}"),
@@ -41,6 +47,8 @@ def show_changes(changes: Changes) -> None:
     print(f"\n{'LIMIT':<48} {'USED':>9} {'ALLOWED':>10} {'SHARE':>7}")
     for what, used, allowed in changes.shares:
         print(f"{what:<48} {used:>9,} {allowed:>10,} {used / allowed:>7.1%}")
+    for line in changes.prepared.unheeded:
+        print(f"\n{line}")
     if changes.difference:
         print("\n" + "\n".join(changes.difference))
 
@@ -50,8 +58,20 @@ def run_line(run: Execution) -> str:
     return _TABLE.line(run, run.version)
 
 
-def run_lines(run: Execution, console: str, logs: str) -> list[str]:
-    """All that is known of a run."""
+def run_lines(run: Execution, console: str, logs: str | None, tail: list[str]) -> list[str]:
+    """All that is known of a run.
+
+    Parameters
+    ----------
+    run : Execution
+        The run.
+    console : str
+        Address of its page.
+    logs : str or None
+        The command that prints logs; None where the store has none of this run.
+    tail : list of str
+        The end of what the job printed whose failure ended it.
+    """
     rows = [("Run", run.run), ("Status", run.status), *time_rows(run)]
     if run.version is not None:
         rows.append(("Version", str(run.version)))
@@ -62,9 +82,30 @@ def run_lines(run: Execution, console: str, logs: str) -> list[str]:
     if run.facts.get("error"):
         rows.append(("Error", shortened(str(run.facts["error"]), 300)))
     if run.facts.get("cause"):
-        rows.append(("Cause", _cause(_failed_job(run), run.facts["cause"])))
-    rows += [("Logs", f"{logs} {_failed_task(run) or f'{run.run}/STEP'}"), ("Console", console)]
-    return rows_text(rows)
+        rows.append(("Cause", _cause(run.failed_job, run.facts["cause"])))
+    nothing = "none in the store: no task got so far" if not run.is_running else "none in the store yet"
+    rows.append(("Logs", nothing if logs is None else f"{logs} {_failed_task(run) or f'{run.run}/STEP'}"))
+    rows.append(("Console", console))
+    return [*rows_text(rows), *(["", "The end of the failed job's log:", *map(shown, tail)] if tail else [])]
+
+
+def tail_lines(job: dict[str, Any], logs: Callable[[], Any]) -> list[str]:
+    """The end of a failed job's log in CloudWatch; why it can't be read, where it can't.
+
+    Parameters
+    ----------
+    job : dict
+        What DescribeJobs says of it; empty for none.
+    logs : callable
+        Makes a botocore client for ``logs``.
+    """
+    from flow_sdk.errors import AwsError
+    from flow_sdk.runtime.batch.follow import log_tail
+
+    try:
+        return log_tail(logs(), job, TAIL) if job else []
+    except AwsError as error:
+        return [f"({error.headline} {error.wanted or error.seen or ''}".rstrip() + ")"]
 
 
 def machine_lines(runs: Executions, schedule: dict[str, Any] | None, latest: int) -> list[str]:
@@ -90,22 +131,13 @@ def _schedule(found: dict[str, Any] | None) -> str:
     return text if found.get("State") != "DISABLED" else f"{text}; switched off in AWS"
 
 
-def _failed_job(run: Execution) -> dict[str, Any]:
-    """The Batch job whose failure ended a run, as AWS describes it; empty where something else did."""
-    try:
-        job = json.loads(run.facts.get("cause") or "{}")
-    except ValueError:
-        return {}
-    return job if isinstance(job, dict) and "JobId" in job else {}
-
-
 def _cause(job: dict[str, Any], cause: str) -> str:
     """Why a run failed: of a failed job what matters, else AWS's text."""
-    container = (job.get("Attempts") or [{}])[-1].get("Container", {})
+    container = (job.get("attempts") or [{}])[-1].get("container", {})
     parts = {
-        "job": job.get("JobName"),
-        "exit code": container.get("ExitCode"),
-        "reason": container.get("Reason") or job.get("StatusReason"),
+        "job": job.get("jobName"),
+        "exit code": container.get("exitCode"),
+        "reason": container.get("reason") or job.get("statusReason"),
     }
     found = ", ".join(f"{name} {value}" for name, value in parts.items() if value not in (None, ""))
     return shortened(found or cause, 300)
@@ -113,6 +145,6 @@ def _cause(job: dict[str, Any], cause: str) -> str:
 
 def _failed_task(run: Execution) -> str | None:
     """The task whose job's failure ended a run, as ``run/step/task``; None where something else did."""
-    variables = (_failed_job(run).get("Container") or {}).get("Environment") or []
-    told = [item["Value"] for item in variables if item.get("Name") == "FLOW_SDK_TASK"]
+    variables = (run.failed_job.get("container") or {}).get("environment") or []
+    told = [item["value"] for item in variables if item.get("name") == "FLOW_SDK_TASK"]
     return str(told[-1]).partition("/")[2] if told else None

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import boto3
 import pytest
 
 from flow_sdk.deploy.claims import KnownTokens, StoreClaims
-from flow_sdk.deploy.step_functions.changes import find_changes
+from flow_sdk.deploy.step_functions.changes import NOT_YET, find_changes
 from flow_sdk.deploy.step_functions.create import Deployed, create_deployment
 from flow_sdk.deploy.step_functions.delete import delete_deployment
 from flow_sdk.deploy.step_functions.executions import Executions
@@ -162,6 +163,7 @@ def test_a_dry_run_writes_nothing_and_says_it_all(deployment):
     assert deployment.everything() == before
     assert "would be made" in changes.machine and "a new one would be made" in changes.token
     assert changes.schedule == "cron(0 0 * * ? *) in UTC: would be made" and changes.difference == ()
+    assert changes.namespace == f"production:{NOT_YET}"
     assert len(changes.jobs) == 1 and changes.jobs[0] == changes.prepared.jobs[0].name
     deployment.create(DAILY)
     before = deployment.everything()
@@ -172,6 +174,8 @@ def test_a_dry_run_writes_nothing_and_says_it_all(deployment):
     assert "would get a new version in place of 1" in other.machine and "replaced" in other.token
     assert any(line.strip() == '+      "MaxConcurrency": 7,' for line in other.difference)
     assert other.schedule == "none: would be removed"
+    hashes = [line for line in other.difference if line[:1] in "+-" and re.search("[0-9a-f]{64}", line)]
+    assert [line[0] for line in hashes] == ["-"] and any(NOT_YET in line for line in other.difference)
     assert other.code == "would change: the flow's plan, namespace"
     assert all(0 < used < allowed for _, used, allowed in other.shares)
     assert deployment.everything() == before

@@ -187,6 +187,19 @@ def test_a_secret_is_in_the_jobs_process_alone(aws, people, tmp_path, monkeypatc
     assert holding(store, {"name": "of-the-manager"}).keys() == {"name"}
 
 
+def test_a_run_that_fails_before_it_begins_says_why(aws, people):
+    anne, _ = people
+    arn = anne.step_functions("create", "--quiet")[0].strip()
+    started = aws.client("stepfunctions").start_execution(
+        stateMachineArn=f"{arn}:live", name="bad-input", input='{"alpha": "zz"}'
+    )
+    assert aws.wait(started["executionArn"])["status"] == "FAILED"
+    shown = anne.step_functions("status", "sfn-bad-input")[0]
+    assert "The parameter 'alpha' can't take this value." in shown and "none in the store" in shown, shown
+    told = anne.call("logs", "sfn-bad-input/start/0", code=1)[1]
+    assert "step-functions status sfn-bad-input" in told
+
+
 def test_a_run_is_stopped_by_who_holds_the_token(aws, people, tmp_path):
     write(tmp_path, SLOW)
     anne, bob = people

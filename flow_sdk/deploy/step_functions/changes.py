@@ -17,6 +17,7 @@ from flow_sdk.errors import StoreError
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.blobs import digest_of
 from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Changes", "find_changes"]
 
 _REQUEST = re.compile(r'"FLOW_SDK_REQUEST",\s*"Value":\s*"([0-9a-f]{64})"')
+
+NOT_YET = "(of the new token)"
+"""What stands for things that the token, which isn't made yet, is part of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Changes:
         Account and region.
     token : str
         What becomes of the token.
+    namespace : str
+        Where the runs would be.
     machine : str
         What becomes of the state machine.
     difference : tuple of str
@@ -56,6 +62,7 @@ class Changes:
     prepared: Prepared
     place: str
     token: str
+    namespace: str
     machine: str
     difference: tuple[str, ...]
     code: str
@@ -95,11 +102,18 @@ def find_changes(
     change = scheduler.change(prepared.schedule, options.scheduler_role)
     verb = {"create": "would be made", "update": "would be changed", "remove": "would be removed"}.get(change or "")
     schedule = "none" if prepared.schedule is None else str(prepared.schedule)
+    made = grant.first or grant.renewed
     what, difference = _machine_change(machine, prepared, options)
+    if made:
+        request = digest_of((prepared.request.to_json(),)).hex()
+        difference = tuple(line.replace(request, NOT_YET) for line in difference)
+    place = namespace or "the namespace of the token alone"
+    place = place.replace(grant.token, NOT_YET) if made else place
     return Changes(
         prepared,
         str(services.place),
         _token_change(grant),
+        place,
         what,
         difference,
         _code_change(kept, machine, prepared.request),

@@ -44,6 +44,8 @@ class Deployed:
         ``create``, ``update``, ``remove``, or None.
     schedule_off : bool
         Whether the schedule was switched off in AWS.
+    unheeded : tuple of str
+        What steps ask for in vain, for people.
     """
 
     arn: str
@@ -55,6 +57,7 @@ class Deployed:
     schedule: Schedule | None
     schedule_change: str | None
     schedule_off: bool
+    unheeded: tuple[str, ...]
 
 
 def create_deployment(
@@ -131,6 +134,7 @@ def create_deployment(
         prepared.schedule,
         change,
         schedule_off=off,
+        unheeded=prepared.unheeded,
     )
 
 

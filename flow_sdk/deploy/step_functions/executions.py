@@ -72,6 +72,15 @@ class Execution:
         """Whether it goes on."""
         return self.status in ("RUNNING", "PENDING_REDRIVE")
 
+    @property
+    def failed_job(self) -> dict[str, Any]:
+        """The Batch job whose failure ended it, as DescribeJobs says it; empty where something else did."""
+        try:
+            job = _as_described(json.loads(self.facts.get("cause") or "{}"))
+        except ValueError:
+            return {}
+        return job if isinstance(job, dict) and "jobId" in job else {}
+
     @classmethod
     def of(cls, facts: dict[str, Any]) -> "Execution":
         """Read what AWS says of an execution."""
@@ -86,6 +95,13 @@ class Execution:
             int(facts.get("redriveCount") or 0),
             facts,
         )
+
+
+def _as_described(value: Any) -> Any:
+    """What Step Functions says of a job in the letters of Batch itself, which begins names with a small one."""
+    if isinstance(value, dict):
+        return {f"{name[:1].lower()}{name[1:]}": _as_described(each) for name, each in value.items()}
+    return [_as_described(each) for each in value] if isinstance(value, list) else value
 
 
 def execution_name(run: str, flow: str) -> str:

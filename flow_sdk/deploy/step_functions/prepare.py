@@ -98,6 +98,8 @@ class Prepared:
         The job definitions that it uses, each once.
     schedule : Schedule or None
         When it starts by itself.
+    unheeded : tuple of str
+        What steps ask for in vain, for people.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Prepared:
     definition: dict[str, Any]
     jobs: "tuple[JobDefinition, ...]"
     schedule: Schedule | None
+    unheeded: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -147,6 +150,7 @@ def prepare(
         If a setting is missing.
     """
     from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
+    from flow_sdk.runtime.batch.definition import unheeded
     from flow_sdk.store.blobs import digest_of
 
     refuse_inline_secrets(plan)
@@ -175,7 +179,7 @@ def prepare(
         partition=partition,
     )
     definition, jobs = state_machine(plan, machine), tuple(job_definitions(plan, machine))
-    return Prepared(name, plan, package, request, definition, jobs, schedule)
+    return Prepared(name, plan, package, request, definition, jobs, schedule, tuple(unheeded(plan.steps, settings)))
 
 
 def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedule | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flow_sdk.store.open_store import open_store
 from tests.rig.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
 
@@ -111,6 +112,62 @@ def test_only_json_prints_the_state_machine_and_asks_nobody(folder, nowhere):
     assert machine["TimeoutSeconds"] == 60 and machine["States"]["start.each"]["MaxConcurrency"] == 7
     assert machine["States"]["end"]["Parameters"]["Tags"]["team"] == "a=b"
     assert files(folder) == {"train.py"}
+
+
+def test_one_form_of_the_stores_address(folder, nowhere):
+    one, two, three = (
+        call(folder, "--datastore-root", root, "step-functions", "create", "--only-json", environment=nowhere).stdout
+        for root in ("s3://bucket/prefix", "s3://bucket/prefix/", "s3://bucket//prefix//")
+    )
+    assert one == two == three and json.loads(one)
+
+
+@pytest.mark.parametrize(
+    ("root", "command"),
+    [
+        ("s3://", "step-functions create --only-json"),
+        ("s3:///x", "step-functions create --dry-run"),
+        ("s3://b/x/../y", "step-functions create --only-json"),
+        ("s3://", "run"),
+        ("s3://b/x/../y", "logs 1/start"),
+        ("s3://b/./y", "resume"),
+    ],
+)
+def test_what_is_no_address_in_s3(folder, nowhere, root, command):
+    done = call(folder, "--datastore-root", root, *command.split(), environment=nowhere)
+    assert done.returncode == 2 and "That isn't an S3 address." in done.stderr, done.stderr
+    assert files(folder) == {"train.py"}
+
+
+def test_logs_of_a_run_that_never_began_say_where_the_cause_is(folder):
+    open_store(str(folder / ".flow_sdk"))
+    for run, where in (("sfn-x", "train.py step-functions status sfn-x"), ("airflow-x", "start task in Airflow")):
+        done = call(folder, "logs", f"{run}/start/0")
+        assert done.returncode == 1 and where in done.stderr, done.stderr
+    assert "step-functions" not in call(folder, "logs", "7/start").stderr
+
+
+def test_only_json_asks_for_no_profile_of_aws(folder, nowhere):
+    environment = {name: value for name, value in nowhere.items() if name not in ("AWS_DEFAULT_REGION", *KEYS)}
+    environment |= {"AWS_PROFILE": "gone", "AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
+    done = call(folder, *STORE, "step-functions", "create", "--only-json", environment=environment)
+    assert done.returncode == 0 and json.loads(done.stdout), done.stderr
+    done = call(folder, *STORE, "step-functions", "create", environment=environment)
+    assert done.returncode == 1 and "AWS_PROFILE" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_more_workers_than_one_execution_has(folder, nowhere):
+    def made(*options: str) -> tuple[dict[str, object], str]:
+        done = call(folder, *STORE, "step-functions", "create", "--only-json", *options, environment=nowhere)
+        return json.loads(done.stdout)["States"]["start.each"], done.stderr
+
+    each, said = made("--max-workers", "200")
+    assert each["MaxConcurrency"] == 200 and each["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+    assert "--max-workers 200 is more than the 40" in said
+    for options in ((), ("--max-workers", "40")):
+        each, said = made(*options)
+        assert each["MaxConcurrency"] == 40 and each["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE"
+        assert said == ""
 
 
 def test_only_json_under_a_project(tmp_path, nowhere):

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
+from flow_sdk.cli.step_functions_shown import run_lines, tail_lines
 from flow_sdk.deploy.step_functions.executions import (
     LARGEST_INPUT,
     Execution,
@@ -36,6 +37,38 @@ def stub():
     with Stubber(states) as stubber:
         yield stubber, Executions(StateMachine("F", PLACE, states))
         stubber.assert_no_pending_responses()
+
+
+def test_the_job_that_ended_a_run():
+    cause = {
+        "JobId": "abc",
+        "JobName": "F-start-x",
+        "StatusReason": "Essential container in task exited",
+        "Container": {"Environment": [{"Name": "FLOW_SDK_TASK", "Value": "F/sfn-x/start/0"}], "LogStreamName": "s/1"},
+        "Attempts": [{"Container": {"ExitCode": 2}}, {"Container": {"Reason": "CannotPullContainerError: no such"}}],
+    }
+    ended = run("FAILED", 0.0, error="States.TaskFailed", cause=json.dumps(cause))
+    assert ended.failed_job["container"]["logStreamName"] == "s/1"
+    text = "\n".join(run_lines(ended, "https://console", "python f.py logs", ["the image", "isn't there"]))
+    assert "job F-start-x, reason CannotPullContainerError: no such" in text
+    assert "python f.py logs sfn-x/start/0" in text
+    assert text.endswith("The end of the failed job's log:\nthe image\nisn't there")
+    assert "none in the store" in "\n".join(run_lines(ended, "https://console", None, []))
+    for other in ("", "JobQueue q not found", "[1]", "{}"):
+        assert run("FAILED", 0.0, cause=other).failed_job == {}
+
+
+def test_the_end_of_a_failed_jobs_log():
+    logs = boto3.client("logs", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    job = {"jobId": "abc", "container": {"logStreamName": "s/1"}}
+    with Stubber(logs) as stubber:
+        asked = {"logGroupName": "/aws/batch/job", "logStreamName": "s/1", "limit": 15, "startFromHead": False}
+        stubber.add_response("get_log_events", {"events": [{"message": "one"}, {"message": "two"}]}, asked)
+        assert tail_lines(job, lambda: logs) == ["one", "two"]
+        stubber.add_client_error("get_log_events", "AccessDeniedException", "no")
+        (told,) = tail_lines(job, lambda: logs)
+        assert "AWS doesn't let us read the job's log. the permission logs:GetLogEvents" in told
+    assert tail_lines({}, lambda: logs) == [] == tail_lines({"jobId": "abc"}, lambda: logs)
 
 
 def test_parameters_travel_as_data():
