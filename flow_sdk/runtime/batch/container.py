@@ -142,7 +142,8 @@ class _Container:
         """How many jobs before this one have begun an attempt; Batch starts one whose machine was lost anew."""
         numbers = attempts(*self.place)
         texts = self.store.get_many([start_key(*self.place[1:], number) for number in numbers])
-        jobs = {_job_of(text) or number for number, text in zip(numbers, texts, strict=True)}
+        noted = [_noted(text).get("batch") or {} for text in texts]
+        jobs = {batch.get("job", number) for number, batch in zip(numbers, noted, strict=True)}
         return len(jobs - {self.env.get("AWS_BATCH_JOB_ID")})
 
     def _given_up(self) -> str | None:
@@ -157,7 +158,11 @@ class _Container:
             mark = unseal(self.store.get(key), key)
         except ObjectMissing:
             return None
-        return str(mark["reason"]) if mark["attempt"] == max(attempts(*self.place), default=0) else None
+        if mark["attempt"] != max(attempts(*self.place), default=0):
+            return None
+        (start,) = self.store.get_many([start_key(*self.place[1:], mark["attempt"])])
+        # One that had no try left has marked the task, too: if there is one all the same, it may help.
+        return None if _noted(start).get("tries_left") == 0 else str(mark["reason"])
 
     def supervise(self) -> int:
         """Run the attempt, and leave what the orchestrator reads."""
@@ -196,12 +201,13 @@ def tries_left(step: StepPlan, retries: int, before: int) -> int:
     return max(0, tries(step) - min(retries, before))
 
 
-def _job_of(start: bytes | None) -> str | None:
-    """The job that an attempt's start was noted in."""
+def _noted(start: bytes | None) -> dict[str, Any]:
+    """What an attempt noted of its start; nothing where it wasn't written through before a power cut."""
     try:
-        return str(json.loads(start or b"{}")["batch"]["job"])
-    except (ValueError, KeyError, TypeError):  # not written through before a power cut, or not by a job
-        return None
+        facts = json.loads(start or b"{}")
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _told(env: Mapping[str, str], name: str) -> str:

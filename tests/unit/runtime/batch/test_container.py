@@ -26,7 +26,7 @@ MACHINE = {
     "execution": "arn:aws:states:us-east-1:123456789012:execution:Small:nightly",
 }
 STEPS = (
-    "start: self.xs = [5, 6] ; print('begun') ; self.next(self.fit, foreach='xs')",
+    "@retry(times=2)\nstart: self.xs = [5, 6] ; print('begun') ; self.next(self.fit, foreach='xs')",
     "fit: self.y = self.input ; self.next(self.j)",
     "j(inputs): self.total = sum(i.y for i in inputs) ; self.next(self.end)",
     "end:",
@@ -107,7 +107,7 @@ def test_a_foreach_that_is_too_large_fails_with_the_way_out(
 
 
 def test_a_try_after_one_that_no_other_can_help_ends_at_once(told: dict[str, str]) -> None:
-    run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="0")
+    assert run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="0").returncode == 2
     again = run(told, FLOW_SDK_MOST_ITEMS="1", FLOW_SDK_RETRIES="1")
     assert again.returncode == 2 and again.stdout == ""
     assert "The try before ended with this; no other can help." in again.stderr
