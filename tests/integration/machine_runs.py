@@ -112,7 +112,9 @@ class MachineRun:
         return hashes(ROOT, self.pathspec)
 
 
-def place(aws: StepFunctionsServer, path: Path, folder: Path, **options: Any) -> PlacedFlow:
+def place(
+    aws: StepFunctionsServer, path: Path, folder: Path, *, image: str = "flow-sdk:test", **options: Any
+) -> PlacedFlow:
     """Compile a flow file and put all that its machine needs in place.
 
     Parameters
@@ -123,6 +125,8 @@ def place(aws: StepFunctionsServer, path: Path, folder: Path, **options: Any) ->
         The flow file.
     folder : Path
         Where it is called.
+    image : str
+        The image of its jobs.
     **options
         More of :class:`MachineOptions`.
     """
@@ -141,7 +145,7 @@ def place(aws: StepFunctionsServer, path: Path, folder: Path, **options: Any) ->
         user="step-functions",
         system_tags=("runtime:step-functions",),
     )
-    settings = BatchSettings(queue=account.queue, image="flow-sdk:test", job_role=account.job_role)
+    settings = BatchSettings(queue=account.queue, image=image, job_role=account.job_role)
     wanted = MachineOptions(store=ROOT, request=artifacts.put_bytes(request.to_json()), settings=settings, **options)
     ensure_registered(aws.client("batch"), job_definitions(plan, wanted))
     return PlacedFlow(file, plan, wanted)

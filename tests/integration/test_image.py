@@ -1,8 +1,6 @@
 """The image in which tasks run, built and run by a container engine: FLOW_TEST_CONTAINERS names it (docker, podman)."""
 
-import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,35 +9,29 @@ from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
+from tests.rig.containers import LIMITS, ROOT, base
+from tests.rig.containers import call as call_engine
 from tests.rig.moto import MotoServer
 from tests.unit.cli.flow_file import call, write
 
 pytestmark = pytest.mark.containers
 
-ROOT = Path(__file__).resolve().parents[2]
-TAG = "flow-sdk:tested"
-
-
-def engine(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Call the container engine."""
-    done = subprocess.run(
-        [os.environ["FLOW_TEST_CONTAINERS"], *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900
-    )
-    assert not check or done.returncode == 0, done.stderr + done.stdout
-    return done
-
-
-@pytest.fixture(scope="module")
-def image() -> Iterator[str]:
-    base = os.environ.get("FLOW_TEST_BASE_IMAGE")
-    chosen = ["--build-arg", f"BASE={base}"] if base else []
-    engine("build", "--network", "host", "--file", "docker/Dockerfile", *chosen, "--tag", TAG, ".")
-    yield TAG
-    engine("rmi", TAG, check=False)
+MOST_ADDED = 90
+"""Megabytes over the base; 81 when this was written."""
 
 
 def in_image(image: str, *command: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    return engine("run", "--rm", "--network", "host", *options, image, *command, check=False)
+    return call_engine("run", "--rm", "--network", "host", *LIMITS, *options, image, *command, check=False)
+
+
+def size(image: str) -> float:
+    """Megabytes."""
+    return int(call_engine("image", "inspect", "--format", "{{.Size}}", image).stdout) / 1e6
+
+
+def test_it_is_small_and_says_itself_that_it_isnt_root(image: str) -> None:
+    assert size(image) - size(base()) < MOST_ADDED
+    assert call_engine("image", "inspect", "--format", "{{.Config.User}}", image).stdout.strip() == "1000:1000"
 
 
 def test_it_holds_the_sdk_and_no_tools(image: str) -> None:
@@ -49,7 +41,22 @@ def test_it_holds_the_sdk_and_no_tools(image: str) -> None:
     assert done.stdout.strip() == __import__("flow_sdk").__version__, done.stderr
     assert in_image(image, "sh", "-c", "touch /opt/flow-sdk/x").returncode != 0
     assert in_image(image, "sh", "-c", "touch /flow/x $(mktemp)").returncode == 0
-    assert in_image(image, "sh", "-c", "command -v gcc pip pip3").stdout == ""
+    tools = "gcc cc c++ clang as ld make rustc pip pip3"
+    assert in_image(image, "sh", "-c", f"for tool in {tools}; do command -v $tool; done; true").stdout == ""
+    left = (
+        "import os, itertools as i; tops = [t for t in os.listdir('/') if t not in ('proc', 'sys', 'dev')];"
+        "walks = i.chain.from_iterable(os.walk('/' + top) for top in tops);"
+        "print([at for at, folders, files in walks if '.cache' in folders or any(f.endswith('.whl') for f in files)])"
+    )
+    assert in_image(image, "python", "-c", left, options=("--user", "0")).stdout.strip() == "[]"
+
+
+def test_it_holds_exactly_the_versions_that_are_pinned(image: str) -> None:
+    listed = "distributions(path=['/opt/flow-sdk'])"
+    code = f"from importlib.metadata import *; print(*(f'{{d.name}}=={{d.version}}' for d in {listed}))"
+    found = in_image(image, "python", "-c", code).stdout.split()
+    pinned = (ROOT / "docker" / "requirements.txt").read_text(encoding="utf-8").split()
+    assert sorted(line.replace("_", "-") for line in found) == pinned
 
 
 def test_without_variables_it_says_what_is_missing(image: str) -> None:

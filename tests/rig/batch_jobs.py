@@ -1,4 +1,5 @@
-"""moto's server with a Batch that runs its jobs: every attempt is a process on this host. Started by `BatchServer`.
+"""moto's server with a Batch that runs its jobs: every attempt is a process on this host, or a container of it
+(`batch_containers`). Started by `BatchServer`.
 
 Added to moto's own Batch: retryStrategy with evaluateOnExit, attempts with exit codes and reasons, timeouts,
 termination, log lines while the job runs, AWS_BATCH_JOB_ATTEMPT, and a limit to how many jobs run at a time.
@@ -37,6 +38,9 @@ class Rules:
     """What all jobs of this server share."""
 
     environment: dict[str, str]
+    engine = ""
+    mark = ""
+    attempt: "type[Attempt]"
     slots: threading.BoundedSemaphore
     submitted = threading.local()
     starting = threading.Lock()
@@ -80,7 +84,7 @@ class Attempt:
         try:
             self._wait(process)
         finally:
-            end_processes(job.job_id)
+            self._leave_nothing()
             process.wait()
             reader.join(2)
             self._send_lines()
@@ -92,14 +96,26 @@ class Attempt:
             if Rules.closed:
                 raise OSError("the server ends")
             return subprocess.Popen(
-                self.job.command(),
+                self._command(),
                 cwd=folder,
-                env={**Rules.environment, "HOME": folder, "TMPDIR": folder, **self.job.environment(self.number)},
+                env=self._environment(folder),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
+
+    def _command(self) -> list[str]:
+        return self.job.command()
+
+    def _environment(self, folder: str) -> dict[str, str]:
+        return {**Rules.environment, "HOME": folder, "TMPDIR": folder, **self.job.environment(self.number)}
+
+    def _send(self, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+        process.send_signal(number)
+
+    def _leave_nothing(self) -> None:
+        end_processes(self.job.job_id)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -115,10 +131,10 @@ class Attempt:
             if kill_at is None:
                 self.ended_by = self._why_end(deadline)
                 if self.ended_by:
-                    process.send_signal(signal.SIGTERM)
+                    self._send(process, signal.SIGTERM)
                     kill_at = now + GRACE
             elif now > kill_at:
-                process.kill()
+                self._send(process, signal.SIGKILL)
             self._send_lines()
             time.sleep(POLL)
 
@@ -250,7 +266,7 @@ class Job(models.Job):
         most = int(self.retry_strategy.get("attempts") or 1)
         for number in range(1, most + 1):
             self.status = JobStatus.STARTING
-            attempt = Attempt(self, number)
+            attempt = Rules.attempt(self, number)
             if number == 1:
                 self.job_started_at = datetime.now()
             self.log_stream_name = attempt.stream
@@ -346,9 +362,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--job-environment", type=json.loads, required=True)
     parser.add_argument("--slots", type=int, required=True)
+    parser.add_argument("--engine", default="")
+    parser.add_argument("--mark", default="")
     options, rest = parser.parse_known_args()
     Rules.environment = options.job_environment
     Rules.slots = threading.BoundedSemaphore(options.slots)
+    Rules.attempt = Attempt
+    if options.engine:
+        from tests.rig.batch_containers import ContainerAttempt
+
+        Rules.engine, Rules.mark, Rules.attempt = options.engine, options.mark, ContainerAttempt
     models.Job = Job
     models.BatchBackend.__init__ = _new_backend(models.BatchBackend.__init__)
     # moto's own wants two characters.

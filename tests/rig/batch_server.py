@@ -5,8 +5,10 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,9 @@ class BatchServer(MotoServer):
     Of the tests' environment a job has the PATH alone; besides, the server's address and credentials, and the checkout
     on PYTHONPATH. Its folder is empty, its image of no consequence. Its command's ``python`` is the one given here.
 
+    With a container engine each attempt is a container of the job's image instead, which finds the server's address and
+    credentials in its environment and nothing else of this host.
+
     Parameters
     ----------
     buckets : str
@@ -46,11 +51,14 @@ class BatchServer(MotoServer):
         The interpreter of the jobs; it needs the SDK's dependencies.
     slots : int
         Most jobs at a time (>= 1); further ones stay RUNNABLE.
+    engine : str
+        The container engine that runs the jobs; processes when empty.
     """
 
-    def __init__(self, *buckets: str, python: str = sys.executable, slots: int = SLOTS) -> None:
+    def __init__(self, *buckets: str, python: str = sys.executable, slots: int = SLOTS, engine: str = "") -> None:
         super().__init__(*buckets)
-        self.python, self.slots = python, slots
+        self.python, self.slots, self.engine = python, slots, engine
+        self.mark = f"flow-sdk-rig={uuid.uuid4().hex}"
         self._account: Account | None = None
         self._programs: Path | None = None
 
@@ -69,6 +77,7 @@ class BatchServer(MotoServer):
             "PYTHONPATH": str(ROOT),
             **self.env(),
         }
+        engine = ["--engine", self.engine, "--mark", self.mark] if self.engine else []
         # moto sorts classes by the name of their module, which mustn't be __main__.
         start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.rig.batch_jobs import main; main()"
         return [
@@ -79,7 +88,8 @@ class BatchServer(MotoServer):
             "--slots",
             str(self.slots),
             "--job-environment",
-            json.dumps(environment),
+            json.dumps(self.env() if self.engine else environment),
+            *engine,
         ]
 
     def stop(self) -> None:
@@ -89,9 +99,16 @@ class BatchServer(MotoServer):
         if process is not None:
             for pid in session_members(process.pid):
                 os.kill(pid, signal.SIGKILL)
+        if self.engine and (left := self.containers()):
+            subprocess.run([self.engine, "rm", "--force", *left], capture_output=True, check=True)
         programs, self._programs = self._programs, None
         if programs is not None:
             shutil.rmtree(programs, ignore_errors=True)
+
+    def containers(self) -> list[str]:
+        """The ids of the containers that its jobs have, running or not."""
+        command = [self.engine, "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={self.mark}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """A boto3 client of the server that doesn't depend on the environment, for the address given if one is."""

@@ -36,12 +36,19 @@ class StepFunctionsServer(BatchServer):
         The interpreter of the jobs.
     slots : int
         Most jobs at a time (>= 1).
+    engine : str
+        The container engine that runs the jobs; processes when empty.
     """
 
     def __init__(
-        self, *buckets: str, localstack: str | None = None, python: str = sys.executable, slots: int = SLOTS
+        self,
+        *buckets: str,
+        localstack: str | None = None,
+        python: str = sys.executable,
+        slots: int = SLOTS,
+        engine: str = "",
     ) -> None:
-        super().__init__(*buckets, python=python, slots=slots)
+        super().__init__(*buckets, python=python, slots=slots, engine=engine)
         self.localstack = localstack or os.environ["FLOW_TEST_LOCALSTACK"]
         self.states_port = 0
         self._home: tempfile.TemporaryDirectory[str] | None = None
