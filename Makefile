@@ -7,6 +7,18 @@ AIRFLOW2_PYTHON ?= $(shell $(call supported,$(PYTHON) python3.12 python3.11,13))
 # The second interpreter of state machines wants Node; without it, its tests are left out, and pytest says so.
 NODE ?= $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null && echo node)
 second = tests/rig/second_interpreter
+# The tests of infra/terraform want Terraform's provider for AWS on this machine: in the mirror or cache that Terraform's own
+# configuration names, or in a folder of the usual kind. Without it they are left out, and pytest says so.
+aws_provider = registry.terraform.io/hashicorp/aws
+mirrors = $(shell sed -n 's/^ *\(path\|plugin_cache_dir\) *= *"\(.*\)".*/\2/p' "$${TF_CLI_CONFIG_FILE:-$$HOME/.terraformrc}" 2>/dev/null) \
+    $(TF_PLUGIN_CACHE_DIR) $(HOME)/.terraform.d/plugins /usr/local/share/terraform/plugins /usr/share/terraform/plugins /opt/*
+TERRAFORM_PLUGINS ?= $(if $(shell command -v terraform),$(firstword \
+    $(patsubst %/$(aws_provider),%,$(wildcard $(addsuffix /$(aws_provider),$(mirrors))))))
+# Those of docker/ want an engine that has an image to build on already, so that they need no registry: BASE, or the one that
+# tests/rig/base_image.py makes. Without it they are left out, and pytest says so.
+test_base = $(or $(BASE),localhost/flow-sdk-base:bookworm)
+CONTAINERS ?= $(shell for engine in docker podman; do \
+    $$engine image inspect $(test_base) >/dev/null 2>&1 && echo $$engine && break; done)
 PYTEST_ARGS ?=
 UV_VERSION = >=0.8
 
@@ -70,7 +82,9 @@ define in_parts
 	@export FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
 	    FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \
 	    FLOW_TEST_LOCALSTACK="$(CURDIR)/.venv-localstack/bin/python" \
-	    FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))"; \
+	    FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))" \
+	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
+	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
 	log=$$(mktemp); \
 	.venv/bin/python -m pytest -p no:cacheprovider -m "airflow3 or airflow2" $(1) $(PYTEST_ARGS) >"$$log" 2>&1 & airflow=$$!; \
 	.venv/bin/python -m pytest -m "not airflow3 and not airflow2" $(1) $(PYTEST_ARGS); rest=$$?; \

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -34,8 +35,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "store" {{
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
+PLATFORMS = ("FARGATE", "EC2")
+
+
+def checked_out(tmp_path):
     """The files in a folder of their own, with the provider from the folder that the environment names."""
     shutil.copytree(INFRA / "terraform", tmp_path / "terraform")
     mirror = json.dumps(os.environ["FLOW_TEST_TERRAFORM_PLUGINS"])
@@ -54,13 +57,14 @@ def terraform(folder, *arguments, **env):
         "TF_IN_AUTOMATION": "1",
     }
     done = subprocess.run(
-        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
 
 
-def test_the_files_are_valid_and_formatted(folder):
+def test_the_files_are_valid_and_formatted(tmp_path):
+    folder = checked_out(tmp_path)
     terraform(folder, "fmt", "-check")
     terraform(folder, "init", "-no-color")
     assert json.loads(terraform(folder, "validate", "-json"))["diagnostics"] == []
@@ -77,26 +81,32 @@ def plain(document, bucket):
     return found
 
 
-@pytest.mark.parametrize("platform", ["FARGATE", "EC2"])
-def test_applied_it_makes_the_same_rights_as_the_stack(folder, platform):
+def applied(folder, platform, server):
+    """Apply the files to a server; their outputs."""
     (folder / "test_override.tf").write_text(OVERRIDE, encoding="utf-8")
-    with MotoServer() as stacked, MotoServer() as server:
+    clients(server, "iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")
+    terraform(folder, "init", "-no-color", **server.env())
+    variables = ("-var", f"platform={platform}", "-var", 'instance_types=["c5.large"]')
+    terraform(folder, "apply", "-auto-approve", "-no-color", "-input=false", *variables, **server.env())
+    state = json.loads((folder / "terraform.tfstate").read_text(encoding="utf-8"))
+    return {name: entry["value"] for name, entry in state["outputs"].items()}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """For each platform a server and the outputs. The provider waits half a minute for a queue: once for both."""
+    with MotoServer() as fargate, MotoServer() as ec2, ThreadPoolExecutor() as pool:
+        servers = (fargate, ec2)
+        folders = [checked_out(tmp_path_factory.mktemp(platform.lower())) for platform in PLATFORMS]
+        outputs = pool.map(applied, folders, PLATFORMS, servers)
+        yield dict(zip(PLATFORMS, zip(servers, outputs, strict=True), strict=True))
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_applied_it_makes_the_same_rights_as_the_stack(both, platform):
+    server, made = both[platform]
+    with MotoServer() as stacked:
         stack = make_stack(stacked, "flow-sdk", Platform=platform, InstanceTypes="c5.large")
-        clients(server, "iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")
-        terraform(folder, "init", "-no-color", **server.env())
-        terraform(
-            folder,
-            "apply",
-            "-auto-approve",
-            "-no-color",
-            "-input=false",
-            "-var",
-            f"platform={platform}",
-            "-var",
-            'instance_types=["c5.large"]',
-            **server.env(),
-        )
-        made = {name: entry["value"] for name, entry in json.loads(terraform(folder, "output", "-json")).items()}
         assert {"".join(word.capitalize() for word in name.split("_")) for name in made} == set(stack)
         buckets = [made["datastore_sysroot_s3"].split("/")[2], stack["DatastoreSysrootS3"].split("/")[2]]
         for name in ("batch_job_role", "batch_execution_role", "sfn_iam_role", "events_sfn_access_iam_role"):
