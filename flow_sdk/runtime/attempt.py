@@ -14,15 +14,14 @@ from flow_sdk.errors import FlowSDKError, StepTimeout, TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.budget import reserve
+from flow_sdk.runtime.current import set_current
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
-from flow_sdk.spec.current import current
 from flow_sdk.spec.failure import CaughtFailure
 from flow_sdk.spec.flow import FlowSpec
-from flow_sdk.spec.project import project_of_run
 from flow_sdk.store import attempts
 from flow_sdk.store.records import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 
@@ -288,7 +287,7 @@ def _call(
         from flow_sdk.runtime.secrets import set_secrets
 
         set_secrets(secrets)
-    _set_current(task, request, number)
+    set_current(task, request, number)
     function = getattr(flow, step.name)
     if step.wrappers:
         from flow_sdk.runtime.wrap import wrapped
@@ -315,35 +314,3 @@ def _call(
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         announce({"running": None})  # storing what the step made may take its time
-
-
-def _client_object(kind: str, pathspec: str) -> Any:
-    """``current.run`` and its like: the client's objects, imported when a step asks for one."""
-    from flow_sdk import client
-
-    return getattr(client, kind.capitalize())(pathspec)
-
-
-def _set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
-    record = task.record
-    project = project_of_run(record.system_tags)
-    current._set(
-        client=_client_object,
-        flow_name=record.flow,
-        run_id=record.run,
-        step_name=task.step.name,
-        task_id=request.task,
-        retry_count=number,
-        origin_run_id=record.origin_run,
-        pathspec=task.pathspec,
-        namespace=record.namespace or None,
-        username=record.user,
-        parameter_names=list(record.parameters),
-        tags=frozenset((*record.tags, *record.system_tags)),
-        graph=task.view.plan,
-        tempdir=tempfile.gettempdir(),
-        **(project.facts(record.flow) if project is not None else {}),
-    )
-    os.environ["FLOW_SDK_STORE"] = request.root
-    if record.namespace is not None:
-        os.environ["FLOW_SDK_NAMESPACE"] = record.namespace

@@ -69,26 +69,30 @@ class Current:
         is_production: bool
         project_flow_name: str
 
-    __slots__ = ("_client", "_facts") if not TYPE_CHECKING else ()
+    __slots__ = ("_client", "_facts", "_lazy") if not TYPE_CHECKING else ()
 
     def __init__(self) -> None:
         self._clear()
 
-    def _set(self, *, client: Provider | None = None, **fields: Any) -> None:
+    def _set(
+        self, *, client: Provider | None = None, lazy: dict[str, Callable[[], Any]] | None = None, **fields: Any
+    ) -> None:
         """Say what is running now; replaces all that was set before.
 
         Parameters
         ----------
         client : callable, optional
             Gives the client's object for ("flow" | "run" | "task", pathspec); asked when a step uses one.
+        lazy : dict of str to callable, optional
+            What gives the values of further names, when a step first asks for one.
         **fields
             Values for names in :data:`FIELDS`, ``is_running_flow`` being True unless given.
         """
-        unknown = set(fields).difference(FIELDS, _NEEDS)
+        unknown = {*fields, *(lazy or ())}.difference(FIELDS, _NEEDS)
         if unknown:
             raise ValueError(f"current has no {', '.join(sorted(unknown))}")
         self._facts: dict[str, Any] = {"is_running_flow": True, **fields}
-        self._client = client
+        self._client, self._lazy = client, dict(lazy or {})
 
     def _clear(self) -> None:
         """Forget everything: no task is running."""
@@ -103,12 +107,15 @@ class Current:
         return getattr(self, key, None) is not None
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *FIELDS, *_CLIENT})
+        return sorted({*object.__dir__(self), *FIELDS, *_CLIENT, *self._facts})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         if name in self._facts:
+            return self._facts[name]
+        if name in self._lazy:
+            self._facts[name] = self._lazy.pop(name)()
             return self._facts[name]
         if name in FIELDS:
             return None

@@ -19,7 +19,7 @@ class P(FlowSpec):
         import json
         names = ("project_name", "branch_name", "is_user_branch", "is_production", "project_flow_name")
         print(json.dumps({name: getattr(current, name) for name in names}))
-        print(json.dumps({"test": self.test_mode, "tags": sorted(current.tags)}))
+        print(json.dumps({"test": self.test_mode, "tags": sorted(current.run.tags)}))
         self.next(self.end)
 
     @step

@@ -1,0 +1,123 @@
+"""What ``current`` says in a running task."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.state import LiveTask
+from flow_sdk.spec.current import current
+from flow_sdk.spec.project import project_of_run
+
+__all__ = ["graph_facts", "set_current"]
+
+_KINDS = {"split": "split-static", "foreach": "split-foreach", "switch": "split-switch"}
+"""The kinds of the plan whose names users know as others."""
+
+
+def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
+    """Say what runs in this process.
+
+    Parameters
+    ----------
+    task : LiveTask
+        The task.
+    request : TaskRequest
+        What it was started with.
+    number : int
+        Its attempt, from 0.
+    """
+    record = task.record
+    project = project_of_run(record.system_tags)
+    current._set(
+        client=_client_objects(request.root),
+        lazy={"graph": lambda: graph_facts(task.view.plan)},
+        flow_name=record.flow,
+        run_id=record.run,
+        step_name=task.step.name,
+        task_id=request.task,
+        retry_count=number,
+        origin_run_id=record.origin_run,
+        pathspec=task.pathspec,
+        namespace=record.namespace or None,
+        username=record.user,
+        parameter_names=list(record.parameters),
+        tags=frozenset(record.tags),
+        tempdir=tempfile.gettempdir(),
+        **(project.facts(record.flow) if project is not None else {}),
+    )
+    os.environ["FLOW_SDK_STORE"] = request.root
+    if record.namespace is not None:
+        os.environ["FLOW_SDK_NAMESPACE"] = record.namespace
+
+
+def _client_objects(root: str) -> Callable[[str, str], Any]:
+    """Give what makes ``current.run`` and its like, from the client, which is imported when a step asks for one.
+
+    They are the task's own, wherever it looks for the results of others: so neither the namespace nor the store that
+    the step has chosen counts.
+    """
+
+    def made(kind: str, pathspec: str) -> Any:
+        from flow_sdk import client
+
+        return getattr(client, kind.capitalize())._at(tuple(pathspec.split("/")), root, client.get_namespace())
+
+    return made
+
+
+def graph_facts(plan: FlowPlan) -> dict[str, Any]:
+    """Describe a flow as plain data, as ``current.graph`` gives it.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+
+    Returns
+    -------
+    dict
+        ``file``, ``doc``, ``start_step``, ``end_step``, ``parameters``, ``constants``, ``decorators``, and by their
+        names the ``steps``, each again a dict.
+    """
+    joins = {step.joins: step.name for step in plan.steps if step.joins is not None}
+    return {
+        "file": plan.file,
+        "doc": plan.doc,
+        "start_step": plan.start.name,
+        "end_step": plan.end.name,
+        "parameters": [{"name": parameter.name, "type": parameter.type} for parameter in plan.parameters],
+        "constants": [{"name": name} for name in plan.constants],
+        "decorators": _decorators(plan.decorators),
+        "steps": {step.name: _step(plan, step, joins.get(step.name)) for step in plan.steps},
+    }
+
+
+def _step(plan: FlowPlan, step: StepPlan, join: str | None) -> dict[str, Any]:
+    if step.is_join and step.kind == "linear":
+        kind = "join"
+    elif step is plan.start and step.kind == "linear":
+        kind = "start"
+    else:
+        kind = _KINDS.get(step.kind, step.kind)
+    facts: dict[str, Any] = {
+        "name": step.name,
+        "type": kind,
+        "line": step.line,
+        "doc": step.doc,
+        "next": list(step.next),
+        "decorators": _decorators((*step.wrappers, *step.decorators)),
+    }
+    if step.foreach is not None:
+        facts["foreach_artifact"] = step.foreach
+    if step.condition is not None:
+        facts |= {"condition": step.condition, "switch_cases": dict(step.cases)}
+    if join is not None:
+        facts["matching_join"] = join
+    return facts
+
+
+def _decorators(found: tuple[tuple[str, dict[str, Any]], ...]) -> list[dict[str, Any]]:
+    return [{"name": name, "attributes": dict(attributes)} for name, attributes in found]
