@@ -66,6 +66,7 @@ __all__ = [
     "UsageError",
     "UserCodeError",
     "nearest",
+    "visible",
     "without_password",
 ]
 
@@ -109,11 +110,12 @@ class FlowSDKError(Exception):
         where: str | None = None,
         help: str | None = None,
     ) -> None:
-        self.headline = without_password(headline)
-        self.seen = seen and without_password(seen)
-        self.wanted = wanted and without_password(wanted)
-        self.where = where and without_password(where)
-        self.help = help and without_password(help)
+        # Names and values of users stand in all of them. This is where every error passes, however it is shown.
+        self.headline = _safe(headline)
+        self.seen = seen and _safe(seen)
+        self.wanted = wanted and _safe(wanted)
+        self.where = where and _safe(where)
+        self.help = help and _safe(help)
         super().__init__(self.headline)
 
     def __str__(self) -> str:
@@ -121,10 +123,14 @@ class FlowSDKError(Exception):
         for label, text in (("seen", self.seen), ("wanted", self.wanted), ("where", self.where), ("help", self.help)):
             if text:
                 lines.append(f"  {label + ':':<8}{text}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
+
+
+def _safe(text: str) -> str:
+    return visible(without_password(text))
 
 
 def _rebuild(kind: type[FlowSDKError], state: dict[str, object]) -> FlowSDKError:
@@ -261,6 +267,24 @@ class NamespaceMismatch(ClientError):
 
 class PathspecError(ClientError):
     """A pathspec has the wrong number or form of components."""
+
+
+def visible(text: str) -> str:
+    """Show a text so that no terminal obeys it and nothing in it is turned round: such characters are written out.
+
+    Parameters
+    ----------
+    text : str
+        Any text. Its lines stay lines, and a tab stays one.
+
+    Returns
+    -------
+    str
+        The same with control, formatting and other invisible characters as in a Python literal, such as ``\\x1b``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

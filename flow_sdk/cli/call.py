@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.errors import UsageError
+from flow_sdk.errors import UsageError, visible
 from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ class Call:
 
 
 def note(text: str) -> None:
-    """Print to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print to stderr, what a terminal would obey written out."""
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def check_writable(path: str | None) -> None:

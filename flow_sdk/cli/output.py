@@ -8,6 +8,7 @@ import time
 from typing import Any, Protocol, TextIO
 
 from flow_sdk.cli.terminal import harmless, shown
+from flow_sdk.errors import visible
 from flow_sdk.metadata.tags import printable
 from flow_sdk.runtime.events import Reporter
 
@@ -129,7 +130,7 @@ class PlainReporter:
         return f"{self._clock}.{int((now - second) * 1000):03}"
 
     def _say(self, text: str, task: str = "") -> None:
-        where = f"{self._run}/{task}" if task else self._run
+        where, text = f"{self._run}/{task}" if task else self._run, visible(text)
         self._err.write(f"{self._time()} [{where}] {text}\n" if where else f"{self._time()} {text}\n")
         self._err.flush()
 

@@ -96,7 +96,7 @@ def dump_lines(
     for name in _shown(refs, private, include):
         ref = refs.get(name)
         if ref is None:
-            yield f"{name} = < no such artifact >"
+            yield f"{printable(name)} = < no such artifact >"
             continue
         line = f"{name} [size: {ref.size} type: {ref.type.removeprefix('builtins.')}]"
         if max_value_size == 0:
