@@ -21,7 +21,7 @@ def _change(call: Call, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
     if run is None:
         raise UsageError(f"{call.name} needs --run-id.", wanted="the id of a run, such as --run-id 5")
     run = run.removeprefix(f"{call.flow}/")
-    check_tags(add)
+    check_tags(add, reserved=True)
     runs = _runs(call)
     runs.read(call.flow, run)
     if add and remove:

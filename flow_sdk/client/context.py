@@ -140,6 +140,13 @@ def current_store() -> str:
 
 def store_url(text: str) -> str:
     """The URL or folder of a store that is named in any of the forms that :func:`metadata` takes."""
+    if not isinstance(text, str):
+        raise ConfigError(
+            "This names no store.",
+            seen=repr(text),
+            wanted="local@/folder or s3@bucket/prefix",
+            help="default_metadata() goes back to the store of your settings.",
+        )
     kind, at, rest = text.partition("@")
     if at and "/" not in kind and ":" not in kind:
         if kind not in _KINDS or not rest:

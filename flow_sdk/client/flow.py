@@ -5,10 +5,11 @@ from datetime import datetime
 
 from flow_sdk.client.context import current_store, get_namespace
 from flow_sdk.client.objects import ClientObject, local_time
-from flow_sdk.client.reader import open_reader
+from flow_sdk.client.reader import RunReader, open_reader
 from flow_sdk.client.run import Run
 from flow_sdk.errors import NamespaceMismatch, NotFound, nearest
 from flow_sdk.ids import is_flow_name
+from flow_sdk.metadata.tags import check_tags, printable
 
 __all__ = ["Flow", "Metaflow"]
 
@@ -44,7 +45,7 @@ class Flow(ClientObject[Run]):
         raise NamespaceMismatch(
             f"{self!r} has no run in the current namespace.",
             seen=f"namespace {self._namespace!r}",
-            wanted=f"for its newest run, one of: {', '.join(tags)}" if tags else None,
+            wanted=f"for its newest run, one of: {', '.join(map(printable, tags))}" if tags else None,
             help=f"Switch with {' or '.join(ways)}.",
         )
 
@@ -68,9 +69,14 @@ class Flow(ClientObject[Run]):
         *tags : str
             Tags that a run must carry, all of them.
         """
-        wanted = [*tags] if self._namespace is None else [self._namespace, *tags]
-        for run in self._reader.runs.newest_with(self.id, wanted):
-            yield Run._at((self.id, run), self._url, self._namespace)
+        wanted = [*([] if self._namespace is None else [self._namespace]), *check_tags(tags, reserved=True)]
+        return self._found(wanted)
+
+    def _found(self, tags: list[str]) -> Iterator[Run]:
+        runs = self._reader.runs
+        listing = runs.listing(self.id, tags[0] if tags else None)
+        for id in runs.newest_with(self.id, tags):
+            yield Run._read_by(RunReader(self._url, self.id, id, listing), self._namespace)
 
     @property
     def latest_run(self) -> Run | None:

@@ -8,6 +8,7 @@ from flow_sdk.client.context import current_store, get_namespace
 from flow_sdk.client.reader import Reader, RunReader, open_reader
 from flow_sdk.errors import NamespaceMismatch, NotFound, PathspecError
 from flow_sdk.ids import split_pathspec
+from flow_sdk.metadata.tags import check_tags, printable
 
 __all__ = ["ClientObject", "InRun", "local_time"]
 
@@ -163,6 +164,13 @@ class InRun(ClientObject[Child]):
         self._run = run or RunReader(url, parts[0], parts[1])
 
     @classmethod
+    def _read_by(cls: "type[InRunSelf]", run: RunReader, namespace: str | None) -> "InRunSelf":
+        """Make the object of a run that a listing has found."""
+        made = cls.__new__(cls)
+        made._place((run.flow, run.run), run.url, namespace, run)
+        return made
+
+    @classmethod
     def _near(cls: "type[InRunSelf]", other: "InRun[Any]", parts: tuple[str, ...]) -> "InRunSelf":
         """Make an object of the same run as another, without looking whether it exists."""
         made = cls.__new__(cls)
@@ -178,12 +186,13 @@ class InRun(ClientObject[Child]):
         if self._namespace is None or self._run.carries(self._namespace):
             return
         tags = sorted(self._run.tags())
+        shown = ", ".join(map(printable, tags))
         other = next((tag for tag in tags if tag.startswith(("production:", "user:"))), tags[0] if tags else None)
         ways = ([f"namespace({other!r})"] if other else []) + ["namespace(None) to see everything"]
         raise NamespaceMismatch(
             f"{self!r} isn't in the current namespace.",
             seen=f"namespace {self._namespace!r}",
-            wanted=f"one of the run's tags: {', '.join(tags)}" if tags else "the global namespace: the run has no tags",
+            wanted=f"one of the run's tags: {shown}" if tags else "the global namespace: the run has no tags",
             help=f"Switch with {' or '.join(ways)}.",
         )
 
@@ -194,7 +203,8 @@ class InRun(ClientObject[Child]):
 
     def _if_tagged(self, tags: tuple[str, ...]) -> Iterator[Child]:
         """The children, if the run carries all of the tags."""
-        return self._children() if set(tags) <= (self.tags if tags else frozenset()) else iter(())
+        wanted = check_tags(tags, reserved=True)
+        return self._children() if set(wanted) <= (self.tags if wanted else frozenset()) else iter(())
 
     @property
     def tags(self) -> frozenset[str]:

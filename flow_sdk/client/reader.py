@@ -9,13 +9,16 @@ from flow_sdk.client.context import is_safe
 from flow_sdk.errors import NotFound
 from flow_sdk.ids import FOREACH, is_step_name, is_task_id, task_id
 from flow_sdk.metadata.alive import life_signs
-from flow_sdk.metadata.runs import Runs
+from flow_sdk.metadata.heartbeat import LOCAL
+from flow_sdk.metadata.listing import RunListing
+from flow_sdk.metadata.port import RunOutcome
+from flow_sdk.metadata.runs import Runs, outcome_of_end
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store import attempts, layout
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
+from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode
 
-__all__ = ["Reader", "RunReader", "open_reader"]
+__all__ = ["Reader", "RunReader", "open_reader", "read_ahead"]
 
 _BATCH = 64
 """Tasks whose manifests are read together while a step's tasks are walked."""
@@ -75,12 +78,18 @@ class RunReader:
         The store.
     flow, run : str
         Which run.
+    listing : RunListing, optional
+        The listing that the run was found in, which may know some of it. It is asked once: who asks again wants to
+        know what is new.
     """
 
-    def __init__(self, url: str, flow: str, run: str) -> None:
+    def __init__(self, url: str, flow: str, run: str, listing: RunListing | None = None) -> None:
         self.url = url
         self.flow = flow
         self.run = run
+        self._of_end = self._of_tags = listing
+        self._ended: Manifest | None = None
+        self._given_up: RunOutcome | None = None
 
     @property
     def reader(self) -> Reader:
@@ -101,7 +110,35 @@ class RunReader:
         """The last step's name, and the id of its task."""
         return self.record.end or self.plan.end.name, task_id((), ())
 
+    def ended(self) -> Manifest | None:
+        """The end task's committed manifest, read once; None while there is none."""
+        if self._ended is None and self._given_up is None:
+            if not self.may_have_ended():
+                (self._given_up,) = self.reader.runs.given_up(self.flow, [self.run])
+            if self._given_up is None:
+                self._ended = self.committed(*self.end)
+        return self._ended
+
+    def may_have_ended(self) -> bool:
+        """Tell whether it is worth a look whether the end task is committed, before who gave the run up is asked."""
+        listing, self._of_end = self._of_end, None
+        # Nobody gives up an orchestrated run in the store.
+        if listing is None or self.record.orchestrator.get("kind") != LOCAL:
+            return True
+        return listing.may_have_ended(self.run, self.record.started)
+
+    def outcome(self) -> RunOutcome:
+        """How the run stands."""
+        end = self.ended()
+        if end is not None:
+            return outcome_of_end(end)
+        return self._given_up or self.reader.runs.open_outcome(self.flow, self.run)
+
     def user_tags(self) -> frozenset[str]:
+        listing, self._of_tags = self._of_tags, None
+        listed = None if listing is None else listing.user_tags(self.run, self.record.started)
+        if listed is not None:
+            return listed
         return frozenset(self.reader.runs.user_tags(self.flow, self.run))
 
     def tags(self) -> frozenset[str]:
@@ -181,3 +218,24 @@ class RunReader:
         """When an attempt was started, in seconds since the epoch."""
         info = self.reader.store.head(layout.start_key(self.flow, self.run, step, task, number))
         return None if info is None else info.modified
+
+
+def read_ahead(runs: list[RunReader]) -> None:
+    """Read what many runs of one flow started with and how they ended, several at once."""
+    if not runs:
+        return
+    store = runs[0].reader.store
+    keys = [layout.run_key(run.flow, run.run) for run in runs]
+    for run, key, text in zip(runs, keys, store.get_many(keys), strict=True):
+        if text is not None:
+            run.record = decode(RunRecord, text, key)
+    there = [run for run in runs if "record" in vars(run)]
+    maybe = {run: run.may_have_ended() for run in there}
+    others = [run for run in there if not maybe[run]]
+    outcomes = runs[0].reader.runs.given_up(runs[0].flow, [run.run for run in others])
+    for run, outcome in zip(others, outcomes, strict=True):
+        run._given_up = outcome
+    ended = [run for run in there if run._given_up is None]
+    ends = attempts.read_places(store, [(run.flow, run.run, *run.end) for run in ended])
+    for run, end in zip(ended, ends, strict=True):
+        run._ended = end

@@ -55,7 +55,7 @@ class Run(InRun[Step]):
     def end_task(self) -> Task | None:
         """The task of the last step; None until it has started."""
         step, task = self._run.end
-        manifest = self._run.committed(step, task)
+        manifest = self._run.ended()
         if manifest is None and not self._run.has_task(step, task):
             return None
         return Task._of(Step._below(self, step), task, manifest)
@@ -68,7 +68,7 @@ class Run(InRun[Step]):
 
     @property
     def _outcome(self) -> RunOutcome:
-        return self._reader.runs.outcome(self._run.flow, self._run.run, self._run.plan)
+        return self._run.outcome()
 
     @property
     def state(self) -> str:
@@ -96,13 +96,13 @@ class Run(InRun[Step]):
     @property
     def successful(self) -> bool:
         """Whether the last step's own code finished without an exception."""
-        end = self._run.committed(*self._run.end)
+        end = self._run.ended()
         return end is not None and end.successful
 
     @property
     def finished(self) -> bool:
         """Whether the last step is done: it was successful, or ``@catch`` took its failure."""
-        end = self._run.committed(*self._run.end)
+        end = self._run.ended()
         return end is not None and end.ok
 
     @property
@@ -113,7 +113,7 @@ class Run(InRun[Step]):
     @property
     def finished_at(self) -> datetime | None:
         """When the last step was finished, in local time; None before."""
-        end = self._run.committed(*self._run.end)
+        end = self._run.ended()
         return local_time(end.finished) if end is not None and end.ok else None
 
     @property

@@ -30,7 +30,10 @@ class Step(InRun[Task]):
             )
 
     def _children(self) -> Iterator[Task]:
-        ids = self._run.tasks(self.id)
+        return self._those(self._run.tasks(self.id))
+
+    def _those(self, ids: list[str]) -> Iterator[Task]:
+        """The tasks with these ids, which are there."""
         manifests = self._run.all_committed([(self.id, task) for task in ids])
         for task, manifest in zip(ids, manifests, strict=True):
             yield Task._of(self, task, manifest)

@@ -181,7 +181,7 @@ class Task(InRun[DataArtifact]):
         One whose failure ``@catch`` took has failed, and is ``finished`` all the same. One without a result is running
         for as long as its run is.
         """
-        return self._state_in(lambda: self._reader.runs.state(self._run.flow, self._run.run, self._run.plan))
+        return self._state_in(lambda: self._run.outcome().state)
 
     def _state_in(self, state_of_run: Callable[[], str]) -> str:
         manifest = self._manifest()
@@ -237,14 +237,23 @@ class Task(InRun[DataArtifact]):
 
     @property
     def metadata_dict(self) -> dict[str, str]:
-        """Facts about the attempt, as text: where it ran, its number, whether it went well."""
+        """Facts about the attempt, as text: where it ran, its number, whether it went well, where it stored things."""
         manifest = self._manifest()
         record = self._run.record
-        facts: dict[str, Any] = {"attempt": self.current_attempt, "user": record.user}
+        facts: dict[str, Any] = {
+            "attempt": self.current_attempt,
+            "user": record.user,
+            "runtime": self.runtime_name or "",
+            "script-name": self._run.plan.file,
+            "ds-type": "s3" if self._url.startswith("s3:") else "local",
+            "ds-root": self._reader.store.url,
+        }
         if record.package is not None:
             facts["code-package"] = record.package
         if manifest is not None:
             facts |= manifest.environment
+            if "python" in manifest.environment:
+                facts["python_version"] = manifest.environment["python"]
             facts |= {"attempt": manifest.attempt, "attempt_ok": manifest.ok, "successful": manifest.successful}
             if self.origin_pathspec is not None:
                 _, run, _, task = self.origin_pathspec.split("/")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.client.html import Html, code, duration, fold, moment, page, size, state, table, tags
 from flow_sdk.client.objects import local_time
+from flow_sdk.client.reader import read_ahead
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED
 from flow_sdk.store import layout
 from flow_sdk.store.records import ArtifactRef
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["view"]
 
 MOST_ROWS = 20
-MOST_TASKS = 50
-_MOST_KEYS = 5000
-"""Objects of a step that are looked at to count its tasks; of a wider step it is said that there are more."""
+_MOST_KEYS = 1000
+"""Objects of a step that are looked at to count what is done; of a wider step it is said that there is more."""
 
 
 def view(item: Any) -> str:
@@ -47,6 +47,7 @@ def _metaflow(root: "Metaflow") -> str:
 
 def _flow(flow: "Flow") -> str:
     runs = list(islice(flow, MOST_ROWS))
+    read_ahead([run._run for run in runs])
     rows = (
         (code(run.pathspec), state(run.state), moment(run.created_at), duration(run.created_at, run.finished_at),
          run._run.record.user, tags(run.user_tags))
@@ -84,20 +85,24 @@ def _steps(run: "Run") -> Iterable[tuple[object, ...]]:
     for step in reversed(run._run.steps()):
         place = layout.tasks_prefix(flow, id, step)
         infos = list(run._reader.store.list(place, limit=_MOST_KEYS))
-        tasks = {info.key[len(place) :].partition("/")[0] for info in infos}
+        more = "+" if len(infos) == _MOST_KEYS else ""
+        seen = [info.key[len(place) :].partition("/")[0] for info in infos]
+        count = len(run._run.tasks(step)) if more else len(set(seen))
         commits = [info for info in infos if info.key.endswith("/commit.json")]
         done = {info.key[len(place) :].partition("/")[0] for info in commits}
-        lost = sum(name == step and task not in done for name, task in failed)
-        more = "+" if len(infos) == _MOST_KEYS else ""
+        # Of the last one that was looked at a part may be missing.
+        whole = set(seen).difference(seen[-1:] if more else ())
+        lost = len({task for name, task in failed if name == step}.intersection(whole - done))
         began = min((local_time(info.modified) for info in infos), default=None)
         last = max((local_time(info.modified) for info in commits), default=None)
         name = code(f"{run.pathspec}/{step}")
-        yield name, f"{len(tasks)}{more}", f"{len(done)}{more}", lost or "", moment(began), moment(last)
+        numbers = (f"{count:,}", f"{len(done):,}{more}", f"{lost}{more}" if lost else "")
+        yield name, *numbers, moment(began), moment(last)
 
 
 def _step(step: "Step") -> str:
     ids = step._run.tasks(step.id)
-    tasks = list(islice(step, MOST_TASKS))
+    tasks = list(step._those(ids[:MOST_ROWS]))
     state_of_run = cache(lambda: step.parent.state)
     rows = (
         (
@@ -109,7 +114,7 @@ def _step(step: "Step") -> str:
         for task in tasks
     )
     plan = step._plan
-    shown = f"{len(ids)}" if len(ids) <= MOST_TASKS else f"{len(ids)}, of which the first {MOST_TASKS} are shown"
+    shown = f"{len(ids)}" if len(ids) <= MOST_ROWS else f"{len(ids):,}, of which the first {MOST_ROWS} are shown"
     facts = [
         ("tasks", shown),
         ("comes after", ", ".join(plan.parents)),

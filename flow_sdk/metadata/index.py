@@ -16,6 +16,9 @@ ALL = "=all"
 ENDED = "=ok."
 """Before a tag's form: the index of the runs with the tag whose end was about to be committed as a success."""
 
+TAGS = "=tags"
+"""The index of all runs' user tags: an entry for each tag of each run, in the order of the runs."""
+
 _LATEST = 10**16 - 1  # microseconds since the epoch, to the year 2286
 _HIGHEST = 10**12 - 1
 _KEPT = 100
@@ -40,9 +43,22 @@ class RunIndex:
         return layout.index_prefix(self._flow, mark + (ALL if tag is None else encode_tag(tag)))
 
     def _key(self, tag: str | None, name: str, started: float, mark: str = "") -> str:
+        return self._prefix(tag, mark) + self.place(name, started)
+
+    @staticmethod
+    def place(name: str, started: float) -> str:
+        """Where a name stands in an index: newest first, what is too long for a key by its hash."""
         time = min(max(int(started * 1_000_000), 0), _LATEST)
         short = name if len(name) <= LONGEST else HASHED + hashlib.sha256(name.encode()).hexdigest()
-        return self._prefix(tag, mark) + f"{_LATEST - time:016d}-{short}"
+        return f"{_LATEST - time:016d}-{short}"
+
+    def ended_prefix(self, tag: str | None) -> str:
+        """Folder of what :meth:`add_ended` enters: ``<place>=<last step>``."""
+        return self._prefix(tag, ENDED)
+
+    def tags_prefix(self) -> str:
+        """Folder of what :meth:`add_user_tag` enters: ``<place>=<tag>``."""
+        return layout.index_prefix(self._flow, TAGS)
 
     def _enter(self, tag: str | None, name: str, started: float, mark: str = "") -> None:
         text = name.encode() if len(name) > LONGEST else b""
@@ -58,9 +74,17 @@ class RunIndex:
         # An entry lost in a power cut hides a run that never did anything: not worth a flush of the disk.
         self._enter(tag, run, started)
 
+    def add_user_tag(self, tag: str, run: str, started: float) -> None:
+        """Enter a run under a user tag, and the tag among those of all runs."""
+        self.add(tag, run, started)
+        name = f"{run}={encode_tag(tag)}"
+        text = name.encode() if len(name) > LONGEST else b""
+        self._store.put(self.tags_prefix() + self.place(name, started), text, durable=False)
+
     def remove(self, tag: str, run: str, started: float, end: str) -> None:
-        """Take a run, whose last step is ``end``, out of a tag's listings."""
-        self._store.delete([self._key(tag, run, started), self._key(tag, f"{run}={end}", started, ENDED)])
+        """Take a run, whose last step is ``end``, out of a user tag's listings."""
+        listed = self.tags_prefix() + self.place(f"{run}={encode_tag(tag)}", started)
+        self._store.delete([listed, self._key(tag, run, started), self._key(tag, f"{run}={end}", started, ENDED)])
 
     def add_ended(self, tag: str | None, run: str, started: float, end: str) -> None:
         """Enter a run under a tag (None: among all runs) as one whose last step is about to be a success."""

@@ -2,23 +2,25 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
 from flow_sdk.ids import is_flow_name, is_run_id, task_id
 from flow_sdk.metadata.alive import life_signs, lost_task
 from flow_sdk.metadata.heartbeat import is_gone
 from flow_sdk.metadata.index import RunIndex
+from flow_sdk.metadata.listing import RunListing
 from flow_sdk.metadata.port import CANCELLED, FAILED, RUNNING, SUCCEEDED, RunOutcome
 from flow_sdk.metadata.tagging import UserTags, check_count, tag_key
-from flow_sdk.metadata.tags import check_tags, encode_tag
+from flow_sdk.metadata.tags import check_tags, encode_tag, refuse_reserved
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store import layout
 from flow_sdk.store.attempts import read_task, read_tasks
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord, decode, encode
+from flow_sdk.store.records import Manifest, RunRecord, decode, encode
 from flow_sdk.store.sealed import seal, unseal
 
-__all__ = ["Runs"]
+__all__ = ["Runs", "outcome_of_end"]
 
 GONE = "the process that ran it is gone"
 """Why a local run has failed that nobody saw the end of."""
@@ -79,8 +81,10 @@ class Runs:
         user_tags = [tag for tag in dict.fromkeys(record.tags) if tag not in record.system_tags]
         for tag in user_tags:
             self.store.put(tag_key(record.flow, record.run, tag), tag.encode("utf-8"))
-        for tag in (*dict.fromkeys(record.system_tags), *user_tags):
+        for tag in dict.fromkeys(record.system_tags):
             index.add(tag, record.run, record.started)
+        for tag in user_tags:
+            index.add_user_tag(tag, record.run, record.started)
         index.add(None, record.run, record.started)
 
     def read(self, flow: str, run: str) -> RunRecord:
@@ -111,17 +115,26 @@ class Runs:
     def finish(self, flow: str, run: str, state: str, reason: str | None = None) -> None:
         if state not in (SUCCEEDED, FAILED, CANCELLED):
             raise ValueError(f"A run ends {SUCCEEDED}, {FAILED} or {CANCELLED}, not {state!r}")
-        mark = {"state": state, "reason": reason, "time": time.time()}
+        mark: dict[str, Any] = {"state": state, "reason": reason, "time": time.time()}
+        end = self.read(flow, run).end if state != SUCCEEDED else None
+        if end is not None:
+            mark["open"] = read_task(self.store, flow, run, end, task_id((), ())) is None
         key = layout.run_end_key(flow, run)
         self.store.put(key, seal(mark, key))
 
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
-        end = read_task(self.store, flow, run, plan.end.name, plan.end.task_id(()))
-        if end is not None and end.successful:
-            return RunOutcome(SUCCEEDED, None, end.finished, end)
-        if end is not None:
-            reason = f"The last step, {plan.end.name!r}, failed; @catch took its exception."
-            return RunOutcome(FAILED, reason, end.finished, end)
+        end = read_task(self.store, flow, run, plan.end.name, task_id((), ()))
+        return self.open_outcome(flow, run) if end is None else outcome_of_end(end)
+
+    def given_up(self, flow: str, runs: Sequence[str]) -> list[RunOutcome | None]:
+        """Tell of runs how those ended whose scheduler saw them end before their last step did; None for any other."""
+        keys = [layout.run_end_key(flow, run) for run in runs]
+        texts = zip(keys, self.store.get_many(keys), strict=True) if keys else ()
+        marks = [None if text is None else unseal(text, key) for key, text in texts]
+        return [_outcome(mark) if mark is not None and mark.get("open") else None for mark in marks]
+
+    def open_outcome(self, flow: str, run: str) -> RunOutcome:
+        """Tell how a run stands whose last step isn't committed."""
         noted = self._noted(flow, run)
         if noted is not None:
             return noted
@@ -142,10 +155,7 @@ class Runs:
         """What the scheduler that saw the run end has noted."""
         key = layout.run_end_key(flow, run)
         (mark,) = self.store.get_many([key])
-        if mark is None:
-            return None
-        data = unseal(mark, key)
-        return RunOutcome(data["state"], data.get("reason"), data.get("time"))
+        return None if mark is None else _outcome(unseal(mark, key))
 
     def _failure(self, flow: str, run: str) -> RunOutcome | None:
         """Look for a task that failed for good and wasn't made good since."""
@@ -167,6 +177,10 @@ class Runs:
 
     def newest_with(self, flow: str, tags: Sequence[str], limit: int | None = None) -> Iterator[str]:
         return RunIndex(self.store, flow).newest(tags, limit)
+
+    def listing(self, flow: str, tag: str | None = None) -> RunListing:
+        """Give what is asked of the runs with a tag (None: of all) from listings, for those who look at many."""
+        return RunListing(self.store, flow, tag)
 
     def expect_success(self, record: RunRecord) -> None:
         index, end = RunIndex(self.store, record.flow), self._end(record)
@@ -196,7 +210,20 @@ class Runs:
 
     def replace_tags(self, flow: str, run: str, remove: Iterable[str], add: Iterable[str]) -> None:
         record = self.read(flow, run)
-        UserTags(self.store, flow, run).replace(record, self._end(record), check_tags(remove), check_tags(add))
+        added, removed = check_tags(add, reserved=True), check_tags(remove, reserved=True)
+        refuse_reserved(tag for tag in added if tag not in record.system_tags)
+        UserTags(self.store, flow, run).replace(record, self._end(record), removed, added)
+
+
+def outcome_of_end(end: Manifest) -> RunOutcome:
+    """Tell how a run stands whose last step is committed."""
+    if end.successful:
+        return RunOutcome(SUCCEEDED, None, end.finished, end)
+    return RunOutcome(FAILED, f"The last step, {end.step!r}, failed; @catch took its exception.", end.finished, end)
+
+
+def _outcome(mark: dict[str, Any]) -> RunOutcome:
+    return RunOutcome(mark["state"], mark.get("reason"), mark.get("time"))
 
 
 def _check(record: RunRecord) -> None:

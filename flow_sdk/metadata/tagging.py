@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from flow_sdk.errors import UsageError
 from flow_sdk.metadata.index import RunIndex
@@ -40,6 +41,9 @@ class UserTags:
     flow, run : str
         Which run.
     """
+
+    changes: ClassVar[int] = 0
+    """How often this process has changed tags: what it listed before then isn't to be believed."""
 
     def __init__(self, store: ObjectStore, flow: str, run: str) -> None:
         self._store = store
@@ -85,6 +89,7 @@ class UserTags:
         add = [tag for tag in add if tag not in record.system_tags]
         new = [tag for tag in add if tag not in present]
         check_count(len(set(present).difference(remove).union(new)), where)
+        UserTags.changes += 1
         # What is there, or gone, already may be all that a process did before it was killed: the index follows again.
         if not new:
             self._write(record, end, add, new, remove)
@@ -135,7 +140,7 @@ class UserTags:
         for tag in added:
             if tag in new:
                 self._store.put(self._key(tag), tag.encode("utf-8"))
-            index.add(tag, record.run, record.started)
+            index.add_user_tag(tag, record.run, record.started)
         if added and index.has_ended(record.run, record.started, end):
             for tag in added:
                 index.add_ended(tag, record.run, record.started, end)
@@ -150,7 +155,7 @@ class UserTags:
             if there is None and tag in added:
                 index.remove(tag, record.run, record.started, end)
             elif there is not None and tag in removed:
-                index.add(tag, record.run, record.started)
+                index.add_user_tag(tag, record.run, record.started)
                 if index.has_ended(record.run, record.started, end):
                     index.add_ended(tag, record.run, record.started, end)
 

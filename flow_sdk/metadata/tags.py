@@ -5,14 +5,27 @@ import re
 from collections.abc import Iterable
 
 from flow_sdk.errors import UsageError
+from flow_sdk.spec.project import BRANCH_TAG, PROJECT_TAG
 
-__all__ = ["MOST_TAGS", "TAG_LENGTH", "check_tags", "decode_tag", "encode_tag", "printable"]
+__all__ = [
+    "MOST_TAGS",
+    "RESERVED",
+    "TAG_LENGTH",
+    "check_tags",
+    "decode_tag",
+    "encode_tag",
+    "printable",
+    "refuse_reserved",
+]
 
 TAG_LENGTH = 500
 """Most characters of a tag."""
 
 MOST_TAGS = 50
 """Most user tags of one run."""
+
+RESERVED = ("user:", "production:", "runtime:", "date:", PROJECT_TAG, BRANCH_TAG)
+"""What system tags begin with. No user tag may: who starts a run, and by which deployment, isn't for others to say."""
 
 HASHED = "=h"
 """Starts the form of a long tag; in any other ``=`` is followed by two upper-case hexadecimal digits."""
@@ -56,13 +69,15 @@ def decode_tag(encoded: str) -> str | None:
     return _ENCODED.sub(lambda found: bytes([int(found.group(1), 16)]), encoded.encode("ascii")).decode("utf-8")
 
 
-def check_tags(tags: Iterable[str]) -> list[str]:
+def check_tags(tags: Iterable[str], *, reserved: bool = False) -> list[str]:
     """Check user tags and drop repeated ones.
 
     Parameters
     ----------
     tags : iterable of str
         The tags, each 1 to 500 characters of valid Unicode.
+    reserved : bool
+        Whether tags that look like system tags are let through: those to be removed, and those a run may have already.
 
     Returns
     -------
@@ -76,10 +91,15 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     """
     if isinstance(tags, str):
         raise UsageError("Tags were given as one text.", seen=repr(tags), wanted=f"a list of tags, such as [{tags!r}]")
-    found = list(dict.fromkeys(tags))
-    for tag in found:
+    if not isinstance(tags, Iterable):
+        raise UsageError("This is no tag.", seen=_described(tags), wanted="a str, or several of them")
+    found: list[str] = []
+    for tag in tags:
         if not isinstance(tag, str):
-            raise UsageError("A tag is a text.", seen=f"{tag!r}, a {type(tag).__name__}", wanted="a str")
+            raise UsageError("A tag is a text.", seen=_described(tag), wanted="a str")
+        if tag in found:
+            continue
+        found.append(tag)
         _utf8(tag)
         if len(tag) > TAG_LENGTH:
             raise UsageError(
@@ -87,7 +107,32 @@ def check_tags(tags: Iterable[str]) -> list[str]:
                 seen=f"{tag[:40]!r}... of {len(tag)} characters",
                 wanted=f"at most {TAG_LENGTH} characters",
             )
+    if not reserved:
+        refuse_reserved(found)
     return found
+
+
+def _described(value: object) -> str:
+    return f"{value!r}, a {type(value).__name__}"
+
+
+def refuse_reserved(tags: Iterable[str]) -> None:
+    """Refuse user tags that would pass for system tags.
+
+    Raises
+    ------
+    UsageError
+        If one begins with one of :data:`RESERVED`.
+    """
+    for tag in tags:
+        prefix = next((prefix for prefix in RESERVED if tag.startswith(prefix)), None)
+        if prefix is not None:
+            raise UsageError(
+                f"A tag of yours can't begin with {prefix!r}: such tags say who or what started a run.",
+                seen=repr(tag),
+                wanted=f"a tag that begins with none of {', '.join(RESERVED)}",
+                help="To look for results in another namespace, use --namespace." if prefix in RESERVED[:2] else None,
+            )
 
 
 def printable(tag: str) -> str:

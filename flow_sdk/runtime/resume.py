@@ -84,7 +84,7 @@ def find_origin(runs: Runs, flow: str, user: str, asked: str | None) -> RunRecor
         If there is none.
     """
     if asked is None:
-        asked = next(runs.newest(flow, f"user:{user}", 1), None)
+        asked = _newest_of(runs, flow, f"user:{user}")
     elif "/" in asked:
         other, _, asked = asked.partition("/")
         if other != flow:
@@ -96,6 +96,14 @@ def find_origin(runs: Runs, flow: str, user: str, asked: str | None) -> RunRecor
     known = ", ".join(runs.newest(flow, limit=5))
     help = f"Name somebody's with --origin-run-id, such as one of {known}." if known else "Start one with: run"
     raise NotFound(f"There is no run of {flow!r} by {user!r} to resume.", where=runs.store.url, help=help)
+
+
+def _newest_of(runs: Runs, flow: str, owner: str) -> str | None:
+    """The newest run that an owner has started; somebody else's with a tag of the same text isn't one."""
+    for run in runs.newest(flow, owner):
+        if owner in runs.read(flow, run).system_tags:
+            return run
+    return None
 
 
 def hold_origin(store: ObjectStore, flow: str, run: str) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "is_redirect",
     "mark_failed",
     "read_attempt",
+    "read_places",
     "read_task",
     "read_tasks",
     "reopen",
@@ -187,7 +188,12 @@ def read_tasks(store: ObjectStore, flow: str, run: str, tasks: Sequence[tuple[st
     """Read the committed manifests of many tasks, given as (step, task), several at once."""
     if len(tasks) == 1:
         return [read_task(store, flow, run, *tasks[0])]
-    keys = [layout.commit_key(flow, run, step, task) for step, task in tasks]
+    return read_places(store, [(flow, run, step, task) for step, task in tasks])
+
+
+def read_places(store: ObjectStore, places: Sequence[tuple[str, str, str, str]]) -> list[Manifest | None]:
+    """Read the committed manifests of tasks of any runs, given as (flow, run, step, task), several at once."""
+    keys = [layout.commit_key(*place) for place in places]
     out: list[Manifest | None] = []
     for key, first in zip(keys, store.get_many(keys), strict=True):
         found, text = _follow(store, key, first)

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from flow_sdk import client
+from flow_sdk.cli.call import note
+from flow_sdk.cli.failure import print_error
+from flow_sdk.cli.output import PlainReporter
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task, context, reader
-from flow_sdk.client.listing import find_runs, find_tasks
+from flow_sdk.client.listing import dump_lines, find_runs, find_tasks, tag_lines
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.ids import is_run_id
+from flow_sdk.runtime.resume import find_origin
 from flow_sdk.store.keys import is_key
 from flow_sdk.store.port import ObjectStore
 from tests.rig.moto import MotoServer
@@ -72,6 +76,11 @@ def flow(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     reader._reader.cache_clear()
 
 
+def is_shown_as_text(text: str) -> bool:
+    """Tell whether nothing in a message is obeyed by a terminal or turns what is around it."""
+    return all(c.isprintable() or c in "\n\t" for c in text)
+
+
 def keys(store: ObjectStore) -> set[str]:
     return {info.key for info in store.list("")}
 
@@ -100,6 +109,46 @@ def test_tags_and_namespaces_stay_in_their_place_and_come_back(flow: Builder, tm
     if (tmp_path / "in").exists():
         assert [path.name for path in tmp_path.iterdir()] == ["in"]
         assert [path.name for path in (tmp_path / "in").iterdir()] == ["store"]
+
+
+@pytest.mark.parametrize("tag", TAGS, ids=ascii)
+def test_every_message_shows_a_tag_as_text(
+    tag: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"memory://told-{time.time_ns()}"
+    monkeypatch.setenv("FLOW_SDK_STORE", url)
+    monkeypatch.setenv("FLOW_SDK_USER", "anne")
+    monkeypatch.setattr(context, "_choice", context._Choice())
+    flow = Builder(url)
+    flow.whole_run("1", tags=[tag], system_tags=(f"user:{tag}", "x" + tag), user=tag)
+    client.namespace("elsewhere " + tag)
+    refused: list[Callable[[], object]] = [
+        lambda: Flow("Shapes"),
+        lambda: Run("Shapes/1"),
+        lambda: find_runs("Shapes", tag="y" + tag),
+        lambda: find_runs("Shapes"),
+        lambda: find_runs(tag),
+        lambda: flow.runs.remove_tags("Shapes", "1", ["x" + tag]),
+        lambda: flow.runs.add_tags("Shapes", "1", ["user:z" + tag]),
+        lambda: flow.runs.add_tags("Shapes", "1", [tag * 501]),
+        lambda: find_origin(flow.runs, "Shapes", "z" + tag, None),
+        lambda: find_origin(flow.runs, "Shapes", tag, tag),
+        lambda: client.metadata(f"service@{tag}"),
+    ]
+    for ask in refused:
+        with pytest.raises(FlowSDKError) as caught:
+            ask()
+        assert is_shown_as_text(str(caught.value)) and is_shown_as_text(caught.value.headline)
+        print_error(caught.value)
+    client.namespace(None)
+    for options in ({}, {"flat": True}, {"group_by_tag": True}, {"group_by_run": True}):
+        print("\n".join(tag_lines([Run("Shapes/1")], **options)))
+    print("\n".join(dump_lines(Task("Shapes/1/end/0"), include=[tag])))
+    note(f"runs are in {tag}")
+    PlainReporter(err=sys.stderr).run_started("Shapes", "1", (tag,))
+    PlainReporter(err=sys.stderr).message(tag)
+    out, err = capsys.readouterr()
+    assert is_shown_as_text(out) and is_shown_as_text(err)
 
 
 @pytest.mark.parametrize("bad", ["", "lone\ud800surrogate", "x" * 501])
@@ -146,7 +195,7 @@ def test_no_pathspec_leaves_the_store(flow: Builder, name: str) -> None:
     for ask in asked:
         with pytest.raises(FlowSDKError) as caught:
             ask()
-        str(caught.value).encode("utf-8", "backslashreplace")
+        assert is_shown_as_text(str(caught.value))
     assert name not in Metaflow() and name not in Flow("Shapes") and name not in Run("Shapes/1")
     assert keys(flow.store) == before
 

@@ -66,7 +66,7 @@ class Builder:
             package=more.pop("package", None),
             artifacts={name: self.ref(value) for name, value in values.items()},
             parameters=tuple(values),
-            user="anne",
+            user=more.pop("user", "anne"),
             started=started,
             system_tags=more.pop("system_tags", ("user:anne", "runtime:local")),
             tags=tuple(tags),

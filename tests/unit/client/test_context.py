@@ -40,11 +40,11 @@ def test_a_namespace_is_a_tag(flow: Builder, bad: object) -> None:
 def test_a_namespace_filters_runs_and_flows(flow: Builder) -> None:
     flow.run("1", started=1.0)
     flow.run("2", started=2.0, system_tags=("production:p",))
-    flow.run("3", started=3.0, tags=["project:x"])
+    flow.run("3", started=3.0, tags=["x"])
     assert [run.id for run in Flow("Shapes")] == ["3", "1"]
     client.namespace("production:p")
     assert [run.id for run in Flow("Shapes")] == ["2"]
-    client.namespace("project:x")
+    client.namespace("x")
     assert [run.id for run in Flow("Shapes")] == ["3"]
     assert Metaflow().flows == [Flow("Shapes")]
     client.namespace(None)
@@ -109,10 +109,10 @@ def test_objects_keep_to_the_store_they_were_found_in(flow: Builder, tmp_path: P
     assert run != Run("Shapes/1")
 
 
-@pytest.mark.parametrize("bad", ["", "service@elsewhere", "local@", "s3@"])
-def test_a_store_that_is_none(flow: Builder, bad: str) -> None:
+@pytest.mark.parametrize("bad", ["", "service@elsewhere", "local@", "s3@", None, 5, b"s3@bucket"])
+def test_a_store_that_is_none(flow: Builder, bad: object) -> None:
     with pytest.raises(ConfigError, match="names no store"):
-        client.metadata(bad)
+        client.metadata(bad)  # type: ignore[arg-type]
     assert client.get_metadata().startswith("memory://")
 
 

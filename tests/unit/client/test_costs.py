@@ -1,5 +1,6 @@
 """What finding runs costs with 10,000 of them, in object requests: on a laptop's folder and over HTTP in S3."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from flow_sdk import client
-from flow_sdk.client import Flow, Metaflow, context, reader
+from flow_sdk.client import Flow, Metaflow, Run, Step, context, reader
+from flow_sdk.metadata import listing
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
@@ -16,8 +18,8 @@ from flow_sdk.store import attempts, open_store
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.records import Manifest, RunRecord
-from tests.rig.counting import CountingS3, CountingStore
-from tests.unit.client.builder import PLAN
+from tests.rig.counting import PAGE, CountingS3, CountingStore
+from tests.unit.client.builder import PLAN, Builder
 
 RUNS = 10_000
 OPEN = 1
@@ -25,15 +27,24 @@ OPEN = 1
 
 
 def fill(store: MemoryStore, *, failed: int) -> None:
-    """Write the records of many runs: user bob's, half anne's; the newest ``failed`` ones didn't succeed."""
+    """Write the records of many runs: user bob's, half anne's; the newest ``failed`` ones didn't succeed.
+
+    The newest 500 have tags; one in 400 has the tag rare.
+    """
     runs, index = Runs(store), RunIndex(store, "Shapes")
     plan = Artifacts(store).put_bytes(to_json(PLAN))
     for number in range(1, RUNS + 1):
         tags = (f"user:{'anne' if number % 2 else 'bob'}", "runtime:local")
-        record = RunRecord("Shapes", str(number), plan, None, {}, (), "x", float(number), tags, end="end")
+        own = (*(["rare"] if number % 400 == 0 else []), *(["a", f"t{number}"] if number > RUNS - 500 else []))
+        local = {"kind": "local", "host": "elsewhere"}
+        record = RunRecord(
+            "Shapes", str(number), plan, None, {}, (), "x", float(number), tags, own, orchestrator=local, end="end"
+        )
         runs.create(record)
+        if number > RUNS - failed:
+            runs.finish("Shapes", record.run, "failed", "so it was")
         if number <= RUNS - failed:
-            for tag in (None, *tags):
+            for tag in (None, *tags, *own):
                 index.add_ended(tag, record.run, record.started, "end")
             attempts.commit(store, Manifest("Shapes", str(number), "end", "0", 0, ok=True, successful=True))
 
@@ -96,6 +107,7 @@ def requests(place: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLOW_SDK_USER", "anne")
     monkeypatch.setattr(context, "_choice", context._Choice())
+    monkeypatch.setattr(listing, "FRESH", 1e9)  # seconds, however busy this machine is
     yield Counter(url, server, monkeypatch)
     reader._reader.cache_clear()
 
@@ -124,21 +136,115 @@ def test_all_flows(requests: Counter) -> None:
     assert requests.total <= OPEN + 3
 
 
+def newest() -> list[Run]:
+    return list(islice(Flow("Shapes"), 20))
+
+
 def test_the_newest_twenty(requests: Counter) -> None:
-    newest = [run.id for run in islice(Flow("Shapes"), 20)]
-    assert newest == [str(number) for number in range(9999, 9959, -2)]
+    assert [run.id for run in newest()] == [str(number) for number in range(9999, 9959, -2)]
     assert requests.total <= OPEN + 2
-    requests.forget()
-    shown = [(run.id, run.created_at, run.successful, run.finished_at) for run in islice(Flow("Shapes"), 20)]
-    assert len(shown) == 20 and not any(successful for _, _, successful, _ in shown)
-    assert requests.total <= 65
-    requests.forget()
-    shown = [(run.id, run.created_at, run.successful) for run in islice(Flow("Shapes"), 20)]  # type: ignore[misc]
-    assert requests.total <= 45
     requests.forget()
     client.namespace("user:bob")
     assert [run.successful for run in islice(Flow("Shapes").runs("runtime:local"), 149, 151)] == [False, True]
-    assert requests.total <= OPEN + 3 + 4
+    assert requests.total <= OPEN + 4 + 4
+
+
+@pytest.mark.parametrize("tag", [None, "user:anne", "a"])
+def test_what_is_asked_of_the_newest_twenty(requests: Counter, tag: str | None) -> None:
+    for names in ("state finished_at", "finished_at successful state reason user_tags created_at"):
+        client.namespace(tag)
+        requests.forget()
+        shown = [{name: getattr(run, name) for name in names.split()} for run in islice(Flow("Shapes"), 20)]
+        assert requests.total <= 45
+        assert [(run["state"], run["finished_at"]) for run in shown] == [("failed", None)] * 20
+    assert all("a" in run["user_tags"] and len(run["user_tags"]) in (2, 3) for run in shown)
+
+
+def test_what_is_asked_of_twenty_that_went_well(requests: Counter) -> None:
+    older = list(islice(Flow("Shapes").runs("a"), 155, 175))
+    requests.forget()
+    shown = [(run.state, run.finished_at is None, run.successful, "a" in run.user_tags) for run in older]
+    assert shown == [("succeeded", False, True, True)] * 20
+    assert requests.total <= 45
+
+
+def test_the_view_of_a_flow(requests: Counter) -> None:
+    page = Flow("Shapes")._repr_html_()
+    assert page.count(">failed<") == 20 and "t9999" in page
+    assert requests.total <= 45
+    requests.forget()
+    client.namespace("user:bob")
+    page = Flow("Shapes")._repr_html_()
+    assert page.count(">failed<") == 20 and "Shapes/10000" in page
+    assert requests.total <= 45
+    requests.forget()
+    Metaflow()._repr_html_()
+    assert requests.total <= OPEN + 4
+
+
+def test_runs_with_two_tags_of_which_one_is_rare(requests: Counter) -> None:
+    client.namespace(None)
+    found = [run.id for run in Flow("Shapes").runs("runtime:local", "rare")]
+    assert found == [str(number) for number in range(10_000, 0, -400)]
+    assert requests.total <= OPEN + 1 + RUNS // PAGE + 1
+
+
+def test_what_was_listed_is_asked_once_and_not_believed_after_a_change(requests: Counter) -> None:
+    first, second, third = islice(Flow("Shapes"), 3)
+    assert "more" not in first.user_tags | second.user_tags
+    for run in (first, Run(second.pathspec), third):
+        run.add_tag("more")
+    try:
+        assert all("more" in run.user_tags for run in (first, second, third))
+    finally:
+        for run in (first, second, third):
+            run.remove_tag("more")
+    assert all("more" not in run.user_tags for run in (first, second, third))
+
+
+def test_a_listing_grows_old(flow: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's process tags and ends runs while this one looks at them."""
+    monkeypatch.setattr(listing, "FRESH", 0.0)
+    flow.run("1", started=1.0, orchestrator={"kind": "local"})
+    flow.run("2", started=2.0, orchestrator={"kind": "local"})
+    second, first = Flow("Shapes")
+    assert (second.user_tags, second.finished) == (frozenset(), False)
+    index = RunIndex(flow.store, "Shapes")
+    for run, started in (("1", 1.0), ("2", 2.0)):
+        flow.store.put(f"flows/Shapes/runs/{run}/tags/late", b"late")
+        index.add_user_tag("late", run, started)
+        flow.runs.finish("Shapes", run, "failed")
+        flow.commit(run, "end")
+    assert [(run.user_tags, run.state) for run in (second, first)] == [({"late"}, "succeeded")] * 2
+
+
+def test_a_run_given_up_while_its_last_step_was_caught(flow: Builder) -> None:
+    flow.run("1", orchestrator={"kind": "local"})
+    flow.commit("1", "end", successful=False)
+    flow.runs.finish("Shapes", "1", "cancelled")
+    (run,) = Flow("Shapes")
+    assert (run.finished, run.successful, run.state) == (True, False, "failed")
+
+
+def test_a_tag_too_long_for_the_listing(flow: Builder) -> None:
+    long = "x" * 400
+    for number, tags in enumerate([["a"], [long, "b"], ["A" * 100], []]):
+        flow.run(str(number), started=float(number), tags=tags)
+    assert [run.user_tags for run in Flow("Shapes")] == [frozenset(), {"A" * 100}, {long, "b"}, {"a"}]
+
+
+def test_a_wide_step(flow: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow.run()
+    for number in range(4000):
+        attempts.commit(flow.store, flow.manifest("1", "done", str(number)))
+    flow.fail("1", "done", "0", for_good=True)
+    requests = Counter(os.environ["FLOW_SDK_STORE"], None, monkeypatch)
+    page = Step("Shapes/1/done")._repr_html_()
+    assert "4,000, of which the first 20 are shown" in page and page.count("Shapes/1/done/") == 20
+    assert requests.total <= 20 + 10
+    requests.forget()
+    assert ">4,000<" in Run("Shapes/1")._repr_html_()
+    assert requests.total <= 30
 
 
 def test_a_killed_success_is_passed_over() -> None:

@@ -1,12 +1,13 @@
 """Notebook views: what they show, and that hostile values stay text."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
-from tests.unit.client.builder import Builder
+from tests.unit.client.builder import PLAN, Builder
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m</pre></details>"
 ALLOWED = {"div", "strong", "code", "bdi", "table", "thead", "tbody", "tr", "th", "td", "span", "details", "summary"}
@@ -52,16 +53,28 @@ def row(tags: Tags, first: str, count: int) -> list[str]:
 
 
 def test_every_value_stays_text(flow: Builder) -> None:
-    flow.run(tags=[EVIL], system_tags=("user:anne", EVIL + "2"), values={"alpha": 1})
+    steps = tuple(replace(one, doc=EVIL) for one in PLAN.steps)
+    flow = Builder(flow.store.url, replace(PLAN, file=EVIL + ".py", doc=EVIL, steps=steps))
+    flow.run(
+        tags=[EVIL],
+        system_tags=("user:anne", EVIL + "2"),
+        values={"alpha": 1, EVIL: 2},
+        user=EVIL,
+        package=flow.artifacts.put_bytes(b"a package"),
+    )
     raised = {"type": EVIL, "message": EVIL, "stacktrace": EVIL + "\n" + EVIL}
     flow.fail("1", "start", values={"x": 1}, exception=raised, for_good=True)
     run, task = Run("Shapes/1"), Task("Shapes/1/start/0")
     items = [Metaflow(), Flow("Shapes"), run, Step("Shapes/1/start"), task, task["x"], task.data, task.artifacts]
+    items.append(run.code)
     for item in items:
         page = item._repr_html_()
         assert "<script" not in page and "<img" not in page and "\x1b" not in page and "\u202e" not in page
         Tags(page)
-    assert "&lt;script&gt;" in run._repr_html_() and "&lt;script&gt;" in task._repr_html_()
+    assert "&lt;script&gt;" in task._repr_html_()
+    shown = [read(item).words for item in (Flow("Shapes"), run, Step("Shapes/1/start"), run.code)]
+    # User and tag; parameter, user, tag and system tag; docstring; the flow file.
+    assert [sum("<script>" in word for word in words) for words in shown] == [2, 4, 1, 1]
 
 
 def test_a_run(flow: Builder) -> None:
@@ -124,9 +137,9 @@ def test_a_wide_step_is_cut(flow: Builder) -> None:
     for index in range(60):
         flow.commit("1", "done", str(index))
     seen = read(Step("Shapes/1/done"))
-    assert row(seen, "tasks", 2)[1] == "60, of which the first 50 are shown"
+    assert row(seen, "tasks", 2)[1] == "60, of which the first 20 are shown"
     assert row(seen, "comes after", 2)[1] == "work" and row(seen, "leads to", 2)[1] == "collect"
-    assert "Shapes/1/done/49" in seen.cells and "Shapes/1/done/50" not in seen.cells
+    assert "Shapes/1/done/19" in seen.cells and "Shapes/1/done/20" not in seen.cells
     assert row(read(Run("Shapes/1")), "Shapes/1/done", 3)[1:] == ["60", "60"]
 
 

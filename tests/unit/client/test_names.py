@@ -1,9 +1,13 @@
 """Names that are wrong: each error says what is wrong and what is near."""
 
+from collections.abc import Callable
+
 import pytest
 
+from flow_sdk import client
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
-from flow_sdk.errors import NotFound, PathspecError
+from flow_sdk.errors import NotFound, PathspecError, UsageError
+from flow_sdk.metadata.index import RunIndex
 from tests.unit.client.builder import Builder
 
 
@@ -70,6 +74,51 @@ def test_wrong_pathspecs(flow: Builder, kind: type, pathspec: object) -> None:
     flow.whole_run()
     with pytest.raises(PathspecError):
         kind(pathspec)
+
+
+@pytest.mark.parametrize("bad", [None, 5, ["ok", None], [["a"]], b"raw"])
+def test_what_is_no_tag(flow: Builder, bad: object) -> None:
+    flow.whole_run()
+    run = Run("Shapes/1")
+    asked: list[Callable[[], object]] = [
+        lambda: run.add_tag(bad),  # type: ignore[arg-type]
+        lambda: run.remove_tags(bad),  # type: ignore[arg-type]
+        lambda: run.replace_tag("x", bad),  # type: ignore[arg-type]
+        lambda: Flow("Shapes").runs(bad),  # type: ignore[arg-type]
+        lambda: run.steps(bad),  # type: ignore[arg-type]
+        lambda: run["start"].tasks(bad),  # type: ignore[arg-type]
+    ]
+    for ask in asked:
+        with pytest.raises(UsageError):
+            ask()
+    assert run.user_tags == frozenset()
+
+
+@pytest.mark.parametrize("tag", ["user:will", "production:F-1", "project:x", "project_branch:prod", "date:2026-01-01"])
+def test_a_run_cant_be_made_to_look_like_somebody_elses(flow: Builder, tag: str) -> None:
+    flow.whole_run()
+    run = Run("Shapes/1")
+    for change in (lambda: run.add_tag(tag), lambda: run.replace_tags("x", ["y", tag])):
+        with pytest.raises(UsageError, match="can't begin with"):
+            change()
+    with pytest.raises(UsageError, match="can't begin with"):
+        flow.run("2", tags=[tag])
+    assert run.user_tags == frozenset() and [found.id for found in Flow("Shapes")] == ["1"]
+    run.add_tags(run.system_tags)  # it has them
+    assert run.user_tags == frozenset()
+
+
+def test_a_run_from_before_can_be_read_and_be_rid_of_such_a_tag(flow: Builder) -> None:
+    flow.whole_run(started=5.0)
+    flow.store.put("flows/Shapes/runs/1/tags/user:will", b"user:will")
+    RunIndex(flow.store, "Shapes").add_user_tag("user:will", "1", 5.0)
+    client.namespace("user:will")
+    (run,) = Flow("Shapes")
+    assert run.user_tags == {"user:will"}
+    run.add_tag("good")
+    run.remove_tag("user:will")
+    assert run.user_tags == {"good"}
+    assert Metaflow().flows == []
 
 
 def test_how_many_components_are_wanted(flow: Builder) -> None:

@@ -68,11 +68,12 @@ def test_attempts_of_a_task(flow: Builder) -> None:
     assert task.exception is not None
     assert (task.exception.type, task.exception.exception, task.exception.stacktrace) == ("E", "two", "s")
 
-    flow.commit("1", "start", values={"x": "third"}, environment={"host": "h", "pid": 7})
+    flow.commit("1", "start", values={"x": "third"}, environment={"host": "h", "pid": 7, "python": "3.11.7"})
     assert (task.current_attempt, task.finished, task.successful, task.data.x) == (2, True, True, "third")
     assert task.exception is None
     facts = {"attempt": "2", "attempt_ok": "True", "successful": "True", "user": "anne", "host": "h", "pid": "7"}
-    assert task.metadata_dict == facts
+    facts |= {"runtime": "local", "script-name": "shapes.py", "python": "3.11.7", "python_version": "3.11.7"}
+    assert task.metadata_dict == {**facts, "ds-type": "local", "ds-root": flow.store.url}
 
     first = Task("Shapes/1/start/0", attempt=0)
     assert (first.current_attempt, first.finished, first.data.x, first.data.alpha) == (0, False, "first", 1)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from flow_sdk.errors import UsageError
 from flow_sdk.metadata.index import ALL
-from flow_sdk.metadata.tags import check_tags, decode_tag, encode_tag
+from flow_sdk.metadata.tags import RESERVED, check_tags, decode_tag, encode_tag
 from flow_sdk.store.keys import check_key
 
 TEXT = st.text(min_size=1, max_size=500).filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text))
@@ -54,8 +54,24 @@ def test_checked_tags_keep_their_order_each_once() -> None:
 
 @pytest.mark.parametrize(
     ("tags", "text"),
-    [([""], "empty"), (["x" * 501], "too long"), (["\ud800"], "UTF-8"), ([5], "is a text"), ("abc", "one text")],
+    [
+        ([""], "empty"),
+        (["x" * 501], "too long"),
+        (["\ud800"], "UTF-8"),
+        ([5], "is a text"),
+        ("abc", "one text"),
+        (None, "no tag"),
+        ([["a"]], "is a text"),
+    ],
 )
 def test_what_is_no_tag(tags: object, text: str) -> None:
     with pytest.raises(UsageError, match=text):
         check_tags(tags)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("prefix", RESERVED)
+def test_no_tag_of_a_user_passes_for_a_system_tag(prefix: str) -> None:
+    with pytest.raises(UsageError, match=f"can't begin with '{prefix}'"):
+        check_tags(["good", f"{prefix}will"])
+    assert check_tags([f"{prefix}will"], reserved=True) == [f"{prefix}will"]
+    assert check_tags([prefix[:-1], f"my {prefix}x"]) == [prefix[:-1], f"my {prefix}x"]

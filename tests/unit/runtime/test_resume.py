@@ -8,6 +8,7 @@ import pytest
 
 from flow_sdk import FlowSpec
 from flow_sdk.errors import NotFound, ParameterError, UsageError
+from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume import Resume, Reuse, find_origin
 from flow_sdk.store import attempts, layout
@@ -267,6 +268,10 @@ def test_origins(tmp_path: Path) -> None:
     for number, user in enumerate(["anne", "ben", "anne", "ben"], start=2):
         tags = (f"user:{user}",)
         runs.create(dataclasses.replace(first.record, run=str(number), system_tags=tags, started=float(number)))
+    assert find_origin(runs, "Small", "anne", None).run == "4"
+    # A tag of somebody else's run, from a time when it could be given, doesn't make the run anne's.
+    RunIndex(first.store, "Small").add("user:anne", "5", 5.0)
+    assert next(runs.newest("Small", "user:anne")) == "5"
     assert find_origin(runs, "Small", "anne", None).run == "4"
     runs.create(dataclasses.replace(first.record, run="airflow-scheduled-1", started=9.0))
     with pytest.raises(NotFound) as close:
