@@ -4,14 +4,22 @@ from pathlib import Path
 from typing import reveal_type
 
 from flow_sdk import (
+    S3,
+    Config,
+    DataArtifact,
+    Deployer,
     Flow,
+    FlowMutator,
     FlowSpec,
     IncludeFile,
     JSONType,
     Metaflow,
+    MutableFlow,
     Parameter,
+    Runner,
     batch,
     catch,
+    config_expr,
     current,
     namespace,
     resources,
@@ -72,6 +80,11 @@ class TypedFlow(FlowSpec):
         reveal_type(TypedFlow.alpha)  # flow_sdk.spec.parameters.Parameter[float]
         reveal_type(current.run_id)  # str | None
         reveal_type(current.is_running_flow)  # bool
+        reveal_type(current.tags)  # frozenset[str] | None
+        reveal_type(current.graph)  # dict[str, Any] | None
+        reveal_type(current.branch_name)  # str
+        reveal_type(current.run)  # Any
+        reveal_type(current.task)  # Any
         self.next(self.end)
 
     @catch
@@ -118,3 +131,41 @@ def results() -> None:
     reveal_type(run["start"]["0"]["x"].data)  # Any
     reveal_type(Metaflow().flows)  # list[flow_sdk.client.flow.Flow]
     reveal_type(namespace(None))  # str | None
+    artifact = DataArtifact("TypedFlow/1/start/0/x")
+    reveal_type(artifact.data)  # Any
+    reveal_type(artifact.size)  # int
+    reveal_type(artifact.parent)  # flow_sdk.client.task.Task
+
+
+class ConfiguredFlow(FlowSpec):
+    """A flow with a config."""
+
+    config = Config("config", default_value="{}")
+    rate = Parameter("rate", default=config_expr("config.rate"))
+
+    @step
+    def start(self) -> None:
+        reveal_type(self.config)  # Any
+        reveal_type(config_expr("config.rate"))  # Any
+        with S3(run=self) as s3:
+            reveal_type(s3)  # flow_sdk.s3.client.S3
+            reveal_type(s3.get("key").text)  # str | None
+            reveal_type(s3.get_many(["a"])[0].size)  # int | None
+
+
+class Mutator(FlowMutator):
+    """A mutator of flows."""
+
+    def pre_mutate(self, mutable_flow: MutableFlow) -> None:
+        reveal_type(mutable_flow)  # flow_sdk.spec.mutable.MutableFlow
+
+
+def programs() -> None:
+    """Flow files that are run and deployed from Python."""
+    with Runner("flow.py") as runner:
+        reveal_type(runner.run(alpha=0.5))  # flow_sdk.programmatic.runner.ExecutingRun
+        reveal_type(runner.run().run)  # flow_sdk.client.run.Run
+        reveal_type(runner.run().stdout)  # str
+    deployer = Deployer("flow.py")
+    reveal_type(deployer.airflow().create("dags"))  # flow_sdk.programmatic.deployed.AirflowDeployedFlow
+    reveal_type(deployer.step_functions().create())  # flow_sdk.programmatic.deployed.StepFunctionsDeployedFlow
