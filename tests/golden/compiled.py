@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 from flow_sdk.plan.compile import compile_plan
+from flow_sdk.plan.configs import read_configs
 from flow_sdk.plan.files import embed_files
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import plan_parameters
 from flow_sdk.runtime.flowfile import load_flow
 from flow_sdk.spec.parameters import DeployContext
+from flow_sdk.spec.settled import provide_configs
 
 __all__ = ["EXAMPLES", "FLOWS", "plan_of"]
 
@@ -24,6 +26,7 @@ def plan_of(path: Path, user: str = "anne") -> FlowPlan:
     try:
         flow = load_flow(str(path), names[-1])
         context = DeployContext(flow.__name__, user_name=user)
+        provide_configs(flow, lambda: read_configs(flow, {}, context))
         return compile_plan(flow, file=path.name, parameters=embed_files(plan_parameters(flow, context)))
     finally:
         sys.path[:], sys.argv[:], sys.modules["__main__"] = before, arguments, main
