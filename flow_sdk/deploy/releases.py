@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from flow_sdk.errors import ObjectExists
 from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.blobs import digest_of
-from flow_sdk.store.layout import release_key, release_prefix
+from flow_sdk.store.layout import deployments_prefix, release_key, release_prefix
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.sealed import seal, unseal
 
-__all__ = ["newest_releases", "note_release"]
+__all__ = ["deployed_names", "newest_releases", "note_release"]
 
 
 def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str, str | None]) -> None:
@@ -43,6 +43,17 @@ def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str,
         store.put_if_absent(key, seal(record, key))
     except ObjectExists:
         pass  # deployed before, with the same blobs
+
+
+def deployed_names(store: ObjectStore) -> list[str]:
+    """All names that were ever deployed from a store, sorted."""
+    found = set()
+    for folder in store.folders(deployments_prefix()):
+        # A name that is too long for a folder is known by its hash there; each release tells it.
+        first = next(iter(store.list(release_prefix(folder), limit=1)), None)
+        if first is not None:
+            found.add(str(json.loads(store.get(first.key))["name"]))
+    return sorted(found)
 
 
 def newest_releases(store: ObjectStore, name: str) -> dict[str, dict[str, str]]:

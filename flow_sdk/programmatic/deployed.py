@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any, Self
 
 from flow_sdk.client import Run
@@ -122,6 +123,32 @@ class DeployedFlow:
         kinds = {kind._impl: kind for kind in (AirflowDeployedFlow, StepFunctionsDeployedFlow)}
         found: Any = (cls if cls._impl is not None else kinds[deployment.target.impl])(deployment, "")
         return found  # type: ignore[no-any-return]
+
+    @classmethod
+    def list_deployed_flows(
+        cls, flow_name: str | None = None, metadata: str | None = None, impl: str | None = None
+    ) -> Iterator[Self]:
+        """Find all flows that were deployed from a store, by whomever, in the order of their names.
+
+        The store keeps what a deployment needs for good: one that was deleted since is among them.
+
+        Parameters
+        ----------
+        flow_name : str, optional
+            Only deployments of that flow.
+        metadata, impl : str, optional
+            As for :meth:`from_deployment`.
+
+        Yields
+        ------
+        DeployedFlow
+        """
+        from flow_sdk.programmatic.existing import existing_names
+
+        for name, kind in existing_names(metadata, impl or cls._impl):
+            deployed = cls.from_deployment(name, metadata, kind)
+            if flow_name in (None, deployed.flow_name):
+                yield deployed
 
     @classmethod
     def get_triggered_run(

@@ -9,7 +9,7 @@ import shutil
 import weakref
 
 from flow_sdk.client.context import current_store
-from flow_sdk.deploy.releases import newest_releases
+from flow_sdk.deploy.releases import deployed_names, newest_releases
 from flow_sdk.errors import NotFound, UsageError
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
 from flow_sdk.programmatic.command import FlowFile
@@ -17,7 +17,7 @@ from flow_sdk.programmatic.deployed import Deployment
 from flow_sdk.programmatic.process import temporary_folder
 from flow_sdk.programmatic.targets import TARGETS
 
-__all__ = ["existing_deployment", "flow_file_text"]
+__all__ = ["existing_deployment", "existing_names", "flow_file_text"]
 
 _TYPES = {"str": "str", "int": "int", "float": "float", "bool": "bool", "json": "JSONType"}
 
@@ -46,8 +46,7 @@ def existing_deployment(name: str, metadata: str | None, impl: str | None) -> De
     from flow_sdk.store.artifacts import Artifacts
     from flow_sdk.store.open_store import open_store
 
-    if impl is not None and impl not in TARGETS:
-        raise UsageError(f"There is no way to deploy called {impl!r}.", wanted=" or ".join(TARGETS))
+    _check_impl(impl)
     root = current_store() if metadata is None else store_url(metadata)
     store = open_store(root, create=False)
     releases = newest_releases(store, name)
@@ -73,6 +72,41 @@ def existing_deployment(name: str, metadata: str | None, impl: str | None) -> De
     deployment = Deployment(flow_file, found[0], name)
     deployment.facts = {"flow": plan.flow, "name": name, "store": root}
     return deployment
+
+
+def existing_names(metadata: str | None, impl: str | None) -> list[tuple[str, str]]:
+    """What was ever deployed from a store: names, each with the kind of orchestrator, sorted.
+
+    Parameters
+    ----------
+    metadata : str or None
+        The store, as :func:`flow_sdk.metadata` takes it; the client's when None.
+    impl : str or None
+        The kind of orchestrator; None for all.
+
+    Raises
+    ------
+    UsageError
+        If there is no such ``impl``.
+    """
+    from flow_sdk.client.context import store_url
+    from flow_sdk.store.open_store import open_store
+
+    _check_impl(impl)
+    store = open_store(current_store() if metadata is None else store_url(metadata), create=False)
+    kinds = [each for each in TARGETS.values() if impl in (None, each.impl)]
+    return [
+        (name, each.impl)
+        for name in deployed_names(store)
+        for releases in (newest_releases(store, name),)
+        for each in kinds
+        if each.name in releases
+    ]
+
+
+def _check_impl(impl: str | None) -> None:
+    if impl is not None and impl not in TARGETS:
+        raise UsageError(f"There is no way to deploy called {impl!r}.", wanted=" or ".join(TARGETS))
 
 
 def flow_file_text(plan: FlowPlan) -> str:

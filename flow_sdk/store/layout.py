@@ -10,6 +10,7 @@ __all__ = [
     "collection_key",
     "collections_prefix",
     "commit_key",
+    "deployments_prefix",
     "doomed_key",
     "doomed_prefix",
     "events_prefix",
@@ -53,6 +54,11 @@ def blob_key(digest: str) -> str:
 def flows_prefix() -> str:
     """Folder of all flows."""
     return "flows/"
+
+
+def deployments_prefix() -> str:
+    """Folder of all deployed names."""
+    return "deployments/"
 
 
 def token_prefix(encoded_name: str) -> str:

@@ -14,7 +14,7 @@ from flow_sdk import DeployedFlow, Deployer
 from flow_sdk.errors import DeployError, FlowSDKError, NotFound, UsageError
 from flow_sdk.ids import airflow_run_id
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
-from flow_sdk.programmatic.deployer import AirflowDeployedFlow, TriggeredRun
+from flow_sdk.programmatic.deployer import AirflowDeployedFlow, StepFunctionsDeployedFlow, TriggeredRun
 from flow_sdk.programmatic.existing import flow_file_text
 from tests.unit.cli.flow_file import call
 from tests.unit.programmatic.flow_files import FLOW, write
@@ -190,6 +190,21 @@ def test_what_is_deployed_is_found_without_its_file(
             DeployedFlow.from_deployment(name, store, impl)
     with pytest.raises(UsageError, match="no way to deploy called 'argo'"):
         DeployedFlow.from_deployment("talk", store, "argo")
+    write(tmp_path, FLOW)
+    second = Deployer(flow, show_output=False, datastore_root=store)
+    second.airflow(name="another").create("dags")
+    (tmp_path / "talk.py").unlink()
+    listed = list(DeployedFlow.list_deployed_flows(metadata=store))
+    assert [(one.name, type(one)) for one in listed] == [
+        ("another", AirflowDeployedFlow),
+        ("talk", AirflowDeployedFlow),
+    ]
+    assert [one.name for one in AirflowDeployedFlow.list_deployed_flows("Talk", store)] == ["another", "talk"]
+    assert list(DeployedFlow.list_deployed_flows("Other", store)) == []
+    assert list(StepFunctionsDeployedFlow.list_deployed_flows(metadata=store)) == []
+    with pytest.raises(UsageError, match="no way to deploy called 'argo'"):
+        next(DeployedFlow.list_deployed_flows(metadata=store, impl="argo"))
+    del listed, second
     assert found.delete("dags") is True and found.delete(tmp_path / "dags") is False
     del found, again, run, made
     gc.collect()
