@@ -1,12 +1,22 @@
-"""Finding runs when there are many: the latest one, and the newest twenty as a user prints them."""
+"""Finding runs when there are many: the latest one, and the newest twenty as a user prints them.
+
+``python -m benchmarks.runs`` measures what the peer has nothing beside: the same in S3, and what resuming costs a task.
+"""
 
 import json
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from benchmarks.side import Row, Side
+from tests.rig.counting import CountingS3
 
-__all__ = ["runs_rows"]
+__all__ = ["resume_seconds", "runs_in_s3", "runs_rows"]
 
 SIZES = (100, 1_000, 10_000)
 
@@ -30,12 +40,12 @@ if __name__ == "__main__":
 
 # One run is really run; the others are its records over again, under other ids and a second apart. Of the peer's run
 # the last step alone is copied: less to list, if anything.
-FILL_OURS = """
+FILL = """
 import dataclasses, sys
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store import attempts
 from flow_sdk.store.open_store import open_store
-store = open_store(".flow_sdk")
+store = open_store(STORE)
 runs = Runs(store)
 first = runs.read("Few", "1")
 end = attempts.read_task(store, "Few", "1", "end", "0")
@@ -123,7 +133,7 @@ def runs_rows(ours: Side, peer: Side) -> list[Row]:
         The two sides.
     """
     rows: list[Row] = []
-    for side, fill in ((ours, FILL_OURS), (peer, FILL_PEERS)):
+    for side, fill in ((ours, FILL.replace("STORE", repr(".flow_sdk"))), (peer, FILL_PEERS)):
         side.seconds([side.flow("few.py", FLOW), "run"])
         side.flow("fill.py", fill)
     before = 1
@@ -133,3 +143,130 @@ def runs_rows(ours: Side, peer: Side) -> list[Row]:
         before = size
         rows += _rows(ours, peer, size)
     return rows
+
+
+def runs_in_s3(sizes: tuple[int, ...] = SIZES) -> Iterator[tuple[str, int, float]]:
+    """Look for runs in an S3 on this machine, from a fresh process each time.
+
+    Yields
+    ------
+    (str, int, float)
+        What was looked for, the requests that it took, and its milliseconds.
+    """
+    url = "s3://bench/flows"
+    with tempfile.TemporaryDirectory() as folder, CountingS3("bench") as server:
+        ours = Path(folder)
+        for name, text in (
+            ("few.py", FLOW),
+            ("fill.py", FILL.replace("STORE", repr("local"))),
+            ("measure.py", MEASURE),
+        ):
+            (ours / name).write_text(text.replace("PACKAGE", "flow_sdk").replace("STORE", "."), encoding="utf-8")
+        environment = {**os.environ, **server.env(), "HOME": folder, "USER": "bench", "FLOW_SDK_STORE": url}
+        _python(ours, environment, "few.py", "--datastore-root", "local", "run")
+        before, sent = 1, set[str]()
+        for size in sizes:
+            _python(ours, environment, "fill.py", str(before + 1), str(size + 1))
+            before = size
+            paths = [path for path in (ours / "local").rglob("*") if path.is_file() and str(path) not in sent]
+            # Written past the server: what is measured is looking.
+            server.fill((f"flows/{path.relative_to(ours / 'local').as_posix()}", path.read_bytes()) for path in paths)
+            sent.update(map(str, paths))
+            for what, text in (("latest", f"latest of {size:,} runs"), ("newest", f"newest 20 of {size:,} runs")):
+                server.seen.clear()
+                _python(ours, environment, "measure.py", what, "count")
+                requests = len(server.seen)
+                taken = [json.loads(_python(ours, environment, "measure.py", what, "time")) for _ in range(3)]
+                yield text, requests, 1000 * statistics.median(each["seconds"] for each in taken)
+
+
+WIDE = """
+from flow_sdk import FlowSpec, step
+
+
+class Wide(FlowSpec):
+    @step
+    def start(self):
+        self.items = list(range(COUNT))
+        self.next(self.work, foreach="items")
+
+    @step
+    def work(self):
+        self.done = self.input
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Wide()
+"""
+# The first task is really run, and the others are its record over again under their own ids; then the join is missing.
+DO_WORK = """
+import dataclasses, sys
+from concurrent.futures import ThreadPoolExecutor
+from flow_sdk.store import attempts
+from flow_sdk.store.open_store import open_store
+store = open_store("store")
+one = attempts.read_task(store, "Wide", "1", "work", "0")
+with ThreadPoolExecutor(16) as pool:
+    copies = (dataclasses.replace(one, task=str(n)) for n in range(1, int(sys.argv[1])))
+    for _ in pool.map(lambda manifest: attempts.commit(store, manifest), copies):
+        pass
+"""
+
+
+def resume_seconds(tasks: int) -> float:
+    """Wall seconds of resuming a local run of which that many tasks of a foreach are reused."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        environment = {**os.environ, "HOME": name, "USER": "bench"}
+        general = ("--datastore-root", "store")
+        (folder / "wide.py").write_text(WIDE.replace("COUNT", str(tasks)), encoding="utf-8")
+        (folder / "work.py").write_text(DO_WORK, encoding="utf-8")
+        # Stopped after the first task: the only worker is ended with its run.
+        first = WIDE.replace("COUNT", str(tasks)).replace("self.done = self.input", "self.done = self.input + FAILS")
+        (folder / "first.py").write_text(first.replace("FAILS", "0 / (self.input < 1)"), encoding="utf-8")
+        begun = subprocess.run(
+            [sys.executable, "first.py", *general, "run", "--max-workers", "1", "--max-num-splits", str(tasks)],
+            cwd=folder, env=environment, capture_output=True, check=False,
+        )  # fmt: skip
+        assert begun.returncode == 1, begun.stderr
+        _python(folder, environment, "work.py", str(tasks))
+        started = time.perf_counter()
+        words = ("resume", "--max-num-splits", str(tasks), "--output", "json")
+        events = map(json.loads, _python(folder, environment, "wide.py", *general, *words).splitlines())
+        seconds = time.perf_counter() - started
+    reused = {event["step"]: event["count"] for event in events if event["event"] == "reused"}
+    assert reused == {"start": 1, "work": tasks}, reused
+    return seconds
+
+
+def _python(folder: Path, environment: dict[str, str], *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(words)} failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def main() -> None:
+    """Measure, and print two tables."""
+    print("| in S3 | requests | ms |\n|---|--:|--:|")
+    for what, requests, milliseconds in runs_in_s3():
+        print(f"| {what} | {requests} | {milliseconds:.0f} |", flush=True)
+    print("\n| resume | s | ms for each reused task |\n|---|--:|--:|")
+    for tasks in SIZES:
+        seconds = resume_seconds(tasks)
+        print(f"| {tasks:,} tasks reused | {seconds:.1f} | {1000 * seconds / tasks:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
