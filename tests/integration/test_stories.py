@@ -16,6 +16,7 @@ import pytest
 
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
+from flow_sdk.ids import airflow_run_id
 from tests.conftest import interpreter
 from tests.integration.airflow_runs import clean_environment
 from tests.rig.airflow import AirflowServer
@@ -43,16 +44,13 @@ if __name__ == "__main__":
 """
 
 PREDICTION = """
-from flow_sdk import Flow, FlowSpec, get_namespace, namespace, step
+from flow_sdk import Flow, FlowSpec, current, get_namespace, step
 
 
 class PredictionFlow(FlowSpec):
     @step
     def start(self):
-        self.seen = get_namespace()
-        found = Flow("PredictionFlow").latest_successful_run
-        self.before = found.pathspec if found else None
-        namespace("xyz_features")
+        self.seen = get_namespace(), current.namespace
         run = Flow("FeatureFlow").latest_successful_run
         self.origin, self.prediction = run.pathspec, sum(run.data.features)
         self.next(self.end)
@@ -75,8 +73,8 @@ class ProjectFlow(FlowSpec):
     @step
     def start(self):
         self.where = current.project_flow_name
-        self.branch = current.branch_name
-        self.live = current.is_production
+        names = ("project_name", "branch_name", "is_user_branch", "is_production", "project_flow_name")
+        self.facts = {name: getattr(current, name) for name in names}
         found = Flow("ProjectFlow").latest_successful_run
         self.before = found.data.where if found else None
         self.next(self.end)
@@ -116,6 +114,23 @@ class Team:
         assert (done.returncode != 0) is fails, f"{who}: {words}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def paste(self, who: str, said: str) -> str:
+        """Have somebody paste the line for others that a first deployment printed; what was said then."""
+        line = said.partition("For others to deploy:")[2].partition("\n")[0]
+        path = os.pathsep.join([os.path.dirname(sys.executable), self.env.get("PATH", "")])
+        own = {"FLOW_SDK_USER": who, "FLOW_SDK_HOME": str(self.folder / who), "PATH": path}
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=self.folder,
+            env={**self.env, **own},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, f"{who}: {line}\n{done.stderr}"
+        return done.stderr
+
     def run(self, who: str, file: str, *words: str) -> str:
         """Run on the laptop; the run's id."""
         self.call(who, file, "run", "--run-id-file", "id", *words)
@@ -131,7 +146,7 @@ class Team:
         """Deploy; what was said."""
         raise NotImplementedError
 
-    def start(self, who: str, file: str, name: str, *words: str) -> str:
+    def start(self, who: str, file: str, name: str, *words: str, trigger: tuple[str, ...] = ()) -> str:
         """Start a run of a deployment and wait for its end; the run's id."""
         raise NotImplementedError
 
@@ -152,8 +167,8 @@ class StatesTeam(Team):
         rest = [word for word in words if word not in options]
         return self.call(who, file, *options, "step-functions", "create", *rest, fails=fails).stderr
 
-    def start(self, who: str, file: str, name: str, *words: str) -> str:
-        run = self.call(who, file, *words, "step-functions", "trigger").stdout.strip()
+    def start(self, who: str, file: str, name: str, *words: str, trigger: tuple[str, ...] = ()) -> str:
+        run = self.call(who, file, *words, "step-functions", "trigger", *trigger).stdout.strip()
         states = self.aws.client("stepfunctions")
         machines = {found["name"]: found["stateMachineArn"] for found in states.list_state_machines()["stateMachines"]}
         arn = f"{machines[name].replace(':stateMachine:', ':execution:')}:{run.removeprefix('sfn-')}"
@@ -175,16 +190,12 @@ class AirflowTeam(Team):
         dags = str(self.airflow.dags)
         return self.call(who, file, *options, "airflow", "create", dags, *where, *rest, fails=fails).stderr
 
-    def start(self, who: str, file: str, name: str, *words: str) -> str:
+    def start(self, who: str, file: str, name: str, *words: str, trigger: tuple[str, ...] = ()) -> str:
         self.airflow.wait_dag(name)
         where = ("--airflow-url", self.airflow.url, "--airflow-user", self.airflow.user)
-        run = self.call(who, file, *words, "airflow", "trigger", *where).stdout.strip()
-        self.airflow.wait_run(name, run)
-        metadata(self.store)
-        namespace(None)
-        newest = next(iter(Flow(name.rpartition(".")[2])))
-        assert newest.finished
-        return newest.id
+        run = self.call(who, file, *words, "airflow", "trigger", *where, *trigger).stdout.strip()
+        assert self.airflow.wait_run(name, run) == "success"
+        return airflow_run_id(name, name.rpartition(".")[2], run)
 
 
 @pytest.fixture(
@@ -240,8 +251,9 @@ def latest(flow: str) -> str | None:
 
 def test_anne_and_will_share_features_and_nothing_else(team: Team) -> None:
     will_features = team.run("will", "featureflow", "--tag", "xyz_features", "--scale", "10")
-    will_predicts = team.run("will", "predictionflow")
-    anne_predicts = team.run("anne", "predictionflow")
+    shared = ("--namespace", "xyz_features")
+    will_predicts = team.run("will", "predictionflow", *shared)
+    anne_predicts = team.run("anne", "predictionflow", *shared)
     # Each sees their own latest run.
     for who, own in (("anne", anne_predicts), ("will", will_predicts)):
         team.as_user(who)
@@ -260,25 +272,34 @@ def test_anne_and_will_share_features_and_nothing_else(team: Team) -> None:
     anne_features = team.run("anne", "featureflow", "--tag", "xyz_features")
     namespace("xyz_features")
     assert latest("FeatureFlow") == anne_features
-    after = team.run("will", "predictionflow")
+    after = team.run("will", "predictionflow", *shared)
     team.as_user("will")
     assert Run(f"PredictionFlow/{after}").data.prediction == 6
-    # Anne deploys hers: a namespace of its own, in which it sees itself.
-    said = team.deploy("anne", "predictionflow")
+    # Without it one has features of one's own alone; in the empty one, which is the global, everybody's.
+    own, everybody = team.run("will", "predictionflow"), team.run("will", "predictionflow", "--namespace", "")
+    assert Run(f"PredictionFlow/{own}").data.origin == f"FeatureFlow/{will_features}"
+    data: Any = Run(f"PredictionFlow/{everybody}").data
+    assert (data.origin, data.seen) == (f"FeatureFlow/{anne_features}", (None, None))
+    # Anne has the features made for the team, deployed under the tag that they share.
+    team.deploy("anne", "featureflow", "--tag", "xyz_features")
+    made = team.start("anne", "featureflow", "FeatureFlow", trigger=("--scale", "100"))
+    # She deploys her predictions: a namespace of their own, and a look at the shared features.
+    said = team.deploy("anne", "predictionflow", *shared)
     token = token_in(said)
     first = team.start("anne", "predictionflow", "PredictionFlow")
     refused = team.deploy("will", "predictionflow", fails=True)
     assert "production token of anne" in refused
-    team.deploy("will", "predictionflow", "--authorize", token)
+    assert "first deployment" not in team.paste("will", said)
     second = team.start("will", "predictionflow", "PredictionFlow")
     team.as_user("anne")
-    assert latest("PredictionFlow") == anne_predicts
+    assert latest("PredictionFlow") == anne_predicts and latest("FeatureFlow") == anne_features
     namespace(f"production:{token}")
     assert [run.id for run in Flow("PredictionFlow")] == [second, first]
-    data: Any = Run(f"PredictionFlow/{second}").data
-    assert data.seen == f"production:{token}"
-    assert data.before == f"PredictionFlow/{first}"
-    assert data.origin == f"FeatureFlow/{anne_features}"
+    data = Run(f"PredictionFlow/{second}").data
+    assert data.seen == ("xyz_features", "xyz_features")
+    assert data.origin == f"FeatureFlow/{made}" and data.prediction == 600
+    namespace("xyz_features")
+    assert [run.id for run in Flow("FeatureFlow")] == [made, anne_features, will_features]
     assert f"runtime:{team.target}" in Run(f"PredictionFlow/{second}").tags
 
 
@@ -303,15 +324,22 @@ def test_three_developers_of_a_project(team: Team) -> None:
         assert [run.id for run in Flow("ProjectFlow")] == wanted
         data: Any = Run(f"ProjectFlow/{wanted[0]}").data
         assert data.where == name
-        assert data.branch == name.removeprefix("example_project.").removesuffix(".ProjectFlow")
-        assert data.live is (".prod." in name)
+        assert data.facts == {
+            "project_name": "example_project",
+            "branch_name": name.removeprefix("example_project.").removesuffix(".ProjectFlow"),
+            "is_user_branch": ".user." in name,
+            "is_production": ".prod." in name,
+            "project_flow_name": name,
+        }
         # A run sees the deployment that it belongs to, and no other.
         assert data.before == (name if len(wanted) == 2 else None)
     # A whole branch is a namespace, too: of both deployments and of what is run on a laptop.
+    laptop = team.run("bob", "projectflow", "--branch=better")
     namespace("project_branch:test.better")
-    assert [run.id for run in Flow("ProjectFlow")] == [runs["example_project.test.better.ProjectFlow"]]
+    assert [run.id for run in Flow("ProjectFlow")] == [laptop, runs["example_project.test.better.ProjectFlow"]]
+    assert Run(f"ProjectFlow/{laptop}").data.where == "example_project.test.better.ProjectFlow"
     namespace("project:example_project")
-    assert len(list(Flow("ProjectFlow"))) == 6
+    assert len(list(Flow("ProjectFlow"))) == 7
     # Only who holds its token replaces the production.
     assert "production token of carol" in team.deploy("alice", "projectflow", "--production", fails=True)
     team.deploy("alice", "projectflow", "--production", "--authorize", tokens["example_project.prod.ProjectFlow"])
