@@ -138,7 +138,7 @@ class Place:
 @pytest.fixture(autouse=True)
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # A process each has its own in truth.
-    monkeypatch.setattr(attempt, "_set_current", lambda *_: None)
+    monkeypatch.setattr(attempt, "set_current", lambda *_: None)
     monkeypatch.setattr(open_store, "_memory", {})
     yield
     namespace(None)

@@ -107,7 +107,7 @@ def installed(world: World) -> Iterator[None]:
     places += [(driver, "Heartbeat", lambda beat: contextlib.nullcontext())]
     places += [(concurrent.futures, "ThreadPoolExecutor", _Inline), (Trial, "ask", staticmethod(ask))]
     # A process each has its own in truth.
-    places += [(attempt, "_set_current", lambda *_: None)]
+    places += [(attempt, "set_current", lambda *_: None)]
     before = [(place, name, getattr(place, name)) for place, name, _ in places]
     for place, name, value in places:
         setattr(place, name, value)
