@@ -9,14 +9,14 @@ from flow_sdk.metadata.heartbeat import LOCAL, this_process
 from flow_sdk.metadata.runs import Runs  # the last task needs it too: forked tasks have what is imported by now
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.attempt import run_attempt
+from flow_sdk.runtime.attempt import Outcome, run_attempt
 from flow_sdk.runtime.begin import date_tag, project_tags, read_record, start_artifacts
 from flow_sdk.runtime.driver import Driver, RunOptions
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.randomness import keeps_seed, own_randomness, random_state
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.task import reporter_to, run_and_report
+from flow_sdk.runtime.task import Report, reporter_to, run_and_report
 from flow_sdk.runtime.template import Template
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.open_store import open_store
@@ -73,16 +73,17 @@ def run_flow(
     def child(data: dict[str, Any], report_fd: int) -> int:
         own_randomness(keep_seed, state)
         request = TaskRequest(**data)
-        store = open_store(options.root)
-        record = read_record(store, request.flow, request.run)
-        if record is None:
-            raise FlowSDKError(f"The record of run {request.flow}/{request.run} is gone from the store.")
-        view = RunView(store, plan, request.flow, request.run)
-        same_image = record.origin_run is None  # a resumed run has the constants of its origin
-        return run_and_report(
-            lambda announce: run_attempt(view, record, flow_class, request, announce, same_image=same_image),
-            reporter_to(report_fd),
-        )
+
+        def execute(announce: Report) -> Outcome:
+            store = open_store(options.root)
+            record = read_record(store, request.flow, request.run)
+            if record is None:
+                raise FlowSDKError(f"The record of run {request.flow}/{request.run} is gone from the store.")
+            view = RunView(store, plan, request.flow, request.run)
+            same_image = record.origin_run is None  # a resumed run has the constants of its origin
+            return run_attempt(view, record, flow_class, request, announce, same_image=same_image)
+
+        return run_and_report(execute, reporter_to(report_fd))
 
     if flow_class.__module__ == "__main__":
         by_value_module("__main__")  # its source is read now: all tasks know the file by the same hash
