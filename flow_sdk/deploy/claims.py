@@ -166,6 +166,8 @@ class StoreClaims:
     def records(self) -> list[Claim]:
         """All that was ever claimed or withdrawn, the newest last."""
         keys = [found.key for found in self.store.list(token_prefix(self._folder))]
+        for key in keys[-1:]:
+            self.store.keep(key)  # whoever made it may have been killed; from now on it is built upon
         texts = zip(keys, self.store.get_many(keys), strict=True)
         return [Claim.unsealed(text, key, f"{self.store.url}/{key}") for key, text in texts if text is not None]
 

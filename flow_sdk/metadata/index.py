@@ -61,8 +61,9 @@ class RunIndex:
         return layout.index_prefix(self._flow, TAGS)
 
     def _enter(self, tag: str | None, name: str, started: float, mark: str = "") -> None:
+        """Enter a run, for good: once a task of it is committed no power cut may hide it, nor its success."""
         text = name.encode() if len(name) > LONGEST else b""
-        self._store.put(self._key(tag, name, started, mark), text, durable=False)
+        self._store.put(self._key(tag, name, started, mark), text)
 
     def _name(self, key: str, entry: str) -> str:
         """What was entered as ``entry``: what is too long for a key lies in the object."""
@@ -71,7 +72,6 @@ class RunIndex:
 
     def add(self, tag: str | None, run: str, started: float) -> None:
         """Enter a run under a tag (None: among all runs), at the place of its start time."""
-        # An entry lost in a power cut hides a run that never did anything: not worth a flush of the disk.
         self._enter(tag, run, started)
 
     def add_user_tag(self, tag: str, run: str, started: float) -> None:
@@ -88,7 +88,6 @@ class RunIndex:
 
     def add_ended(self, tag: str | None, run: str, started: float, end: str) -> None:
         """Enter a run under a tag (None: among all runs) as one whose last step is about to be a success."""
-        # Not flushed: the commit that follows is, and a file system's journal keeps the order of new names.
         self._enter(tag, f"{run}={end}", started, ENDED)
 
     def has_ended(self, run: str, started: float, end: str) -> bool:
@@ -103,8 +102,12 @@ class RunIndex:
             yield run, end
 
     def holds(self, tag: str | None, run: str, started: float) -> bool:
-        """Tell whether a run is entered."""
-        return self._store.head(self._key(tag, run, started)) is not None
+        """Tell whether a run is entered; if so, it stays."""
+        key = self._key(tag, run, started)
+        if self._store.head(key) is None:
+            return False
+        self._store.keep(key)
+        return True
 
     def newest(self, tags: Sequence[str] = (), limit: int | None = None) -> Iterator[str]:
         """List the ids of the runs that carry all of ``tags``, newest first.

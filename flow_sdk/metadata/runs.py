@@ -69,6 +69,7 @@ class Runs:
             self.store.put_if_absent(key, encode(record, key))
         except ObjectExists:
             record = self.read(record.flow, record.run)
+            self.store.keep(layout.run_key(record.flow, record.run))
             # Publishing again would bring back tags that were removed since.
             if RunIndex(self.store, record.flow).holds(None, record.run, record.started):
                 return record

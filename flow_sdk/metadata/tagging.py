@@ -140,6 +140,8 @@ class UserTags:
         for tag in added:
             if tag in new:
                 self._store.put(self._key(tag), tag.encode("utf-8"))
+            else:
+                self._store.keep(self._key(tag))
             index.add_user_tag(tag, record.run, record.started)
         if added and index.has_ended(record.run, record.started, end):
             for tag in added:

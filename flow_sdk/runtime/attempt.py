@@ -85,6 +85,7 @@ def run_attempt(
     committed = view.read(step, position)
     if committed is not None:
         if committed.generation >= request.generation:
+            attempts.settled_task(view.store, view.flow, view.run, step.name, request.task)
             return Outcome(committed, already=True)
         attempts.reopen(view.store, committed, request.generation)
     facts = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}

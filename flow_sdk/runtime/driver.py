@@ -21,7 +21,7 @@ from flow_sdk.runtime.task import FATAL
 from flow_sdk.runtime.template import Template
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
-from flow_sdk.store.attempts import claim, read_task
+from flow_sdk.store.attempts import claim, settled_task
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord
 
@@ -311,7 +311,7 @@ class Driver:
     def _look_up(self, worker: Worker) -> dict[str, Any] | None:
         """For a process that ended without a good word: whether the task is committed all the same."""
         request = worker.request
-        manifest = read_task(self.store, request.flow, request.run, request.step, request.task)
+        manifest = settled_task(self.store, request.flow, request.run, request.step, request.task)
         if manifest is None:
             return None
         count = manifest.items.count if manifest.items else None

@@ -18,7 +18,7 @@ from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task import FAILED, FATAL, OK, REPORT_FD
-from flow_sdk.store.attempts import mark_failed, read_task
+from flow_sdk.store.attempts import mark_failed, settled_task
 from flow_sdk.store.open_store import open_store
 
 __all__ = ["Supervised", "supervise"]
@@ -186,7 +186,7 @@ class _Supervisor:
         result.code = status if status in (0, 1, 2) else FAILED
         if status == OK and result.facts.get("ok"):
             return result
-        manifest = read_task(self.store, request.flow, request.run, request.step, request.task)
+        manifest = settled_task(self.store, request.flow, request.run, request.step, request.task)
         if manifest is not None and manifest.generation >= request.generation:
             result.code = OK
             result.facts = {"ok": True, "next": list(manifest.next)}

@@ -30,6 +30,7 @@ __all__ = [
     "read_task",
     "read_tasks",
     "reopen",
+    "settled_task",
 ]
 
 _REDIRECT = (b'{"format":%d,"redirect":' % FORMAT, b'{"redirect":')
@@ -115,7 +116,7 @@ def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
                 number = following
                 continue
             fail(store, manifest)
-            winner = read_task(store, manifest.flow, manifest.run, manifest.step, manifest.task)
+            winner = settled_task(store, manifest.flow, manifest.run, manifest.step, manifest.task)
             if winner is None:
                 raise ObjectExists(
                     "The task was cleared while this attempt ran: its result isn't wanted any more.", where=key
@@ -182,6 +183,18 @@ def read_task(store: ObjectStore, flow: str, run: str, step: str, task: str) -> 
     key = layout.commit_key(flow, run, step, task)
     key, text = _follow(store, key, _get(store, key))
     return None if text is None else decode(Manifest, text, key)
+
+
+def settled_task(store: ObjectStore, flow: str, run: str, step: str, task: str) -> Manifest | None:
+    """Read a task's committed manifest and have it last: for those who report as done what another process has
+    committed, which may have been killed right after."""
+    first = layout.commit_key(flow, run, step, task)
+    key, text = _follow(store, first, _get(store, first))
+    if text is None:
+        return None
+    for each in dict.fromkeys((first, key)):
+        store.keep(each)
+    return decode(Manifest, text, key)
 
 
 def read_tasks(store: ObjectStore, flow: str, run: str, tasks: Sequence[tuple[str, str]]) -> list[Manifest | None]:

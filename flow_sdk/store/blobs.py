@@ -58,6 +58,8 @@ def write_blob(
     key = blob_key(digest.hex())
     size = sum(memoryview(part).nbytes for part in parts)
     if _is_there(store, key, digest, parts, size):
+        if durable:
+            store.keep(key)
         return
     packing = ZSTD if framing.compressible(parts, size) else RAW
     header = framing.write_header(Header(packing, FRAME, size, digest, note))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
-__all__ = ["FLUSH", "PIECE", "WriteBehind", "make_folders", "replace_file", "sync_folder", "write_part"]
+__all__ = ["FLUSH", "PIECE", "WriteBehind", "make_folders", "replace_file", "sync_folder", "sync_names", "write_part"]
 
 PIECE = 8 << 20
 """The most bytes moved by one call."""
@@ -88,16 +88,17 @@ def make_folders(path: str, mode: int = 0o777) -> None:
     OSError
         If one can't be made.
     """
-    path = os.path.abspath(path)
-    missing = []
-    above = path
-    while not os.path.isdir(above):
-        missing.append(above)
-        above = os.path.dirname(above)
     os.makedirs(path, mode, exist_ok=True)
-    for made in reversed(missing):
+    sync_names(path)  # of folders that are there, too: who made them may have been killed before it synced them
+
+
+def sync_names(path: str) -> None:
+    """Make the names of a folder and of all above it durable."""
+    path = os.path.abspath(path)
+    while (above := os.path.dirname(path)) != path:
         with suppress(PermissionError):  # a folder that may be written and not read can't be synced
-            sync_folder(os.path.dirname(made))
+            sync_folder(above)
+        path = above
 
 
 def sync_folder(path: str) -> None:

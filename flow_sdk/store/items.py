@@ -46,6 +46,8 @@ def write_items(store: ObjectStore, items: Sequence[Encoded]) -> str:
     info = store.head(key)
     if info is None or info.size != size or not is_recent(info) or not _is_whole(store, info, index, pack):
         put_blob(store, key, lambda: _pack(index, items))
+    else:
+        store.keep(key)
     return pack.hex()
 
 

@@ -2,7 +2,11 @@
 
 An object is a file. It is written under a temporary name in its own folder and then linked or renamed, so that it is
 there whole or not at all. A temporary name starts with ``~``, which no key may hold: a listing can't confuse the two.
-Who makes a folder makes it durable; a folder that is already there is taken to be durable.
+
+A name survives a power cut once the folder it is in was synced, and so did that folder's own name, and so on upwards.
+A folder that is there may be one whose maker was killed before it synced anything. So a durable put syncs all folders
+above the object, up to one that is known to last: one that this process synced, or one with a mark in it. The mark is
+an empty file that is made once all names above it are durable; where it is, nobody has to sync them again.
 """
 
 import errno
@@ -13,7 +17,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
-from flow_sdk.store.durable import FLUSH, PIECE, WriteBehind, sync_folder, write_part
+from flow_sdk.store.durable import FLUSH, PIECE, WriteBehind, sync_folder, sync_names, write_part
 from flow_sdk.store.keys import check_key, check_prefix, is_key
 from flow_sdk.store.port import Buffers, ObjectInfo
 
@@ -24,6 +28,8 @@ _Names = list[str]
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_MARK = "~lasting"
+_REMEMBERED = 4096
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -39,8 +45,8 @@ class LocalStore:
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
         self._base = self.root.rstrip("/") + "/"
-        # Folders made for puts that weren't durable: the next durable put below one has to sync it first.
-        self._unsynced: set[str] = set()
+        self._made: set[str] = set()
+        self._lasting: set[str] = set()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -131,6 +137,12 @@ class LocalStore:
         finally:
             _discard(temp)
         if durable:
+            self._sync(path)
+
+    def keep(self, key: str) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.keep`."""
+        path = self._base + check_key(key)
+        if os.path.lexists(path):
             self._sync(path)
 
     def head(self, key: str) -> ObjectInfo | None:
@@ -259,7 +271,7 @@ class LocalStore:
                         done += size
                         if durable and done - behind.started >= FLUSH:
                             behind.start(done)
-                if durable:
+                if durable and done:  # of no bytes none can be lost
                     behind.finish()
                     os.fsync(fd)
             finally:
@@ -277,26 +289,49 @@ class LocalStore:
         missing = []
         while not os.path.isdir(folder):
             missing.append(folder)
-            folder = folder[: folder.rstrip("/").rfind("/") + 1]
+            folder = _above(folder)
         for path in reversed(missing):
             with suppress(FileExistsError):
                 os.mkdir(path)
         with self._lock:
-            self._unsynced.update(missing)
+            if len(self._made) > _REMEMBERED:
+                self._made.clear()  # it only saves marks
+            self._made.update(missing)
+            self._lasting.difference_update(missing)
 
     def _sync(self, path: str) -> None:
-        """Make a new name durable, and those of the folders above it that aren't yet."""
+        """Make a name durable, and those of the folders above it that aren't known to be."""
         folder = path[: path.rfind("/") + 1]
         try:
             sync_folder(folder)
-            while folder in self._unsynced:
-                above = folder[: folder.rstrip("/").rfind("/") + 1]
-                sync_folder(above)
-                with self._lock:
-                    self._unsynced.discard(folder)
-                folder = above
+            if folder not in self._lasting:
+                self._sync_above(folder)
         except OSError as error:
             self._fail(error, "write", path[len(self._base) :])
+
+    def _sync_above(self, folder: str) -> None:
+        """Make the name of a folder durable, and those above it as far as they aren't."""
+        synced, sure = [], True
+        while folder not in self._lasting and not os.path.lexists(folder + _MARK):
+            above = _above(folder)
+            synced.append(folder)
+            try:
+                sync_folder(above)
+            except PermissionError:
+                sure = False  # one that may be written and not read can't be synced
+            if folder == self._base:
+                sync_names(above)
+                break
+            folder = above
+        with self._lock:
+            if len(self._lasting) > _REMEMBERED:
+                self._lasting.clear()
+            self._lasting.update(synced, (folder,))
+        # In a task's own folder a mark would serve nobody but a second attempt.
+        marked = synced[1:] if synced and synced[0] in self._made else synced
+        for name in marked if sure else ():
+            with suppress(OSError):
+                os.close(os.open(name + _MARK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666))
 
     def _rename_if_absent(self, temp: str, path: str, key: str) -> None:
         """What link(2) does, where the file system has no links: the lock goes away with its process."""
@@ -365,6 +400,11 @@ def _size(data: Buffers) -> int:
     return sum(
         memoryview(part).nbytes for part in ((data,) if isinstance(data, bytes | bytearray | memoryview) else data)
     )
+
+
+def _above(folder: str) -> str:
+    """The folder that a folder is in; both end with ``/``."""
+    return folder[: folder.rstrip("/").rfind("/") + 1] or "/"
 
 
 def _discard(path: str) -> None:

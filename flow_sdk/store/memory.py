@@ -65,6 +65,10 @@ class MemoryStore:
             if self._objects.setdefault(check_key(key), entry) is not entry:
                 raise ObjectExists("The object is already in the store.", where=f"{self.url}/{key}")
 
+    def keep(self, key: str) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.keep`: what can be seen lasts."""
+        check_key(key)
+
     def head(self, key: str) -> ObjectInfo | None:
         """See :meth:`~flow_sdk.store.port.ObjectStore.head`."""
         found = self._objects.get(check_key(key))

@@ -62,6 +62,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def keep(self, key: str) -> None:
+        """Have an object that was put with ``durable`` survive a power cut, even if that put isn't over.
+
+        For whoever finds an object and relies on it: who put it may have been killed between the moment when it could
+        be seen and the one from which it lasts. A missing object is no error.
+        """
+        ...
+
     def head(self, key: str) -> ObjectInfo | None:
         """Look whether an object exists; None when it doesn't."""
         ...

@@ -146,6 +146,10 @@ class S3Store:
                 if not patience.again(error):
                     self._fail(error, "write", key)
 
+    def keep(self, key: str) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.keep`: what can be seen lasts."""
+        check_key(key)
+
     def head(self, key: str) -> ObjectInfo | None:
         """See :meth:`~flow_sdk.store.port.ObjectStore.head`."""
         import obstore

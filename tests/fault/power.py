@@ -1,5 +1,8 @@
 """What a file system may hold after a power cut: of what wasn't synced anything may be there, cut off, or lost.
 
+Processes may follow one another: a first one is killed, a second one finds what it left, and then the power fails. What
+the first one hadn't synced is lost for the second one, too, unless the second one syncs it.
+
 The model is the weakest that POSIX allows. A file's bytes are there for certain after an fsync of the file, a name in
 a folder after an fsync of that folder. Everything else may be lost on its own: later changes may have come through
 where earlier ones haven't. Only a rename is one change.
@@ -11,17 +14,23 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from flow_sdk.deploy import claims
+from flow_sdk.deploy.airflow import target
 from flow_sdk.store.local import LocalStore
 from tests.fault.disk import Call, layer
 
-__all__ = ["Recorder", "Tree", "build"]
+__all__ = ["Killed", "Recorder", "Tree", "build"]
 
 Tree = dict[str, bytes | None]
 """Content by path below the root; None for a folder."""
+
+
+class Killed(BaseException):
+    """The process isn't there any more: none of its calls is done."""
 
 
 @dataclass(slots=True)
@@ -79,10 +88,14 @@ class Recorder:
         self.skipped: Callable[[Call], bool] = lambda call: False
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
-        """Record what this process does."""
+    def recording(self, killed_at: int | None = None) -> Iterator[None]:
+        """Record what a process does; it is killed right before the call of that number (from 0)."""
         puts = {name: getattr(LocalStore, name) for name in ("put", "put_if_absent")}
-        replace_file = claims.replace_file
+        replace_file, calls = claims.replace_file, count()
+
+        def see(call: Call) -> None:
+            if killed_at is not None and next(calls) >= killed_at:
+                raise Killed
 
         def put(name: str) -> Callable[..., None]:
             def wrapper(store: LocalStore, key: str, data: Any, *, durable: bool = True) -> None:
@@ -93,18 +106,22 @@ class Recorder:
 
             return wrapper
 
-        def replaced(path: str, data: bytes, *more: Any) -> None:
-            replace_file(path, data, *more)
+        def replaced(path: str, data: bytes, *more: Any, **named: Any) -> None:
+            replace_file(path, data, *more, **named)
             self._promise(path, data)
 
         for name in puts:
             setattr(LocalStore, name, put(name))
-        claims.replace_file = replaced  # type: ignore[attr-defined]
+        for module in (claims, target):
+            module.replace_file = replaced  # type: ignore[attr-defined]
         try:
-            with layer(self.root, lambda call: None, self._take):
+            with layer(self.root, see, self._take):
                 yield
+        except Killed:
+            pass
         finally:
-            claims.replace_file = replace_file  # type: ignore[attr-defined]
+            for module in (claims, target):
+                module.replace_file = replace_file  # type: ignore[attr-defined]
             for name, real in puts.items():
                 setattr(LocalStore, name, real)
 
@@ -143,20 +160,17 @@ class Recorder:
         folder = os.path.dirname(come or gone or "") or "."
         self.changes.append(_Change(number, folder, gone, come, what))
 
-    def states(self, draw: random.Random) -> Iterator[tuple[int, Tree, bool]]:
-        """What may be there after a cut right after each operation; each state once.
-
-        Last in each tuple: whether names came through in order, as file systems with a journal have it.
-        """
+    def states(self, draw: random.Random, first: int = 0) -> Iterator[tuple[int, Tree]]:
+        """What may be there after a cut right after each operation from ``first`` on; each state once."""
         seen = set()
-        for at in range(self.count + 1):
+        for at in range(first, self.count + 1):
             for lost, kept in self._choices(at, draw):
                 tree = self._tree(at, lost, kept)
                 due = sum(promise.number <= at for promise in self.promises)
                 mark = hash((due, frozenset(tree.items())))
                 if mark not in seen:
                     seen.add(mark)
-                    yield at, tree, not lost
+                    yield at, tree
 
     def _choices(self, at: int, draw: random.Random) -> Iterator[tuple[set[int], Callable[[], str]]]:
         """Which changes of names are lost, and how much of each file's unsynced bytes is kept."""

@@ -24,7 +24,7 @@ from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.blobs import digest_of, read_blob
-from flow_sdk.store.durable import replace_file
+from flow_sdk.store.durable import replace_file, sync_folder
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import Manifest
 from tests.fault.act import EARLY, NAME, Place, Writer, begun, begun_run, record
@@ -174,6 +174,7 @@ class FileKeeper:
 
     def read(self, name: str) -> Claim | None:
         path = Path(self.place)
+        sync_folder(str(path.parent))  # what an orchestrator shows lasts
         return Claim.from_json(path.read_text(), self.place) if path.exists() else None
 
     def write(self, claim: Claim) -> None:

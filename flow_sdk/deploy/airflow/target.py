@@ -128,9 +128,10 @@ class _LocalFile:
             raise DeployError("The DAG file can't be read.", seen=error.strerror, where=self.path) from error
 
     def write(self, text: str) -> bool:
-        if text == self.before:
-            return False
         try:
+            if text == self.before:
+                sync_folder(os.path.dirname(os.path.abspath(self.path)))  # who wrote it may have been killed
+                return False
             # A name Airflow doesn't take for a DAG file while it is half-written.
             replace_file(self.path, text.encode("utf-8"), prefix=".flow_sdk-")
         except OSError as error:

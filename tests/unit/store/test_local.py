@@ -53,7 +53,8 @@ def test_a_durable_put_syncs_the_file_first_then_every_new_folder(
 ) -> None:
     calls = Calls(monkeypatch, tmp_path)
     store.put_if_absent("a/b/c", b"x")
-    assert calls.seen == ["fsync ~", "link a/b/c", "fsync a/b", "fsync a", "fsync ."]
+    above = [f"fsync {os.path.relpath(folder, tmp_path)}" for folder in tmp_path.parents]
+    assert calls.seen == ["fsync ~", "link a/b/c", "fsync a/b", "fsync a", "fsync .", *above]
     calls.seen.clear()
     store.put("a/b/d", b"x")
     assert calls.seen == ["fsync ~", "rename a/b/d", "fsync a/b"]
@@ -63,11 +64,61 @@ def test_a_folder_made_by_a_put_that_was_not_durable_is_synced_later(
     store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = Calls(monkeypatch, tmp_path)
+    store.put("z", b"x")
+    calls.seen.clear()
     store.put("a/b/c", b"x", durable=False)
     assert calls.seen == ["rename a/b/c"]
     calls.seen.clear()
     store.put("a/d", b"x")
     assert calls.seen == ["fsync ~", "rename a/d", "fsync a", "fsync ."]
+
+
+def test_a_folder_that_another_process_made_is_synced_until_one_has_said_that_it_lasts(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("z", b"x")
+    store.put("a/b/c/0", b"x", durable=False)  # and then it is killed
+    calls = Calls(monkeypatch, tmp_path)
+
+    def synced(key: str) -> list[str]:
+        calls.seen.clear()
+        LocalStore(str(tmp_path)).put(key, b"x")
+        return calls.seen[2:]
+
+    assert synced("a/b/c/1") == ["fsync a/b/c", "fsync a/b", "fsync a", "fsync ."]
+    assert synced("a/b/c/2") == ["fsync a/b/c"]
+    assert synced("a/b/d/1") == ["fsync a/b/d", "fsync a/b"]
+    assert synced("a/b/e/f/1") == ["fsync a/b/e/f", "fsync a/b/e", "fsync a/b"]
+    assert synced("a/b/e/g/1") == ["fsync a/b/e/g", "fsync a/b/e"]
+
+
+def test_an_object_that_was_found_is_made_to_last(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("a/b", b"x")
+    calls = Calls(monkeypatch, tmp_path)
+    store.keep("a/b")
+    assert calls.seen == ["fsync a"]
+    calls.seen.clear()
+    store.keep("a/c")
+    store.keep("d/e")
+    assert not calls.seen
+
+
+def test_a_folder_that_may_not_be_read_is_no_error(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    real = os.open
+
+    def refusing(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if path == f"{tmp_path}/a/" and not flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    store.put("a/b/c", b"x")
+    assert store.get("a/b/c") == b"x" and "~lasting" not in os.listdir(tmp_path / "a/b")
 
 
 def test_a_killed_put_leaves_nothing_to_read(tmp_path: Path) -> None:
@@ -99,7 +150,7 @@ def test_a_put_that_fails_leaves_nothing(store: LocalStore, tmp_path: Path) -> N
     with pytest.raises(ObjectExists):
         store.put("b", b"1")
         store.put_if_absent("b", b"2")
-    assert sorted(os.listdir(tmp_path)) == ["b"]
+    assert sorted(os.listdir(tmp_path)) == ["b", "~lasting"]
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.EMLINK])
