@@ -1,7 +1,9 @@
 """Artifacts that are read somewhere else than where they were stored: by another Python, without a module, after a
 change of a class, and by someone who trusts nobody."""
 
+import base64
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
 from flow_sdk.client.listing import dump_lines, dump_values
 from flow_sdk.errors import SerializationError
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.codecs import decode
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.records import ArtifactRef
@@ -145,8 +148,28 @@ for codec, payload in json.load(sys.stdin):
 """
 
 
+RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))
+"""What the first part of ENCODE has given under other Pythons: a dict, a bytearray, a lambda, an object of a class."""
+
+
+@pytest.mark.parametrize("version", RECORDED)
+def test_what_another_python_has_stored(version: str) -> None:
+    def load(codec: str, payload: str) -> Any:
+        return decode(codec, base64.b64decode(payload), where=WHERE)
+
+    plain, raw, function, made = RECORDED[version]
+    assert load(*plain) == {"a": [1, 2.5, "ü", None]} and load(*raw) == bytearray(b"x" * 50)
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        assert load(*function)() == 1 and load(*made).x == 1
+        return
+    for code in (function, made):
+        with pytest.raises(SerializationError, match="stored by another Python") as caught:
+            load(*code)
+        assert f"Python {version}" in str(caught.value) and WHERE in str(caught.value)
+
+
 @pytest.mark.parametrize("forth", [True, False], ids=["there to here", "here to there"])
-@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("python", pythons() or [None])
 def test_another_python(python: str, forth: bool, tmp_path: Path) -> None:
     # cloudpickle is pure Python: this interpreter's copy serves the other one.
     shutil.copytree(Path(cloudpickle.__file__).parent, tmp_path / "cloudpickle")
