@@ -312,7 +312,7 @@ def test_a_container_that_fails_before_our_code(tmp_path: Path) -> None:
     [
         (("--datastore", "local"), {}, "A step with @batch needs its artifacts in S3."),
         (AT, {"FLOW_SDK_BATCH_JOB_QUEUE": ""}, "FLOW_SDK_BATCH_JOB_QUEUE"),
-        (AT, {"FLOW_SDK_BATCH_JOB_QUEUE": "rigg"}, "Did you mean 'rig'?"),
+        (AT, {"FLOW_SDK_BATCH_JOB_QUEUE": "rigg", "FLOW_SDK_BATCH_PLATFORM": "EC2"}, "Did you mean 'rig'?"),
         (AT, {"FLOW_SDK_BATCH_IMAGE": ""}, "FLOW_SDK_BATCH_IMAGE"),
         (AT, {"FLOW_SDK_BATCH_PLATFORM": "FARGATE"}, "FLOW_SDK_BATCH_EXECUTION_ROLE"),
         (AT, {"FLOW_SDK_BATCH_PLATFORM": "MARS"}, "wanted: EC2 or FARGATE"),
