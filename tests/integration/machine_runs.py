@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
+from flow_sdk.deploy.step_functions.limits import _Events
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.runtime.batch.register import ensure_registered
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.layout import events_prefix
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package import build
 from tests.golden.compiled import plan_of
@@ -21,6 +23,9 @@ from tests.rig.step_functions import StepFunctionsServer
 __all__ = ["ROOT", "MachineRun", "PlacedFlow", "place"]
 
 ROOT = "s3://store/flows"
+
+TRY_EVENTS = 4
+"""Events of a try that failed: scheduled, started, submitted, failed."""
 
 
 @dataclass
@@ -100,6 +105,25 @@ class MachineRun:
         self.result = second_interpreter.run(self.flow.definition, self.name, data, self.aws)
         assert self.result["status"] == "SUCCEEDED", self.result
         return self
+
+    def redrive(self, *, fails: bool = False) -> "MachineRun":
+        """Go on with it after a failure."""
+        self.result = self.aws.redrive(self.result["executionArn"])
+        assert (self.result["status"] == "SUCCEEDED") is not fails, self.result
+        return self
+
+    @property
+    def events(self) -> int:
+        """Length of its history, but for tries again."""
+        kinds = [event["type"] for event in self.aws.history(self.result["executionArn"])]
+        return len(kinds) - TRY_EVENTS * kinds.count("TaskFailed")
+
+    @property
+    def accounted(self) -> int:
+        """Length of its history as the compiler and the tasks have reckoned it."""
+        once = _Events(self.flow.plan, self.flow.options.use_distributed_map).once(None)
+        folder = events_prefix(self.flow.plan.flow, f"sfn-{self.name}", "run")
+        return once + sum(int(info.key.rpartition("=")[2]) for info in open_store(ROOT).list(folder))
 
     @property
     def pathspec(self) -> str:

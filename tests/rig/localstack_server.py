@@ -6,12 +6,16 @@ functions here correct, one each, what the interpreter does differently from AWS
 
 import copy
 import functools
+import json
 import os
 import threading
 import uuid
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 from localstack.aws.api.stepfunctions import HistoryEventType, TaskFailedEventDetails
 from localstack.runtime.main import main
 from localstack.services.stepfunctions.asl.component.common.error_name import (
@@ -38,6 +42,8 @@ from localstack.services.stepfunctions.asl.utils import boto_client
 from localstack.services.stepfunctions.backend.alias import Alias
 
 POLL = 0.1
+REFUSE = "rig.refuse"
+"""Tag of a job whose submission is refused as often as it says, as Batch does when there are too many at once."""
 OWN = ("stepfunctions",)
 
 
@@ -80,13 +86,34 @@ class Backend:
         def _new(self, service: str, region: str, role: str) -> Any:
             make = functools.partial(boto3.client, region_name=region, endpoint_url=self.backend.url)
             session = make("sts").assume_role(RoleArn=role, RoleSessionName="states")["Credentials"]
-            return make(
+            client = make(
                 service,
                 aws_access_key_id=session["AccessKeyId"],
                 aws_secret_access_key=session["SecretAccessKey"],
                 aws_session_token=session["SessionToken"],
                 config=self.options["config"],
             )
+            if service == "batch":
+                client.meta.events.register("before-call.batch.SubmitJob", refusal())
+            return client
+
+
+def refusal() -> Callable[..., None]:
+    """Return what refuses jobs before they are submitted, each as often as its tag `REFUSE` says."""
+    refused: Counter[str] = Counter()
+
+    def before_submit(params: dict[str, Any], **_: Any) -> None:
+        asked = json.loads(params["body"])
+        name = asked["jobName"]
+        if refused[name] < int(asked.get("tags", {}).get(REFUSE, 0)):
+            refused[name] += 1
+            # AWS gives the error of its client for Java to the state machine, not the service's own.
+            error = {"Code": "AWSBatchException", "Message": "TooManyRequestsException: Too Many Requests"}
+            raise ClientError(
+                {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 429, "RequestId": name}}, "SubmitJob"
+            )
+
+    return before_submit
 
 
 def retry_synchronous_tasks() -> None:

@@ -131,7 +131,7 @@ class StepFunctionsServer(BatchServer):
         return self._states.tail() if self._states is not None else ""
 
     def run(
-        self, definition: dict[str, Any], data: object = None, *, name: str | None = None, seconds: float = 120.0
+        self, definition: dict[str, Any], data: object = None, *, name: str | None = None, seconds: float = 600.0
     ) -> dict[str, Any]:
         """Execute a definition as a machine of its own.
 
@@ -162,7 +162,33 @@ class StepFunctionsServer(BatchServer):
         )
         return self.wait(started["executionArn"], seconds)
 
-    def wait(self, execution: str, seconds: float = 120.0) -> dict[str, Any]:
+    def history(self, execution: str) -> list[dict[str, Any]]:
+        """All events of an execution."""
+        found = self.client("stepfunctions").get_execution_history(executionArn=execution, maxResults=1000)
+        events: list[dict[str, Any]] = found["events"]
+        return events
+
+    def redrive(self, execution: str, seconds: float = 600.0) -> dict[str, Any]:
+        """Go on with a failed execution, in place of AWS's RedriveExecution, which LocalStack lacks.
+
+        A machine of its own begins with the outermost state that failed, under the same execution's name and with the
+        same input. AWS starts only those items and branches of a map or parallel again that failed, and each where it
+        failed; this starts all of them from their beginning.
+
+        Returns
+        -------
+        dict
+            What `wait` returns.
+        """
+        states = self.client("stepfunctions")
+        machine = states.describe_state_machine_for_execution(executionArn=execution)
+        definition = json.loads(machine["definition"])
+        entered = (event.get("stateEnteredEventDetails") for event in self.history(execution))
+        last = [details for details in entered if details and details["name"] in definition["States"]][-1]
+        definition = {**definition, "StartAt": last["name"]}
+        return self.run(definition, json.loads(last["input"]), name=execution.rpartition(":")[2], seconds=seconds)
+
+    def wait(self, execution: str, seconds: float = 600.0) -> dict[str, Any]:
         """Wait until an execution has ended; return its description, whose "output" is decoded."""
         states = self.client("stepfunctions")
         deadline = time.monotonic() + seconds
