@@ -5,7 +5,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ from flow_sdk.deploy.step_functions.schedule import Scheduler
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.runtime.batch.definition import BatchSettings
+from flow_sdk.store.check import check_store
+from flow_sdk.store.keyed import kind_of
 from flow_sdk.store.open_store import open_store
+from tests.integration.killed_create import create_apart
 from tests.rig.step_functions import StepFunctionsServer
 from tests.unit.deploy.step_functions.flows import plan_of
 
@@ -279,53 +282,42 @@ def test_of_two_first_deployments_at_once_one_wins(deployment):
     assert len(errors) == 1 and "at the same moment" in str(errors[0])
 
 
-class Killed(BaseException):
-    """What ends a create at a call of AWS, before it is sent or after."""
+def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployment, tmp_path):
+    env = aws.env()
 
+    def apart(one, over, at=None, **options):
+        chosen = replace(one.options, **options)
+        return create_apart(env, one.folder, one.store, over, chosen, one.settings, at)
 
-def calls_of(act: Callable[[], object], services: Services, at: int | None, *, sent: bool) -> int:
-    """Act, and be killed at the call of that number (from 0); returns how many calls there were."""
-    count = 0
-
-    def on_call(**_: object) -> None:
-        nonlocal count
-        count += 1
-        if count - 1 == at:
-            raise Killed
-
-    event = "after-call" if sent else "before-call"
-    clients = [services.states, services.batch, services.scheduler, services.ssm, services.iam]
-    for one in clients:
-        one.meta.events.register(event, on_call, "kill")
-    try:
-        act()
-    finally:
-        for one in clients:
-            one.meta.events.unregister(event, on_call, "kill")
-    return count
-
-
-@pytest.mark.parametrize("sent", [False, True], ids=["before", "after"])
-def test_a_create_killed_at_any_call_can_be_run_again(aws, deployment, tmp_path, sent):
-    deployment.create()
-    calls = calls_of(lambda: deployment.create(DAILY, max_workers=2), deployment.services, None, sent=sent)
-    assert calls > 15
-    wanted_versions = [[1], [2, 1]]
-    for at in range(calls):
-        fresh = Deployment(aws, tmp_path)
-        fresh.store = f"{fresh.store}/{at}-{sent}"
-        for changes, versions in zip(({}, {"over": DAILY, "max_workers": 2}), wanted_versions, strict=True):
-            try:
-                calls_of(lambda: fresh.create(**changes), fresh.services, at, sent=sent)  # noqa: B023
-            except Killed:
-                pass
+    first, second = {"over": ""}, {"over": DAILY, "max_workers": 2}
+    writes = [apart(deployment, **changes) for changes in (first, second)]
+    assert {"PutParameter", "CreateStateMachine", "CreateStateMachineAlias", "add", "put_if_absent"} <= set(writes[0])
+    assert {"UpdateStateMachine", "UpdateStateMachineAlias", "CreateSchedule"} <= set(writes[1])
+    clean = deployment.everything()
+    for at in range(max(map(len, writes))):
+        fresh = Deployment(aws, tmp_path / str(at))
+        fresh.folder.mkdir()
+        fresh.store = f"s3://store/killed-{deployment.name}/{at}"
+        for changes, all_writes, versions in zip((first, second), writes, ([1], [2, 1]), strict=True):
+            killed = apart(fresh, at=at, **changes)
+            assert (killed is None) == (at < len(all_writes)), (at, changes)
             done = fresh.create(**changes)
             assert fresh.machine.versions() == versions, (at, changes)
             assert done.version == fresh.machine.live() == versions[0], (at, changes)
-            assert (fresh.schedule is not None) == bool(changes), (at, changes)
             claim = ParameterStore(fresh.services).read(fresh.name)
             assert claim is not None and claim.generation == 0
             assert StoreClaims(open_store(fresh.store), fresh.name).read() == [claim]
+        ended = fresh.everything()
+        assert ended["schedule"] == [fresh.name], at
+        # A token that was noted here before anybody claimed it opens nothing; the one that counts is noted too.
+        assert 1 <= len(ended["tokens"]) <= 2, (at, ended["tokens"])
+        assert kinds(ended) == kinds(clean), at
+        assert not check_store(open_store(fresh.store)).damage
+
+
+def kinds(found: dict[str, Any]) -> list[str]:
+    """The kinds of objects of a store, one for each object: what a kill leaves behind would be one more."""
+    return sorted(kind_of(key).name for key in found["objects"])
 
 
 def test_delete_and_what_remains(deployment):

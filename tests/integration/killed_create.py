@@ -1,0 +1,119 @@
+"""A ``step-functions create`` in a process of its own, which is killed by SIGKILL before a chosen one of its writes.
+
+Whatever changes something counts as a write: calls of AWS, objects of the store, the token on the user's machine.
+Between two of them nothing changes for anybody else, so these are all moments there are.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from functools import wraps
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from flow_sdk.deploy.claims import KnownTokens
+from flow_sdk.deploy.step_functions.create import create_deployment
+from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
+from flow_sdk.deploy.step_functions.place import Services
+from flow_sdk.deploy.step_functions.prepare import CreateOptions
+from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.runtime.batch.definition import BatchSettings
+from flow_sdk.store.s3 import S3Store
+from tests.unit.deploy.step_functions.flows import plan_of
+
+__all__ = ["create_apart"]
+
+READS = ("Describe", "Get", "List")
+
+
+def _moments(services: Services, reached: Callable[[str], None]) -> None:
+    """Let something be called before each write."""
+
+    def before_call(model: Any, **_: Any) -> None:
+        if not model.name.startswith(READS):
+            reached(model.name)
+
+    for one in (services.states, services.batch, services.scheduler, services.ssm, services.iam):
+        one.meta.events.register("before-call", before_call)
+    for owner, name in ((S3Store, "put"), (S3Store, "put_if_absent"), (S3Store, "delete"), (KnownTokens, "add")):
+        setattr(owner, name, _announced(getattr(owner, name), name, reached))
+
+
+def _announced(method: Callable[..., Any], name: str, reached: Callable[[str], None]) -> Callable[..., Any]:
+    @wraps(method)
+    def announced(self: Any, *arguments: Any, **more: Any) -> Any:
+        reached(name)
+        return method(self, *arguments, **more)
+
+    return announced
+
+
+def _create(
+    told: Connection,
+    env: dict[str, str],
+    folder: Path,
+    store: str,
+    over: str,
+    options: CreateOptions,
+    settings: BatchSettings,
+    at: int | None,
+) -> None:
+    os.environ.update(env)
+    boto3.DEFAULT_SESSION = None
+    seen: list[str] = []
+
+    def reached(name: str) -> None:
+        if len(seen) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen.append(name)
+
+    services = Services()
+    _moments(services, reached)
+    gate = TokenGate(
+        options.name, "anne", KnownTokens(str(folder / "anne"), options.name), keeper=ParameterStore(services)
+    )
+    create_deployment(plan_of(folder, over), b"package", store, options, settings, gate, services)
+    told.send(seen)
+
+
+def create_apart(
+    env: dict[str, str],
+    folder: Path,
+    store: str,
+    over: str,
+    options: CreateOptions,
+    settings: BatchSettings,
+    at: int | None = None,
+) -> list[str] | None:
+    """Create a deployment.
+
+    Parameters
+    ----------
+    env : dict
+        Where AWS is.
+    folder, store, over, options, settings
+        What is deployed, and where to.
+    at : int, optional
+        Before which write it is killed (from 0); at none when left out, or when there are fewer.
+
+    Returns
+    -------
+    list of str or None
+        Its writes; None when it was killed.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    told, tells = context.Pipe(duplex=False)
+    process = context.Process(target=_create, args=(tells, env, folder, store, over, options, settings, at))
+    process.start()
+    tells.close()
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
+        return None
+    assert process.exitcode == 0
+    seen: list[str] = told.recv()
+    return seen
