@@ -5,6 +5,7 @@ import json
 import os
 import random
 import tempfile
+import time
 from typing import Any
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from flow_sdk.client.logs import task_lines
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime import resume
 from flow_sdk.runtime.handoff import write_handoff
-from flow_sdk.runtime.logs import LogWriter
+from flow_sdk.runtime.logs import FLUSH_BYTES, LogSender, LogWriter
 from flow_sdk.runtime.resume import Resume
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.s3.place import Label, Span
@@ -113,21 +114,26 @@ def _handed(place: Place) -> Any:
 
 
 def _log(place: Place) -> None:
-    """What a supervised task prints: two chunks, and a third at its end."""
-    log = LogWriter(place.store())
+    """What a supervised task prints, in three chunks; another thread stores them."""
+    sender = LogSender(place.store(), lambda line: None)
+    log = LogWriter(sender)
     log.place(NAME, "r", "start", "0", 0)
     for chunk in range(3):
-        for line in range(2):
-            log.write("stdout", f"line {chunk}.{line}")
-        (log.close if chunk == 2 else log.flush)()
+        log.write("stdout", f"line {chunk}".ljust(FLUSH_BYTES))
+        while log._lines() and sender._error is None:
+            time.sleep(0.001)
+    log.close()
+    sender.close(patience=0.0)
+    if sender._error is not None:
+        raise sender._error
 
 
 def _lines(place: Place) -> Any:
-    return [line.text for line in task_lines(place.store(), (NAME, "r", "start", "0"), 0)]
+    return [line.text.strip() for line in task_lines(place.store(), (NAME, "r", "start", "0"), 0)]
 
 
 def _whole_chunks(seen: Any) -> bool:
-    return seen in ([f"line {n // 2}.{n % 2}" for n in range(upto)] for upto in (2, 4))
+    return seen in ([f"line {n}" for n in range(upto)] for upto in (1, 2))
 
 
 RUN_WRITERS: dict[str, Writer] = {
