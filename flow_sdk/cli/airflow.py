@@ -13,6 +13,7 @@ from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming,
 from flow_sdk.errors import DeployError, UsageError
 
 if TYPE_CHECKING:
+    from flow_sdk.cli.ends import Ends
     from flow_sdk.deploy.airflow.api import AirflowApi
     from flow_sdk.deploy.airflow.create import CreateOptions
     from flow_sdk.deploy.airflow.delete import Deleted
@@ -164,8 +165,9 @@ def _list_runs(call: Call) -> int:
     from flow_sdk.deploy.airflow.runs import STATUSES
 
     wanted = [status for status in STATUSES if call[status.lower()]]
-    runs, count = _deployed_runs(call), 0
+    runs, ends, count = _deployed_runs(call), _ends(call), 0
     for run in runs.list(wanted):
+        ends.saw(run)
         if not count:
             call.say(RUNS_HEAD)
         print(run_line(run))
@@ -187,6 +189,7 @@ def _status(call: Call) -> int:
         print("\n".join(dag_lines(runs, dag, import_error_of(runs.api, str(dag.get("fileloc"))), LATEST)))
         return 0
     run = runs.find(call.words[0])
+    _ends(call).saw(run)
     # Our own tasks beside the steps have names of their own: step.splits, step.loop.
     ended = (str(task["task_id"]) for task in runs.api.task_instances(runs.dag, run.name) if task["state"] == "failed")
     steps = dict.fromkeys(task.rpartition(".")[2] for task in ended)
@@ -200,9 +203,16 @@ def _terminate(call: Call) -> int:
     _check_holder(call, _keeper(call, runs.api))
     run = runs.find(call.words[0])
     runs.stop(run)
+    _ends(call).stopped(run)
     call.say(f"The run {run.run} is marked as failed; Airflow ends its tasks. Those that are committed stay readable.")
     print(run.run)
     return 0
+
+
+def _ends(call: Call) -> Ends:
+    from flow_sdk.cli.ends import Ends
+
+    return Ends(call, "airflow", "Airflow")
 
 
 # What is deployed
@@ -254,7 +264,7 @@ def _delete(call: Call) -> int:
         None if api is None else DagRuns(api, name, call.flow),
         keeper,
         history=call["history"],
-        on_stop=lambda run: call.say(f"Stopping the run {run.run}."),
+        on_stop=_ends(call).stopping,
     )
     gone = [text for there, text in deleted.named() if there]
     if not gone:

@@ -11,6 +11,7 @@ from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming,
 from flow_sdk.errors import DeployError, UsageError
 
 if TYPE_CHECKING:
+    from flow_sdk.cli.ends import Ends
     from flow_sdk.deploy.step_functions.create import Deployed
     from flow_sdk.deploy.step_functions.executions import Executions
     from flow_sdk.deploy.step_functions.machine import StateMachine
@@ -166,8 +167,9 @@ def _list_runs(call: Call) -> int:
     from flow_sdk.deploy.step_functions.executions import STATUSES
 
     wanted = [status for status in STATUSES if call[_option(status)]]
-    runs, count = _deployed_runs(call), 0
+    runs, ends, count = _deployed_runs(call), _ends(call), 0
     for run in runs.list(wanted):
+        ends.saw(run)
         if not count:
             call.say(RUNS_HEAD)
         print(run_line(run))
@@ -185,6 +187,7 @@ def _status(call: Call) -> int:
     runs = _deployed_runs(call)
     if call.words:
         run = runs.find(_execution(call))
+        _ends(call).saw(run)
         logs = f"{call.again} logs" if _has_begun(call, run.run) else None
         tail = tail_lines(run.failed_job, lambda: client("logs"))
         print("\n".join(run_lines(run, runs.machine.place.console(run.arn), logs, tail)))
@@ -210,6 +213,7 @@ def _terminate(call: Call) -> int:
     runs = _deployed_runs(call, held=True)
     run = runs.find(name)
     runs.stop(run)
+    _ends(call).stopped(run)
     call.say(f"The run {run.run} is stopped; AWS Batch ends its jobs. Tasks that are committed stay readable.")
     print(run.run)
     return 0
@@ -220,12 +224,19 @@ def _resume(call: Call) -> int:
     runs = _deployed_runs(call)
     run = runs.find(name)
     runs.redrive(run)
+    _ends(call).goes_on(run)
     call.say(
         f"The run {run.run} goes on where it stopped, with the code it began with. What is committed isn't run again.\n"
         f"To watch it: {call.again} step-functions status {run.run}{naming(call)}"
     )
     print(run.run)
     return 0
+
+
+def _ends(call: Call) -> Ends:
+    from flow_sdk.cli.ends import Ends
+
+    return Ends(call, "step-functions", "Step Functions")
 
 
 def _execution(call: Call) -> str:
@@ -304,7 +315,7 @@ def _delete(call: Call) -> int:
     machine = _machine(call, services)
     machine.existing()
     _check_holder(call, services)
-    deleted = delete_deployment(machine, services, on_stop=lambda run: call.say(f"Stopping the run {run.run}."))
+    deleted = delete_deployment(machine, services, on_stop=_ends(call).stopping)
     if not any((deleted.machine, deleted.schedule, deleted.claim)):
         call.say(f"{machine.deployed_name} isn't deployed to Step Functions; there was nothing to delete.")
         return 0

@@ -11,7 +11,7 @@ from flow_sdk.store import layout
 from flow_sdk.store.attempts import read_tasks
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["FIRST", "INTERVAL", "SILENCE", "LifeSign", "Sign", "life_signs", "lost_task"]
+__all__ = ["FIRST", "GIVEN_UP", "INTERVAL", "SILENCE", "LifeSign", "Sign", "life_signs", "lost_task", "silent_since"]
 
 FIRST = 10.0
 """Seconds until a task's first sign: a shorter task costs no request."""
@@ -21,6 +21,9 @@ INTERVAL = 30.0
 
 SILENCE = 300.0
 """Seconds without a sign after which a task counts as killed: the clocks of store and reader may differ by minutes."""
+
+GIVEN_UP = 86_400.0
+"""Seconds without anything new, between two tasks, after which a run counts as given up by its orchestrator."""
 
 _LOOKED_AT = 20
 
@@ -117,3 +120,20 @@ def lost_task(store: ObjectStore, flow: str, run: str, signs: list[Sign]) -> Sig
         if commit is None and store.head(again) is None:
             return sign
     return None
+
+
+def silent_since(store: ObjectStore, flow: str, run: str) -> float | None:
+    """Tell since when (seconds since the epoch) nothing has come from a run; None if that isn't longer than a day.
+
+    Its objects are looked through until one is newer: many only where a large run has been silent for so long.
+    """
+    record = store.head(layout.run_key(flow, run))
+    latest = time.time() if record is None else record.modified
+    if time.time() - latest <= GIVEN_UP:
+        return None
+    for prefix in (layout.alive_prefix(flow, run), layout.steps_prefix(flow, run)):
+        for info in store.list(prefix):
+            if time.time() - info.modified <= GIVEN_UP:
+                return None
+            latest = max(latest, info.modified)
+    return latest

@@ -72,6 +72,18 @@ class Metadata(Protocol):
         """Note how a run ended; ``state`` is ``succeeded``, ``failed`` or ``cancelled``."""
         ...
 
+    def note_given_up(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
+        """Note that an orchestrator has ended a run that hasn't got to its end; tell whether that was news.
+
+        The first word counts until :meth:`take_back_end`. Nothing is noted of a run that isn't in the store, or whose
+        last step is done.
+        """
+        ...
+
+    def take_back_end(self, flow: str, run: str) -> None:
+        """Take back what :meth:`note_given_up` noted: the orchestrator goes on with the run."""
+        ...
+
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
         """Tell how a run stands, in a number of requests that doesn't grow with the run."""
         ...

@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
 from flow_sdk.ids import is_flow_name, is_run_id, task_id
-from flow_sdk.metadata.alive import life_signs, lost_task
+from flow_sdk.metadata.alive import life_signs, lost_task, silent_since
 from flow_sdk.metadata.heartbeat import is_gone
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.listing import RunListing
@@ -24,6 +24,9 @@ __all__ = ["Runs", "outcome_of_end"]
 
 GONE = "the process that ran it is gone"
 """Why a local run has failed that nobody saw the end of."""
+
+SILENT = "nothing has come from it since: its orchestrator has given it up, or has held it back for more than a day"
+"""Why an orchestrated run counts as failed of which nobody knows the end."""
 
 _MARKS = 20
 """How many failure marks are looked at; one that a later attempt made good may stand before one that counts."""
@@ -123,6 +126,24 @@ class Runs:
         key = layout.run_end_key(flow, run)
         self.store.put(key, seal(mark, key))
 
+    def note_given_up(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
+        (text,) = self.store.get_many([layout.run_key(flow, run)])
+        if text is None:
+            return False
+        end = self._end(decode(RunRecord, text, layout.run_key(flow, run)))
+        if read_task(self.store, flow, run, end, task_id((), ())) is not None:
+            return False
+        mark = {"state": FAILED, "reason": reason, "time": when or time.time(), "by": by}
+        key = layout.run_end_key(flow, run)
+        try:
+            self.store.put_if_absent(key, seal(mark, key))
+        except ObjectExists:
+            return False
+        return True
+
+    def take_back_end(self, flow: str, run: str) -> None:
+        self.store.delete([layout.run_end_key(flow, run)])
+
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
         end = read_task(self.store, flow, run, plan.end.name, task_id((), ()))
         return self.open_outcome(flow, run) if end is None else outcome_of_end(end)
@@ -136,19 +157,28 @@ class Runs:
 
     def open_outcome(self, flow: str, run: str) -> RunOutcome:
         """Tell how a run stands whose last step isn't committed."""
-        noted = self._noted(flow, run)
-        if noted is not None:
-            return noted
+        key = layout.run_end_key(flow, run)
+        (text,) = self.store.get_many([key])
+        mark = None if text is None else unseal(text, key)
+        if mark is not None and "by" not in mark:
+            return _outcome(mark)
         failure = self._failure(flow, run)
         if failure is not None:
             return failure
+        if mark is not None:
+            return self._given_up(flow, run, _outcome(mark))
         gone = is_gone(self.store, flow, run)
         if gone:
             # It may have ended properly since the first look.
             return self._noted(flow, run) or RunOutcome(FAILED, GONE)
-        lost = lost_task(self.store, flow, run, life_signs(self.store, flow, run)) if gone is None else None
-        if lost is None:
+        if gone is False:
             return RunOutcome(RUNNING)
+        signs = life_signs(self.store, flow, run)
+        lost = lost_task(self.store, flow, run, signs)
+        if lost is None:
+            fresh = any(sign.is_fresh for sign in signs)
+            since = None if fresh else silent_since(self.store, flow, run)
+            return RunOutcome(RUNNING) if since is None else RunOutcome(FAILED, SILENT, since)
         how = "was ended from outside" if lost.ended else "was last heard of then: it was killed from outside"
         return RunOutcome(FAILED, f"Task {lost.step}/{lost.task} {how}, and wasn't tried again so far", lost.time)
 
@@ -157,6 +187,12 @@ class Runs:
         key = layout.run_end_key(flow, run)
         (mark,) = self.store.get_many([key])
         return None if mark is None else _outcome(unseal(mark, key))
+
+    def _given_up(self, flow: str, run: str, noted: RunOutcome) -> RunOutcome:
+        """What an orchestrator said, unless a task has given a sign of life since: it goes on with the run then."""
+        signs = life_signs(self.store, flow, run)
+        on = any(sign.is_fresh and sign.time > (noted.time or 0.0) for sign in signs)
+        return RunOutcome(RUNNING) if on else noted
 
     def _failure(self, flow: str, run: str) -> RunOutcome | None:
         """Look for a task that failed for good and wasn't made good since."""

@@ -297,6 +297,18 @@ def test_states(runs: Metadata, store: ObjectStore) -> None:
     assert done.end is not None and done.end.step == "end"
 
 
+def test_the_end_that_an_orchestrator_tells(runs: Metadata, store: ObjectStore) -> None:
+    runs.create(record("1"))
+    assert runs.note_given_up("F", "1", "airflow", "stopped", 5.0) and not runs.note_given_up("F", "1", "airflow", "x")
+    told = runs.outcome("F", "1", PLAN)
+    assert (told.state, told.reason, told.time) == ("failed", "stopped", 5.0)
+    runs.take_back_end("F", "1")
+    assert runs.state("F", "1", PLAN) == "running"
+    assert not runs.note_given_up("F", "2", "airflow", "x")
+    commit(store, "end")
+    assert not runs.note_given_up("F", "1", "airflow", "late")
+
+
 def test_a_caught_end_is_no_success(runs: Metadata, store: ObjectStore) -> None:
     runs.create(record("1"))
     commit(store, "end", successful=False)

@@ -1,6 +1,7 @@
 """The ``airflow`` commands for what is deployed, and a schedule that fires, on a real Airflow of each line."""
 
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from flow_sdk import Deployer
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.errors import DeployError
+from flow_sdk.ids import airflow_run_id
+from flow_sdk.store.layout import run_end_key
 from tests.conftest import interpreter
 from tests.integration.airflow_runs import LINES, clean_environment
 from tests.rig.airflow import AirflowServer
@@ -197,6 +200,11 @@ def test_runs_are_listed_shown_and_stopped(rig: Rig, tmp_path: Path) -> None:
     hostile, said = rig.flow("trigger", "--text", HOSTILE)
     assert "airflow status " in said
     assert rig.airflow.wait_run(rig.name, failed) == "failed"
+    # The store is told of a run's end by the DAG's callback, too, which Airflow calls by itself.
+    run = airflow_run_id(rig.name, "WaitFlow", failed)
+    rig.airflow.wait(lambda: end_of(rig, run), 120, "the DAG's failure callback hasn't been called")
+    assert end_of(rig, run)["reason"].startswith("Airflow has given it up: ")
+    assert "asked to" in (Run(f"WaitFlow/{run}").reason or ""), "the task's own failure says more"
     assert rig.airflow.wait_run(rig.name, hostile.strip()) == "success"
     slow = rig.flow("trigger", "--folder", str(tmp_path))[0].strip()
     rig.airflow.wait(lambda: list(tmp_path.iterdir()), 120, "the pass hasn't begun")
@@ -215,6 +223,7 @@ def test_runs_are_listed_shown_and_stopped(rig: Rig, tmp_path: Path) -> None:
     assert "production token of anne" in rig.flow("terminate", run, who="bob", code=1)[1]
     out, said = rig.flow("terminate", slow)
     assert out.strip() == run and "is marked as failed" in said
+    assert end_of(rig, run)["reason"] == "it was stopped with airflow terminate"
     assert rig.airflow.wait_run(rig.name, slow) == "failed"
     passes = list(rig.airflow.api.dag_runs(f"{rig.name}__loop.work"))
     assert sorted(found["state"] for found in passes if slow in found["dag_run_id"]) == ["failed", "success"]
@@ -223,6 +232,14 @@ def test_runs_are_listed_shown_and_stopped(rig: Rig, tmp_path: Path) -> None:
     assert "isn't running" in rig.flow("terminate", run, code=1)[1]
     assert "has no run" in rig.flow("status", "airflow-none", code=1)[1]
     assert not list(rig.folder.rglob("canary"))
+
+
+def end_of(rig: Rig, run: str) -> dict[str, str]:
+    """What the store was told of a run's end; empty for nothing."""
+    metadata(rig.store)
+    namespace(None)
+    file = Path(rig.store, run_end_key("WaitFlow", run))
+    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def alive(pid: int) -> bool:

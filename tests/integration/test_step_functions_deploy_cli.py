@@ -81,6 +81,22 @@ class User:
             time.sleep(0.5)
         return shown
 
+    def end(self, run: str, *, forget: bool = False) -> dict[str, Any]:
+        """What the store was told of a run's end; ``forget`` takes it away afterwards."""
+        code = """
+import sys
+from flow_sdk.store.layout import run_end_key
+from flow_sdk.store.open_store import open_store
+
+store, key = open_store(sys.argv[1]), run_end_key("TrainFlow", sys.argv[2])
+print(store.get(key).decode())
+store.delete([key] if sys.argv[3] == "True" else [])
+"""
+        words = [sys.executable, "-c", code, self.environment["FLOW_SDK_DATASTORE_SYSROOT_S3"], run, str(forget)]
+        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
     def artifact(self, step: str, name: str) -> Any:
         """The value of an artifact of a run's step with one task."""
         file = self.folder / f"{next(_numbers)}.pickle"
@@ -216,6 +232,10 @@ def test_a_run_is_stopped_by_who_holds_the_token(aws, people, tmp_path):
     out, err = anne.step_functions("terminate", run)
     assert out.strip() == run and "is stopped" in err
     assert "Status         ABORTED" in anne.wait(run)
+    # The store is told: by who stops a run, and by who looks at one that was stopped elsewhere.
+    assert anne.end(run, forget=True)["reason"] == "it was stopped with step-functions terminate"
+    anne.step_functions("status", run)
+    assert anne.end(run)["reason"].startswith("Step Functions says that it was stopped")
     while any(job["status"] == "RUNNING" for job in aws.jobs()):
         assert time.monotonic() < deadline + 60, "AWS Batch ends the jobs of a stopped run"
         time.sleep(0.2)

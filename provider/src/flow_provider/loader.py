@@ -5,6 +5,7 @@ from typing import Any
 
 from flow_provider.compat import DAG, Param, TriggerRule, cron_timetable, task_group
 from flow_provider.deployment import Deployment, read_deployment
+from flow_provider.ending import RunFailed
 from flow_provider.layout import DagLayout, Group, TaskNode, lay_out, loop_dag_id
 from flow_provider.operators.splits import SplitsOperator
 from flow_provider.operators.step import StepOperator
@@ -89,6 +90,7 @@ class _Builder:
             tags=["flow-sdk", *deployment.tags],
             params=self._params(),
             is_paused_upon_creation=deployment.paused,
+            on_failure_callback=RunFailed(deployment),
             **options,
         )
 

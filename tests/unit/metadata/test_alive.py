@@ -39,6 +39,11 @@ class Orchestrated:
             if "/alive/" in key:
                 self.store._objects[key] = (data, time.time() - seconds)
 
+    def age_all(self, seconds: float) -> None:
+        """Let everything in the store be that old."""
+        for key, (data, _) in list(self.store._objects.items()):
+            self.store._objects[key] = (data, time.time() - seconds)
+
     def commit(self, step: str = "start", task: str = "0", **more: Any) -> None:
         attempts.commit(self.store, Manifest("F", "1", step, task, 0, ok=True, successful=True, **more))
 
@@ -111,3 +116,48 @@ def test_a_local_run_has_its_own_beat(run: Orchestrated) -> None:
 
 def test_the_silence_is_several_signs_long() -> None:
     assert alive.SILENCE >= 5 * alive.INTERVAL > LOCAL_INTERVAL
+
+
+def test_a_run_that_its_orchestrator_gave_up_between_two_tasks_has_failed(run: Orchestrated) -> None:
+    run.commit()
+    assert run.runs.note_given_up("F", "1", "airflow", "Airflow has given it up", 7.0)
+    outcome = run.runs.outcome("F", "1", PLAN)
+    assert (outcome.state, outcome.reason, outcome.time) == ("failed", "Airflow has given it up", 7.0)
+    # The first word counts; a task that failed for good says more.
+    assert not run.runs.note_given_up("F", "1", "airflow", "again")
+    attempts.mark_failed(run.store, "F", "1", "end", "0", 0, "ValueError: x")
+    assert run.runs.outcome("F", "1", PLAN).reason == "Task end/0 failed: ValueError: x"
+
+
+def test_what_goes_on_after_all_is_running_and_what_is_done_succeeded(run: Orchestrated) -> None:
+    assert run.runs.note_given_up("F", "1", "airflow", "x", time.time() - 60)
+    sign = run.begin()
+    sign.give()
+    assert run.state == "running"
+    sign.take_back()
+    assert run.state == "failed"
+    run.runs.take_back_end("F", "1")
+    assert run.state == "running"
+    run.commit("end")
+    assert not run.runs.note_given_up("F", "1", "airflow", "x") and run.state == "succeeded"
+    assert not run.runs.note_given_up("F", "unknown", "airflow", "x")
+    assert not list(run.store.list("flows/F/runs/unknown/"))
+
+
+def test_a_run_of_which_nothing_has_come_for_a_day_counts_as_given_up(run: Orchestrated) -> None:
+    run.commit()
+    run.age_all(alive.GIVEN_UP - 60)
+    assert run.state == "running"
+    run.age_all(alive.GIVEN_UP + 60)
+    outcome = run.runs.outcome("F", "1", PLAN)
+    assert outcome.state == "failed" and "nothing has come from it since" in (outcome.reason or "")
+    assert outcome.time == pytest.approx(time.time() - alive.GIVEN_UP - 60, abs=30)
+    run.begin("end")  # held back, and begun at last
+    assert run.state == "running"
+
+
+def test_a_sign_that_was_left_by_a_task_that_is_done_keeps_no_run_alive(run: Orchestrated) -> None:
+    run.begin().give()
+    run.commit()
+    run.age_all(alive.GIVEN_UP + 60)
+    assert run.state == "failed"

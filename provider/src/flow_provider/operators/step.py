@@ -12,6 +12,7 @@ from flow_provider.compat import (
 )
 from flow_provider.credentials import store_access
 from flow_provider.deployment import Deployment
+from flow_provider.ending import note_cleared
 from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
 from flow_sdk.plan.model import StepPlan
 
@@ -61,6 +62,7 @@ class StepOperator(BaseOperator):
         with store_access(self.deployment):
             if self.asks and not self._chosen(here):
                 raise AirflowSkipException(f"The switch before step {self.step.name!r} chose another case.")
+            note_cleared(self.deployment, context, here.run)
             self._show(context, here)
             self._run(self._request(context, here), here, context)
             return self._result(here)

@@ -1,0 +1,40 @@
+"""Runs that an orchestrator ends between two tasks, where no task is there to say so."""
+
+from flow_sdk.errors import StoreUnavailable
+from flow_sdk.metadata.runs import Runs
+from flow_sdk.store.open_store import open_store
+
+__all__ = ["note_given_up", "take_back_end"]
+
+
+def note_given_up(root: str, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
+    """Note in the store that an orchestrator has ended a run that hasn't got to its end.
+
+    Parameters
+    ----------
+    root : str
+        URL of the store.
+    flow, run : str
+        Which run.
+    by : str
+        The kind of orchestrator.
+    reason : str
+        Why, for people.
+    when : float, optional
+        When it did so, in seconds since the epoch; now when left out.
+
+    Returns
+    -------
+    bool
+        Whether that was news.
+    """
+    try:
+        store = open_store(root, create=False)
+    except StoreUnavailable:
+        return False
+    return Runs(store).note_given_up(flow, run, by, reason, when)
+
+
+def take_back_end(root: str, flow: str, run: str) -> None:
+    """Note in the store that the orchestrator goes on with a run that it had ended."""
+    Runs(open_store(root)).take_back_end(flow, run)
