@@ -111,6 +111,8 @@ def _default(parameter: ParameterPlan, default: Any) -> Any:
         return repr(value)  # JSON has no such numbers
     if parameter.type == "json" and isinstance(value, str):
         return json.dumps(value)  # text is always read as JSON
+    if parameter.type == "json":
+        return json.loads(json.dumps(value, sort_keys=True))  # the stored plan's order: the same artifact everywhere
     return value
 
 

@@ -1,9 +1,11 @@
 """Beginning a run: its parameters, constants and record."""
 
+import json
 import time
 from typing import Any
 
 from flow_sdk.errors import DeployError, ObjectMissing
+from flow_sdk.plan.codec import canonical_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import resolve
 from flow_sdk.plan.project import project_of
@@ -71,13 +73,14 @@ def _configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -
     from flow_sdk.spec.settled import provide_configs
 
     provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs}, anew=False)
-    return {
-        config.artifact: artifacts.save(
-            ConfigValue(config.value) if isinstance(config.value, dict) and not config.plain else config.value,
-            where=f"config {config.name!r} of {plan.flow}",
-        )
-        for config in plan.configs
-    }
+    refs = {}
+    for config in plan.configs:
+        # In the order in which the stored plan has it: the same artifact on a laptop, which has the source's order.
+        value = json.loads(canonical_json(config.value))
+        if isinstance(value, dict) and not config.plain:
+            value = ConfigValue(value)
+        refs[config.artifact] = artifacts.save(value, where=f"config {config.name!r} of {plan.flow}")
+    return refs
 
 
 def read_record(store: ObjectStore, flow: str, run: str) -> RunRecord | None:

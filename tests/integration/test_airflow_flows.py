@@ -59,7 +59,7 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         options = [word for key, value in CONFS.get(name, {}).items() for word in (f"--{key}", as_text(value))]
         flow.call("--datastore-root", store, "run", "--run-id-file", f"{name}.id", *options)
         by_name[name]["local"] = (folder / f"{name}.id").read_text().strip()
-    return {**answer, "store": store, "folder": folder, "runs": by_name}
+    return {**answer, "store": store, "folder": folder, "env": env, "runs": by_name}
 
 
 def runnable(path: Path, python: str) -> bool:
@@ -119,6 +119,17 @@ def test_a_retried_step_has_its_attempts_and_a_caught_one_its_failure(done: dict
     assert caught.finished and not caught.successful
     assert "ZeroDivisionError" in str(caught.data.failure.type)
     assert Run(run).successful
+
+
+def test_a_laptop_resumes_a_run_with_its_files_configs_and_decorators(done: dict[str, Any]) -> None:
+    run = f"airflow-{done['runs']['ConfiguredFlow']['run_id']}"
+    flow = FlowFile(next(path for path in EXAMPLES if path.stem == "configured"), done["folder"], done["env"])
+    words = ("resume", "gather", "--origin-run-id", run, "--run-id-file", "resumed.id")
+    flow.call("--datastore-root", done["store"], *words)
+    resumed = (done["folder"] / "resumed.id").read_text()
+    assert hashes(done["store"], f"ConfiguredFlow/{resumed}") == hashes(done["store"], f"ConfiguredFlow/{run}")
+    assert Task(f"ConfiguredFlow/{run}/measure/1").data.counted and len(list(Run(f"ConfiguredFlow/{run}"))) == 4
+    assert Task(f"ConfiguredFlow/{run}/measure/1").current_attempt == 1
 
 
 def test_a_run_carries_namespace_and_runtime(done: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.store.layout import handoff_key
 from flow_sdk.store.open_store import open_store
 from tests.golden.compiled import plan_of
-from tests.integration.airflow_runs import EXAMPLES, Hashes
+from tests.integration.airflow_runs import EXAMPLES, Hashes, hashes
 from tests.integration.machine_runs import ROOT, MachineRun, PlacedFlow, place
 from tests.integration.test_airflow_flows import CONFS, HOSTILE, VARIES, as_text, runnable
 from tests.rig.step_functions import StepFunctionsServer
@@ -72,6 +72,15 @@ def test_an_example_gives_the_artifacts_of_a_local_run(path: Path, aws: StepFunc
     words = [word for key, value in conf.items() for word in (f"--{key}", as_text(value))]
     done = checked(run(aws, flow, conf)).hashes
     assert done and without_what_varies(flow, done) == without_what_varies(flow, flow.run_locally(*words))
+
+
+def test_a_laptop_resumes_a_run_with_its_files_configs_and_decorators(aws: StepFunctionsServer, tmp_path: Path) -> None:
+    flow = place(aws, next(path for path in EXAMPLES if path.stem == "configured"), tmp_path)
+    done = run(aws, flow)
+    id_file = tmp_path / "resumed.id"
+    words = ("resume", "gather", "--origin-run-id", f"sfn-{done.name}", "--run-id-file", str(id_file))
+    flow.file.call("--datastore", "s3", "--datastore-root", ROOT, *words)
+    assert hashes(ROOT, f"ConfiguredFlow/{id_file.read_text()}") == done.hashes
 
 
 @pytest.mark.node
