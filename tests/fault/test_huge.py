@@ -72,4 +72,5 @@ def test_more_than_4_gib(root: str, kind: str) -> None:
     told, loading = call("load", root, kind, str(SIZE), *map(str, ref))
     assert told == [kind, SIZE, True, True]
     assert saving < SIZE + SPARE
-    assert loading < 2 * SIZE + SPARE  # bytes come out of what was read as a second copy
+    # An array is what was read, bytes are a copy of it.
+    assert loading < SIZE * (2 if kind == "bytes" else 1) + SPARE

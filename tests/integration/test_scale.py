@@ -14,8 +14,8 @@ from flow_sdk.client import Run, metadata, namespace
 SMALL = [("Wide", 1_500), ("Many", 10_000), ("Long", 300)]
 FULL = [("Wide", 10_000), ("Long", 1_000)]
 MORE = {"Wide": 8e6, "Many": 8e6, "Long": 25e6}
-"""Bytes that the scheduler may take beyond what it takes for a foreach of 100: to know of 10,000 tasks, or for the source
-and the plan of 1,000 steps."""
+"""Bytes that the scheduler may take beyond what it takes for a foreach of 100: to know of 10,000 tasks, or for the
+source and the plan of 1,000 steps."""
 
 
 @pytest.fixture(scope="module")
