@@ -79,7 +79,7 @@ class RunIndex:
         self.add(tag, run, started)
         name = f"{run}={encode_tag(tag)}"
         text = name.encode() if len(name) > LONGEST else b""
-        self._store.put(self.tags_prefix() + self.place(name, started), text, durable=False)
+        self._store.put(self.tags_prefix() + self.place(name, started), text)
 
     def remove(self, tag: str, run: str, started: float, end: str) -> None:
         """Take a run, whose last step is ``end``, out of a user tag's listings."""

@@ -174,7 +174,10 @@ class FileKeeper:
 
     def read(self, name: str) -> Claim | None:
         path = Path(self.place)
-        sync_folder(str(path.parent))  # what an orchestrator shows lasts
+        try:
+            sync_folder(str(path.parent))  # what an orchestrator shows lasts
+        except OSError as error:
+            raise DeployError("The claim can't be read.", seen=error.strerror, where=self.place) from error
         return Claim.from_json(path.read_text(), self.place) if path.exists() else None
 
     def write(self, claim: Claim) -> None:
