@@ -27,6 +27,8 @@ MOST_THREADS = 4
 """Puts at a time: to a store far away, small logs of many tasks would otherwise take longer than the tasks."""
 END_PATIENCE = 30.0
 """Seconds for which the end of a run or task waits at most while the store takes nothing of the log."""
+LAST_TRIES = 3
+"""How often a log is refused at the end before it is given up; a store that is only slow has the patience above."""
 LONGEST_LINE = 64 * 1024
 LARGEST_PIPE = 1024 * 1024
 """What a pipe can hold at most where the system doesn't say, unless an administrator allows more."""
@@ -115,7 +117,7 @@ class LogSender:
                 self._closing = True
                 self._progress = time.monotonic()
                 for log in self._waiting:
-                    log._not_before = 0.0
+                    log._not_before, log._refused = 0.0, 0
                     self._plan(log, 0.0)
                 while self._waiting and (left := self._progress + patience - time.monotonic()) > 0:
                     self._one_less.wait(left)
@@ -206,6 +208,12 @@ class LogSender:
                 self._plan(log, 0.0 if self._closing or log._is_full() else now + FLUSH_SECONDS)
         else:
             self._error = error
+            log._refused += 1
+            if self._closing and log._refused >= LAST_TRIES:
+                self._miss(log, log._lines())
+                self._waiting.pop(log, None)
+                self._one_less.notify_all()
+                return
             log._not_before = now + (min(FLUSH_SECONDS, 1.0) if self._closing else FLUSH_SECONDS)
             self._plan(log, 0.0)
         self._one_less.notify_all()
@@ -232,7 +240,7 @@ class LogWriter:
         self._chunk: list[bytes] = []
         self._number = 0
         self._flushed = time.monotonic()
-        self._not_before = 0.0
+        self._not_before, self._refused = 0.0, 0
         self._due: float | None = None
         self._sending = self._closed = False
 

@@ -14,7 +14,7 @@ import pytest
 from tests.fault.report import TOTALS, Totals, count
 
 ROOT = __file__.rpartition("/tests/")[0]
-SHARE, FEW = 3, 12
+SHARE, FEW = 9, 6
 """One fault of how many is injected, and how many are few enough to inject all."""
 EVERY = 10
 """How many times the usual number of seeds ``--every-fault`` plays."""
@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--every-fault", action="store_true", help="inject all faults of the fault tests, not a third")
-    parser.addoption("--share", type=int, help="inject this third of the faults (default: by the number of commits)")
-    parser.addoption("--kills", type=int, default=40, help="how many runs to kill at a random moment")
+    parser.addoption("--every-fault", action="store_true", help="inject all faults of the fault tests, not a share")
+    parser.addoption("--share", type=int, help="inject this share of the faults (default: by the number of commits)")
+    parser.addoption("--kills", type=int, default=20, help="how many runs to kill at a random moment")
     parser.addoption("--replay", type=int, help="play only this seed of the seeded tests")
 
 

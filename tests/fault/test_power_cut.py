@@ -16,8 +16,8 @@ from tests.fault.writers import WRITERS, Place
 from tests.rig.verify import verify_store
 
 Share = Callable[[list[Any]], list[Any]]
-PASSING = ("a new store", "the claim on an attempt", "a heartbeat", "tags removed", "tags replaced")
-"""What they did a power cut may undo: an empty store, what serves a living process only, what was taken away."""
+PASSING = ("a new store", "the claim on an attempt", "a heartbeat", "a log", "tags removed", "tags replaced")
+"""What they did a power cut may undo: an empty store, what serves a living process only, logs, what was taken away."""
 AGAIN = 7
 """The act is done again after each seventh state: it takes longer than all other looks at it."""
 
