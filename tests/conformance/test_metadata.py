@@ -434,7 +434,7 @@ def test_the_outcome_of_a_wide_run_costs_few_requests(store: ObjectStore) -> Non
         attempts.commit(store, Manifest("F", "1", "start", str(number), 0, ok=True, successful=True))
     counted = Mortal(store)
     assert Runs(counted).state("F", "1", PLAN) == "running"  # type: ignore[arg-type]
-    assert counted.requests <= 7
+    assert counted.requests <= 8
     counted = Mortal(store)
     assert next(Runs(counted).newest("F", "user:anne", 1)) == "1"  # type: ignore[arg-type]
     assert counted.requests == 1

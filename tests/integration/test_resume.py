@@ -42,7 +42,7 @@ def resume(folder: Path, *words: str, who: dict[str, str] = ANNE) -> "subprocess
 
 
 def runs(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("**/flows/TrainFlow/runs/*"))
+    return sorted(path.name for path in folder.glob("**/flows/TrainFlow/runs/[!~]*"))
 
 
 def look(folder: Path) -> None:

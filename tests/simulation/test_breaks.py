@@ -16,7 +16,7 @@ from flow_sdk.store.records import Manifest
 from tests.simulation.bucket import Store
 from tests.simulation.simulate import play
 
-MOST_SEEDS = 600
+MOST_SEEDS = 4000
 
 
 def commits_by_a_plain_put(patch: pytest.MonkeyPatch) -> None:
