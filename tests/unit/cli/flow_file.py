@@ -76,5 +76,6 @@ def call(
 
 
 def files(folder: Path) -> set[str]:
-    """All files below a folder but what Python leaves."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if "__pycache__" not in path.parts}
+    """All files below a folder but what Python leaves, and the marks of a store."""
+    found = (path for path in folder.rglob("*") if path.name != "~lasting")
+    return {path.relative_to(folder).as_posix() for path in found if "__pycache__" not in path.parts}
