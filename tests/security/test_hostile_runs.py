@@ -71,7 +71,13 @@ def check_run(run: Run) -> None:
 def check_folder(folder: Path) -> None:
     no_canary(folder)
     assert {path.name for path in folder.iterdir()} <= {"flow.py", "given.txt", "store", "__pycache__", "out"}
-    assert {path.name for path in (folder / "store").iterdir()} <= {"store.json", "store.probe", "blobs", "flows", "~lasting"}
+    assert {path.name for path in (folder / "store").iterdir()} <= {
+        "store.json",
+        "store.probe",
+        "blobs",
+        "flows",
+        "~lasting",
+    }
 
 
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])
