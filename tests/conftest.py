@@ -66,6 +66,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    # One Airflow runs at a time (`airflow_servers`).
+    items.sort(key=lambda item: item.get_closest_marker("airflow2") is not None)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""The image in which tasks run, built once for all tests that want it."""
+"""What is started once for all tests that want it: an Airflow of each line, the image in which tasks run."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.airflow_servers import AirflowServers
 from tests.rig import containers
 
 
@@ -15,3 +16,13 @@ def image() -> Iterator[str]:
     containers.build(tag)
     yield tag
     containers.call("rmi", "--force", tag)
+
+
+@pytest.fixture(scope="session")
+def airflows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServers]:
+    """An Airflow of each line, one at a time."""
+    servers = AirflowServers(tmp_path_factory.mktemp("airflows"))
+    try:
+        yield servers
+    finally:
+        servers.end()

@@ -13,10 +13,10 @@ import pytest
 from flow_sdk.client import Run, metadata, namespace
 from tests.conftest import interpreter
 from tests.integration.airflow_runs import LINES, FlowFile, clean_environment
+from tests.integration.airflow_servers import airflow_database, only
 from tests.integration.test_airflow_batch import connection
 from tests.rig.airflow import AirflowServer
 from tests.rig.batch_server import BatchServer
-from tests.rig.postgres import Postgres, postgres_programs
 
 FLOW = '''
 import os
@@ -149,38 +149,28 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     python = interpreter(request.param)
     assert python is not None
     folder = tmp_path_factory.mktemp(request.param)
-    wanted = request.param == "airflow2" and postgres_programs() is not None
-    database = Postgres(folder / "postgres").__enter__() if wanted else None
-    with BatchServer("flows", slots=8) as aws, pytest.MonkeyPatch.context() as patch:
+    with (
+        BatchServer("flows", slots=8) as aws,
+        airflow_database(folder) as database,
+        only(clean_environment(folder / "home")),
+    ):
         account = aws.prepare()
         settings = {"FLOW_SDK_BATCH_JOB_QUEUE": account.queue, "FLOW_SDK_BATCH_IMAGE": "flow-sdk:rig"}
         user = clean_environment(folder / "home", **aws.env(), **settings, FLOW_SDK_AIRFLOW_PASSWORD="admin")
         store = f"s3://flows/{request.param}"
-        for name in [name for name in os.environ if name not in clean_environment(folder / "home")]:
-            patch.delenv(name)
-        patch.setenv("HOME", str(folder / "home"))
-        try:
-            with AirflowServer(
-                python,
-                folder / "airflow",
-                database=database.create("airflow") if database else None,
-                env={**clean_environment(folder / "home"), **connection(aws)},
-                parallelism=8,
-                triggerer=True,
-            ) as airflow:
-                for dag, decorator in (("LongFlow", "batch"), ("HereFlow", "retry(times=0)")):
-                    path = folder / dag / "flow.py"
-                    path.parent.mkdir()
-                    text = FLOW.replace("DECORATOR", decorator).replace("LongFlow", dag)
-                    path.write_text(text.replace("batch, current", "batch, current, retry"))
-                    flow = FlowFile(path, folder, user)
-                    at = ("--datastore", "s3", "--datastore-root", store)
-                    server = ("--wait", "--airflow-url", airflow.url, "--airflow-user", airflow.user)
-                    flow.call(*at, "airflow", "create", str(airflow.dags), *server)
-                yield Rig(airflow, aws, folder, store)
-        finally:
-            if database:
-                database.__exit__()
+        with AirflowServer(
+            python, folder / "airflow", database=database, env=connection(aws), parallelism=8, triggerer=True
+        ) as airflow:
+            for dag, decorator in (("LongFlow", "batch"), ("HereFlow", "retry(times=0)")):
+                path = folder / dag / "flow.py"
+                path.parent.mkdir()
+                text = FLOW.replace("DECORATOR", decorator).replace("LongFlow", dag)
+                path.write_text(text.replace("batch, current", "batch, current, retry"))
+                flow = FlowFile(path, folder, user)
+                at = ("--datastore", "s3", "--datastore-root", store)
+                server = ("--wait", "--airflow-url", airflow.url, "--airflow-user", airflow.user)
+                flow.call(*at, "airflow", "create", str(airflow.dags), *server)
+            yield Rig(airflow, aws, folder, store)
 
 
 def test_jobs_outlive_workers_and_triggerers_and_end_with_their_tasks(

@@ -2,11 +2,9 @@
 
 import itertools
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +15,9 @@ from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.errors import DeployError
 from flow_sdk.ids import airflow_run_id
 from flow_sdk.store.layout import run_end_key
-from tests.conftest import interpreter
 from tests.integration.airflow_runs import LINES, clean_environment
+from tests.integration.airflow_servers import AirflowServers, only
 from tests.rig.airflow import AirflowServer
-from tests.rig.postgres import Postgres, postgres_programs
 
 FLOW = """
 import os
@@ -126,70 +123,25 @@ NEWEST = pytest.mark.parametrize("rig", [pytest.param("airflow3", marks=pytest.m
 
 
 @pytest.fixture(scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
-def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    python = interpreter(request.param)
-    assert python is not None
+def rig(
+    request: pytest.FixtureRequest, airflows: AirflowServers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp(request.param)
-    (folder / "code").mkdir()
-    (folder / "code" / "waitflow.py").write_text(FLOW)
-    (folder / "code" / "tickflow.py").write_text(TICK)
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(clean_environment(folder / "home"))
-    try:
-        with (
-            started_database(request.param, folder) as database,
-            AirflowServer(python, folder / "airflow", database=database) as airflow,
-        ):
-            code = folder / "code"
-            reached = {
-                "FLOW_SDK_AIRFLOW_URL": airflow.url,
-                "FLOW_SDK_AIRFLOW_USER": airflow.user,
-                "FLOW_SDK_AIRFLOW_PASSWORD": airflow.password,
-                "FLOW_SDK_DATASTORE_SYSROOT_LOCAL": str(code / "store"),
-            }
-            yield Rig(airflow, code, clean_environment(folder / "home", **reached))
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def started_database(line: str, folder: Path) -> Iterator[str | None]:
-    """PostgreSQL for 2.11, which runs one task at a time on SQLite; nothing for 3.3, or where there is none."""
-    if line == "airflow3" or postgres_programs() is None:
-        yield None
-        return
-    with Postgres(folder / "postgres") as server:
-        yield server.create("airflow")
-
-
-@NEWEST
-def test_a_schedule_of_each_minute_fires(rig: Rig) -> None:
-    rig.call("airflow", "create", str(rig.airflow.dags), "--wait", file="tickflow")
-    metadata(rig.store)
-    namespace(None)
-
-    def fired() -> list[Run]:
-        try:
-            found = [run for run in Flow("TickFlow") if run.id.startswith("airflow-scheduled__")]
-        except Exception:  # noqa: BLE001 - the flow isn't known before its first run
-            return []
-        return found if len(found) >= 2 and all(run.finished for run in found) else []
-
-    # The first is that of the minute before the deployment; the second has fired while we waited.
-    runs = rig.airflow.wait(fired, 150, "the schedule hasn't fired")
-    assert all(run.successful for run in runs)
-    assert len({run.id for run in runs}) == len(runs)
-    token = next(tag for tag in runs[0].system_tags if tag.startswith("production:"))
-    assert runs[0].data.seen == token
-    shown = rig.call("airflow", "status", file="tickflow")[0]
-    assert "Schedule       * * * * *; next at " in shown and "scheduled" in shown
-    # Deleted, it fires no more, though Airflow needs a while to see that the file is gone.
-    _, said = rig.call("airflow", "delete", str(rig.airflow.dags), "--history", file="tickflow")
-    assert "Deleted: the DAG file, the history of its runs in Airflow, the claim on its name" in said
-    assert rig.airflow.api.dag("TickFlow") is None
-    assert Run(runs[0].pathspec).successful, "artifacts stay"
+    code = folder / "code"
+    code.mkdir()
+    (code / "waitflow.py").write_text(FLOW)
+    (code / "tickflow.py").write_text(TICK)
+    with airflows.use(request.param, "commands") as airflow, only(clean_environment(folder / "home")):
+        reached = {
+            "FLOW_SDK_AIRFLOW_URL": airflow.url,
+            "FLOW_SDK_AIRFLOW_USER": airflow.user,
+            "FLOW_SDK_AIRFLOW_PASSWORD": airflow.password,
+            "FLOW_SDK_DATASTORE_SYSROOT_LOCAL": str(code / "store"),
+        }
+        running = Rig(airflow, code, clean_environment(folder / "home", **reached))
+        if request.param == "airflow3":  # the last test looks whether its schedule has fired
+            running.call("airflow", "create", str(airflow.dags), "--wait", file="tickflow")
+        yield running
 
 
 def test_runs_are_listed_shown_and_stopped(rig: Rig, tmp_path: Path) -> None:
@@ -300,3 +252,30 @@ def test_deployer_lists_stops_and_deletes(rig: Rig, tmp_path: Path) -> None:
         run.terminate()
     assert deployed.delete(history=True) is True
     assert deployed.delete() is False
+
+
+@NEWEST
+def test_a_schedule_of_each_minute_fires(rig: Rig) -> None:
+    metadata(rig.store)
+    namespace(None)
+
+    def fired() -> list[Run]:
+        try:
+            found = [run for run in Flow("TickFlow") if run.id.startswith("airflow-scheduled__")]
+        except Exception:  # noqa: BLE001 - the flow isn't known before its first run
+            return []
+        return found if len(found) >= 2 and all(run.finished for run in found) else []
+
+    # The first is that of the minute before the deployment; the second has fired by itself since.
+    runs = rig.airflow.wait(fired, 150, "the schedule hasn't fired")
+    assert all(run.successful for run in runs)
+    assert len({run.id for run in runs}) == len(runs)
+    token = next(tag for tag in runs[0].system_tags if tag.startswith("production:"))
+    assert runs[0].data.seen == token
+    shown = rig.call("airflow", "status", file="tickflow")[0]
+    assert "Schedule       * * * * *; next at " in shown and "scheduled" in shown
+    # Deleted, it fires no more, though Airflow needs a while to see that the file is gone.
+    _, said = rig.call("airflow", "delete", str(rig.airflow.dags), "--history", file="tickflow")
+    assert "Deleted: the DAG file, the history of its runs in Airflow, the claim on its name" in said
+    assert rig.airflow.api.dag("TickFlow") is None
+    assert Run(runs[0].pathspec).successful, "artifacts stay"

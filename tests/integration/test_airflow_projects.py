@@ -1,6 +1,5 @@
 """Developers of one project on a real Airflow: deployments side by side, tokens in Variables, runs in namespaces."""
 
-import os
 import re
 import subprocess
 import sys
@@ -11,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Flow, Run, metadata, namespace
-from tests.conftest import interpreter
 from tests.integration.airflow_runs import LINES, clean_environment
+from tests.integration.airflow_servers import AirflowServers, only
 from tests.rig.airflow import AirflowServer
 
 FLOW = """
@@ -87,21 +86,14 @@ class Team:
 
 
 @pytest.fixture(scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
-def team(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    python = interpreter(request.param)
-    assert python is not None
+def team(
+    request: pytest.FixtureRequest, airflows: AirflowServers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Team]:
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "projectflow.py").write_text(FLOW)
     env = clean_environment(folder / "home", FLOW_SDK_AIRFLOW_PASSWORD="admin")
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(env)
-    try:
-        with AirflowServer(python, folder / "airflow") as airflow:
-            yield Team(airflow, folder, env)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with airflows.use(request.param, "projects") as airflow, only(env):
+        yield Team(airflow, folder, env)
 
 
 def test_deployments_of_a_project_live_side_by_side(team: Team) -> None:

@@ -14,14 +14,12 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.errors import DeployError
-from tests.conftest import interpreter
 from tests.integration.airflow_runs import LINES, ROOT, FlowFile, clean_environment, hashes
+from tests.integration.airflow_servers import AirflowServers, only
 from tests.rig.airflow import AirflowServer
 from tests.rig.moto import MotoServer
-from tests.rig.postgres import Postgres, postgres_programs
 
 HOSTILE = "it's \"$(id)\" `id` \\ {{ ds }} {% raw %} \n'ü' \U0001f600 ../../x"
-SECRET = "a-secret-that-stands-in-no-log"
 
 FLOWS = '''
 import os, time
@@ -173,51 +171,17 @@ class Rig:
 
 
 @pytest.fixture(scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
-def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    python = interpreter(request.param)
-    assert python is not None
+def rig(
+    request: pytest.FixtureRequest, airflows: AirflowServers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp(request.param)
-    with MotoServer("airflow-tests") as s3:
-        keys = s3.env()
-        connection = {
-            "conn_type": "aws",
-            "login": keys["AWS_ACCESS_KEY_ID"],
-            "password": SECRET,
-            "extra": {"endpoint_url": s3.url, "region_name": keys["AWS_REGION"]},
-        }
-        env = clean_environment(folder / "home", AWS_EC2_METADATA_DISABLED="true")
-        only_there = {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
-        user = clean_environment(folder / "home", **keys, FLOW_SDK_AIRFLOW_PASSWORD="admin")
-        before = dict(os.environ)
-        os.environ.clear()
-        os.environ.update(env)
-        try:
-            with (
-                _database(request.param, folder) as database,
-                AirflowServer(python, folder / "airflow", database=database, env=only_there) as airflow,
-            ):
-                # a client keeps the store of an address, so each line has its own
-                running = Rig(airflow, s3, folder, user, f"s3://airflow-tests/{request.param}")
-                running.deploy(running.flow("MinuteFlow"))  # the last test looks whether its schedule has fired
-                yield running
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-
-
-class _database:
-    """PostgreSQL for 2.11, which runs one task at a time on SQLite; nothing for 3.3, or where there is none."""
-
-    def __init__(self, line: str, folder: Path) -> None:
-        wanted = line == "airflow2" and postgres_programs() is not None
-        self.server = Postgres(folder / "postgres") if wanted else None
-
-    def __enter__(self) -> str | None:
-        return self.server.__enter__().create("airflow") if self.server else None
-
-    def __exit__(self, *_: object) -> None:
-        if self.server:
-            self.server.__exit__()
+    env = clean_environment(folder / "home", AWS_EC2_METADATA_DISABLED="true")
+    with airflows.use(request.param, "server") as airflow, only(env):
+        user = clean_environment(folder / "home", **airflows.s3.env(), FLOW_SDK_AIRFLOW_PASSWORD="admin")
+        # a client keeps the store of an address, so each line has its own
+        running = Rig(airflow, airflows.s3, folder, user, f"s3://airflow-tests/{request.param}")
+        running.deploy(running.flow("MinuteFlow"))  # the last test looks whether its schedule has fired
+        yield running
 
 
 @pytest.fixture
@@ -359,9 +323,9 @@ def test_create_says_why_airflow_cannot_import_the_file(rig: Rig) -> None:
     assert time.monotonic() - began < 100
 
 
-def test_the_log_has_no_credentials(rig: Rig) -> None:
+def test_the_log_has_no_credentials(rig: Rig, airflows: AirflowServers) -> None:
     logs = [path.read_text("utf-8", "replace") for path in (rig.airflow.home / "logs").rglob("*.log")]
-    assert logs and not any(SECRET in text for text in logs)
+    assert logs and not any(airflows.secret in text for text in logs)
     tasks = [text for text in logs if "its artifacts are in" in text]
     assert tasks
 

@@ -1,6 +1,5 @@
 """Deployer and a real Airflow: deploy with a token in Airflow too, trigger, wait, read the run."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import pytest
 
 from flow_sdk import Deployer
 from flow_sdk.errors import UsageError
-from tests.conftest import interpreter
 from tests.integration.airflow_runs import clean_environment
+from tests.integration.airflow_servers import AirflowServers, only
 from tests.rig.airflow import AirflowServer
 from tests.unit.programmatic.flow_files import write
 
@@ -17,17 +16,10 @@ pytestmark = pytest.mark.airflow3
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
-    folder = tmp_path_factory.mktemp("deployer")
-    python, before = str(interpreter("airflow3")), dict(os.environ)
-    os.environ.clear()
-    os.environ.update(clean_environment(folder / "home"))
-    try:
-        with AirflowServer(python, folder / "airflow") as server:
-            yield server
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def airflow(airflows: AirflowServers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer]:
+    env = clean_environment(tmp_path_factory.mktemp("deployer") / "home")
+    with airflows.use("airflow3", "deployer") as server, only(env):
+        yield server
 
 
 def test_from_create_to_the_runs_artifacts(airflow: AirflowServer, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Runs that failed on a real Airflow and on executing state machines are resumed on a laptop, by somebody else."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +11,10 @@ import pytest
 from flow_sdk.client import Flow, Run, Task, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
 from flow_sdk.ids import airflow_run_id
+from flow_sdk.store.layout import run_end_key
 from flow_sdk.store.open_store import open_store
-from tests.conftest import interpreter
-from tests.integration.airflow_runs import clean_environment
-from tests.integration.test_stories import AirflowTeam, StatesTeam, Team
-from tests.rig.airflow import AirflowServer
-from tests.rig.step_functions import StepFunctionsServer
+from tests.integration.airflow_servers import only
+from tests.integration.test_stories import AirflowTeam, StatesTeam, Team, team_on
 
 BROKEN = """
 import time
@@ -103,7 +100,10 @@ def fail_on_airflow(team: AirflowTeam) -> str:
     words = ("--production", "airflow", "trigger", *where, "--rate", "3", "--label", LABEL)
     run = team.call("carol", "middleflow", *words).stdout.strip()
     assert team.airflow.wait_run(NAME, run) == "failed"
-    return airflow_run_id(NAME, "MiddleFlow", run)
+    run = airflow_run_id(NAME, "MiddleFlow", run)
+    store = open_store(team.store)  # Airflow calls what notes the run's end after it says that it has failed
+    team.airflow.wait(lambda: store.head(run_end_key("MiddleFlow", run)), 60, "the run's end isn't noted")
+    return run
 
 
 def fail_on_states(team: StatesTeam) -> str:
@@ -125,42 +125,12 @@ def fail_on_states(team: StatesTeam) -> str:
     ],
 )
 def origin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
-    folder = tmp_path_factory.mktemp("resume") / "code"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("resume")
     (folder / "middleflow.py").write_text(BROKEN)
-    before = dict(os.environ)
-    try:
-        if request.param == "airflow":
-            python = interpreter("airflow3")
-            assert python is not None
-            env = clean_environment(folder.parent / "home", FLOW_SDK_AIRFLOW_PASSWORD="admin")
-            _take(env)
-            with AirflowServer(python, folder.parent / "airflow") as airflow:
-                team = AirflowTeam(folder, env, str(folder.parent / "store"), "airflow", airflow)
-                token = _deploy(team)
-                yield Origin(team, fail_on_airflow(team), token)
-        else:
-            with StepFunctionsServer("store", slots=4, localstack=before["FLOW_TEST_LOCALSTACK"]) as aws:
-                account = aws.prepare()
-                env = clean_environment(
-                    folder.parent / "home",
-                    FLOW_SDK_BATCH_JOB_QUEUE=account.queue,
-                    FLOW_SDK_BATCH_IMAGE="flow-sdk:test",
-                    FLOW_SDK_BATCH_JOB_ROLE=account.job_role,
-                    FLOW_SDK_SFN_IAM_ROLE=account.machine_role,
-                    **aws.env(),
-                )
-                _take(env)
-                states = StatesTeam(folder, env, "s3://store/flows", "step-functions", aws)
-                token = _deploy(states)
-                yield Origin(states, fail_on_states(states), token)
-    finally:
-        _take(before)
-
-
-def _take(env: dict[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(env)
+    with team_on(request, folder, slots=4) as team, only(team.env):
+        token = _deploy(team)
+        run = fail_on_airflow(team) if isinstance(team, AirflowTeam) else fail_on_states(team)
+        yield Origin(team, run, token)
 
 
 def _deploy(team: Team) -> str:

@@ -1,11 +1,12 @@
 """Every example and random flows as state machines that really execute: the same artifacts as a local run."""
 
+import functools
 import json
 import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,25 @@ def source_of(seed: int, folder: Path) -> Path:
     return flow_source(seed, f"Random{seed}Flow").write(folder / "code")
 
 
+@pytest.fixture(scope="module")
+def executed(aws: StepFunctionsServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], MachineRun]:
+    """Executes an example, once for all tests."""
+
+    @functools.cache
+    def execute(path: Path) -> MachineRun:
+        assert runnable(path, "")
+        flow = place(aws, path, tmp_path_factory.mktemp(path.stem))
+        return run(aws, flow, CONFS.get(flow.plan.flow, {}))
+
+    return execute
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_gives_the_artifacts_of_a_local_run(path: Path, aws: StepFunctionsServer, tmp_path: Path) -> None:
-    assert runnable(path, "")
-    flow = place(aws, path, tmp_path)
-    conf = CONFS.get(flow.plan.flow, {})
+def test_an_example_gives_the_artifacts_of_a_local_run(path: Path, executed: Callable[[Path], MachineRun]) -> None:
+    done = checked(executed(path))
+    flow, conf = done.flow, CONFS.get(done.flow.plan.flow, {})
     words = [word for key, value in conf.items() for word in (f"--{key}", as_text(value))]
-    done = checked(run(aws, flow, conf)).hashes
-    assert done and without_what_varies(flow, done) == without_what_varies(flow, flow.run_locally(*words))
+    assert done.hashes and without_what_varies(flow, done.hashes) == without_what_varies(flow, flow.run_locally(*words))
 
 
 def test_a_laptop_resumes_a_run_with_its_files_configs_and_decorators(aws: StepFunctionsServer, tmp_path: Path) -> None:
@@ -85,12 +97,12 @@ def test_a_laptop_resumes_a_run_with_its_files_configs_and_decorators(aws: StepF
 
 @pytest.mark.node
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_a_second_interpreter_agrees(path: Path, aws: StepFunctionsServer, tmp_path: Path) -> None:
-    flow = place(aws, path, tmp_path)
-    conf = CONFS.get(flow.plan.flow, {})
-    words = [word for key, value in conf.items() for word in (f"--{key}", as_text(value))]
-    done = MachineRun(aws, flow, uuid.uuid4().hex).run_elsewhere(conf).hashes
-    assert done and without_what_varies(flow, done) == without_what_varies(flow, flow.run_locally(*words))
+def test_a_second_interpreter_agrees(path: Path, executed: Callable[[Path], MachineRun]) -> None:
+    """It submits the very same jobs, each as often, and comes to the same end."""
+    done = executed(path)
+    again = done.play_elsewhere(CONFS.get(done.flow.plan.flow, {}))
+    assert (again["status"], again["left"]) == (done.result["status"], []), again
+    assert again["output"] == done.result["output"]
 
 
 def without_what_varies(flow: PlacedFlow, hashes: Hashes) -> Hashes:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ import pytest
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
 from flow_sdk.ids import airflow_run_id
-from tests.conftest import interpreter
 from tests.integration.airflow_runs import clean_environment
+from tests.integration.airflow_servers import only
 from tests.rig.airflow import AirflowServer
 from tests.rig.step_functions import StepFunctionsServer
 
@@ -198,6 +199,27 @@ class AirflowTeam(Team):
         return airflow_run_id(name, name.rpartition(".")[2], run)
 
 
+@contextmanager
+def team_on(request: pytest.FixtureRequest, folder: Path, slots: int) -> Iterator["StatesTeam | AirflowTeam"]:
+    """A team whose files and homes are in a folder, on the target that is the fixture's parameter."""
+    if request.param == "airflow":
+        env = clean_environment(folder / "home", FLOW_SDK_AIRFLOW_PASSWORD="admin")
+        with request.getfixturevalue("airflows").use("airflow3", request.module.__name__) as airflow:
+            yield AirflowTeam(folder, env, str(folder / "store"), "airflow", airflow)
+        return
+    with StepFunctionsServer("store", slots=slots) as aws:
+        account = aws.prepare()
+        env = clean_environment(
+            folder / "home",
+            FLOW_SDK_BATCH_JOB_QUEUE=account.queue,
+            FLOW_SDK_BATCH_IMAGE="flow-sdk:test",
+            FLOW_SDK_BATCH_JOB_ROLE=account.job_role,
+            FLOW_SDK_SFN_IAM_ROLE=account.machine_role,
+            **aws.env(),
+        )
+        yield StatesTeam(folder, env, "s3://store/flows", "step-functions", aws)
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -209,33 +231,8 @@ def team(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("team")
     for name, text in (("featureflow", FEATURES), ("predictionflow", PREDICTION), ("projectflow", PROJECT)):
         (folder / f"{name}.py").write_text(text)
-    before = dict(os.environ)
-    try:
-        if request.param == "airflow":
-            python = interpreter("airflow3")
-            assert python is not None
-            env = clean_environment(folder / "home", FLOW_SDK_AIRFLOW_PASSWORD="admin")
-            os.environ.clear()
-            os.environ.update(env)
-            with AirflowServer(python, folder / "airflow") as airflow:
-                yield AirflowTeam(folder, env, str(folder / "store"), "airflow", airflow)
-        else:
-            with StepFunctionsServer("store", slots=2, localstack=before["FLOW_TEST_LOCALSTACK"]) as aws:
-                account = aws.prepare()
-                env = clean_environment(
-                    folder / "home",
-                    FLOW_SDK_BATCH_JOB_QUEUE=account.queue,
-                    FLOW_SDK_BATCH_IMAGE="flow-sdk:test",
-                    FLOW_SDK_BATCH_JOB_ROLE=account.job_role,
-                    FLOW_SDK_SFN_IAM_ROLE=account.machine_role,
-                    **aws.env(),
-                )
-                os.environ.clear()
-                os.environ.update(env)
-                yield StatesTeam(folder, env, "s3://store/flows", "step-functions", aws)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    with team_on(request, folder, slots=2) as running, only(running.env):
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from tests.rig.moto import ACCOUNT, free_port
+from tests.rig.moto import ACCOUNT
+from tests.rig.ports import free_port
 
 __all__ = ["CountingS3", "CountingStore"]
 
@@ -82,7 +83,7 @@ class CountingS3:
             return app(environ, start)
 
         self._server = make_server("127.0.0.1", self.port, counted, threaded=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         self._backend.create_bucket(self.bucket, "us-east-1")
         return self

@@ -31,7 +31,7 @@ class DiskS3:
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"folder": self.folder, "numbers": itertools.count()})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
 

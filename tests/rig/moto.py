@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,16 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["MotoServer", "free_port"]
+from tests.rig.ports import free_port
+
+__all__ = ["MotoServer"]
 
 ACCOUNT = "123456789012"
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class MotoServer:

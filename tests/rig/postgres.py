@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL, which Airflow 2.11 needs to run tasks beside each other. Works for root, too."""
+"""A throw-away PostgreSQL for Airflow. Works for root, too."""
 
 import os
 import pwd

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +15,12 @@ __all__ = ["AirflowApi", "AirflowRefused"]
 
 SECONDS = 30.0
 """How long one request may take."""
+
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before a request is sent again after Airflow said that it failed (5xx), as when its database was busy."""
+
+REPEATABLE = ("GET", "PATCH", "DELETE")
+"""Methods that come to the same when they are sent twice."""
 
 
 class AirflowRefused(DeployError):
@@ -79,10 +86,16 @@ class AirflowApi:
         Returns
         -------
         (int, JSON value)
-            Status and answer. A refused login raises DeployError, as does an Airflow that doesn't answer.
+            Status and answer. A refused login raises DeployError, as does an Airflow that doesn't answer. A 5xx of
+            `REPEATABLE` methods is the answer only when it stays after `PAUSES`.
         """
         root = f"{self.url}/api/v{2 if self.line == 3 else 1}"
         status, answer = self._send(method, root + path, body, self._authorization())
+        for pause in PAUSES if method in REPEATABLE else ():
+            if status < 500:
+                break
+            time.sleep(pause)
+            status, answer = self._send(method, root + path, body, self._authorization())
         if status in (401, 403):
             raise DeployError(
                 f"Airflow refused the login (HTTP {status}).", where=self.url, help="Check the user and password."

@@ -7,7 +7,7 @@ from airflow.providers.amazon.aws.triggers.batch import BatchJobTrigger
 from airflow.triggers.base import TriggerEvent
 
 from flow_provider.compat import AIRFLOW_3, is_deferred
-from flow_provider.watching import JobWatch, shared_watch
+from flow_provider.watching import JobWatch, shared_watch, to_its_end
 from flow_sdk.runtime.batch.follow import ENDED, terminate
 
 __all__ = ["JobTrigger"]
@@ -57,13 +57,16 @@ class JobTrigger(BatchJobTrigger):
                     break
                 await asyncio.sleep(self.waiter_delay)
         except asyncio.CancelledError:
-            if not AIRFLOW_3 and not await asyncio.to_thread(is_deferred, self.task_instance):
+            if not AIRFLOW_3 and not await to_its_end(asyncio.to_thread(is_deferred, self.task_instance)):
                 await self.on_kill()
             raise
         yield TriggerEvent({"job": self.job_id, "status": status, **self.memory})
 
     async def on_kill(self) -> None:
         """End the job: a person has cleared or marked the task. (3.3 calls this; on 2.11 :meth:`run` does.)"""
+        await to_its_end(self._end_job())
+
+    async def _end_job(self) -> None:
         import asyncio
 
         client = await self._watch().client()

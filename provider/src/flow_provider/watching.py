@@ -1,12 +1,14 @@
 """Looking at many jobs of AWS Batch together: a triggerer may wait for a thousand, and AWS takes few calls a second."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.runtime.batch.follow import describe
 
-__all__ = ["JobWatch", "shared_watch"]
+__all__ = ["JobWatch", "shared_watch", "to_its_end"]
+
+T = TypeVar("T")
 
 TOGETHER = 1.0
 """Seconds for which a question waits for others to go with it."""
@@ -82,3 +84,16 @@ def shared_watch(key: tuple[Any, ...], connect: Callable[[], Awaitable[Any]]) ->
     if watch is None or watch.loop is not asyncio.get_running_loop():
         watch = _watches[key] = JobWatch(connect)
     return watch
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """Await something to its end, however often it is cancelled: a triggerer cancels a trigger anew with each look."""
+    import asyncio
+
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            continue
+    return task.result()

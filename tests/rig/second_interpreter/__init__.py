@@ -16,7 +16,13 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def run(
-    definition: dict[str, Any], name: str, data: object, server: BatchServer, seconds: float = 180.0
+    definition: dict[str, Any],
+    name: str,
+    data: object,
+    server: BatchServer,
+    *,
+    recorded: list[dict[str, Any]] | None = None,
+    seconds: float = 180.0,
 ) -> dict[str, Any]:
     """Execute a state machine, whose jobs run on a server's Batch and whose objects lie in its S3.
 
@@ -31,13 +37,18 @@ def run(
         Its input, as JSON.
     server : BatchServer
         Where jobs run. Its own Step Functions knows the execution's input and nothing else of it.
+    recorded : list of dict, optional
+        Jobs of an execution of the same name, as DescribeJobs shows them. Each submission is then answered by the one
+        that was submitted just so (under the same name and definition, with the same variables and tags), and no job
+        is run.
     seconds : float
         Longest wait (> 0).
 
     Returns
     -------
     dict
-        "status" ("SUCCEEDED" or "FAILED") and "output", or "error" and "cause".
+        "status" ("SUCCEEDED" or "FAILED") and "output", or "error" and "cause"; with `recorded`, "left" has the names
+        of the jobs that weren't submitted again.
     """
     states = server.client("stepfunctions", endpoint=server.url)
     machine = states.create_state_machine(
@@ -59,6 +70,7 @@ def run(
         "endpoint": server.url,
         # A job that asks for its execution's input finds it where the execution is known.
         "variables": {"AWS_ENDPOINT_URL_SFN": server.url},
+        "recorded": recorded,
     }
     found: dict[str, Any] = _node("execute.mjs", message, seconds)
     return found

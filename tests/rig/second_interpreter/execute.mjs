@@ -1,5 +1,6 @@
 // Executes a state machine with aws-local-stepfunctions; jobs and objects are those of the server at "endpoint".
-// Standard input: {definition, input, context, endpoint, variables}. Standard output: {status, output} or {status, error, cause}.
+// Standard input: {definition, input, context, endpoint, variables, recorded}. Standard output: {status, output} or
+// {status, error, cause}, and in "left" the names of the recorded jobs that nobody has submitted.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -22,7 +23,9 @@ const RETRIES = 777000777;
 // What the user wrote, not a structure of the API: its keys keep their letters.
 const MAPS = new Set(["Tags", "tags", "Parameters", "parameters"]);
 
-const { definition, input, context, endpoint, variables } = JSON.parse(readFileSync(0, "utf8"));
+const { definition, input, context, endpoint, variables, recorded } = JSON.parse(readFileSync(0, "utf8"));
+// Differs between two executions of the same name.
+const OWN = "FLOW_SDK_EXECUTION";
 
 class StateError extends Error {
   constructor(name, message) {
@@ -59,14 +62,34 @@ async function submitJob(parameters) {
   for (const { name, value } of given) {
     if (typeof value !== "string") throw new StateError("States.Runtime", `${name} isn't a string`);
   }
+  if (recorded) return ended(played(request, given));
   overrides.environment = [...given, ...Object.entries(variables).map(([name, value]) => ({ name, value }))];
   const { jobId } = await batch("submitjob", request);
   for (;;) {
     const job = (await batch("describejobs", { jobs: [jobId] })).jobs[0];
-    if (job.status === "SUCCEEDED") return renamed(job, (letter) => letter.toUpperCase());
-    if (job.status === "FAILED") throw new StateError("States.TaskFailed", JSON.stringify(job));
+    if (job.status === "SUCCEEDED" || job.status === "FAILED") return ended(job);
     await sleep(POLL);
   }
+}
+
+function ended(job) {
+  if (job.status === "FAILED") throw new StateError("States.TaskFailed", JSON.stringify(job));
+  return renamed(job, (letter) => letter.toUpperCase());
+}
+
+// The recorded job that was submitted with just this request.
+function played(request, given) {
+  const at = recorded.findIndex((job) => {
+    const has = Object.fromEntries(job.container.environment.map(({ name, value }) => [name, value]));
+    return (
+      job.jobName === request.jobName &&
+      job.jobDefinition.includes(request.jobDefinition) &&
+      given.every(({ name, value }) => name === OWN || has[name] === value) &&
+      Object.entries(request.tags ?? {}).every(([name, value]) => job.tags[name] === value)
+    );
+  });
+  if (at < 0) throw new StateError("Rig.NotRecorded", JSON.stringify(request));
+  return recorded.splice(at, 1)[0];
 }
 
 async function getObject({ Bucket, Key }) {
@@ -120,4 +143,5 @@ try {
   const error = thrown.name === "ExecutionError" ? thrown.cause : thrown;
   outcome = { status: "FAILED", error: error.name, cause: error.message };
 }
+outcome.left = recorded?.map((job) => job.jobName);
 process.stdout.write(JSON.stringify(outcome), () => process.exit(0));

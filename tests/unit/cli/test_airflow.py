@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.rig.moto import free_port
+from tests.rig.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
 
 DEPLOYABLE = FLOW.replace("required=True", "default=2")
@@ -196,7 +196,7 @@ class FakeAirflow(http.server.BaseHTTPRequestHandler):
 def airflow() -> Iterator[tuple[str, type[FakeAirflow]]]:
     mine = type("Mine", (FakeAirflow,), {"sent": [], "logins": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), mine)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}", mine
     server.shutdown()

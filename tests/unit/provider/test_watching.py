@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flow_provider import watching
-from flow_provider.watching import JobWatch, shared_watch
+from flow_provider.watching import JobWatch, shared_watch, to_its_end
 from flow_sdk.errors import FlowSDKError
 
 
@@ -79,3 +79,26 @@ def test_after_a_failure_there_is_a_new_client_and_cancelling_one_disturbs_no_ot
 
     asyncio.run(main())
     assert len(clients) == 2
+
+
+def test_what_is_cancelled_again_and_again_goes_on_to_its_end() -> None:
+    async def work(seen: list[str], fails: bool) -> str:
+        for _ in range(5):
+            seen.append("step")
+            await asyncio.sleep(0.01)
+        if fails:
+            raise ValueError("the job can't be ended")
+        return "ended"
+
+    async def cancelled(fails: bool) -> tuple[list[str], object]:
+        seen: list[str] = []
+        task = asyncio.create_task(to_its_end(work(seen, fails)))
+        await asyncio.sleep(0)
+        while not task.done():
+            task.cancel("user-action")
+            await asyncio.sleep(0.003)
+        return seen, task.exception() or task.result()
+
+    assert asyncio.run(cancelled(fails=False)) == (["step"] * 5, "ended")
+    seen, error = asyncio.run(cancelled(fails=True))
+    assert seen == ["step"] * 5 and isinstance(error, ValueError)

@@ -15,7 +15,8 @@ import pytest
 from flow_sdk.errors import ConfigError, ObjectExists, StoreError, StoreUnavailable
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.s3 import S3Store
-from tests.rig.moto import MotoServer, free_port
+from tests.rig.moto import MotoServer
+from tests.rig.ports import free_port
 
 
 @pytest.fixture(scope="module")

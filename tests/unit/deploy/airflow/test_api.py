@@ -5,11 +5,12 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 
-from flow_sdk.deploy.airflow.api import AirflowApi
+from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
 from flow_sdk.errors import DeployError
 from tests.rig.ports import free_port
 
@@ -19,6 +20,8 @@ class Airflow(BaseHTTPRequestHandler):
 
     line: ClassVar[int] = 3
     seen: ClassVar[list[tuple[str, str, Any]]] = []
+    busy: ClassVar[list[int]] = []
+    """What the next requests for a run are answered with."""
 
     def answer(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
@@ -31,7 +34,7 @@ class Airflow(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    do_GET = do_POST = answer
+    do_GET = do_POST = do_PATCH = answer
 
     def find(self, body: Any) -> tuple[int, Any]:
         if self.path == "/api/v2/version":
@@ -48,6 +51,10 @@ class Airflow(BaseHTTPRequestHandler):
             offset = int(path.rpartition("=")[2])
             errors = [{"filename": f"{n}.py"} for n in range(250)][offset : offset + 100]
             return 200, {"import_errors": errors, "total_entries": 250}
+        if path.startswith("/dags/a.b/dagRuns") and self.busy:
+            return self.busy.pop(0), {"detail": "Database error"}
+        if path == "/dags/a.b/dagRuns/r":
+            return 200, {"dag_run_id": "r", "state": "failed"}
         if path == "/dags/a.b/dagRuns":
             return (200, {"dag_run_id": "r"}) if body["conf"] != {"n": "x"} else (400, {"detail": "n isn't an integer"})
         return 404, {"detail": "not found"}
@@ -60,7 +67,7 @@ class Airflow(BaseHTTPRequestHandler):
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     handler = type("Line", (Airflow,), {"line": request.param, "seen": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
@@ -81,6 +88,35 @@ def test_a_run_is_started_with_data_and_a_refusal_says_why(url: str) -> None:
     assert api.trigger("a.b", {"text": "{{ x }}"}) == "r"
     with pytest.raises(DeployError, match="isn't an integer"):
         api.trigger("a.b", {"n": "x"})
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the client has waited so far, each time; it doesn't really."""
+    waited: list[float] = []
+    monkeypatch.setattr("flow_sdk.deploy.airflow.api.time", SimpleNamespace(sleep=waited.append))
+    return waited
+
+
+def test_a_busy_airflow_is_asked_again(url: str, pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    api = AirflowApi(url, "anne", "p")
+    monkeypatch.setattr(Airflow, "busy", [500, 503])
+    assert api.dag_run("a.b", "r") == {"dag_run_id": "r", "state": "failed"}
+    assert pauses == [0.5, 1.0]
+    monkeypatch.setattr(Airflow, "busy", [500])
+    api.fail_dag_run("a.b", "r")
+    monkeypatch.setattr(Airflow, "busy", [500] * 4)
+    with pytest.raises(AirflowRefused, match=r"can't show run r \(HTTP 500\)"):
+        api.dag_run("a.b", "r")
+
+
+def test_a_run_is_started_once_even_where_airflow_says_it_failed(
+    url: str, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Airflow, "busy", [500])
+    with pytest.raises(DeployError, match="HTTP 500"):
+        AirflowApi(url, "anne", "p").trigger("a.b", {})
+    assert Airflow.busy == [] and pauses == []
 
 
 def test_a_wrong_password_is_one_clear_error(url: str) -> None:
