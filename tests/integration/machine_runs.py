@@ -79,16 +79,21 @@ class MachineRun:
 
     def run(self, data: Any = None, *, fails: bool = False) -> "MachineRun":
         """Execute it to its end."""
-        before = len(self.aws.jobs())
         self.result = self.aws.run(self.flow.definition, data, name=self.name)
         status = self.result["status"]
         if (status == "SUCCEEDED") is fails:
             said = (self.result.get("error"), self.result.get("cause"))
-            raise AssertionError(f"{self.pathspec}: {status}, {said}\n{self._told(self.aws.jobs()[before:])}")
+            raise AssertionError(f"{self.pathspec}: {status}, {said}\n{self._told()}")
         return self
 
-    def _told(self, jobs: list[dict[str, Any]]) -> str:
+    @property
+    def jobs(self) -> list[dict[str, Any]]:
+        """Its jobs as DescribeJobs shows them."""
+        return [job for job in self.aws.jobs() if job["tags"].get("flow_sdk.run") == self.name]
+
+    def _told(self) -> str:
         """What is known of each job that didn't succeed."""
+        jobs = self.jobs
         lines = [f"{len(jobs)} jobs"]
         for job in jobs:
             if job["status"] != "SUCCEEDED":
@@ -102,8 +107,7 @@ class MachineRun:
 
     def play_elsewhere(self, data: Any = None) -> dict[str, Any]:
         """Execute it once more with the second interpreter and the jobs that it has had; what that makes of it."""
-        jobs = [job for job in self.aws.jobs() if job["tags"].get("flow_sdk.run") == self.name]
-        return second_interpreter.run(self.flow.definition, self.name, data, self.aws, recorded=jobs)
+        return second_interpreter.run(self.flow.definition, self.name, data, self.aws, recorded=self.jobs)
 
     def redrive(self, *, fails: bool = False) -> "MachineRun":
         """Go on with it after a failure."""

@@ -1,14 +1,13 @@
 """How many object requests something costs: a store that counts, and an S3 whose server counts."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Any, Self
+from socketserver import BaseServer
+from typing import Any
 
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from tests.rig.moto import ACCOUNT
-from tests.rig.ports import free_port
+from tests.rig.served import ServedInThread
 
 __all__ = ["CountingS3", "CountingStore"]
 
@@ -58,7 +57,7 @@ class CountingStore:
         return self.requests.total()
 
 
-class CountingS3:
+class CountingS3(ServedInThread):
     """moto's S3 in a thread of this process, which counts what arrives over HTTP.
 
     Parameters
@@ -71,29 +70,18 @@ class CountingS3:
         self.bucket = bucket
         self.seen: list[str] = []
 
-    def __enter__(self) -> Self:
+    def new_server(self) -> BaseServer:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
 
-        self.port = free_port()
         app = DomainDispatcherApplication(create_backend_app)
 
         def counted(environ: dict[str, Any], start: Callable[..., Any]) -> Any:
             self.seen.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}")
             return app(environ, start)
 
-        self._server = make_server("127.0.0.1", self.port, counted, threaded=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
         self._backend.create_bucket(self.bucket, "us-east-1")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return make_server("127.0.0.1", 0, counted, threaded=True)
 
     @property
     def _backend(self) -> Any:

@@ -4,19 +4,19 @@ import hashlib
 import itertools
 import os
 import shutil
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
+
+from tests.rig.served import ServedInThread
 
 __all__ = ["DiskS3"]
 
 STEP = 1 << 20
 
 
-class DiskS3:
+class DiskS3(ServedInThread):
     """The server; a context manager. It knows what a store needs to write and read objects, whole and in parts.
 
     Parameters
@@ -28,19 +28,9 @@ class DiskS3:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __enter__(self) -> Self:
+    def new_server(self) -> ThreadingHTTPServer:
         handler = type("Handler", (_Handler,), {"folder": self.folder, "numbers": itertools.count()})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return ThreadingHTTPServer(("127.0.0.1", 0), handler)
 
     def env(self) -> dict[str, str]:
         """Environment variables that make a client use it."""
@@ -48,7 +38,7 @@ class DiskS3:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
         }
 
 

@@ -15,8 +15,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.rig.served import ServedInThread
 
 __all__ = ["Asked", "FaultProxy", "Rule"]
 
@@ -119,7 +121,7 @@ class _Count:
     asked: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
 
-class FaultProxy:
+class FaultProxy(ServedInThread):
     """The proxy, in threads of this process, on a free port.
 
     Parameters
@@ -151,7 +153,7 @@ class FaultProxy:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def faults(self) -> int:
@@ -220,24 +222,19 @@ class FaultProxy:
         """Answer nothing until the proxy ends."""
         self._over.wait(120)
 
-    def __enter__(self) -> Self:
+    def new_server(self) -> ThreadingHTTPServer:
         proxy = self
 
         class Bound(_Handler):
             at = proxy
 
-        self._server = _Server(("127.0.0.1", 0), Bound)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-        return self
+        return _Server(("127.0.0.1", 0), Bound)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
 
 
 class _Server(ThreadingHTTPServer):

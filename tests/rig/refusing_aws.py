@@ -6,9 +6,9 @@ import re
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
+
+from tests.rig.served import ServedInThread
 
 __all__ = ["RefusingAws"]
 
@@ -21,7 +21,7 @@ STATUS = {"AccessDeniedException": 400, "AccessDenied": 403, "ThrottlingExceptio
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "date", "server"}
 
 
-class RefusingAws:
+class RefusingAws(ServedInThread):
     """The server, in threads of this process, on a free port; a context manager.
 
     Parameters
@@ -45,7 +45,7 @@ class RefusingAws:
     @property
     def url(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     def refuses(self, operation: str) -> bool:
         """Count a call, and say whether it is refused."""
@@ -56,24 +56,15 @@ class RefusingAws:
             self.times -= 1
             return True
 
-    def __enter__(self) -> Self:
+    def new_server(self) -> ThreadingHTTPServer:
         aws = self
 
         class Bound(_Handler):
             at = aws
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        server.daemon_threads = True
+        return server
 
 
 class _Handler(BaseHTTPRequestHandler):
