@@ -1,15 +1,21 @@
 """``airflow delete``: runs stopped, then DAG file, history and claim removed. Artifacts stay."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
 from flow_sdk.deploy.airflow.runs import DagRun, DagRuns
 from flow_sdk.deploy.airflow.target import Target
 from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables
 from flow_sdk.errors import DeployError
 
 __all__ = ["Deleted", "check_place", "delete_deployment"]
+
+ENDING = 90.0
+"""Seconds within which the tasks of a run that was stopped have ended: Airflow tells them at their next heartbeat."""
+LOOK_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,19 @@ def delete_deployment(
     forgotten = False
     if history and runs is not None:
         for body in runs.bodies():
-            runs.api.delete_dag(body)
-        forgotten = runs.api.delete_dag(dag)
+            _forget(runs.api, body)
+        forgotten = _forget(runs.api, dag)
     had_claim = keeper is not None and keeper.remove(dag)
     return Deleted(had_file, forgotten, had_claim, stopped)
+
+
+def _forget(api: AirflowApi, dag: str) -> bool:
+    """Delete a DAG and its history, once no task of it runs any more; False when Airflow doesn't know it."""
+    deadline = time.monotonic() + ENDING
+    while True:
+        try:
+            return api.delete_dag(dag)
+        except AirflowRefused as refused:
+            if refused.status != 409 or time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK_EVERY)

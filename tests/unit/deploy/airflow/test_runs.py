@@ -1,6 +1,7 @@
 """Runs in Airflow: found by either id, listed page by page, stopped together with the passes of their loops."""
 
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -114,9 +115,25 @@ def test_pages_of_a_run() -> None:
         assert runs.page(runs.find("a+b")) == f"http://airflow{wanted}"
 
 
-def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stopped(tmp_path) -> None:
+class Clock:
+    """A time that passes with each sleep."""
+
+    def __init__(self, on_sleep: Callable[[float], None]) -> None:
+        self.now, self.on_sleep = 0.0, on_sleep
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.on_sleep(self.now)
+
+
+def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stopped(tmp_path, monkeypatch) -> None:
     from tests.unit.deploy.airflow.test_target import TEXT
 
+    clock = Clock(lambda now: None)
+    monkeypatch.setattr("flow_sdk.deploy.airflow.delete.time", clock)
     open_target(str(tmp_path), "F").write(TEXT)
     airflow = Airflow({"F": [fact("m1"), fact("m2")]})
     runs, place, seen = DagRuns(airflow, "F", "F"), open_target(str(tmp_path), "F"), []
@@ -127,10 +144,15 @@ def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stop
     airflow.refuse = "DELETE"
     with pytest.raises(AirflowRefused, match="can't delete DAG F"):
         delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
-    assert not (tmp_path / "F.py").exists()
-    airflow.refuse = None
+    assert not (tmp_path / "F.py").exists() and 90 <= clock.now < 100
+
+    def ended(now: float) -> None:  # what was stopped needs a while
+        airflow.refuse = "DELETE" if now < 130 else None
+
+    clock.on_sleep = ended
     deleted = delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
     assert (deleted.file, deleted.history, deleted.claim, deleted.stopped) == (False, True, False, 2)
+    assert clock.now == 130
 
 
 def test_a_file_that_airflow_has_the_dag_from_under_another_name(tmp_path) -> None:
