@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 
 import pytest
@@ -179,9 +179,10 @@ def lost(base: ObjectStore, saved: Iterable[tuple[str, str]] = ()) -> list[str]:
 
 @contextmanager
 def shared(local: bool = False) -> Iterator[tuple[World, MemoryStore | SteppedLocal]]:
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as left:
         world = World().install(patch)
-        try:
-            yield world, SteppedLocal(folder, world) if local else MemoryStore("shared")
-        finally:
-            world.end()
+        left.callback(world.end)
+        if local:
+            yield world, SteppedLocal(left.enter_context(tempfile.TemporaryDirectory()), world)
+        else:
+            yield world, MemoryStore("shared")

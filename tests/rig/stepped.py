@@ -17,6 +17,7 @@ __all__ = ["Actor", "Killed", "SteppedLocal", "SteppedStore", "World"]
 
 _Names = list[str]
 
+_CHANGES = ("put", "delete")
 PAGE = 3
 """Objects of one page of a listing: what changes between two pages is seen, as on S3."""
 
@@ -50,22 +51,28 @@ class World:
             return
         actor.wakes = self.now + seconds
         while self.now < actor.wakes:
+            if actor.goes_on:
+                self.now = actor.wakes
             actor.pause()
         actor.wakes = 0.0
 
     def start(self, kind: str, work: Callable[[Any], Any], base: "MemoryStore | SteppedLocal") -> "Actor":
-        """Start a process: it stops before its first operation."""
+        """Start a process: it has done nothing yet."""
         own = SteppedLocal(base.root, self) if isinstance(base, SteppedLocal) else SteppedStore(base)
         actor = Actor(kind, work, own)
         self.actors.append(actor)
-        actor.start()
-        actor.stopped.acquire()
         return actor
 
-    def step(self, actor: "Actor") -> None:
-        """Let a process do one operation; one that sleeps makes the time pass."""
+    def step(self, actor: "Actor", count: int = 1, *, until_changed: bool = False) -> int:
+        """Let a process do so many operations (> 0), or until it has changed something; who sleeps makes the time pass.
+
+        Returns
+        -------
+        int
+            How many it did.
+        """
         self.now = max(self.now, actor.wakes)
-        actor.step()
+        return actor.step(count, until_changed=until_changed)
 
     def end(self) -> None:
         """Kill all that are left."""
@@ -79,18 +86,31 @@ class Actor(threading.Thread):
     def __init__(self, kind: str, work: Callable[[Any], Any], store: "SteppedStore | SteppedLocal") -> None:
         super().__init__(daemon=True)
         self.kind, self.work, self.store = kind, work, store
-        self.go, self.stopped = threading.Semaphore(0), threading.Semaphore(0)
-        self.is_over = self.is_killed = False
+        # Each is taken by whom it lets wait. A Semaphore is written in Python, and all the time would go into it.
+        self.go, self.stopped = threading.Lock(), threading.Lock()
+        self.go.acquire()
+        self.stopped.acquire()
+        self.is_begun = self.is_over = self.is_killed = False
         self.error: BaseException | None = None
         self.wakes = 0.0
         self.next = ""
         """What it is about to do: the operation and its key."""
         self.deadline = float("inf")
         """Until when, at the latest, it must be through: what the protocol takes for granted."""
+        self._left, self._until_changed = 0, False
+
+    @property
+    def changes(self) -> bool:
+        """Whether what it is about to do may change what is stored."""
+        return self.next.startswith(_CHANGES)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it doesn't stop after what it is doing."""
+        return self._left > 0 and not (self._until_changed and self.changes)
 
     def run(self) -> None:
         try:
-            self.pause()
             self.work(self.store)
         except Killed:
             pass
@@ -104,19 +124,30 @@ class Actor(threading.Thread):
             self.stopped.release()
 
     def pause(self, operation: str = "") -> None:
-        self.next = operation
+        goes_on, self.next = self.goes_on, operation
+        if goes_on:
+            self._left -= 1
+            return
         self.stopped.release()
         self.go.acquire()
         if self.is_killed:
             raise Killed
 
-    def step(self) -> None:
-        if not self.is_over:
+    def step(self, count: int = 1, *, until_changed: bool = False) -> int:
+        """Do so many operations (> 0) without a stop, or until one has changed something. Returns how many it did."""
+        if self.is_over:
+            return 0
+        self._left, self._until_changed = count - 1, until_changed
+        if self.is_begun:
             self.go.release()
-            self.stopped.acquire()
+        else:
+            self.is_begun = True
+            self.start()
+        self.stopped.acquire()
+        return count - self._left
 
     def kill(self) -> None:
-        self.is_killed = True
+        self.is_killed, self.is_over = True, self.is_over or not self.is_begun
         while not self.is_over:
             self.step()
 
