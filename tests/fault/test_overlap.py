@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,8 @@ from tests.simulation.orders import every_order
 
 _urls = itertools.count()
 _marks = itertools.count(1)
+BEGINNINGS = range(1_000_000)
+Shares = Callable[[range], range]
 
 
 class Overlap(FlowSpec):
@@ -171,13 +174,30 @@ def test_orders_that_are_alike_end_alike() -> None:
     count(seeds=played)
 
 
-def test_three_attempts_in_every_order() -> None:
+def test_shares_of_the_orders_are_all_of_them() -> None:
+    def work(store: SteppedStore) -> None:
+        for number in range(7):
+            store.put("both" if number % 2 else f"own/{threading.get_ident()}", b"")
+
+    def begin() -> list[Actor]:
+        world, base = World(), MemoryStore("shares")
+        return [world.start(who, work, base) for who in ("one", "other")]
+
+    def played(share: range) -> list[tuple[str, ...]]:
+        return [tuple(step[:6] for step in order.steps) for order in every_order(begin, share=share)]
+
+    every, parts = played(BEGINNINGS), [played(BEGINNINGS[first::3]) for first in range(3)]
+    assert len(every) == 20  # each puts three times where the other does, too
+    assert all(parts) and sorted(every) == sorted(itertools.chain(*parts))
+
+
+def test_three_attempts_in_every_order(share: Shares) -> None:
     place = Place(Overlap)
     played = 0
-    for _ in every_order(lambda: place.fresh(*3 * [place.attempt]), place.look):
+    for _ in every_order(lambda: place.fresh(*3 * [place.attempt]), place.look, share=share(BEGINNINGS)):
         place.one_won()
         played += 1
-    assert played > 36
+    assert played > 10
     count(seeds=played)
 
 
@@ -200,7 +220,7 @@ def test_three_attempts_that_may_be_killed(seed: int) -> None:
     count(seeds=1, faults=killed)
 
 
-def test_attempts_of_two_generations_in_every_order() -> None:
+def test_attempts_of_two_generations_in_every_order(share: Shares) -> None:
     # The user cleared the task while an attempt of before, and one of the clearing before, are still at work.
     place = Place(Overlap)
 
@@ -225,7 +245,7 @@ def test_attempts_of_two_generations_in_every_order() -> None:
         return actors
 
     played = 0
-    for order in every_order(begin, look):
+    for order in every_order(begin, look, share=share(BEGINNINGS)):
         now = place.committed
         assert now is not None, order
         assert now.generation == 2, order

@@ -4,13 +4,16 @@ Two steps that neither reads nor writes what the other writes can change places 
 differ by nothing else are played once: so many, and not more, as there are stories to tell. All states are reached.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.rig.stepped import Actor
 
 __all__ = ["Order", "every_order"]
 
+BEGINNING = 12
+"""Steps by which orders are told apart where only a share of them is played."""
 _READS = ("get", "head", "list", "folders")
 
 
@@ -41,6 +44,7 @@ def every_order(
     look: Callable[[], None] = lambda: None,
     *,
     alike: bool = False,
+    share: Container[int] = range(1_000_000_000),
     most: int = 100_000,
 ) -> Iterator[Order]:
     """Play all orders.
@@ -53,6 +57,8 @@ def every_order(
         Is called after each step.
     alike : bool
         Whether to play also the orders that differ by nothing that anybody could notice.
+    share : container of int
+        Which beginnings to play, by their number; with each all orders that begin so.
     most : int
         More orders than this are an error: nobody would wait for the end.
 
@@ -63,36 +69,50 @@ def every_order(
     """
     choices: list[_Choice] = []
     count = 0
+    beginnings = itertools.count()
+
+    def is_left_out() -> bool:
+        return len(choices) == BEGINNING and next(beginnings) not in share
+
     while True:
         actors = begin()
-        steps: list[str] = []
+        _replay(actors, choices)
+        if choices:
+            look()
         while ready := {number: actor.next for number, actor in enumerate(actors) if not actor.is_over}:
-            if len(steps) == len(choices):
-                asleep = _still_asleep(choices[-1]) if choices and not alike else set()
-                awake = sorted(ready.keys() - asleep)
-                if not awake:
-                    break
-                choices.append(_Choice(ready, asleep, awake[0]))
-            chosen = choices[len(steps)].chosen
-            steps.append(f"{chosen} {ready[chosen]}")
-            actors[chosen].step()
+            asleep = _still_asleep(choices[-1]) if choices and not alike else set()
+            awake = sorted(ready.keys() - asleep)
+            if not awake:
+                break
+            choices.append(_Choice(ready, asleep, awake[0]))
+            if is_left_out():
+                break
+            actors[awake[0]].step()
             look()
         else:
             count += 1
             assert count <= most, f"more than {most:,} orders"
-            yield Order(tuple(steps))
+            yield Order(tuple(f"{choice.chosen} {choice.ready[choice.chosen]}" for choice in choices))
         for actor in actors:
             actor.kill()
         while choices:
             last = choices[-1]
             last.asleep.add(last.chosen)
             left = sorted(last.ready.keys() - last.asleep)
-            if left:
-                last.chosen = left[0]
+            if not left:
+                choices.pop()
+                continue
+            last.chosen = left[0]
+            if not is_left_out():
                 break
-            choices.pop()
         else:
             return
+
+
+def _replay(actors: Sequence[Actor], choices: Sequence[_Choice]) -> None:
+    """Do again what was done and looked at in the order before, and the first step that is new."""
+    for chosen, steps in itertools.groupby(choice.chosen for choice in choices):
+        actors[chosen].step(len(list(steps)))
 
 
 def _still_asleep(choice: _Choice) -> set[int]:
