@@ -7,7 +7,7 @@ import subprocess
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +18,7 @@ SHARE, FEW = 9, 6
 """One fault of how many is injected, and how many are few enough to inject all."""
 EVERY = 10
 """How many times the usual number of seeds ``--every-fault`` plays."""
+_SEEDS: dict[str, Any] = {"at_once": 1, "of": 1, "most": None}
 PLAYING = pytest.StashKey[int | None]()
 T = TypeVar("T")
 
@@ -25,12 +26,16 @@ T = TypeVar("T")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-fault", action="store_true", help="inject all faults of the fault tests, not a share")
     parser.addoption("--share", type=int, help="inject this share of the faults (default: by the number of commits)")
-    parser.addoption("--kills", type=int, default=20, help="how many runs to kill at a random moment")
+    parser.addoption("--kills", type=int, help="how many runs to kill at a random moment (default: a share of 20)")
     parser.addoption("--replay", type=int, help="play only this seed of the seeded tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "seeds(usual, at_once=1): plays so many seeds, as argument seed or part")
+    config.addinivalue_line(
+        "markers",
+        "seeds(usual, at_once=1, of=1, most=None): plays so many seeds, as argument seed or part; "
+        "of: one of so many is played each day; most: the option that asks for another number",
+    )
     config.addinivalue_line("markers", "every_fault: too large for each day; --every-fault runs it")
     if config.getoption("--share") is None:
         config.option.share = _of_today()
@@ -81,16 +86,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("seeds")
     if marker is None:
         return
-    config, (usual,), at_once = metafunc.config, marker.args, marker.kwargs.get("at_once", 1)
+    config, (usual,) = metafunc.config, marker.args
+    at_once, of, most = (marker.kwargs.get(name, default) for name, default in _SEEDS.items())
     replay, every = config.getoption("--replay"), config.getoption("--every-fault")
-    total = config.getoption(usual) if isinstance(usual, str) else EVERY * usual if every else usual
+    asked = most and config.getoption(most)
+    total = asked or (EVERY * usual if every and not most else usual)
+    taken = slice(None) if every or asked else slice(config.getoption("--share") % of, None, of)
+    if at_once == 1:
+        metafunc.parametrize("seed", range(total)[taken] if replay is None else [replay], indirect=True)
+        return
     parts = [range(at, min(at + at_once, total)) for at in range(0, total, at_once)]
     if replay is not None:
-        parts = [range(replay, replay + 1)]
-    if at_once == 1:
-        metafunc.parametrize("seed", [part.start for part in parts], indirect=True)
-    else:
-        metafunc.parametrize("part", parts, ids=[f"{part.start}-{part.stop - 1}" for part in parts], indirect=True)
+        parts, taken = [range(replay, replay + 1)], slice(None)
+    ids = [f"{part.start}-{part.stop - 1}" for part in parts]
+    metafunc.parametrize("part", [part[taken] for part in parts], ids=ids, indirect=True)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """SIGKILL of one process of a whole run at a random moment: what goes on from there ends as a clean run does.
 
-``--kills N`` plays that many seeds.
+``--kills N`` plays that many seeds, where else a share of twenty is played.
 """
 
 import os
@@ -83,7 +83,7 @@ def play(root: Path | str, seed: int, clean: Hashes, seconds: float) -> None:
 
 
 # Few at once: their temporary folders go when the test has passed.
-@pytest.mark.seeds("--kills", at_once=20)
+@pytest.mark.seeds(20, at_once=20, of=4, most="--kills")
 def test_a_run_that_was_killed_ends_as_a_clean_one(
     tmp_path: Path, clean: tuple[Hashes, float], part: Iterable[int]
 ) -> None:
@@ -100,7 +100,7 @@ def moto() -> Iterator[MotoServer]:
         yield server
 
 
-@pytest.mark.seeds(3, at_once=3)
+@pytest.mark.seeds(3, at_once=3, of=3)
 def test_a_run_in_s3_that_was_killed_ends_as_a_clean_one(
     moto: MotoServer,
     tmp_path: Path,

@@ -67,7 +67,7 @@ def rerun(root: Path, run: str) -> None:
     check_right(root, run)
 
 
-@pytest.mark.seeds(6)
+@pytest.mark.seeds(6, of=3)
 def test_a_killed_task_is_tried_again(tmp_path: Path, seed: int) -> None:
     process = start(tmp_path)
     template: list[int] = []
@@ -97,7 +97,7 @@ def test_a_killed_task_is_tried_again(tmp_path: Path, seed: int) -> None:
         rerun(tmp_path, "2")
 
 
-@pytest.mark.seeds(6)
+@pytest.mark.seeds(6, of=3)
 def test_a_killed_scheduler_leaves_no_process_and_nothing_damaged(tmp_path: Path, seed: int) -> None:
     process = start(tmp_path)
     template: list[int] = []

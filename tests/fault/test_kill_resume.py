@@ -71,7 +71,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Hashes:
     return hashes("1")
 
 
-@pytest.mark.seeds(12)
+@pytest.mark.seeds(12, of=3)
 def test_the_last_resume_ends_as_a_clean_run(tmp_path: Path, clean: Hashes, seed: int) -> None:
     generator = random.Random(seed)
     kill(begin(tmp_path, "run"), generator.uniform(0, 0.5))

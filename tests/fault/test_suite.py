@@ -43,9 +43,13 @@ def test_large():
 """
 
 
+WITHOUT = [word for plugin in ("cacheprovider", "hypothesispytest", "anyio") for word in ("-p", f"no:{plugin}")]
+"""What a pytest of its own needn't wait for."""
+
+
 def suite(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), *words],
+        [sys.executable, "-m", "pytest", *WITHOUT, "-c", str(ROOT / "pyproject.toml"), *words],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
