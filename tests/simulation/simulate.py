@@ -1,10 +1,11 @@
 """One seed, one story: a run of a flow in a bad world, resumed until the world is calm, looked at all the while.
 
-``python -m tests.simulation.simulate SEED`` plays one seed alone and prints all its steps.
+``python -m tests.simulation.simulate SEED`` plays one seed alone and prints all its steps; ``--clearing SEED`` plays it
+where tasks are cleared all the time.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.metadata.port import SUCCEEDED
@@ -36,6 +37,8 @@ class Played:
         How many there were.
     lines : list of str
         The story, if it was kept.
+    clearing : bool
+        Whether it was played where tasks are cleared all the time.
     """
 
     seed: int
@@ -46,13 +49,14 @@ class Played:
     commits: int
     runs: int
     lines: list[str]
+    clearing: bool = False
 
     def __str__(self) -> str:
-        again = f"python -m tests.simulation.simulate {self.seed}"
+        again = f"python -m tests.simulation.simulate {'--clearing ' if self.clearing else ''}{self.seed}"
         return f"seed {self.seed}: {self.violation or 'all held'} (to play it again: {again})"
 
 
-def play(seed: int, *, keep: bool = False) -> Played:
+def play(seed: int, *, keep: bool = False, clearing: bool = False) -> Played:
     """Play a seed.
 
     Parameters
@@ -61,25 +65,30 @@ def play(seed: int, *, keep: bool = False) -> Played:
         Decides everything.
     keep : bool
         Whether to keep all steps as text.
+    clearing : bool
+        Whether to play the seed in a world where an orchestrator's user clears tasks all the time.
     """
     world = World(seed, keep=keep)
+    if clearing:
+        world.profile = replace(world.profile, clear=0.9, twin=0.3)
     flow = world.rng.choice(FLOWS)
     watch = Watch(clean_run(flow))
     processes: list[RunProcess] = []
     violation = ""
     with installed(world):
         try:
-            _story(world, watch, flow, processes)
+            _story(world, watch, flow, processes, clearing)
         except Violation as broken:
             violation = f"{flow.__name__}: {broken}"
         finally:
             world.end()
-    return Played(seed, violation, world.digest, world.faults, world.steps, watch.commits, len(processes), world.lines)
+    counts = world.faults, world.steps, watch.commits, len(processes)
+    return Played(seed, violation, world.digest, *counts, world.lines, clearing)
 
 
-def _story(world: World, watch: Watch, flow: type[FlowSpec], processes: list[RunProcess]) -> None:
+def _story(world: World, watch: Watch, flow: type[FlowSpec], processes: list[RunProcess], orchestrated: bool) -> None:
     rng = world.rng
-    first = RunProcess(world, watch, flow, orchestrated=rng.random() < 0.5)
+    first = RunProcess(world, watch, flow, orchestrated=rng.random() < 0.5 or orchestrated)
     _see_through(world, watch, first, "run", processes)
     for number in range(rng.randrange(MOST_RESUMES)):
         _resume(world, watch, flow, processes, f"resume {number}")
@@ -131,8 +140,9 @@ def _see_through(world: World, watch: Watch, process: RunProcess, name: str, pro
 
 def main() -> None:
     """Play the seeds named on the command line, and print their steps."""
-    for seed in map(int, sys.argv[1:]):
-        played = play(seed, keep=True)
+    seeds = [word for word in sys.argv[1:] if word != "--clearing"]
+    for seed in map(int, seeds):
+        played = play(seed, keep=True, clearing=len(seeds) < len(sys.argv) - 1)
         print("\n".join(played.lines))
         print(played, played.digest)
 

@@ -1,5 +1,6 @@
 """The simulation finds what is broken: each test here breaks one thing on purpose, and few seeds see it."""
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from flow_sdk.store.records import Manifest
 from tests.simulation.bucket import Store
 from tests.simulation.simulate import play
 
-MOST_SEEDS = 4000
+MOST_SEEDS = 600
 
 
 def commits_by_a_plain_put(patch: pytest.MonkeyPatch) -> None:
@@ -137,14 +138,19 @@ BREAKS: list[Callable[[pytest.MonkeyPatch], None]] = [
 ]
 
 
+CLEARING = {redirects_to_the_place_of_a_generation}
+"""Those that take a task cleared three times, of which few other worlds are full."""
+
+
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda broken: broken.__name__)
 def test_a_break_is_found(
     broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch, record_property: Callable[..., None]
 ) -> None:
     play(0)  # the clean runs are known before anything is broken
     broken(monkeypatch)
-    found = next((played for played in map(play, range(MOST_SEEDS)) if played.violation), None)
+    again = functools.partial(play, clearing=broken in CLEARING)
+    found = next((played for played in map(again, range(MOST_SEEDS)) if played.violation), None)
     assert found is not None, f"{MOST_SEEDS} seeds didn't see it"
     record_property("seed", found.seed)
-    assert play(found.seed) == found
+    assert again(found.seed) == found
     print(f"{broken.__name__}: {found}")

@@ -15,11 +15,11 @@ BEYOND = 1_000_000
 TOLD = 5
 
 
-def see(seeds: Iterable[int]) -> None:
+def see(seeds: Iterable[int], *, clearing: bool = False) -> None:
     """Play seeds; say which broke what, and how to play each again."""
     broken = []
     for seed in seeds:
-        played = play(seed)
+        played = play(seed, clearing=clearing)
         count(seeds=1, faults=played.faults)
         if played.violation:
             broken.append(str(played))
@@ -31,6 +31,11 @@ def see(seeds: Iterable[int]) -> None:
 @pytest.mark.seeds(2_000, at_once=500, of=4)
 def test_all_holds_in_every_world(part: Iterable[int]) -> None:
     see(part)
+
+
+@pytest.mark.seeds(200, at_once=200, of=4)
+def test_all_holds_where_tasks_are_cleared_all_the_time(part: Iterable[int]) -> None:
+    see(part, clearing=True)
 
 
 def test_all_holds_in_as_many_worlds_as_are_asked_for(request: pytest.FixtureRequest) -> None:
