@@ -6,6 +6,7 @@ A plugin of the whole suite: a test plays seeds by one of three fixtures, and wh
 import subprocess
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "of: one of so many is played each day; most: the option that asks for another number",
     )
     config.addinivalue_line("markers", "every_fault: too large for each day; --every-fault runs it")
+    config.addinivalue_line("markers", "one_of(n): of the tests of this function one in n is run each day")
     if config.getoption("--share") is None:
         config.option.share = _of_today()
 
@@ -57,8 +59,16 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and count as such, what only ``--every-fault`` runs."""
+    """Leave out, and count as such, what only ``--every-fault`` runs, or another day."""
     left_out = [item for item in items if item.get_closest_marker("every_fault")]
+    places: Counter[str] = Counter()
+    for item in items:
+        marker = item.get_closest_marker("one_of")
+        if marker is not None:
+            function = item.nodeid.partition("[")[0]
+            if (places[function] + config.getoption("--share")) % marker.args[0]:
+                left_out.append(item)
+            places[function] += 1
     if left_out and not config.getoption("--every-fault"):
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -96,7 +96,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Hashes:
     return hashes(root, "1")
 
 
-@pytest.mark.seeds(10)
+@pytest.mark.seeds(10, of=3)
 def test_a_run_whose_disk_fails_for_good_ends_and_is_resumed(tmp_path: Path, clean: Hashes, seed: int) -> None:
     draw = random.Random(seed)
     code = getattr(errno, CODES[seed % len(CODES)])

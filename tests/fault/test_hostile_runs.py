@@ -84,6 +84,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return hashes(str(root))
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
 def test_a_run_on_a_busy_store(
     proxy: FaultProxy, tmp_path: Path, share: float, clean: dict[str, str], seeds: Callable[[int], range]
@@ -107,6 +108,7 @@ def test_a_run_on_a_busy_store(
         assert len(starts) == 6 and all("/0/start.json" in key for key in starts), "an attempt was made twice"
 
 
+@pytest.mark.one_of(5)
 @pytest.mark.parametrize("fault", ["flip", "other", "cut", "short", "empty"])
 def test_a_run_on_a_store_that_gives_wrong_bytes(
     proxy: FaultProxy, tmp_path: Path, clean: dict[str, str], fault: str, seeds: Callable[[int], range]
