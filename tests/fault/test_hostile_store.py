@@ -59,7 +59,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> float:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
-def test_errors_of_a_busy_store_are_waited_out(proxy: FaultProxy, share: float, seeds: Callable[[int], range]) -> None:
+def test_errors_of_a_busy_store_are_waited_out(
+    proxy: FaultProxy, share: float, seeds: Callable[[int], range], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_sdk.store.s3_retry._FIRST", 0.01)
+    monkeypatch.setattr("flow_sdk.store.s3_retry._LONGEST", 0.3)
     for seed in seeds(2):
         proxy.seed = seed
         proxy.set(*(Rule(fault, share=share / 3) for fault in BUSY))
@@ -88,13 +92,14 @@ def test_errors_of_a_busy_store_are_waited_out(proxy: FaultProxy, share: float, 
 def test_a_store_that_stays_busy_is_given_up_and_said(
     proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("flow_sdk.store.s3_retry._BUSY", 8.1)
+    monkeypatch.setattr("flow_sdk.store.s3_retry._BUSY", 3.6)
+    monkeypatch.setattr("flow_sdk.store.s3_retry._SAY_AFTER", 1.0)
     proxy.set(Rule("SlowDown"))
     start = time.monotonic()
     with pytest.raises(StoreError, match="can't read") as caught:
         store.get("a")
     assert "SlowDown" in str(caught.value)
-    assert 3 < time.monotonic() - start < 14
+    assert 1 < time.monotonic() - start < 9
     assert 4 <= proxy.count() <= 12
     told = capsys.readouterr().err.strip().split("\n")
     assert len(told) == 1 and "SlowDown" in told[0] and f"read {store.url}/a" in told[0]
