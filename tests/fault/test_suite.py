@@ -46,6 +46,21 @@ def test_large():
 WITHOUT = [word for plugin in ("cacheprovider", "hypothesispytest", "anyio") for word in ("-p", f"no:{plugin}")]
 """What a pytest of its own needn't wait for."""
 
+TURNS = """
+import pytest
+
+@pytest.mark.seeds(5, of=2)
+def test_seeds(seed): pass
+
+@pytest.mark.seeds(6, at_once=3, of=2)
+def test_parts(part):
+    print("part", *part)
+
+@pytest.mark.one_of(2)
+@pytest.mark.parametrize("name", "abc")
+def test_names(name): pass
+"""
+
 
 def suite(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
@@ -82,3 +97,16 @@ def test_what_failed_is_a_violation_and_plays_again(folder: Path) -> None:
 def test_every_fault_is_all_of_it(folder: Path) -> None:
     said = suite(folder, str(folder), "--every-fault", "-k", "share or large").stdout
     assert "faults: 0 seeds run, 1,030 faults injected, 0 violations" in said and "2 passed" in said
+
+
+def test_what_is_played_by_turns_is_all_played(folder: Path) -> None:
+    (folder / "test_made.py").write_text(TURNS)
+    ran = [
+        suite(folder, str(folder), "-v", "-s", *words).stdout
+        for words in (("--share", "0"), ("--share", "1"), ("--every-fault",))
+    ]
+    seeds, names = ([re.findall(rf"test_{of}\[(\w+)\]", said) for said in ran] for of in ("seeds", "names"))
+    assert seeds[:2] == [["0", "2", "4"], ["1", "3"]] and len(seeds[2]) == 50
+    assert names == [["a", "c"], ["b"], ["a", "b", "c"]]
+    parts = [re.findall(r"part (.*)", said) for said in ran]
+    assert parts[:2] == [["0 2", "3 5"], ["1", "4"]] and parts[2][:2] == ["0 1 2", "3 4 5"]
