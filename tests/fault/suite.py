@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "of: one of so many is played each day; most: the option that asks for another number",
     )
     config.addinivalue_line("markers", "every_fault: too large for each day; --every-fault runs it")
-    config.addinivalue_line("markers", "one_of(n): of the tests of this function one in n is run each day")
+    config.addinivalue_line("markers", "one_of(n): one in n of a function's tests is run each day; n: prime to SHARE")
     if config.getoption("--share") is None:
         config.option.share = _of_today()
 
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _again(config: pytest.Config) -> str:
     every = config.getoption("--every-fault")
-    return "--every-fault" if every else f"--share {config.getoption('--share') % SHARE}"
+    return "--every-fault" if every else f"--share {config.getoption('--share')}"
 
 
 class Seeds(Iterable[int]):

@@ -129,7 +129,7 @@ def test_killed_at_every_call_on_a_disk(killer: Killer, tmp_path: Path, share: S
     assert len(moments) >= 3
 
 
-@pytest.mark.one_of(3)
+@pytest.mark.one_of(4)
 @pytest.mark.parametrize("name", [name for name in WRITERS if name != "a token handed over"])  # to a machine
 def test_killed_at_every_request_to_s3(
     s3_killer: Killer,

@@ -32,6 +32,7 @@ def numbers_of(name: str, place: Place) -> list[str]:
 
 
 @pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.one_of(2)
 def test_an_error_at_every_call(tmp_path: Path, share: Share, name: str) -> None:
     writer = WRITERS[name]
 

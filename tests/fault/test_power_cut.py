@@ -34,6 +34,7 @@ def recorded(name: str, place: Place, skipped: Any = lambda call: False) -> Reco
 
 
 @pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.one_of(2)
 def test_what_was_reported_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: Share, name: str) -> None:
     writer = WRITERS[name]
     clean = Place(str(tmp_path / "clean" / "store"), str(tmp_path / "clean"))
@@ -59,6 +60,7 @@ def test_what_was_reported_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.one_of(2)
 def test_what_is_reported_after_a_kill_survives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: Share, name: str
 ) -> None:
