@@ -161,7 +161,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         again = f"{item.path}::{getattr(item, 'originalname', item.name)}"
         if item.stash.get(PLAYING, None) is not None:
             again += f" --replay {item.stash[PLAYING]}"
-        if "share" in getattr(item, "fixturenames", ()):
+        if "share" in getattr(item, "fixturenames", ()) or item.get_closest_marker("one_of"):
             again += f" {_again(item.config)}"
         if "--" in again:
             report.sections.append(("To play it again", f"python -m pytest {again}"))
