@@ -31,7 +31,7 @@ def only(env: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def airflow_database(folder: Path) -> Iterator[str | None]:
+def airflow_database() -> Iterator[str | None]:
     """PostgreSQL, as in production: on SQLite writers fail while another one writes, and 2.11 runs one task at a time.
 
     None, for SQLite, where it isn't installed.
@@ -39,7 +39,7 @@ def airflow_database(folder: Path) -> Iterator[str | None]:
     if postgres_programs() is None:
         yield None
         return
-    with Postgres(folder / "postgres") as server:
+    with Postgres() as server:
         yield server.create("airflow")
 
 
@@ -93,7 +93,7 @@ class AirflowServers:
             "password": self.secret,
             "extra": extra,
         }
-        database = self._running.enter_context(airflow_database(home))
+        database = self._running.enter_context(airflow_database())
         there = {"AWS_EC2_METADATA_DISABLED": "true", "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
         with only(clean_environment(home / "home")):
             server = AirflowServer(python, home / "airflow", database=database, env=there)

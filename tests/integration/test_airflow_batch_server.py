@@ -151,7 +151,7 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp(request.param)
     with (
         BatchServer("flows", slots=8) as aws,
-        airflow_database(folder) as database,
+        airflow_database() as database,
         only(clean_environment(folder / "home")),
     ):
         account = aws.prepare()

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -26,36 +27,37 @@ def postgres_programs() -> Path | None:
 
 
 class Postgres:
-    """A PostgreSQL server on loopback; a context manager.
+    """A PostgreSQL server on loopback, with a folder of its own; a context manager.
 
-    Parameters
-    ----------
-    folder : Path
-        Where its data lies; made if need be. Root hands it over to the user ``postgres``.
+    Root starts it as the user ``postgres``, for whom pytest's own temporary folders are closed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         programs = postgres_programs()
         if programs is None:
             raise FileNotFoundError("PostgreSQL isn't installed (Debian: apt-get install postgresql)")
         self.programs = programs
-        self.folder = folder
         self.port = free_port()
-        self.as_user: dict[str, Any] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.geteuid() == 0:
-            user = pwd.getpwnam("postgres")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            for above in folder.parents:
-                if above.stat().st_uid == 0 and above.stat().st_mode & 0o001 == 0:
-                    above.chmod(above.stat().st_mode | 0o011)
-            self.as_user = {"user": "postgres", "group": user.pw_gid, "extra_groups": [], "cwd": str(folder)}
 
     def _run(self, *command: str | Path) -> None:
         with open(self.folder / "commands.log", "ab") as log:
             subprocess.run(command, check=True, stdout=log, stderr=log, **self.as_user)
 
     def __enter__(self) -> "Postgres":
+        self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        self.as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.as_user = {"user": "postgres", "group": user.pw_gid, "extra_groups": [], "cwd": str(self.folder)}
+        try:
+            self._start()
+        except BaseException:
+            shutil.rmtree(self.folder)
+            raise
+        return self
+
+    def _start(self) -> None:
         data = self.folder / "data"
         self._run(
             self.programs / "initdb",
@@ -84,15 +86,14 @@ class Postgres:
             " ".join(options),
             "start",
         )
-        return self
 
     def __exit__(self, *_: object) -> None:
-        # By signal and not by pg_ctl: another pytest that starts takes the user postgres its way to the folder.
         server = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         os.kill(server, signal.SIGQUIT)
         deadline = time.monotonic() + 10
         while os.path.exists(f"/proc/{server}") and time.monotonic() < deadline:
             time.sleep(0.05)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def create(self, name: str) -> str:
         """Make a database and return its SQLAlchemy URL."""
