@@ -76,8 +76,10 @@ lint: .venv/.ready
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-# $(call in_parts,arguments): a real Airflow is mostly waited for, so its tests run beside all the others, and what they say
-# comes after them. pytest ends with 5 where nothing is left to run.
+# $(call in_parts,arguments): servers are mostly waited for, so the tests of each line of Airflow, those of other servers and
+# all the rest run beside each other. What the rest says is seen at once, the others' output comes after it.
+# pytest ends with 5 where nothing is left to run.
+parts = airflow3 airflow2 integration
 define in_parts
 	@export FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
 	    FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \
@@ -85,11 +87,16 @@ define in_parts
 	    FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))" \
 	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
 	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
-	log=$$(mktemp); \
-	.venv/bin/python -m pytest -p no:cacheprovider -m "airflow3 or airflow2" $(1) $(PYTEST_ARGS) >"$$log" 2>&1 & airflow=$$!; \
-	.venv/bin/python -m pytest -m "not airflow3 and not airflow2" $(1) $(PYTEST_ARGS); rest=$$?; \
-	wait $$airflow; code=$$?; echo; echo "On Airflow:"; cat "$$log"; rm -f "$$log"; \
-	[ $$rest = 0 ] || [ $$rest = 5 ] || exit $$rest; [ $$code = 0 ] || [ $$code = 5 ] || exit $$code
+	logs=$$(mktemp -d); \
+	for part in $(parts); do \
+	    { .venv/bin/python -m pytest -p no:cacheprovider --part $$part $(1) $(PYTEST_ARGS); echo $$? >"$$logs/$$part.code"; } \
+	        >"$$logs/$$part" 2>&1 & \
+	done; \
+	.venv/bin/python -m pytest -p no:cacheprovider --part rest $(1) $(PYTEST_ARGS); echo $$? >"$$logs/rest.code"; \
+	wait; \
+	for part in $(parts); do printf '\n%s:\n' $$part; cat "$$logs/$$part"; done; \
+	codes=$$(cat "$$logs"/*.code); rm -r "$$logs"; \
+	for code in $$codes; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
 endef
 
 rigs = .venv/.ready .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
@@ -100,7 +107,8 @@ test: lint $(rigs)
 
 # What fails says how to play it again: make test-faults PYTEST_ARGS="--replay 17 -k crash_runs"
 KILLS ?= 500
-faults = tests/fault tests/simulation tests/security tests/unit/store tests/integration/test_scale.py
+faults = tests/fault tests/simulation tests/security tests/unit/store tests/integration/test_scale.py \
+         tests/integration/test_step_functions_deploy.py
 test-faults: $(rigs)
 	$(call in_parts,$(faults) --every-fault --kills $(KILLS))
 

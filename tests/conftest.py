@@ -24,9 +24,13 @@ NEEDED = {
 }
 """Markers, and the variable that says where what the marked tests need is."""
 
+PARTS = (*INTERPRETERS, "integration", "rest")
+"""All tests are of one of these: on a line of Airflow, with other servers and whole processes, and all others."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing")
+    parser.addoption("--part", choices=PARTS, help="run only the tests of one of the parts that run beside each other")
     parser.addoption("--seeds", type=int, default=0, help="how many random flows to compare beyond the fixed ones")
 
 
@@ -66,8 +70,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    part = config.getoption("--part")
+    if part is not None:
+        config.hook.pytest_deselected(items=[item for item in items if part_of(item) != part])
+        items[:] = [item for item in items if part_of(item) == part]
     # One Airflow runs at a time (`airflow_servers`).
     items.sort(key=lambda item: item.get_closest_marker("airflow2") is not None)
+
+
+def part_of(item: pytest.Item) -> str:
+    """Which of the parts a test belongs to."""
+    line = next((line for line in INTERPRETERS if item.get_closest_marker(line)), None)
+    return line or ("integration" if (ROOT / "tests" / "integration") in item.path.parents else "rest")
 
 
 @pytest.fixture

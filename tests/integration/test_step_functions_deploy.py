@@ -282,7 +282,7 @@ def test_of_two_first_deployments_at_once_one_wins(deployment):
     assert len(errors) == 1 and "at the same moment" in str(errors[0])
 
 
-def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployment, tmp_path):
+def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployment, tmp_path, share):
     env = aws.env()
 
     def apart(one, over, at=None, **options):
@@ -294,7 +294,7 @@ def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployme
     assert {"PutParameter", "CreateStateMachine", "CreateStateMachineAlias", "add", "put_if_absent"} <= set(writes[0])
     assert {"UpdateStateMachine", "UpdateStateMachineAlias", "CreateSchedule"} <= set(writes[1])
     clean = deployment.everything()
-    for at in range(max(map(len, writes))):
+    for at in share(range(max(map(len, writes)))):
         fresh = Deployment(aws, tmp_path / str(at))
         fresh.folder.mkdir()
         fresh.store = f"s3://store/killed-{deployment.name}/{at}"
