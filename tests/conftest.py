@@ -74,8 +74,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if part is not None:
         config.hook.pytest_deselected(items=[item for item in items if part_of(item) != part])
         items[:] = [item for item in items if part_of(item) == part]
-    # One Airflow runs at a time (`airflow_servers`).
-    items.sort(key=lambda item: item.get_closest_marker("airflow2") is not None)
+    # One Airflow runs at a time (`airflow_servers`), and none while there is no need for it.
+    items.sort(key=lambda item: (item.get_closest_marker("airflow2") is not None, "airflows" in item.fixturenames))
 
 
 def part_of(item: pytest.Item) -> str:

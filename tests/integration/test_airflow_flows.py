@@ -1,4 +1,7 @@
-"""Every example and random flows on both Airflow lines, without a scheduler: the same artifacts as a local run."""
+"""Every example and random flows on both Airflow lines, without a scheduler: the same artifacts as a local run.
+
+The largest example, ``all_shapes``, runs with a scheduler (`test_airflow_server`).
+"""
 
 import importlib.util
 from pathlib import Path
@@ -11,9 +14,9 @@ from tests.conftest import interpreter
 from tests.integration.airflow_runs import EXAMPLES, LINES, FlowFile, clean_environment, dag_test, hashes
 from tests.strategies.flows import flow_source
 
-SEEDS = (3, 11, 17, 29, 42, 20002)
-"""Random flows of the suite; ``--seeds`` adds to them. 11: a switch inside a foreach; 20002: a foreach of one item
-around another."""
+SEEDS = {"airflow3": (3, 11, 20002), "airflow2": (17, 29, 42)}
+"""Random flows of the suite, all of which run on Step Functions, too; ``--seeds`` adds some on both lines. 11: a switch
+inside a foreach; 20002: a foreach of one item around another."""
 
 HOSTILE = "it's \"$(id)\" `id` \\ %s {{ ds }} {% raw %} \n\ttab 'ü' \U0001f600 ${HOME} ../../x; rm -rf *"
 
@@ -44,8 +47,8 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     env = clean_environment(folder / "home")
     (folder / "dags").mkdir()
     store = (folder / "store").as_uri()
-    flows = [FlowFile(path, folder, env) for path in EXAMPLES if runnable(path, python)]
-    for seed in (*SEEDS, *range(10_000, 10_000 + request.config.getoption("--seeds"))):
+    flows = [FlowFile(path, folder, env) for path in EXAMPLES if path.stem != "all_shapes" and runnable(path, python)]
+    for seed in (*SEEDS[request.param], *range(10_000, 10_000 + request.config.getoption("--seeds"))):
         source = flow_source(seed, f"Random{seed}Flow")
         (folder / source.name).mkdir()
         flows.append(FlowFile(source.write(folder / source.name), folder, env))
