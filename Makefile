@@ -34,6 +34,9 @@ define install
 endef
 checkout = --config-settings editable_mode=compat -e . -e ./provider
 
+# Compiling the same modules again in each process takes most of the time of many.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help image demo test test-faults lint unit format bench lock clean
 
