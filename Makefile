@@ -111,7 +111,7 @@ test: lint $(rigs)
 # What fails says how to play it again: make test-faults PYTEST_ARGS="--replay 17 -k crash_runs"
 KILLS ?= 500
 faults = tests/fault tests/simulation tests/security tests/unit/store tests/integration/test_scale.py \
-         tests/integration/test_step_functions_deploy.py
+         tests/integration/test_step_functions_deploy.py tests/integration/test_airflow_batch_server.py
 test-faults: $(rigs)
 	$(call in_parts,$(faults) --every-fault --kills $(KILLS))
 

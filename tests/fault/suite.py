@@ -58,6 +58,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"faults: share {config.getoption('--share') % SHARE} of {SHARE} (the same again: {_again(config)})"
 
 
+@pytest.hookimpl(tryfirst=True)  # whose turn it is is told by all tests of a function, also those of another part
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, and count as such, what only ``--every-fault`` runs, or another day."""
     left_out = [item for item in items if item.get_closest_marker("every_fault")]
