@@ -28,7 +28,7 @@ def see(seeds: Iterable[int], *, clearing: bool = False) -> None:
     assert not broken, "\n".join(broken)
 
 
-@pytest.mark.seeds(2_000, at_once=250)
+@pytest.mark.seeds(2_000, at_once=500, of=2)
 def test_all_holds_in_every_world(part: Iterable[int]) -> None:
     see(part)
 
