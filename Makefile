@@ -91,6 +91,7 @@ define in_parts
 	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
 	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
 	logs=$$(mktemp -d); \
+	for part in $(parts) rest; do echo 1 >"$$logs/$$part.code"; done; \
 	for part in $(parts); do \
 	    { .venv/bin/python -m pytest -p no:cacheprovider --part $$part $(1) $(PYTEST_ARGS); echo $$? >"$$logs/$$part.code"; } \
 	        >"$$logs/$$part" 2>&1 & \
@@ -136,7 +137,7 @@ image:
 lock: .venv/.ready
 	for lock in airflow3 airflow2 localstack peer; do \
 	    .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
-	        --no-emit-index-url --no-emit-find-links requirements/$$lock.in -o requirements/$$lock.txt || exit 1; done
+	        requirements/$$lock.in -o requirements/$$lock.txt || exit 1; done
 
 clean:
 	rm -rf .venv .venv-airflow2 .venv-localstack .venv-peer $(second)/node_modules
