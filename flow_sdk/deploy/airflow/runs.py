@@ -1,5 +1,6 @@
 """Runs of a deployed flow as Airflow sees them: listed, looked at, and stopped."""
 
+import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ LOOP = "__loop."
 
 LOOP_CONF = "flow_sdk_loop"
 """Where the conf of a pass names the run that it is a part of."""
+
+STARTING = 15.0
+"""Seconds for which a task that was starting when its run was stopped is watched."""
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +151,34 @@ class DagRuns:
         if not run.is_running:
             raise DeployError(f"The run {run.run} isn't running.", seen=run.status, where=self.api.url)
         # The run first: a loop's task that is gone starts no further pass.
-        self.api.fail_dag_run(self.dag, run.name)
+        stopped = [(self.dag, run.name)]
+        self.api.fail_dag_run(*stopped[0])
         for body in self.bodies():
             for found in list(self.api.dag_runs(body, ["queued", "running"])):
                 told = (found.get("conf") or {}).get(LOOP_CONF)
                 if isinstance(told, dict) and told.get("run") == run.name:
-                    self.api.fail_dag_run(body, str(found["dag_run_id"]))
+                    stopped.append((body, str(found["dag_run_id"])))
+                    self.api.fail_dag_run(*stopped[-1])
+        if self.api.line == 2:
+            for one in stopped:
+                self._keep_failed(*one)
+
+    def _keep_failed(self, dag: str, name: str) -> None:
+        """Mark a run again for as long as a task of it is starting.
+
+        Such a task of Airflow 2 writes its process's id together with the run as it had found it: running. As what was
+        still to do is skipped by then, the scheduler makes a success of that.
+        """
+        until = time.monotonic() + STARTING
+        while True:
+            tasks = self.api.task_instances(dag, name)
+            starting = any(task["state"] == "failed" and task["start_date"] and task["pid"] is None for task in tasks)
+            # The look at the run comes second: what a task has written by the time its process is known is seen.
+            if (self.api.dag_run(dag, name) or {}).get("state") in ("running", "success"):
+                self.api.fail_dag_run(dag, name)
+            elif not starting or time.monotonic() > until:
+                return
+            time.sleep(LOOK_EVERY)
 
     def page(self, run: DagRun) -> str:
         """Address of a run's page in Airflow."""

@@ -34,6 +34,7 @@ class Airflow(AirflowApi):
         super().__init__("http://airflow", token="t")
         self._line, self.held, self.told, self.page = line, runs, [], 2
         self.refuse: str | None = None
+        self.tasks: list[dict[str, Any]] = []
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         parts = urllib.parse.urlsplit(path)
@@ -52,6 +53,8 @@ class Airflow(AirflowApi):
             wanted = [run for run in runs if run["state"] in given.get("state", [run["state"]])]
             return 200, self._page("dag_runs", wanted, given)
         found = [run for run in runs if run["dag_run_id"] == words[3]]
+        if words[4:] == ["taskInstances"]:
+            return 200, self._page("task_instances", self.tasks, given)
         return (200, found[0]) if found else (404, {})
 
     def _page(self, name: str, found: list[Any], given: dict[str, list[str]]) -> dict[str, Any]:
@@ -127,6 +130,30 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
         self.on_sleep(self.now)
+
+
+@pytest.mark.parametrize("brought_back", ["running", "success"])
+def test_a_run_that_a_starting_task_brings_back_is_marked_again(brought_back, monkeypatch) -> None:
+    run = fact("m1")
+    airflow = Airflow({"F": [run]}, line=2)
+    task = {"task_id": "work", "state": "failed", "start_date": "2026-01-31T10:00:00Z", "pid": None}
+    done = {"task_id": "start", "state": "success", "start_date": "2026-01-31T10:00:00Z", "pid": 7}
+    airflow.tasks = [done, {**done, "task_id": "end", "state": "skipped", "pid": None}, task]
+
+    def passes(now: float) -> None:
+        run["state"] = "failed"
+        if now == 1:
+            run["state"], task["pid"] = brought_back, 8
+
+    clock = Clock(passes)
+    monkeypatch.setattr("flow_sdk.deploy.airflow.runs.time", clock)
+    runs = DagRuns(airflow, "F", "F")
+    runs.stop(runs.find("m1"))
+    assert airflow.told == [("PATCH", ["F", "dagRuns", "m1"], {"state": "failed"})] * 3 and clock.now == 1.25
+    # One whose process never comes is waited for a while only.
+    run["state"], task["pid"] = "running", None
+    runs.stop(runs.find("m1"))
+    assert 15 < clock.now < 20
 
 
 def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stopped(tmp_path, monkeypatch) -> None:
