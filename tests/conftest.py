@@ -24,8 +24,9 @@ NEEDED = {
 }
 """Markers, and the variable that says where what the marked tests need is."""
 
-PARTS = (*INTERPRETERS, "integration", "rest")
-"""All tests are of one of these: on a line of Airflow, with other servers and whole processes, and all others."""
+PARTS = (*INTERPRETERS, "account", "integration", "rest")
+"""All tests are of one of these: on a line of Airflow, of what an AWS account is given (infra/, docker/), with other
+servers and whole processes, and all others."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,7 +82,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def part_of(item: pytest.Item) -> str:
     """Which of the parts a test belongs to."""
     line = next((line for line in INTERPRETERS if item.get_closest_marker(line)), None)
-    return line or ("integration" if (ROOT / "tests" / "integration") in item.path.parents else "rest")
+    if line is not None or (ROOT / "tests" / "integration") not in item.path.parents:
+        return line or "rest"
+    return "account" if item.path.stem.startswith(("test_infra", "test_image")) else "integration"
 
 
 @pytest.fixture

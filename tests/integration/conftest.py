@@ -1,4 +1,4 @@
-"""What is started once for all tests that want it: an Airflow of each line, the image in which tasks run."""
+"""What is started once for all tests that want it: an Airflow of each line, Step Functions, the image of tasks."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.airflow_servers import AirflowServers
 from tests.rig import containers
+from tests.rig.step_functions import StepFunctionsServer
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,20 @@ def image() -> Iterator[str]:
     containers.build(tag)
     yield tag
     containers.call("rmi", "--force", tag)
+
+
+@pytest.fixture(scope="session")
+def states_server() -> Iterator[StepFunctionsServer]:
+    """Step Functions, Batch and S3 with a bucket, in whatever state the tests of another module have left them."""
+    with StepFunctionsServer("store", slots=3) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def aws(states_server: StepFunctionsServer) -> StepFunctionsServer:
+    """Step Functions, Batch and S3 with an empty bucket and an account that is ready."""
+    states_server.renew()
+    return states_server
 
 
 @pytest.fixture(scope="session")

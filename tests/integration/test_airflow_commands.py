@@ -18,6 +18,8 @@ from flow_sdk.store.layout import run_end_key
 from tests.integration.airflow_runs import LINES, clean_environment
 from tests.integration.airflow_servers import AirflowServers, only
 from tests.rig.airflow import AirflowServer
+from tests.style.pages import blocks, shell_commands
+from tests.style.tree import ROOT
 
 FLOW = """
 import os
@@ -252,6 +254,21 @@ def test_deployer_lists_stops_and_deletes(rig: Rig, tmp_path: Path) -> None:
         run.terminate()
     assert deployed.delete(history=True) is True
     assert deployed.delete() is False
+
+
+@NEWEST
+def test_the_commands_of_the_page_on_scheduling_work(rig: Rig) -> None:
+    page = (ROOT / "docs" / "scheduling.md").read_text(encoding="utf-8")
+    (rig.folder / "report.py").write_text(next(block.text for block in blocks(page) if block.file == "report.py"))
+    rig.call("airflow", "create", str(rig.airflow.dags), "--wait", file="report")
+    rig.airflow.wait(lambda: list(rig.airflow.api.dag_runs("Report")), 90, "the run of the latest instant isn't there")
+    (trigger, _), (listing, shown) = shell_commands(page, "airflow")
+    run = rig.call(*trigger, file="report")[0].strip()
+    out, header = rig.call(*listing, file="report")
+    assert header.strip() == shown.splitlines()[0].strip()
+    types = {words[0]: words[-1] for words in map(str.split, out.splitlines())}
+    assert types.pop(f"airflow-{run}") == "manual" and set(types.values()) == {"scheduled"}
+    assert set(types.values()) | {"manual"} == {line.split()[-1] for line in shown.splitlines()[1:] if line}
 
 
 @NEWEST

@@ -1,7 +1,6 @@
 """Deployer and Step Functions: create, trigger, look, terminate, delete, against the rig's AWS."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from tests.rig.step_functions import StepFunctionsServer
 from tests.unit.programmatic.flow_files import write
 
 pytestmark = pytest.mark.step_functions
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[StepFunctionsServer]:
-    with StepFunctionsServer("store", slots=2) as server:
-        server.prepare()
-        yield server
 
 
 @pytest.fixture
@@ -80,9 +72,9 @@ def test_from_create_to_delete(flow: str, tmp_path: Path) -> None:
     assert not os.path.exists("canary") and not (tmp_path / "canary").exists()
 
 
-def test_a_run_that_ends_before_it_begins(flow: str) -> None:
+def test_a_run_that_ends_before_it_begins(flow: str, aws: StepFunctionsServer) -> None:
     deployed = Deployer(flow, show_output=False).step_functions(name="queued").create()
-    before = [deployed.trigger(my_text="sleep") for _ in range(2)]
+    before = [deployed.trigger(my_text="sleep") for _ in range(aws.slots)]
     for one in before:
         one.wait_for_run(check_interval=0.2, timeout=120)
         wait_until(lambda one=one: one.run is not None and "work" in [step.id for step in one.run])

@@ -127,7 +127,7 @@ def fail_on_states(team: StatesTeam) -> str:
 def origin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Origin]:
     folder = tmp_path_factory.mktemp("resume")
     (folder / "middleflow.py").write_text(BROKEN)
-    with team_on(request, folder, slots=4) as team, only(team.env):
+    with team_on(request, folder) as team, only(team.env):
         token = _deploy(team)
         run = fail_on_airflow(team) if isinstance(team, AirflowTeam) else fail_on_states(team)
         yield Origin(team, run, token)

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,23 @@ from tests.rig.step_functions import StepFunctionsServer
 
 pytestmark = pytest.mark.step_functions
 
-BUCKET = "rig"
+BUCKET = "store"
 SUBMIT = "arn:aws:states:::batch:submitJob.sync"
 GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 WRITE = """
 import json, os, sys
 import boto3
 told = {name: os.environ[name] for name in ("ITEM", "TRY", "AWS_BATCH_JOB_ATTEMPT")}
-boto3.client("s3").put_object(Bucket="rig", Key=os.environ["ITEM"], Body=json.dumps(told))
+boto3.client("s3").put_object(Bucket="store", Key=os.environ["ITEM"], Body=json.dumps(told))
 sys.exit(3 if os.environ["TRY"] < os.environ["WORKS_AT"] else 0)
 """
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[StepFunctionsServer]:
-    with StepFunctionsServer(BUCKET) as server:
-        server.prepare()
-        define(server, "write", ["python", "-c", WRITE])
-        define(server, "sleep", ["python", "-c", "import time; print('asleep'); time.sleep(600)"])
-        yield server
+def aws(aws: StepFunctionsServer) -> StepFunctionsServer:
+    define(aws, "write", ["python", "-c", WRITE])
+    define(aws, "sleep", ["python", "-c", "import time; print('asleep'); time.sleep(600)"])
+    return aws
 
 
 def define(server: BatchServer, name: str, command: list[str], **more: Any) -> None:

@@ -5,7 +5,6 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,13 +37,6 @@ pytestmark = pytest.mark.step_functions
 
 DAILY = "@schedule(daily=True)"
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[StepFunctionsServer]:
-    with StepFunctionsServer("store") as server:
-        server.prepare()
-        yield server
 
 
 class Deployment:

@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ SLOW = FLOW.replace("required=True", "default=2").replace(
 )
 FAILING = FLOW.replace("required=True", "default=2").replace("default=0.5", "default=13.0")
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[StepFunctionsServer]:
-    with StepFunctionsServer("store") as server:
-        server.prepare()
-        yield server
 
 
 class User:

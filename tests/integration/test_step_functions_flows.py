@@ -34,12 +34,11 @@ DISTRIBUTED = (11, 20002)
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[StepFunctionsServer]:
-    with StepFunctionsServer("store", slots=3) as server:
-        os.environ.update(server.env())
-        yield server
-        for name in server.env():
-            os.environ.pop(name, None)
+def aws(aws: StepFunctionsServer) -> Iterator[StepFunctionsServer]:
+    os.environ.update(aws.env())
+    yield aws
+    for name in aws.env():
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)

@@ -200,24 +200,24 @@ class AirflowTeam(Team):
 
 
 @contextmanager
-def team_on(request: pytest.FixtureRequest, folder: Path, slots: int) -> Iterator["StatesTeam | AirflowTeam"]:
+def team_on(request: pytest.FixtureRequest, folder: Path) -> Iterator["StatesTeam | AirflowTeam"]:
     """A team whose files and homes are in a folder, on the target that is the fixture's parameter."""
     if request.param == "airflow":
         env = clean_environment(folder / "home", FLOW_SDK_AIRFLOW_PASSWORD="admin")
         with request.getfixturevalue("airflows").use("airflow3", request.module.__name__) as airflow:
             yield AirflowTeam(folder, env, str(folder / "store"), "airflow", airflow)
         return
-    with StepFunctionsServer("store", slots=slots) as aws:
-        account = aws.prepare()
-        env = clean_environment(
-            folder / "home",
-            FLOW_SDK_BATCH_JOB_QUEUE=account.queue,
-            FLOW_SDK_BATCH_IMAGE="flow-sdk:test",
-            FLOW_SDK_BATCH_JOB_ROLE=account.job_role,
-            FLOW_SDK_SFN_IAM_ROLE=account.machine_role,
-            **aws.env(),
-        )
-        yield StatesTeam(folder, env, "s3://store/flows", "step-functions", aws)
+    aws = request.getfixturevalue("aws")
+    account = aws.prepare()
+    env = clean_environment(
+        folder / "home",
+        FLOW_SDK_BATCH_JOB_QUEUE=account.queue,
+        FLOW_SDK_BATCH_IMAGE="flow-sdk:test",
+        FLOW_SDK_BATCH_JOB_ROLE=account.job_role,
+        FLOW_SDK_SFN_IAM_ROLE=account.machine_role,
+        **aws.env(),
+    )
+    yield StatesTeam(folder, env, "s3://store/flows", "step-functions", aws)
 
 
 @pytest.fixture(
@@ -231,7 +231,7 @@ def team(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("team")
     for name, text in (("featureflow", FEATURES), ("predictionflow", PREDICTION), ("projectflow", PROJECT)):
         (folder / f"{name}.py").write_text(text)
-    with team_on(request, folder, slots=2) as running, only(running.env):
+    with team_on(request, folder) as running, only(running.env):
         yield running
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +60,6 @@ class Place:
     @property
     def name(self) -> str:
         return f"n{self.folder.name}"
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[StepFunctionsServer]:
-    with StepFunctionsServer("store", slots=2) as server:
-        server.prepare()
-        yield server
 
 
 @pytest.fixture

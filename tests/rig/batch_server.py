@@ -125,6 +125,11 @@ class BatchServer(MotoServer):
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
         )
 
+    def forget(self) -> None:
+        """Forget all that it holds, but its buckets, which are empty then."""
+        super().forget()
+        self._account = None
+
     def prepare(self) -> Account:
         """Make roles, a compute environment and a queue, once; return their names and ARNs."""
         if self._account is None:

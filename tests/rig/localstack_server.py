@@ -9,13 +9,14 @@ import functools
 import json
 import os
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from localstack.aws.api.stepfunctions import HistoryEventType, TaskFailedEventDetails
 from localstack.runtime.main import main
 from localstack.services.stepfunctions.asl.component.common.error_name import (
@@ -42,6 +43,8 @@ from localstack.services.stepfunctions.asl.utils import boto_client
 from localstack.services.stepfunctions.backend.alias import Alias
 
 POLL = 0.1
+MOST_DESCRIBED = 100
+"""Jobs that Batch describes at once."""
 REFUSE = "rig.refuse"
 """Tag of a job whose submission is refused as often as it says, as Batch does when there are too many at once."""
 OWN = ("stepfunctions",)
@@ -116,6 +119,53 @@ def refusal() -> Callable[..., None]:
     return before_submit
 
 
+class JobWatch:
+    """Asks Batch for all jobs that are waited for at once; a question for each cost more than the jobs themselves.
+
+    Parameters
+    ----------
+    client : object
+        A client of Batch.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.asked = threading.Condition()
+        self.waiting: set[str] = set()
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def wait_for(self, job_id: str) -> None:
+        """Watch a job from now on."""
+        with self.asked:
+            self.waiting.add(job_id)
+            self.asked.notify()
+
+    def ended(self, job_id: str) -> bool:
+        """Whether a job has ended, or can't be asked for."""
+        return job_id not in self.waiting
+
+    def _look(self) -> None:
+        while True:
+            with self.asked:
+                self.asked.wait_for(lambda: self.waiting)
+                jobs = sorted(self.waiting)
+            for start in range(0, len(jobs), MOST_DESCRIBED):
+                self._look_at(jobs[start : start + MOST_DESCRIBED])
+            time.sleep(POLL)
+
+    def _look_at(self, jobs: list[str]) -> None:
+        try:
+            found = self.client.describe_jobs(jobs=jobs)["jobs"]
+            running = {job["jobId"] for job in found if job["status"] not in ("SUCCEEDED", "FAILED")}
+        except (BotoCoreError, ClientError):  # each is then asked for by itself, where an error belongs to its state
+            running = set()
+        with self.asked:
+            self.waiting -= set(jobs) - running
+
+
+job_watch = functools.cache(JobWatch)
+
+
 def retry_synchronous_tasks() -> None:
     """A retried .sync task ended in States.Timeout, as it listened for the task token of the attempt before.
 
@@ -134,8 +184,11 @@ def retry_synchronous_tasks() -> None:
             state_credentials=options["state_credentials"],
         )
 
+        watch = job_watch(client)
+        watch.wait_for(job_id)
+
         def look() -> Any:
-            return resolver()
+            return resolver() if watch.ended(job_id) else None
 
         look.end = lambda: client.terminate_job(jobId=job_id, reason="The execution was stopped.")  # type: ignore[attr-defined]
         return look

@@ -85,6 +85,13 @@ class MotoServer:
         request = urllib.request.Request(f"{self.url}/{name}", method="PUT")
         urllib.request.urlopen(request, timeout=10).close()
 
+    def forget(self) -> None:
+        """Forget all that it holds, but its buckets, which are empty then."""
+        request = urllib.request.Request(f"{self.url}/moto-api/reset", method="POST")
+        urllib.request.urlopen(request, timeout=60).close()
+        for bucket in self.buckets:
+            self.make_bucket(bucket)
+
     def stop(self) -> None:
         """End it."""
         process, self._process = self._process, None

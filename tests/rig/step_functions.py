@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Self
 
-from tests.rig.batch_server import ROOT, SLOTS, BatchServer
+from tests.rig.batch_server import ROOT, SLOTS, Account, BatchServer
 from tests.rig.ports import free_port
 from tests.rig.processes import ServerProcess, end_all
 
@@ -18,6 +18,9 @@ __all__ = ["StepFunctionsServer"]
 
 START = 90.0
 """Seconds within which the interpreter must answer."""
+
+LOOK_EVERY = 0.3
+"""Seconds between two looks at an execution: each costs the interpreter some of its time."""
 
 
 class StepFunctionsServer(BatchServer):
@@ -126,6 +129,20 @@ class StepFunctionsServer(BatchServer):
         if self._home is not None:
             self._home.cleanup()
 
+    def renew(self) -> Account:
+        """Forget all machines, jobs, objects and the rest, as if it had just been started, and prepare an account.
+
+        Starting the interpreter takes longer than most of its executions.
+        """
+        states = self.client("stepfunctions")
+        for machine in states.list_state_machines(maxResults=1000)["stateMachines"]:
+            arn = machine["stateMachineArn"]
+            for running in states.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]:
+                states.stop_execution(executionArn=running["executionArn"])
+            states.delete_state_machine(stateMachineArn=arn)
+        self.forget()
+        return self.prepare()
+
     def states_log(self) -> str:
         """The end of the interpreter's output."""
         return self._states.tail() if self._states is not None else ""
@@ -198,5 +215,5 @@ class StepFunctionsServer(BatchServer):
                 if "output" in found:
                     found["output"] = json.loads(found["output"])
                 return found
-            time.sleep(0.1)
+            time.sleep(LOOK_EVERY)
         raise TimeoutError(f"{execution} hasn't ended after {seconds:g} seconds\n{self.states_log()}")

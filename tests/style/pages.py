@@ -18,6 +18,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,6 +97,18 @@ def run_page(page: Path, folder: Path) -> int:
     if known:
         _run([sys.executable, "-c", _PARSE], folder, f"sh blocks of {page.name}", given=json.dumps(known))
     return ran + len(known)
+
+
+def shell_commands(page: str, target: str) -> list[tuple[list[str], str]]:
+    """The commands of a flow file in a page's ``sh`` blocks, for one target, each with the output that follows it."""
+    found = []
+    for block in blocks(page):
+        for part in re.split(r"^python (?=\S+\.py )", block.text, flags=re.MULTILINE)[1:] if block.kind == "sh" else ():
+            command, _, output = part.partition("\n")
+            words = shlex.split(command, comments=True)[1:]
+            if words[0] == target:
+                found.append((words, output))
+    return found
 
 
 def _check_python(text: str, where: str) -> None:
