@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fault.suite"]
+pytest_plugins = ["tests.fault.suite", "tests.parts"]
 
 ROOT = Path(__file__).resolve().parent.parent
 # A script's background job has SIGINT ignored, one under nohup SIGHUP: and so would every process the tests start.
@@ -24,14 +24,9 @@ NEEDED = {
 }
 """Markers, and the variable that says where what the marked tests need is."""
 
-PARTS = (*INTERPRETERS, "account", "integration", "rest")
-"""All tests are of one of these: on a line of Airflow, of what an AWS account is given (infra/, docker/), with other
-servers and whole processes, and all others."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing")
-    parser.addoption("--part", choices=PARTS, help="run only the tests of one of the parts that run beside each other")
     parser.addoption("--seeds", type=int, default=0, help="how many random flows to compare beyond the fixed ones")
 
 
@@ -71,20 +66,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
-    part = config.getoption("--part")
-    if part is not None:
-        config.hook.pytest_deselected(items=[item for item in items if part_of(item) != part])
-        items[:] = [item for item in items if part_of(item) == part]
     # One Airflow runs at a time (`airflow_servers`), and none while there is no need for it.
     items.sort(key=lambda item: (item.get_closest_marker("airflow2") is not None, "airflows" in item.fixturenames))
-
-
-def part_of(item: pytest.Item) -> str:
-    """Which of the parts a test belongs to."""
-    line = next((line for line in INTERPRETERS if item.get_closest_marker(line)), None)
-    if line is not None or (ROOT / "tests" / "integration") not in item.path.parents:
-        return line or "rest"
-    return "account" if item.path.stem.startswith(("test_infra", "test_image")) else "integration"
 
 
 @pytest.fixture
