@@ -37,6 +37,8 @@ __all__ = ["RunProcess", "clean_run", "installed", "plan_of"]
 
 USER = "tester"
 ORCHESTRATOR = {"kind": "simulated"}
+MOST_CLEARED = 100
+"""Tasks that a user clears in a run: else they would be cleared faster than they run where the scheduler is slow."""
 _CLOCKS = (attempt, crash, driver, local, begin, attempts, runs, sweep, heartbeat)
 _NAMES = (resume,)
 
@@ -304,7 +306,8 @@ class _Driver(Driver):
             if self.world.chance(self.world.profile.echo):
                 self.world.faults += 1
                 self._ended(worker, status)
-        if self.process.orchestrated and self.done and self.world.chance(self.world.profile.clear):
+        may_clear = self.process.orchestrated and self.done and self.generation < MOST_CLEARED
+        if may_clear and self.world.chance(self.world.profile.clear):
             self._clear()
 
     def _clear(self) -> None:
