@@ -99,7 +99,7 @@ def test_a_store_that_stays_busy_is_given_up_and_said(
     with pytest.raises(StoreError, match="can't read") as caught:
         store.get("a")
     assert "SlowDown" in str(caught.value)
-    assert 1 < time.monotonic() - start < 9
+    assert 1 < time.monotonic() - start < 20
     assert 4 <= proxy.count() <= 12
     told = capsys.readouterr().err.strip().split("\n")
     assert len(told) == 1 and "SlowDown" in told[0] and f"read {store.url}/a" in told[0]
@@ -297,7 +297,7 @@ def test_a_silent_server_is_given_up(proxy: FaultProxy, store: S3Store, quick: f
                 ),
             )
         )
-    assert max(taken) < quick * 4 / 3, taken
+    assert max(taken) < quick * 3, taken
 
 
 # Who asks, and when

@@ -114,8 +114,8 @@ def test_a_very_long_message_fails_the_task_alone(tmp_path: Path, isolation: str
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])
 def test_a_grandchild_that_writes_for_ever_holds_up_nothing(tmp_path: Path, isolation: str) -> None:
     began = time.monotonic()
-    done = run(write(tmp_path, LINEAR, body="os.system('timeout 15 yes &')"), "--isolation", isolation)
-    assert done.returncode == 0 and time.monotonic() - began < 10
+    done = run(write(tmp_path, LINEAR, body="os.system('timeout 60 yes &')"), "--isolation", isolation)
+    assert done.returncode == 0 and time.monotonic() - began < 45
 
 
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])

@@ -54,7 +54,7 @@ class Sent(FlowSpec):
         if self.mode == "raise":
             raise ValueError("no")
         if self.mode == "yes":
-            os.system("timeout 15 yes &")
+            os.system("timeout 60 yes &")
         if self.mode == "prints":
             for _ in range(5):
                 print("again", flush=True)
@@ -217,7 +217,7 @@ def test_a_task_whose_code_cannot_be_loaded_fails_the_run(deployed: Deployed) ->
 def test_a_grandchild_that_writes_for_ever_holds_up_nothing(deployed: Deployed) -> None:
     began = time.monotonic()
     assert deployed.supervise(parameters={"mode": "yes"}).code == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 45
 
 
 def test_a_very_long_message_is_no_trouble(deployed: Deployed) -> None:
