@@ -12,7 +12,6 @@ from flow_sdk.client import Run, metadata, namespace
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path for path in (ROOT / "dags_examples").glob("*.py") if "FlowSpec" in path.read_text())
-LINES = ("airflow3", "airflow2")
 
 Hashes = dict[tuple[str, str, str], str]
 

@@ -10,8 +10,9 @@ import pytest
 
 from flow_sdk.client import Run, Task, metadata, namespace
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import LINES, FlowFile, clean_environment, dag_test, hashes
+from tests.integration.airflow_runs import FlowFile, clean_environment, dag_test, hashes
 from tests.integration.batch_flow import FLOW
+from tests.parts import LINES
 from tests.rig.batch_server import BatchServer
 
 HOSTILE = "it's \"$(touch canary)\" `id` {{ ds }} \n'ü' " + "x" * 20_000

@@ -12,9 +12,10 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import LINES, FlowFile, clean_environment
+from tests.integration.airflow_runs import FlowFile, clean_environment
 from tests.integration.airflow_servers import airflow_database, only
 from tests.integration.test_airflow_batch import connection
+from tests.parts import LINES
 from tests.rig.airflow import AirflowServer
 from tests.rig.batch_server import BatchServer
 

@@ -15,8 +15,9 @@ from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.errors import DeployError
 from flow_sdk.ids import airflow_run_id
 from flow_sdk.store.layout import run_end_key
-from tests.integration.airflow_runs import LINES, clean_environment
+from tests.integration.airflow_runs import clean_environment
 from tests.integration.airflow_servers import AirflowServers, only
+from tests.parts import LINES
 from tests.rig.airflow import AirflowServer
 from tests.style.pages import blocks, shell_commands
 from tests.style.tree import ROOT

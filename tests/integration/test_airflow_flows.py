@@ -11,7 +11,8 @@ import pytest
 
 from flow_sdk.client import Run, Task, metadata, namespace
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import EXAMPLES, LINES, FlowFile, clean_environment, dag_test, hashes
+from tests.integration.airflow_runs import EXAMPLES, FlowFile, clean_environment, dag_test, hashes
+from tests.parts import LINES
 from tests.strategies.flows import flow_source
 
 SEEDS = {"airflow3": (3, 11, 20002), "airflow2": (17, 29, 42)}

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Flow, Run, metadata, namespace
-from tests.integration.airflow_runs import LINES, clean_environment
+from tests.integration.airflow_runs import clean_environment
 from tests.integration.airflow_servers import AirflowServers, only
+from tests.parts import LINES
 from tests.rig.airflow import AirflowServer
 
 FLOW = """

@@ -14,8 +14,9 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.errors import DeployError
-from tests.integration.airflow_runs import LINES, ROOT, FlowFile, clean_environment, hashes
+from tests.integration.airflow_runs import ROOT, FlowFile, clean_environment, hashes
 from tests.integration.airflow_servers import AirflowServers, only
+from tests.parts import LINES
 from tests.rig.airflow import AirflowServer
 from tests.rig.moto import MotoServer
 

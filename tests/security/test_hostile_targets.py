@@ -22,7 +22,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.memory import MemoryStore
 from tests.conftest import ROOT
-from tests.integration.airflow_runs import LINES
+from tests.parts import LINES
 from tests.rig.inprocess import load_source
 from tests.security.hostile import CANARY, HOSTILE, no_canary, obeyed
 from tests.security.hostile_flow import SHORT, flow_text

@@ -17,7 +17,8 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.layout import blob_key, commit_key, log_key
 from flow_sdk.store.open_store import open_store
 from tests.conftest import ROOT
-from tests.integration.airflow_runs import LINES, dag_test
+from tests.integration.airflow_runs import dag_test
+from tests.parts import LINES
 from tests.rig.batch_server import BatchServer
 from tests.security.stored import holding
 

@@ -174,9 +174,10 @@ class DagRuns:
             tasks = self.api.task_instances(dag, name)
             starting = any(task["state"] == "failed" and task["start_date"] and task["pid"] is None for task in tasks)
             # The look at the run comes second: what a task has written by the time its process is known is seen.
-            if (self.api.dag_run(dag, name) or {}).get("state") in ("running", "success"):
+            is_back = (self.api.dag_run(dag, name) or {}).get("state") in ("running", "success")
+            if is_back:
                 self.api.fail_dag_run(dag, name)
-            elif not starting or time.monotonic() > until:
+            if not (is_back or starting) or time.monotonic() > until:
                 return
             time.sleep(LOOK_EVERY)
 

@@ -154,6 +154,11 @@ def test_a_run_that_a_starting_task_brings_back_is_marked_again(brought_back, mo
     run["state"], task["pid"] = "running", None
     runs.stop(runs.find("m1"))
     assert 15 < clock.now < 20
+    # And so is an Airflow that doesn't keep what it is told.
+    clock.on_sleep = lambda now: None
+    run["state"], began = "running", clock.now
+    runs.stop(runs.find("m1"))
+    assert 15 < clock.now - began < 20
 
 
 def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stopped(tmp_path, monkeypatch) -> None:
