@@ -20,10 +20,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from moto import server
 from moto.batch import models, responses
 from moto.batch.exceptions import ClientException
 from moto.batch.utils import JobStatus
+
+from tests.rig import moto_served
 
 POLL = 0.05
 MOST_OVERRIDES = 8192
@@ -378,4 +379,4 @@ def main() -> None:
     models.JOB_NAME_REGEX = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")
     responses.BatchResponse.submitjob = _submit(responses.BatchResponse.submitjob)
     atexit.register(close)
-    server.main(rest)
+    moto_served.main(rest)

@@ -1,7 +1,6 @@
 """moto's server as a process of its own: S3 (and the rest of AWS that it imitates) on a free port."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -53,11 +52,8 @@ class MotoServer:
 
     def program(self) -> list[str]:
         """The command that starts it, without address and port."""
-        beside = Path(sys.executable).with_name("moto_server")
-        found = str(beside) if beside.exists() else shutil.which("moto_server")
-        if found is None:
-            raise RuntimeError("moto_server isn't installed: pip install 'moto[server,s3]'")
-        return [found]
+        # This file's own folder mustn't be where `moto` is looked for.
+        return [sys.executable, "-P", str(Path(__file__).with_name("moto_served.py"))]
 
     def start(self) -> Self:
         """Start it and make the buckets; returns itself."""
