@@ -56,7 +56,8 @@ help:
 	@test -n "$(PYTHON)" || { echo "Flow SDK needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3"; exit 1; }
 	$(call install,.venv,$(PYTHON),airflow3.txt,$(checkout))
 
-.venv-airflow2/.ready: requirements/airflow2.txt pyproject.toml provider/pyproject.toml
+# After .venv: two builds of one checkout would be in each other's way.
+.venv-airflow2/.ready: requirements/airflow2.txt pyproject.toml provider/pyproject.toml | .venv/.ready
 	$(call install,.venv-airflow2,$(AIRFLOW2_PYTHON),airflow2.txt,$(checkout))
 
 .venv-peer/.ready: requirements/peer.txt
@@ -79,9 +80,9 @@ lint: .venv/.ready
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-# $(call in_parts,arguments): servers are mostly waited for, so the tests of each line of Airflow, of infra/ and docker/, of other
-# servers and all the rest run beside each other. What the rest says is seen at once, the others' output comes after it.
-# pytest ends with 5 where nothing is left to run.
+# $(call in_parts,arguments,more): servers are mostly waited for, so the tests of each line of Airflow, of infra/ and docker/, of
+# other servers and all the rest run beside each other, and so do more targets of this file. What the rest says is seen at once,
+# the others' output comes after it. pytest ends with 5 where nothing is left to run.
 parts = airflow3 airflow2 account integration
 define in_parts
 	@export FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
@@ -91,14 +92,17 @@ define in_parts
 	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
 	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
 	logs=$$(mktemp -d); \
-	for part in $(parts) rest; do echo 1 >"$$logs/$$part.code"; done; \
+	for part in $(parts) $(2) rest; do echo 1 >"$$logs/$$part.code"; done; \
 	for part in $(parts); do \
 	    { .venv/bin/python -m pytest -p no:cacheprovider --part $$part $(1) $(PYTEST_ARGS); echo $$? >"$$logs/$$part.code"; } \
 	        >"$$logs/$$part" 2>&1 & \
 	done; \
+	for target in $(2); do \
+	    { $(MAKE) --no-print-directory $$target; echo $$? >"$$logs/$$target.code"; } >"$$logs/$$target" 2>&1 & \
+	done; \
 	.venv/bin/python -m pytest -p no:cacheprovider --part rest $(1) $(PYTEST_ARGS); echo $$? >"$$logs/rest.code"; \
 	wait; \
-	for part in $(parts); do printf '\n%s:\n' $$part; cat "$$logs/$$part"; done; \
+	for part in $(parts) $(2); do printf '\n%s:\n' $$part; cat "$$logs/$$part"; done; \
 	codes=$$(cat "$$logs"/*.code); rm -r "$$logs"; \
 	for code in $$codes; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
 endef
@@ -106,8 +110,9 @@ endef
 rigs = .venv/.ready .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
        $(if $(NODE),$(second)/node_modules/.ready)
 
-test: lint $(rigs)
-	$(call in_parts)
+test:
+	@$(MAKE) --no-print-directory -j4 $(rigs)
+	$(call in_parts,,lint)
 
 # What fails says how to play it again: make test-faults PYTEST_ARGS="--replay 17 -k crash_runs"
 KILLS ?= 500

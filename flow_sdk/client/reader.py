@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -9,10 +10,10 @@ from flow_sdk.client.context import is_safe
 from flow_sdk.errors import NotFound
 from flow_sdk.ids import FOREACH, is_step_name, is_task_id, task_id
 from flow_sdk.metadata.alive import life_signs
-from flow_sdk.metadata.heartbeat import LOCAL
-from flow_sdk.metadata.listing import RunListing
+from flow_sdk.metadata.listing import Glance, RunListing
+from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
 from flow_sdk.metadata.port import RunOutcome
-from flow_sdk.metadata.runs import Runs, outcome_of_end
+from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store import attempts, layout
 from flow_sdk.store.port import ObjectStore
@@ -22,6 +23,9 @@ __all__ = ["Reader", "RunReader", "open_reader", "read_ahead"]
 
 _BATCH = 64
 """Tasks whose manifests are read together while a step's tasks are walked."""
+
+_AT_ONCE = 16
+"""Runs whose state is read at a time when many are shown."""
 
 
 class Reader:
@@ -89,7 +93,8 @@ class RunReader:
         self.run = run
         self._of_end = self._of_tags = listing
         self._ended: Manifest | None = None
-        self._given_up: RunOutcome | None = None
+        self._listed: OpenRun | None = None
+        self._glance = Glance()
 
     @property
     def reader(self) -> Reader:
@@ -112,27 +117,26 @@ class RunReader:
 
     def ended(self) -> Manifest | None:
         """The end task's committed manifest, read once; None while there is none."""
-        if self._ended is None and self._given_up is None:
-            if not self.may_have_ended():
-                (self._given_up,) = self.reader.runs.given_up(self.flow, [self.run])
-            if self._given_up is None:
-                self._ended = self.committed(*self.end)
+        if self._ended is None and self.listed() is None:
+            self._ended = self.committed(*self.end)
         return self._ended
 
-    def may_have_ended(self) -> bool:
-        """Tell whether it is worth a look whether the end task is committed, before who gave the run up is asked."""
-        listing, self._of_end = self._of_end, None
-        # Nobody gives up an orchestrated run in the store.
-        if listing is None or self.record.orchestrator.get("kind") != LOCAL:
-            return True
-        return listing.may_have_ended(self.run, self.record.started)
+    def listed(self) -> OpenRun | None:
+        """The run as it was listed, if its last step wasn't committed, and as long as that counts."""
+        if self._of_end is not None:
+            self._glance = Glance()
+            found, self._of_end = self._of_end.find(self.run, self.record.started), None
+            self._listed = None if found is None else OpenRun(self.reader.store, self.record, found)
+        if not self._glance.counts:
+            self._listed = None
+        return self._listed
 
     def outcome(self) -> RunOutcome:
         """How the run stands."""
         end = self.ended()
         if end is not None:
             return outcome_of_end(end)
-        return self._given_up or self.reader.runs.open_outcome(self.flow, self.run)
+        return (self.listed() or OpenRun(self.reader.store, self.record)).outcome
 
     def user_tags(self) -> frozenset[str]:
         listing, self._of_tags = self._of_tags, None
@@ -230,12 +234,11 @@ def read_ahead(runs: list[RunReader]) -> None:
         if text is not None:
             run.record = decode(RunRecord, text, key)
     there = [run for run in runs if "record" in vars(run)]
-    maybe = {run: run.may_have_ended() for run in there}
-    others = [run for run in there if not maybe[run]]
-    outcomes = runs[0].reader.runs.given_up(runs[0].flow, [run.run for run in others])
-    for run, outcome in zip(others, outcomes, strict=True):
-        run._given_up = outcome
-    ended = [run for run in there if run._given_up is None]
+    opened = [run for run in there if run.listed() is not None]
+    ended = [run for run in there if run not in opened]
     ends = attempts.read_places(store, [(run.flow, run.run, *run.end) for run in ended])
     for run, end in zip(ended, ends, strict=True):
         run._ended = end
+    if opened:
+        with ThreadPoolExecutor(min(len(opened), _AT_ONCE)) as pool:
+            list(pool.map(RunReader.outcome, opened))

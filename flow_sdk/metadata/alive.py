@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from flow_sdk.store import layout
 from flow_sdk.store.attempts import read_tasks
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import RunRecord
 
 __all__ = ["FIRST", "GIVEN_UP", "INTERVAL", "SILENCE", "LifeSign", "Sign", "life_signs", "lost_task", "silent_since"]
 
@@ -122,13 +123,16 @@ def lost_task(store: ObjectStore, flow: str, run: str, signs: list[Sign]) -> Sig
     return None
 
 
-def silent_since(store: ObjectStore, flow: str, run: str) -> float | None:
+def silent_since(store: ObjectStore, record: RunRecord) -> float | None:
     """Tell since when (seconds since the epoch) nothing has come from a run; None if that isn't longer than a day.
 
     Its objects are looked through until one is newer: many only where a large run has been silent for so long.
     """
-    record = store.head(layout.run_key(flow, run))
-    latest = time.time() if record is None else record.modified
+    if abs(time.time() - record.started) <= GIVEN_UP / 2:
+        return None  # whatever its clock, and that of the store, say
+    flow, run = record.flow, record.run
+    info = store.head(layout.run_key(flow, run))
+    latest = time.time() if info is None else info.modified
     if time.time() - latest <= GIVEN_UP:
         return None
     for prefix in (layout.alive_prefix(flow, run), layout.steps_prefix(flow, run)):

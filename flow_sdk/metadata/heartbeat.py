@@ -84,8 +84,8 @@ def _facts(beat: bytes | None) -> dict[str, Any] | None:
         return None
 
 
-def is_gone(store: ObjectStore, flow: str, run: str) -> bool | None:
-    """Tell whether the process of a local run that hasn't ended is gone; None for a run of an orchestrator.
+def is_gone(store: ObjectStore, record: RunRecord) -> bool:
+    """Tell whether the process of a local run that hasn't ended is gone.
 
     On the machine and in the pid namespace that the process ran in, it is looked for. From elsewhere it is gone when
     the run was started, and its last beat came, more than :data:`SILENCE` ago, by the clock of the process and by
@@ -95,18 +95,11 @@ def is_gone(store: ObjectStore, flow: str, run: str) -> bool | None:
     ----------
     store : ObjectStore
         The run's store.
-    flow, run : str
-        Which run.
+    record : RunRecord
+        What the run started with.
     """
-    from flow_sdk.store.records import decode
-
-    keys = [layout.run_key(flow, run), layout.heartbeat_key(flow, run)]
-    text, beat = store.get_many(keys)
-    if text is None:
-        return False
-    record = decode(RunRecord, text, keys[0])
-    if record.orchestrator.get("kind") != LOCAL:
-        return None
+    key = layout.heartbeat_key(record.flow, record.run)
+    (beat,) = store.get_many([key])
     facts = _facts(beat) or record.orchestrator
     alive = _is_alive(facts)
     if alive is not None:
@@ -115,5 +108,5 @@ def is_gone(store: ObjectStore, flow: str, run: str) -> bool | None:
     now = time.time()
     if any(abs(now - at) <= SILENCE for at in times):
         return False
-    info = store.head(keys[1 if beat is not None else 0])
+    info = store.head(key if beat is not None else layout.run_key(record.flow, record.run))
     return info is None or abs(now - info.modified) > SILENCE

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 from flow_sdk.metadata.tags import HASHED, LONGEST, encode_tag
 from flow_sdk.store import layout
@@ -16,8 +17,11 @@ ALL = "=all"
 ENDED = "=ok."
 """Before a tag's form: the index of the runs with the tag whose end was about to be committed as a success."""
 
-TAGS = "=tags"
-"""The index of all runs' user tags: an entry for each tag of each run, in the order of the runs."""
+FACTS = "=facts"
+"""The index of what is known of all runs, in the order of the runs: their user tags, and what went wrong."""
+
+WRONG = "=w."
+"""Before what went wrong, among the facts; no tag's encoded form either."""
 
 _LATEST = 10**16 - 1  # microseconds since the epoch, to the year 2286
 _HIGHEST = 10**12 - 1
@@ -34,6 +38,9 @@ class RunIndex:
     flow : str
         The flow's name.
     """
+
+    changes: ClassVar[int] = 0
+    """How often this process has changed an index: what it listed before counts no more."""
 
     def __init__(self, store: ObjectStore, flow: str) -> None:
         self._store = store
@@ -56,14 +63,13 @@ class RunIndex:
         """Folder of what :meth:`add_ended` enters: ``<place>=<last step>``."""
         return self._prefix(tag, ENDED)
 
-    def tags_prefix(self) -> str:
-        """Folder of what :meth:`add_user_tag` enters: ``<place>=<tag>``."""
-        return layout.index_prefix(self._flow, TAGS)
+    def facts_prefix(self) -> str:
+        """Folder of what :meth:`add_user_tag` and :meth:`add_wrong` enter: ``<place>=<tag>``, ``<place>==w.<what>``."""
+        return layout.index_prefix(self._flow, FACTS)
 
     def _enter(self, tag: str | None, name: str, started: float, mark: str = "") -> None:
         """Enter a run, for good: once a task of it is committed no power cut may hide it, nor its success."""
-        text = name.encode() if len(name) > LONGEST else b""
-        self._store.put(self._key(tag, name, started, mark), text)
+        self._enter_beside(self._prefix(tag, mark), name, started)
 
     def _name(self, key: str, entry: str) -> str:
         """What was entered as ``entry``: what is too long for a key lies in the object."""
@@ -77,14 +83,21 @@ class RunIndex:
     def add_user_tag(self, tag: str, run: str, started: float) -> None:
         """Enter a run under a user tag, and the tag among those of all runs."""
         self.add(tag, run, started)
-        name = f"{run}={encode_tag(tag)}"
-        text = name.encode() if len(name) > LONGEST else b""
-        self._store.put(self.tags_prefix() + self.place(name, started), text)
+        self._enter_beside(self.facts_prefix(), f"{run}={encode_tag(tag)}", started)
+
+    def add_wrong(self, run: str, started: float, what: str) -> None:
+        """Enter what is about to be noted of a run that isn't its success."""
+        self._enter_beside(self.facts_prefix(), f"{run}={WRONG}{what}", started)
+
+    def _enter_beside(self, prefix: str, name: str, started: float) -> None:
+        self._store.put(prefix + self.place(name, started), name.encode() if len(name) > LONGEST else b"")
+        RunIndex.changes += 1
 
     def remove(self, tag: str, run: str, started: float, end: str) -> None:
         """Take a run, whose last step is ``end``, out of a user tag's listings."""
-        listed = self.tags_prefix() + self.place(f"{run}={encode_tag(tag)}", started)
+        listed = self.facts_prefix() + self.place(f"{run}={encode_tag(tag)}", started)
         self._store.delete([listed, self._key(tag, run, started), self._key(tag, f"{run}={end}", started, ENDED)])
+        RunIndex.changes += 1
 
     def add_ended(self, tag: str | None, run: str, started: float, end: str) -> None:
         """Enter a run under a tag (None: among all runs) as one whose last step is about to be a success."""

@@ -7,19 +7,53 @@ that a page or a notebook shows. What a listing can't tell, and what is asked fo
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from flow_sdk.metadata.index import RunIndex
-from flow_sdk.metadata.tagging import UserTags
+from flow_sdk.metadata.index import WRONG, RunIndex
 from flow_sdk.metadata.tags import HASHED, decode_tag
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 
-__all__ = ["RunListing"]
+__all__ = ["CAUGHT", "NOTED", "Glance", "Listed", "RunListing"]
+
+NOTED = "noted"
+"""Entered before somebody notes how the run ended, if that isn't well."""
+
+CAUGHT = "caught"
+"""Entered before a last step is committed whose exception ``@catch`` took."""
 
 FRESH = 2.0
 """Seconds for which what was listed counts: about as long as it takes to show what it is listed for."""
 
 MOST = 4000
 """Entries that are walked; runs that are farther apart are asked one by one."""
+
+
+class Glance:
+    """A moment in which something was listed."""
+
+    def __init__(self) -> None:
+        self._time, self._changes = time.monotonic(), RunIndex.changes
+
+    @property
+    def counts(self) -> bool:
+        """Whether what was seen is believed: for a moment, and as long as this process changes no index."""
+        return time.monotonic() - self._time <= FRESH and RunIndex.changes == self._changes
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """How a run stood when it was listed, its last step not being committed.
+
+    Parameters
+    ----------
+    is_noted : bool
+        Whether somebody may have noted how it ended.
+    failed : tuple of (str, str)
+        Tasks that have failed for good, as (step, task), whether or not they were made good since.
+    """
+
+    is_noted: bool
+    failed: tuple[tuple[str, str], ...]
 
 
 class RunListing:
@@ -38,19 +72,25 @@ class RunListing:
     def __init__(self, store: ObjectStore, flow: str, tag: str | None) -> None:
         index = RunIndex(store, flow)
         self._ended = _Walk(store, index.ended_prefix(tag))
-        self._tags = _Walk(store, index.tags_prefix())
+        self._facts = _Walk(store, index.facts_prefix())
         self._lock = threading.Lock()
 
-    def may_have_ended(self, run: str, started: float) -> bool:
-        """Tell whether a run's last step may be committed as a success: False if it certainly wasn't just now."""
+    def find(self, run: str, started: float) -> Listed | None:
+        """Tell how a run stands whose last step certainly isn't committed; None when it may be."""
+        place = RunIndex.place(run, started)
         with self._lock:
-            return self._ended.find(RunIndex.place(run, started)) != []
+            facts = self._facts.find(place) if self._ended.find(place) == [] else None
+        wrong = [fact.removeprefix(WRONG) for fact in facts or () if fact.startswith(WRONG)]
+        if facts is None or CAUGHT in wrong:
+            return None
+        failed = (what.split("=", 1) for what in wrong if what != NOTED)
+        return Listed(NOTED in wrong, tuple((step, task) for step, task in failed))
 
     def user_tags(self, run: str, started: float) -> frozenset[str] | None:
         """Give a run's user tags; None when they have to be read."""
         with self._lock:
-            forms = self._tags.find(RunIndex.place(run, started))
-        tags = None if forms is None else [decode_tag(form) for form in forms]
+            facts = self._facts.find(RunIndex.place(run, started))
+        tags = None if facts is None else [decode_tag(fact) for fact in facts if not fact.startswith(WRONG)]
         return None if tags is None or None in tags else frozenset(tag for tag in tags if tag is not None)
 
 
@@ -60,12 +100,11 @@ class _Walk:
     def __init__(self, store: ObjectStore, prefix: str) -> None:
         self._store, self._prefix = store, prefix
         self._infos: Iterator[ObjectInfo] = iter(())
-        self._began = float("-inf")
-        self._changes = -1
+        self._begun: Glance | None = None
 
     def _begin(self) -> None:
         """Begin anew."""
-        self._began, self._changes = time.monotonic(), UserTags.changes
+        self._begun = Glance()
         self._infos = self._store.list(self._prefix)
         self._next: str | None = ""
         self._walked: dict[str, list[str]] = {}
@@ -79,7 +118,7 @@ class _Walk:
 
     def find(self, place: str) -> list[str] | None:
         """What is entered about the run of a place; None when it isn't known."""
-        if time.monotonic() - self._began > FRESH or self._changes != UserTags.changes:
+        if self._begun is None or not self._begun.counts:
             self._begin()
         moment, end = place[:17], place + "="
         while self._next is not None and (self._next < end or self._next.startswith(end)):

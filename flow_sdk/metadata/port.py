@@ -107,6 +107,14 @@ class Metadata(Protocol):
         """
         ...
 
+    def expect_caught(self, record: RunRecord) -> None:
+        """Note that a run's last step is about to be committed, its exception taken by ``@catch``."""
+        ...
+
+    def note_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
+        """Note that a task of a run has failed for good."""
+        ...
+
     def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
         """Return the newest run with a tag (None: of all) whose last step is committed as a success.
 

@@ -2,34 +2,23 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
 from flow_sdk.ids import is_flow_name, is_run_id, task_id
-from flow_sdk.metadata.alive import life_signs, lost_task, silent_since
-from flow_sdk.metadata.heartbeat import is_gone
 from flow_sdk.metadata.index import RunIndex
-from flow_sdk.metadata.listing import RunListing
-from flow_sdk.metadata.port import CANCELLED, FAILED, RUNNING, SUCCEEDED, RunOutcome
+from flow_sdk.metadata.listing import CAUGHT, NOTED, RunListing
+from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
+from flow_sdk.metadata.port import CANCELLED, FAILED, SUCCEEDED, RunOutcome
 from flow_sdk.metadata.tagging import UserTags, check_count, tag_key
 from flow_sdk.metadata.tags import check_tags, encode_tag, refuse_reserved
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store import layout
-from flow_sdk.store.attempts import read_task, read_tasks
+from flow_sdk.store.attempts import mark_failed, read_task
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest, RunRecord, decode, encode
-from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.store.records import RunRecord, decode, encode
+from flow_sdk.store.sealed import seal
 
-__all__ = ["Runs", "outcome_of_end"]
-
-GONE = "the process that ran it is gone"
-"""Why a local run has failed that nobody saw the end of."""
-
-SILENT = "nothing has come from it since: its orchestrator has given it up, or has held it back for more than a day"
-"""Why an orchestrated run counts as failed of which nobody knows the end."""
-
-_MARKS = 20
-"""How many failure marks are looked at; one that a later attempt made good may stand before one that counts."""
+__all__ = ["Runs"]
 
 
 class Runs:
@@ -119,20 +108,19 @@ class Runs:
     def finish(self, flow: str, run: str, state: str, reason: str | None = None) -> None:
         if state not in (SUCCEEDED, FAILED, CANCELLED):
             raise ValueError(f"A run ends {SUCCEEDED}, {FAILED} or {CANCELLED}, not {state!r}")
-        mark: dict[str, Any] = {"state": state, "reason": reason, "time": time.time()}
-        end = self.read(flow, run).end if state != SUCCEEDED else None
-        if end is not None:
-            mark["open"] = read_task(self.store, flow, run, end, task_id((), ())) is None
+        if state != SUCCEEDED:
+            self._enter_wrong(self.read(flow, run), NOTED)
         key = layout.run_end_key(flow, run)
-        self.store.put(key, seal(mark, key))
+        self.store.put(key, seal({"state": state, "reason": reason, "time": time.time()}, key))
 
     def note_given_up(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
         (text,) = self.store.get_many([layout.run_key(flow, run)])
         if text is None:
             return False
-        end = self._end(decode(RunRecord, text, layout.run_key(flow, run)))
-        if read_task(self.store, flow, run, end, task_id((), ())) is not None:
+        record = decode(RunRecord, text, layout.run_key(flow, run))
+        if read_task(self.store, flow, run, self._end(record), task_id((), ())) is not None:
             return False
+        self._enter_wrong(record, NOTED)
         mark = {"state": FAILED, "reason": reason, "time": when or time.time(), "by": by}
         key = layout.run_end_key(flow, run)
         try:
@@ -146,65 +134,7 @@ class Runs:
 
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
         end = read_task(self.store, flow, run, plan.end.name, task_id((), ()))
-        return self.open_outcome(flow, run) if end is None else outcome_of_end(end)
-
-    def given_up(self, flow: str, runs: Sequence[str]) -> list[RunOutcome | None]:
-        """Tell of runs how those ended whose scheduler saw them end before their last step did; None for any other."""
-        keys = [layout.run_end_key(flow, run) for run in runs]
-        texts = zip(keys, self.store.get_many(keys), strict=True) if keys else ()
-        marks = [None if text is None else unseal(text, key) for key, text in texts]
-        return [_outcome(mark) if mark is not None and mark.get("open") else None for mark in marks]
-
-    def open_outcome(self, flow: str, run: str) -> RunOutcome:
-        """Tell how a run stands whose last step isn't committed."""
-        key = layout.run_end_key(flow, run)
-        (text,) = self.store.get_many([key])
-        mark = None if text is None else unseal(text, key)
-        if mark is not None and "by" not in mark:
-            return _outcome(mark)
-        failure = self._failure(flow, run)
-        if failure is not None:
-            return failure
-        if mark is not None:
-            return self._given_up(flow, run, _outcome(mark))
-        gone = is_gone(self.store, flow, run)
-        if gone:
-            # It may have ended properly since the first look.
-            return self._noted(flow, run) or RunOutcome(FAILED, GONE)
-        if gone is False:
-            return RunOutcome(RUNNING)
-        signs = life_signs(self.store, flow, run)
-        lost = lost_task(self.store, flow, run, signs)
-        if lost is None:
-            fresh = any(sign.is_fresh for sign in signs)
-            since = None if fresh else silent_since(self.store, flow, run)
-            return RunOutcome(RUNNING) if since is None else RunOutcome(FAILED, SILENT, since)
-        how = "was ended from outside" if lost.ended else "was last heard of then: it was killed from outside"
-        return RunOutcome(FAILED, f"Task {lost.step}/{lost.task} {how}, and wasn't tried again so far", lost.time)
-
-    def _noted(self, flow: str, run: str) -> RunOutcome | None:
-        """What the scheduler that saw the run end has noted."""
-        key = layout.run_end_key(flow, run)
-        (mark,) = self.store.get_many([key])
-        return None if mark is None else _outcome(unseal(mark, key))
-
-    def _given_up(self, flow: str, run: str, noted: RunOutcome) -> RunOutcome:
-        """What an orchestrator said, unless a task has given a sign of life since: it goes on with the run then."""
-        signs = life_signs(self.store, flow, run)
-        on = any(sign.is_fresh and sign.time > (noted.time or 0.0) for sign in signs)
-        return RunOutcome(RUNNING) if on else noted
-
-    def _failure(self, flow: str, run: str) -> RunOutcome | None:
-        """Look for a task that failed for good and wasn't made good since."""
-        keys = [info.key for info in self.store.list(layout.failures_prefix(flow, run), limit=_MARKS)]
-        texts = zip(keys, self.store.get_many(keys), strict=True) if keys else ()
-        marks = [unseal(text, key) for key, text in texts if text is not None]
-        commits = read_tasks(self.store, flow, run, [(mark["step"], mark["task"]) for mark in marks]) if marks else []
-        for mark, commit in zip(marks, commits, strict=True):
-            if commit is None:
-                reason = f"Task {mark['step']}/{mark['task']} failed: {mark.get('reason') or 'no reason given'}"
-                return RunOutcome(FAILED, reason, mark.get("time"))
-        return None
+        return OpenRun(self.store, self.read(flow, run)).outcome if end is None else outcome_of_end(end)
 
     def state(self, flow: str, run: str, plan: FlowPlan) -> str:
         return self.outcome(flow, run, plan).state
@@ -225,6 +155,17 @@ class Runs:
         # Whoever adds a tag looks for the entry above after writing the tag: so one of the two sees the other's.
         for tag in dict.fromkeys((*record.system_tags, *self.user_tags(record.flow, record.run))):
             index.add_ended(tag, record.run, record.started, end)
+
+    def expect_caught(self, record: RunRecord) -> None:
+        self._enter_wrong(record, CAUGHT)
+
+    def note_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
+        self._enter_wrong(record, f"{step}={task}")
+        mark_failed(self.store, record.flow, record.run, step, task, attempt, reason)
+
+    def _enter_wrong(self, record: RunRecord, what: str) -> None:
+        """Enter what is about to be noted: so what isn't entered, nobody has noted."""
+        RunIndex(self.store, record.flow).add_wrong(record.run, record.started, what)
 
     def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
         for run, end in RunIndex(self.store, flow).ended(tag):
@@ -250,17 +191,6 @@ class Runs:
         added, removed = check_tags(add, reserved=True), check_tags(remove, reserved=True)
         refuse_reserved(tag for tag in added if tag not in record.system_tags)
         UserTags(self.store, flow, run).replace(record, self._end(record), removed, added)
-
-
-def outcome_of_end(end: Manifest) -> RunOutcome:
-    """Tell how a run stands whose last step is committed."""
-    if end.successful:
-        return RunOutcome(SUCCEEDED, None, end.finished, end)
-    return RunOutcome(FAILED, f"The last step, {end.step!r}, failed; @catch took its exception.", end.finished, end)
-
-
-def _outcome(mark: dict[str, Any]) -> RunOutcome:
-    return RunOutcome(mark["state"], mark.get("reason"), mark.get("time"))
 
 
 def _check(record: RunRecord) -> None:

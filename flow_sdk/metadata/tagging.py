@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
 
 from flow_sdk.errors import UsageError
 from flow_sdk.metadata.index import RunIndex
@@ -41,9 +40,6 @@ class UserTags:
     flow, run : str
         Which run.
     """
-
-    changes: ClassVar[int] = 0
-    """How often this process has changed tags: what it listed before then isn't to be believed."""
 
     def __init__(self, store: ObjectStore, flow: str, run: str) -> None:
         self._store = store
@@ -89,7 +85,6 @@ class UserTags:
         add = [tag for tag in add if tag not in record.system_tags]
         new = [tag for tag in add if tag not in present]
         check_count(len(set(present).difference(remove).union(new)), where)
-        UserTags.changes += 1
         # What is there, or gone, already may be all that a process did before it was killed: the index follows again.
         if not new:
             self._write(record, end, add, new, remove)

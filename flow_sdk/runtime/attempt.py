@@ -241,10 +241,11 @@ class _Attempt:
             items=items,
             exception=caught,
         )
-        if caught is None and self.step.name == self.view.plan.end.name:
+        if self.step.name == self.view.plan.end.name:
             from flow_sdk.metadata.runs import Runs
 
-            Runs(self.view.store).expect_success(self.record)
+            runs = Runs(self.view.store)
+            (runs.expect_success if caught is None else runs.expect_caught)(self.record)
         winner = attempts.commit(self.view.store, manifest)
         return Outcome(winner, already=winner is not manifest)
 
@@ -263,10 +264,10 @@ class _Attempt:
         manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)
         attempts.fail(self.view.store, manifest)
         if fatal or self.request.tries_left == 0:
-            reason = one_line(facts)
-            attempts.mark_failed(
-                self.view.store, self.view.flow, self.view.run, self.step.name, self.request.task, self.number, reason
-            )
+            from flow_sdk.metadata.runs import Runs
+
+            runs = Runs(self.view.store)
+            runs.note_failure(self.record, self.step.name, self.request.task, self.number, one_line(facts))
         return Outcome(manifest, fatal=fatal)
 
 

@@ -3,12 +3,13 @@
 import signal
 import time
 
+from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store import attempts
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest
 
-__all__ = ["HARD_GRACE", "crash_reason", "note_crash"]
+__all__ = ["HARD_GRACE", "crash_reason", "note_crash", "note_failure"]
 
 HARD_GRACE = 30.0
 """Seconds after its @timeout at which a step that doesn't react is killed."""
@@ -67,4 +68,27 @@ def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: s
     )
     attempts.fail(store, manifest)
     if request.tries_left == 0 and not stopped:
-        attempts.mark_failed(store, request.flow, request.run, request.step, request.task, attempt, reason)
+        note_failure(store, request, attempt, reason)
+
+
+def note_failure(store: ObjectStore, request: TaskRequest, attempt: int, reason: str) -> None:
+    """Note that a task has failed for good, whether or not the runner came so far as to do it itself.
+
+    Nothing is noted of a run that hasn't begun.
+
+    Parameters
+    ----------
+    store : ObjectStore
+        Where to.
+    request : TaskRequest
+        Which task.
+    attempt : int
+        Number of its last attempt (>= 0).
+    reason : str
+        Why, for people.
+    """
+    from flow_sdk.metadata.runs import Runs
+
+    record = read_record(store, request.flow, request.run)
+    if record is not None:
+        Runs(store).note_failure(record, request.step, request.task, attempt, reason)

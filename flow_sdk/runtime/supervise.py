@@ -12,13 +12,12 @@ from typing import Any
 
 from flow_sdk.errors import StoreError
 from flow_sdk.metadata import alive
-from flow_sdk.runtime.begin import read_record
-from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
+from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash, note_failure
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task import FAILED, FATAL, OK, REPORT_FD
-from flow_sdk.store.attempts import mark_failed, settled_task
+from flow_sdk.store.attempts import settled_task
 from flow_sdk.store.open_store import open_store
 
 __all__ = ["Supervised", "supervise"]
@@ -196,15 +195,8 @@ class _Supervisor:
             if result.attempt is not None:
                 note_crash(self.store, request, result.attempt, reason)
         if result.code == FATAL or (result.code != OK and request.tries_left == 0):
-            self._mark(result.facts["error"])
+            note_failure(self.store, self.request, result.attempt or 0, result.facts["error"])
         return result
-
-    def _mark(self, reason: str) -> None:
-        """Note that the task has failed for good, whether or not the runner came so far as to do it itself."""
-        request = self.request
-        if read_record(self.store, request.flow, request.run) is not None:
-            attempt = self.result.attempt or 0
-            mark_failed(self.store, request.flow, request.run, request.step, request.task, attempt, reason)
 
 
 def supervise(

@@ -17,6 +17,7 @@ from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError, ObjectMissing, StoreUnavailable
 from flow_sdk.metadata.heartbeat import is_gone, write_beat
+from flow_sdk.metadata.outcome import OpenRun
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
@@ -128,6 +129,8 @@ def _outcome(place: Place) -> Any:
     runs = Runs(place.store())
     record = runs.read(NAME, "r")
     found = runs.outcome(NAME, "r", runs.read_plan(record))
+    listed = runs.listing(NAME).find("r", record.started)
+    assert listed is None or OpenRun(runs.store, record, listed).outcome.state == found.state, (listed, found)
     return found.state, found.reason, runs.latest_successful(NAME)
 
 
@@ -135,7 +138,7 @@ def _beaten(place: Place) -> Any:
     import json
 
     (text,) = place.store().get_many([layout.heartbeat_key(NAME, "r")])
-    assert is_gone(place.store(), NAME, "r") is not None
+    assert isinstance(is_gone(place.store(), Runs(place.store()).read(NAME, "r")), bool)
     try:
         return sorted(json.loads(text or b""))
     except ValueError:
@@ -274,7 +277,8 @@ def _marker(place: Place) -> Any:
 def _fail(place: Place) -> None:
     store = place.store()
     attempts.fail(store, dataclasses.replace(_manifest(), run="r", ok=False, successful=False))
-    attempts.mark_failed(store, NAME, "r", "start", "0", 0, "it broke")
+    runs = Runs(store)
+    runs.note_failure(runs.read(NAME, "r"), "start", "0", 0, "it broke")
 
 
 def _failed(place: Place) -> Any:

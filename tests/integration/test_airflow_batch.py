@@ -15,6 +15,8 @@ from tests.integration.batch_flow import FLOW
 from tests.parts import LINES
 from tests.rig.batch_server import BatchServer
 
+pytestmark = pytest.mark.one_of(2)  # the lines of Airflow take turns
+
 HOSTILE = "it's \"$(touch canary)\" `id` {{ ds }} \n'ü' " + "x" * 20_000
 
 FATAL = """

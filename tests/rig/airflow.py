@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -19,6 +20,9 @@ __all__ = ["AirflowServer"]
 USER = PASSWORD = "admin"
 START = 180.0
 """Seconds within which all components must be healthy."""
+
+STALE = "sqlalchemy.orm.exc.StaleDataError"
+"""What Airflow 3's DAG processor ends with when a DAG is deleted just while it notes that the DAG's file is gone."""
 
 COMPONENTS = {3: ("api-server", "scheduler", "dag-processor"), 2: ("webserver", "scheduler")}
 """The triggerer comes on demand: only steps on AWS Batch defer."""
@@ -66,6 +70,8 @@ class AirflowServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = AirflowApi(self.url, USER, PASSWORD)
         self.servers: list[ServerProcess] = []
+        self._ending = threading.Event()
+        self._reviver = threading.Thread(target=self._revive, daemon=True)
         several = database is not None or self.line == 3
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
@@ -144,6 +150,8 @@ class AirflowServer:
             if self.line == 2:
                 names = ("-u", USER, "-p", PASSWORD, "-f", "a", "-l", "b", "-e", "a@example.org", "-r", "Admin")
                 self._do("users", "create", *names)
+            if self.line == 3:
+                self._reviver.start()
             self._wait_healthy()
         except BaseException:
             self.__exit__()
@@ -159,7 +167,18 @@ class AirflowServer:
         self.servers[number].end(0)
         self.servers[number] = self._start(name)
 
+    def _revive(self) -> None:
+        """Start a DAG processor again that has ended of its own fault, as those who run one have it started again."""
+        number = self.components.index("dag-processor")
+        while not self._ending.wait(0.5):
+            server = self.servers[number]
+            if server.process.poll() is not None and STALE in server.tail():
+                self.servers[number] = self._start("dag-processor")
+
     def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        if self._reviver.is_alive():
+            self._reviver.join()
         end_all(self.servers)
 
     def _wait_healthy(self) -> None:

@@ -296,6 +296,7 @@ def test_a_dag_file(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("line", [pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
+@pytest.mark.one_of(2)
 def test_a_run_on_airflow(line: str, airflow_python: str, machine: Machine, tmp_path: Path) -> None:
     dags = machine.folder / "dags"
     dags.mkdir()

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 
 from flow_sdk.errors import FlowSDKError
+from flow_sdk.metadata.outcome import OpenRun
 from flow_sdk.metadata.port import SUCCEEDED
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.spec.flow import FlowSpec
@@ -105,7 +106,18 @@ def _story(world: World, watch: Watch, flow: type[FlowSpec], processes: list[Run
     outcome = Runs(watch.bucket).outcome(flow.__name__, last.run or "", plan_of(flow))
     if outcome.state != SUCCEEDED:
         raise Violation(f"the last run succeeded, and reads as {outcome.state}: {outcome.reason}")
+    for run in [process.run for process in processes if process.run and _began(watch, flow, process.run)]:
+        _listed(watch, flow, run)
     watch.verify()
+
+
+def _listed(watch: Watch, flow: type[FlowSpec], run: str) -> None:
+    """A run stands as it was listed."""
+    runs = Runs(watch.bucket)
+    record, told = runs.read(flow.__name__, run), runs.outcome(flow.__name__, run, plan_of(flow))
+    listed = runs.listing(flow.__name__).find(run, record.started)
+    if listed is not None and OpenRun(watch.bucket, record, listed).outcome.state != told.state:
+        raise Violation(f"run {run} is {told.state}, and was listed as {listed}")
 
 
 def _resume(world: World, watch: Watch, flow: type[FlowSpec], processes: list[RunProcess], name: str) -> RunProcess:

@@ -106,8 +106,9 @@ class Builder:
         """Start and commit a task."""
         attempt = self.start(run, step, task)
         manifest = self.manifest(run, step, task, attempt, **more)
-        if step == self.plan.end.name and manifest.successful:
-            self.runs.expect_success(self.runs.read(self.plan.flow, run))
+        if step == self.plan.end.name:
+            record = self.runs.read(self.plan.flow, run)
+            (self.runs.expect_success if manifest.successful else self.runs.expect_caught)(record)
         return attempts.commit(self.store, manifest)
 
     def fail(self, run: str, step: str, task: str = "0", *, for_good: bool = False, **more: Any) -> None:
@@ -116,7 +117,7 @@ class Builder:
         more.setdefault("exception", {"type": "ValueError", "message": "bad", "stacktrace": "line 1\nValueError: bad"})
         attempts.fail(self.store, self.manifest(run, step, task, attempt, ok=False, successful=False, **more))
         if for_good:
-            attempts.mark_failed(self.store, self.plan.flow, run, step, task, attempt, "ValueError: bad")
+            self.runs.note_failure(self.runs.read(self.plan.flow, run), step, task, attempt, "ValueError: bad")
 
     def log(self, run: str, step: str, task: str, *chunks: str, attempt: int = 0) -> None:
         """Write log chunks as they are."""

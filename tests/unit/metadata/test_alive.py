@@ -20,13 +20,13 @@ PLAN = FlowPlan(
 
 
 class Orchestrated:
-    """A run of Airflow, begun an hour ago."""
+    """A run of Airflow, begun two days ago."""
 
     def __init__(self, kind: str = "airflow") -> None:
         self.store = MemoryStore("memory://alive")
         self.runs = Runs(self.store)
         facts = {"kind": kind, "host": "another", "pid": 1, "pids": "pid:[1]", "since": 1}
-        started = time.time() - (3600 if kind == "airflow" else 1)
+        started = time.time() - (2 * alive.GIVEN_UP if kind == "airflow" else 1)
         self.runs.create(RunRecord("F", "1", "0" * 64, None, {}, (), "airflow", started, orchestrator=facts, end="end"))
 
     def begin(self, step: str = "start", task: str = "0") -> LifeSign:
