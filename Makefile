@@ -80,10 +80,10 @@ lint: .venv/.ready
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-# $(call in_parts,arguments,more): servers are mostly waited for, so the tests of each line of Airflow, of infra/ and docker/, of
-# other servers and all the rest run beside each other, and so do more targets of this file. What the rest says is seen at once,
+# $(call in_parts,arguments,more): servers are mostly waited for, so the tests of each line of Airflow, of an AWS account and Step
+# Functions, of whole processes and all the rest run beside each other, and so do more targets of this file. What the rest says is seen at once,
 # the others' output comes after it. pytest ends with 5 where nothing is left to run.
-parts = airflow3 airflow2 account integration
+parts = airflow3 airflow2 aws processes
 define in_parts
 	@export FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
 	    FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \

@@ -9,14 +9,27 @@ import pytest
 __all__ = ["LINES", "PARTS", "part_of"]
 
 TESTS = Path(__file__).resolve().parent
-INTEGRATION = TESTS / "integration"
 
 LINES = ("airflow3", "airflow2")
 """Markers of tests on a line of Airflow."""
 
-PARTS = (*LINES, "account", "integration", "rest")
-"""All tests are of one of these: on a line of Airflow, of what an AWS account is given (infra/, docker/), with other
-servers and whole processes, and all others."""
+PARTS = (*LINES, "aws", "processes", "rest")
+"""Each test is of one of these, which take about as long: on a line of Airflow, of what an AWS account is given
+(infra/, docker/) and on Step Functions, with other servers and whole processes, and all others."""
+
+_AWS = (
+    "test_deployer_step_functions",
+    "test_image",
+    "test_infra",
+    "test_resume_orchestrated",
+    "test_rig_step_functions",
+    "test_step_functions",
+    "test_stories",
+    "test_two_targets",
+)
+"""How the names of their files begin; all of the latter kind share one LocalStack."""
+
+_OF_PROCESSES = ("integration", "security", "style")
 
 _NAMES_A_LINE = re.compile(r"\b(airflow[23]|LINES)\b")
 
@@ -59,9 +72,10 @@ def part_of(item: pytest.Item) -> str:
 
 
 def _part_of_file(path: Path) -> str:
-    if INTEGRATION not in path.parents:
-        return "rest"
-    return "account" if path.stem.startswith(("test_infra", "test_image")) else "integration"
+    folder = path.relative_to(TESTS).parts[0] if TESTS in path.parents else ""
+    if folder == "integration" and path.stem.startswith(_AWS):
+        return "aws"
+    return "processes" if folder in _OF_PROCESSES else "rest"
 
 
 @functools.cache

@@ -167,7 +167,7 @@ class LocalStore:
         check_prefix(prefix)
         self._check_root()
         # A folder without an object in it is what a killed put left behind: no other store would show it.
-        names = [name[:-1] for name in self._scan(prefix) if name.endswith("/")]
+        names = [name[:-1] for name in self._scan(prefix) if name.endswith("/") and is_key(name[:-1])]
         return sorted(name for name in names if next(self._walk(f"{prefix}{name}/", 1), None) is not None)
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -189,6 +189,8 @@ class LocalStore:
             if name is None:
                 stack.pop()
                 heads.pop()
+            elif not is_key(name.removesuffix("/")):
+                continue  # a file of somebody else's, or one that is being written
             elif name.endswith("/"):
                 heads.append(heads[-1] + name)
                 stack.append(iter(self._scan(heads[-1])))
@@ -204,7 +206,7 @@ class LocalStore:
         """Names in a folder, those of folders with ``/`` at the end: so they sort as the keys do."""
         try:
             with os.scandir(self._base + prefix) as entries:
-                return sorted(entry.name + "/" * entry.is_dir() for entry in entries if is_key(entry.name))
+                return sorted(entry.name + "/" * entry.is_dir() for entry in entries)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

@@ -185,7 +185,7 @@ RECORDS: dict[str, tuple[str, str, Callable[[ObjectStore], None]]] = {
 @pytest.fixture(scope="module")
 def records() -> MemoryStore:
     """A store with a record of every kind."""
-    store = finished_run(MemoryStore())
+    store = finished_run(MemoryStore(), orchestrator={"kind": "local"})
     first = read_task(store, "Kept", "1", "start", "0")
     assert first is not None
     attempts.reopen(store, first, 1)

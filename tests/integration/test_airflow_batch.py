@@ -15,7 +15,8 @@ from tests.integration.batch_flow import FLOW
 from tests.parts import LINES
 from tests.rig.batch_server import BatchServer
 
-pytestmark = pytest.mark.one_of(2)  # the lines of Airflow take turns
+# The lines of Airflow take turns, the other one's being that of test_airflow_batch_server.
+pytestmark = pytest.mark.one_of(2)
 
 HOSTILE = "it's \"$(touch canary)\" `id` {{ ds }} \n'ü' " + "x" * 20_000
 
@@ -68,7 +69,9 @@ def connection(server: BatchServer) -> dict[str, str]:
     return {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(facts), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-@pytest.fixture(scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
+@pytest.fixture(
+    scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in reversed(LINES)]
+)
 def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The flows deployed, and run in one Airflow; the mixed one locally, too."""
     python = interpreter(request.param)

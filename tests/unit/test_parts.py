@@ -20,17 +20,18 @@ def config(part: str | None) -> Any:
     [
         ("unit/test_parts.py", {"rest", "airflow3", "airflow2"}),  # it names them
         ("unit/test_aws.py", {"rest"}),
-        ("integration/test_resume.py", {"integration"}),
-        ("integration/test_infra.py", {"account"}),
-        ("integration/test_image_flows.py", {"account"}),
-        ("integration/test_stories.py", {"integration", "airflow3", "airflow2"}),
+        ("integration/test_resume.py", {"processes"}),
+        ("security/test_passwords.py", {"processes"}),
+        ("integration/test_infra.py", {"aws"}),
+        ("integration/test_image_flows.py", {"aws"}),
+        ("integration/test_stories.py", {"aws", "airflow3", "airflow2"}),
     ],
 )
 def test_a_file_is_read_by_the_parts_that_may_have_tests_in_it(file: str, parts: set[str]) -> None:
     assert (TESTS / file).exists()
     assert {part for part in PARTS if not pytest_ignore_collect(TESTS / file, config(part))} == parts
     assert pytest_ignore_collect(TESTS / file, config(None)) is None
-    assert pytest_ignore_collect((TESTS / file).parent, config("account")) is None
+    assert pytest_ignore_collect((TESTS / file).parent, config("aws")) is None
 
 
 def item(file: str, *markers: str) -> Any:
@@ -55,8 +56,8 @@ def test_a_test_is_in_one_part() -> None:
     assert found == {
         "airflow3": ["integration/test_stories.py"],
         "airflow2": ["security/test_secrets.py"],
-        "account": ["integration/test_infra.py"],
-        "integration": ["integration/test_resume.py"],
+        "aws": ["integration/test_infra.py"],
+        "processes": ["integration/test_resume.py"],
         "rest": ["unit/test_aws.py"],
     }
     items = list(all_items)
