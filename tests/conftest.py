@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,26 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("USER", "tester")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "provider" / "src")]))
     yield
+
+
+@contextmanager
+def _restored() -> Iterator[None]:
+    from flow_sdk.client import context
+
+    choice, before = context._choice, dict(vars(context._choice))
+    yield
+    vars(choice).update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def choice_of_module() -> Iterator[None]:
+    """The namespace and the store that a module chooses are no other module's."""
+    with _restored():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def choice_of_test(choice_of_module: None) -> Iterator[None]:
+    """The namespace and the store that a test chooses are no other test's."""
+    with _restored():
+        yield

@@ -3,14 +3,14 @@
 import dataclasses
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flow_sdk import namespace
 from flow_sdk.client import Task
-from flow_sdk.client.context import default_metadata, default_namespace, metadata
+from flow_sdk.client.context import metadata
 from flow_sdk.deploy.claims import Claim, StoreClaims
 from flow_sdk.deploy.releases import newest_releases, note_release
 from flow_sdk.errors import DeployError, FlowSDKError, IntegrityError
@@ -31,13 +31,6 @@ from tests.rig.finished import finished_run
 
 TASK = "Kept/1/start/0"
 COMMIT = commit_key("Kept", "1", "start", "0")
-
-
-@pytest.fixture(autouse=True)
-def own_choice() -> Iterator[None]:
-    yield
-    default_metadata()
-    default_namespace()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from flow_sdk import S3, Run, metadata, namespace
-from flow_sdk.client.context import default_metadata, default_namespace
 from flow_sdk.errors import ObjectMissing, UsageError
 from flow_sdk.s3.addresses import decode_key, encode_key
 from flow_sdk.s3.run_files import Writer
@@ -89,14 +88,6 @@ def call(folder: Path, *arguments: str, **environment: str) -> int:
     if done.returncode and not environment:
         pytest.fail(done.stderr)
     return done.returncode
-
-
-@pytest.fixture(autouse=True)
-def own_choice():
-    """What a test chooses to look at is forgotten after it."""
-    yield
-    default_metadata()
-    default_namespace()
 
 
 @pytest.fixture(params=["folder", "bucket", "other bucket"])
