@@ -81,8 +81,8 @@ lint: .venv/.ready
 	.venv/bin/lint-imports --no-cache
 
 # $(call in_parts,arguments,more): servers are mostly waited for, so the tests of each line of Airflow, of an AWS account and Step
-# Functions, of whole processes and all the rest run beside each other, and so do more targets of this file. What the rest says is seen at once,
-# the others' output comes after it. pytest ends with 5 where nothing is left to run.
+# Functions, of whole processes and all the rest run beside each other, and so do more targets of this file. What the rest says
+# is seen at once, the others' output comes after it. pytest ends with 5 where nothing is left to run.
 parts = airflow3 airflow2 aws processes
 define in_parts
 	@export FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \

@@ -138,7 +138,7 @@ def _beaten(place: Place) -> Any:
     import json
 
     (text,) = place.store().get_many([layout.heartbeat_key(NAME, "r")])
-    assert isinstance(is_gone(place.store(), Runs(place.store()).read(NAME, "r")), bool)
+    is_gone(place.store(), Runs(place.store()).read(NAME, "r"))  # no beat keeps it from being told
     try:
         return sorted(json.loads(text or b""))
     except ValueError:
