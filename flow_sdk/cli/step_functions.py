@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call, check_writable, write_file
+from flow_sdk.cli.call import Call
 from flow_sdk.cli.parameters import given_data, parameter_options
+from flow_sdk.cli.started_run import RUN_ID_OPTIONS, given_run_id, hand_over_run, refuse_stored_run
 from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate
 from flow_sdk.errors import DeployError, UsageError
 
@@ -143,22 +144,23 @@ def _tell_deployed(call: Call, deployed: Deployed) -> None:
 
 
 def _trigger(call: Call) -> int:
-    check_writable(call["run-id-file"])
-    parameters = given_data(call)
+    from flow_sdk.deploy.run_ids import STEP_FUNCTIONS_RUN_IDS
     from flow_sdk.deploy.step_functions.executions import input_text
 
+    name = given_run_id(call, STEP_FUNCTIONS_RUN_IDS)
+    parameters = given_data(call)
     input_text(parameters)
     runs = _deployed_runs(call)
-    run = runs.start(parameters)
-    if call["run-id-file"]:
-        write_file(call["run-id-file"], run.run.encode())
+    if name is not None:
+        refuse_stored_run(call, STEP_FUNCTIONS_RUN_IDS.prefix + name, STEP_FUNCTIONS_RUN_IDS.target)
+    run = runs.start(parameters, name)
     command = f"{call.again} step-functions"
     call.say(
         f"{runs.machine.deployed_name} has started in {runs.machine.place}. To watch it:\n"
         f"  {command} status {run.run}{naming(call)}\n"
         f"  {runs.machine.place.console(run.arn)}"
     )
-    print(run.run)
+    hand_over_run(call, run.run)
     return 0
 
 
@@ -357,7 +359,7 @@ COMMANDS = {
     "step-functions trigger": Command(
         _trigger,
         parameters=parameter_options,
-        options=[NAME, Option("run-id-file", "File to write the run's id to.", metavar="PATH")],
+        options=[NAME, *RUN_ID_OPTIONS],
     ),
     "step-functions list-runs": Command(
         _list_runs,

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.deploy.run_ids import STEP_FUNCTIONS_RUN_IDS, existing_run_error
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.errors import DeployError, ParameterError, UsageError
 
 __all__ = ["STATUSES", "Execution", "Executions", "execution_name", "input_text"]
 
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
-PREFIX = "sfn-"
+PREFIX = STEP_FUNCTIONS_RUN_IDS.prefix
 """What a run's id begins with; the execution's name follows."""
 
 LARGEST_INPUT = 262_144
@@ -154,26 +155,41 @@ class Executions:
     def __init__(self, machine: StateMachine) -> None:
         self.machine, self.states = machine, machine.states
 
-    def start(self, parameters: dict[str, Any]) -> Execution:
+    def start(self, parameters: dict[str, Any], name: str | None = None) -> Execution:
         """Start a run of the version that the alias leads to.
 
         Parameters
         ----------
         parameters : dict
             Values by parameter name, as data.
+        name : str, optional
+            The execution's name, as :func:`~flow_sdk.deploy.run_ids.check_run_id` returns it; one is made when left
+            out.
 
         Raises
         ------
         ParameterError
             If the values are too large.
+        DeployError
+            If there is a run of that name.
         AwsError
             If AWS refuses.
         """
+        from botocore.exceptions import ClientError
+
         text = input_text(parameters)
         # A name of our own makes the call safe to be sent twice: the second time AWS gives the same execution.
-        name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+        if name is None:
+            name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+        elif self._describe(name) is not None:  # with equal input AWS would give us the running one as if it were new
+            raise self._existing(name)
         with aws_errors(f"start a run of {self.machine.name}", where=self.machine.alias_arn):
-            answer = self.states.start_execution(stateMachineArn=self.machine.alias_arn, name=name, input=text)
+            try:
+                answer = self.states.start_execution(stateMachineArn=self.machine.alias_arn, name=name, input=text)
+            except ClientError as error:
+                if error_code(error) != "ExecutionAlreadyExists":
+                    raise
+                raise self._existing(name) from None
         return Execution(name, answer["executionArn"], "RUNNING", answer["startDate"], None, None, 0, answer)
 
     def list(self, statuses: Iterable[str] = ()) -> Iterator[Execution]:
@@ -212,6 +228,16 @@ class Executions:
         AwsError
             If AWS refuses.
         """
+        found = self._describe(name)
+        if found is None:
+            raise DeployError(
+                f"{self.machine.name} has no run {PREFIX}{name}.",
+                where=str(self.machine.place),
+                help="step-functions list-runs shows those there are; AWS forgets a run 90 days after its end.",
+            )
+        return found
+
+    def _describe(self, name: str) -> Execution | None:
         from botocore.exceptions import ClientError
 
         arn = self.machine.place.execution(self.machine.name, name)
@@ -221,11 +247,11 @@ class Executions:
             except ClientError as error:
                 if error_code(error) != "ExecutionDoesNotExist":
                     raise
-        raise DeployError(
-            f"{self.machine.name} has no run {PREFIX}{name}.",
-            where=str(self.machine.place),
-            help="step-functions list-runs shows those there are; AWS forgets a run 90 days after its end.",
-        )
+        return None
+
+    def _existing(self, name: str) -> DeployError:
+        arn = self.machine.place.execution(self.machine.name, name)
+        return existing_run_error(f"{PREFIX}{name}", "Step Functions", arn)
 
     def stop(self, run: Execution) -> None:
         """Stop a run; AWS ends its Batch jobs.

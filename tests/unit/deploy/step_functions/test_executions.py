@@ -118,6 +118,34 @@ def test_a_start_goes_through_the_alias_under_a_name_of_its_own(stub):
     assert len(set(names)) == 2
 
 
+def start_of(name: str) -> dict[str, str]:
+    return {"stateMachineArn": PLACE.machine("F") + ":live", "name": name, "input": "{}"}
+
+
+def test_a_start_under_a_name_that_the_user_gives(stub):
+    stubber, runs = stub
+    arn = PLACE.execution("F", "nightly-1")
+    stubber.add_client_error(
+        "describe_execution", "ExecutionDoesNotExist", "none", expected_params={"executionArn": arn}
+    )
+    stubber.add_response("start_execution", {"executionArn": arn, "startDate": NOW}, start_of("nightly-1"))
+    assert runs.start({}, "nightly-1").run == "sfn-nightly-1"
+
+
+def test_a_name_that_a_run_has_is_refused(stub):
+    stubber, runs = stub
+    arn = PLACE.execution("F", "x")
+    machine = {"stateMachineArn": PLACE.machine("F"), "name": "x", "status": "RUNNING", "startDate": NOW}
+    stubber.add_response("describe_execution", {"executionArn": arn, **machine}, {"executionArn": arn})
+    with pytest.raises(DeployError, match="There is a run sfn-x in Step Functions already"):
+        runs.start({}, "x")
+    # Another was started between the question and the call.
+    stubber.add_client_error("describe_execution", "ExecutionDoesNotExist", "none")
+    stubber.add_client_error("start_execution", "ExecutionAlreadyExists", "same name", expected_params=start_of("x"))
+    with pytest.raises(DeployError, match="There is a run sfn-x in Step Functions already"):
+        runs.start({}, "x")
+
+
 def test_the_call_that_goes_on_with_a_run(stub):
     stubber, runs = stub
     # LocalStack has no RedriveExecution: here botocore checks the call's form.

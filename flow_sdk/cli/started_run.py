@@ -1,0 +1,73 @@
+"""What the ``trigger`` commands of all targets share: the run's id given, written to a file and printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flow_sdk.cli.arguments import Option
+from flow_sdk.cli.call import check_writable, write_file
+
+if TYPE_CHECKING:
+    from flow_sdk.cli.call import Call
+    from flow_sdk.deploy.run_ids import RunIdRule
+
+__all__ = ["RUN_ID_OPTIONS", "given_run_id", "hand_over_run", "refuse_stored_run"]
+
+RUN_ID_OPTIONS = (
+    Option("run-id", "Id of the run; one is made when left out. An id that a run has had is refused.", metavar="ID"),
+    Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
+)
+
+
+def given_run_id(call: Call, rule: RunIdRule, prefix: str | None = None) -> str | None:
+    """Check ``--run-id`` and ``--run-id-file`` before anything starts.
+
+    Returns
+    -------
+    str or None
+        The id for the orchestrator, without the target's prefix; None where one is to be made.
+
+    Raises
+    ------
+    UsageError
+        If the id or the file can't be used.
+    """
+    from flow_sdk.deploy.run_ids import check_run_id
+
+    check_writable(call["run-id-file"])
+    return None if call["run-id"] is None else check_run_id(call["run-id"], rule, prefix)
+
+
+def refuse_stored_run(call: Call, run: str, target: str) -> None:
+    """Refuse the id of a run that the store has; the orchestrator may have forgotten it.
+
+    Parameters
+    ----------
+    call : Call
+        The command.
+    run : str
+        The run's id in the store.
+    target : str
+        The orchestrator's name.
+
+    Raises
+    ------
+    DeployError
+        If there is such a run: a new one of its id would take its results for its own.
+    StoreError
+        If the store can't be read.
+    """
+    from flow_sdk.deploy.run_ids import existing_run_error
+    from flow_sdk.deploy.tokens import existing_store
+    from flow_sdk.runtime.begin import read_record
+
+    store = existing_store(call.root)
+    if store is not None and read_record(store, call.flow, run) is not None:
+        raise existing_run_error(run, target, store.url)
+
+
+def hand_over_run(call: Call, run: str) -> None:
+    """Write the started run's id in the store to ``--run-id-file``, and print it."""
+    if call["run-id-file"]:
+        write_file(call["run-id-file"], run.encode())
+    print(run)
