@@ -215,7 +215,8 @@ def datastore_root(kind: str | None = None) -> str:
     str
         A folder's absolute path, or an ``s3://`` address. The local store lies in the setting
         ``DATASTORE_SYSROOT_LOCAL``, else in the nearest folder
-        ``.flow_sdk`` that is a store, here or above, else in ``.flow_sdk`` here.
+        ``.flow_sdk`` that is a store, here or above, else in ``.flow_sdk`` here. One above that belongs to another
+        user isn't used, and a line on stderr says so.
 
     Raises
     ------
@@ -238,9 +239,39 @@ def datastore_root(kind: str | None = None) -> str:
         return os.path.abspath(os.path.expanduser(setting.value))
     here = folder = os.getcwd()
     while True:
-        if os.path.exists(os.path.join(folder, LOCAL_FOLDER, "store.json")):
-            return os.path.join(folder, LOCAL_FOLDER)
+        store = os.path.join(folder, LOCAL_FOLDER)
+        if os.path.exists(os.path.join(store, "store.json")) and (folder == here or _is_own(store)):
+            return store
         above = os.path.dirname(folder)
         if above == folder:
             return os.path.join(here, LOCAL_FOLDER)
         folder = above
+
+
+_passed_over: set[str] = set()
+
+
+def _is_own(folder: str) -> bool:
+    """Tell whether a folder belongs to this user; name another owner on stderr.
+
+    Whoever owns a store can put values into it that run code when they are loaded, and a folder above, such as
+    ``/tmp``, may be anybody's.
+    """
+    owner = os.stat(folder).st_uid
+    if _may_use(owner, os.geteuid(), os.environ.get("SUDO_UID")):
+        return True
+    if folder not in _passed_over:
+        _passed_over.add(folder)
+        import sys
+
+        print(
+            f"The store {ascii(folder)[1:-1]} belongs to another user (uid {owner}) and isn't used. "
+            "To use it, give it as --datastore-root, or set FLOW_SDK_DATASTORE_SYSROOT_LOCAL.",
+            file=sys.stderr,
+        )
+    return False
+
+
+def _may_use(owner: int, user: int, sudo: str | None) -> bool:
+    """Tell whether a folder's owner is the user, or the one who called ``sudo`` for root."""
+    return owner == user or (user == 0 and str(owner) == sudo)

@@ -14,6 +14,7 @@ from flow_sdk.store.durable import make_folders, replace_file
 from flow_sdk.store.layout import token_key, token_prefix
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.strict_json import parse_object
 
 __all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of", "standing"]
 
@@ -78,7 +79,7 @@ class Claim:
             If the text isn't a claim.
         """
         try:
-            data = json.loads(text)
+            data = parse_object(text)
             if data.pop("format") > FORMAT:
                 raise _newer(where)
             return cls._made(data)

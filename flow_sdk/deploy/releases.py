@@ -13,6 +13,7 @@ from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.blobs import digest_of
 from flow_sdk.store.layout import deployments_prefix, release_key, release_prefix
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import RELEASE_FIELDS
 from flow_sdk.store.sealed import seal, unseal
 
 __all__ = ["deployed_names", "newest_releases", "note_release"]
@@ -52,7 +53,7 @@ def deployed_names(store: ObjectStore) -> list[str]:
         # A name that is too long for a folder is known by its hash there; each release tells it.
         first = next(iter(store.list(release_prefix(folder), limit=1)), None)
         if first is not None:
-            found.add(str(json.loads(store.get(first.key))["name"]))
+            found.add(unseal(store.get(first.key), first.key, fields=RELEASE_FIELDS)["name"])
     return sorted(found)
 
 
@@ -73,7 +74,7 @@ def newest_releases(store: ObjectStore, name: str) -> dict[str, dict[str, str]]:
     """
     found: dict[str, tuple[float, dict[str, str]]] = {}
     for info in store.list(release_prefix(encode_tag(name))):
-        record = unseal(store.get(info.key), info.key)
+        record = unseal(store.get(info.key), info.key, fields=RELEASE_FIELDS)
         if record["time"] > found.get(record["target"], (0.0,))[0]:
             found[record["target"]] = record["time"], record["blobs"]
     return {target: blobs for target, (_, blobs) in found.items()}

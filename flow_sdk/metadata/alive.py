@@ -95,8 +95,10 @@ def life_signs(store: ObjectStore, flow: str, run: str) -> list[Sign]:
     prefix = layout.alive_prefix(flow, run)
     found = []
     for info in store.list(prefix):
-        step, task, attempt = info.key[len(prefix) :].split("=")
-        found.append(Sign(step, task, int(attempt), info.modified, info.size > 0))
+        step, _, rest = info.key[len(prefix) :].partition("=")
+        task, _, attempt = rest.partition("=")
+        if attempt.isdecimal():  # else it isn't ours
+            found.append(Sign(step, task, int(attempt), info.modified, info.size > 0))
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord
+from flow_sdk.strict_json import parse_object
 
 __all__ = ["LOCAL", "SILENCE", "is_gone", "this_process", "write_beat"]
 
@@ -79,8 +80,8 @@ def write_beat(store: ObjectStore, flow: str, run: str) -> None:
 def _facts(beat: bytes | None) -> dict[str, Any] | None:
     """What a beat says; None when there is none, or a power cut has left nothing to be read of it."""
     try:
-        return None if beat is None else dict(json.loads(beat))
-    except ValueError:
+        return None if beat is None else parse_object(beat)
+    except (ValueError, TypeError):
         return None
 
 

@@ -11,7 +11,7 @@ from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED, RunOutcome
 from flow_sdk.store import layout
 from flow_sdk.store.attempts import read_tasks
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.records import END_FIELDS, FAILURE_FIELDS, Manifest, RunRecord
 from flow_sdk.store.sealed import unseal
 
 __all__ = ["GONE", "SILENT", "OpenRun", "outcome_of_end"]
@@ -78,7 +78,7 @@ class OpenRun:
         """What somebody has noted who saw the run end."""
         key = layout.run_end_key(*self.place)
         (text,) = self.store.get_many([key])
-        return None if text is None else unseal(text, key)
+        return None if text is None else unseal(text, key, fields=END_FIELDS)
 
     def _failure(self) -> RunOutcome | None:
         """Look for a task that failed for good and wasn't made good since."""
@@ -92,7 +92,7 @@ class OpenRun:
     def _lost(self, keys: Sequence[str]) -> RunOutcome | None:
         """What the first of some failure marks says whose task isn't committed."""
         texts = zip(keys, self.store.get_many(keys), strict=True)
-        marks = [unseal(text, key) for key, text in texts if text is not None]
+        marks = [unseal(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
         commits = read_tasks(self.store, *self.place, [(mark["step"], mark["task"]) for mark in marks]) if marks else []
         for mark, commit in zip(marks, commits, strict=True):
             if commit is None:

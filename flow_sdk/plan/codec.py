@@ -7,6 +7,8 @@ from typing import Any
 
 from flow_sdk.errors import PlanError, PlanVersionError
 from flow_sdk.plan.model import FORMAT, ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
+from flow_sdk.plan.verify import check_plan_data
+from flow_sdk.strict_json import parse_json
 
 __all__ = ["canonical_json", "from_json", "plan_hash", "to_json"]
 
@@ -21,7 +23,7 @@ def canonical_json(value: Any) -> bytes:
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise PlanError(
             "The flow holds a value that can't be written as JSON.",
             seen=str(error),
@@ -102,6 +104,7 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
             help="Install the release the flow was deployed with, or a newer one: pip install -U flow-sdk",
         )
     try:
+        check_plan_data(data)
         steps = tuple(
             _build(StepPlan, {**step, "scopes": tuple(_build(Scope, s) for s in step.get("scopes", ()))})
             for step in data["steps"]
@@ -119,14 +122,18 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
             decorators=_tuples(data.get("decorators", ())),
             configs=tuple(_build(ConfigPlan, config) for config in data.get("configs", ())),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise PlanError("The flow plan is damaged.", seen=f"{type(error).__name__}: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise PlanError(
+            "The flow plan isn't as Flow SDK writes it.",
+            seen=str(error),
+            help="It is damaged, or was changed. Deploy the flow again, and check who may write to the store.",
+        ) from error
 
 
 def from_json(text: bytes) -> FlowPlan:
     """Read a plan from its JSON, checking its format."""
     try:
-        data = json.loads(text)
+        data = parse_json(text)
     except ValueError as error:
         raise PlanError("The flow plan isn't JSON.", seen=str(error)) from error
     return from_data(data)

@@ -60,6 +60,8 @@ class FlowFile:
             raise UsageError("There is no such flow file.", where=self.file)
         if self.cwd is not None and not os.path.isdir(self.cwd):
             raise UsageError("There is no such folder.", where=self.cwd)
+        self.program = [self.file]
+        """What the interpreter is started with: the flow file, or a module and its arguments."""
         self.show_output = show_output
         self.environment = {"PYTHONIOENCODING": "utf-8", **os.environ, **(env or {})}
         if profile is not None:
@@ -114,7 +116,7 @@ class FlowFile:
         folder = temporary_folder()
         try:
             words += [f"--{name}={os.path.join(folder, name)}" for name in files]
-            line = [sys.executable, self.file, *self._general, f"--caller={folder}", *words]
+            line = [sys.executable, *self.program, *self._general, f"--caller={folder}", *words]
             return Process(line, parameters, self.environment, self.cwd, folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

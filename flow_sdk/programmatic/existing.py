@@ -1,25 +1,14 @@
-"""Deployments that are found by their names: a flow file stands in for the one they were made from.
-
-It declares the flow's name and parameters as the deployed plan has them, and has no steps of interest: what is done
-with a deployment runs no user code here.
-"""
-
-import os
-import shutil
-import weakref
+"""Deployments that are found by their names: their commands are called with the stored plan in place of a flow file."""
 
 from flow_sdk.client.context import current_store
 from flow_sdk.deploy.releases import deployed_names, newest_releases
 from flow_sdk.errors import NotFound, UsageError
-from flow_sdk.plan.model import FlowPlan, ParameterPlan
+from flow_sdk.programmatic import plan_flow
 from flow_sdk.programmatic.command import FlowFile
 from flow_sdk.programmatic.deployed import Deployment
-from flow_sdk.programmatic.process import temporary_folder
 from flow_sdk.programmatic.targets import TARGETS
 
-__all__ = ["existing_deployment", "existing_names", "flow_file_text"]
-
-_TYPES = {"str": "str", "int": "int", "float": "float", "bool": "bool", "json": "JSONType"}
+__all__ = ["existing_deployment", "existing_names"]
 
 
 def existing_deployment(name: str, metadata: str | None, impl: str | None) -> Deployment:
@@ -61,14 +50,10 @@ def existing_deployment(name: str, metadata: str | None, impl: str | None) -> De
         raise UsageError(
             f"{name} is deployed to several orchestrators.", wanted=" or ".join(f'impl="{t.impl}"' for t in found)
         )
-    plan = from_json(Artifacts(store).get_bytes(releases[found[0].name]["plan"], where=f"plan of {name}"))
-    folder = temporary_folder()
-    path = os.path.join(folder, f"{plan.flow.lower()}.py")
-    with open(path, "w", encoding="ascii") as file:
-        file.write(flow_file_text(plan))
-    flow_file = FlowFile(path, False, None, None, None, {"datastore_root": root})
-    # The flow file lives as long as what refers to it.
-    weakref.finalize(flow_file, shutil.rmtree, folder, ignore_errors=True)
+    digest = releases[found[0].name].get("plan", "")
+    plan = from_json(Artifacts(store).get_bytes(digest, where=f"plan of {name}"))
+    flow_file = FlowFile(plan_flow.__file__, False, None, None, None, {"datastore_root": root})
+    flow_file.program = ["-m", plan_flow.__name__, root, digest]
     deployment = Deployment(flow_file, found[0], name)
     deployment.facts = {"flow": plan.flow, "name": name, "store": root}
     return deployment
@@ -107,29 +92,3 @@ def existing_names(metadata: str | None, impl: str | None) -> list[tuple[str, st
 def _check_impl(impl: str | None) -> None:
     if impl is not None and impl not in TARGETS:
         raise UsageError(f"There is no way to deploy called {impl!r}.", wanted=" or ".join(TARGETS))
-
-
-def flow_file_text(plan: FlowPlan) -> str:
-    """Write the flow file that stands in for a deployed flow. Pure.
-
-    Parameters
-    ----------
-    plan : FlowPlan
-        The deployed plan. Text of the user's stands in it as ASCII literals only.
-    """
-    lines = ["from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, step", "", ""]
-    lines.append(f"class {plan.flow}(FlowSpec):")
-    lines += [f"    parameter_{number} = {_declared(each)}" for number, each in enumerate(plan.parameters)]
-    for name, following in (("start", "self.next(self.end)"), ("end", "pass")):
-        lines += ["    @step", f"    def {name}(self):", f"        {following}", ""]
-    return "\n".join([*lines, "", 'if __name__ == "__main__":', f"    {plan.flow}()", ""])
-
-
-def _declared(parameter: ParameterPlan) -> str:
-    """The declaration of a parameter, without its default: what isn't given keeps the one that was deployed."""
-    given = f"{parameter.name!a}, required={parameter.required!a}, help={parameter.help!a}"
-    if parameter.type == "file":
-        return f"IncludeFile({given}, is_text={parameter.is_text!a}, encoding={parameter.encoding!a})"
-    kind = _TYPES[parameter.type]
-    more = "" if parameter.separator is None else f", separator={parameter.separator!a}"
-    return f"Parameter({given}, type={kind}{more})"

@@ -10,6 +10,7 @@ from typing import Any
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable, UsageError
 from flow_sdk.s3.place import Content, Entry, Found, Label, Span, pieces
 from flow_sdk.store.local import LocalStore
+from flow_sdk.strict_json import parse_object
 
 __all__ = ["LABEL", "Folder"]
 
@@ -107,8 +108,8 @@ class Folder:
         label: dict[str, Any] = {}
         try:
             with open(f"{self._root}/{key.rpartition('/')[0]}/{LABEL}", "rb") as file:
-                label = json.loads(file.read())
-        except (OSError, ValueError):
+                label = parse_object(file.read())
+        except (OSError, ValueError, TypeError):
             pass
         return Found(status.st_size, status.st_mtime, label.get("content_type"), label.get("metadata"))
 

@@ -15,7 +15,7 @@ from typing import Any
 from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest, decode, encode
+from flow_sdk.store.records import REDIRECT_FIELDS, Manifest, decode, encode
 from flow_sdk.store.sealed import FORMAT, seal, unseal
 
 __all__ = [
@@ -51,7 +51,7 @@ def _follow(store: ObjectStore, first: str, text: bytes | None) -> tuple[str, by
     """Follow the redirects to the key and text that count now."""
     key, number = first, 0
     while text is not None and text.startswith(_REDIRECT):
-        last, number = number, int(unseal(text, key)["redirect"])
+        last, number = number, int(unseal(text, key, fields=REDIRECT_FIELDS)["redirect"])
         if number <= last:
             raise IntegrityError("A task's commit leads back to itself.", seen=text.decode(), where=key)
         key = _place(first, number)
@@ -134,7 +134,7 @@ def _cleared(store: ObjectStore, key: str, number: int, generation: int) -> int 
     """
     text = store.get(key)
     if text.startswith(_REDIRECT):
-        redirect = unseal(text, key)
+        redirect = unseal(text, key, fields=REDIRECT_FIELDS)
         # Of two who clear at once the earlier may have written last. No harm: it is only that a result nobody
         # waits for may count until that of the later one is there.
         return None if redirect.get("generation", redirect["redirect"]) > generation else int(redirect["redirect"])

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
+from flow_sdk.ids import task_id
+from flow_sdk.store.attempts import read_task
 from flow_sdk.store.keyed import Kind
-from flow_sdk.store.layout import blob_key
+from flow_sdk.store.layout import blob_key, commit_key, run_key, tasks_prefix
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.reachable import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
 from flow_sdk.store.records import Manifest, RunRecord
@@ -26,6 +28,9 @@ LISTED = 100
 
 ALL_RUNS = "=all"
 """The index of all runs of a flow."""
+
+SUCCEEDED = "succeeded"
+"""The state in the end of a run that succeeded."""
 
 _UNREAD = (
     "log",
@@ -106,6 +111,13 @@ class _Run:
     started: set[tuple[str, str, int]] = field(default_factory=set)
     known: set[tuple[str, str, int]] = field(default_factory=set)
     """Attempts of which there is more than their start."""
+    committed: set[tuple[str, str]] = field(default_factory=set)
+    parents: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Tasks that others name as their parents, each with the task that does."""
+    end: str | None = None
+    """The last step, where the run's record tells it."""
+    has_succeeded: bool = False
+    """Whether the run is noted as succeeded."""
 
 
 def check_store(
@@ -254,11 +266,40 @@ class _Check:
         value = record.value
         if isinstance(value, RunRecord):
             self.report.runs += 1
-        elif isinstance(value, Manifest) and record.kind.name == "commit":
-            self.runs[(value.flow, value.run)].known.add((value.step, value.task, value.attempt))
+            self.runs[(value.flow, value.run)].end = value.end
+        elif record.kind.name in ("commit", "end"):
+            self._take_progress(record, self.runs[(parts["flow"], parts["run"])])
         for reference in record.references:
             if self.table.reach(reference.digest) < 0 or reference.digest in self.bad:
                 self._trouble(record, reference)
+
+    def _take_progress(self, record: Record, run: _Run) -> None:
+        """Note which tasks are committed, and of which others that follows."""
+        value = record.value
+        if record.kind.name == "end":
+            run.has_succeeded = isinstance(value, dict) and value.get("state") == SUCCEEDED
+            return
+        step, task = record.kind.parts["step"], record.kind.parts["task"]
+        run.committed.add((step, task))  # what can't be read is damaged, and not missing
+        if isinstance(value, Manifest):
+            run.known.add((step, task, value.attempt))
+            for parent in value.parents:
+                run.parents.setdefault((parent.step, parent.task), f"{step}/{task}")
+
+    def _check_commits(self, flow: str, run: str, seen: _Run) -> None:
+        """Find tasks that must be committed and aren't: parents of committed ones, and the last of a succeeded run."""
+        missing = {place: f"{child} was run after it" for place, child in seen.parents.items()}
+        for place in seen.committed:
+            missing.pop(place, None)
+        end = seen.end
+        if seen.has_succeeded and end is not None and not any(step == end for step, _ in seen.committed):
+            tasks = self.store.folders(tasks_prefix(flow, run, end)) or [task_id((), ())]
+            missing[end, tasks[0]] = "the run has succeeded"
+        for (step, task), why in missing.items():
+            # It may have been committed, or its run removed, since the objects were listed.
+            if read_task(self.store, flow, run, step, task) is None and self.store.head(run_key(flow, run)) is not None:
+                seen_as = f"it is missing, although {why}"
+                self._damaged([Damage(commit_key(flow, run, step, task), seen_as, f"{flow}/{run}/{step}/{task}")])
 
     def _trouble(self, record: Record, reference: Reference) -> None:
         """Look once more at a blob that is missing or damaged, and name who needs it."""
@@ -284,7 +325,9 @@ class _Check:
     def _end_run(self, flow: str, run: str) -> None:
         seen = self.runs.pop((flow, run))
         self.report.starts += len(seen.started - seen.known)
-        if not seen.has_record:
+        if seen.has_record:
+            self._check_commits(flow, run, seen)
+        else:
             self.report.remains.append(f"{flow}/{run}")
         entries = self.index.get(flow, {})
         if seen.has_record and run not in self.listed.get(flow, ()):

@@ -24,6 +24,7 @@ from flow_sdk.store.reachable import (
 )
 from flow_sdk.store.records import Manifest
 from flow_sdk.store.sweep import NOTICE, OVERDUE
+from flow_sdk.strict_json import parse_object
 
 __all__ = ["DEAD", "Collector", "RunSurvey", "mark", "store_time", "survey_run", "sweep"]
 
@@ -88,7 +89,7 @@ class Collector:
         if keys:
             newest = keys[-1]
             self.number = int(newest.key[-13:-5])
-            state = json.loads(self.store.get(newest.key))
+            state = _collection_state(self.store.get(newest.key))
             if state.get("state") != "ended" and self.now - newest.modified < DEAD:
                 raise self._taken(newest.key, state)
         self.number += 1
@@ -167,6 +168,14 @@ class RunSurvey:
     references: dict[bytes, str] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     dead: list[ObjectInfo] = field(default_factory=list)
+
+
+def _collection_state(text: bytes) -> dict[str, Any]:
+    """Read what a collector wrote last; empty when it can't be read: then only the object's age counts."""
+    try:
+        return parse_object(text)
+    except (ValueError, TypeError):
+        return {}
 
 
 def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lambda: None) -> RunSurvey:

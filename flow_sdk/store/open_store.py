@@ -147,10 +147,10 @@ def _probe(store: ObjectStore) -> None:
 
 
 def _check(marker: bytes, url: str) -> None:
-    import json
+    from flow_sdk.strict_json import parse_json
 
     try:
-        found = json.loads(marker)
+        found = parse_json(marker)
         version, algorithm = int(found["format"]), str(found["hash"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(

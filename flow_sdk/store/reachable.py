@@ -1,6 +1,5 @@
 """What the records of a store say, and which blobs they need: for the store's check and for the garbage collector."""
 
-import json
 import re
 from array import array
 from bisect import bisect_left
@@ -16,6 +15,7 @@ from flow_sdk.store.keyed import Kind, kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode
 from flow_sdk.store.sealed import unseal
+from flow_sdk.strict_json import parse_json, parse_object
 
 __all__ = [
     "BlobTable",
@@ -260,7 +260,7 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
         elif kind.name == "request":
             if digest_of((text,)).hex() != kind.parts["digest"]:
                 raise damaged("its bytes don't have the hash it is stored under", info.key)
-            request = record.value = _json(text)
+            request = record.value = parse_object(text)
             record.references = [
                 Reference(bytes.fromhex(request[name]), f"the {what}")
                 for name, what in (("plan", "plan"), ("package", "code package"))
@@ -269,9 +269,9 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
         elif kind.name in ("commit", "end", "failure"):
             record.value = unseal(text, info.key)
         elif kind.name in _NOTES:
-            record.value = _json(text)
+            record.value = parse_object(text)
         elif kind.name == "handoff":
-            if not isinstance(json.loads(text), dict | list):  # of a switch, or of a foreach
+            if not isinstance(parse_json(text), dict | list):  # of a switch, or of a foreach
                 raise TypeError("it isn't an object or a list of JSON")
         elif kind.name == "tag":
             text.decode("utf-8")
@@ -285,13 +285,6 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
 def _told(error: IntegrityError) -> str:
     text = " ".join(part for part in (error.headline, error.seen) if part)
     return f"{text} ({error.help})" if error.help and "newer" in error.headline else text
-
-
-def _json(text: bytes) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise TypeError("it isn't an object of JSON")
-    return value
 
 
 def _check_names(value: RunRecord | Manifest, kind: Kind) -> None:

@@ -7,13 +7,90 @@ manifest itself, so a small task costs one read. Each record carries the checksu
 
 import base64
 import dataclasses
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError
 from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.strict_json import TEXT_OR_NONE, check_fields
 
-__all__ = ["ArtifactRef", "Manifest", "ParentRef", "RunRecord", "SplitItems", "decode", "encode"]
+__all__ = [
+    "END_FIELDS",
+    "FAILURE_FIELDS",
+    "REDIRECT_FIELDS",
+    "RELEASE_FIELDS",
+    "ArtifactRef",
+    "Manifest",
+    "ParentRef",
+    "RunRecord",
+    "SplitItems",
+    "decode",
+    "encode",
+]
+
+Fields = Mapping[str, tuple[type, ...]]
+
+END_FIELDS: Fields = {"state": (str,), "reason": TEXT_OR_NONE, "time": (float, type(None)), "by": TEXT_OR_NONE}
+"""Fields of ``end.json``, as :func:`flow_sdk.strict_json.check_fields` takes them; so are those below."""
+
+FAILURE_FIELDS: Fields = {
+    "step": (str,),
+    "task": (str,),
+    "attempt": (int,),
+    "reason": TEXT_OR_NONE,
+    "time": (float, type(None)),
+}
+
+REDIRECT_FIELDS: Fields = {"redirect": (int,), "generation": (int, type(None))}
+
+RELEASE_FIELDS: Fields = {"name": (str,), "target": (str,), "time": (float,), "blobs": (dict,)}
+
+_RUN_FIELDS: Fields = {
+    "flow": (str,),
+    "run": (str,),
+    "plan": (str,),
+    "package": TEXT_OR_NONE,
+    "artifacts": (dict,),
+    "parameters": (list,),
+    "user": (str,),
+    "started": (float,),
+    "system_tags": (list, type(None)),
+    "tags": (list, type(None)),
+    "namespace": TEXT_OR_NONE,
+    "origin_run": TEXT_OR_NONE,
+    "orchestrator": (dict, type(None)),
+    "end": TEXT_OR_NONE,
+}
+
+_MANIFEST_FIELDS: Fields = {
+    "flow": (str,),
+    "run": (str,),
+    "step": (str,),
+    "task": (str,),
+    "attempt": (int,),
+    "ok": (bool,),
+    "successful": (bool,),
+    "artifacts": (dict,),
+    "own": (list, type(None)),
+    "next": (list, type(None)),
+    "items": (dict, type(None)),
+    "parents": (list, type(None)),
+    "started": (float, type(None)),
+    "finished": (float, type(None)),
+    "exception": (dict, type(None)),
+    "generation": (int, type(None)),
+    "origin": TEXT_OR_NONE,
+    "environment": (dict, type(None)),
+}
+
+_REF_FIELDS: Fields = {"hash": (str,), "size": (int,), "codec": (str,), "type": (str,), "inline": TEXT_OR_NONE}
+_ITEMS_FIELDS: Fields = {"hash": (str,), "count": (int,)}
+_PARENT_FIELDS: Fields = {"step": (str,), "task": (str,), "attempt": (int, type(None))}
+_EXCEPTION_FIELDS: Fields = {"type": (str,), "message": (str,), "stacktrace": (str,)}
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +273,41 @@ def encode(record: RunRecord | Manifest, key: str) -> bytes:
     return seal(_plain(record), key)
 
 
-def _ref(data: dict[str, Any]) -> ArtifactRef:
+def _check_object(data: Any, fields: Fields, what: str) -> None:
+    """Check the fields of an object inside of a record; ``what`` is its name in the error."""
+    if type(data) is not dict:
+        raise TypeError(f"{what} isn't an object")
+    try:
+        check_fields(data, fields)
+    except TypeError as error:
+        raise TypeError(f"{error} of {what}") from None
+    if "hash" in fields:
+        _check_digest(data["hash"], what)
+
+
+def _check_digest(text: str, what: str) -> None:
+    if _DIGEST.fullmatch(text) is None:
+        raise ValueError(f"the hash of {what} isn't 64 hexadecimal digits")
+
+
+def _texts(values: list[Any], name: str) -> tuple[str, ...]:
+    """Return a list of text as a tuple; refuse elements of other types."""
+    if not all(type(value) is str for value in values):
+        raise TypeError(f"the field {name!r} isn't a list of text")
+    return tuple(values)
+
+
+def _ref(data: Any, name: str) -> ArtifactRef:
+    _check_object(data, _REF_FIELDS, f"the artifact {name!r}")
     inline = data.get("inline")
     return ArtifactRef(
         data["hash"], data["size"], data["codec"], data["type"], None if inline is None else base64.b64decode(inline)
     )
+
+
+def _parent(data: Any) -> ParentRef:
+    _check_object(data, _PARENT_FIELDS, "a parent")
+    return ParentRef(**data)
 
 
 def decode(kind: type[_Record], text: bytes, key: str) -> _Record:
@@ -221,17 +328,22 @@ def decode(kind: type[_Record], text: bytes, key: str) -> _Record:
         If the text isn't such a record, or isn't as it was written to this key.
     """
     try:
-        data = unseal(text, key, kind.__name__)
-        data["artifacts"] = {name: _ref(ref) for name, ref in data["artifacts"].items()}
-        if data.get("items"):
+        data = unseal(text, key, kind.__name__, _RUN_FIELDS if kind is RunRecord else _MANIFEST_FIELDS)
+        data = {name: value for name, value in data.items() if value is not None}
+        data["artifacts"] = {name: _ref(ref, name) for name, ref in data["artifacts"].items()}
+        if "items" in data:
+            _check_object(data["items"], _ITEMS_FIELDS, "the items")
             data["items"] = SplitItems(**data["items"])
         if "parents" in data:
-            data["parents"] = tuple(ParentRef(**parent) for parent in data["parents"])
+            data["parents"] = tuple(_parent(parent) for parent in data["parents"])
+        if "exception" in data:
+            _check_object(data["exception"], _EXCEPTION_FIELDS, "the exception")
         for name in ("own", "next", "parameters", "system_tags", "tags"):
             if name in data:
-                data[name] = tuple(data[name])
+                data[name] = _texts(data[name], name)
         if kind is RunRecord:
-            data.setdefault("package", None)
+            _check_digest(data["plan"], "the plan")
+            _check_digest(data.setdefault("package", None) or data["plan"], "the code package")
         return kind(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(

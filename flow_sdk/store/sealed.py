@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_sdk.errors import IntegrityError
+from flow_sdk.strict_json import check_fields, parse_json
 
 __all__ = ["FORMAT", "seal", "unseal"]
 
@@ -35,7 +36,9 @@ def seal(data: Mapping[str, Any], key: str) -> bytes:
     return text[:-1] + _FIELD + _sum(key, text[:-1]) + _END
 
 
-def unseal(text: bytes, key: str, what: str = "record") -> dict[str, Any]:
+def unseal(
+    text: bytes, key: str, what: str = "record", fields: Mapping[str, tuple[type, ...]] | None = None
+) -> dict[str, Any]:
     """Verify an object and return its data.
 
     Parameters
@@ -46,6 +49,8 @@ def unseal(text: bytes, key: str, what: str = "record") -> dict[str, Any]:
         Its key.
     what : str
         What it is, for the error.
+    fields : mapping of str to tuple of type, optional
+        The types of its fields, as :func:`~flow_sdk.strict_json.check_fields` takes them.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def unseal(text: bytes, key: str, what: str = "record") -> dict[str, Any]:
         If it isn't as it was written, isn't such JSON, or a newer release has written it.
     """
     try:
-        data = json.loads(text)
+        data = parse_json(text)
         version, given = data.pop("format", 1), data.pop("sum", None)
         is_newer, is_summed = version > FORMAT, given is not None or version != 1
     except (ValueError, TypeError, AttributeError) as error:
@@ -65,6 +70,11 @@ def unseal(text: bytes, key: str, what: str = "record") -> dict[str, Any]:
     body = text[:-_LENGTH]
     if is_summed and text[-_LENGTH:] != _FIELD + _sum(key, body) + _END:
         raise _unreadable(what, "its content and place don't have the checksum that was stored with it", key)
+    if fields is not None:
+        try:
+            check_fields(data, fields)
+        except TypeError as error:
+            raise _unreadable(what, str(error), key) from error
     return data  # type: ignore[no-any-return]
 
 

@@ -37,7 +37,6 @@ matters only if the collector is killed in between. Records that are copied inst
 their own: see :mod:`flow_sdk.metadata.removal`.
 """
 
-import json
 import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
@@ -45,6 +44,7 @@ from weakref import WeakKeyDictionary
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.store.layout import doomed_key, sweep_key
 from flow_sdk.store.port import Buffers, ObjectInfo, ObjectStore
+from flow_sdk.strict_json import parse_json
 
 __all__ = ["LEAST_GRACE", "LOOKED", "NEAR", "NOTICE", "OVERDUE", "RELIED", "is_near", "is_recent", "put_blob"]
 
@@ -135,10 +135,12 @@ def _outlast(store: ObjectStore, key: str) -> None:
     since = time.monotonic()
     while time.monotonic() - since <= OVERDUE:
         try:
-            doomed = json.loads(store.get(name))
+            doomed = parse_json(store.get(name))
         except ObjectMissing:
             return
-        if digest not in doomed:
+        except ValueError:
+            doomed = None  # a damaged list may name the blob
+        if isinstance(doomed, list) and digest not in doomed:
             return
         announced = store.head(name)
         if written is not None and announced is not None and written.modified - announced.modified > OVERDUE:

@@ -103,3 +103,27 @@ def test_s3_needs_an_address(monkeypatch):
     monkeypatch.setenv("FLOW_SDK_DEFAULT_DATASTORE", "tape")
     with pytest.raises(ConfigError, match="can't be used"):
         config.datastore_root()
+
+
+def test_a_store_above_of_another_user_is_not_used(here, monkeypatch, capsys):
+    above = here / ".flow_sdk"
+    above.mkdir()
+    (above / "store.json").write_text("{}")
+    (here / "work").mkdir()
+    monkeypatch.chdir(here / "work")
+    assert config.datastore_root() == str(above)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(config.os, "geteuid", lambda: 54321)
+    assert config.datastore_root() == str(here / "work" / ".flow_sdk")
+    message = capsys.readouterr().err
+    assert str(above) in message and "another user" in message and "--datastore-root" in message
+    assert config.datastore_root() == str(here / "work" / ".flow_sdk")
+    assert capsys.readouterr().err == "", "it is said once"
+
+
+@pytest.mark.parametrize(
+    ("owner", "user", "sudo", "own"),
+    [(7, 7, None, True), (7, 8, None, False), (7, 0, None, False), (7, 0, "7", True), (7, 8, "7", False)],
+)
+def test_whose_a_store_may_be(owner, user, sudo, own):
+    assert config._may_use(owner, user, sudo) is own

@@ -36,7 +36,9 @@ from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import attempts
 from flow_sdk.store.layout import failure_key, start_key
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records import FAILURE_FIELDS
 from flow_sdk.store.sealed import unseal
+from flow_sdk.strict_json import parse_json
 
 __all__ = ["STEP_FUNCTIONS", "execution_input", "main", "run_container", "run_id_of", "tries"]
 
@@ -155,7 +157,7 @@ class _Container:
             return None  # the first try, or one that a person asked for
         key = failure_key(*self.place[1:])
         try:
-            mark = unseal(self.store.get(key), key)
+            mark = unseal(self.store.get(key), key, fields=FAILURE_FIELDS)
         except ObjectMissing:
             return None
         if mark["attempt"] != max(attempts(*self.place), default=0):
@@ -204,7 +206,7 @@ def tries_left(step: StepPlan, retries: int, before: int) -> int:
 def _noted(start: bytes | None) -> dict[str, Any]:
     """What an attempt noted of its start; nothing where it wasn't written through before a power cut."""
     try:
-        facts = json.loads(start or b"{}")
+        facts = parse_json(start or b"{}")
     except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from flow_sdk import DeployedFlow, Deployer
-from flow_sdk.errors import DeployError, FlowSDKError, NotFound, UsageError
+from flow_sdk.errors import DeployError, FlowSDKError, NotFound, PlanError, UsageError
 from flow_sdk.ids import airflow_run_id
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
 from flow_sdk.programmatic.deployer import AirflowDeployedFlow, StepFunctionsDeployedFlow, TriggeredRun
-from flow_sdk.programmatic.existing import flow_file_text
+from flow_sdk.programmatic.plan_flow import build_flow_class
+from flow_sdk.spec.parameters import flow_parameters
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.sealed import seal, unseal
 from tests.unit.cli.flow_file import call
 from tests.unit.programmatic.flow_files import FLOW, write
 
@@ -215,15 +219,44 @@ def made_conf(**given: Any) -> dict[str, Any]:
     return {name.replace("my_text", "my-text"): value for name, value in given.items()}
 
 
-def test_a_stand_in_has_the_plans_parameters_as_data(tmp_path: Path) -> None:
+def test_the_class_built_from_a_plan_has_its_parameters_as_data(tmp_path: Path) -> None:
     hostile = "\"\"\"'; __import__('os').system('touch canary') #\n\\u2028\u202e"
     kinds = ["str", "int", "float", "bool", "json", "file"]
     parameters = tuple(ParameterPlan(f"p-{kind}", kind, help=hostile, required=kind == "int") for kind in kinds)
-    text = flow_file_text(
-        FlowPlan("Odd", "odd.py", "", (), parameters=(*parameters, ParameterPlan("l", "str", separator=hostile)))
+    plan = FlowPlan(
+        "Odd", "odd.py", hostile, (), parameters=(*parameters, ParameterPlan("l", "str", separator=hostile))
     )
-    write(tmp_path, text, "odd.py")
-    done = call(tmp_path, "airflow", "trigger", "--help", file="odd.py")
-    assert done.returncode == 0, done.stderr
-    assert all(f"--p-{kind}" in done.stdout for kind in kinds) and text.isascii()
-    assert not (tmp_path / "canary").exists()
+    built = build_flow_class(plan)
+    assert built.__name__ == "Odd" and built.__doc__ == hostile
+    declared = {parameter.name: parameter for parameter in flow_parameters(built)}
+    assert [*declared] == [*(f"p-{kind}" for kind in kinds), "l"]
+    assert {parameter.help for parameter in list(declared.values())[:-1]} == {hostile}
+    assert declared["p-int"].required and not declared["p-str"].required
+    assert declared["l"].separator == hostile
+
+
+CHANGES = {
+    "flow": 'Talk(FlowSpec):\n    open("canary", "w").close()\n    x = """',
+    "file": "../../../outside.py",
+    "constants": ["x; import os"],
+    "parameters": [{"name": "a\nb", "type": "str"}],
+    "steps": [{"name": "../start", "kind": "end"}],
+    "format": [[1]],
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_plan_that_was_changed_in_the_store_runs_nothing(flow: str, tmp_path: Path, field: str) -> None:
+    root = str(tmp_path / "store")
+    Deployer(flow, show_output=False, datastore_root=root).airflow().create("dags")
+    store = open_store(root)
+    artifacts = Artifacts(store)
+    (key,) = [info.key for info in store.list("deployments/") if "/releases/" in info.key]
+    release = unseal(store.get(key), key)
+    plan = json.loads(artifacts.get_bytes(release["blobs"]["plan"], where=""))
+    release["blobs"]["plan"] = artifacts.put_bytes(json.dumps({**plan, field: CHANGES[field]}).encode())
+    store.put(key, seal(release, key))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(PlanError):
+        DeployedFlow.from_deployment("Talk", root)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flow_sdk.cli.console import execute_console
-from flow_sdk.errors import ConfigError, StoreError
+from flow_sdk.errors import ConfigError, IntegrityError, StoreError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.attempts import read_task
 from flow_sdk.store.check import check_store
@@ -18,6 +18,8 @@ from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import Manifest, RunRecord, decode
+from flow_sdk.store.sealed import seal, unseal
 from tests.rig.finished import finished_run
 
 PLACES = {"commit": commit_key("Kept", "1", "start", "0"), "run": run_key("Kept", "1")}
@@ -224,3 +226,76 @@ def test_the_command_refuses_what_is_no_store(tmp_path: Path) -> None:
 
 def test_runs_are_found(store: ObjectStore) -> None:
     assert list(Runs(store).newest("Kept")) == ["1"]
+
+
+def test_a_parents_commit_that_was_deleted(store: ObjectStore) -> None:
+    for step, task in (("start", "0"), ("each", "1")):
+        key = commit_key("Kept", "1", step, task)
+        before = store.get(key)
+        store.delete([key])
+        (damage,) = check_store(store).damage
+        assert (damage.key, damage.place) == (key, f"Kept/1/{step}/{task}")
+        assert "missing" in damage.seen
+        store.put(key, before)
+    assert not check_store(store).damage
+
+
+def test_the_last_commit_of_a_succeeded_run_that_was_deleted(store: ObjectStore) -> None:
+    record = unseal(store.get(PLACES["run"]), PLACES["run"])
+    store.put(PLACES["run"], seal({**record, "end": "end"}, PLACES["run"]))
+    key = commit_key("Kept", "1", "end", "0")
+    store.delete([key])
+    assert not check_store(store).damage, "nothing says that the run has succeeded"
+    Runs(store).finish("Kept", "1", "succeeded")
+    (damage,) = check_store(store).damage
+    assert (damage.key, damage.seen) == (key, "it is missing, although the run has succeeded")
+
+
+DEEP = b"[" * 200_000
+
+
+@pytest.mark.parametrize("text", [DEEP, b'{"a":' * 200_000])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *PLACES.values(),
+        handoff_key("Kept", "1", "start", "0"),
+        "flows/Kept/runs/1/end.json",
+        "flows/Kept/runs/1/failures/start/0.json",
+        "deployments/Kept/tokens/00000001.json",
+        "deployments/Kept/releases/airflow/x.json",
+    ],
+)
+def test_a_record_that_is_nested_too_deeply(store: ObjectStore, key: str, text: bytes) -> None:
+    store.put(key, text)
+    found = [damage.seen for damage in check_store(store).damage if damage.key == key]
+    assert len(found) == 1 and "nested too deeply" in found[0]
+
+
+WRONG_FIELDS = [
+    ("run", "started", "yesterday"),
+    ("run", "system_tags", "user:anne"),
+    ("run", "tags", [1]),
+    ("run", "plan", "../../etc"),
+    ("run", "artifacts", {"x": []}),
+    ("run", "orchestrator", []),
+    ("commit", "attempt", "0"),
+    ("commit", "ok", 1),
+    ("commit", "next", {}),
+    ("commit", "parents", [{"step": 1, "task": "0"}]),
+    ("commit", "items", {"hash": "x", "count": 1}),
+    ("commit", "exception", {"type": []}),
+    ("commit", "artifacts", {"x": {"hash": "../x", "size": 1, "codec": "pickle", "type": "int"}}),
+    ("commit", "artifacts", {"x": {"hash": "0" * 64, "size": "1", "codec": "pickle", "type": "int"}}),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), WRONG_FIELDS)
+def test_a_record_with_a_field_of_the_wrong_type(store: ObjectStore, kind: str, field: str, value: Any) -> None:
+    key = PLACES[kind]
+    data = unseal(store.get(key), key)
+    store.put(key, seal({**data, field: value}, key))
+    found = [damage.key for damage in check_store(store).damage]
+    assert found.count(key) == 1
+    with pytest.raises(IntegrityError, match="can't be read"):
+        decode(RunRecord if kind == "run" else Manifest, store.get(key), key)
