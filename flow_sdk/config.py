@@ -10,11 +10,14 @@ from flow_sdk.errors import ConfigError, nearest
 __all__ = [
     "SETTINGS",
     "Setting",
+    "check_profile",
     "config_file",
     "datastore",
     "datastore_root",
+    "expand_home",
     "file_settings",
     "read_setting",
+    "settings_folder",
     "user",
     "write_settings",
 ]
@@ -26,6 +29,7 @@ SETTINGS = {
     "DEFAULT_DATASTORE": "where artifacts are kept: local or s3",
     "DATASTORE_SYSROOT_LOCAL": "folder of the local store",
     "DATASTORE_SYSROOT_S3": "s3:// address of the S3 store",
+    "DEFAULT_PACKAGE_SUFFIXES": "endings of further files for the code package, such as .sql,.yaml",
     "USER": "name that runs are started under",
     "AIRFLOW_DAGS_FOLDER": "where airflow create writes to: a folder or s3:// address",
     "AIRFLOW_URL": "address of Airflow's web server",
@@ -54,6 +58,11 @@ OTHER_NAMES = {
 """Environment variables of Metaflow that are called otherwise than our settings."""
 
 LOCAL_FOLDER = ".flow_sdk"
+METAFLOW_FOLDER = ".metaflowconfig"
+"""The settings folder of Metaflow in the home folder."""
+
+PREFIX_IN_FILES = ("", "METAFLOW_")
+"""What the names of settings begin with in our settings files, and in those of Metaflow."""
 
 
 class Setting:
@@ -66,27 +75,116 @@ class Setting:
         self.source = source
 
 
+def expand_home(path: str) -> str:
+    """Replace a leading ``~`` or ``~user`` of a path by the home folder.
+
+    Raises
+    ------
+    ConfigError
+        If the home folder isn't known. Without this check a folder that is called ``~`` would be made.
+    """
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise ConfigError(
+            "The home folder isn't known.",
+            seen=path,
+            help="Set HOME, or write the path in full; a folder whose name begins with ~ is ./~...",
+        )
+    return expanded
+
+
 def config_file() -> str:
-    """Path of the settings file: ``config.json`` of the folder ``FLOW_SDK_HOME`` (``~/.flow_sdk``), with
-    ``FLOW_SDK_PROFILE=name`` its ``config_name.json``."""
-    home = os.environ.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), LOCAL_FOLDER)
-    profile = os.environ.get("FLOW_SDK_PROFILE")
+    """Path of the settings file: ``config.json`` of the folder ``FLOW_SDK_HOME`` (``~/.flow_sdk``).
+
+    With ``FLOW_SDK_PROFILE=name`` it is ``config_name.json`` there.
+
+    Raises
+    ------
+    ConfigError
+        If a profile's name can't be one, or neither ``FLOW_SDK_HOME`` nor the home folder is known.
+    """
+    return os.path.join(settings_folder(), _file_name("FLOW_SDK_PROFILE", os.environ.get("FLOW_SDK_PROFILE")))
+
+
+def settings_folder() -> str:
+    """Path of the user's settings folder: ``FLOW_SDK_HOME``, else ``~/.flow_sdk``.
+
+    Raises
+    ------
+    ConfigError
+        If neither ``FLOW_SDK_HOME`` nor the home folder is known.
+    """
+    try:
+        return os.environ.get("FLOW_SDK_HOME") or os.path.join(expand_home("~"), LOCAL_FOLDER)
+    except ConfigError as error:
+        error.help = "Set FLOW_SDK_HOME to a folder for settings and tokens, or HOME."
+        raise
+
+
+def _file_name(variable: str, profile: str | None) -> str:
     if profile and not profile.replace("-", "_").isidentifier():
         raise ConfigError(
-            "FLOW_SDK_PROFILE isn't the name of a profile.", seen=repr(profile), wanted="letters, digits, - and _"
+            f"{variable} isn't the name of a profile.", seen=repr(profile), wanted="letters, digits, - and _"
         )
-    return os.path.join(home, f"config_{profile}.json" if profile else "config.json")
+    return f"config_{profile}.json" if profile else "config.json"
+
+
+def _settings_file() -> tuple[str, str] | None:
+    """Return the path of the settings file to read, and what its names begin with; None where there is none.
+
+    ``METAFLOW_PROFILE`` names one of our profiles or, where there is none of that name, one of Metaflow's own.
+    """
+    theirs = os.environ.get("METAFLOW_PROFILE")
+    if os.environ.get("FLOW_SDK_PROFILE") or not theirs:
+        profile = os.environ.get("FLOW_SDK_PROFILE")
+        try:
+            path = config_file()
+        except ConfigError:
+            if profile:
+                raise
+            return None  # no home folder, so no settings
+        # Not there either for whoever may not look into the folder, such as /root in a container.
+        if os.path.exists(path):
+            return path, ""
+        if profile:
+            raise ConfigError("There's no such profile.", where=path, help="Make it with flow-sdk configure.")
+        return None
+    name = _file_name("METAFLOW_PROFILE", theirs)
+    folders = [os.environ.get("FLOW_SDK_HOME") or os.path.join("~", LOCAL_FOLDER)]
+    folders.append(os.environ.get("METAFLOW_HOME") or os.path.join("~", METAFLOW_FOLDER))
+    paths = [os.path.expanduser(os.path.join(folder, name)) for folder in folders]
+    for path, prefix in zip(paths, PREFIX_IN_FILES, strict=True):
+        if not path.startswith("~") and os.path.exists(path):
+            return path, prefix
+    raise ConfigError(
+        f"There's no profile {theirs!r}, which METAFLOW_PROFILE names.",
+        seen=f"neither {paths[0]} nor {paths[1]}",
+        help=f"Make it with: FLOW_SDK_PROFILE={theirs} flow-sdk configure NAME=VALUE. Or unset METAFLOW_PROFILE.",
+    )
+
+
+def check_profile() -> None:
+    """See that a profile which the environment names can be used.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile, or its settings file can't be used.
+    """
+    if os.environ.get("FLOW_SDK_PROFILE") or os.environ.get("METAFLOW_PROFILE"):
+        _read_file()
 
 
 def _read_file() -> dict[str, str]:
-    path = config_file()
+    found = _settings_file()
+    return {} if found is None else _parse_file(*found)
+
+
+def _parse_file(path: str, prefix: str) -> dict[str, str]:
+    """Read a settings file. In one of Metaflow's (``prefix``) what is no setting of ours is left out."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
-    except FileNotFoundError:
-        if os.environ.get("FLOW_SDK_PROFILE"):
-            raise ConfigError("There's no such profile.", where=path, help="Make it with flow-sdk configure.") from None
-        return {}
     except (OSError, ValueError) as error:
         raise ConfigError("The settings file can't be read.", seen=str(error), where=path) from None
     import json
@@ -97,6 +195,8 @@ def _read_file() -> dict[str, str]:
             raise ValueError("it isn't a JSON object")
     except ValueError as error:
         raise ConfigError("The settings file isn't JSON.", seen=str(error), where=path) from None
+    if prefix:
+        return _from_metaflow(found, prefix)
     for name, value in found.items():
         if name not in SETTINGS or not isinstance(value, str):
             raise ConfigError(
@@ -107,15 +207,40 @@ def _read_file() -> dict[str, str]:
     return found
 
 
+def _from_metaflow(found: dict[str, object], prefix: str) -> dict[str, str]:
+    """Return our settings by what a profile of Metaflow's says."""
+    settings: dict[str, str] = {}
+    for name in SETTINGS:
+        for known in (prefix + name, OTHER_NAMES.get(name, "")):
+            value = found.get(known)
+            if isinstance(value, str) and value:
+                settings.setdefault(name, value)
+    if "DATASTORE_SYSROOT_LOCAL" in settings:
+        settings["DATASTORE_SYSROOT_LOCAL"] = _local_of_metaflow(settings["DATASTORE_SYSROOT_LOCAL"])
+    return settings
+
+
+def _local_of_metaflow(folder: str) -> str:
+    """Return the folder of the local store for what Metaflow's setting says, which names the folder above it.
+
+    A store that an earlier release has made in that folder itself is used on.
+    """
+    folder = expand_home(folder)
+    below = os.path.join(folder, LOCAL_FOLDER)
+    made_before = os.path.exists(os.path.join(folder, "store.json"))
+    return folder if made_before and not os.path.exists(os.path.join(below, "store.json")) else below
+
+
 def file_settings() -> dict[str, str]:
-    """What the settings file holds; nothing when there is none yet.
+    """What our own settings file holds; nothing when there is none yet.
 
     Raises
     ------
     ConfigError
         If it can't be used.
     """
-    return _read_file() if os.path.exists(config_file()) else {}
+    path = config_file()
+    return _parse_file(path, "") if os.path.exists(path) else {}
 
 
 def read_setting(name: str) -> Setting:
@@ -134,9 +259,12 @@ def read_setting(name: str) -> Setting:
     for variable in (*(prefix + name for prefix in PREFIXES), OTHER_NAMES.get(name, "")):
         value = os.environ.get(variable)
         if value:
+            if variable == "METAFLOW_DATASTORE_SYSROOT_LOCAL":
+                value = _local_of_metaflow(value)
             return Setting(value, f"environment variable {variable}")
-    value = _read_file().get(name)
-    return Setting(value, config_file()) if value else Setting(None, "not set")
+    found = _settings_file()
+    value = None if found is None else _parse_file(*found).get(name)
+    return Setting(value, found[0]) if value and found is not None else Setting(None, "not set")
 
 
 def write_settings(changes: dict[str, str | None]) -> str:
@@ -236,7 +364,7 @@ def datastore_root(kind: str | None = None) -> str:
             )
         return setting.value
     if setting.value:
-        return os.path.abspath(os.path.expanduser(setting.value))
+        return os.path.abspath(expand_home(setting.value))
     here = folder = os.getcwd()
     while True:
         store = os.path.join(folder, LOCAL_FOLDER)

@@ -10,6 +10,7 @@ from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call, note
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate
+from flow_sdk.config import expand_home
 from flow_sdk.errors import DeployError, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _create(call: Call) -> int:
         before = import_error_of(api, file)
     package = call.package(leave_out=(file, *_dag_files(os.path.dirname(file) or ".")))
     deployed = create_deployment(plan, package, call.root, target, options, gate)
-    tell_token(call, gate, target if "://" in target else os.path.abspath(os.path.expanduser(target)))
+    tell_token(call, gate, target if "://" in target else os.path.abspath(expand_home(target)))
     call.say(
         f"DAG {deployed.dag} is {'written' if deployed.changed else 'up to date'}; runs are in {deployed.namespace}."
     )

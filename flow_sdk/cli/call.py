@@ -6,16 +6,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from flow_sdk.cli.environment import BRANCHING, NAMES, take_environment
+from flow_sdk.config import check_profile, expand_home
 from flow_sdk.errors import UsageError, visible
 from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flow_sdk.cli.arguments import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
     from flow_sdk.spec.project import Project
-
-BRANCHING = ("branch", "production")
-"""The options that choose a branch."""
 
 __all__ = ["Call", "check_writable", "note", "store_root", "write_file"]
 
@@ -40,10 +41,19 @@ class Call:
         self.values = parsed.values
         self.parameters = parsed.parameters
         self.given = parsed.given
-        _check_general(parsed.values)
         self._parsed = parsed
+        self._sources: dict[str, str] = {}
+        check_profile()
+        self._take_environment(NAMES)
+        _check_general(parsed.values)
         if is_plain():
             self._branch()  # refuses what contradicts itself; where configs play a part, when it is first asked for
+
+    def _take_environment(self, names: Iterable[str]) -> dict[str, str]:
+        """Add the options that the environment gives; returns the variable of each."""
+        from flow_sdk.cli.main import GENERAL
+
+        return take_environment(self._parsed, GENERAL, names)
 
     def __getitem__(self, option: str) -> Any:
         """The value of an option."""
@@ -84,14 +94,20 @@ class Call:
         declared = _declared_project(self.flow_class)
         if declared is None and not given.intersection(BRANCHING):
             return None, False
+        if declared is not None:
+            self._sources.update(self._take_environment(BRANCHING))
         from flow_sdk.spec.project import choose_branch
 
-        return choose_branch(declared, *(self.values[name] if name in given else None for name in BRANCHING))
+        branch, production = (self.values[name] if name in given else None for name in BRANCHING)
+        return choose_branch(declared, branch, production, self._sources)
 
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Endings of files that ``--package-suffixes`` adds to the code package."""
-        return tuple(part.strip() for part in (self.values["package-suffixes"] or "").split(",") if part.strip())
+        from flow_sdk.config import read_setting
+
+        text = self.values["package-suffixes"] or read_setting("DEFAULT_PACKAGE_SUFFIXES").value or ""
+        return tuple(part.strip() for part in text.split(",") if part.strip())
 
     def package(self, leave_out: tuple[str, ...] = ()) -> bytes:
         """Make the code package, without the files whose paths are given."""
@@ -259,7 +275,7 @@ def store_root(kind: str | None, root: str | None) -> str:
         ):
             wanted = "an address such as s3://bucket/prefix" if kind == "s3" else "a folder"
             raise UsageError(f"--datastore-root can't be {root!r}.", wanted=wanted)
-        return root if "://" in root else os.path.abspath(os.path.expanduser(root))
+        return root if "://" in root else os.path.abspath(expand_home(root))
     from flow_sdk.config import datastore_root
 
     return datastore_root(kind)

@@ -16,6 +16,9 @@ __all__ = ["AUTHORIZE", "TOKEN_OPTIONS", "deployed_name", "naming", "tell_token"
 
 AUTHORIZE = Option("authorize", "The production token, where somebody else made it; needed once.", metavar="TOKEN")
 
+VARIABLE = "FLOW_SDK_AUTHORIZE"
+"""The environment variable that does the same as ``--authorize``, for the jobs of a CI."""
+
 TOKEN_OPTIONS = (
     AUTHORIZE,
     Option("generate-new-token", "Make a new production token, and with it an empty namespace.", flag=True),
@@ -54,13 +57,20 @@ def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
     from flow_sdk import config
     from flow_sdk.deploy.claims import KnownTokens
     from flow_sdk.deploy.tokens import TokenGate
+    from flow_sdk.errors import ConfigError
 
+    try:
+        home = config.settings_folder()
+    except ConfigError:
+        home = None
+    given = call["authorize"]
     return TokenGate(
         name,
         config.user(),
-        KnownTokens(os.path.dirname(config.config_file()), name),
+        KnownTokens(home, name),
         keeper=keeper,
-        authorize=call["authorize"],
+        authorize=os.environ.get(VARIABLE) or None if given is None else given,
+        keep=given is not None,
         renew=call.values.get("generate-new-token", False),
     )
 
@@ -78,6 +88,9 @@ def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
         Where it was deployed to, for commands that take that as an argument.
     """
     grant = gate.grant
+    if gate.not_kept is not None:
+        reason = ", ".join(filter(None, (gate.not_kept.seen, gate.not_kept.where)))
+        call.say(f"This machine can't keep the token ({reason}): give it with each deployment.")
     if grant is None or not (grant.first or grant.renewed):
         return
     if grant.first:

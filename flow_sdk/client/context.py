@@ -3,6 +3,7 @@
 import os
 from urllib.parse import unquote
 
+from flow_sdk.config import expand_home
 from flow_sdk.errors import ConfigError
 
 __all__ = [
@@ -155,10 +156,10 @@ def store_url(text: str) -> str:
             )
         if "://" in rest:
             return rest
-        return os.path.abspath(os.path.expanduser(rest)) if kind == "local" else f"s3://{rest}"
+        return os.path.abspath(expand_home(rest)) if kind == "local" else f"s3://{rest}"
     if not text:
         raise ConfigError("This names no store.", seen="an empty text", wanted="local@/folder or s3@bucket/prefix")
-    return text if "://" in text else os.path.abspath(os.path.expanduser(text))
+    return text if "://" in text else os.path.abspath(expand_home(text))
 
 
 def safe_mode(on: bool = True) -> bool:

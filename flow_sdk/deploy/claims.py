@@ -206,23 +206,26 @@ class KnownTokens:
 
     Parameters
     ----------
-    home : str
-        The user's settings folder.
+    home : str or None
+        The user's settings folder; None where it isn't known. Such a machine holds no token and keeps none.
     name : str
         The deployed name.
     """
 
-    def __init__(self, home: str, name: str) -> None:
-        self.folder = os.path.join(home, "tokens", encode_tag(name))
+    def __init__(self, home: str | None, name: str) -> None:
+        self.folder = None if home is None else os.path.join(home, "tokens", encode_tag(name))
 
     def __iter__(self) -> Iterator[str]:
-        with suppress(FileNotFoundError):
+        if self.folder is None:
+            return
+        # Nor can a machine hold any whose user may not look into the home folder, or has none.
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             for file in sorted(name for name in os.listdir(self.folder) if not name.startswith("~")):
                 with suppress(OSError, ValueError), open(os.path.join(self.folder, file), encoding="utf-8") as text:
                     yield text.read()
 
     def _path(self, token: str) -> str:
-        return os.path.join(self.folder, hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32])
+        return os.path.join(self.folder or "", hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
     def add(self, token: str) -> None:
         """Keep a token.
@@ -230,17 +233,27 @@ class KnownTokens:
         Raises
         ------
         DeployError
-            If the folder can't be written to.
+            If the folder can't be written to, or isn't known.
         """
+        if self.folder is None:
+            raise DeployError(
+                "The production token can't be kept on this machine.",
+                seen="no home folder",
+                help="Set FLOW_SDK_HOME to a folder that stays, or HOME.",
+            )
         try:
             make_folders(self.folder, 0o700)
             replace_file(self._path(token), token.encode("utf-8"), 0o600)
         except OSError as error:
             raise DeployError(
-                "The production token can't be kept on this machine.", seen=error.strerror, where=self.folder
+                "The production token can't be kept on this machine.",
+                seen=error.strerror,
+                where=self.folder,
+                help="Set FLOW_SDK_HOME to a folder that can be written to.",
             ) from error
 
     def remove(self, token: str) -> None:
         """Forget a token."""
-        with suppress(FileNotFoundError):
-            os.unlink(self._path(token))
+        if self.folder is not None:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(self._path(token))

@@ -91,7 +91,9 @@ class TokenGate:
     keeper : Keeper, optional
         A second place for the claim, in the orchestrator.
     authorize : str, optional
-        The token that the user gave; it alone counts then, and is kept when it is the right one.
+        The token that the user gave, or several with spaces or commas between them; these alone count then.
+    keep : bool
+        Whether the machine is to keep a token that the user gave, when it is the right one.
     renew : bool
         Whether a new token is to take the place of the present one.
     """
@@ -104,12 +106,16 @@ class TokenGate:
         *,
         keeper: Keeper | None = None,
         authorize: str | None = None,
+        keep: bool = True,
         renew: bool = False,
     ) -> None:
         self.name, self.owner, self.known, self.keeper, self.renew = name, owner, known, keeper, renew
         # Who is handed the namespace's name has the token as well.
-        self.authorize = None if authorize is None else authorize.strip().removeprefix(NAMESPACE)
+        self.given = None if authorize is None else [one.removeprefix(NAMESPACE) for one in _several(authorize)]
+        self.keep = keep
         self.grant: Grant | None = None
+        self.not_kept: DeployError | None = None
+        """Why a token that the user gave isn't kept on this machine, where it couldn't be."""
 
     def check(self, store: ObjectStore | None) -> Grant:
         """Find out whether the deployment may go on, without changing anything.
@@ -126,11 +132,11 @@ class TokenGate:
         """
         claims, kept, following = self._look(store)
         if not claims and kept is None:
-            if self.authorize is not None:
+            if self.given is not None:
                 raise DeployError(
                     f"{self.name} has never been deployed, so there is no token to authorize.",
                     where=None if store is None else store.url,
-                    help="Leave --authorize out; or check --datastore-root, --name and --branch.",
+                    help="Leave --authorize (FLOW_SDK_AUTHORIZE) out; or check --datastore-root, --name and --branch.",
                 )
             self.grant = self._new(following, first=True)
             return self.grant
@@ -166,8 +172,16 @@ class TokenGate:
                 help="Check --datastore-root, --name and --branch.",
             )
         token = self._token_for(_counting(claims, kept), claims)
-        if self.authorize is not None:
+        self._keep_given(token)
+
+    def _keep_given(self, token: str) -> None:
+        """Keep a token that the user gave, if it can be; who gave it has it, so a machine may do without."""
+        if self.given is None or not self.keep:
+            return
+        try:
             self.known.add(token)
+        except DeployError as error:
+            self.not_kept = error
 
     def _look(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None, int]:
         """The claims in the store, the one with the keeper, and the store's next generation."""
@@ -183,7 +197,7 @@ class TokenGate:
 
     def _token_for(self, newest: Claim, claims: list[Claim]) -> str:
         """The token of the claim that counts, known to be the user's."""
-        candidates = list(self.known) if self.authorize is None else [self.authorize]
+        candidates = list(self.known) if self.given is None else self.given
         for token in candidates:
             if newest.fits(token):
                 return token
@@ -192,7 +206,7 @@ class TokenGate:
         stale = any(claim.fits(token) for claim in claims for token in candidates)
         if stale:
             seen = f"a token that {newest.who} has replaced by a new one on {newest.created}"
-        elif self.authorize is None:
+        elif self.given is None:
             seen = f"user {self.owner}, whose machine holds no token of it"
         else:
             seen = "another token with --authorize"
@@ -225,7 +239,9 @@ class TokenGate:
             If somebody else was quicker, or the keeper didn't take it.
         """
         grant = self.grant or self.check(store)
-        if not grant.in_store or self.authorize is not None:
+        if self.given is not None and grant.token in self.given:
+            self._keep_given(grant.token)
+        elif not grant.in_store:
             # Before the claim: a claim whose token nobody holds would shut everybody out.
             self.known.add(grant.token)
         if not grant.in_store and not StoreClaims(store, self.name).add(grant.claim):
@@ -305,6 +321,11 @@ class TokenGate:
                 where=self.keeper.place,
                 help="Deploy again with --authorize and their token; or under another name or branch.",
             )
+
+
+def _several(text: str) -> list[str]:
+    """The tokens in a text. A text without any is a token that is nobody's."""
+    return text.replace(",", " ").split() or [""]
 
 
 def _counting(claims: list[Claim], kept: Claim | None) -> Claim:

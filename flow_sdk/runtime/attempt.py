@@ -21,7 +21,7 @@ from flow_sdk.runtime.state import LiveTask
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
 from flow_sdk.spec.failure import CaughtFailure
-from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.spec.flow import FlowSpec, create_flow_object
 from flow_sdk.store import attempts
 from flow_sdk.store.records import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 
@@ -128,7 +128,12 @@ class _Attempt:
             task = LiveTask(self.view, self.record, self.step, self.position, parents, self.same_image)
         except FlowSDKError as error:
             return self._failed(error, [], fatal=False)
-        flow = self.flow_class(use_cli=False)
+        try:
+            flow = create_flow_object(self.flow_class)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever an __init__ of the user's raises
+            return self._failed(error, parents, fatal=False)
         task.attach(flow)
         if self.catch is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
             return self._caught(task, self._last_failure())
@@ -193,7 +198,7 @@ class _Attempt:
 
     def _caught(self, task: LiveTask, facts: dict[str, str]) -> Outcome:
         """Commit the task with nothing but the failure set."""
-        flow = self.flow_class(use_cli=False)
+        flow = create_flow_object(self.flow_class)
         task.attach(flow)
         variable = (self.catch or {}).get("var")
         if variable:

@@ -10,13 +10,22 @@ from flow_sdk.spec.declaration import refused
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, ClassVar, Protocol, TypeVar
+    from typing import Any, ClassVar, Protocol, Self, TypeVar
 
     F = TypeVar("F", bound=Callable[..., Any])
 else:
     Protocol = object
 
-__all__ = ["FlowSpec", "TaskState", "Transition", "is_plain", "is_step", "step", "step_functions"]
+__all__ = [
+    "FlowSpec",
+    "TaskState",
+    "Transition",
+    "create_flow_object",
+    "is_plain",
+    "is_step",
+    "step",
+    "step_functions",
+]
 
 COMMAND_LINE = "flow_sdk.cli.main"
 """The module whose ``main(flow_class)`` runs a flow file. Named, not imported: it lies in a higher layer."""
@@ -107,6 +116,30 @@ class TaskState(Protocol):
     ) -> None: ...
 
 
+def _starting_command_line(init: Any) -> Any:
+    """Wrap a subclass's ``__init__``: the command line starts also where that of ``FlowSpec`` isn't called."""
+
+    def __init__(self: FlowSpec, *arguments: Any, **named: Any) -> None:
+        init(self, *arguments, **named)
+        if type(self).__init__ is __init__ and "__flow_initialised__" not in self.__dict__:
+            FlowSpec.__init__(self)
+
+    for name in ("__doc__", "__module__", "__qualname__"):
+        setattr(__init__, name, getattr(init, name, None))
+    __init__.__wrapped__ = init  # type: ignore[attr-defined]
+    return __init__
+
+
+def create_flow_object(flow: type[FlowSpec]) -> FlowSpec:
+    """Create the object that a step runs on. Runs the ``__init__`` of the user's class, and no command line."""
+    arguments, named = flow.__flow_arguments__
+    FlowSpec.__flow_creating__ = True
+    try:
+        return flow(*arguments, **named)
+    finally:
+        FlowSpec.__flow_creating__ = False
+
+
 class _Name:
     """A flow's name, for those of its objects that have no artifact called so."""
 
@@ -118,7 +151,8 @@ class FlowSpec:
     """Base class of all flows.
 
     Subclass it, mark methods with :func:`step`, hand on with :meth:`next`, and end the file with
-    ``if __name__ == "__main__": MyFlow()``.
+    ``if __name__ == "__main__": MyFlow()``. A subclass may have an ``__init__``. It runs in every task before the step,
+    with the arguments that the flow file gives; what it sets are artifacts of that step.
 
     Parameters
     ----------
@@ -130,9 +164,24 @@ class FlowSpec:
     __flow_transition__: Transition | None = None
     __flow_fixed__: frozenset[str] = frozenset()
     __flow_launcher__: ClassVar[Callable[[type[FlowSpec]], None] | None] = None
+    __flow_creating__: ClassVar[bool] = False
+    """Whether :func:`create_flow_object` is creating an object: its ``__init__`` starts no command line then."""
+    __flow_arguments__: ClassVar[tuple[tuple[Any, ...], dict[str, Any]]] = ((), {})
+    """The arguments that the flow file creates its flow with."""
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        if not FlowSpec.__flow_creating__:
+            cls.__flow_arguments__ = arguments, named
+        return super().__new__(cls)
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        super().__init_subclass__(**named)
+        if "__init__" in vars(cls):
+            cls.__init__ = _starting_command_line(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, use_cli: bool = True) -> None:
-        if use_cli:
+        self.__dict__["__flow_initialised__"] = True
+        if use_cli and not FlowSpec.__flow_creating__:
             if FlowSpec.__flow_launcher__ is not None:
                 FlowSpec.__flow_launcher__(type(self))
             else:

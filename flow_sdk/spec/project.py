@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from flow_sdk.errors import UsageError
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
@@ -86,7 +88,10 @@ class Project:
 
 
 def choose_branch(
-    declared: Mapping[str, Any] | None, branch: str | None, production: bool | None
+    declared: Mapping[str, Any] | None,
+    branch: str | None,
+    production: bool | None,
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str | None, bool]:
     """Put together what the decorator and the command line say.
 
@@ -95,7 +100,9 @@ def choose_branch(
     declared : mapping or None
         The attributes of ``@project``; None for a flow without it.
     branch, production : str or None, bool or None
-        What the command line says; None for nothing.
+        What the command line or the environment says; None for nothing.
+    variables : mapping of str to str
+        By option, the environment variable that gave it; for errors.
 
     Returns
     -------
@@ -119,15 +126,17 @@ def choose_branch(
     for option, value in given.items():
         fixed = declared[option]
         if value is not None and fixed is not None and value != fixed:
+            source = variables.get(option)
             raise UsageError(
-                f"--{option} says something else than @project.",
-                seen=f"{value!r} on the command line, {fixed!r} in @project",
+                f"{source or '--' + option} says something else than @project.",
+                seen=f"{value!r} {'in the environment' if source else 'on the command line'}, {fixed!r} in @project",
                 help="Take one of the two away.",
             )
     branch = declared["branch"] if branch is None else branch
     if branch is not None and not is_name(branch):
         raise UsageError(
-            f"--branch can't be {branch[:60]!r}.", wanted=f"1 to {LONGEST_NAME} of the characters a-z 0-9 _"
+            f"{variables.get('branch', '--branch')} can't be {branch[:60]!r}.",
+            wanted=f"1 to {LONGEST_NAME} of the characters a-z 0-9 _",
         )
     production = declared["production"] if production is None else production
     return branch, bool(production)

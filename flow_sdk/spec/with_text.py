@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VARIABLES", "parse_many", "parse_with"]
 
-VARIABLES = ("FLOW_SDK_DECOSPECS", "METAFLOW_DECOSPECS")
+VARIABLES = ("FLOW_SDK_DECOSPECS", "METAFLOW_DECOSPECS", "METAFLOW_DEFAULT_DECOSPECS")
 """Environment variables that hold decorators for every step; the first one that is set counts."""
 
 

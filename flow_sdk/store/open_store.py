@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from flow_sdk.config import expand_home
 from flow_sdk.errors import ConfigError, ObjectExists, ObjectMissing, StoreError, StoreUnavailable
 from flow_sdk.store.layout import STORE_MARKER
 from flow_sdk.store.port import ObjectStore
@@ -52,7 +53,7 @@ def open_store(url: str | os.PathLike[str], *, create: bool = True) -> ObjectSto
 def _backend(url: str, create: bool) -> ObjectStore:
     kind, separator, rest = url.partition("://")
     if not separator:
-        return _local(os.path.expanduser(url), create)
+        return _local(expand_home(url), create)
     if kind == "file":
         if not rest.startswith("/"):
             raise ConfigError("A file URL needs an absolute path.", seen=url, wanted="file:///folder")

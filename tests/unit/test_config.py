@@ -90,6 +90,97 @@ def test_the_local_store_where_the_setting_says(here, monkeypatch):
     assert config.datastore_root() == str(here / "kept")
 
 
+def test_metaflows_setting_names_the_folder_above_the_local_store(here, monkeypatch):
+    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(here / "d"))
+    assert config.datastore_root() == str(here / "d" / ".flow_sdk")
+    # A store that an earlier release has made in the folder itself is used on.
+    (here / "d").mkdir()
+    (here / "d" / "store.json").touch()
+    assert config.datastore_root() == str(here / "d")
+    (here / "d" / ".flow_sdk").mkdir()
+    (here / "d" / ".flow_sdk" / "store.json").touch()
+    assert config.datastore_root() == str(here / "d" / ".flow_sdk")
+    monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", str(here / "e"))
+    assert config.datastore_root() == str(here / "e")
+
+
+def test_metaflows_profile_is_one_of_ours_or_one_of_its_own(here, monkeypatch):
+    monkeypatch.setenv("METAFLOW_PROFILE", "team")
+    monkeypatch.setenv("METAFLOW_HOME", str(here / "theirs"))
+    monkeypatch.delenv("FLOW_SDK_USER", raising=False)
+    for reads in (config.check_profile, config.datastore, lambda: config.read_setting("USER")):
+        with pytest.raises(ConfigError, match="no profile 'team', which METAFLOW_PROFILE names") as caught:
+            reads()
+        assert str(here / "theirs" / "config_team.json") in caught.value.seen
+    (here / "theirs").mkdir()
+    theirs = {
+        "METAFLOW_DEFAULT_DATASTORE": "s3",
+        "METAFLOW_DATASTORE_SYSROOT_S3": "s3://flows/team",
+        "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(here / "d"),
+        "METAFLOW_ECS_S3_ACCESS_IAM_ROLE": "arn:aws:iam::1:role/job",
+        "METAFLOW_SERVICE_URL": "https://metadata",
+    }
+    (here / "theirs" / "config_team.json").write_text(json.dumps(theirs))
+    assert config.datastore_root() == "s3://flows/team"
+    assert config.datastore_root("local") == str(here / "d" / ".flow_sdk")
+    assert config.read_setting("BATCH_JOB_ROLE").value == "arn:aws:iam::1:role/job"
+    assert config.read_setting("BATCH_JOB_QUEUE").value is None
+    assert config.read_setting("DEFAULT_DATASTORE").source == str(here / "theirs" / "config_team.json")
+    # Ours of the same name comes first; FLOW_SDK_PROFILE does before both.
+    (here / "home").mkdir()
+    (here / "home" / "config_team.json").write_text('{"BATCH_JOB_QUEUE": "ours"}')
+    assert config.read_setting("BATCH_JOB_QUEUE").value == "ours" and config.datastore() == "local"
+    (here / "home" / "config_other.json").write_text('{"BATCH_JOB_QUEUE": "other"}')
+    monkeypatch.setenv("FLOW_SDK_PROFILE", "other")
+    assert config.read_setting("BATCH_JOB_QUEUE").value == "other"
+
+
+@pytest.mark.parametrize("name", ["../other", "a b", "."])
+def test_metaflows_profile_has_a_name_that_can_be_a_files(monkeypatch, name):
+    monkeypatch.setenv("METAFLOW_PROFILE", name)
+    with pytest.raises(ConfigError, match="METAFLOW_PROFILE isn't the name of a profile"):
+        config.check_profile()
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """Somebody without HOME, and without an entry among the machine's users."""
+    import pwd
+
+    def nobody(*_):
+        raise KeyError("no such user")
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    monkeypatch.setattr(pwd, "getpwnam", nobody)
+    for name in ("HOME", "FLOW_SDK_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_there_are_no_settings_and_no_folder_called_tilde(here, monkeypatch):
+    (here / "~" / ".flow_sdk").mkdir(parents=True)
+    (here / "~" / ".flow_sdk" / "config.json").write_text('{"AIRFLOW_URL": "http://elsewhere"}')
+    assert config.read_setting("AIRFLOW_URL").value is None
+    for text in ("~", "~/store", "~nobody/store"):
+        with pytest.raises(ConfigError, match="home folder isn't known") as caught:
+            config.expand_home(text)
+        assert caught.value.seen == text
+    assert config.expand_home("./~/store") == "./~/store"
+    with pytest.raises(ConfigError) as caught:
+        config.write_settings({"USER": "anne"})
+    assert "FLOW_SDK_HOME" in caught.value.help
+    monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", "~/store")
+    with pytest.raises(ConfigError):
+        config.datastore_root()
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere"])
+def test_a_home_that_is_no_folder_has_no_settings(monkeypatch, home):
+    monkeypatch.delenv("FLOW_SDK_HOME")
+    monkeypatch.setenv("HOME", home)
+    assert config.read_setting("AIRFLOW_URL").value is None
+
+
 def test_s3_needs_an_address(monkeypatch):
     with pytest.raises(ConfigError, match="isn't known where in S3"):
         config.datastore_root("s3")

@@ -4,6 +4,7 @@ import os
 import re
 from typing import Any, Protocol
 
+from flow_sdk.config import expand_home
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
 from flow_sdk.errors import DeployError
 from flow_sdk.store.durable import replace_file, sync_folder
@@ -54,7 +55,7 @@ def open_target(target: str, dag: str) -> Target:
         return _S3File(target, dag)
     if "://" in target:
         raise DeployError("A DAG file can't go there.", seen=target, wanted="a file, a folder, or s3://bucket/key.py")
-    path = os.path.expanduser(target)
+    path = expand_home(target)
     if os.path.isdir(path):
         path = os.path.join(path, f"{dag}.py")
     elif not path.endswith(".py"):

@@ -157,6 +157,42 @@ def test_on_another_machine_of_ones_own(folder):
     assert call(folder, "airflow", "create", "dags", "--authorize", printed, environment=laptop).returncode == 0
 
 
+def without_home(folder, *words, code=0, **environment):
+    """Deploy from a job of a CI, whose home is no folder."""
+    own = {"FLOW_SDK_USER": "ci", "HOME": "/dev/null", "FLOW_SDK_HOME": "", **environment}
+    done = call(folder, "airflow", "create", "dags", *words, environment=own)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def test_a_job_without_a_home_brings_the_token(folder):
+    token = token_of(deploy(folder, "anne"))
+    assert "machine holds no token" in without_home(folder, code=1)
+    said = without_home(folder, "--authorize", token)
+    assert "This machine can't keep the token (Not a directory, /dev/null/.flow_sdk/tokens" in said
+    for given in (token, f"production:{token}", f"other-0-x {token}", f"other-0-x,\n{token}"):
+        assert "keep" not in without_home(folder, FLOW_SDK_AUTHORIZE=given)
+    # What the command line says comes first, and a wrong token is refused.
+    assert "another token with --authorize" in without_home(folder, "--authorize=x", FLOW_SDK_AUTHORIZE=token, code=1)
+    assert "another token with --authorize" in without_home(folder, FLOW_SDK_AUTHORIZE="x", code=1)
+
+
+def test_a_token_from_the_environment_is_not_kept(folder):
+    token = token_of(deploy(folder, "anne"))
+    own = {"FLOW_SDK_USER": "ci", "FLOW_SDK_HOME": str(folder.parent / "ci"), "FLOW_SDK_AUTHORIZE": token}
+    assert call(folder, "airflow", "create", "dags", environment=own).returncode == 0
+    assert not (folder.parent / "ci").exists()
+
+
+def test_a_first_deployment_needs_a_machine_that_keeps_the_token(folder):
+    before = contents(folder)
+    said = without_home(folder, code=1)
+    assert "can't be kept on this machine" in said and "FLOW_SDK_HOME" in said
+    assert "has never been deployed" in without_home(folder, FLOW_SDK_AUTHORIZE="x", code=1)
+    assert {path: text for path, text in contents(folder).items() if "/.flow_sdk/" not in path} == before
+    assert not list((folder / "dags").iterdir())
+
+
 def test_a_new_token(folder):
     old = token_of(deploy(folder, "anne"))
     deploy(folder, "bob", "--authorize", old)

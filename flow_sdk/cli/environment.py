@@ -1,0 +1,85 @@
+"""Options that the environment gives: ``FLOW_SDK_<OPTION>``, else ``METAFLOW_<OPTION>``, below the command line."""
+
+from __future__ import annotations
+
+import os
+
+from flow_sdk.cli.arguments import Option
+from flow_sdk.config import PREFIXES
+from flow_sdk.errors import UsageError
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from flow_sdk.cli.arguments import Parsed
+
+__all__ = ["BRANCHING", "NAMES", "take_environment"]
+
+BRANCHING = ("branch", "production")
+"""The options that choose a branch of a project: given to flows without ``@project`` they mean nothing."""
+
+NAMES = ("datastore", "datastore-root", "metadata", "environment", "package-suffixes", "quiet")
+"""The other options of every command that the environment can give."""
+
+_TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
+
+
+def take_environment(parsed: Parsed, options: Iterable[Option], names: Iterable[str] = NAMES) -> dict[str, str]:
+    """Add to a command line the options that the environment gives and the command line doesn't.
+
+    Parameters
+    ----------
+    parsed : Parsed
+        The command line; changed in place.
+    options : iterable of Option
+        The options of every command.
+    names : iterable of str
+        Names of the options to look for.
+
+    Returns
+    -------
+    dict
+        By option, the variable that gave it.
+
+    Raises
+    ------
+    UsageError
+        If a variable holds no value of its option.
+    """
+    sources = {}
+    wanted = {name: variable for name in names if name not in parsed.given and (variable := _variable(name))}
+    for option in options if wanted else ():
+        variable = wanted.get(option.name)
+        if variable is not None and (value := _read(option, variable)) is not False:
+            parsed.set(option, value)
+            sources[option.name] = variable
+    return sources
+
+
+def _variable(name: str) -> str | None:
+    """The environment variable that gives an option; one that is set to nothing gives none."""
+    ending = name.replace("-", "_").upper()
+    return next((prefix + ending for prefix in PREFIXES if os.environ.get(prefix + ending)), None)
+
+
+def _read(option: Option, variable: str) -> Any:
+    """Read an option's value from an environment variable; a flag's is True or False.
+
+    Raises
+    ------
+    UsageError
+        If it isn't a value of the option.
+    """
+    text = os.environ[variable]
+    if option.flag:
+        plain = text.strip().lower()
+        if plain not in _TRUE + _FALSE:
+            raise UsageError(f"{variable} can't be {text!r}.", wanted="true or false")
+        return plain in _TRUE
+    try:
+        return option.read(text)
+    except UsageError as error:
+        error.where = f"environment variable {variable}"
+        raise

@@ -1,0 +1,122 @@
+"""A flow class with an ``__init__`` of its own: it runs in every task, and the flow starts with and without super()."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.client import Run, metadata, namespace
+
+FLOW = """
+import os
+from flow_sdk import FlowSpec, Parameter, step
+
+class Base(FlowSpec):
+{base}
+
+class Made(Base):
+    alpha = Parameter("alpha", default=2)
+{init}
+
+    @step
+    def start(self):
+        self.words["b"] = self.alpha
+        self.seen = dict(self.words)
+        self.next(self.fit, foreach="items")
+
+    @step
+    def fit(self):
+        self.words["c"] = self.input
+        self.made_in = os.getpid()
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.merge_artifacts(inputs, include=["seen"])
+        self.pids = [i.made_in for i in inputs]
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("words are", self.words, "items", self.items)
+
+if __name__ == "__main__":
+    Made({arguments})
+"""
+
+STATE = '        self.words = {"a": 1}\n        self.items = [1, 2]\n'
+FORMS = {
+    "super last": ("    pass", f"    def __init__(self):\n{STATE}        super().__init__()", ""),
+    "no super": ("    pass", f"    def __init__(self):\n{STATE}", ""),
+    "use_cli": (
+        "    pass",
+        f"    def __init__(self, use_cli=True):\n{STATE}        super().__init__(use_cli=use_cli)",
+        "",
+    ),
+    "arguments": (
+        "    pass",
+        "    def __init__(self, words, *, items):\n        self.words, self.items = dict(words), items\n"
+        "        super().__init__()",
+        '{"a": 1}, items=[1, 2]',
+    ),
+    "inherited": (f"    def __init__(self):\n{STATE}", "", ""),
+    "both": (
+        f"    def __init__(self):\n{STATE}        super().__init__()",
+        "    def __init__(self):\n        super().__init__()",
+        "",
+    ),
+}
+
+
+def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "made.py", "--datastore-root", str(folder / "store"), *words],
+        cwd=folder,
+        env={**os.environ, "FLOW_SDK_USER": "ada"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_runs_and_its_state_is_fresh_in_each_task(tmp_path: Path, form: str, isolation: str) -> None:
+    base, init, arguments = FORMS[form]
+    (tmp_path / "made.py").write_text(FLOW.format(base=base, init=init, arguments=arguments))
+    done = call(tmp_path, "run", "--isolation", isolation)
+    assert done.returncode == 0, done.stderr
+    assert "words are {'a': 1} items [1, 2]" in done.stdout
+    metadata(str(tmp_path / "store"))
+    namespace(None)
+    run = Run("Made/1")
+    assert run["start"].task.data.words == {"a": 1, "b": 2} == run.data.seen
+    assert sorted(task.data.words["c"] for task in run["fit"]) == [1, 2]
+    assert run.data.words == {"a": 1}
+    assert len(set(run.data.pids)) == 2
+
+
+def test_an_init_that_raises_fails_the_task_with_its_traceback(tmp_path: Path) -> None:
+    init = """    def __init__(self):
+        super().__init__(use_cli=False)
+        self.words, self.items = {}, os.environ["NOT" "THERE"]
+"""
+    text = FLOW.format(base="    pass", init=init, arguments="")
+    (tmp_path / "made.py").write_text(text.replace("    Made()", "    FlowSpec.__init__(Made.__new__(Made))"))
+    done = call(tmp_path, "run")
+    assert done.returncode == 1
+    assert "KeyError: 'NOTTHERE'" in done.stdout + done.stderr and "bug in Flow SDK" not in done.stderr
+    metadata(str(tmp_path / "store"))
+    namespace(None)
+    task = Run("Made/1")["start"].task
+    assert not task.successful and "KeyError" in str(task.exception)
+
+
+def test_an_init_that_asks_for_no_command_line_gets_none(tmp_path: Path) -> None:
+    init = f"    def __init__(self):\n        super().__init__(use_cli=False)\n{STATE}"
+    (tmp_path / "made.py").write_text(FLOW.format(base="    pass", init=init, arguments="") + "    print('made')\n")
+    done = call(tmp_path, "run")
+    assert (done.returncode, done.stdout) == (0, "made\n"), done.stderr

@@ -1,0 +1,100 @@
+"""Options that the environment gives, under our names and under Metaflow's."""
+
+import pytest
+
+from tests.unit.cli.flow_file import FLOW, call, write
+
+PLAIN = FLOW.replace("required=True", "default=1").replace(
+    'print("done", self.scores)', 'print("done", current.get("branch_name"))'
+).replace("import FlowSpec", "import current, FlowSpec")  # fmt: skip
+PROJECT = PLAIN.replace("import current", "import current, project").replace("class T", '@project(name="p")\nclass T')
+
+
+@pytest.fixture
+def run(tmp_path):
+    def go(*words, file=PROJECT, **environment):
+        write(tmp_path, file)
+        return call(tmp_path, *words, environment=environment)
+
+    return go
+
+
+@pytest.mark.parametrize("prefix", ["METAFLOW_", "FLOW_SDK_"])
+@pytest.mark.parametrize(
+    ("variables", "branch"),
+    [
+        ({"PRODUCTION": "True"}, "prod"),
+        ({"PRODUCTION": "1", "BRANCH": "b1"}, "prod.b1"),
+        ({"BRANCH": "b1"}, "test.b1"),
+        ({"PRODUCTION": "false", "BRANCH": ""}, "user.ada"),
+    ],
+)
+def test_the_branch_of_a_project(run, prefix, variables, branch):
+    done = run("run", FLOW_SDK_USER="ada", **{prefix + name: value for name, value in variables.items()})
+    assert f"done {branch}\n" in done.stdout, done.stderr
+
+
+def test_the_command_line_comes_first(run):
+    done = run("--branch", "b2", "--no-production", "run", FLOW_SDK_BRANCH="b1", METAFLOW_PRODUCTION="yes")
+    assert "done test.b2" in done.stdout
+
+
+def test_ours_come_before_metaflows(run):
+    assert "done test.b1" in run("run", FLOW_SDK_BRANCH="b1", METAFLOW_BRANCH="b2").stdout
+
+
+def test_a_flow_without_a_project_has_no_branch_to_choose(run):
+    done = run("run", file=PLAIN, METAFLOW_PRODUCTION="True", METAFLOW_BRANCH="b1")
+    assert done.returncode == 0 and "done None" in done.stdout, done.stderr
+
+
+def test_a_flow_with_configs_has_its_branch_from_the_environment(run):
+    flow = PROJECT.replace("import current", "import Config, current").replace(
+        "    folds =", '    settings = Config("settings", default_value={})\n    folds ='
+    )
+    assert "done prod" in run("run", file=flow, METAFLOW_PRODUCTION="True").stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"METAFLOW_PRODUCTION": "maybe"}, "METAFLOW_PRODUCTION can't be 'maybe'"),
+        ({"METAFLOW_BRANCH": "B 1"}, "METAFLOW_BRANCH can't be 'B 1'"),
+        ({"METAFLOW_DATASTORE": "azure"}, "environment variable METAFLOW_DATASTORE"),
+        ({"METAFLOW_ENVIRONMENT": "conda"}, "--environment can't be 'conda'"),
+        ({"METAFLOW_PROFILE": "nosuch"}, "no profile 'nosuch'"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_before_anything_runs(run, tmp_path, variables, told):
+    done = run("--datastore-root", "store", "run", **variables)
+    assert done.returncode == 2 and told in done.stderr, done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_contradicts_the_decorator_is_refused(run):
+    flow = PROJECT.replace('name="p"', 'name="p", branch="b1"')
+    done = run("run", file=flow, METAFLOW_BRANCH="b2")
+    assert done.returncode == 2 and "METAFLOW_BRANCH says something else than @project" in done.stderr
+    assert "done test.b1" in run("run", file=flow, METAFLOW_BRANCH="b1", METAFLOW_PRODUCTION="0").stdout
+
+
+def test_the_store(run, tmp_path):
+    for number, prefix in enumerate(("METAFLOW_", "FLOW_SDK_")):
+        root = tmp_path / f"store{number}"
+        done = run("run", **{prefix + "DATASTORE_ROOT": str(root), prefix + "DATASTORE": "local"})
+        assert done.returncode == 0 and (root / "store.json").exists(), done.stderr
+    done = run("run", METAFLOW_DATASTORE="s3")
+    assert done.returncode == 2 and "where in S3" in done.stderr
+
+
+def test_what_a_package_takes_and_what_is_said(run, tmp_path):
+    (tmp_path / "query.sql").write_text("select 1")
+    for name in ("METAFLOW_PACKAGE_SUFFIXES", "FLOW_SDK_PACKAGE_SUFFIXES", "METAFLOW_DEFAULT_PACKAGE_SUFFIXES"):
+        assert "query.sql" in run("package", "list", **{name: ".sql"}).stdout
+    assert run("check").stderr and not run("check", METAFLOW_QUIET="1").stderr
+
+
+@pytest.mark.parametrize("name", ["METAFLOW_DECOSPECS", "METAFLOW_DEFAULT_DECOSPECS"])
+def test_decorators_for_every_step(run, name):
+    done = run("run", **{name: "timeout:seconds=x"})
+    assert done.returncode == 2 and "timeout" in done.stderr
