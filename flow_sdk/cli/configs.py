@@ -183,7 +183,7 @@ def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str,
     from flow_sdk.store.open_store import open_store
 
     runs = Runs(open_store(root, create=False))
-    plan = runs.read_plan(find_origin(runs, flow, user, asked))
+    plan = runs.read_plan(find_origin(runs, flow, user, asked)[0])
     return {found.name: found.value for found in plan.configs}
 
 

@@ -89,7 +89,7 @@ COMMANDS = {
             Argument("STEP", "Run this step again, and all that comes after it; or a run's id.", required=False)
         ],
         options=[
-            Option("origin-run-id", "Run to resume; your newest run or resume when left out.", metavar="RUN"),
+            Option("origin-run-id", "Run to resume; your last run that is no resume when left out.", metavar="RUN"),
             Option("dry-run", "Say what would be reused and what would run, and why; start nothing.", flag=True),
             *RUN_OPTIONS,
         ],

@@ -47,7 +47,7 @@ class Resume:
     Parameters
     ----------
     origin : str or None
-        The run, as its id or as ``Flow/id``; None for the user's newest.
+        The run, as its id or as ``Flow/id``; None for the user's last run that isn't a resume.
     step : str or None
         The step that runs again with all that comes after it, though it succeeded.
     """
@@ -69,12 +69,17 @@ class Resume:
         if self.step is not None and self.step not in names:
             raise UsageError(f"Flow {plan.flow!r} has no step {self.step!r}.", help=nearest(self.step, names))
         runs = Runs(store)
-        origin = find_origin(runs, plan.flow, user, self.origin)
-        return Reuse(store, plan, origin, runs.read_plan(origin), self.step)
+        origin, why = find_origin(runs, plan.flow, user, self.origin)
+        return Reuse(store, plan, origin, runs.read_plan(origin), self.step, why)
 
 
-def find_origin(runs: Runs, flow: str, user: str, asked: str | None) -> RunRecord:
-    """Find the run to resume: the one asked for, or else the user's newest run or resume.
+def find_origin(runs: Runs, flow: str, user: str, asked: str | None) -> tuple[RunRecord, str]:
+    """Find the run to resume: the one asked for, or else the user's last run that isn't itself a resume.
+
+    Returns
+    -------
+    (RunRecord, str)
+        The run, and why it is this one.
 
     Raises
     ------
@@ -84,26 +89,42 @@ def find_origin(runs: Runs, flow: str, user: str, asked: str | None) -> RunRecor
         If there is none.
     """
     if asked is None:
-        asked = _newest_of(runs, flow, f"user:{user}")
-    elif "/" in asked:
+        return _last_run(runs, flow, user)
+    if "/" in asked:
         other, _, asked = asked.partition("/")
         if other != flow:
             raise UsageError(
                 f"This flow can't resume a run of {other!r}.", seen=f"{other}/{asked}", wanted=f"{flow}/..."
             )
-    if asked is not None:
-        return _read(runs, flow, asked)
+    return _read(runs, flow, asked), "it was named"
+
+
+def _last_run(runs: Runs, flow: str, user: str) -> tuple[RunRecord, str]:
+    """Find what a user's last ``run`` has started, and say why it is this one.
+
+    Resumes don't count: however often a run is resumed, the next resume is one of the same run.
+    """
+    owner, resumed = f"user:{user}", None
+    for run in runs.newest(flow, owner):
+        record = runs.read(flow, run)
+        # Somebody else's run with a tag of that text isn't the user's, and one that an orchestrator has started isn't.
+        if owner not in record.system_tags or _is_orchestrated(record):
+            continue
+        if record.origin_run is None:
+            why = f"it is the last run of {user!r}"
+            if resumed is not None:
+                why += f"; to go on from the newest resume, give --origin-run-id {resumed}"
+            return record, why
+        resumed = resumed or run
     known = ", ".join(runs.newest(flow, limit=5))
     help = f"Name somebody's with --origin-run-id, such as one of {known}." if known else "Start one with: run"
+    if resumed is not None:
+        help = f"Resumes don't count. To go on from the newest one, give --origin-run-id {resumed}."
     raise NotFound(f"There is no run of {flow!r} by {user!r} to resume.", where=runs.store.url, help=help)
 
 
-def _newest_of(runs: Runs, flow: str, owner: str) -> str | None:
-    """The newest run that an owner has started; somebody else's with a tag of the same text isn't one."""
-    for run in runs.newest(flow, owner):
-        if owner in runs.read(flow, run).system_tags:
-            return run
-    return None
+def _is_orchestrated(record: RunRecord) -> bool:
+    return any(tag.startswith("runtime:") and tag != "runtime:local" for tag in record.system_tags)
 
 
 def hold_origin(store: ObjectStore, flow: str, run: str) -> None:
@@ -167,12 +188,15 @@ class Reuse:
         Its plan.
     step : str or None
         The step that runs again with all that comes after it.
+    why : str
+        Why it is this run that is resumed.
     """
 
     def __init__(
-        self, store: ObjectStore, plan: FlowPlan, origin: RunRecord, origin_plan: FlowPlan, step: str | None
+        self, store: ObjectStore, plan: FlowPlan, origin: RunRecord, origin_plan: FlowPlan, step: str | None, why: str
     ) -> None:
         self.store, self.plan, self.origin, self._origin_plan = store, plan, origin, origin_plan
+        self._why_this_run = why
         self._reused: dict[tuple[str, str], int] = {}
         """By step and task, the attempt that is reused."""
         self._seen: str | None = None
@@ -272,11 +296,11 @@ class Reuse:
                 reporter.reused(name, count, waiting[name], self.origin.run)
 
     def told(self) -> str:
-        """Say what is resumed."""
-        name = f"{self.origin.flow}/{self.origin.run}"
+        """Say what is resumed, and why it is this run."""
+        text = f"Resuming {self.origin.flow}/{self.origin.run} ({self._why_this_run})"
         if self._state() == RUNNING:
-            return f"Resuming {name}, which is still running: what it hasn't finished by now runs here too"
-        return f"Resuming {name}"
+            return f"{text}, which is still running: what it hasn't finished by now runs here too"
+        return text
 
     def forecast(self) -> list[Forecast]:
         """Say what would be reused and what would run, if each task that runs again hands on as it did.

@@ -58,7 +58,12 @@ def run_ids(root: Path) -> list[str]:
 
 def can_resume(root: Path) -> bool:
     """Tell whether a run's beginning was over before the kill: until it is listed there is nothing to resume."""
-    return bool(run_ids(root)) and next(Runs(open_store(str(root))).newest("KillFlow"), None) is not None
+    return bool(run_ids(root)) and newest(root) != ""
+
+
+def newest(root: Path) -> str:
+    """The id of the newest run or resume; empty when none is listed."""
+    return next(Runs(open_store(str(root))).newest("KillFlow"), "")
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +82,12 @@ def test_the_last_resume_ends_as_a_clean_run(tmp_path: Path, clean: Hashes, seed
     kill(begin(tmp_path, "run"), generator.uniform(0, 0.5))
     for _ in range(seed % 3):
         if can_resume(tmp_path):
-            kill(begin(tmp_path, "resume"), generator.uniform(0, 0.4))
+            kill(begin(tmp_path, "resume", "--origin-run-id", newest(tmp_path)), generator.uniform(0, 0.4))
     killed = can_resume(tmp_path)
     verify_store(str(tmp_path))
     count(seeds=1)
     with recovering():
-        last = begin(tmp_path, "resume" if killed else "run")
+        last = begin(tmp_path, *(("resume", "--origin-run-id", newest(tmp_path)) if killed else ("run",)))
         assert last.wait(60) == 0, last.stderr and last.stderr.read().decode()
     run = run_ids(tmp_path)[-1]
     check_right(tmp_path, run)

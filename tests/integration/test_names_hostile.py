@@ -131,8 +131,8 @@ def test_every_message_shows_a_tag_as_text(
         lambda: flow.runs.remove_tags("Shapes", "1", ["x" + tag]),
         lambda: flow.runs.add_tags("Shapes", "1", ["user:z" + tag]),
         lambda: flow.runs.add_tags("Shapes", "1", [tag * 501]),
-        lambda: find_origin(flow.runs, "Shapes", "z" + tag, None),
-        lambda: find_origin(flow.runs, "Shapes", tag, tag),
+        lambda: find_origin(flow.runs, "Shapes", "z" + tag, None)[0],
+        lambda: find_origin(flow.runs, "Shapes", tag, tag)[0],
         lambda: client.metadata(f"service@{tag}"),
     ]
     for ask in refused:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.client import Run, Task, metadata, namespace
+from flow_sdk.client import Flow, Run, Task, metadata, namespace
 from flow_sdk.errors import NotFound
 from tests.rig.moto import MotoServer
 from tests.unit.cli.flow_file import FLOW, call, write
@@ -71,9 +71,19 @@ def test_the_rest_of_a_failed_run_is_done(folder: Path) -> None:
     assert "alpha is 0.25" in call(folder, "logs", "2/start").stdout
 
 
-def test_the_newest_run_or_resume_of_the_user_is_the_origin(folder: Path) -> None:
+def test_the_last_run_of_the_user_is_the_origin_through_any_number_of_resumes(folder: Path) -> None:
+    for _ in range(3):
+        assert "1 done [0, 10, 20, 30]" in resume(folder, "join").stdout
+    look(folder)
+    assert [run.origin_pathspec for run in Flow("TrainFlow")] == [*["TrainFlow/1"] * 3, None]
+    done = resume(folder, "--dry-run")
+    assert done.stderr.startswith("Resuming TrainFlow/1 (it is the last run of 'anne'; to go on from the newest resume")
+    assert "--origin-run-id 4" in done.stderr
+
+
+def test_a_resume_that_is_named_is_the_origin(folder: Path) -> None:
     resume(folder)
-    done = resume(folder, "join")
+    done = resume(folder, "join", "--origin-run-id", "2")
     assert "2 done [0, 10, 20, 30]" in done.stdout and "fitting" not in done.stdout
     look(folder)
     assert Run("TrainFlow/3").origin_pathspec == "TrainFlow/2"
@@ -129,7 +139,7 @@ def test_a_dry_run_says_why_and_starts_nothing(folder: Path) -> None:
     done = resume(folder, "--dry-run")
     assert runs(folder) == ["1"]
     lines = done.stdout.splitlines()
-    assert done.stderr == "Resuming TrainFlow/1\n"
+    assert done.stderr == "Resuming TrainFlow/1 (it is the last run of 'anne')\n"
     assert lines[0].split() == ["step", "reused", "run", "why"]
     assert re.fullmatch(r"start +1 +0", lines[1])
     assert re.fullmatch(r"fit +\d +\d  (1 failed(, \d was stopped)?(, \d hadn't begun)?|it failed) in run 1", lines[2])

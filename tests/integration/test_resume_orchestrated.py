@@ -226,7 +226,7 @@ def test_from_a_step_on_and_from_the_resumed_run(origin: Origin) -> None:
     assert again.successful and again.data.scores == [0, 3, 6, 9]
     assert again["start"].task.data.made != Run(f"MiddleFlow/{origin.run}")["start"].task.data.made
     assert again["start"].task.data.branch == "user.bob"
-    team.call("bob", "middleflow", "resume", "end", "--run-id-file", "id")
+    team.call("bob", "middleflow", "resume", "end", "--origin-run-id", run, "--run-id-file", "id")
     third = (team.folder / "id").read_text().strip()
     assert Run(f"MiddleFlow/{third}").origin_pathspec == f"MiddleFlow/{run}"
     assert made(third) == made(run)

@@ -255,7 +255,8 @@ def test_what_took_its_inputs_from_an_attempt_that_was_cleared_since_runs_again(
 def test_origins(tmp_path: Path) -> None:
     first = finished(small(tmp_path))
     runs = Runs(first.store)
-    assert find_origin(runs, "Small", "tester", "1") == find_origin(runs, "Small", "tester", "Small/1") == first.record
+    for name in ("1", "Small/1"):
+        assert find_origin(runs, "Small", "tester", name) == (first.record, "it was named")
     with pytest.raises(UsageError, match="can't resume a run of 'Other'"):
         find_origin(runs, "Small", "tester", "Other/1")
     with pytest.raises(NotFound, match="no run '7'"):
@@ -268,15 +269,39 @@ def test_origins(tmp_path: Path) -> None:
     for number, user in enumerate(["anne", "ben", "anne", "ben"], start=2):
         tags = (f"user:{user}",)
         runs.create(dataclasses.replace(first.record, run=str(number), system_tags=tags, started=float(number)))
-    assert find_origin(runs, "Small", "anne", None).run == "4"
+    assert find_origin(runs, "Small", "anne", None)[0].run == "4"
     # A tag of somebody else's run, from a time when it could be given, doesn't make the run anne's.
     RunIndex(first.store, "Small").add("user:anne", "5", 5.0)
     assert next(runs.newest("Small", "user:anne")) == "5"
-    assert find_origin(runs, "Small", "anne", None).run == "4"
+    assert find_origin(runs, "Small", "anne", None)[0].run == "4"
     runs.create(dataclasses.replace(first.record, run="airflow-scheduled-1", started=9.0))
     with pytest.raises(NotFound) as close:
         find_origin(runs, "Small", "anne", "airflow-sheduled-1")
     assert close.value.help == "Did you mean 'airflow-scheduled-1'?"
+
+
+def test_a_resume_without_a_name_is_one_of_the_users_last_run(tmp_path: Path) -> None:
+    first = finished(small(tmp_path))
+    runs = Runs(first.store)
+
+    def add(run: str, *tags: str, origin: str | None = None) -> None:
+        record = dataclasses.replace(first.record, run=run, system_tags=tags, origin_run=origin, started=float(run[-1]))
+        runs.create(record)
+
+    add("2", "user:anne", "runtime:local", origin="1")
+    with pytest.raises(NotFound, match="no run of 'Small' by 'anne'") as none:
+        find_origin(runs, "Small", "anne", None)
+    assert "--origin-run-id 2" in str(none.value.help)
+    add("3", "user:anne", "runtime:local")
+    assert find_origin(runs, "Small", "anne", None)[1] == "it is the last run of 'anne'"
+    add("4", "user:anne", "runtime:local", origin="3")
+    add("5", "user:anne", "runtime:local", origin="4")
+    add("6", "user:ben", "runtime:local")
+    # A deployment may have been given anne's namespace: she has run none of its runs.
+    add("airflow-7", "user:anne", "runtime:airflow")
+    origin, why = find_origin(runs, "Small", "anne", None)
+    assert origin.run == "3" and "the newest resume, give --origin-run-id 5" in why
+    assert find_origin(runs, "Small", "anne", "4")[0].run == "4"
 
 
 def test_an_orchestrators_run_is_resumed_on_a_laptop(tmp_path: Path) -> None:
@@ -286,7 +311,7 @@ def test_an_orchestrators_run_is_resumed_on_a_laptop(tmp_path: Path) -> None:
     assert second.task("start").origin == f"Small/{first.record.run}/start/0"
     assert told.steps == {"start": (1, 0), "work": (2, 1)} and second.scheduler.finished
     # This one has no end yet, and another orchestrator's processes are none of ours.
-    assert told.messages[0].startswith(f"Resuming Small/{first.record.run}, which is still running")
+    assert told.messages[0].startswith(f"Resuming Small/{first.record.run} (it was named), which is still running")
 
 
 def test_an_unknown_step(tmp_path: Path) -> None:

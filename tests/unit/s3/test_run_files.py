@@ -164,7 +164,7 @@ def test_a_resumed_run_reads_the_files_of_the_tasks_it_reuses(runs) -> None:
     assert "failed" not in data.seen and "join-only" in data.seen
     assert resumed["join"].task.data.failed_seen is False, "the step that runs again doesn't see its earlier try"
     # Once more, from the resumed run: what was reused before is found in the first run, the rest in the second.
-    call(folder, *at, "resume", "end")
+    call(folder, *at, "resume", "end", "--origin-run-id", resumed.id)
     third = namespace_runs()[0]
     assert third.data.parts == data.parts and third.data.both == "join" and third.data.seen == data.seen
     with reader(third.pathspec, folder) as s3:
