@@ -85,6 +85,8 @@ class Call:
         from flow_sdk import config
         from flow_sdk.spec.project import Project, full_branch
 
+        if declared["name"] is None:
+            raise UsageError("@project has no name.", seen="name=None", help="Set the variable that it comes from.")
         user = "" if branch or production else config.user()
         return Project(declared["name"], full_branch(branch, production, user))
 

@@ -1,11 +1,16 @@
 """Errors as people see them: on stderr, tidy, in colour on a terminal, never with a traceback of ours."""
 
+from __future__ import annotations
+
 import os
 import sys
-from typing import TextIO
 
 from flow_sdk.cli.terminal import shown
 from flow_sdk.errors import CheckFailed, FlowSDKError
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from typing import TextIO
 
 __all__ = ["print_bug", "print_error", "wants_colour"]
 

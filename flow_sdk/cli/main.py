@@ -86,7 +86,15 @@ def main(flow_class: Any) -> None:
     SystemExit
         Always: 0 for success, 1 for a failed flow, check or command, 2 for wrong usage, 130 when interrupted.
     """
-    sys.exit(guarded(lambda: execute(flow_class, sys.argv[1:])))
+    sys.exit(guarded(lambda: _execute_file(flow_class)))
+
+
+def _execute_file(flow_class: Any) -> int:
+    """Run the command line of a flow file, unless the file takes the place of a module that is needed for it."""
+    from flow_sdk.cli.shadowing import check_file_name
+
+    check_file_name(getattr(sys.modules[flow_class.__module__], "__file__", None) or "")
+    return execute(flow_class, sys.argv[1:])
 
 
 def guarded(command: Any) -> int:
@@ -112,8 +120,13 @@ def guarded(command: Any) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:  # noqa: BLE001 - the last place where a mistake of ours can be told as such
-        from flow_sdk.cli.failure import print_bug
+        from flow_sdk.cli.failure import print_bug, print_error
+        from flow_sdk.cli.shadowing import find_shadowed
 
+        hidden = find_shadowed()
+        if hidden is not None:
+            print_error(hidden)
+            return hidden.exit_code
         print_bug(error)
         return 1
 

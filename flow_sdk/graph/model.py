@@ -80,7 +80,7 @@ class NextCall(NamedTuple):
     cases : tuple of Case
         A switch's cases.
     is_last : bool
-        Whether the call is the last statement of the step.
+        Whether the call is the last statement of the step, or of one of the paths through it that all end in a call.
     span : Span
         The call.
     faults : tuple of Fault
@@ -95,6 +95,12 @@ class NextCall(NamedTuple):
     is_last: bool
     span: Span
     faults: tuple[Fault, ...] = ()
+
+    @property
+    def meaning(self) -> tuple[Any, ...]:
+        """What the call says, wherever it stands."""
+        cases = tuple((type(case.value), case.value, case.target) for case in self.cases)
+        return self.kind, tuple(target.name for target in self.targets), self.foreach, self.condition, cases
 
 
 class Node(NamedTuple):
@@ -141,7 +147,7 @@ class Node(NamedTuple):
 
     @property
     def call(self) -> NextCall | None:
-        """The call that counts: the last one."""
+        """The call that counts: the last one, which those on other paths have to equal."""
         return self.calls[-1] if self.calls else None
 
     @property
@@ -185,6 +191,12 @@ class Graph(NamedTuple):
         Where the class bodies assign plain attributes.
     methods : frozenset of str
         Names of the methods of the class that aren't steps.
+    unmarked : dict of Span
+        Methods that call ``self.next`` and aren't steps: the name in the ``def`` line.
+    overwritten : tuple of (str, Span)
+        Where methods set an attribute that has the name of a step.
+    replaced : dict of str
+        Steps whose name the same class body has assigned before: what was assigned, such as ``"parameter"``.
     """
 
     flow: str
@@ -193,6 +205,9 @@ class Graph(NamedTuple):
     span: Span
     assignments: dict[str, Span]
     methods: frozenset[str]
+    unmarked: dict[str, Span] = {}  # noqa: RUF012 - never changed
+    overwritten: tuple[tuple[str, Span], ...] = ()
+    replaced: dict[str, str] = {}  # noqa: RUF012 - never changed
 
     @property
     def starts(self) -> tuple[str, ...]:

@@ -7,8 +7,17 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from flow_sdk.graph.methods import assigned_names, find_methods, names_replaced, steps_overwritten
 from flow_sdk.graph.model import Case, Fault, Graph, NextCall, Node, Span, Target
-from flow_sdk.graph.source import ClassSource, FunctionSource, SourceFile, Sources, dedent_docstring
+from flow_sdk.graph.paths import last_calls
+from flow_sdk.graph.source import (
+    ClassSource,
+    FunctionSource,
+    SourceFile,
+    Sources,
+    dedent_docstring,
+    innermost,
+)
 from flow_sdk.spec.flow import is_step, step_functions
 
 __all__ = ["read_graph"]
@@ -34,6 +43,10 @@ def read_graph(flow: type[Any]) -> Graph:
     nodes = {}
     for name, function in step_functions(flow).items():
         nodes[name] = _node(name, function, sources)
+    classes = [known for klass in reversed(flow.__mro__) if (known := _users_class(klass, sources))]
+    methods = find_methods(flow, nodes)
+    read = {name: source for name, function in methods.items() if (source := sources.of(function))}
+    steps = (sources.of(function) for function in step_functions(flow).values())
     found = _class_source(flow, sources)
     # Python 3.13 expands tabs and strips indentation in __doc__; the source is the same for all versions.
     doc = ast.get_docstring(found.node, clean=False) if found else flow.__doc__
@@ -42,8 +55,11 @@ def read_graph(flow: type[Any]) -> Graph:
         doc=dedent_docstring(doc),
         nodes=nodes,
         span=_class_span(flow, found),
-        assignments=_assignments(flow, sources),
+        assignments=_assignments(classes),
         methods=frozenset(name for k in flow.__mro__[:-1] for name, v in vars(k).items() if callable(v)) - nodes.keys(),
+        unmarked={name: source.file.name_span(source.node) for name, source in read.items() if _next_calls(source)},
+        overwritten=tuple(steps_overwritten([*filter(None, steps), *read.values()], nodes.keys())),
+        replaced={name: kind for known in classes for name, kind in names_replaced(known.node, nodes)},
     )
 
 
@@ -52,7 +68,7 @@ def _class_source(flow: type[Any], sources: Sources) -> ClassSource | None:
     module = vars(sys.modules[flow.__module__]) if flow.__module__ in sys.modules else {}
     names = [module.get("__file__")]
     steps = [value for value in vars(flow).values() if is_step(value)]
-    names += [_innermost(function).__code__.co_filename for function in steps]
+    names += [innermost(function).__code__.co_filename for function in steps]
     for name in names:
         file = sources.file(name, module) if name else None
         found = file.classes.get(flow.__qualname__) if file else None
@@ -67,30 +83,26 @@ def _class_span(flow: type[Any], found: ClassSource | None) -> Span:
     return Span(getattr(sys.modules.get(flow.__module__), "__file__", None) or f"<{flow.__module__}>", 1, 1, 1, 1)
 
 
-def _assignments(flow: type[Any], sources: Sources) -> dict[str, Span]:
+def _users_class(klass: type[Any], sources: Sources) -> ClassSource | None:
+    """Find the class statement of one of the classes along the MRO; None for ours and those without source."""
+    return None if klass.__module__.startswith(("flow_sdk.", "builtins")) else _class_source(klass, sources)
+
+
+def _assignments(classes: list[ClassSource]) -> dict[str, Span]:
     """Say where class bodies along the MRO assign names, so that a parameter can be pointed at."""
     found: dict[str, Span] = {}
-    for klass in reversed(flow.__mro__):
-        source = None if klass.__module__.startswith(("flow_sdk.", "builtins")) else _class_source(klass, sources)
-        for node in source.node.body if source else ():
-            for target in getattr(node, "targets", None) or [getattr(node, "target", None)]:
-                if source and isinstance(target, ast.Name):
-                    found[target.id] = source.file.span(target)
+    for source in classes:
+        for node in source.node.body:
+            for target in assigned_names(node):
+                found[target.id] = source.file.span(target)
     return found
 
 
-def _innermost(function: Any) -> Any:
-    """Return the function as the user wrote it, under what decorators wrapped round it."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function
-
-
 def _node(name: str, function: Callable[..., Any], sources: Sources) -> Node:
-    inner = _innermost(function)
+    inner = innermost(function)
     marks: dict[str, bool] = function.__flow_step__  # type: ignore[attr-defined]
     code = inner.__code__
-    found = sources.function(code, inner.__globals__)
+    found = sources.of(function)
     nature = "generator" if code.co_flags & _GENERATOR else "async" if code.co_flags & _COROUTINE else "function"
     line = code.co_firstlineno
     span = found.file.name_span(found.node) if found else Span(code.co_filename, line, 1, line, 1)
@@ -130,9 +142,19 @@ def _shadowed(found: FunctionSource) -> Span | None:
 
 
 def _calls(step: str, found: FunctionSource) -> Iterator[NextCall]:
-    arguments = [*found.node.args.posonlyargs, *found.node.args.args]
-    this = arguments[0].arg if arguments else "self"
+    this = found.this
+    calls = _next_calls(found)
     tail = found.node.body[-1]
+    last = {tail.value} if isinstance(tail, ast.Expr) and tail.value in calls else set()
+    if len(calls) > len(last):
+        last |= last_calls(found.node.body, lambda call: _is_next(call, this))
+    for call in calls:
+        yield _Reader(step, this, found.file).read(call, is_last=call in last)
+
+
+def _next_calls(found: FunctionSource) -> list[ast.Call]:
+    """The calls of ``self.next`` in a method, in the order of the source."""
+    this, tail = found.this, found.node.body[-1]
     last = tail.value if isinstance(tail, ast.Expr) else None
     calls = []
     for statement in found.node.body:
@@ -140,9 +162,7 @@ def _calls(step: str, found: FunctionSource) -> Iterator[NextCall]:
             calls.append(last)
         elif found.file.mentions("next", statement):
             calls += [node for node in ast.walk(statement) if isinstance(node, ast.Call) and _is_next(node, this)]
-    calls.sort(key=lambda call: (call.lineno, call.col_offset))
-    for call in calls:
-        yield _Reader(step, this, found.file).read(call, is_last=call is last)
+    return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
 
 
 def _is_next(call: ast.Call, this: str) -> bool:

@@ -9,9 +9,16 @@ from typing import Any
 
 from flow_sdk.graph.model import Span
 
-__all__ = ["ClassSource", "FunctionSource", "SourceFile", "Sources", "dedent_docstring"]
+__all__ = ["ClassSource", "FunctionSource", "SourceFile", "Sources", "dedent_docstring", "innermost"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def innermost(function: Any) -> Any:
+    """Return the function as the user wrote it, under what decorators wrapped round it."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
 
 
 def dedent_docstring(text: str | None) -> str:
@@ -37,6 +44,12 @@ class FunctionSource:
         self.file = file
         self.node = node
         self.owner = owner
+
+    @property
+    def this(self) -> str:
+        """What the function calls its first argument: ``self``."""
+        arguments = [*self.node.args.posonlyargs, *self.node.args.args]
+        return arguments[0].arg if arguments else "self"
 
 
 class ClassSource:
@@ -132,9 +145,11 @@ class Sources:
                 self._files[name] = None
         return self._files[name]
 
-    def function(self, code: CodeType, module: Mapping[str, Any]) -> FunctionSource | None:
+    def of(self, function: Any) -> FunctionSource | None:
         """Find a function's definition."""
-        file = self.file(code.co_filename, module)
+        inner = innermost(function)
+        code: CodeType = inner.__code__
+        file = self.file(code.co_filename, inner.__globals__)
         return file.functions.get((code.co_firstlineno, code.co_name)) if file else None
 
 

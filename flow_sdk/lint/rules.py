@@ -32,12 +32,18 @@ class CheckedFlow(NamedTuple):
         The step decorators in effect by step, as given; each has a ``name``.
     parameters : tuple of (str, object)
         Class attributes that are parameters.
+    flow_decorators : tuple
+        The decorators of the class.
+    hidden : mapping
+        Steps of which a class body has a parameter, config or plain attribute, too: its kind by name.
     """
 
     graph: Graph
     regions: Regions
     decorators: Mapping[str, tuple[Any, ...]]
     parameters: tuple[tuple[str, Any], ...] = ()
+    flow_decorators: tuple[Any, ...] = ()
+    hidden: Mapping[str, str] = {}
 
     @property
     def nodes(self) -> Iterable[Node]:

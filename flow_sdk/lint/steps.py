@@ -162,3 +162,32 @@ def start_is_no_join(flow: CheckedFlow) -> Iterator[Finding]:
         if node.is_join:
             message = f"the start {name!r} can't take inputs: nothing comes before it"
             yield Finding(message, node.span, f"def {name}(self):")
+
+
+@rule("FS115", "A method that calls self.next is a step.")
+def method_is_step(flow: CheckedFlow) -> Iterator[Finding]:
+    named = {target.name for node in flow.nodes for call in node.calls for target in call.targets}
+    for name, span in flow.graph.unmarked.items():
+        if name in named:
+            continue  # FS203 says it, where the step is named
+        yield Finding(
+            f"{name!r} calls self.next, but isn't a step of the flow",
+            span,
+            f"Put @step above def {name}, or call self.next in the steps themselves.",
+        )
+
+
+@rule("FS116", "No parameter, config or other attribute has the name of a step.")
+def step_has_its_name_alone(flow: CheckedFlow) -> Iterator[Finding]:
+    for name, kind in flow.hidden.items():
+        yield Finding(
+            f"the {kind} {name!r} has the name of a step, which takes its place",
+            flow.graph.assignments.get(name, flow.graph.nodes[name].span),
+            "Rename one of them.",
+        )
+    for name, span in flow.graph.overwritten:
+        yield Finding(
+            f"{name!r} is a step, so no artifact can have that name",
+            span,
+            f"Call the artifact something else: self.{name}_result = ...",
+        )

@@ -21,15 +21,25 @@ def has_next(flow: CheckedFlow) -> Iterator[Finding]:
             yield Finding(message, node.span, "Add self.next(...) as its last statement.")
 
 
-@rule("FS202", "self.next is called once, as the last statement of the step.")
+@rule("FS202", "self.next is the last statement of the step, or of each path through it, and always the same.")
 def next_is_last(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         for call in node.calls:
-            if not call.is_last and node.name not in flow.graph.ends:
+            if node.name in flow.graph.ends:
+                continue
+            if not call.is_last:
                 yield Finding(
                     f"self.next isn't the last statement of step {node.name!r}",
                     call.span,
-                    "Call it once, at the end, outside any if, loop or return; to choose between steps use "
+                    "Call it at the end, outside any if or loop. A path that ends earlier may do so with the same "
+                    "self.next(...) and return; to choose between steps use "
+                    "self.next({'x': self.a, 'y': self.b}, condition='choice').",
+                )
+            elif node.call and call.meaning != node.call.meaning:
+                yield Finding(
+                    f"self.next says something else here than in line {node.call.span.line}",
+                    call.span,
+                    "All calls in a step must be the same; to choose between steps use "
                     "self.next({'x': self.a, 'y': self.b}, condition='choice').",
                 )
 

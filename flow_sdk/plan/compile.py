@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from flow_sdk.errors import CheckFailed, PlanError
+from flow_sdk.graph.model import Graph
 from flow_sdk.graph.parse import read_graph
 from flow_sdk.graph.regions import find_regions
 from flow_sdk.lint.check import check_flow
@@ -117,6 +118,8 @@ def _read(flow_class: type[FlowSpec], extra: Iterable[Any]) -> tuple[CheckedFlow
         regions=find_regions(graph),
         decorators=decorators,
         parameters=_parameters(flow_class),
+        flow_decorators=flow_decorators(flow_class),
+        hidden=_hidden(flow_class, graph),
     )
     return checked, wrappers
 
@@ -146,6 +149,19 @@ def constants(flow_class: type[FlowSpec]) -> tuple[str, ...]:
     Methods and other descriptors, nested classes, modules, steps, parameters and private names aren't constants.
     """
     return tuple(name for name, value in _attributes(flow_class).items() if _is_constant(name, value))
+
+
+def _hidden(flow_class: type[FlowSpec], graph: Graph) -> dict[str, str]:
+    """Find the steps of which the flow's class bodies have a parameter, config or plain attribute, too: its kind."""
+    found = dict(graph.replaced)  # a step of the same class body has replaced it already: the source tells
+    for klass in flow_class.__mro__:
+        for name in vars(klass).keys() & graph.nodes.keys():
+            value = vars(klass)[name]
+            if isinstance(value, Parameter):
+                found[name] = "parameter"
+            elif hasattr(type(value), "__flow_delayed__"):
+                found[name] = "config"
+    return found
 
 
 def _attributes(flow_class: type[FlowSpec]) -> dict[str, Any]:

@@ -107,12 +107,28 @@ class LiveTask:
             return self._fixed[name]
         ref = self.inherited.get(name)
         if ref is None:
-            known = {*self.inherited, *self.record.artifacts}
-            raise AttributeError(f"Step {self.step.name!r} has no artifact {name!r}. {nearest(name, known)}".strip())
+            raise AttributeError(self._not_there(name))
         value = self.artifacts.load(ref, where=f"{self.pathspec}, artifact {name!r}")
         self._loaded[name] = value
         self.flow.__dict__[name] = value
         return value
+
+    def known_names(self) -> set[str]:
+        """Return the names of all artifacts that the step can read now."""
+        own = {name for name in self.flow.__dict__ if not name.startswith("__")}
+        return {*self.inherited, *self.record.artifacts, *own}
+
+    def _not_there(self, name: str) -> str:
+        """The message for an artifact that the step doesn't have."""
+        headline = f"Step {self.step.name!r} has no artifact {name!r}."
+        source = next((parent for parent in self.parents if name in parent.artifacts), None)
+        if self.step.joins is None or source is None:
+            return f"{headline} {nearest(name, self.known_names())}".strip()
+        return (
+            f"{headline} A join inherits parameters, constants and configs only; its input {source.step}/{source.task} "
+            f"has {name!r}. Choose a value, such as self.{name} = inputs[0].{name}, or take over what all inputs agree "
+            "on: self.merge_artifacts(inputs)."
+        )
 
     def merge(
         self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None

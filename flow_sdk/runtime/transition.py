@@ -4,7 +4,7 @@ from collections.abc import Sized
 from itertools import islice
 from typing import Any
 
-from flow_sdk.errors import TransitionError
+from flow_sdk.errors import TransitionError, nearest
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.spec.flow import FlowSpec, Transition
 
@@ -62,7 +62,7 @@ def check_transition(step: StepPlan, transition: Transition | None) -> None:
         f"Step {step.name!r} didn't hand on as its source says.",
         seen=_done(transition),
         wanted=_written(step),
-        help="Make self.next(...) the last statement of the step, always the same, its steps named as self.<step>.",
+        help="End every path through the step with self.next(...), always the same, its steps named as self.<step>.",
     )
 
 
@@ -79,7 +79,9 @@ def chosen_case(step: StepPlan, flow: FlowSpec) -> str:
         value = getattr(flow, step.condition or "")
     except AttributeError as error:
         raise TransitionError(
-            f"Switch {step.name!r} looks at self.{step.condition}, which isn't set.", wanted=f"one of {cases}"
+            f"Switch {step.name!r} looks at self.{step.condition}, which isn't set.",
+            wanted=f"one of {cases}",
+            help=_nearest_name(step.condition or "", flow),
         ) from error
     for case, target in step.cases:
         if type(case) is type(value) and case == value:
@@ -93,6 +95,13 @@ def chosen_case(step: StepPlan, flow: FlowSpec) -> str:
         wanted=f"one of {cases}",
         help="Add the case to self.next({...}), or set the condition to one of the cases.",
     )
+
+
+def _nearest_name(name: str, flow: FlowSpec) -> str | None:
+    """Say which of the step's artifacts is meant."""
+    task = getattr(flow, "__flow_task__", None)
+    known = task.known_names() if task is not None else {key for key in vars(flow) if not key.startswith("__")}
+    return nearest(name, known) or None
 
 
 _MORE = {
@@ -126,7 +135,11 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, orchestrato
     try:
         value = getattr(flow, step.foreach or "")
     except AttributeError as error:
-        raise TransitionError(f"The foreach goes over self.{step.foreach}, which isn't set.", where=where) from error
+        raise TransitionError(
+            f"The foreach goes over self.{step.foreach}, which isn't set.",
+            where=where,
+            help=_nearest_name(step.foreach or "", flow),
+        ) from error
     if isinstance(value, Sized) and most is not None and len(value) > most:
         raise _too_many(len(value), most, where, orchestrator)
     try:

@@ -22,7 +22,7 @@ class Decorator:
     Parameters
     ----------
     **given
-        Attributes by name; what isn't given has its default.
+        Attributes by name; what isn't given, or is None, has its default.
 
     Raises
     ------
@@ -36,7 +36,9 @@ class Decorator:
     """Whether it stands on steps; otherwise on flow classes."""
     defaults: Mapping[str, Any] = {}
 
-    __slots__ = ("_values",)
+    __slots__ = ("_unset", "_values")
+    _unset: set[str]
+    """The attributes that were given as None."""
     _values: dict[str, Any]
 
     def __init__(self, **given: Any) -> None:
@@ -48,7 +50,10 @@ class Decorator:
                     wanted=", ".join(self.defaults) or "no attributes",
                     help=nearest(key, self.defaults),
                 )
-        object.__setattr__(self, "_values", self._checked({**self.defaults, **given}))
+        # os.environ.get("NAME") must not end the import of a flow file where the variable isn't set.
+        known = {key: value for key, value in given.items() if value is not None}
+        object.__setattr__(self, "_unset", given.keys() - known.keys())
+        object.__setattr__(self, "_values", self._checked({**self.defaults, **known}))
 
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values in their normal form; raises UsageError."""
@@ -59,7 +64,7 @@ class Decorator:
         return {key: dict(value) if isinstance(value, dict) else value for key, value in self._values.items()}
 
     def __getattr__(self, key: str) -> Any:
-        if key != "_values" and key in self._values:
+        if key not in ("_values", "_unset") and key in self._values:
             return self._values[key]
         raise AttributeError(f"@{self.name} has no attribute {key!r}")
 

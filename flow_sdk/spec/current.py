@@ -59,7 +59,7 @@ class Current:
         namespace: str | None
         username: str | None
         parameter_names: list[str] | None
-        tags: frozenset[str] | None
+        tags: set[str] | None
         tempdir: str | None
         graph: dict[str, Any] | None
         is_running_flow: bool
@@ -113,7 +113,8 @@ class Current:
         if name.startswith("_"):
             raise AttributeError(name)
         if name in self._facts:
-            return self._facts[name]
+            value = self._facts[name]
+            return set(value) if isinstance(value, frozenset) else value  # a set of the step's own, which it may change
         if name in self._lazy:
             self._facts[name] = self._lazy.pop(name)()
             return self._facts[name]

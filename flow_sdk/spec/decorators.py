@@ -12,7 +12,7 @@ from flow_sdk.spec.placing import use
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol, TypeVar, overload
 
     from flow_sdk.spec.attributes import Decorator
@@ -100,11 +100,11 @@ if TYPE_CHECKING:
     @overload
     def timeout(function: F, /) -> F: ...
     @overload
-    def timeout(*, seconds: float = 0, minutes: float = 0, hours: float = 0) -> StepMark: ...
+    def timeout(*, seconds: float | None = 0, minutes: float | None = 0, hours: float | None = 0) -> StepMark: ...
 
 
 def timeout(
-    _function: Any = None, /, *_others: Any, seconds: float = 0, minutes: float = 0, hours: float = 0, **_unknown: Any
+    _function: Any = None, /, *_others: Any, seconds: Any = 0, minutes: Any = 0, hours: Any = 0, **_unknown: Any
 ) -> Any:
     """Let a step fail that runs too long; the sum of the three counts and must be > 0.
 
@@ -121,20 +121,21 @@ if TYPE_CHECKING:
     @overload
     def environment(function: F, /) -> F: ...
     @overload
-    def environment(*, vars: dict[str, str] = ...) -> StepMark: ...
+    def environment(*, vars: Mapping[str, Any] | None = ...) -> StepMark: ...
 
 
-def environment(_function: Any = None, /, *_others: Any, vars: dict[str, str] | None = None, **_unknown: Any) -> Any:
+def environment(_function: Any = None, /, *_others: Any, vars: Mapping[str, Any] | None = None, **_unknown: Any) -> Any:
     """Set environment variables before the step runs.
 
     They are part of the plan, which is kept in the store and shown in a DAG file: no place for a secret.
 
     Parameters
     ----------
-    vars : dict of str to str
-        The variables.
+    vars : dict of str to (str, int, float, bool, path or None)
+        The variables. A number or boolean is set as its text (``3``, ``True``); a variable whose value is None is left
+        as the step finds it, so that ``os.environ.get("NAME")`` may stand here.
     """
-    return use(Environment, _function, _others, {"vars": {} if vars is None else vars, **_unknown})
+    return use(Environment, _function, _others, {"vars": vars, **_unknown})
 
 
 if TYPE_CHECKING:
@@ -319,18 +320,10 @@ if TYPE_CHECKING:
     @overload
     def project(flow: C, /) -> C: ...
     @overload
-    def project(*, name: str, branch: str | None = None, production: bool | None = None) -> FlowMark: ...
+    def project(*, name: str | None, branch: str | None = None, production: bool | None = None) -> FlowMark: ...
 
 
-def project(
-    _flow: Any = None,
-    /,
-    *_others: Any,
-    name: str | None = None,
-    branch: str | None = None,
-    production: bool | None = None,
-    **_unknown: Any,
-) -> Any:
+def project(_flow: Any = None, /, *_others: Any, **attributes: Any) -> Any:
     """Put a flow into a project: its deployments by different people and for different ends don't meet.
 
     Parameters
@@ -342,7 +335,7 @@ def project(
     production : bool, optional
         What ``--production`` would say.
     """
-    return use(Project, _flow, _others, {"name": name, "branch": branch, "production": production, **_unknown})
+    return use(Project, _flow, _others, attributes)
 
 
 def step_decorators(function: Any) -> tuple[Decorator, ...]:

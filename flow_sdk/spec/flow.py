@@ -111,6 +111,9 @@ class TaskState(Protocol):
     def delete(self, name: str) -> bool:
         """Forget an inherited artifact; tells whether there was one."""
 
+    def known_names(self) -> set[str]:
+        """Return the names of all artifacts that the step can read now."""
+
     def merge(
         self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None
     ) -> None: ...

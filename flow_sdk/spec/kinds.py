@@ -67,6 +67,8 @@ class Timeout(Decorator):
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
         seconds, minutes, hours = (self.number(values, key) for key in self.defaults)
         total = seconds + 60 * minutes + 3600 * hours
+        if total <= 0 and self._unset:
+            return {"seconds": None}  # refused by the check FS502, not while the flow file is imported
         if total <= 0:
             raise refused(
                 UsageError,
@@ -87,13 +89,21 @@ class Environment(Decorator):
     def _checked(self, values: dict[str, Any]) -> dict[str, Any]:
         variables = values["vars"]
         if not isinstance(variables, dict):
-            self.bad("vars", variables, "a dict of text to text")
+            self.bad("vars", variables, "a dict of names to text, numbers, True, False or None")
+        checked: dict[str, str] = {}
         for key, value in variables.items():
             if not isinstance(key, str) or not key or "=" in key or "\0" in key:
                 self.bad("vars", key, "names that are text without '='")
-            if not isinstance(value, str) or "\0" in value:
-                self.bad("vars", {key: value}, "values that are text", help=f"Write {key}={str(value)!r}.")
-        return {"vars": dict(variables)}
+            if value is None:
+                continue  # a variable that isn't set where the flow file is read: os.environ.get("NAME")
+            if hasattr(value, "__fspath__"):
+                value = value.__fspath__()
+            if not isinstance(value, str | int | float) or "\0" in str(value):
+                self.bad(
+                    "vars", {key: value}, "text, numbers, True, False or None", help=f"Write {key}={str(value)!r}."
+                )
+            checked[key] = str.__str__(value) if isinstance(value, str) else str(value)
+        return {"vars": checked}
 
 
 class Resources(Decorator):
@@ -162,7 +172,7 @@ class Project(Decorator):
         from flow_sdk.spec.project import LONGEST_NAME, is_name
 
         wanted = f"1 to {LONGEST_NAME} of the characters a-z 0-9 _"
-        if values["name"] is None:
+        if values["name"] is None and "name" not in self._unset:
             raise refused(UsageError, "@project needs a name.", wanted=wanted, help='@project(name="forecast")')
         for key in ("name", "branch"):
             if values[key] is not None and not is_name(values[key]):

@@ -6,7 +6,14 @@ from flow_sdk.errors import UsageError, nearest
 from flow_sdk.spec.attributes import Decorator
 from flow_sdk.spec.kinds import DECORATORS
 from flow_sdk.spec.parameters import Parameter
-from flow_sdk.spec.user_decorators import Applied, FlowMutator, StepMutator, UserStepDecorator, find_custom
+from flow_sdk.spec.user_decorators import (
+    Applied,
+    FlowMutator,
+    StepMutator,
+    UserStepDecorator,
+    find_custom,
+    find_in_modules,
+)
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
@@ -72,7 +79,9 @@ class _Decorated:
         Parameters
         ----------
         deco_type : decorator or str
-            A decorator as it is imported, or text such as ``"retry:times=2"``.
+            A decorator as it is imported, or text such as ``"retry:times=2"``. A name in text is looked up in the
+            mutator's own module, in the flow's module, among the built-in decorators and, where it is the end of
+            exactly one custom decorator's full name, among those.
         deco_args : list, optional
             Its arguments without names.
         deco_kwargs : dict, optional
@@ -90,7 +99,7 @@ class _Decorated:
         UsageError
             If it can't be added here.
         """
-        added = _decorator(deco_type, list(deco_args or ()), dict(deco_kwargs or {}), self._flow()._settled.flow)
+        added = _decorator(deco_type, list(deco_args or ()), dict(deco_kwargs or {}), self._flow()._modules())
         known = [found for found in self._all() if _spec(found)[1] == _spec(added)[1]]
         if known and duplicates == self.ERROR:
             raise UsageError(f"{self!r} has the decorator {_spec(added)[0]!r} already.")
@@ -199,13 +208,21 @@ class MutableFlow(_Decorated):
         The flow's declarations.
     phase : {"pre_mutate", "mutate"}
         When this is: parameters and flow decorators can be changed in the first only.
+    mutator : type
+        The mutator that is given this object.
     """
 
-    __slots__ = ("_phase", "_settled")
+    __slots__ = ("_mutator", "_phase", "_settled")
 
-    def __init__(self, settled: Settled, phase: str) -> None:
+    def __init__(self, settled: Settled, phase: str, mutator: type) -> None:
         self._settled = settled
         self._phase = phase
+        self._mutator = mutator
+
+    def _modules(self) -> tuple[str, ...]:
+        """The modules in which names of decorators are looked up, those of the mutator and its bases first."""
+        own = [kind.__module__ for kind in self._mutator.__mro__ if not kind.__module__.startswith("flow_sdk.")]
+        return tuple(dict.fromkeys((*own[:-1], self._settled.flow.__module__)))  # the last one is object's
 
     @property
     def configs(self) -> Iterator[tuple[str, Any]]:
@@ -328,18 +345,18 @@ def _spec(decorator: Decorator | Applied) -> Spec:
     return decorator.name, f"{kind.__module__}.{kind.__qualname__}", [], decorator.attributes()
 
 
-def _decorator(given: Any, args: list[Any], kwargs: dict[str, Any], flow: type) -> Any:
+def _decorator(given: Any, args: list[Any], kwargs: dict[str, Any], modules: tuple[str, ...]) -> Any:
     """Make the decorator that a mutator asks for."""
     kind: Any = given
     if isinstance(given, str):
-        name, colon, _ = given.partition(":")
+        name, colon, rest = given.partition(":")
         if colon and (args or kwargs):
             raise UsageError("A decorator's attributes are given twice.", seen=f"{given!r} and {args or kwargs}")
         if colon:
-            from flow_sdk.spec.with_text import parse_decorator
+            from flow_sdk.spec.with_text import parse_attributes
 
-            return parse_decorator(given, flow.__module__)
-        kind = DECORATORS.get(name) or find_custom(name, flow.__module__)
+            kwargs = parse_attributes(rest, given)
+        kind = _kind(name, modules)
     elif not isinstance(given, type):
         kind = DECORATORS.get(getattr(given, "__name__", ""))
     if isinstance(kind, type) and issubclass(kind, UserStepDecorator | StepMutator | FlowMutator):
@@ -349,3 +366,8 @@ def _decorator(given: Any, args: list[Any], kwargs: dict[str, Any], flow: type) 
     if args:
         raise UsageError(f"@{kind.name} takes its attributes by name.", seen=", ".join(map(repr, args)))
     return kind(**kwargs)
+
+
+def _kind(name: str, modules: tuple[str, ...]) -> Any:
+    """Find the decorator that a mutator names, as a name in these modules or of a built-in decorator."""
+    return find_in_modules(name, modules) or DECORATORS.get(name) or find_custom(name, modules[-1])

@@ -137,11 +137,11 @@ class Settled:
         """
         from flow_sdk.spec.mutable import MutableFlow
 
-        flow = MutableFlow(self, phase)
         for applied in self.mutators:
-            _call(applied, phase, flow, self.flow.__name__)
+            _call(applied, phase, MutableFlow(self, phase, applied.kind), self.flow.__name__)
         for step in self.steps.values():
             for applied in step.mutators:
+                flow = MutableFlow(self, phase, applied.kind)
                 _call(applied, phase, flow.step(step.name), f"step {step.name!r}")
 
     def with_extra(self, extra: Iterable[Any]) -> Settled:
@@ -169,7 +169,8 @@ class Settled:
             for applied in [applied for applied in step.mutators if applied not in self.steps[step.name].mutators]:
                 from flow_sdk.spec.mutable import MutableFlow
 
-                _call(applied, "pre_mutate", MutableFlow(made, "pre_mutate").step(step.name), f"step {step.name!r}")
+                flow = MutableFlow(made, "pre_mutate", applied.kind)
+                _call(applied, "pre_mutate", flow.step(step.name), f"step {step.name!r}")
         made.mutate("mutate")
         return made
 

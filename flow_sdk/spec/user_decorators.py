@@ -26,6 +26,7 @@ __all__ = [
     "UserStepDecorator",
     "custom_decorators",
     "find_custom",
+    "find_in_modules",
     "is_custom",
     "user_step_decorator",
 ]
@@ -350,7 +351,33 @@ def custom_decorators(target: Any) -> tuple[Applied, ...]:
 
 def is_custom(name: str, module: str) -> bool:
     """Tell whether a name can only be that of a custom decorator: it has a module, or is known by now."""
-    return "." in name or f"{module}.{name}" in _KNOWN
+    return "." in name or f"{module}.{name}" in _KNOWN or bool(_ending_with(name))
+
+
+def _ending_with(name: str) -> list[str]:
+    """The full names of the custom decorators of users that end with a name."""
+    return [known for known in _KNOWN if known.endswith(f".{name}") and not known.startswith("flow_sdk.")]
+
+
+def find_in_modules(name: str, modules: tuple[str, ...]) -> type[_Custom] | None:
+    """Find a custom decorator that is defined in, or has been imported into, one of some modules.
+
+    Parameters
+    ----------
+    name : str
+        Its name there; it may lead through modules (``helpers.noted`` after ``import helpers``).
+    modules : tuple of str
+        The modules; the first that has such a decorator counts.
+    """
+    for module in modules:
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if isinstance(found, type) and issubclass(found, _Custom):
+            return found
+        if f"{module}.{name}" in _KNOWN:  # defined in a function, or deleted from the module since
+            return _KNOWN[f"{module}.{name}"]
+    return None
 
 
 def find_custom(name: str, module: str = "__main__") -> type[_Custom]:
@@ -359,14 +386,15 @@ def find_custom(name: str, module: str = "__main__") -> type[_Custom]:
     Parameters
     ----------
     name : str
-        ``module.name``, or the name alone of one that is defined in the flow's file.
+        ``module.name``; the name alone of one that is defined in the flow's file; or the end of exactly one
+        decorator's ``module.name``.
     module : str
         The flow's module.
 
     Raises
     ------
     UsageError
-        If there is no such decorator, or its module can't be imported.
+        If there is no such decorator or several, or its module can't be imported.
     """
     for known in (name, f"{module}.{name}"):
         if known in _KNOWN:
@@ -378,12 +406,18 @@ def find_custom(name: str, module: str = "__main__") -> type[_Custom]:
         try:
             importlib.import_module(home)
         except Exception as error:
-            raise UsageError(
-                f"The module of the decorator {name!r} can't be imported.", seen=f"{type(error).__name__}: {error}"
-            ) from error
+            if not _ending_with(name):
+                raise UsageError(
+                    f"The module of the decorator {name!r} can't be imported.", seen=f"{type(error).__name__}: {error}"
+                ) from error
         found = _KNOWN.get(name) or getattr(sys.modules.get(home), last, None)
         if isinstance(found, type) and issubclass(found, _Custom):
             return found
+    endings = _ending_with(name)
+    if len(endings) > 1:
+        raise UsageError(f"Several decorators are called {name!r}.", seen=", ".join(sorted(endings)))
+    if endings:
+        return _KNOWN[endings[0]]
     own = f"{module}."
     names = [known.removeprefix(own) for known in _KNOWN if not known.startswith("flow_sdk.")]
     close = nearest(name.removeprefix(own), names)

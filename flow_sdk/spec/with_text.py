@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["VARIABLES", "parse_many", "parse_with"]
+__all__ = ["VARIABLES", "parse_attributes", "parse_many", "parse_with"]
 
 VARIABLES = ("FLOW_SDK_DECOSPECS", "METAFLOW_DECOSPECS", "METAFLOW_DEFAULT_DECOSPECS")
 """Environment variables that hold decorators for every step; the first one that is set counts."""
@@ -60,12 +60,12 @@ def parse_decorator(text: str, module: str) -> Any:
     name, colon, rest = text.strip().partition(":")
     kind = DECORATORS.get(name)
     if kind is not None:
-        return kind(**_attributes(rest, text)) if colon else kind()
+        return kind(**parse_attributes(rest, text)) if colon else kind()
     if "." in name or not is_plain():
         from flow_sdk.spec.user_decorators import Applied, find_custom, is_custom
 
         if is_custom(name, module):
-            return Applied(find_custom(name, module), (), _attributes(rest, text) if colon else {})
+            return Applied(find_custom(name, module), (), parse_attributes(rest, text) if colon else {})
     steps = [known for known, found in DECORATORS.items() if found.on_step]
     headline = later.message(name) if name in later.NAMES else f"There is no decorator {name!r}."
     raise UsageError(headline, help=nearest(name, steps))
@@ -76,7 +76,14 @@ def parse_many(text: str, module: str = "__main__") -> list[Any]:
     return [parse_with(part, module) for part in _split(text, str.isspace) if part]
 
 
-def _attributes(rest: str, text: str) -> dict[str, Any]:
+def parse_attributes(rest: str, text: str) -> dict[str, Any]:
+    """Read what follows the colon in a decorator's text: attributes by name.
+
+    Raises
+    ------
+    UsageError
+        If an attribute has no value, or has two.
+    """
     parts: list[str] = []
     for chunk in _split(rest, ",".__eq__):
         key, equals, _ = chunk.partition("=")

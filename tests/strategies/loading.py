@@ -9,7 +9,7 @@ from typing import Any
 
 from flow_sdk.spec.flow import FlowSpec
 
-HEADER = "from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, catch, retry, step\n\n\n"
+HEADER = "from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, catch, project, retry, step, timeout\n\n\n"
 
 
 def load_flow(text: str, folder: Path, stem: str = "flow") -> type[FlowSpec]:

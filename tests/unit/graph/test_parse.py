@@ -74,6 +74,8 @@ def test_calls_inside_branches_are_found(tmp_path: Path) -> None:
         "        if self.name:\n            self.next(self.end)\n        else:\n            self.next(self.end)\n",
     )
     calls = read_graph(load_flow(text, tmp_path)).nodes["start"].calls
+    assert [call.is_last for call in calls] == [True, True]
+    calls = read_graph(load_flow(text.replace("else", "elif self.next"), tmp_path)).nodes["start"].calls
     assert [call.is_last for call in calls] == [False, False]
 
 

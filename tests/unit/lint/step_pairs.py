@@ -5,6 +5,15 @@ from __future__ import annotations
 from tests.strategies.loading import flow_text
 from tests.unit.lint.pairs import END, NEXT_END, Pair, chain, pair, switch
 
+
+def paths(*lines: str) -> str:
+    """A flow of the steps start, a, b and end in which these lines are the body of ``a``."""
+    text = flow_text(
+        "start: self.c = 1 ; self.next({1: self.a, 2: self.b}, condition='c')", "a: LINES", f"b: {NEXT_END}", END
+    )
+    return text.replace("LINES", "\n        ".join(lines))
+
+
 STEPS = [
     pair("FS101", (), "has no steps", "Small", ("start: pass",)),
     pair(
@@ -71,6 +80,41 @@ STEPS = [
         chain(f"a: {NEXT_END}"),
     ),
     pair("FS113", ("start: self.next(self.start)",), "can't lead on", "self.next(self.start)", ("start: pass",)),
+    Pair(
+        "FS115",
+        flow_text(f"start: {NEXT_END}", END, body="def middle(self): self.next(self.end)"),
+        "'middle' calls self.next, but isn't a step",
+        "middle",
+        flow_text(f"start: {NEXT_END}", END, body="def middle(self): return self.end"),
+    ),
+    Pair(
+        "FS116",
+        flow_text(*chain(f"a: {NEXT_END}"), body="a = Parameter('a', default=3)"),
+        "the parameter 'a' has the name of a step",
+        "a",
+        flow_text(*chain(f"a: {NEXT_END}"), body="b = Parameter('a', default=3)"),
+    ),
+    Pair(
+        "FS116",
+        flow_text(*chain(f"a: {NEXT_END}"), body="a = 3"),
+        "the attribute 'a' has the name of a step",
+        "a",
+        flow_text(*chain(f"a: {NEXT_END}"), body="a: int"),
+    ),
+    Pair(
+        "FS116",
+        flow_text(*chain(f"a: {NEXT_END}"), body="def fill(self):\n    for self.a in range(3): pass"),
+        "'a' is a step, so no artifact",
+        "self.a",
+        flow_text(*chain(f"a: {NEXT_END}"), body="def fill(self):\n    for self.b in range(3): pass"),
+    ),
+    pair(
+        "FS116",
+        chain(f"a: self.end = 1 ; {NEXT_END}"),
+        "'end' is a step, so no artifact",
+        "self.end",
+        chain(f"a: self.ends = self.end ; {NEXT_END}"),
+    ),
     pair("FS114", (f"start(inputs): {NEXT_END}", END), "can't take inputs", "start", (f"start: {NEXT_END}", END)),
 ]
 
@@ -80,6 +124,27 @@ TRANSITIONS = [
     ),
     pair("FS202", chain(f"a: {NEXT_END} ; print()"), "isn't the last", NEXT_END, chain(f"a: print() ; {NEXT_END}")),
     pair("FS202", chain(f"a: return {NEXT_END}"), "isn't the last", NEXT_END, chain(f"a: {NEXT_END}")),
+    Pair(
+        "FS202",
+        paths("if self.x:", f"    {NEXT_END}"),
+        "isn't the last",
+        NEXT_END,
+        paths("if self.x:", f"    {NEXT_END}", "else:", f"    {NEXT_END}"),
+    ),
+    Pair(
+        "FS202",
+        paths("if self.x:", f"    {NEXT_END}", "    print()", "    return", NEXT_END),
+        "isn't the last",
+        NEXT_END,
+        paths("if self.x:", "    print()", f"    {NEXT_END}", "    return", NEXT_END),
+    ),
+    Pair(
+        "FS202",
+        paths("if self.x:", f"    {NEXT_END}", "    return", "self.next(self.b)"),
+        "says something else",
+        NEXT_END,
+        paths("if self.x:", "    self.next(self.b)", "    return", "self.next(self.b)"),
+    ),
     pair("FS203", chain("a: self.next(self.ennd)"), "'ennd' isn't a step", "self.ennd", chain(f"a: {NEXT_END}")),
     pair("FS204", chain("a: self.next('end')"), "'end' isn't the name", "'end'", chain(f"a: {NEXT_END}")),
     pair("FS204", chain("a: self.next()"), "names no step", "self.next()", chain(f"a: {NEXT_END}")),

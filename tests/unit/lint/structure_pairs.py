@@ -250,6 +250,20 @@ OTHERS = [
         chain(f"@retry\na: self.again = False ; {AGAIN}"),
     ),
     Pair(
+        "FS502",
+        flow_text("@timeout(minutes=None)\nstart: pass"),
+        "has no time",
+        "timeout(minutes=None)",
+        flow_text("@timeout(seconds=None, minutes=1)\nstart: pass"),
+    ),
+    Pair(
+        "FS502",
+        flow_text("start: pass").replace("class ", "@project(name=None)\nclass "),
+        "@project has no name",
+        "Small",
+        flow_text("start: pass").replace("class ", "@project(name='p', branch=None)\nclass "),
+    ),
+    Pair(
         "FS601",
         flow_text("start: pass", body="x = Parameter('a-b')\ny = Parameter('A_b')"),
         "the same name",

@@ -111,6 +111,16 @@ def test_a_foreach_that_cannot_be_is_refused(flow: Any, text: str) -> None:
     assert text in str(caught.value)
 
 
+def test_the_near_name_is_suggested() -> None:
+    flow = SimpleNamespace(items=[1], other=2)
+    with pytest.raises(TransitionError) as caught:
+        foreach_values(StepPlan("s", "foreach", next=("a",), foreach="itmes"), flow, 10)  # type: ignore[arg-type]
+    assert caught.value.help == "Did you mean 'items'?"
+    with pytest.raises(TransitionError) as caught:
+        chosen_case(SWITCH, SimpleNamespace(wya=1))  # type: ignore[arg-type]
+    assert caught.value.help == "Did you mean 'wya'?"
+
+
 @pytest.mark.parametrize("endless", [count(), (n for n in count())])
 def test_items_without_end_are_too_many(endless: Any) -> None:
     with pytest.raises(TransitionError, match="more than the limit of 5"):

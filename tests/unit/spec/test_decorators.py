@@ -3,14 +3,16 @@
 import json
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flow_sdk import FlowSpec, catch, environment, resources, retry, schedule, step, timeout
 from flow_sdk.errors import UsageError
+from flow_sdk.spec.attributes import Decorator
 from flow_sdk.spec.decorators import flow_decorators, step_decorators
-from flow_sdk.spec.kinds import Catch, Environment, Resources, Retry, Schedule, Timeout
+from flow_sdk.spec.kinds import DECORATORS, Catch, Environment, Resources, Retry, Schedule, Timeout
 from flow_sdk.spec.with_text import parse_many, parse_with
 
 
@@ -65,6 +67,10 @@ def test_attributes(decorator: Any, attributes: dict[str, Any]) -> None:
     assert pickle.loads(pickle.dumps(decorator)) == decorator
 
 
+GIVEN = {"timeout": {"seconds": 1}, "project": {"name": "p"}}
+"""The attributes without which a decorator is refused."""
+
+
 @pytest.mark.parametrize(
     ("make", "headline", "help"),
     [
@@ -79,7 +85,8 @@ def test_attributes(decorator: Any, attributes: dict[str, Any]) -> None:
         (lambda: timeout(), "@timeout needs a time", "@timeout(minutes=10)"),
         (lambda: timeout(seconds=-5), "@timeout can't use seconds=-5", None),
         (lambda: environment(vars=["A"]), "@environment can't use vars=['A']", None),  # type: ignore[call-overload]
-        (lambda: Environment(vars={"A": 1}), "@environment can't use vars={'A': 1}", "Write A='1'."),
+        (lambda: Environment(vars={"A": [1]}), "@environment can't use vars={'A': [1]}", "Write A='[1]'."),
+        (lambda: Environment(vars={"A": "\0"}), "@environment can't use vars={'A': '\\x00'}", None),
         (lambda: environment(vars={"A=B": "1"}), "@environment can't use vars='A=B'", None),
         (lambda: resources(memory=0), "@resources can't use memory=0", None),
         (lambda: resources(cpu="many"), "@resources can't use cpu='many'", None),
@@ -101,6 +108,19 @@ def test_wrong_use(make: Callable[[], Any], headline: str, help: str | None) -> 
     assert __file__ in caught.value.where
     if help is not None:
         assert caught.value.help == help
+
+
+def test_values_of_environment_become_text() -> None:
+    given = {"TEXT": "a", "WHOLE": 3, "PART": 1.5, "YES": True, "NO": False, "PATH": Path("/a/b"), "UNSET": None}
+    expected = {"TEXT": "a", "WHOLE": "3", "PART": "1.5", "YES": "True", "NO": "False", "PATH": "/a/b"}
+    assert Environment(vars=given).attributes() == {"vars": expected}
+
+
+@pytest.mark.parametrize("kind", DECORATORS.values(), ids=lambda kind: kind.name)
+def test_an_attribute_of_none_never_ends_the_import_of_a_flow_file(kind: type[Decorator]) -> None:
+    for key in kind.defaults:
+        decorator = kind(**{**GIVEN.get(kind.name, {}), key: None})
+        assert pickle.loads(pickle.dumps(decorator)) == decorator
 
 
 def test_wrong_place() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -292,3 +294,78 @@ def test_decorators_in_the_wrong_place_are_refused_there(use: Callable[[], Any])
     with pytest.raises(UsageError) as error:
         use()
     assert "test_mutators.py:" in str(error.value)
+
+
+def module_of(name: str, monkeypatch: pytest.MonkeyPatch, **contents: Any) -> ModuleType:
+    """Put a module with these names into ``sys.modules``."""
+    module = ModuleType(name)
+    vars(module).update(contents)
+    monkeypatch.setitem(sys.modules, name, module)
+    return module
+
+
+def marked(name: str, module: str) -> Any:
+    """A step decorator that is defined in a module."""
+
+    def function(step_name: str, flow: Any, inputs: Any = None) -> Any:
+        yield
+
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = module
+    return user_step_decorator(function)
+
+
+def added_by(mutator: type[FlowMutator]) -> list[str]:
+    """The full names of what a mutator has put on the step ``start``."""
+
+    @mutator
+    class Marked(FlowSpec):
+        @step
+        def start(self) -> None:
+            self.next(self.end)
+
+        @step
+        def end(self) -> None:
+            pass
+
+    return [applied.full_name for applied in settled(Marked).steps["start"].wrappers]
+
+
+def mutator_in(module: str, name: str, base: type[FlowMutator] = FlowMutator) -> type[FlowMutator]:
+    def pre_mutate(self: Any, mutable_flow: MutableFlow) -> None:
+        for _, mutable_step in mutable_flow.steps:
+            mutable_step.add_decorator(name)
+
+    return type("Marking", (base,), {"__module__": module, "pre_mutate": pre_mutate})
+
+
+@pytest.mark.parametrize("name", ["noted", "helpers.noted", "libraries.marks_a.noted"])
+def test_a_name_is_looked_up_in_the_module_of_the_mutator(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = marked("noted", "libraries.marks_a")
+    marked("noted", "libraries.marks_b")  # so that the end of the name alone doesn't tell
+    module_of("libraries.marks_a", monkeypatch, noted=noted, helpers=SimpleNamespace(noted=noted))
+    mutator = mutator_in("libraries.marks_a", name)
+    assert added_by(mutator) == ["libraries.marks_a.noted"]
+
+
+def test_a_name_is_looked_up_in_the_modules_of_base_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    module_of("libraries.marks_c", monkeypatch, only_here=marked("only_here", "libraries.marks_c"))
+    base = mutator_in("libraries.marks_c", "only_here")
+    derived = type("Derived", (base,), {"__module__": __name__})
+    assert added_by(derived) == ["libraries.marks_c.only_here"]
+
+
+def test_the_end_of_one_name_is_enough_and_of_two_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked("ending", "libraries.marks_d")
+    assert added_by(mutator_in(__name__, "ending")) == ["libraries.marks_d.ending"]
+    assert added_by(mutator_in(__name__, "marks_d.ending")) == ["libraries.marks_d.ending"]
+    assert parse_with("ending").full_name == "libraries.marks_d.ending"
+    marked("ending", "libraries.marks_e")
+    with pytest.raises(UsageError, match="Several decorators are called 'ending'"):
+        added_by(mutator_in(__name__, "ending"))
+
+
+def test_a_mutators_own_decorator_comes_before_a_built_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module_of("libraries.marks_f", monkeypatch, retry=marked("retry", "libraries.marks_f"))
+    assert added_by(mutator_in("libraries.marks_f", "retry")) == ["libraries.marks_f.retry"]
+    assert added_by(mutator_in(__name__, "retry")) == []  # the built-in one, which runs round no step

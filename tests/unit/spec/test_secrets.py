@@ -101,7 +101,7 @@ def test_wrong_sources(given: Any, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "attributes", [{"sources": f"{AWS}.x"}, {"sources": None}, {"allow_override": 1}, {"role": ""}, {"source": []}]
+    "attributes", [{"sources": f"{AWS}.x"}, {"sources": 3}, {"allow_override": 1}, {"role": ""}, {"source": []}]
 )
 def test_wrong_attributes(attributes: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="@secrets"):
