@@ -68,7 +68,7 @@ class Files(FlowSpec):
                 (one.key, one.exists) for one in s3.list_paths() if "mark" not in one.key
             ]
             found = s3.get("sub/é.txt")
-            self.start = (found.text, found.content_type, found.metadata, s3.info("sub/é.txt").size)
+            self.first = (found.text, found.content_type, found.metadata, s3.info("sub/é.txt").size)
             self.both = s3.get("both").text
         with S3() as s3:
             self.by_url = s3.get(found.url).text
@@ -118,7 +118,7 @@ def test_files_of_a_run(runs) -> None:
     call(folder, *at, "run", "--max-workers", "1")
     (run,) = namespace_runs()
     data = run.data
-    assert data.start == ("from start", "text/plain", {"A": 1}, 10)
+    assert data.first == ("from start", "text/plain", {"A": 1}, 10)
     assert data.by_url == "from start"
     assert data.both == "join", "of two steps that put one key the later is seen"
     assert data.parts == ["0-0", "1-1", "2-0"]
@@ -160,7 +160,7 @@ def test_a_resumed_run_reads_the_files_of_the_tasks_it_reuses(runs) -> None:
     assert resumed.origin_pathspec == failed.pathspec
     data = resumed.data
     assert data.parts == ["0-0", "1-1", "2-0"]
-    assert data.start[0] == "from start" and data.both == "join"
+    assert data.first[0] == "from start" and data.both == "join"
     assert "failed" not in data.seen and "join-only" in data.seen
     assert resumed["join"].task.data.failed_seen is False, "the step that runs again doesn't see its earlier try"
     # Once more, from the resumed run: what was reused before is found in the first run, the rest in the second.
