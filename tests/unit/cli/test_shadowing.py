@@ -54,10 +54,10 @@ def test_a_file_beside_the_flow_that_hides_a_module_is_named(tmp_path: Path) -> 
 
 def test_other_names_are_free() -> None:
     for name in ("train", "test", "profile", "statistics_flow"):
-        check_file_name(f"/home/ada/{name}.py")
+        check_file_name(f"/flows/{name}.py")
     check_file_name("")  # a notebook
     with pytest.raises(UsageError):
-        check_file_name("/home/ada/queue.py")
+        check_file_name("/flows/queue.py")
 
 
 def test_nothing_that_is_imported_is_held_for_unused() -> None:
