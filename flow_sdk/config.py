@@ -8,6 +8,7 @@ import os
 from flow_sdk.errors import ConfigError, nearest
 
 __all__ = [
+    "SECRETS",
     "SETTINGS",
     "Setting",
     "check_profile",
@@ -32,8 +33,10 @@ SETTINGS = {
     "DEFAULT_PACKAGE_SUFFIXES": "endings of further files for the code package, such as .sql,.yaml",
     "USER": "name that runs are started under",
     "AIRFLOW_DAGS_FOLDER": "where airflow create writes to: a folder or s3:// address",
-    "AIRFLOW_URL": "address of Airflow's web server",
+    "AIRFLOW_URL": "address of Airflow's web server, or mwaa://NAME",
     "AIRFLOW_USER": "name of the Airflow user",
+    "AIRFLOW_TOKEN": "bearer token for Airflow, in place of name and password",
+    "AIRFLOW_TOKEN_COMMAND": "command that prints a bearer token for Airflow",
     "BATCH_JOB_QUEUE": "job queue of AWS Batch",
     "BATCH_IMAGE": "container image for AWS Batch, with Flow SDK in it",
     "BATCH_JOB_ROLE": "ARN of the role that a step has on AWS Batch",
@@ -50,6 +53,9 @@ SETTINGS = {
     "AWS_SECRETS_MANAGER_DEFAULT_ROLE": "ARN of the role for AWS Secrets Manager where no other is set",
 }
 """Every setting and what it is for."""
+
+SECRETS = ("AIRFLOW_TOKEN",)
+"""Settings whose values are shown to nobody."""
 
 OTHER_NAMES = {
     "BATCH_JOB_ROLE": "METAFLOW_ECS_S3_ACCESS_IAM_ROLE",

@@ -6,8 +6,9 @@ import os
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from flow_sdk.cli.airflow_server import SERVER_OPTIONS, airflow_api, airflow_url
 from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call, note
+from flow_sdk.cli.call import Call
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate
 from flow_sdk.config import expand_home
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from flow_sdk.plan.model import FlowPlan
 
 __all__ = ["COMMANDS"]
-
-PASSWORD = "FLOW_SDK_AIRFLOW_PASSWORD"
-"""The environment variable that holds the password: an option would show it to everyone on the machine."""
 
 WAIT_TOLD_EVERY = 30.0
 """Seconds between two lines that say that we still wait."""
@@ -47,7 +45,7 @@ def _create(call: Call) -> int:
     plan = call.plan(embed_files(call.parameter_plans()))
     options = _options(call, plan)
     file = open_target(target, name).name
-    api = _api(call) if call["wait"] or _url(call) else None
+    api = airflow_api(call) if call["wait"] or airflow_url(call) else None
     gate = token_gate(call, name, _keeper(call, api))
     before = None
     if api is not None and call["wait"]:
@@ -80,7 +78,13 @@ def _keeper(call: Call, api: AirflowApi | None) -> ApiVariables | CommandVariabl
     from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables
 
     if api is not None:
-        return ApiVariables(api)
+        return ApiVariables(
+            api,
+            lambda error: call.say(
+                f"Your role in Airflow lacks the permission {error.permission!r}. The claim on {deployed_name(call)} "
+                "in the store\ncounts alone: a deployment of that name from another store goes unnoticed."
+            ),
+        )
     return CommandVariables() if call["airflow-cli"] else None
 
 
@@ -151,7 +155,7 @@ def _trigger(call: Call) -> int:
 
     name = deployed_name(call)
     conf = given_data(call)
-    api = _api(call)
+    api = airflow_api(call)
     run = api.trigger(name, conf, call["run-id"])
     call.say(
         f"Airflow at {api.url} has started a run of {name}. To watch it:\n"
@@ -223,7 +227,7 @@ def _deployed_runs(call: Call) -> DagRuns:
     """The runs of the deployed flow, which Airflow knows."""
     from flow_sdk.deploy.airflow.runs import DagRuns
 
-    runs = DagRuns(_api(call), deployed_name(call), call.flow)
+    runs = DagRuns(airflow_api(call), deployed_name(call), call.flow)
     if runs.api.dag(runs.dag) is None:
         raise DeployError(
             f"Airflow doesn't know the DAG {runs.dag}.",
@@ -250,11 +254,11 @@ def _delete(call: Call) -> int:
     from flow_sdk.deploy.airflow.target import check_holds, open_target
 
     name = deployed_name(call)
-    if call["history"] and not _url(call):
-        _api(call)  # says that its address is needed
+    if call["history"] and not airflow_url(call):
+        airflow_api(call)  # says that its address is needed
     place = open_target(_target(call), name)
     check_holds(place, name)
-    api = _api(call) if _url(call) else None
+    api = airflow_api(call) if airflow_url(call) else None
     if api is not None:
         check_place(place, name, api.dag(name))
     keeper = _keeper(call, api)
@@ -290,41 +294,7 @@ def _remains(call: Call, deleted: Deleted, api: AirflowApi | None, keeper: Any) 
     return text
 
 
-# The Airflow to ask
-
-
-def _url(call: Call) -> str | None:
-    from flow_sdk import config
-
-    return call["airflow-url"] or config.read_setting("AIRFLOW_URL").value
-
-
-def _api(call: Call) -> AirflowApi:
-    """The Airflow to ask, from the options, else the settings."""
-    from flow_sdk import config
-
-    url = _url(call)
-    if not url:
-        raise UsageError(
-            f"{call.name} needs to know where Airflow is.", wanted="--airflow-url, or the setting AIRFLOW_URL"
-        )
-    if not url.startswith(("http://", "https://")):
-        raise UsageError("This isn't the address of an Airflow.", seen=url, wanted="http://... or https://...")
-    user = call["airflow-user"] or config.read_setting("AIRFLOW_USER").value or ""
-    password = os.environ.get(PASSWORD, "")
-    if user and not password:
-        note(f"{PASSWORD} isn't set; Airflow is asked with an empty password.")
-    from flow_sdk.deploy.airflow.api import AirflowApi
-
-    return AirflowApi(url, user, password)
-
-
 NAME = Option("name", "The DAG's id; the flow's name when left out. Not with @project.", metavar="NAME")
-
-SERVER = (
-    Option("airflow-url", "Address of Airflow's web server, such as http://localhost:8080.", metavar="URL"),
-    Option("airflow-user", f"Airflow user; the password is read from {PASSWORD}.", metavar="NAME"),
-)
 
 COMMAND_LINE = Option("airflow-cli", "Reach the token in Airflow through its own command line, here.", flag=True)
 FILE = Argument("FILE", "A file, a DAGs folder or s3://bucket/folder to write to.", required=False)
@@ -348,7 +318,7 @@ COMMANDS = {
             ),
             Option("wait", "Wait until Airflow shows the DAG, or why it can't.", flag=True),
             Option("wait-timeout", "Seconds to wait at most.", default=360, least=1),
-            *SERVER,
+            *SERVER_OPTIONS,
             COMMAND_LINE,
             *TOKEN_OPTIONS,
         ],
@@ -356,7 +326,11 @@ COMMANDS = {
     "airflow trigger": Command(
         _trigger,
         parameters=parameter_options,
-        options=[NAME, Option("run-id", "Id of the DAG run; Airflow makes one when left out.", metavar="ID"), *SERVER],
+        options=[
+            NAME,
+            Option("run-id", "Id of the DAG run; Airflow makes one when left out.", metavar="ID"),
+            *SERVER_OPTIONS,
+        ],
     ),
     "airflow list-runs": Command(
         _list_runs,
@@ -366,12 +340,14 @@ COMMANDS = {
             Option("running", "Those that are running.", flag=True),
             Option("succeeded", "Those that have succeeded.", flag=True),
             Option("failed", "Those that have failed.", flag=True),
-            *SERVER,
+            *SERVER_OPTIONS,
         ],
     ),
-    "airflow status": Command(_status, arguments=[Argument("RUN", RUN, required=False)], options=[NAME, *SERVER]),
+    "airflow status": Command(
+        _status, arguments=[Argument("RUN", RUN, required=False)], options=[NAME, *SERVER_OPTIONS]
+    ),
     "airflow terminate": Command(
-        _terminate, arguments=[Argument("RUN", RUN)], options=[NAME, AUTHORIZE, *SERVER, COMMAND_LINE]
+        _terminate, arguments=[Argument("RUN", RUN)], options=[NAME, AUTHORIZE, *SERVER_OPTIONS, COMMAND_LINE]
     ),
     "airflow delete": Command(
         _delete,
@@ -380,7 +356,7 @@ COMMANDS = {
             NAME,
             AUTHORIZE,
             Option("history", "Delete the DAG and the history of its runs from Airflow's database, too.", flag=True),
-            *SERVER,
+            *SERVER_OPTIONS,
             COMMAND_LINE,
         ],
     ),

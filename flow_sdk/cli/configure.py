@@ -115,7 +115,8 @@ def print_settings() -> None:
     print(f"settings file: {config.config_file()}")
     for name in config.SETTINGS:
         setting = config.read_setting(name)
-        print(f"  {name:<28} {shown(setting.value) if setting.value else '-'}  ({setting.source})")
+        value = "..." if name in config.SECRETS and setting.value else shown(setting.value) if setting.value else "-"
+        print(f"  {name:<28} {value}  ({setting.source})")
 
 
 def shown(value: str) -> str:

@@ -1,12 +1,11 @@
 """Whether the Airflow of the settings answers."""
 
-import json
 import re
-import urllib.error
-import urllib.request
 
 from flow_sdk.config import read_setting
+from flow_sdk.deploy.airflow.http import send
 from flow_sdk.deploy.doctor import FAILED, NOT_SET, OK, Check, Look
+from flow_sdk.errors import FlowSDKError
 
 __all__ = ["airflow_looks"]
 
@@ -24,18 +23,26 @@ def _look() -> Check:
         return Check("Airflow", NOT_SET, "AIRFLOW_URL isn't set")
     address = re.sub(r"(?<=://)[^/@\s]*@", "", setting.value).rstrip("/")
     help = f"Check the address in AIRFLOW_URL ({setting.source}), and whether the web server runs."
-    if not re.match(r"https?://[^/\s]", address):
-        return Check("Airflow", FAILED, f"{address} isn't an address of http or https", help)
-    for version, path in (("3", "/api/v2/version"), ("2", "/api/v1/version")):
-        try:
-            with urllib.request.urlopen(address + path, timeout=SECONDS) as answer:
-                found = json.load(answer)["version"]
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in (401, 403):
-                return Check("Airflow", OK, f"{address} answers, Airflow {version}")
-            continue
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return Check("Airflow", FAILED, f"{address} doesn't answer as Airflow does: {error}", help)
-        return Check("Airflow", OK, f"{address} answers, Airflow {found}")
+    try:
+        if address.startswith("mwaa://"):
+            from flow_sdk.deploy.airflow.mwaa import MwaaLogin
+
+            address = MwaaLogin(address.removeprefix("mwaa://")).address()
+        if not re.match(r"https?://[^/\s]", address):
+            return Check("Airflow", FAILED, f"{address} isn't an address of http or https", help)
+        return _ask(address, help)
+    except FlowSDKError as error:
+        seen = f" ({error.seen})" if error.seen else ""
+        return Check("Airflow", FAILED, f"{address}: {error.headline}{seen}", error.help or help)
+
+
+def _ask(address: str, help: str) -> Check:
+    for line, path in (("3", "/api/v2/version"), ("2", "/api/v1/version")):
+        answer = send("GET", address + path, headers={"Accept": "application/json"}, timeout=SECONDS)
+        if answer.status in (401, 403):
+            return Check("Airflow", OK, f"{address} answers, Airflow {line}")
+        if answer.status == 200 and isinstance(answer.body, dict) and "version" in answer.body:
+            return Check("Airflow", OK, f"{address} answers, Airflow {answer.body['version']}")
+        if answer.status == 200:
+            return Check("Airflow", FAILED, f"{address} doesn't answer as Airflow does: {answer.shown}", help)
     return Check("Airflow", FAILED, f"{address} answers, but isn't an Airflow", help)

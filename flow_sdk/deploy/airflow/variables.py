@@ -10,9 +10,10 @@ import shutil
 import subprocess
 import urllib.parse
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.deploy.airflow.api import AirflowApi
+from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden
 from flow_sdk.deploy.claims import Claim
 from flow_sdk.errors import DeployError
 
@@ -54,6 +55,11 @@ class _Variables(ABC):
     def place(self) -> str:
         """The Airflow, for people."""
 
+    @property
+    def _is_kept(self) -> bool:
+        """Whether claims are kept here at all."""
+        return True
+
     def read(self, name: str) -> Claim | None:
         """The claim kept for a deployed name."""
         self._seen[name] = found = self._get(name)
@@ -67,7 +73,7 @@ class _Variables(ABC):
             raise _lost(now, claim, self.place)
         self._put(claim, there=now is not None)
         kept = self.read(claim.name)
-        if kept != claim:
+        if kept != claim and self._is_kept:
             raise _lost(kept, claim, self.place)
 
     @abstractmethod
@@ -84,18 +90,50 @@ class ApiVariables(_Variables):
     ----------
     api : AirflowApi
         The Airflow.
+    on_forbidden : callable, optional
+        Is told, once, of the permission that the user's role lacks. The claim in the store counts alone then, and no
+        claim is kept here. Without it that is an error.
     """
 
-    def __init__(self, api: AirflowApi) -> None:
+    def __init__(self, api: AirflowApi, on_forbidden: Callable[[AirflowForbidden], None] | None = None) -> None:
         super().__init__()
         self.api = api
+        self._on_forbidden = on_forbidden
+        self._is_forbidden = False
 
     @property
     def place(self) -> str:
         """The Airflow's address."""
         return f"Airflow at {self.api.url}"
 
+    @property
+    def _is_kept(self) -> bool:
+        return not self._is_forbidden
+
+    def write(self, claim: Claim) -> None:
+        """Keep a claim, see the base class; where the role may not, the one in the store counts alone."""
+        try:
+            super().write(claim)
+        except AirflowForbidden as error:
+            self._forbid(error)
+
+    def _forbid(self, error: AirflowForbidden) -> None:
+        if self._on_forbidden is None:
+            raise error
+        if not self._is_forbidden:
+            self._is_forbidden = True
+            self._on_forbidden(error)
+
     def _get(self, name: str) -> Claim | None:
+        if self._is_forbidden:
+            return None
+        try:
+            return self._asked(name)
+        except AirflowForbidden as error:
+            self._forbid(error)
+            return None
+
+    def _asked(self, name: str) -> Claim | None:
         key = variable_key(name)
         status, answer = self.api.request("GET", f"/variables/{urllib.parse.quote(key, safe='')}")
         if status == 404:
@@ -105,6 +143,8 @@ class ApiVariables(_Variables):
         return Claim.from_json(answer.get("description") or "", f"description of Variable {key} of {self.place}")
 
     def _put(self, claim: Claim, *, there: bool) -> None:
+        if self._is_forbidden:
+            return
         key, text = variable_key(claim.name), claim.to_json()
         body = {"key": key, "value": text, "description": text}
         quoted = f"/variables/{urllib.parse.quote(key, safe='')}"
@@ -115,7 +155,13 @@ class ApiVariables(_Variables):
     def remove(self, name: str) -> bool:
         """Forget the claim on a name; returns whether there was one."""
         key = variable_key(name)
-        status, answer = self.api.request("DELETE", f"/variables/{urllib.parse.quote(key, safe='')}")
+        if self._is_forbidden:
+            return False
+        try:
+            status, answer = self.api.request("DELETE", f"/variables/{urllib.parse.quote(key, safe='')}")
+        except AirflowForbidden as error:
+            self._forbid(error)
+            return False
         if status not in (200, 204, 404):
             raise self._refused("can't be deleted", status, answer, key)
         return status != 404

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
+from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden, AirflowRefused
 from flow_sdk.deploy.airflow.create import Deployed
 from flow_sdk.errors import DeployError
 
@@ -15,9 +15,16 @@ LOOK_EVERY = 2.0
 
 
 def import_error_of(api: AirflowApi, file: str) -> dict[str, Any] | None:
-    """The import error that Airflow shows for a DAG file, if any. To be asked before the file is written, too."""
+    """The import error that Airflow shows for a DAG file, if any. To be asked before the file is written, too.
+
+    None, too, where the user's role may not see import errors.
+    """
     name = file.replace("\\", "/").rpartition("/")[2]
-    for error in api.import_errors():
+    try:
+        errors = api.import_errors()
+    except AirflowForbidden:
+        return None
+    for error in errors:
         if str(error.get("filename", "")).rpartition("/")[2] == name:
             return error
     return None

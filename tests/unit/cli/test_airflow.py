@@ -10,6 +10,7 @@ import pytest
 
 from tests.rig.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
+from tests.unit.deploy.airflow.web import airflow3, page, web_server
 
 DEPLOYABLE = FLOW.replace("required=True", "default=2")
 
@@ -236,3 +237,33 @@ def test_trigger_says_what_airflow_refuses(folder, airflow):
     assert done.returncode == 1 and "refused the login" in done.stderr
     assert seen.sent == []
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def managed() -> Iterator[Any]:
+    """An Airflow that takes the token "jwt" and lets nobody log in."""
+    gate = airflow3(lambda method, path, *_: page("no", 403) if path == "/auth/token" else None, tokens=("jwt",))
+    with web_server(gate) as web:
+        yield web
+
+
+def test_a_token_or_a_command_that_prints_one_takes_the_place_of_a_login(folder, managed):
+    where = {"FLOW_SDK_AIRFLOW_URL": managed.url}
+    # The DAG isn't there, which is known only to whom Airflow answers.
+    known = "Airflow doesn't know the DAG TrainFlow."
+    for given in ({"FLOW_SDK_AIRFLOW_TOKEN": "jwt"}, {"METAFLOW_AIRFLOW_TOKEN_COMMAND": "echo jwt"}):
+        assert known in call(folder, "airflow", "list-runs", environment={**where, **given}).stderr
+    words = ("airflow", "list-runs", "--airflow-token-command", "printf jwt")
+    wrong = {**where, "FLOW_SDK_AIRFLOW_TOKEN": "other"}
+    assert known in call(folder, *words, environment=wrong).stderr
+    done = call(folder, "airflow", "list-runs", environment=wrong)
+    assert "refused the token" in done.stderr and "environment variable FLOW_SDK_AIRFLOW_TOKEN" in done.stderr
+    # A user who is named on the command line comes before the token of a setting.
+    done = call(folder, "airflow", "list-runs", "--airflow-user", "anne", environment={**wrong, **WHO})
+    assert done.returncode == 1 and "/auth/token" in managed.paths() and "Traceback" not in done.stderr
+
+
+def test_a_token_in_the_settings_is_shown_to_nobody(folder):
+    env = {"FLOW_SDK_AIRFLOW_TOKEN": "secret-token"}
+    done = call(folder, "airflow", "trigger", environment=env)
+    assert done.returncode == 2 and "secret" not in done.stderr + done.stdout

@@ -41,7 +41,7 @@ def airflow() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     class Web(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            reply: dict[str, Any] = {"access_token": "t"}
+            reply: dict[str, Any] = {"access_token": "t", "version": "3.3.2"}
             if self.path.endswith("/dagRuns"):
                 sent.append({"path": self.path, **json.loads(body)})
                 reply = {"dag_run_id": f"manual__{len(sent)}"}

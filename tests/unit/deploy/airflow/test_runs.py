@@ -8,6 +8,7 @@ import pytest
 
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
 from flow_sdk.deploy.airflow.delete import check_place, delete_deployment
+from flow_sdk.deploy.airflow.login import TokenLogin
 from flow_sdk.deploy.airflow.runs import DagRuns
 from flow_sdk.deploy.airflow.target import open_target
 from flow_sdk.errors import DeployError, UsageError
@@ -31,7 +32,7 @@ class Airflow(AirflowApi):
     """An Airflow that holds runs by DAG, and keeps what it was told."""
 
     def __init__(self, runs: dict[str, list[dict[str, Any]]], line: int = 3) -> None:
-        super().__init__("http://airflow", token="t")
+        super().__init__("http://airflow", login=TokenLogin("t", "a test"))
         self._line, self.held, self.told, self.page = line, runs, [], 2
         self.refuse: str | None = None
         self.tasks: list[dict[str, Any]] = []

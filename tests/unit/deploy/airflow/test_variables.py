@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flow_sdk.deploy.airflow.api import AirflowForbidden
 from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables, variable_key
 from flow_sdk.deploy.claims import Claim
 from flow_sdk.errors import DeployError
@@ -51,6 +52,31 @@ def test_an_airflow_that_fails_is_no_empty_one(status: int) -> None:
     api.status = status
     with pytest.raises(DeployError, match=f"HTTP {status}"):
         ApiVariables(api).read("F")  # type: ignore[arg-type]
+
+
+class ForbiddingApi(MaskingApi):
+    """Variables that a role may only read, or may not even read."""
+
+    def __init__(self, *methods: str) -> None:
+        super().__init__()
+        self.forbidden = methods
+
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, object]:
+        if method in self.forbidden:
+            raise AirflowForbidden(f"no {method}", "Forbidden", self.url)
+        return super().request(method, path, body)
+
+
+@pytest.mark.parametrize("methods", [("GET", "POST", "PATCH", "DELETE"), ("POST", "PATCH", "DELETE")], ids=len)
+def test_where_the_role_may_not_the_claim_in_the_store_counts_alone(methods: tuple[str, ...]) -> None:
+    api, told = ForbiddingApi(*methods), []
+    variables = ApiVariables(api, told.append)  # type: ignore[arg-type]
+    assert variables.read(CLAIM.name) is None
+    variables.write(CLAIM)
+    assert variables.read(CLAIM.name) is None and variables.remove(CLAIM.name) is False
+    assert [error.permission for error in told] == ["no GET" if "GET" in methods else "no POST"]
+    with pytest.raises(AirflowForbidden):
+        ApiVariables(api).write(CLAIM)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("description", [None, "", "mine", "{}"])
