@@ -32,6 +32,8 @@ SETTINGS = {
     "DATASTORE_SYSROOT_S3": "s3:// address of the S3 store",
     "DEFAULT_PACKAGE_SUFFIXES": "endings of further files for the code package, such as .sql,.yaml",
     "USER": "name that runs are started under",
+    "PACKAGE_ROOT": "folder that the code package is made of; found from the flow file when not set",
+    "WORKER_MODULES": "modules of yours that workers have and the code package lacks, with commas between them",
     "AIRFLOW_DAGS_FOLDER": "where airflow create writes to: a folder or s3:// address",
     "AIRFLOW_URL": "address of Airflow's web server, or mwaa://NAME",
     "AIRFLOW_USER": "name of the Airflow user",

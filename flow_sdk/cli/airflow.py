@@ -52,12 +52,14 @@ def _create(call: Call) -> int:
         from flow_sdk.deploy.airflow.visible import import_error_of
 
         before = import_error_of(api, file)
-    package = call.package(leave_out=(file, *_dag_files(os.path.dirname(file) or ".")))
+    dag_files = (file, *_dag_files(os.path.dirname(file) or "."))
+    package = call.package(leave_out=dag_files)
     deployed = create_deployment(plan, package, call.root, target, options, gate)
     tell_token(call, gate, target if "://" in target else os.path.abspath(expand_home(target)))
     call.say(
         f"DAG {deployed.dag} is {'written' if deployed.changed else 'up to date'}; runs are in {deployed.namespace}."
     )
+    call.code.tell(package, leave_out=dag_files)
     schedule = schedule_of(call.flow_class)
     if schedule is not None:
         call.say(f"It starts by itself unless it is paused. Next: {next_text(schedule)}")

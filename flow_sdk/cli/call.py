@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flow_sdk.cli.arguments import Parsed
+    from flow_sdk.cli.code import FlowCode
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
     from flow_sdk.spec.project import Project
+    from flow_sdk.store.code_entry import Entry
 
 __all__ = ["Call", "check_writable", "note", "store_root", "write_file"]
 
@@ -42,6 +44,8 @@ class Call:
         self.parameters = parsed.parameters
         self.given = parsed.given
         self._parsed = parsed
+        self._entry: Entry | None = None
+        self._code: FlowCode | None = None
         self._sources: dict[str, str] = {}
         check_profile()
         self._take_environment(NAMES)
@@ -65,15 +69,22 @@ class Call:
         return str(self.flow_class.__name__)
 
     @property
-    def file(self) -> str:
-        """Absolute path of the flow file."""
-        module = sys.modules[self.flow_class.__module__]
-        return os.path.abspath(getattr(module, "__file__", None) or sys.argv[0])
+    def entry(self) -> Entry:
+        """The flow file and how it is executed."""
+        from flow_sdk.store.code_entry import find_entry
+
+        if self._entry is None:
+            self._entry = find_entry(self.flow_class)
+        return self._entry
 
     @property
-    def folder(self) -> str:
-        """The flow file's folder: what the code package is made of."""
-        return os.path.dirname(self.file)
+    def code(self) -> FlowCode:
+        """The flow's code package."""
+        from flow_sdk.cli.code import FlowCode
+
+        if self._code is None:
+            self._code = FlowCode(self)
+        return self._code
 
     @property
     def project(self) -> Project | None:
@@ -112,10 +123,14 @@ class Call:
         return tuple(part.strip() for part in text.split(",") if part.strip())
 
     def package(self, leave_out: tuple[str, ...] = ()) -> bytes:
-        """Make the code package, without the files whose paths are given."""
-        from flow_sdk.store.package import build
+        """Make the code package for workers, without the files whose paths are given.
 
-        return build(self.folder, suffixes=self.suffixes, leave_out=leave_out)
+        Raises
+        ------
+        UsageError
+            If the flow imports modules that a worker won't have, or the package would be too large.
+        """
+        return self.code.build_for_workers(leave_out)
 
     @property
     def root(self) -> str:
@@ -205,10 +220,25 @@ class Call:
         from flow_sdk.plan.compile import compile_plan
         from flow_sdk.plan.project import with_project
 
+        entry = self.entry
+        file, paths = os.path.basename(entry.file), tuple[str, ...]()
+        if self.makes_package:
+            file, paths = self.code.layout.file, self.code.layout.paths
         plan = compile_plan(
-            self.flow_class, file=os.path.basename(self.file), parameters=parameters, extra=self.extra_decorators()
+            self.flow_class,
+            file=file,
+            parameters=parameters,
+            extra=self.extra_decorators(),
+            module=entry.module,
+            imported=entry.imported,
+            paths=paths,
         )
         return with_project(plan, self.project)
+
+    @property
+    def makes_package(self) -> bool:
+        """Whether the command makes a code package: to deploy the flow, or to keep with a run in S3."""
+        return self.name.endswith(" create") or (self.name in ("run", "resume") and self.root.startswith("s3://"))
 
     def say(self, text: str) -> None:
         """Tell the user something that isn't a result: on stderr, unless quiet."""

@@ -13,27 +13,57 @@ def _info(call: Call) -> int:
 
     from flow_sdk.store.package import SUFFIXES, list_files
 
-    package = call.package()
+    layout, package = call.code.layout, call.code.build()
     files = list_files(package)
-    print(f"folder:   {call.folder}")
+    print(f"folder:   {layout.root}" + (f", of it {layout.only}" if layout.only else ""))
+    print(f"flow:     {layout.file}{_executed(call)}")
+    if layout.paths:
+        print(f"imports:  from {', '.join(layout.paths)}")
     print(f"suffixes: {', '.join((*SUFFIXES, *call.suffixes))}")
     print(f"files:    {len(files)}, {sum(file.size for file in files)} bytes")
     print(f"package:  {len(package)} bytes, sha256 {hashlib.sha256(package).hexdigest()}")
+    _warn(call)
     return 0
+
+
+def _executed(call: Call) -> str:
+    """How a worker executes the flow file."""
+    entry = call.entry
+    if not entry.module:
+        return ""
+    return f", {'imported as' if entry.imported else 'executed as python -m'} {entry.module}"
 
 
 def _list(call: Call) -> int:
-    from flow_sdk.store.package import find_files
+    files = call.code.files()
+    sizes = [f"{file.size:,}" for file in files]
+    width = max(map(len, sizes), default=0)
+    for file, size in zip(files, sizes, strict=True):
+        print(f"{size:>{width}}  {file.name if call['archive'] else os.path.join(call.code.layout.root, file.name)}")
+    from flow_sdk.cli.code import size_text
 
-    for file in find_files(call.folder, suffixes=call.suffixes):
-        print(file.name if call["archive"] else os.path.join(call.folder, file.name))
+    call.say(f"{len(files)} file{'s' if len(files) != 1 else ''}, {size_text(sum(file.size for file in files))}.")
+    _warn(call)
     return 0
+
+
+def _warn(call: Call) -> None:
+    """Say what a deployment would refuse or warn of."""
+    from flow_sdk.errors import UsageError
+
+    files = call.code.files()
+    for line in call.code.warnings(files):
+        call.say(line)
+    try:
+        call.code.check_modules(files)
+    except UsageError as error:
+        call.say(f"Warning: {error}")
 
 
 def _save(call: Call) -> int:
     path = call.words[0]
     check_writable(path)
-    package = call.package(leave_out=(path,))
+    package = call.code.build(leave_out=(path,))
     write_file(path, package)
     call.say(f"The code package is in {path}: a zip of {len(package)} bytes.")
     return 0

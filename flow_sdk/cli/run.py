@@ -44,7 +44,10 @@ def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Re
 
     options = RunOptions(
         root=call.root,
-        file=call.file,
+        file=call.entry.file,
+        module=call.entry.module,
+        imported=call.entry.imported,
+        search_path=tuple(sys.path),
         user=config.user(),
         namespace=call["namespace"],
         tags=tags,
@@ -52,8 +55,7 @@ def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Re
         max_num_splits=call["max-num-splits"],
         max_log_size=call["max-log-size"] * 1024 * 1024,
         run_id_file=call["run-id-file"],
-        targets=_targets(call, plan),
-        **_where(call),
+        **_where(call, plan),
     )
     reporter = _reporter(call, plan)
     if call.root.startswith("s3://"):
@@ -70,7 +72,7 @@ def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Re
     return 0
 
 
-def _where(call: Call) -> dict[str, Any]:
+def _where(call: Call, plan: FlowPlan) -> dict[str, Any]:
     """The options of a run that depend on where it is kept and how its processes start."""
     found: dict[str, Any] = {"isolation": call["isolation"]} if call["isolation"] else {}
     # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
@@ -78,9 +80,13 @@ def _where(call: Call) -> dict[str, Any]:
     if call.root.startswith("s3://"):
         import flow_sdk.store.s3
 
-        found["package"] = call.package()
+        on_batch = any(step.decorator("batch") is not None for step in plan.steps)
+        found["package"] = call.package() if on_batch else call.code.build()
+        if on_batch:
+            call.code.tell(found["package"])
     else:
         import flow_sdk.store.local  # noqa: F401
+    found["targets"] = _targets(call, plan)
     return found
 
 

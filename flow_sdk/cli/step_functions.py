@@ -51,11 +51,14 @@ def _create(call: Call) -> int:
         from flow_sdk.cli.step_functions_shown import show_changes
         from flow_sdk.deploy.step_functions.changes import find_changes
 
-        show_changes(find_changes(plan, call.package(), call.root, options, settings, gate, services))
+        package = call.package()
+        show_changes(find_changes(plan, package, call.root, options, settings, gate, services))
+        call.code.tell(package)
         return 0
-    deployed = create_deployment(plan, call.package(), call.root, options, settings, gate, services)
+    package = call.package()
+    deployed = create_deployment(plan, package, call.root, options, settings, gate, services)
     tell_token(call, gate)
-    _tell_deployed(call, deployed)
+    _tell_deployed(call, deployed, package)
     return 0
 
 
@@ -117,11 +120,12 @@ def _batch_tags(given: tuple[str, ...]) -> dict[str, str]:
         raise UsageError(headline, seen=error.seen, wanted=error.wanted, help=error.help) from None
 
 
-def _tell_deployed(call: Call, deployed: Deployed) -> None:
+def _tell_deployed(call: Call, deployed: Deployed, package: bytes) -> None:
     from flow_sdk.cli.schedule_shown import next_text, schedule_of
 
     what = "is deployed as" if deployed.changed else "hasn't changed: it stays at"
     call.say(f"State machine {deployed.name} {what} version {deployed.version}; runs are in {deployed.namespace}.")
+    call.code.tell(package)
     for line in deployed.unheeded:
         call.say(line)
     if deployed.registered:

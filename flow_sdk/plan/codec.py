@@ -121,6 +121,9 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
             constants=tuple(data.get("constants", ())),
             decorators=_tuples(data.get("decorators", ())),
             configs=tuple(_build(ConfigPlan, config) for config in data.get("configs", ())),
+            module=data.get("module", ""),
+            imported=data.get("imported", False),
+            paths=tuple(data.get("paths", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise PlanError(

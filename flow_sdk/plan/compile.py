@@ -32,6 +32,9 @@ def compile_plan(
     file: str,
     parameters: tuple[ParameterPlan, ...] = (),
     extra: Iterable[Any] = (),
+    module: str = "",
+    imported: bool = False,
+    paths: tuple[str, ...] = (),
 ) -> FlowPlan:
     """Compile a flow class into its plan, without running user code but its mutators.
 
@@ -45,6 +48,8 @@ def compile_plan(
         The flow's parameters, their deploy-time functions already called.
     extra : iterable of decorators
         Step decorators for every step that lacks one of that name (``--with``); of two the first counts.
+    module, imported, paths
+        How the flow file is executed, as :class:`FlowPlan` has them.
 
     Returns
     -------
@@ -70,6 +75,9 @@ def compile_plan(
         constants=constants(flow_class),
         decorators=_as_data(flow_decorators(flow_class)),
         configs=() if is_plain() else _configs(flow_class),
+        module=module,
+        imported=imported,
+        paths=paths,
     )
 
 

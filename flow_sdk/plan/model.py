@@ -220,6 +220,14 @@ class FlowPlan:
         Flow decorators as (name, attributes).
     configs : tuple of ConfigPlan
         All configs in the order of the source, with their values.
+    module : str
+        Dotted name of the flow file's module where it is executed as ``python -m`` does, or imported; ``""`` where it
+        is executed as a script.
+    imported : bool
+        Whether the module is imported under its name, as one is whose flow was started by code outside of the package.
+    paths : tuple of str
+        Folders that ``sys.path`` begins with, relative to the code package's root, with ``/`` (``.`` is the root
+        itself); empty where it is only the folder of the script, or that of the top-level module.
     """
 
     flow: str
@@ -231,6 +239,9 @@ class FlowPlan:
     constants: tuple[str, ...] = ()
     decorators: tuple[tuple[str, dict[str, JSON]], ...] = ()
     configs: tuple[ConfigPlan, ...] = ()
+    module: str = ""
+    imported: bool = False
+    paths: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> StepPlan:
         for step in self.steps:

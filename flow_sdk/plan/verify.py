@@ -29,6 +29,9 @@ _PLAN: Fields = {
     "constants": _LIST,
     "decorators": _LIST,
     "configs": _LIST,
+    "module": _TEXT_OR_MISSING,
+    "imported": _FLAG,
+    "paths": _LIST,
 }
 _STEP: Fields = {
     "name": (str,),
@@ -81,6 +84,10 @@ def check_plan_data(data: Mapping[str, Any]) -> None:
     check_fields(data, _PLAN)
     _require(is_flow_name(data["flow"]), "name of a flow", data["flow"])
     _require(_is_inside_package(data["file"]), "file of a code package", data["file"])
+    module = data.get("module") or ""
+    _require(not module or (all(module.split(".")) and not {"/", "\0"} & set(module)), "name of a module", module)
+    for path in data.get("paths") or ():
+        _require(path == "." or _is_inside_package(path), "folder of a code package", path)
     steps = _objects(data, "steps", _STEP)
     names = {step["name"] for step in steps}
     if len(names) != len(steps) or not names:

@@ -53,6 +53,12 @@ class RunOptions:
         URL of the store.
     file : str
         Path of the flow file.
+    module : str
+        Dotted name of its module, if it isn't executed as a script.
+    imported : bool
+        Whether that module is imported under its name.
+    search_path : tuple of str
+        What ``sys.path`` is in a process that executes it.
     user : str
         Who runs it.
     namespace : str or None
@@ -84,6 +90,9 @@ class RunOptions:
     max_num_splits: int = 100
     max_log_size: int | None = None
     run_id_file: str | None = None
+    module: str = ""
+    imported: bool = False
+    search_path: tuple[str, ...] = ()
     isolation: str = "fork" if sys.platform == "linux" else "spawn"
     package: bytes | None = None
     targets: "dict[str, JobTarget]" = field(default_factory=dict)
@@ -257,6 +266,9 @@ class Driver:
             task=step.task_id(key.position),
             plan=self.record.plan,
             file=self.options.file,
+            module=self.options.module,
+            imported=self.options.imported,
+            search_path=self.options.search_path,
             tries_left=left,
             max_num_splits=self.options.max_num_splits,
             user=self.record.user,

@@ -1,16 +1,17 @@
-"""Loading the user's flow file in a task process, and its code package on a worker."""
+"""Loading the user's flow file in a task process: as a script, as ``python -m`` does, or imported."""
 
 import os
-import shutil
 import sys
-import tempfile
 import types
+from collections.abc import Callable, Sequence
 
-from flow_sdk.errors import FlowSDKError, TaskError
+from flow_sdk.errors import PlanError, TaskError
+from flow_sdk.plan.model import FlowPlan
 from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store.code_entry import import_base
 from flow_sdk.store.sources import by_value_module
 
-__all__ = ["load_flow", "unpacked"]
+__all__ = ["load_flow", "load_packaged_flow"]
 
 
 class _Found(BaseException):
@@ -25,8 +26,10 @@ def _found(flow: type[FlowSpec]) -> None:
     raise _Found(flow)
 
 
-def load_flow(path: str, flow: str) -> type[FlowSpec]:
-    """Execute a flow file as ``__main__`` up to ``MyFlow()`` and return the flow class.
+def load_flow(
+    path: str, flow: str, *, module: str = "", imported: bool = False, search_path: Sequence[str] = ()
+) -> type[FlowSpec]:
+    """Execute a flow file up to ``MyFlow()`` and return the flow class.
 
     So the module is in the state it has in a local run, and classes of the file are pickled alike everywhere.
 
@@ -36,6 +39,14 @@ def load_flow(path: str, flow: str) -> type[FlowSpec]:
         The flow file.
     flow : str
         The flow's name.
+    module : str
+        Dotted name of its module. With it the file is executed as ``python -m`` does: as ``__main__``, but with the
+        ``__package__`` that relative imports need. Without it the file is executed as a script.
+    imported : bool
+        Whether to import the module under its own name instead.
+    search_path : sequence of str
+        Folders that ``sys.path`` is to begin with; the folder that the script or the top-level module lies in when
+        empty.
 
     Raises
     ------
@@ -43,6 +54,56 @@ def load_flow(path: str, flow: str) -> type[FlowSpec]:
         If the file can't be read or has no such flow.
     """
     path = os.path.abspath(path)
+    first = list(search_path) or [import_base(path, module)]
+    sys.path[:] = [*first, *(folder for folder in sys.path if folder not in first)]
+    sys.argv = [path]
+    if imported:
+        loaded, found = _import_module(module, path)
+    else:
+        loaded, found = _execute_as_main(path, module)
+    if found is None or found.__name__ != flow:
+        found = loaded.__dict__.get(flow)
+    if not (isinstance(found, type) and issubclass(found, FlowSpec)):
+        raise TaskError(
+            f"The flow file defines no flow {flow!r}.",
+            where=path,
+            help="Keep the class and its file as they were deployed, or deploy again.",
+        )
+    if not imported:
+        by_value_module("__main__", loaded)
+    return found
+
+
+def load_packaged_flow(folder: str, plan: FlowPlan) -> type[FlowSpec]:
+    """Load the flow of an unpacked code package, as it was loaded where it was deployed.
+
+    The current folder becomes that of the script, or the package's root for a module.
+
+    Parameters
+    ----------
+    folder : str
+        Where the code package is unpacked.
+    plan : FlowPlan
+        The plan that belongs to it.
+
+    Raises
+    ------
+    PlanError
+        If the plan leads out of the package.
+    TaskError
+        If the file can't be read or has no such flow.
+    """
+    for name in (plan.file, *plan.paths):
+        if os.path.isabs(name) or ".." in name.split("/"):
+            raise PlanError("The flow plan leads out of its code package.", seen=repr(name))
+    file = os.path.join(folder, *plan.file.split("/"))
+    os.chdir(folder if plan.module or not os.path.isfile(file) else os.path.dirname(file))
+    search_path = [os.path.normpath(os.path.join(folder, name)) for name in plan.paths]
+    return load_flow(file, plan.flow, module=plan.module, imported=plan.imported, search_path=search_path)
+
+
+def _execute_as_main(path: str, name: str) -> tuple[types.ModuleType, type[FlowSpec] | None]:
+    """Execute a file as ``__main__``; returns the module and the flow that it has called."""
     try:
         with open(path, "rb") as file:
             source = file.read()
@@ -50,68 +111,39 @@ def load_flow(path: str, flow: str) -> type[FlowSpec]:
         raise TaskError("The flow file can't be read.", seen=str(error), where=path) from error
     module = types.ModuleType("__main__")
     module.__file__ = path
+    if name:
+        _set_package(module, name)
     sys.modules["__main__"] = module
-    sys.argv = [path]
-    sys.path.insert(0, os.path.dirname(path))
-    found: type[FlowSpec] | None = None
+    return module, _flow_called_by(lambda: exec(compile(source, path, "exec"), module.__dict__))
+
+
+def _set_package(module: types.ModuleType, name: str) -> None:
+    """Give ``__main__`` what ``python -m`` gives it; imports the packages that it is in."""
+    from importlib.util import find_spec
+
+    spec = find_spec(name)
+    if spec is None:
+        raise TaskError(f"There's no module {name!r}.", seen=f"sys.path of {sys.path[:3]}", help="Deploy again.")
+    module.__spec__, module.__loader__, module.__package__ = spec, spec.loader, spec.parent
+
+
+def _import_module(name: str, path: str) -> tuple[types.ModuleType, type[FlowSpec] | None]:
+    """Import a module under its own name; returns it and the flow that it has called, if it has."""
+    import importlib
+
+    found = _flow_called_by(lambda: importlib.import_module(name))
+    if name not in sys.modules:
+        raise TaskError(f"The module {name!r} calls a flow when it is imported.", where=path)
+    return sys.modules[name], found
+
+
+def _flow_called_by(execute: Callable[[], object]) -> type[FlowSpec] | None:
+    """Execute code up to where it calls a flow, which then isn't started; returns the flow."""
     FlowSpec.__flow_launcher__ = _found
     try:
-        exec(compile(source, path, "exec"), module.__dict__)
+        execute()
     except _Found as stop:
-        found = stop.flow
+        return stop.flow
     finally:
         FlowSpec.__flow_launcher__ = None
-    if found is None or found.__name__ != flow:
-        found = module.__dict__.get(flow)
-    if not (isinstance(found, type) and issubclass(found, FlowSpec)):
-        raise TaskError(
-            f"The flow file defines no flow {flow!r}.",
-            where=path,
-            help="Keep the class and its file as they were deployed, or deploy again.",
-        )
-    by_value_module("__main__", module)
-    return found
-
-
-def unpacked(package: bytes, digest: str) -> str:
-    """Unpack a code package once on this machine; where that was done before, see that it is still whole.
-
-    Parameters
-    ----------
-    package : bytes
-        The package.
-    digest : str
-        Its hash; names the folder.
-
-    Returns
-    -------
-    str
-        The folder, private to this user, shared by all tasks of the package.
-    """
-    from flow_sdk.store.durable import sync_folder
-    from flow_sdk.store.package import mend, unpack
-
-    base = os.path.join(tempfile.gettempdir(), f"flow_sdk-code-{os.getuid()}")
-    os.makedirs(base, mode=0o700, exist_ok=True)
-    facts = os.lstat(base)
-    if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise FlowSDKError(
-            "The folder for unpacked code isn't private.",
-            where=base,
-            help="Remove it, or set TMPDIR to a folder of your own.",
-        )
-    folder = os.path.join(base, digest)
-    if os.path.isdir(folder):
-        mend(package, folder)  # a cleaner of temporary files takes some, a step may write over others
-        return folder
-    fresh = tempfile.mkdtemp(dir=base)
-    try:
-        unpack(package, fresh)
-        os.rename(fresh, folder)
-        sync_folder(base)
-    except OSError:
-        if not os.path.isdir(folder):
-            raise
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
+    return None

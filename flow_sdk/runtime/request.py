@@ -5,7 +5,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TaskRequest"]
+__all__ = ["WITHOUT_LOCAL_FILE", "TaskRequest"]
+
+WITHOUT_LOCAL_FILE: dict[str, Any] = {"file": None, "module": "", "imported": False, "search_path": ()}
+"""The fields that say where the flow file is on this machine, as a request for another machine has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class TaskRequest:
     package : str or None
         Hash of the code package's blob; None when the flow file is run where it lies (``file``).
     file : str or None
-        Path of the flow file on this machine, for local runs.
+        Path of the flow file on this machine, for local runs. With it, ``module``, ``imported`` and ``search_path``
+        say how it is executed, as :func:`flow_sdk.runtime.flowfile.load_flow` takes them.
     tries_left : int
         Attempts that the orchestrator would still make after this one fails (>= 0), the one that only
         takes over for ``@catch`` included.
@@ -57,6 +61,9 @@ class TaskRequest:
     plan: str
     package: str | None = None
     file: str | None = None
+    module: str = ""
+    imported: bool = False
+    search_path: tuple[str, ...] = ()
     tries_left: int = 0
     generation: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -76,12 +83,16 @@ class TaskRequest:
 
     def to_json(self) -> bytes:
         """Encode as JSON."""
-        return json.dumps(dataclasses.asdict(self)).encode("utf-8")
+        data = dataclasses.asdict(self)
+        for name in ("module", "imported", "search_path"):
+            if not data[name]:
+                del data[name]  # a worker with an earlier release doesn't know them
+        return json.dumps(data).encode("utf-8")
 
     @classmethod
     def from_json(cls, text: bytes) -> "TaskRequest":
         """Decode from JSON."""
         data = json.loads(text)
-        for name in ("tags", "system_tags"):
+        for name in ("tags", "system_tags", "search_path"):
             data[name] = tuple(data.get(name, ()))
         return cls(**data)

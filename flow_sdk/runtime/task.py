@@ -17,7 +17,8 @@ from flow_sdk.errors import FlowSDKError, ParameterError, PlanError
 from flow_sdk.plan.codec import from_json
 from flow_sdk.runtime.attempt import Outcome, run_attempt
 from flow_sdk.runtime.begin import begin, check_owner, read_record
-from flow_sdk.runtime.flowfile import load_flow, unpacked
+from flow_sdk.runtime.code_folder import unpacked
+from flow_sdk.runtime.flowfile import load_flow, load_packaged_flow
 from flow_sdk.runtime.parents import RunView, is_first
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
@@ -63,13 +64,17 @@ def execute(request: TaskRequest, announce: Report) -> Outcome:
             f"The run {request.flow}/{request.run} began with a version of the flow that has no step {request.step!r}.",
             help="A newer version was deployed while it ran. Start a new run, which has the new version.",
         )
-    if pinned[1] is not None:
+    if request.file is None and pinned[1] is not None:
         package = artifacts.get_bytes(pinned[1], where=f"the code package of {request.flow}/{request.run}")
-        folder = unpacked(package, pinned[1])
-        os.chdir(folder)
-        flow_class = load_flow(os.path.join(folder, plan.file), plan.flow)
+        flow_class = load_packaged_flow(unpacked(package, pinned[1]), plan)
     else:
-        flow_class = load_flow(request.file or plan.file, plan.flow)
+        flow_class = load_flow(
+            request.file or plan.file,
+            plan.flow,
+            module=request.module,
+            imported=request.imported,
+            search_path=request.search_path,
+        )
     if record is None:
         step = plan[request.step]
         if not is_first(step, step.position(request.task), plan):

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from flow_sdk.errors import UsageError
 
-__all__ = ["IGNORE_FILE", "Ignore", "is_secret"]
+__all__ = ["IGNORE_FILE", "Ignore", "Ignores", "is_ignored", "is_secret"]
 
 IGNORE_FILE = ".flowignore"
 
@@ -55,14 +55,43 @@ class Ignore:
 
     def ignores(self, path: str, *, folder: bool) -> bool:
         """Tell whether a path (``/`` between its parts, relative to the ignore file) is left out."""
-        name = path.rsplit("/", 1)[-1]
-        if name.startswith(".") or (folder and any(fnmatchcase(name, pattern) for pattern in _FOLDERS)):
-            return True
-        ignored = False
+        return is_ignored((("", self),), path, folder=folder)
+
+    def says(self, path: str, *, folder: bool) -> bool | None:
+        """What the last fitting pattern says of a path: True to leave it out, False to keep it, None if none fits."""
+        ignored = None
         for rule, keep, folder_only in self._rules:
             if (folder or not folder_only) and rule.fullmatch(path):
                 ignored = not keep
         return ignored
+
+
+Ignores = tuple[tuple[str, Ignore], ...]
+"""Ignore files, outermost first, each with the path of its folder in the package (``""``, or it ends with ``/``)."""
+
+
+def is_ignored(ignores: Ignores, path: str, *, folder: bool) -> bool:
+    """Tell whether a path of a package is left out: hidden, a cache, or named by an ignore file of a folder above it.
+
+    Of several ignore files the innermost one that has a fitting pattern counts.
+
+    Parameters
+    ----------
+    ignores : tuple of (str, Ignore)
+        The ignore files that apply.
+    path : str
+        The path in the package, ``/`` between its parts.
+    folder : bool
+        Whether it is a folder.
+    """
+    name = path.rsplit("/", 1)[-1]
+    if name.startswith(".") or (folder and any(fnmatchcase(name, pattern) for pattern in _FOLDERS)):
+        return True
+    for prefix, ignore in reversed(ignores):
+        ignored = ignore.says(path[len(prefix) :], folder=folder)
+        if ignored is not None:
+            return ignored
+    return False
 
 
 def _translated(pattern: str) -> str:

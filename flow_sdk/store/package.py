@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.errors import IntegrityError, UsageError
 from flow_sdk.store.durable import make_folders, replace_file, sync_folder
-from flow_sdk.store.ignoring import IGNORE_FILE, Ignore, is_secret
+from flow_sdk.store.ignoring import IGNORE_FILE, Ignore, Ignores, is_ignored, is_secret
 
 if TYPE_CHECKING:
     import zipfile
@@ -51,64 +51,82 @@ class PackagedFile:
     executable: bool = False
 
 
-def find_files(folder: str, *, suffixes: Iterable[str] = (), leave_out: Iterable[str] = ()) -> list[PackagedFile]:
+def find_files(
+    folder: str,
+    *,
+    suffixes: Iterable[str] = (),
+    leave_out: Iterable[str] = (),
+    only: str = "",
+    also: Iterable[str] = (),
+) -> list[PackagedFile]:
     """Find the files that belong into a folder's package.
 
     Parameters
     ----------
     folder : str
-        The flow file's folder.
+        The package's root.
     suffixes : iterable of str
         Endings of files to take, besides ``SUFFIXES``.
     leave_out : iterable of str
         Paths of files to leave out, such as a DAG file just written.
+    only : str
+        The one file or folder of the root to take; ``""`` for all.
+    also : iterable of str
+        Paths of files to take whatever their endings are, such as the flow file.
 
     Returns
     -------
     list of PackagedFile
-        The files, sorted by name. Hidden ones, caches, virtual environments, keys and what ``.flowignore`` names are
-        left out.
+        The files, sorted by name. Hidden ones, caches, virtual environments, keys and what the ``.flowignore`` of the
+        root or of a folder in it names are left out.
 
     Raises
     ------
     UsageError
         If the folder can't be read or a link in it leads outside.
     """
-    search = _Search(folder, (*SUFFIXES, *suffixes), leave_out)
-    return sorted(search.files("", search.root), key=lambda file: file.name.encode("utf-8", "surrogateescape"))
+    search = _Search(folder, (*SUFFIXES, *suffixes), leave_out, only, also)
+    return sorted(search.files("", search.root, ()), key=lambda file: file.name.encode("utf-8", "surrogateescape"))
+
+
+def _read_ignore_file(path: str) -> Ignore:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Ignore(file.read(), path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("The ignore file can't be read.", seen=str(error), where=path) from error
 
 
 class _Search:
-    def __init__(self, folder: str, suffixes: tuple[str, ...], leave_out: Iterable[str]) -> None:
+    def __init__(
+        self, folder: str, suffixes: tuple[str, ...], leave_out: Iterable[str], only: str, also: Iterable[str]
+    ) -> None:
         self.root = os.path.realpath(folder)
         self.suffixes = tuple(suffix for suffix in suffixes if suffix)
         self.leave_out = {os.path.realpath(path) for path in leave_out}
+        self.only = only
+        self.also = {os.path.realpath(path) for path in also}
         self.entries = 0
         self.inside: list[str] = []
-        path = os.path.join(self.root, IGNORE_FILE)
-        try:
-            with open(path, encoding="utf-8") as file:
-                self.ignore = Ignore(file.read(), path)
-        except FileNotFoundError:
-            self.ignore = Ignore()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError("The ignore file can't be read.", seen=str(error), where=path) from error
 
-    def files(self, prefix: str, folder: str) -> Iterator[PackagedFile]:
+    def files(self, prefix: str, folder: str, ignores: Ignores) -> Iterator[PackagedFile]:
         real = os.path.realpath(folder)
         if real in self.inside:
             return  # a link to a folder above
         self.inside.append(real)
-        for entry in self._entries(folder):
+        entries = self._entries(folder)
+        if any(entry.name == IGNORE_FILE for entry in entries):
+            ignores = (*ignores, (prefix, _read_ignore_file(os.path.join(folder, IGNORE_FILE))))
+        for entry in entries:
             name = prefix + entry.name
             is_folder = entry.is_dir()
-            if self.ignore.ignores(name, folder=is_folder):
+            if (self.only and not prefix and entry.name != self.only) or is_ignored(ignores, name, folder=is_folder):
                 continue
             if is_folder:
                 if entry.is_symlink() and not self._is_inside(entry.path):
                     self._refuse_if_wanted(entry.path)
                 elif not os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
-                    yield from self.files(name + "/", entry.path)
+                    yield from self.files(name + "/", entry.path, ignores)
             elif self._wanted(entry):
                 if entry.is_symlink() and not self._is_inside(entry.path):
                     self._refuse(entry.path)
@@ -128,13 +146,14 @@ class _Search:
                 "The flow file's folder is too large for a code package.",
                 seen=f"more than {_MOST_ENTRIES:,} files and folders",
                 where=self.root,
-                help=f"Put the flow file into a folder of its own, or name what to leave out in {IGNORE_FILE}.",
+                help=f"Put the flow file into a folder of its own, name what to leave out in {IGNORE_FILE}, or choose "
+                "a folder with --package-root.",
             )
         return entries
 
     def _wanted(self, entry: os.DirEntry[str]) -> bool:
         return (
-            entry.name.endswith(self.suffixes)
+            (entry.name.endswith(self.suffixes) or os.path.realpath(entry.path) in self.also)
             and entry.is_file()
             # Under another name it is no less a secret.
             and not is_secret(entry.name)
@@ -164,17 +183,15 @@ class _Search:
         )
 
 
-def build(folder: str, *, suffixes: Iterable[str] = (), leave_out: Iterable[str] = (), limit: int = LIMIT) -> bytes:
+def build(folder: str, files: Iterable[PackagedFile] | None = None, *, limit: int = LIMIT) -> bytes:
     """Make the code package of a folder.
 
     Parameters
     ----------
     folder : str
-        The flow file's folder.
-    suffixes : iterable of str
-        Endings of files to take, besides ``SUFFIXES``.
-    leave_out : iterable of str
-        Paths of files to leave out.
+        The package's root.
+    files : iterable of PackagedFile, optional
+        The files, as :func:`find_files` gives them; all that belong into the folder's package when left out.
     limit : int
         The most bytes that its files may have, > 0.
 
@@ -191,7 +208,7 @@ def build(folder: str, *, suffixes: Iterable[str] = (), leave_out: Iterable[str]
     import io
     import zipfile
 
-    files = find_files(folder, suffixes=suffixes, leave_out=leave_out)
+    files = find_files(folder) if files is None else list(files)
     size = sum(file.size for file in files)
     if size > limit:
         largest = sorted(files, key=lambda file: -file.size)[:5]

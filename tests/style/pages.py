@@ -78,6 +78,7 @@ def run_page(page: Path, folder: Path) -> int:
     for block in blocks(page.read_text(encoding="utf-8")):
         where = f"{page.name}:{block.line}"
         if block.kind == "python" and block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.text, encoding="utf-8")
         elif block.kind == "python":
             _run([sys.executable, "-c", block.text], folder, where)

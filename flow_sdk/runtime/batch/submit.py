@@ -8,7 +8,7 @@ from typing import Any
 
 from flow_sdk.aws import aws_errors
 from flow_sdk.errors import ObjectMissing
-from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.request import WITHOUT_LOCAL_FILE, TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.blobs import digest_of
 from flow_sdk.store.framing import damaged
@@ -59,7 +59,7 @@ def save_request(artifacts: Artifacts, request: TaskRequest) -> str:
 
     It lies in the run's folder and goes with the run: a job may wait in its queue for longer than any grace period.
     """
-    text = dataclasses.replace(request, step="", task="", file=None).to_json()
+    text = dataclasses.replace(request, step="", task="", **WITHOUT_LOCAL_FILE).to_json()
     digest = digest_of((text,)).hex()
     artifacts.store.put(request_key(request.flow, request.run, digest), text)
     return digest

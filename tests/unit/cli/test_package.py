@@ -20,10 +20,33 @@ def folder(tmp_path):
 
 
 def test_list(folder):
-    assert call(folder, "package", "list", "--archive").stdout.split() == ["model/fit.py", "train.py"]
-    assert call(folder, "package", "list").stdout.split() == [str(folder / "model/fit.py"), str(folder / "train.py")]
-    more = call(folder, "--package-suffixes", ".sql, .csv", "package", "list", "--archive").stdout.split()
-    assert more == ["data.csv", "model/fit.py", "model/query.sql", "train.py"]
+    def listed(*words):
+        lines = call(folder, *words).stdout.splitlines()
+        return {name: int(size.replace(",", "")) for size, name in (line.split() for line in lines)}
+
+    (folder / "model" / "large.py").write_bytes(b"#" * 12_345)
+    sizes = {"model/fit.py": 6, "model/large.py": 12_345, "train.py": len(FLOW.encode())}
+    assert listed("package", "list", "--archive") == sizes
+    assert listed("package", "list") == {str(folder / name): size for name, size in sizes.items()}
+    more = listed("--package-suffixes", ".sql, .csv", "package", "list", "--archive")
+    assert list(more) == ["data.csv", "model/fit.py", "model/large.py", "model/query.sql", "train.py"]
+    assert "3 files, 13" in call(folder, "package", "list").stderr
+
+
+def test_what_a_worker_would_lack_is_said(folder):
+    write(folder, "import nowhere.tools\nopen('data.csv')\n" + FLOW)
+    (folder / "nowhere").mkdir()
+    (folder / "nowhere" / "tools.py").write_text("")
+    (folder / ".flowignore").write_text("nowhere\n")
+    for command in ("list", "info"):
+        said = call(folder, "package", command).stderr
+        assert "--package-suffixes .csv" in said and "nowhere.tools" in said
+
+
+def test_a_large_package_is_warned_of(folder):
+    (folder / "weights.py").write_bytes(b"#" * (21 << 20))
+    said = call(folder, "package", "list").stderr
+    assert "weights.py 21.0 MiB" in said and "100.0 MiB" in said
 
 
 def test_save(folder):

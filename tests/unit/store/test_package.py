@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.errors import IntegrityError, UsageError
-from flow_sdk.runtime.flowfile import unpacked
+from flow_sdk.runtime.code_folder import unpacked
 from flow_sdk.store.ignoring import Ignore
 from flow_sdk.store.package import build, find_files, list_files, unpack
 
@@ -103,6 +103,20 @@ def test_ignore_patterns_mean_what_git_means(tmp_path: Path, patterns: str, left
     tree(tmp_path, "a.py", "b/a.py", "b/c/d.py", "e.py")
     (tmp_path / ".flowignore").write_text(patterns)
     assert names(tmp_path) == left
+
+
+def test_an_ignore_file_of_a_folder_counts_for_what_is_in_it(tmp_path: Path) -> None:
+    tree(tmp_path, "a.py", "b/a.py", "b/c/a.py", "b/c/d.py", "d.py")
+    (tmp_path / "b" / ".flowignore").write_text("/a.py\nd.py\n")
+    assert names(tmp_path) == ["a.py", "b/c/a.py", "d.py"]
+    (tmp_path / ".flowignore").write_text("a.py\n")
+    (tmp_path / "b" / "c" / ".flowignore").write_text("!a.py\n")
+    assert names(tmp_path) == ["b/c/a.py", "d.py"]
+
+
+def test_one_folder_of_a_root_and_one_file_of_any_ending(tmp_path: Path) -> None:
+    tree(tmp_path, "a.py", "b/a.py", "b/flow", "b/other", "ab/x.py")
+    assert names(tmp_path, only="b", also=[str(tmp_path / "b" / "flow")]) == ["b/a.py", "b/flow"]
 
 
 def test_a_bad_pattern_is_named_with_its_line() -> None:

@@ -1,0 +1,68 @@
+"""Which literal relative paths of a source count as files that it reads."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from flow_sdk.store.code_entry import Entry
+from flow_sdk.store.code_layout import find_layout
+from flow_sdk.store.data_files import data_files_left_out, literal_paths
+from flow_sdk.store.package import find_files
+
+
+@pytest.mark.parametrize(
+    ("source", "paths"),
+    [
+        ("open('x.csv')", ["x.csv"]),
+        ("open('x.csv', 'rb')", ["x.csv"]),
+        ("open(file='x.csv', mode='r')", ["x.csv"]),
+        ("pd.read_csv('data/x.csv', sep=',')", ["data/x.csv", ","]),
+        ("Path('x').read_text()", ["x"]),
+        ("(Path('data') / 'x.csv').open()", ["data/x.csv"]),
+        ("Path(__file__).parent / 'data' / 'x.csv'", ["data/x.csv"]),
+        ("os.path.join(os.path.dirname(__file__), 'data', 'x.csv')", ["data/x.csv"]),
+        ("Path(__file__).with_name('x.csv')", ["x.csv"]),
+        ("Path('data').joinpath('x.csv')", ["data/x.csv"]),
+        ("NAME = 'x.csv'", ["x.csv"]),
+        ("def f():\n    with gzip.open('x.gz') as f: pass", ["x.gz"]),
+        ("pd.read_csv('in.csv').to_csv('out.csv')", ["in.csv"]),
+        ("Path('out.txt').write_text(open('in.txt').read())", ["in.txt"]),
+        ("json.dump(x, open('out.json', 'w'))", []),
+        ("open('out', 'w')", []),
+        ("open('out', mode='ab')", []),
+        ("Path('out').open('x')", []),
+        ("gzip.open('out', 'wt')", []),
+        ("plt.savefig('plot.png')", []),
+        ("IncludeFile('x', default='x.txt')", []),
+        ("Config('c', default='c.json')", []),
+        ("open('/etc/passwd')", []),
+        ("open(f'{x}.csv')", []),
+        ("os.path.join('data', name)", []),
+        ("'''a docstring'''", []),
+    ],
+)
+def test_literal_paths(source: str, paths: list[str]) -> None:
+    found = [path for path, _ in literal_paths(ast.parse(source))]
+    assert set(paths) <= set(found)
+    assert set(found) - set(paths) <= {"r", "rb", ",", "data"}  # other texts that a call is given
+
+
+def test_files_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for name in ("a.csv", "data/b.csv", "c.txt", "unused.csv", ".hidden", "gone.py"):
+        (tmp_path / name).write_text("")
+    source = "import helper, gone\nopen('a.csv'); open('c.txt'); open('.hidden'); open('nowhere.csv')\n"
+    (tmp_path / "flow.py").write_text(source)
+    (tmp_path / "helper.py").write_text("DATA = 'data/b.csv'\n")
+    (tmp_path / "gone.py").write_text("open('unused.csv')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    layout = find_layout(Entry(str(tmp_path / "flow.py")))
+    files = find_files(str(tmp_path), suffixes=[".txt"], leave_out=["gone.py"])
+    found = data_files_left_out(layout, [file.path for file in files])
+    assert [(file.name, file.where) for file in found] == [
+        (".hidden", f"{tmp_path}/flow.py:2"),
+        ("a.csv", f"{tmp_path}/flow.py:2"),
+        ("data/b.csv", f"{tmp_path}/helper.py:1"),
+    ]
