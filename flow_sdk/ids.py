@@ -2,15 +2,19 @@
 
 A task is (run, step, position). The position is one number for each ``foreach`` and each loop
 that encloses the step, outermost first; which is which is fixed by the step's scopes in the plan.
-A task's id is the readable, injective form of its position:
+A task's id is the number of its step in the plan, and a readable, injective form of its position:
 
-========================================  ===========
-outside any foreach and loop              ``0``
-item 3 of a foreach                       ``3``
-item 1 of the foreach inside item 3       ``3.1``
-third pass through a loop                 ``0-2``
-second pass through a loop in item 3      ``3-1``
-========================================  ===========
+========================================  =================  ===========
+where a task of the fourth step runs      text of position   task id
+========================================  =================  ===========
+outside any foreach and loop              ``0``              ``4``
+item 3 of a foreach                       ``3``              ``4.3``
+item 1 of the foreach inside item 3       ``3.1``            ``4.3.1``
+third pass through a loop                 ``0-2``            ``4-2``
+second pass through a loop in item 3      ``3-1``            ``4.3-1``
+========================================  =================  ===========
+
+In a run whose plan has format 1 the text of the position is the task's id: steps of such a plan have no number.
 """
 
 import re
@@ -26,7 +30,9 @@ __all__ = [
     "is_run_id",
     "is_step_name",
     "is_task_id",
+    "parse_position",
     "position_of",
+    "position_text",
     "split_pathspec",
     "task_id",
 ]
@@ -62,8 +68,8 @@ def is_task_id(text: str) -> bool:
     return _TASK.fullmatch(text) is not None
 
 
-def task_id(kinds: tuple[str, ...], position: Position) -> str:
-    """Render a position as a task id.
+def position_text(kinds: tuple[str, ...], position: Position) -> str:
+    """Render a position as text.
 
     Parameters
     ----------
@@ -75,27 +81,57 @@ def task_id(kinds: tuple[str, ...], position: Position) -> str:
     Returns
     -------
     str
-        The task id. Injective for the scopes of one step.
+        The text. Injective for the scopes of one step, and the same for all steps in the same scopes.
     """
+    indices, passes = _parted(kinds, position)
+    return _text(indices or ["0"], passes)
+
+
+def task_id(kinds: tuple[str, ...], position: Position, number: int) -> str:
+    """Render a position as a task id.
+
+    Parameters
+    ----------
+    kinds, position : tuple of str, tuple of int
+        As for :func:`position_text`.
+    number : int
+        The step's number in the plan, from 1; 0 for a step of a plan of format 1.
+
+    Returns
+    -------
+    str
+        The task id. Injective for the steps of one plan, unless its format is 1.
+    """
+    if not number:
+        return position_text(kinds, position)
+    indices, passes = _parted(kinds, position)
+    return _text([str(number), *indices], passes)
+
+
+def _parted(kinds: tuple[str, ...], position: Position) -> tuple[list[str], list[str]]:
+    """The foreach indices and the loop passes of a position."""
     if len(kinds) != len(position):
         raise PathspecError(
             f"A task position has {len(position)} numbers, the step has {len(kinds)} scopes.",
             seen=".".join(map(str, position)) or "none",
         )
-    indices = [str(n) for kind, n in zip(kinds, position, strict=True) if kind == FOREACH]
-    passes = [str(n) for kind, n in zip(kinds, position, strict=True) if kind == LOOP]
-    return (".".join(indices) or "0") + ("-" + ".".join(passes) if passes else "")
+    numbered = list(zip(kinds, position, strict=True))
+    return [str(n) for kind, n in numbered if kind == FOREACH], [str(n) for kind, n in numbered if kind == LOOP]
 
 
-def position_of(kinds: tuple[str, ...], text: str) -> Position:
-    """Read a task id back into the position it was made from.
+def _text(indices: list[str], passes: list[str]) -> str:
+    return ".".join(indices) + ("-" + ".".join(passes) if passes else "")
+
+
+def parse_position(kinds: tuple[str, ...], text: str) -> Position:
+    """Read the text of a position back.
 
     Parameters
     ----------
     kinds : tuple of str
-        The step's scopes, as for :func:`task_id`.
+        The step's scopes, as for :func:`position_text`.
     text : str
-        A task id.
+        What that function returned.
 
     Returns
     -------
@@ -105,20 +141,50 @@ def position_of(kinds: tuple[str, ...], text: str) -> Position:
     Raises
     ------
     PathspecError
-        If the text isn't the id of a task of a step with these scopes.
+        If the text isn't a position in these scopes.
+    """
+    return position_of(kinds, text, 0)
+
+
+def position_of(kinds: tuple[str, ...], text: str, number: int) -> Position:
+    """Read a task id back into the position it was made from.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        The step's scopes, as for :func:`task_id`.
+    text : str
+        A task id.
+    number : int
+        The step's number, as for :func:`task_id`.
+
+    Returns
+    -------
+    tuple of int
+        One number for each scope.
+
+    Raises
+    ------
+    PathspecError
+        If the text isn't the id of a task of a step with this number and these scopes.
     """
     if is_task_id(text):
         head, _, tail = text.partition("-")
         passes = [int(n) for n in tail.split(".")] if tail else []
         indices = [int(n) for n in head.split(".")]
         wanted = kinds.count(FOREACH)
-        if len(passes) == kinds.count(LOOP) and (len(indices) == wanted or (wanted == 0 and indices == [0])):
+        if number or not wanted:
+            first, *indices = indices
+            fits = first == number
+        else:
+            fits = True
+        if fits and len(passes) == kinds.count(LOOP) and len(indices) == wanted:
             numbers = {FOREACH: iter(indices), LOOP: iter(passes)}
             return tuple(next(numbers[kind]) for kind in kinds)
     raise PathspecError(
         f"{text!r} isn't the id of a task of this step.",
         wanted=f"{kinds.count(FOREACH)} foreach indices and {kinds.count(LOOP)} loop passes, such as "
-        f"{task_id(kinds, (0,) * len(kinds))!r}",
+        f"{task_id(kinds, (0,) * len(kinds), number)!r}",
     )
 
 

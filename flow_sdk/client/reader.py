@@ -8,7 +8,7 @@ from typing import Any
 
 from flow_sdk.client.context import is_safe
 from flow_sdk.errors import NotFound
-from flow_sdk.ids import FOREACH, is_step_name, is_task_id, task_id
+from flow_sdk.ids import FOREACH, is_step_name, is_task_id
 from flow_sdk.metadata.alive import life_signs
 from flow_sdk.metadata.listing import Glance, RunListing
 from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
@@ -113,7 +113,7 @@ class RunReader:
     @property
     def end(self) -> tuple[str, str]:
         """The last step's name, and the id of its task."""
-        return self.record.end or self.plan.end.name, task_id((), ())
+        return self.reader.runs.end_of(self.record)
 
     def ended(self) -> Manifest | None:
         """The end task's committed manifest, read once; None while there is none."""

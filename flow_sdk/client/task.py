@@ -305,8 +305,13 @@ class Task(InRun[DataArtifact]):
     def parent_task_pathspecs(self) -> list[str]:
         """Pathspecs of :attr:`parent_tasks`."""
         manifest = self._manifest()
-        place = "/".join(self._parts[:2])
-        return [f"{place}/{ref.step}/{ref.task}" for ref in manifest.parents] if manifest else []
+        if manifest is None:
+            return []
+        tasks = [(parent.step, parent.task) for parent in manifest.parents]
+        if manifest.run != self._run.run:  # an attempt that a reused task has in its origin, whose ids may be others
+            plan, before = self._run.plan, self._source()[0].plan
+            tasks = [(step, plan[step].task_id(before[step].position(task))) for step, task in tasks]
+        return ["/".join((*self._parts[:2], step, task)) for step, task in tasks]
 
     @property
     def child_task_pathspecs(self) -> list[str]:

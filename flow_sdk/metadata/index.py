@@ -8,6 +8,7 @@ from typing import ClassVar
 from flow_sdk.metadata.tags import HASHED, LONGEST, encode_tag
 from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import EARLIER_END
 
 __all__ = ["RunIndex"]
 
@@ -60,7 +61,7 @@ class RunIndex:
         return f"{_LATEST - time:016d}-{short}"
 
     def ended_prefix(self, tag: str | None) -> str:
-        """Folder of what :meth:`add_ended` enters: ``<place>=<last step>``."""
+        """Folder of what :meth:`add_ended` enters: ``<place>=<last step>=<its task>``."""
         return self._prefix(tag, ENDED)
 
     def facts_prefix(self) -> str:
@@ -93,26 +94,34 @@ class RunIndex:
         self._store.put(prefix + self.place(name, started), name.encode() if len(name) > LONGEST else b"")
         RunIndex.changes += 1
 
-    def remove(self, tag: str, run: str, started: float, end: str) -> None:
-        """Take a run, whose last step is ``end``, out of a user tag's listings."""
+    def remove(self, tag: str, run: str, started: float, end: tuple[str, str]) -> None:
+        """Take a run, whose last step and its task are ``end``, out of a user tag's listings."""
         listed = self.facts_prefix() + self.place(f"{run}={encode_tag(tag)}", started)
-        self._store.delete([listed, self._key(tag, run, started), self._key(tag, f"{run}={end}", started, ENDED)])
+        self._store.delete(
+            [listed, self._key(tag, run, started), self._key(tag, self._ended(run, end), started, ENDED)]
+        )
         RunIndex.changes += 1
 
-    def add_ended(self, tag: str | None, run: str, started: float, end: str) -> None:
+    @staticmethod
+    def _ended(run: str, end: tuple[str, str]) -> str:
+        """What is entered of a run's last step: the name alone where the task has the id that it once always had."""
+        step, task = end
+        return f"{run}={step}" if task == EARLIER_END else f"{run}={step}={task}"
+
+    def add_ended(self, tag: str | None, run: str, started: float, end: tuple[str, str]) -> None:
         """Enter a run under a tag (None: among all runs) as one whose last step is about to be a success."""
-        self._enter(tag, f"{run}={end}", started, ENDED)
+        self._enter(tag, self._ended(run, end), started, ENDED)
 
-    def has_ended(self, run: str, started: float, end: str) -> bool:
+    def has_ended(self, run: str, started: float, end: tuple[str, str]) -> bool:
         """Tell whether a run has come as far as to be entered by :meth:`add_ended` among all runs."""
-        return self._store.head(self._key(None, f"{run}={end}", started, ENDED)) is not None
+        return self._store.head(self._key(None, self._ended(run, end), started, ENDED)) is not None
 
-    def ended(self, tag: str | None) -> Iterator[tuple[str, str]]:
-        """List the runs entered by :meth:`add_ended`, newest first, each with the name of its last step."""
+    def ended(self, tag: str | None) -> Iterator[tuple[str, tuple[str, str]]]:
+        """List the runs entered by :meth:`add_ended`, newest first, each with its last step and the id of its task."""
         prefix = self._prefix(tag, ENDED)
         for info in self._store.list(prefix):
-            run, _, end = self._name(info.key, info.key[len(prefix) :]).partition("=")
-            yield run, end
+            run, step, *task = self._name(info.key, info.key[len(prefix) :]).split("=", 2)
+            yield run, (step, task[0] if task else EARLIER_END)
 
     def holds(self, tag: str | None, run: str, started: float) -> bool:
         """Tell whether a run is entered; if so, it stays."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
-from flow_sdk.ids import is_flow_name, is_run_id, task_id
+from flow_sdk.ids import is_flow_name, is_run_id
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.listing import CAUGHT, NOTED, RunListing
 from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
@@ -118,7 +118,7 @@ class Runs:
         if text is None:
             return False
         record = decode(RunRecord, text, layout.run_key(flow, run))
-        if read_task(self.store, flow, run, self._end(record), task_id((), ())) is not None:
+        if read_task(self.store, flow, run, *self.end_of(record)) is not None:
             return False
         self._enter_wrong(record, NOTED)
         mark = {"state": FAILED, "reason": reason, "time": when or time.time(), "by": by}
@@ -133,7 +133,7 @@ class Runs:
         self.store.delete([layout.run_end_key(flow, run)])
 
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
-        end = read_task(self.store, flow, run, plan.end.name, task_id((), ()))
+        end = read_task(self.store, flow, run, plan.end.name, plan.end_task)
         return OpenRun(self.store, self.read(flow, run)).outcome if end is None else outcome_of_end(end)
 
     def state(self, flow: str, run: str, plan: FlowPlan) -> str:
@@ -150,7 +150,7 @@ class Runs:
         return RunListing(self.store, flow, tag)
 
     def expect_success(self, record: RunRecord) -> None:
-        index, end = RunIndex(self.store, record.flow), self._end(record)
+        index, end = RunIndex(self.store, record.flow), self.end_of(record)
         index.add_ended(None, record.run, record.started, end)
         # Whoever adds a tag looks for the entry above after writing the tag: so one of the two sees the other's.
         for tag in dict.fromkeys((*record.system_tags, *self.user_tags(record.flow, record.run))):
@@ -169,13 +169,17 @@ class Runs:
 
     def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
         for run, end in RunIndex(self.store, flow).ended(tag):
-            manifest = read_task(self.store, flow, run, end, task_id((), ()))
+            manifest = read_task(self.store, flow, run, *end)
             if manifest is not None and manifest.successful:
                 return run
         return None
 
-    def _end(self, record: RunRecord) -> str:
-        return record.end or self.read_plan(record).end.name
+    def end_of(self, record: RunRecord) -> tuple[str, str]:
+        """Return the last step's name, and the id of its task."""
+        if record.last_task is None:
+            plan = self.read_plan(record)
+            return plan.end.name, plan.end_task
+        return record.last_task
 
     def user_tags(self, flow: str, run: str) -> list[str]:
         return UserTags(self.store, flow, run).read()
@@ -190,7 +194,7 @@ class Runs:
         record = self.read(flow, run)
         added, removed = check_tags(add, reserved=True), check_tags(remove, reserved=True)
         refuse_reserved(tag for tag in added if tag not in record.system_tags)
-        UserTags(self.store, flow, run).replace(record, self._end(record), removed, added)
+        UserTags(self.store, flow, run).replace(record, self.end_of(record), removed, added)
 
 
 def _check(record: RunRecord) -> None:

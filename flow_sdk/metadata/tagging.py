@@ -59,15 +59,15 @@ class UserTags:
             found += [text.decode("utf-8") for text in self._store.get_many(hashed) if text is not None]
         return sorted(found)
 
-    def replace(self, record: RunRecord, end: str, remove: list[str], add: list[str]) -> None:
+    def replace(self, record: RunRecord, end: tuple[str, str], remove: list[str], add: list[str]) -> None:
         """Remove and add tags, both checked; a tag in both stays.
 
         Parameters
         ----------
         record : RunRecord
             The run's record.
-        end : str
-            Name of its last step.
+        end : tuple of (str, str)
+            Its last step's name, and the id of its task.
         remove, add : list of str
             The tags.
 
@@ -129,7 +129,9 @@ class UserTags:
         texts = self._store.get_many(keys) if keys else ()
         return {tag for text in texts if text is not None for tag in text.decode("ascii").split("\n")}
 
-    def _write(self, record: RunRecord, end: str, added: list[str], new: list[str], removed: list[str]) -> None:
+    def _write(
+        self, record: RunRecord, end: tuple[str, str], added: list[str], new: list[str], removed: list[str]
+    ) -> None:
         """Write the tags that are new, and enter all that are added; take away those that are removed."""
         index = RunIndex(self._store, record.flow)
         for tag in added:

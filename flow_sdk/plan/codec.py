@@ -44,10 +44,11 @@ def _sparse(item: Any) -> dict[str, Any]:
 def to_data(plan: FlowPlan) -> dict[str, Any]:
     """Turn a plan into plain data (the form that :func:`from_data` reads)."""
     data = _sparse(plan)
-    data["format"] = FORMAT
+    data["format"] = plan.format
     data["steps"] = []
     for step in plan.steps:
         entry = _sparse(step)
+        entry.pop("number", None)
         if step.scopes:
             entry["scopes"] = [_sparse(scope) for scope in step.scopes]
         data["steps"].append(entry)
@@ -106,8 +107,15 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
     try:
         check_plan_data(data)
         steps = tuple(
-            _build(StepPlan, {**step, "scopes": tuple(_build(Scope, s) for s in step.get("scopes", ()))})
-            for step in data["steps"]
+            _build(
+                StepPlan,
+                {
+                    **step,
+                    "scopes": tuple(_build(Scope, s) for s in step.get("scopes", ())),
+                    "number": number if version > 1 else 0,
+                },
+            )
+            for number, step in enumerate(data["steps"], 1)
         )
         loops = tuple(_build(Loop, loop) for loop in data.get("loops", ()))
         parameters = tuple(_build(ParameterPlan, parameter) for parameter in data.get("parameters", ()))

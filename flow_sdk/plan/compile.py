@@ -226,7 +226,7 @@ def _wrappers(step: Any, module: str) -> Decorators:
 def _steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[StepPlan, ...]:
     graph, regions = flow.graph, flow.regions
     steps = []
-    for name in regions.order:
+    for number, name in enumerate(regions.order, 1):
         node = graph.nodes[name]
         call = node.call
         steps.append(
@@ -246,6 +246,7 @@ def _steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[StepPlan
                 doc=node.doc,
                 line=node.span.line,
                 wrappers=wrappers.get(name, ()),
+                number=number,
             )
         )
     return tuple(steps)

@@ -7,12 +7,15 @@ JSON is byte-identical for the same flow on every Python version, and its hash n
 from dataclasses import dataclass
 from typing import Any
 
-from flow_sdk.ids import FOREACH, LOOP, Position, position_of, task_id
+from flow_sdk.ids import FOREACH, LOOP, Position, parse_position, position_of, position_text, task_id
 
 __all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "Loop", "ParameterPlan", "Scope", "StepPlan"]
 
-FORMAT = 1
-"""The plan format this release writes. It reads this one and all older ones."""
+FORMAT = 2
+"""The plan format this release writes. It reads this one and all older ones.
+
+Format 2 differs from 1 in the ids of the tasks: they begin with the number of the step.
+"""
 
 JSON = Any
 
@@ -74,6 +77,9 @@ class StepPlan:
     wrappers : tuple of (str, mapping)
         The user's own decorators that run round the step, as (name, attributes), the outermost first. The name has
         its module before it, unless that is the flow's own.
+    number : int
+        The step's place in the plan's order, from 1, with which the ids of its tasks begin; 0 in a plan of format 1,
+        whose task ids have no such number. It isn't stored: the order of the steps says it.
     """
 
     name: str
@@ -91,6 +97,7 @@ class StepPlan:
     doc: str = ""
     line: int = 0
     wrappers: tuple[tuple[str, dict[str, JSON]], ...] = ()
+    number: int = 0
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -99,11 +106,19 @@ class StepPlan:
 
     def task_id(self, position: Position) -> str:
         """Render a position of this step as a task id."""
-        return task_id(self.kinds, position)
+        return task_id(self.kinds, position, self.number)
 
     def position(self, text: str) -> Position:
         """Read a task id of this step back into its position."""
-        return position_of(self.kinds, text)
+        return position_of(self.kinds, text, self.number)
+
+    def position_text(self, position: Position) -> str:
+        """Render a position of this step as text: the same for all steps in the same scopes, and in every plan."""
+        return position_text(self.kinds, position)
+
+    def parse_position(self, text: str) -> Position:
+        """Read the text of a position of this step back."""
+        return parse_position(self.kinds, text)
 
     def decorator(self, name: str) -> dict[str, JSON] | None:
         """Return the attributes of the step decorator ``name``, or None when the step lacks it."""
@@ -250,6 +265,11 @@ class FlowPlan:
         raise KeyError(name)
 
     @property
+    def format(self) -> int:
+        """The format in which the plan is stored: the one it was read in, or this release's."""
+        return FORMAT if all(step.number for step in self.steps) else 1
+
+    @property
     def start(self) -> StepPlan:
         """The first step: the one that no forward edge leads to."""
         return self.steps[0]
@@ -258,6 +278,11 @@ class FlowPlan:
     def end(self) -> StepPlan:
         """The last step: the one that leads nowhere."""
         return next(step for step in self.steps if step.kind == "end")
+
+    @property
+    def end_task(self) -> str:
+        """The id of the last step's task, of which there is one."""
+        return self.end.task_id(())
 
     def loop(self, entry: str) -> Loop:
         """Return the loop entered at step ``entry``."""

@@ -123,6 +123,7 @@ def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: 
         namespace=request.namespace,
         orchestrator=request.orchestrator,
         end=plan.end.name,
+        end_task=plan.end_task,
     )
     return check_owner(Runs(store).create(record), request)
 

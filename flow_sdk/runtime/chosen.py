@@ -1,17 +1,23 @@
-"""What an orchestrator without switches or loops of its own asks: was a step chosen, where did a pass end."""
+"""What an orchestrator without switches or loops of its own asks: was a step chosen, where did a pass end.
+
+It names a task by its step and the text of its position: that stays what it is when another version of the flow is
+deployed while a run goes on, or one whose tasks have other ids.
+"""
 
 from flow_sdk.errors import TransitionError
 from flow_sdk.ids import Position
+from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, enclosing_position
+from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.layout import run_key
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import RunRecord, decode
 
-__all__ = ["foreach_children", "is_chosen", "loop_outcome", "open_run"]
+__all__ = ["foreach_children", "is_chosen", "loop_outcome", "open_run", "task_of"]
 
 
 def open_run(root: str, flow: str, run: str) -> RunView:
@@ -29,32 +35,59 @@ def open_run(root: str, flow: str, run: str) -> RunView:
     return RunView(store, plan, flow, run)
 
 
-def is_chosen(view: RunView, step: str, task: str) -> bool:
+def task_of(root: str, flow: str, run: str, deployed: tuple[str, FlowPlan], step: str, position: str) -> str:
+    """Find the id of a task in a run, which may have begun with another version of the flow than is deployed now.
+
+    Parameters
+    ----------
+    root, flow, run : str
+        The run, which may not have begun.
+    deployed : tuple of (str, FlowPlan)
+        The plan that is deployed, after its hash.
+    step, position : str
+        The step, and the text of the task's position.
+
+    Raises
+    ------
+    PathspecError
+        If the step's tasks have no such position.
+    """
+    store = open_store(root)
+    record = read_record(store, flow, run)
+    digest, plan = deployed
+    if record is not None and record.plan != digest:
+        begun = Runs(store).read_plan(record)
+        # A step that the run's own version lacks is refused by the task runner, which says why.
+        plan = begun if step in {known.name for known in begun.steps} else plan
+    return plan[step].task_id(plan[step].parse_position(position))
+
+
+def is_chosen(view: RunView, step: str, position: str) -> bool:
     """Tell whether the run reached a task: whether a finished task leads to it."""
     if step not in {known.name for known in view.plan.steps}:
         return True  # a version deployed later has it: the task runner refuses it with the reason
     plan = view.plan[step]
-    position = plan.position(task)
-    if is_first(plan, position, view.plan):
+    at = plan.parse_position(position)
+    if is_first(plan, at, view.plan):
         return True
     if plan.joins is not None:
         opener = view.plan[plan.joins]
-        return view.read(opener, enclosing_position(plan, position, opener)) is not None
-    return bool(find_parents(view, plan, position))
+        return view.read(opener, enclosing_position(plan, at, opener)) is not None
+    return bool(find_parents(view, plan, at))
 
 
-def foreach_children(view: RunView, step: str, task: str) -> list[str]:
-    """Task ids of the children that a finished foreach task starts, in order; empty when it was never reached."""
+def foreach_children(view: RunView, step: str, position: str) -> list[str]:
+    """Positions of the children that a finished foreach task starts, in order; empty when it was never reached."""
     plan = view.plan[step]
-    position = plan.position(task)
-    manifest = view.read(plan, position)
+    at = plan.parse_position(position)
+    manifest = view.read(plan, at)
     if manifest is None or manifest.items is None:
         return []
     child = view.plan[plan.next[0]]
-    return [child.task_id(child_position(plan, position, child, i)) for i in range(manifest.items.count)]
+    return [child.position_text(child_position(plan, at, child, i)) for i in range(manifest.items.count)]
 
 
-def loop_outcome(view: RunView, entry: str, task: str) -> str | None:
+def loop_outcome(view: RunView, entry: str, position: str) -> str | None:
     """Find where a pass through a loop ended.
 
     Parameters
@@ -63,8 +96,8 @@ def loop_outcome(view: RunView, entry: str, task: str) -> str | None:
         The run.
     entry : str
         The loop's entry step.
-    task : str
-        Task id of the entry in this pass.
+    position : str
+        Position of the entry in this pass.
 
     Returns
     -------
@@ -77,14 +110,14 @@ def loop_outcome(view: RunView, entry: str, task: str) -> str | None:
         If the pass isn't finished.
     """
     body = view.plan.loop(entry).body
-    step, position = view.plan[entry], view.plan[entry].position(task)
+    step, at = view.plan[entry], view.plan[entry].parse_position(position)
     while True:
-        step, position, target = _follow(view, step, position)
+        step, at, target = _follow(view, step, at)
         if target == entry and entry in step.back:
             return None
         if target not in body:
             return target
-        position = child_position(step, position, view.plan[target])
+        at = child_position(step, at, view.plan[target])
         step = view.plan[target]
 
 

@@ -25,7 +25,7 @@ def hands_off(step: StepPlan) -> bool:
 
 def indices_of(step: StepPlan, position: Position) -> str:
     """The foreach indices of a position, from the outermost, as ``3.1``; ``0`` outside any foreach."""
-    return step.task_id(position).partition("-")[0]
+    return step.position_text(position).partition("-")[0]
 
 
 def handoff(view: RunView, step: StepPlan, position: Position, manifest: Manifest, execution: str) -> Any:

@@ -145,6 +145,7 @@ def _allocate(
             origin_run=reuse.origin.run if reuse is not None else None,
             orchestrator={"kind": LOCAL, **this_process()},
             end=plan.end.name,
+            end_task=plan.end_task,
         )
 
     return Runs(store).allocate(plan.flow, make)

@@ -198,7 +198,7 @@ class Reuse:
         self.store, self.plan, self.origin, self._origin_plan = store, plan, origin, origin_plan
         self._why_this_run = why
         self._reused: dict[tuple[str, str], int] = {}
-        """By step and task, the attempt that is reused."""
+        """By step and task, as the origin names it, the attempt that is reused."""
         self._seen: str | None = None
         self._failed: set[str] | None = None
         """Tasks of the origin that failed for good, once it is known."""
@@ -207,9 +207,9 @@ class Reuse:
         self._whole_step = dict.fromkeys(_after(plan, step), f"it comes after {step!r}") if step else {}
         if step:
             self._whole_step[step] = "it was named"
-        before = {known.name: known for known in origin_plan.steps}
+        self._before = {known.name: known for known in origin_plan.steps}
         for now in plan.steps:
-            change = _change(before.get(now.name), now)
+            change = _change(self._before.get(now.name), now)
             if change:
                 self._whole_step.setdefault(now.name, f"{change} since run {origin.run}")
 
@@ -337,9 +337,16 @@ class Reuse:
             found[name].why = self._in_words(counts, found[name].why)
         return list(found.values())
 
+    def _name(self, key: TaskKey) -> tuple[str, str]:
+        """A task's step and id in the origin, whose plan may be another; "" where the step has no such task there."""
+        before = self._before.get(key.step)
+        if before is None or before.kinds != self.plan[key.step].kinds:
+            return key.step, ""
+        return key.step, before.task_id(key.position)
+
     def _stands(self, key: TaskKey) -> str:
         """How a task stands in the origin that isn't committed there."""
-        task, place = self.plan[key.step].task_id(key.position), (self.origin.flow, self.origin.run)
+        task, place = self._name(key)[1], (self.origin.flow, self.origin.run)
         if self._failed is None:
             prefix = failures_prefix(*place)
             self._failed = {info.key[len(prefix) :] for info in self.store.list(prefix)}
@@ -388,8 +395,8 @@ class Reuse:
         tuple of (TaskKey, Manifest or None, str)
             The task, its manifest in the origin, and why it runs again ("" if it is reused).
         """
-        names = [(key.step, self.plan[key.step].task_id(key.position)) for key in keys]
-        wanted = [name for name in names if peek or name[0] not in self._whole_step]
+        names = [self._name(key) for key in keys]
+        wanted = [name for name in names if name[1] and (peek or name[0] not in self._whole_step)]
         read = read_tasks(self.store, self.origin.flow, self.origin.run, wanted) if wanted else []
         manifests = dict(zip(wanted, read, strict=True))
         for key, name in zip(keys, names, strict=True):
@@ -420,7 +427,13 @@ class Reuse:
         The attempt's number stays: so the number, the logs and the other attempts that are read from the origin agree.
         """
         origin = manifest.origin or f"{manifest.flow}/{manifest.run}/{manifest.step}/{manifest.task}"
-        return dataclasses.replace(manifest, run=run, generation=0, origin=origin)
+        task, parents = self._id_here(manifest.step, manifest.task), manifest.parents
+        parents = tuple(dataclasses.replace(parent, task=self._id_here(parent.step, parent.task)) for parent in parents)
+        return dataclasses.replace(manifest, run=run, task=task, parents=parents, generation=0, origin=origin)
+
+    def _id_here(self, step: str, task: str) -> str:
+        """The id in the new run of a task of the origin: the plans may have different versions."""
+        return self.plan[step].task_id(self._before[step].position(task))
 
 
 def _count(manifest: Manifest) -> int | None:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
-from flow_sdk.ids import task_id
 from flow_sdk.store.attempts import read_task
 from flow_sdk.store.keyed import Kind
-from flow_sdk.store.layout import blob_key, commit_key, run_key, tasks_prefix
+from flow_sdk.store.layout import blob_key, commit_key, run_key
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.reachable import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
 from flow_sdk.store.records import Manifest, RunRecord
@@ -114,7 +113,7 @@ class _Run:
     committed: set[tuple[str, str]] = field(default_factory=set)
     parents: dict[tuple[str, str], str] = field(default_factory=dict)
     """Tasks that others name as their parents, each with the task that does."""
-    end: str | None = None
+    end: tuple[str, str] | None = None
     """The last step, where the run's record tells it."""
     has_succeeded: bool = False
     """Whether the run is noted as succeeded."""
@@ -266,7 +265,7 @@ class _Check:
         value = record.value
         if isinstance(value, RunRecord):
             self.report.runs += 1
-            self.runs[(value.flow, value.run)].end = value.end
+            self.runs[(value.flow, value.run)].end = value.last_task
         elif record.kind.name in ("commit", "end"):
             self._take_progress(record, self.runs[(parts["flow"], parts["run"])])
         for reference in record.references:
@@ -292,9 +291,8 @@ class _Check:
         for place in seen.committed:
             missing.pop(place, None)
         end = seen.end
-        if seen.has_succeeded and end is not None and not any(step == end for step, _ in seen.committed):
-            tasks = self.store.folders(tasks_prefix(flow, run, end)) or [task_id((), ())]
-            missing[end, tasks[0]] = "the run has succeeded"
+        if seen.has_succeeded and end is not None and end not in seen.committed:
+            missing[end] = "the run has succeeded"
         for (step, task), why in missing.items():
             # It may have been committed, or its run removed, since the objects were listed.
             if read_task(self.store, flow, run, step, task) is None and self.store.head(run_key(flow, run)) is not None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError
+from flow_sdk.ids import position_text
 from flow_sdk.store.sealed import seal, unseal
 from flow_sdk.strict_json import TEXT_OR_NONE, check_fields
 
 __all__ = [
+    "EARLIER_END",
     "END_FIELDS",
     "FAILURE_FIELDS",
     "REDIRECT_FIELDS",
@@ -62,6 +64,7 @@ _RUN_FIELDS: Fields = {
     "origin_run": TEXT_OR_NONE,
     "orchestrator": (dict, type(None)),
     "end": TEXT_OR_NONE,
+    "end_task": TEXT_OR_NONE,
 }
 
 _MANIFEST_FIELDS: Fields = {
@@ -91,6 +94,10 @@ _PARENT_FIELDS: Fields = {"step": (str,), "task": (str,), "attempt": (int, type(
 _EXCEPTION_FIELDS: Fields = {"type": (str,), "message": (str,), "stacktrace": (str,)}
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+EARLIER_END = position_text((), ())
+"""Id of the last step's task in a run whose task ids don't begin with the number of the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +238,9 @@ class RunRecord:
         Who runs it: ``{"kind": "local"}`` or kind, DAG and run of the orchestrator.
     end : str or None
         Name of the last step: so that how a run ended can be read without its plan.
+    end_task : str or None
+        Id of the last step's task, for the same reason; None in a record from before task ids began with their step's
+        number: then it is ``0``.
     """
 
     flow: str
@@ -247,6 +257,12 @@ class RunRecord:
     origin_run: str | None = None
     orchestrator: dict[str, Any] = field(default_factory=dict)
     end: str | None = None
+    end_task: str | None = None
+
+    @property
+    def last_task(self) -> tuple[str, str] | None:
+        """Name of the last step and id of its task; None in a record that doesn't name the step."""
+        return None if self.end is None else (self.end, self.end_task or EARLIER_END)
 
 
 _Record = TypeVar("_Record", RunRecord, Manifest)

@@ -38,7 +38,7 @@ QUEUE, RULE = f"arn:aws:batch:{HERE}:job-queue", f"arn:aws:events:{HERE}:rule"
 SCHEDULE = f"arn:aws:scheduler:{HERE}:schedule/default/{schedule_name('TrainFlow')}"
 SSM = f"arn:aws:ssm:{HERE}:parameter"
 STORE = f"arn:aws:s3:::{BUCKET}"
-NEXT = handoff_key("TrainFlow", "sfn-4f1c", "fan", "0")
+NEXT = handoff_key("TrainFlow", "sfn-4f1c", "fan", "2")
 DOCUMENTS = {
     "JobRole": "job",
     "ExecutionRole": "execution",

@@ -25,9 +25,11 @@ def hashes_in_process(source: FlowSource, folder: Path, pick: random.Random | No
     flow = load_source(source.text, source.name, str(folder))
     run = InProcessRun(flow, max_workers=5, pick=pick.randrange if pick else lambda n: 0).run()
     assert run.scheduler.finished, run.outcomes[-1].manifest.exception
+    ids = [manifest.task for manifest in run.tasks().values()]
+    assert len(set(ids)) == len(ids), "two tasks of a run have one id"
     return {
-        (step, task, name): ref.hash
-        for (step, task), manifest in run.tasks().items()
+        (step, manifest.task, name): ref.hash
+        for (step, _), manifest in run.tasks().items()
         for name, ref in {**manifest.artifacts, **run.record.artifacts}.items()
     }
 

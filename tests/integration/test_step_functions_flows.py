@@ -198,7 +198,7 @@ def test_more_than_a_thousand_items_and_the_length_of_their_history(
     plan, name, items = plan_of(path, "tester"), uuid.uuid4().hex, 1_100
     settings = BatchSettings(queue="none", image="none", job_role="arn:aws:iam::123456789012:role/none")
     wanted = MachineOptions(store=ROOT, request="0" * 64, settings=settings, use_distributed_map=distributed)
-    key = handoff_key(plan.flow, f"sfn-{name}", "start", "0")
+    key = handoff_key(plan.flow, f"sfn-{name}", "start", "1")
     open_store(ROOT).put(key, json.dumps([str(number) for number in range(items)]).encode())
     done = aws.run(without_jobs(state_machine(plan, wanted)), name=name)
     assert done["status"] == "SUCCEEDED", done
@@ -306,7 +306,7 @@ class StoppedFlow(FlowSpec):
 
     @step
     def late(self):
-        work("branch", after=("a", "0"))
+        work("branch", after=("a", "2"))
         self.next(self.join)
 
     @step
@@ -317,7 +317,7 @@ class StoppedFlow(FlowSpec):
 
     @step
     def fit(self):
-        work(*(("item", ("fit", "0")) if self.input == 6 else ()))
+        work(*(("item", ("fit", "6.0")) if self.input == 6 else ()))
         self.y = self.input
         self.next(self.gather)
 
@@ -348,7 +348,9 @@ def test_a_failed_run_goes_on_where_it_stopped_and_runs_nothing_twice(aws: StepF
     (tmp_path / "item").touch()
     done.redrive()
     ran = (tmp_path / "ran").read_text().split()
-    assert sorted(ran) == sorted(["start/0", "a/0", "b/0", "late/0", "join/0", "fit/0", "fit/1", "gather/0", "end/0"])
+    assert sorted(ran) == sorted(
+        ["start/1", "a/2", "b/3", "late/4", "join/5", "fit/6.0", "fit/6.1", "gather/7", "end/8"]
+    )
     assert done.hashes == flow.run_locally()
 
 

@@ -98,7 +98,12 @@ class Deployed:
         self.lines: list[tuple[str, str]] = []
 
     def request(self, step: str = "start", **fields: Any) -> TaskRequest:
-        given = {"run": "r1", "task": "0", "orchestrator": {"kind": "test"}, **fields}
+        given = {
+            "run": "r1",
+            "task": {"start": "1", "end": "2"}.get(step, "3"),
+            "orchestrator": {"kind": "test"},
+            **fields,
+        }
         return TaskRequest(root=self.root, flow="Sent", step=step, plan=self.plan, package=self.package, **given)
 
     def supervise(self, step: str = "start", **fields: Any) -> Supervised:
@@ -143,12 +148,12 @@ def test_a_second_start_of_the_task_runs_nothing(deployed: Deployed) -> None:
 def test_a_killed_runner_is_noted_and_tried_again(deployed: Deployed) -> None:
     killed = deployed.supervise(parameters={"mode": "kill"}, tries_left=1)
     assert (killed.code, killed.attempt) == (1, 0) and "SIGKILL" in killed.facts["error"]
-    noted = read_attempt(deployed.store, "Sent", "r1", "start", "0", 0)
+    noted = read_attempt(deployed.store, "Sent", "r1", "start", "1", 0)
     assert noted is not None and noted.exception and "SIGKILL" in noted.exception["message"]
     assert deployed.supervise(tries_left=0).code == 1
     run = deployed.client()
     assert (run.state, run.successful) == ("failed", False)
-    assert Task("Sent/r1/start/0").stdout == "out plain\n"
+    assert Task("Sent/r1/start/1").stdout == "out plain\n"
 
 
 def test_a_step_that_hands_on_wrongly_is_not_to_be_tried_again(deployed: Deployed) -> None:

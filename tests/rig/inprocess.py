@@ -113,7 +113,7 @@ class InProcessRun:
     def attempt(self, key: TaskKey, left: int, **request: Any) -> Outcome:
         """Run one attempt of a task."""
         task = self.plan[key.step].task_id(key.position)
-        self.order.append((key.step, task))
+        self.order.append((key.step, self.plan[key.step].position_text(key.position)))
         wanted = TaskRequest(
             root="",
             flow=self.view.flow,
@@ -131,22 +131,27 @@ class InProcessRun:
         self.outcomes.append(outcome)
         return outcome
 
-    def task(self, step: str, task: str = "0") -> Manifest:
+    def id(self, step: str, position: str = "0") -> str:
+        """A task's id, from its position."""
+        return self.plan[step].task_id(self.plan[step].parse_position(position))
+
+    def committed(self, step: str, position: str = "0") -> Manifest | None:
+        """A task, if it is committed."""
+        return read_task(self.store, self.view.flow, self.view.run, step, self.id(step, position))
+
+    def task(self, step: str, position: str = "0") -> Manifest:
         """A committed task."""
-        manifest = read_task(self.store, self.view.flow, self.view.run, step, task)
-        assert manifest is not None, f"{step}/{task} isn't committed"
+        manifest = self.committed(step, position)
+        assert manifest is not None, f"the task of {step} at {position} isn't committed"
         return manifest
 
-    def value(self, step: str, name: str, task: str = "0") -> Any:
+    def value(self, step: str, name: str, position: str = "0") -> Any:
         """An artifact of a committed task."""
-        manifest = self.task(step, task)
+        manifest = self.task(step, position)
         ref = manifest.artifacts.get(name) or self.record.artifacts[name]
-        return Artifacts(self.store).load(ref, where=f"{step}/{task}.{name}")
+        return Artifacts(self.store).load(ref, where=f"{step}/{manifest.task}.{name}")
 
     def tasks(self) -> dict[tuple[str, str], Manifest]:
-        """All committed tasks."""
-        return {
-            key: self.task(*key)
-            for key in set(self.order)
-            if read_task(self.store, self.view.flow, self.view.run, *key)
-        }
+        """All committed tasks, by step and position."""
+        found = {key: self.committed(*key) for key in set(self.order)}
+        return {key: manifest for key, manifest in found.items() if manifest is not None}

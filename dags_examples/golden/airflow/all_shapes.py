@@ -9,7 +9,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '6255002ee78c55a1',
+    "digest": '6ae62cb7328cd917',
     "release": '0.1.0',
     "dag": 'AllShapesFlow',
     "namespace": 'production:AllShapesFlow',
@@ -22,7 +22,7 @@ DEPLOYMENT = {
         "doc": 'Put a few numbers through every kind of transition.',
         "file": 'all_shapes.py',
         "flow": 'AllShapesFlow',
-        "format": 1,
+        "format": 2,
         "loops": [{'body': ['reduce'], 'entry': 'reduce'}],
         "parameters": [{'default': 10, 'help': 'what numbers are multiplied by', 'name': 'scale', 'type': 'int'}],
         "steps": [

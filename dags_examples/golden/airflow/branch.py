@@ -7,7 +7,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '26baabe87c48ff0c',
+    "digest": 'effa5db01e28d5f7',
     "release": '0.1.0',
     "dag": 'BranchFlow',
     "namespace": 'production:BranchFlow',
@@ -20,7 +20,7 @@ DEPLOYMENT = {
         "doc": 'Work out the mean and the spread of some numbers side by side.',
         "file": 'branch.py',
         "flow": 'BranchFlow',
-        "format": 1,
+        "format": 2,
         "steps": [
             # start, then mean and spread at once
             {'name': 'start', 'doc': 'Make the numbers that both branches use.', 'kind': 'split', 'line': 10, 'next': ['mean', 'spread']},

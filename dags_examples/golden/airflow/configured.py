@@ -6,7 +6,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '030ae0297cd2be2d',
+    "digest": '11d3fca94f562969',
     "release": '0.1.0',
     "dag": 'ConfiguredFlow',
     "namespace": 'production:ConfiguredFlow',
@@ -20,7 +20,7 @@ DEPLOYMENT = {
         "doc": 'Measure words, each in a task of its own, and put what was found beside the run.',
         "file": 'configured.py',
         "flow": 'ConfiguredFlow',
-        "format": 1,
+        "format": 2,
         "parameters": [{'default': 'bee\nantelope\nhippopotamus\n', 'name': 'words', 'type': 'file'}, {'default': 9, 'name': 'longest', 'type': 'int'}],
         "steps": [
             # start, then measure for each of chosen

@@ -6,7 +6,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": 'da8b0cd4125e2ac1',
+    "digest": 'a695c1dee6022f8f',
     "release": '0.1.0',
     "dag": 'ForeachFlow',
     "namespace": 'production:ForeachFlow',
@@ -19,7 +19,7 @@ DEPLOYMENT = {
         "doc": 'Count the letters of each word of a sentence.',
         "file": 'foreach.py',
         "flow": 'ForeachFlow',
-        "format": 1,
+        "format": 2,
         "parameters": [{'default': 'every word gets a task of its own', 'help': 'what is counted', 'name': 'sentence', 'type': 'str'}],
         "steps": [
             # start, then count for each of words

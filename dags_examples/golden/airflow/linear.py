@@ -6,7 +6,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '789d1de35c64ef44',
+    "digest": '165b6120abf374f6',
     "release": '0.1.0',
     "dag": 'HelloFlow',
     "namespace": 'production:HelloFlow',
@@ -19,7 +19,7 @@ DEPLOYMENT = {
         "doc": 'Greet somebody a few times.',
         "file": 'linear.py',
         "flow": 'HelloFlow',
-        "format": 1,
+        "format": 2,
         "parameters": [{'attribute': 'name_of_guest', 'default': 'world', 'help': 'who is greeted', 'name': 'name', 'type': 'str'}, {'default': 2, 'help': 'how often', 'name': 'times', 'type': 'int'}],
         "steps": [
             # start, then repeat

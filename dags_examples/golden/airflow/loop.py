@@ -7,7 +7,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '3d9c9be76262ae1e',
+    "digest": '2880e96e6dd1077f',
     "release": '0.1.0',
     "dag": 'LoopFlow',
     "namespace": 'production:LoopFlow',
@@ -20,7 +20,7 @@ DEPLOYMENT = {
         "doc": "Work out a square root by Newton's method, each pass being a task of its own.",
         "file": 'loop.py',
         "flow": 'LoopFlow',
-        "format": 1,
+        "format": 2,
         "loops": [{'body': ['improve'], 'entry': 'improve'}],
         "parameters": [{'default': 2.0, 'help': 'whose root, > 0', 'name': 'number', 'type': 'float'}, {'default': 1e-09, 'help': 'how near the square must come', 'name': 'tolerance', 'type': 'float'}, {'default': 20, 'help': 'most passes', 'name': 'most', 'type': 'int'}],
         "steps": [

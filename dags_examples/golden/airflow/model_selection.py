@@ -8,7 +8,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '93f5addef65a41f9',
+    "digest": 'ee8e7634caa433c5',
     "release": '0.1.0',
     "dag": 'ModelSelectionFlow',
     "namespace": 'production:ModelSelectionFlow',
@@ -21,7 +21,7 @@ DEPLOYMENT = {
         "doc": "Choose the best of some regression models by cross-validation, and publish it if it's good enough.",
         "file": 'model_selection.py',
         "flow": 'ModelSelectionFlow',
-        "format": 1,
+        "format": 2,
         "parameters": [{'default': 3000, 'help': 'rows of synthetic data', 'name': 'rows', 'type': 'int'}, {'default': 3, 'help': 'folds of the cross-validation', 'name': 'folds', 'type': 'int'}, {'default': 7, 'help': 'seed of all randomness', 'name': 'seed', 'type': 'int'}, {'default': 0.6, 'help': 'largest error at which a model is published', 'name': 'threshold', 'type': 'float'}, {'default': [{'degree': 1, 'ridge': 0.1}, {'degree': 2, 'ridge': 0.1}, {'degree': 3, 'ridge': 1.0}, {'degree': 9, 'ridge': 100.0}], 'help': 'degree and ridge penalty of each model', 'name': 'candidates', 'type': 'json'}],
         "steps": [
             # start, then fold for each of fold_numbers

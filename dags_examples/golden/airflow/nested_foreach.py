@@ -7,7 +7,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '8e85b18268947c9b',
+    "digest": 'c2f0553ed84cacfa',
     "release": '0.1.0',
     "dag": 'NestedForeachFlow',
     "namespace": 'production:NestedForeachFlow',
@@ -20,7 +20,7 @@ DEPLOYMENT = {
         "doc": 'Add up the sales of some shops in some regions.',
         "file": 'nested_foreach.py',
         "flow": 'NestedForeachFlow',
-        "format": 1,
+        "format": 2,
         "steps": [
             # start, then region for each of regions
             {'name': 'start', 'doc': 'Begin with the regions.', 'foreach': 'regions', 'kind': 'foreach', 'line': 10, 'next': ['region']},

@@ -6,7 +6,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": 'e1d0514492d99e39',
+    "digest": '94c192c436795f53',
     "release": '0.1.0',
     "dag": 'ParametersFlow',
     "namespace": 'production:ParametersFlow',
@@ -19,7 +19,7 @@ DEPLOYMENT = {
         "doc": 'Show what the parameters are.',
         "file": 'parameters.py',
         "flow": 'ParametersFlow',
-        "format": 1,
+        "format": 2,
         "parameters": [{'default': "quick 'n' easy", 'help': 'text, taken as it is', 'name': 'label', 'type': 'str'}, {'default': 3, 'help': 'a whole number', 'name': 'count', 'type': 'int'}, {'attribute': 'rate', 'default': 0.1, 'help': 'a number; self.rate in the steps', 'name': 'learning-rate', 'type': 'float'}, {'default': True, 'help': 'true or false', 'name': 'verbose', 'type': 'bool'}, {'default': {'depth': 4, 'shape': [2, 3]}, 'help': 'JSON', 'name': 'options', 'type': 'json'}, {'default': 'age,income', 'help': 'a list of names', 'name': 'columns', 'separator': ',', 'type': 'str'}, {'default': 'ParametersFlow by anne', 'help': 'worked out once, when the run starts', 'name': 'heading', 'type': 'str'}, {'help': 'None unless given', 'name': 'limit', 'type': 'int'}, {'help': "a file's contents, None unless given", 'name': 'notes', 'type': 'file'}],
         "steps": [
             # start, then end

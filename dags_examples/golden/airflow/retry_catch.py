@@ -6,7 +6,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '37a0eb831406132d',
+    "digest": 'e7bbc98db0e48d33',
     "release": '0.1.0',
     "dag": 'RetryCatchFlow',
     "namespace": 'production:RetryCatchFlow',
@@ -19,7 +19,7 @@ DEPLOYMENT = {
         "doc": 'Fetch from a source that fails at first, then use a service that is down.',
         "file": 'retry_catch.py',
         "flow": 'RetryCatchFlow',
-        "format": 1,
+        "format": 2,
         "steps": [
             # start, then fetch
             {'name': 'start', 'doc': 'Begin.', 'kind': 'linear', 'line': 10, 'next': ['fetch']},

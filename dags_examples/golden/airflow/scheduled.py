@@ -6,7 +6,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '645a18b7d9e9cf6a',
+    "digest": 'e9f100bc68075282',
     "release": '0.1.0',
     "dag": 'ScheduledFlow',
     "namespace": 'production:ScheduledFlow',
@@ -22,7 +22,7 @@ DEPLOYMENT = {
         "doc": 'Make a small report each working day at half past six in Berlin.',
         "file": 'scheduled.py',
         "flow": 'ScheduledFlow',
-        "format": 1,
+        "format": 2,
         "parameters": [{'default': 'Morning report', 'help': 'heading of the report', 'name': 'title', 'type': 'str'}],
         "steps": [
             # start, then end

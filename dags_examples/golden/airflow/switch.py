@@ -7,7 +7,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '18106f35bfc8c804',
+    "digest": 'd46e7a9a40ea6b4f',
     "release": '0.1.0',
     "dag": 'SwitchFlow',
     "namespace": 'production:SwitchFlow',
@@ -20,7 +20,7 @@ DEPLOYMENT = {
         "doc": 'Handle an order by its size.',
         "file": 'switch.py',
         "flow": 'SwitchFlow',
-        "format": 1,
+        "format": 2,
         "parameters": [{'default': 250, 'help': 'what the order is worth', 'name': 'amount', 'type': 'int'}],
         "steps": [
             # start, then by size review if 'large', check if 'medium', accept if 'small'

@@ -245,10 +245,12 @@ class _Machine:
         return told
 
     def _task_id(self, step: StepPlan) -> tuple[str, list[str]]:
-        """A step's task id as a template, and the paths of the numbers that fill it."""
+        """A step's task id as a template, and the paths of what fills it."""
         passes = [f"$.loops.{scope.step}.pass" for scope in step.scopes if scope.kind == LOOP]
         in_foreach = any(scope.kind == FOREACH for scope in step.scopes)
-        text = ("{}" if in_foreach else "0") + ("-" + ".".join("{}" for _ in passes) if passes else "")
+        indices = ["{}"] if in_foreach else []
+        indices = [str(step.number), *indices] if step.number else indices or ["0"]
+        text = ".".join(indices) + ("-" + ".".join("{}" for _ in passes) if passes else "")
         return text, (["$.split"] if in_foreach else []) + passes
 
     # What a foreach and a switch read

@@ -25,8 +25,8 @@ class Instance:
         The flow's own DAG and its run, also for a task of a loop's body.
     run : str
         The run's id in the store.
-    task : str
-        Task id of a step that stands at this place.
+    position : str
+        Text of the position of the task, which is the same for all steps of a mapped group.
     generation : int
         Grows each time the task, or a loop around it, is cleared on purpose.
     series : int
@@ -38,7 +38,7 @@ class Instance:
     dag_id: str
     airflow_run: str
     run: str
-    task: str
+    position: str
     generation: int
     series: int
     tries_left: int
@@ -59,7 +59,7 @@ def locate(deployment: Deployment, context: Any, split: str | None, retries: int
     context : mapping
         Airflow's context of the running task.
     split : str or None
-        Task id given by the mapped group, if the task lies in one.
+        Text of the position given by the mapped group, if the task lies in one.
     retries : int
         The retries that the DAG gives the task.
 
@@ -87,12 +87,12 @@ def locate(deployment: Deployment, context: Any, split: str | None, retries: int
     )
 
 
-def loop_conf(here: Instance, task: str, generation: int) -> dict[str, Any]:
-    """The conf with which a loop starts the DAG run of a pass, whose entry has the id ``task``."""
+def loop_conf(here: Instance, position: str, generation: int) -> dict[str, Any]:
+    """The conf with which a loop starts the DAG run of a pass whose entry has that position."""
     return {
         LOOP_CONF: {
             "run": here.airflow_run,
-            "task": task,
+            "task": position,
             "generation": generation,
             "series": here.series,
         }

@@ -2,7 +2,7 @@
 
 What Airflow can express on 3.3 and 2.11 alike decides the form:
 
-- A foreach becomes a *mapped task group* over the task ids of its children; nothing else travels by XCom. Airflow
+- A foreach becomes a *mapped task group* over the positions of its children; nothing else travels by XCom. Airflow
   can't nest mapped groups, so a foreach inside one gets a task ``<step>.splits`` that joins the lists of all its
   tasks into one, and a mapped group of its own beside the outer one.
 - Steps of one foreach level that follow an inner foreach's join lie in a later group over the same list. The boundary
@@ -67,7 +67,7 @@ class Group:
     id : str
         ``<foreach step>-each``, a number added for the later ones of the same level.
     source : TaskNode
-        The task whose output is the list of task ids to map over.
+        The task whose output is the list of positions to map over.
     depth : int
         How many foreach levels enclose it in its DAG (>= 1).
     """

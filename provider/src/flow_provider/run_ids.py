@@ -11,19 +11,19 @@ def _digest(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:digits]
 
 
-def child_run_id(airflow_run_id: str, task: str, series: int) -> str:
+def child_run_id(airflow_run_id: str, position: str, series: int) -> str:
     """Name the DAG run of a loop's body for one pass.
 
     Parameters
     ----------
     airflow_run_id : str
         Id of the run of the flow's own DAG.
-    task : str
-        Task id of the loop's entry in this pass.
+    position : str
+        Text of the position of the loop's entry in this pass.
     series : int
         0, or a number that each clearing of the loop changes.
     """
-    tail = f"__loop.{task}" + (f".{series}" if series else "")
+    tail = f"__loop.{position}" + (f".{series}" if series else "")
     if len(airflow_run_id) + len(tail) > 250:
         airflow_run_id = f"sha-{_digest(airflow_run_id, 40)}"
     return airflow_run_id + tail

@@ -47,7 +47,7 @@ def fill(store: MemoryStore, *, failed: int) -> None:
             runs.finish("Shapes", record.run, "failed", "so it was")
         if number <= RUNS - failed:
             for tag in (None, *tags, *own):
-                index.add_ended(tag, record.run, record.started, "end")
+                index.add_ended(tag, record.run, record.started, ("end", "0"))
             attempts.commit(store, Manifest("Shapes", str(number), "end", "0", 0, ok=True, successful=True))
 
 

@@ -1,7 +1,12 @@
 """Arithmetic on positions."""
 
+from dataclasses import replace
+from itertools import product
+
 import pytest
 
+from flow_sdk.errors import PathspecError
+from flow_sdk.ids import is_task_id
 from flow_sdk.plan.model import Scope, StepPlan
 from flow_sdk.plan.positions import child_position, enclosing_position, last_number
 
@@ -42,3 +47,37 @@ def test_the_last_pass_is_found_with_few_looks(passes: int) -> None:
 
     assert last_number(begun) == (passes - 1 if passes else None)
     assert len(asked) <= 2 * passes.bit_length() + 2
+
+
+IDS = [
+    ((), (), "0", "4"),
+    (OUTER, (3,), "3", "4.3"),
+    ((*OUTER, Scope("foreach", "inner")), (3, 1), "3.1", "4.3.1"),
+    ((Scope("loop", "head"),), (2,), "0-2", "4-2"),
+    (LOOPED, (3, 1), "3-1", "4.3-1"),
+    ((Scope("loop", "head"), *OUTER), (1, 3), "3-1", "4.3-1"),
+]
+
+
+@pytest.mark.parametrize(("scopes", "position", "text", "task"), IDS)
+def test_an_id_is_the_number_of_the_step_and_the_position(
+    scopes: tuple[Scope, ...], position: tuple[int, ...], text: str, task: str
+) -> None:
+    step = StepPlan("s", "linear", scopes=scopes, number=4)
+    assert (step.task_id(position), step.position_text(position)) == (task, text)
+    assert is_task_id(task) and step.position(task) == step.parse_position(text) == position
+    earlier = replace(step, number=0)
+    assert earlier.task_id(position) == earlier.position_text(position) == text
+    assert earlier.position(text) == position
+
+
+def test_no_two_steps_share_an_id() -> None:
+    steps = [StepPlan(f"s{n}", "linear", scopes=IDS[n % len(IDS)][0], number=n) for n in range(1, 40)]
+    ids = [step.task_id(position) for step in steps for position in product(range(12), repeat=len(step.kinds))]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("text", ["0", "3", "4", "4.3.1", "4.3-1", "5.3", "4.03", "4.3-", "x", ""])
+def test_an_id_of_another_form_or_step_is_refused(text: str) -> None:
+    with pytest.raises(PathspecError, match="isn't the id of a task"):
+        StepPlan("s", "linear", scopes=OUTER, number=4).position(text)

@@ -78,7 +78,8 @@ def hashes(run: InProcessRun) -> dict[tuple[str, str, str], str]:
     for info in run.store.list(prefix):
         if info.key.endswith("/commit.json"):
             step, task, _ = info.key.removeprefix(prefix).split("/")
-            for name, ref in {**run.task(step, task).artifacts, **run.record.artifacts}.items():
+            position = run.plan[step].position_text(run.plan[step].position(task))
+            for name, ref in {**run.task(step, position).artifacts, **run.record.artifacts}.items():
                 found[step, task, name] = ref.hash
     return found
 
@@ -119,8 +120,8 @@ def test_a_reused_task_names_the_very_first_origin() -> None:
     first = finished(Shapes)
     second, _ = resumed(first, Shapes, "end")
     third, _ = resumed(second, Shapes, run="3")
-    assert third.task("work", "1").origin == "Shapes/1/work/1"
-    assert third.task("end").origin == "Shapes/2/end/0"
+    assert third.task("work", "1").origin == f"Shapes/1/work/{third.id('work', '1')}"
+    assert third.task("end").origin == f"Shapes/2/end/{third.id('end')}"
     assert third.task("work", "1").run == "3" and third.task("work", "1").ok
     assert second.task("end").origin is None
 
@@ -215,7 +216,7 @@ def test_a_forecast_changes_nothing_and_is_right(tmp_path: Path) -> None:
     assert lines == [("start", 1, 0, False), ("work", 2, 1, False), ("join", 0, 1, False), ("end", 0, 1, False)]
     whys = [line.why for line in reuse.forecast()]
     assert whys[0] == "" and "@catch took its failure" in whys[1]
-    assert whys[2] == "it comes after work/1, which runs again"
+    assert whys[2] == "it comes after work/2.1, which runs again"
     assert len([key for key in before if "/runs/" in key]) == len(
         [info.key for info in first.store.list("") if "/runs/" in info.key]
     )
@@ -308,7 +309,7 @@ def test_an_orchestrators_run_is_resumed_on_a_laptop(tmp_path: Path) -> None:
     flow = small(tmp_path)
     first = finished(flow, tasks=3, run_id="airflow-scheduled__2026-11-21T00:00:00+00:00-ab12")
     second, told = resumed(first, flow, run="1")
-    assert second.task("start").origin == f"Small/{first.record.run}/start/0"
+    assert second.task("start").origin == f"Small/{first.record.run}/start/1"
     assert told.steps == {"start": (1, 0), "work": (2, 1)} and second.scheduler.finished
     # This one has no end yet, and another orchestrator's processes are none of ours.
     assert told.messages[0].startswith(f"Resuming Small/{first.record.run} (it was named), which is still running")

@@ -15,7 +15,11 @@ def test_splits_foreach_and_switches_give_what_the_code_says() -> None:
     assert run.value("end", "total") == 2060
     assert run.value("inner", "stack", "1.1") == [(1, 2, ("b", 2)), (1, 2, 1)]
     assert run.task("inner", "1.0").parents[0].step == "outer"
-    assert [p.task for p in run.task("gather").parents] == ["0", "1", "2"]
+    assert [p.task for p in run.task("gather").parents] == [
+        run.id("extra", "0"),
+        run.id("work", "1"),
+        run.id("extra", "2"),
+    ]
     assert [p.step for p in run.task("gather").parents] == ["extra", "work", "extra"]
 
 
@@ -32,8 +36,9 @@ def test_loops_in_a_foreach_and_a_foreach_in_a_loop() -> None:
     ]
     assert run.value("collect", "last_pieces") == [[13, 23], [13, 23]]
     assert ("tick", "1-2.1") in run.order
-    assert run.task("leave", "1").parents[0].task == "1-2"
-    assert run.task("tick", "1-0.1").parents[0].task == "1-0.0"
+    last = run.task("leave", "1").parents[0]
+    assert last.task == run.id(last.step, "1-2")
+    assert run.task("tick", "1-0.1").parents[0].task == run.id("tick", "1-0.0")
     assert run.task("head", "0-1").parents[0].step == "fan_in"
 
 
@@ -98,7 +103,7 @@ def test_a_task_cleared_on_purpose_runs_again_and_its_old_result_stays_readable(
     again = run.attempt(TaskKey("work", (1,)), 0, generation=1)
     assert not again.already and again.manifest.attempt == 1
     assert run.task("work", "1").generation == 1
-    assert read_attempt(run.store, "Shapes", "1", "work", "1", 0) == before
+    assert read_attempt(run.store, "Shapes", "1", "work", before.task, 0) == before
     assert run.attempt(TaskKey("work", (1,)), 0, generation=1).already
     third = run.attempt(TaskKey("work", (1,)), 0, generation=2)
     assert third.manifest.attempt == 2 and run.task("work", "1").attempt == 2
@@ -112,8 +117,9 @@ def test_a_killed_last_attempt_is_caught_by_one_that_runs_nothing() -> None:
 
     run = InProcessRun(Failing)
     run.attempt(TaskKey("start", ()), 2)
-    claim(run.store, "Failing", "1", "caught", "0", {})
-    request = TaskRequest(root="", flow="Failing", run="1", step="caught", task="0", plan="", tries_left=1)
+    task = run.id("caught")
+    claim(run.store, "Failing", "1", "caught", task, {})
+    request = TaskRequest(root="", flow="Failing", run="1", step="caught", task=task, plan="", tries_left=1)
     note_crash(run.store, request, 0, "the task's process was ended by SIGKILL")
     outcome = run.attempt(TaskKey("caught", ()), 0)
     assert outcome.manifest.ok and outcome.manifest.attempt == 1

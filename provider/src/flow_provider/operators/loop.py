@@ -47,7 +47,7 @@ class LoopOperator(BaseSensorOperator):
     entry : StepPlan
         The loop's entry.
     split : str, optional
-        The task id that the mapped group stands for.
+        The position that the mapped group stands for.
     asks : bool
         Whether to look first if the run chose the loop.
     """
@@ -89,9 +89,9 @@ class _Passes:
         self.entry = operator.entry
         self.body = loop_dag_id(operator.deployment.dag, operator.entry.name)
         outer = operator.entry.kinds[:-1]
-        from flow_sdk.ids import position_of
+        from flow_sdk.ids import parse_position
 
-        self.outer = position_of(outer, here.task)
+        self.outer = parse_position(outer, here.position)
         self.until = time.monotonic() + HOLD
 
     def run(self) -> None:
@@ -100,11 +100,11 @@ class _Passes:
             raise AirflowSkipException(f"The switch before step {self.entry.name!r} chose another case.")
         generation = self.here.generation
         if self._goes_on(view):
-            generation = view.read(self.entry, (*self.outer, 0)).generation
+            generation = self._read(view, 0).generation
         number = self._last(view, generation) or 0
         while True:
             run = self._run_id(number)
-            start_dag_run(self.body, run, loop_conf(self.here, self._task(number), generation))
+            start_dag_run(self.body, run, loop_conf(self.here, self._position(number), generation))
             self.log.info("Pass %d: run %s of DAG %s", number, run, self.body)
             self._wait(run)
             target = self._outcome(number)
@@ -123,11 +123,11 @@ class _Passes:
                 raise reschedule(datetime.now(UTC) + timedelta(seconds=HOLD))
             time.sleep(LOOK_EVERY)
 
-    def _task(self, number: int) -> str:
-        return self.entry.task_id((*self.outer, number))
+    def _position(self, number: int) -> str:
+        return self.entry.position_text((*self.outer, number))
 
     def _run_id(self, number: int) -> str:
-        return child_run_id(self.here.airflow_run, self._task(number), self.here.series)
+        return child_run_id(self.here.airflow_run, self._position(number), self.here.series)
 
     def _view(self) -> Any:
         """The run as its tasks see it. It has begun: no loop is entered at a flow's start."""
@@ -135,19 +135,24 @@ class _Passes:
 
         return open_run(self.store, self.flow, self.here.run)
 
+    def _read(self, view: Any, number: int) -> Any:
+        """The committed entry of a pass. Its id is that of the version that the run has, if it has the step."""
+        known = {step.name: step for step in view.plan.steps}
+        return view.read(known.get(self.entry.name, self.entry), (*self.outer, number))
+
     def _chosen(self, view: Any) -> bool:
         from flow_sdk.runtime.chosen import is_chosen
 
-        return is_chosen(view, self.entry.name, self._task(0))
+        return is_chosen(view, self.entry.name, self._position(0))
 
     def _outcome(self, number: int) -> str | None:
         from flow_sdk.runtime.chosen import loop_outcome
 
-        return loop_outcome(self._view(), self.entry.name, self._task(number))
+        return loop_outcome(self._view(), self.entry.name, self._position(number))
 
     def _goes_on(self, view: Any) -> bool:
         """Whether a cleared loop goes on with the passes it has, rather than running all of them again."""
-        first = view.read(self.entry, (*self.outer, 0))
+        first = self._read(view, 0)
         if first is None or first.generation >= self.here.generation:
             return False
         for parent in first.parents:
@@ -170,7 +175,7 @@ class _Passes:
         """Number of the last pass whose entry is committed. Looks at O(log passes) objects."""
 
         def begun(number: int) -> bool:
-            found = view.read(self.entry, (*self.outer, number))
+            found = self._read(view, number)
             return found is not None and found.generation >= generation
 
         return last_number(begun)

@@ -8,12 +8,12 @@ __all__ = ["SplitsOperator"]
 
 
 class SplitsOperator(BaseOperator):
-    """Returns the task ids of the children of all tasks of a foreach step that lies in a mapped group.
+    """Returns the positions of the children of all tasks of a foreach step that lies in a mapped group.
 
     Parameters
     ----------
     lists : XComArg
-        What the tasks of that step returned: a list of task ids each.
+        What the tasks of that step returned: a list of positions each.
     """
 
     template_fields = ("lists",)

@@ -34,7 +34,7 @@ class StepOperator(BaseOperator):
     step : StepPlan
         The step.
     split : str, optional
-        The task id that the mapped group stands for.
+        The position that the mapped group stands for, as text.
     asks : bool
         Whether to look first if the run chose this step; the task is skipped when it didn't.
     """
@@ -57,14 +57,15 @@ class StepOperator(BaseOperator):
         self._backend: WorkerProcess | None = None
 
     def execute(self, context: Any) -> list[str] | None:
-        """Run the step; a foreach returns the task ids of its children."""
+        """Run the step; a foreach returns the positions of its children."""
         here = self._locate(context)
         with store_access(self.deployment):
             if self.asks and not self._chosen(here):
                 raise AirflowSkipException(f"The switch before step {self.step.name!r} chose another case.")
             note_cleared(self.deployment, context, here.run)
-            self._show(context, here)
-            self._run(self._request(context, here), here, context)
+            request = self._request(context, here)
+            self._show(context, request)
+            self._run(request, here, context)
             return self._result(here)
 
     def on_kill(self) -> None:
@@ -84,36 +85,37 @@ class StepOperator(BaseOperator):
         from flow_sdk.runtime.chosen import is_chosen, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
-        return is_chosen(view, self.step.name, here.task)
+        return is_chosen(view, self.step.name, here.position)
 
     def _result(self, here: "Instance") -> list[str] | None:
-        """What a task hands to Airflow: a foreach the task ids of its children."""
+        """What a task hands to Airflow: a foreach the positions of its children."""
         if self.step.kind != "foreach":
             return None
         from flow_sdk.runtime.chosen import foreach_children, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
-        return foreach_children(view, self.step.name, here.task)
+        return foreach_children(view, self.step.name, here.position)
 
-    def _show(self, context: Any, here: "Instance") -> None:
-        flow, step = self.deployment.plan.flow, self.step.name
-        url = artifacts_url(self.deployment.store, flow, here.run, step, here.task)
+    def _show(self, context: Any, request: "TaskRequest") -> None:
+        url = artifacts_url(request.root, request.flow, request.run, request.step, request.task)
         self.artifacts_url = url  # type: ignore[misc]
         if not AIRFLOW_3:
             context["ti"].xcom_push(key=LINK_KEY, value=url)
-        self.log.info("Task %s/%s/%s/%s; its artifacts are in %s", flow, here.run, step, here.task, url)
+        self.log.info("Task %s; its artifacts are in %s", request.pathspec, url)
 
     def _request(self, context: Any, here: "Instance") -> "TaskRequest":
+        from flow_sdk.runtime.chosen import task_of
         from flow_sdk.runtime.request import TaskRequest
 
         deployment, ti = self.deployment, context["ti"]
+        deployed = deployment.plan_hash, deployment.plan
         is_start = self.step.name == deployment.plan.start.name
         return TaskRequest(
             root=deployment.store,
             flow=deployment.plan.flow,
             run=here.run,
             step=self.step.name,
-            task=here.task,
+            task=task_of(deployment.store, deployment.plan.flow, here.run, deployed, self.step.name, here.position),
             plan=deployment.plan_hash,
             package=deployment.package_hash,
             tries_left=here.tries_left,
