@@ -294,7 +294,11 @@ def write_settings(changes: dict[str, str | None]) -> str:
     temporary = f"{path}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as file:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # of a process of the same number that was killed
+        # An address may hold a password: nobody but the owner reads the file, also where an older one could be read.
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(fd, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())  # or a machine that dies now may leave an empty file under the name

@@ -12,6 +12,7 @@ from flow_sdk.store.ahead import ahead
 from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged, digest_of
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.reread import read_verified
 from flow_sdk.store.sweep import is_near, is_recent, put_blob
 from flow_sdk.store.verify import verify_blob
 
@@ -118,14 +119,18 @@ def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) 
     """
     key = blob_key(digest)
     where = f"{where}, object {key} in {store.url}"
-    try:
-        if size is None or size >= _LARGE:
-            start = store.get_range(key, 0, HEAD if size is not None else _LARGE)
-            if size is not None or len(start) == _LARGE:
-                return _read_large(store, key, start, bytes.fromhex(digest), where)
-        else:
-            start = store.get(key)
+    first = HEAD if size is not None else _LARGE
+
+    def read() -> bytes:
+        return store.get_range(key, 0, first) if size is None or size >= _LARGE else store.get(key)
+
+    def verify(start: bytes) -> Payload:
+        if size is not None and size >= _LARGE or size is None and len(start) == _LARGE:
+            return _read_large(store, key, start, bytes.fromhex(digest), where)
         return _read_small(start, bytes.fromhex(digest), where)
+
+    try:
+        return read_verified(store, read, verify)
     except ObjectMissing as error:
         raise ObjectMissing(
             "A stored object is missing.",

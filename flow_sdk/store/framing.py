@@ -142,7 +142,7 @@ def damaged(seen: str, where: str) -> IntegrityError:
         seen=seen,
         wanted="the bytes that were stored",
         where=where,
-        help="Delete the object or restore it from a backup, then run the flow again.",
+        help="See whether it is damaged in the store or changed on its way here: flow-sdk store check",
     )
 
 

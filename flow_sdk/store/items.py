@@ -20,6 +20,7 @@ from flow_sdk.store.codecs import CODECS, Encoded
 from flow_sdk.store.framing import damaged, digest_of
 from flow_sdk.store.layout import blob_key
 from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.reread import read_verified
 from flow_sdk.store.sweep import NEAR, is_near, is_recent, put_blob
 
 __all__ = ["Read", "is_pack", "read_item", "reader", "verify_pack", "write_items"]
@@ -111,10 +112,13 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
     key = blob_key(pack)
     where = f"{where}, object {key} in {store.url}"
     at = _HEAD.size + _ENTRY.size * index
-    try:
-        # A pack that is small, or has few items, is read with its index in one go.
-        first = at if at + _ENTRY.size > _FIRST else 0
-        data = store.get_range(key, first, _ENTRY.size if first else _FIRST)
+    # A pack that is small, or has few items, is read with its index in one go.
+    first = at if at + _ENTRY.size > _FIRST else 0
+
+    def read() -> bytes:
+        return store.get_range(key, first, _ENTRY.size if first else _FIRST)
+
+    def verify(data: bytes) -> tuple[int, bytes]:
         entry = data[at - first : at - first + _ENTRY.size]
         if len(entry) < _ENTRY.size:
             raise damaged("it ends inside its index", where)
@@ -126,12 +130,16 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
             payload = data[offset : offset + size]
         else:
             payload = store.get_range(key, offset, size) if size else b""
+        if len(payload) != size or digest_of((payload,)) != digest:
+            raise damaged(f"item {index} doesn't verify", where)
+        return codec, payload
+
+    try:
+        codec, payload = read_verified(store, read, verify)
     except ObjectMissing as error:
         raise ObjectMissing(
             "The items of a foreach are missing.", where=where, help="Run the flow again in a new run."
         ) from error
-    if len(payload) != size or digest_of((payload,)) != digest:
-        raise damaged(f"item {index} doesn't verify", where)
     if codec >= len(CODECS):
         raise IntegrityError("The items were stored by a newer release.", where=where, help="pip install -U flow-sdk")
     return CODECS[codec], payload

@@ -1,5 +1,6 @@
 """The S3 store behind a proxy that fails: errors, lost answers, wrong bytes, silence; nothing wrong is ever read."""
 
+import functools
 import os
 import random
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,6 +196,37 @@ def test_a_wrong_answer_is_asked_for_again(proxy: FaultProxy, store: S3Store, fa
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", WRONG)
+@pytest.mark.parametrize("what", ["item", "item of a large pack", "raw blob", "compressed blob", "large blob"])
+def test_ranges_that_arrive_wrong_are_read_again(
+    proxy: FaultProxy, fault: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_sdk.store.reread._FIRST_PAUSE", 0.01)
+    store = open_store(f"s3://flows/again-{fault}-{what.replace(' ', '-')}")
+    rng, artifacts = random.Random(11), Artifacts(store)
+    if "item" in what:
+        values: list[Any] = [rng.randbytes(15_000 if what == "item" else 90_000) for _ in range(3)]
+        items = artifacts.save_items(values, where="x")
+        load = [functools.partial(artifacts.load_item, items, index, where="x") for index in range(3)]
+    else:
+        values = [
+            {
+                "raw blob": lambda: rng.randbytes(1_500_000),
+                "compressed blob": lambda: "some text " * 300_000,
+                "large blob": lambda: rng.randbytes(20 << 20),
+            }[what]()
+        ]
+        load = [functools.partial(Artifacts(store).load, artifacts.save(values[0], where="x"), where="x")]
+    store.put("other", b"other" * 9)
+    for once, value in zip(load, values, strict=True):
+        store.get("other")
+        proxy.set(Rule(fault, "GET", "blobs/", most=2))
+        assert once() == value
+        assert proxy.count(fault=fault) >= 1
+        proxy.set()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("fault", WRONG)
 def test_an_answer_that_stays_wrong_is_an_error(proxy: FaultProxy, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flow_sdk.store.s3_retry._BUSY", 0.5)
     store = open_store(f"s3://flows/wrong-{fault}")
@@ -216,8 +249,11 @@ def test_an_answer_that_stays_wrong_is_an_error(proxy: FaultProxy, fault: str, m
                 assert isinstance(error, IntegrityError) or fault == "cut", error
                 assert "blobs/" in str(error)
     proxy.set(Rule(fault, "GET"))
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError) as caught:
         artifacts.load_item(items, 4, where="x")
+    # Nobody is advised to delete what may be sound in the store.
+    assert "elete" not in str(caught.value)
+    assert fault == "cut" or "flow-sdk store check" in str(caught.value)
     with pytest.raises(StoreError):
         store.get("other")
     proxy.set()

@@ -1,6 +1,8 @@
 """Settings: where their values come from, and what is refused."""
 
 import json
+import os
+import stat
 
 import pytest
 
@@ -25,6 +27,15 @@ def test_the_environment_wins_over_the_file(monkeypatch):
     setting = config.read_setting("USER")
     assert (setting.value, setting.source) == ("carl", "environment variable FLOW_SDK_USER")
     assert config.user() == "carl"
+
+
+def test_the_file_is_the_owners_alone(here):
+    path = config.write_settings({"AIRFLOW_URL": "http://ada:swordfish@airflow.example/"})
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    os.chmod(path, 0o644)  # as earlier releases wrote it
+    config.write_settings({"USER": "anne"})
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert os.listdir(here / "home") == ["config.json"]
 
 
 def test_what_is_not_set():
