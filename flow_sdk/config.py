@@ -31,6 +31,8 @@ SETTINGS = {
     "DATASTORE_SYSROOT_LOCAL": "folder of the local store",
     "DATASTORE_SYSROOT_S3": "s3:// address of the S3 store",
     "DEFAULT_PACKAGE_SUFFIXES": "endings of further files for the code package, such as .sql,.yaml",
+    "S3_SERVER_SIDE_ENCRYPTION": "how S3 encrypts what we write: AES256, aws:kms or aws:kms:dsse",
+    "S3_SSE_KMS_KEY_ID": "id or ARN of the key of KMS that S3 encrypts with",
     "USER": "name that runs are started under",
     "PACKAGE_ROOT": "folder that the code package is made of; found from the flow file when not set",
     "WORKER_MODULES": "modules of yours that workers have and the code package lacks, with commas between them",
@@ -62,8 +64,10 @@ SECRETS = ("AIRFLOW_TOKEN",)
 OTHER_NAMES = {
     "BATCH_JOB_ROLE": "METAFLOW_ECS_S3_ACCESS_IAM_ROLE",
     "BATCH_EXECUTION_ROLE": "METAFLOW_ECS_FARGATE_EXECUTION_ROLE",
+    "S3_SERVER_SIDE_ENCRYPTION": "AWS_SERVER_SIDE_ENCRYPTION",
+    "S3_SSE_KMS_KEY_ID": "AWS_SSE_KMS_KEY_ID",
 }
-"""Environment variables of Metaflow that are called otherwise than our settings."""
+"""Environment variables of other tools that are called otherwise than our settings."""
 
 LOCAL_FOLDER = ".flow_sdk"
 METAFLOW_FOLDER = ".metaflowconfig"

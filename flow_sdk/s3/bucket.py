@@ -3,14 +3,15 @@
 import json
 import mmap
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
+from flow_sdk.aws.settings import forget_settings
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
 from flow_sdk.s3.place import PIECE, Content, Entry, Found, Label, Span, pieces
 from flow_sdk.store.ahead import ahead
-from flow_sdk.store.s3_client import connect, endpoint
-from flow_sdk.store.s3_errors import error_code, explain, is_missing
+from flow_sdk.store.s3_client import connect
+from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_refused
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
@@ -19,6 +20,8 @@ __all__ = ["Bucket"]
 
 METADATA = "flow-sdk-metadata"
 """The header that holds an object's metadata as JSON: S3's own would change the case of names and refuse letters."""
+
+_Result = TypeVar("_Result")
 
 TYPE = "Content-Type"
 _STANDARD = {"content-type", "content-disposition", "content-encoding", "content-language", "cache-control"}
@@ -103,17 +106,22 @@ class Bucket:
         if label.metadata is not None:
             attributes[METADATA] = json.dumps(label.metadata)
         options: dict[str, Any] = {"attributes": attributes} if attributes else {}
-        try:
+        start = 0 if isinstance(content, bytes) else _position(content)
+
+        def put(client: "Client") -> None:
+            if start is not None and not isinstance(content, bytes):
+                content.seek(start)
             if not overwrite:
-                if self.look(key) is None:
-                    whole = _whole(content)
-                    obstore.put(self._client(True, label), key, whole, mode="create", use_multipart=False, **options)
+                obstore.put(client, key, _whole(content), mode="create", use_multipart=False, **options)
             elif isinstance(content, bytes) and len(content) <= PIECE:
-                obstore.put(self._client(True, label), key, content, use_multipart=False, **options)
+                obstore.put(client, key, content, use_multipart=False, **options)
             else:
-                obstore.put(
-                    self._client(True, label), key, _parts(content), chunk_size=PIECE, max_concurrency=4, **options
-                )
+                obstore.put(client, key, _parts(content), chunk_size=PIECE, max_concurrency=4, **options)
+
+        if not overwrite and self.look(key) is not None:
+            return self.url(key)
+        try:
+            self._do(put, bulk=True, label=label, again=start is not None)
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
             # Of two that put it at once one was first; and obstore's own second try may have met its first.
             if type(error).__name__ not in ("AlreadyExistsError", "PreconditionError") or overwrite:
@@ -124,10 +132,12 @@ class Bucket:
         """See :meth:`~flow_sdk.s3.place.Place.walk`."""
         import obstore
 
-        found = []
+        def walk(client: "Client") -> list[Entry]:
+            pages = obstore.list(client, prefix or None, chunk_size=1000)
+            return [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for page in pages for one in page]
+
         try:
-            for page in obstore.list(self._client(False), prefix or None, chunk_size=1000):
-                found += [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page]
+            found = self._do(walk)
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
             self._fail(error, "list", prefix)
         return iter(sorted(found))
@@ -137,7 +147,7 @@ class Bucket:
         import obstore
 
         try:
-            page = obstore.list_with_delimiter(self._client(False), prefix or None)
+            page = self._do(lambda client: obstore.list_with_delimiter(client, prefix or None))
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
             self._fail(error, "list", prefix)
         entries = [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page["objects"]]
@@ -147,7 +157,7 @@ class Bucket:
         import obstore
 
         try:
-            return obstore.get(self._client(True), key, options=options)  # type: ignore[arg-type]
+            return self._do(lambda client: obstore.get(client, key, options=options), bulk=True)  # type: ignore[arg-type]
         except Exception as error:
             if type(error).__name__ == "PreconditionError" or error_code(error) == "InvalidRange":
                 raise _Changed from error
@@ -158,6 +168,24 @@ class Bucket:
             return got.bytes()
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
             self._fail(error, "read", key)
+
+    def _do(
+        self,
+        work: "Callable[[Client], _Result]",
+        *,
+        bulk: bool = False,
+        label: Label | None = None,
+        again: bool = True,
+    ) -> _Result:
+        """Do something; where S3 doesn't accept the credentials, once more with those that are found then."""
+        try:
+            return work(self._client(bulk, label))
+        except Exception as error:
+            if not again or not is_refused(error):
+                raise
+        self._clients = {}
+        forget_settings()
+        return work(self._client(bulk, label))
 
     def _client(self, bulk: bool, label: Label | None = None) -> "Client":
         encryption = label.encryption if label is not None else None
@@ -172,7 +200,7 @@ class Bucket:
             raise error
         if is_missing(error) and verb == "read":
             raise ObjectMissing("There is no such object in S3.", where=self.url(key)) from error
-        told = explain(error, verb, self.name, self.url(key), endpoint())
+        told = explain(error, verb, self.name, self.url(key))
         if error_code(error) == "NoSuchBucket":
             told.help = f"Check the bucket's name, or make it: aws s3 mb s3://{self.name}"
         raise told from error
@@ -186,6 +214,14 @@ def _write(fd: int, data: memoryview, at: int) -> None:
     done = 0
     while done < len(data):
         done += os.pwrite(fd, data[done:], at + done)
+
+
+def _position(content: BinaryIO) -> int | None:
+    """Where an open file stands; None for one that can't be read again."""
+    try:
+        return content.tell() if content.seekable() else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _whole(content: Content) -> Any:

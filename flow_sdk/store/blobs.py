@@ -125,7 +125,7 @@ def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) 
         return store.get_range(key, 0, first) if size is None or size >= _LARGE else store.get(key)
 
     def verify(start: bytes) -> Payload:
-        if size is not None and size >= _LARGE or size is None and len(start) == _LARGE:
+        if size >= _LARGE if size is not None else len(start) == _LARGE:
             return _read_large(store, key, start, bytes.fromhex(digest), where)
         return _read_small(start, bytes.fromhex(digest), where)
 

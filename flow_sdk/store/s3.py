@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from flow_sdk.aws.settings import forget_settings
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.framing import damaged, frames
 from flow_sdk.store.keys import check_key, check_prefix, s3_place
 from flow_sdk.store.port import Buffers, ObjectInfo
-from flow_sdk.store.s3_client import Kind, connect, endpoint
+from flow_sdk.store.s3_client import Kind, connect
 from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_unknown
 from flow_sdk.store.s3_retry import Patience, stalls_told
 
@@ -338,6 +339,7 @@ class S3Store:
         """Have credentials read anew, unless another thread has done so already."""
         if any(client is one for one in self._clients.values()):
             self._clients = {}
+            forget_settings()
 
     def _at(self, key: str) -> str:
         return f"{self.url}/{key}"
@@ -350,7 +352,7 @@ class S3Store:
             raise error
         if is_missing(error) and verb == "read":
             raise ObjectMissing("There is no such object in the store.", where=self._at(key)) from error
-        raise explain(error, verb, self.bucket, self._at(key), endpoint()) from error
+        raise explain(error, verb, self.bucket, self._at(key)) from error
 
 
 def _sum(key: str, data: bytes | memoryview) -> str:

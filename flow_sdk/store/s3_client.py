@@ -8,12 +8,14 @@ import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from flow_sdk.errors import StoreUnavailable
+from flow_sdk.aws.settings import Encryption, S3Settings, s3_settings
+from flow_sdk.errors import AwsError, StoreUnavailable
+from flow_sdk.store.s3_errors import no_settings
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
 
-__all__ = ["Kind", "connect", "endpoint"]
+__all__ = ["Kind", "connect"]
 
 Kind = Literal["small", "bulk", "parts"]
 """What a client is for: requests that move at most 256 KiB, or megabytes, or uploads in parts."""
@@ -25,14 +27,8 @@ _SMALL, _BULK, _PARTS = (6, 60), (15, 120), (120, 120)
 # Everything but the parts of an upload is tried again by our own hand (s3_retry): it sees the answer's content,
 # changes credentials, and tells the user.
 _RETRIES, _RETRY_SECONDS, _RETRY_SECONDS_SMALL = 10, 60, 8
-_CACHED = 8
 
 _owner: int | None = None
-
-
-def endpoint() -> str | None:
-    """Address of the server, from the environment; None for AWS's own."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
 def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encryption: str | None = None) -> "Client":
@@ -47,7 +43,7 @@ def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encr
     retries : bool
         Whether it tries again by itself, as it always does with the parts of an upload.
     encryption : str or None
-        How the server is to encrypt what is put (``AES256``, ``aws:kms``); None for the bucket's own way.
+        How the server is to encrypt what is put (``AES256``, ``aws:kms``); None for what the settings say.
 
     Returns
     -------
@@ -70,27 +66,28 @@ def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encr
     from obstore.exceptions import BaseError
     from obstore.store import S3Store as Client
 
-    address = endpoint()
+    where = f"s3://{bucket}/{prefix}"
+    try:
+        settings = s3_settings()
+    except AwsError as error:
+        raise no_settings(error, where) from error
+    address = settings.endpoint
     idle, whole = {"small": _SMALL, "bulk": _BULK, "parts": _PARTS}[kind]
-    config: dict[str, Any] = {}
-    if address:
-        config["endpoint"] = address
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region:
-        config["region"] = region
-    if encryption:
-        config["aws_server_side_encryption"] = encryption
+    options: dict[str, Any] = {
+        "allow_http": bool(address and address.startswith("http://")),
+        "connect_timeout": timedelta(seconds=_CONNECT),
+        "read_timeout": timedelta(seconds=idle),
+        "timeout": timedelta(seconds=whole),
+    }
+    # obstore reads SSL_CERT_FILE by itself.
+    if settings.bundle is not None and settings.bundle.source != "SSL_CERT_FILE" and not options["allow_http"]:
+        options["root_certificate"] = settings.bundle.read()
     try:
         return Client(
             bucket,
             prefix=prefix or None,
-            config=config,  # type: ignore[arg-type]
-            client_options={
-                "allow_http": bool(address and address.startswith("http://")),
-                "connect_timeout": timedelta(seconds=_CONNECT),
-                "read_timeout": timedelta(seconds=idle),
-                "timeout": timedelta(seconds=whole),
-            },
+            config=_config(settings, encryption),  # type: ignore[arg-type]
+            client_options=options,  # type: ignore[arg-type]
             retry_config={
                 "max_retries": _RETRIES if retries or kind == "parts" else 0,
                 "retry_timeout": timedelta(seconds=_RETRY_SECONDS_SMALL if kind == "small" else _RETRY_SECONDS),
@@ -100,40 +97,29 @@ def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encr
                     "base": 2,
                 },
             },
-            credential_provider=_provider(),
+            credential_provider=settings.credentials,  # type: ignore[arg-type]
         )
     except (BaseError, ValueError) as error:
         raise StoreUnavailable(
             "The settings for S3 can't be used.",
             seen=str(error).split("\n")[0],
-            where=f"s3://{bucket}/{prefix}",
+            where=where,
             help="Check AWS_ENDPOINT_URL and AWS_REGION.",
         ) from error
 
 
-def _provider() -> Any:
-    """boto3's chain where a profile or AWS's files say who we are; what obstore does itself needs no boto3."""
-    if os.environ.get("AWS_ACCESS_KEY_ID") or os.environ.get("AWS_SKIP_SIGNATURE"):
-        return None
-    files = (
-        os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
-        os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
-    )
-    if not os.environ.get("AWS_PROFILE") and not any(os.path.exists(os.path.expanduser(file)) for file in files):
-        return None
-    import boto3
-    from botocore.exceptions import BotoCoreError
-    from obstore.auth.boto3 import Boto3CredentialProvider
-
-    try:
-        session = boto3.Session()
-        if session.get_credentials() is None:
-            return None
-        # boto3 renews credentials ten minutes before they end. obstore keeps what it was given for this long.
-        return Boto3CredentialProvider(session, ttl=timedelta(minutes=_CACHED))
-    except BotoCoreError as error:
-        raise StoreUnavailable(
-            "The AWS profile can't be used.",
-            seen=str(error),
-            help="Check AWS_PROFILE and the files in ~/.aws, or run: aws sso login",
-        ) from error
+def _config(settings: S3Settings, algorithm: str | None) -> dict[str, Any]:
+    """What obstore is told beside the client's options."""
+    config: dict[str, Any] = {}
+    if settings.endpoint:
+        config["endpoint"] = settings.endpoint
+    if settings.region:
+        config["region"] = settings.region
+    asked = settings.encryption
+    if algorithm:  # a key of KMS belongs to an encryption with keys
+        asked = Encryption(algorithm, asked.key if asked is not None and algorithm != "AES256" else None)
+    if asked is not None:
+        config["server_side_encryption"] = asked.algorithm
+        if asked.key:
+            config["sse_kms_key_id"] = asked.key
+    return config

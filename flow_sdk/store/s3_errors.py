@@ -2,9 +2,11 @@
 
 import re
 
-from flow_sdk.errors import StoreError, StoreUnavailable
+from flow_sdk.aws import explain_failure
+from flow_sdk.aws.settings import certificate_help, s3_settings
+from flow_sdk.errors import AwsError, StoreError, StoreUnavailable
 
-__all__ = ["error_code", "explain", "is_cut", "is_missing", "is_passing", "is_refused", "is_unknown"]
+__all__ = ["error_code", "explain", "is_cut", "is_missing", "is_passing", "is_refused", "is_unknown", "no_settings"]
 
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -20,8 +22,21 @@ _NOT_ACCEPTED = {
 _PASSING = {"RequestTimeout", "SlowDown", "ConditionalRequestConflict", "OperationAborted", "408", "409", "412", "429"}
 _DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"}
 _SETTLED = ("PermissionDeniedError", "UnauthenticatedError", "NotFoundError", "NotSupportedError", "InvalidPathError")
-_CREDENTIALS = re.compile(r"169\.254\.(169\.254|170\.2)|/latest/api/token|credential|sts\.", re.IGNORECASE)
+_UNFETCHED = "External AWS credential provider"
+"""What obstore calls an error of the callable that it gets credentials from."""
 _NO_ANSWER = re.compile(r"error sending request|HTTP error|timed out|connect", re.IGNORECASE)
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(?:Other\(\s*)?(\w+)")
+_CAUSES = {
+    "ConnectionRefused": "the connection is refused",
+    "ConnectionReset": "the connection is reset",
+    "failed to lookup address": "there is no such host",
+    "dns error": "there is no such host",
+    "InvalidContentType": "it doesn't speak TLS, as https:// needs",
+    "tunnel error": "the proxy doesn't connect",
+    "ProxyAuthRequired": "the proxy asks for a password",
+    "TimedOut": "timed out",
+}
+"""What obstore says of a connection in its debug text only."""
 
 
 def _text(error: Exception) -> str:
@@ -54,7 +69,7 @@ def is_unknown(error: Exception) -> bool:
     ):
         return False
     text = _text(error)
-    if _CREDENTIALS.search(text):
+    if _certificate(error):
         return False
     status = _STATUS.search(text)
     return status is None or status[1] in ("408", "409", "429") or status[1].startswith("5")
@@ -62,7 +77,7 @@ def is_unknown(error: Exception) -> bool:
 
 def is_passing(error: Exception) -> bool:
     """Tell whether the same request may go through a little later."""
-    if isinstance(error, FileNotFoundError | PermissionError) or is_refused(error):
+    if isinstance(error, FileNotFoundError | PermissionError) or is_refused(error) or _certificate(error):
         return False
     code, status = error_code(error), _STATUS.search(_text(error))
     if code in _PASSING or type(error).__name__ in ("AlreadyExistsError", "PreconditionError"):
@@ -80,7 +95,30 @@ def is_refused(error: Exception) -> bool:
     return error_code(error) in (*_NOT_ACCEPTED, "400", "403")
 
 
-def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str | None) -> StoreError:
+def _certificate(error: Exception) -> str:
+    """What is wrong with the certificate of the server; "" where that isn't the matter."""
+    found = _CERTIFICATE.search(str(error))
+    return found[1] if found else ""
+
+
+def no_settings(error: AwsError, where: str) -> StoreUnavailable:
+    """Turn an error about settings or credentials into one of the store."""
+    if "there are no credentials" in error.headline:
+        return StoreUnavailable(
+            "There are no AWS credentials.", seen=error.seen, wanted=error.wanted, where=where, help=error.help
+        )
+    return StoreUnavailable(error.headline, seen=error.seen, wanted=error.wanted, where=where, help=error.help)
+
+
+def _unfetched(where: str) -> StoreUnavailable | None:
+    """The error for credentials that couldn't be fetched, if that is the matter."""
+    found = s3_settings().credentials
+    if found is None or found.failure is None:
+        return None
+    return no_settings(explain_failure(found.failure, "sign requests to S3"), where)
+
+
+def explain(error: Exception, verb: str, bucket: str, where: str) -> StoreError:
     """Build the error for the user.
 
     Parameters
@@ -93,8 +131,6 @@ def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str 
         The bucket.
     where : str
         The object's URL.
-    endpoint : str or None
-        The server's address; None for AWS's own.
 
     Returns
     -------
@@ -104,6 +140,9 @@ def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str 
     code, text = error_code(error), _text(error)
     if code == "RequestTimeTooSkewed":
         return _skewed(text, where)
+    if _UNFETCHED in text and (unfetched := _unfetched(where)) is not None:
+        return unfetched
+    endpoint = s3_settings().endpoint
     server = endpoint or "AWS"
     seen = code or " ".join(text.split())[:300]
     if code == "NoSuchBucket":
@@ -112,14 +151,6 @@ def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str 
             seen=f"{code} from {server}",
             where=where,
             help=f"Make it (aws s3 mb s3://{bucket}), or check --datastore-root and AWS_ENDPOINT_URL.",
-        )
-    if code not in _NOT_ACCEPTED and f"/{bucket}" not in text.split(" in ")[0] and _CREDENTIALS.search(text):
-        return StoreUnavailable(
-            "There are no AWS credentials.",
-            seen=" ".join(text.split())[:300],
-            wanted="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine",
-            where=where,
-            help="Set the variables, or run: aws configure",
         )
     if code in _NOT_ACCEPTED or type(error).__name__ == "UnauthenticatedError":
         return StoreUnavailable(
@@ -140,17 +171,27 @@ def explain(error: Exception, verb: str, bucket: str, where: str, endpoint: str 
         return StoreUnavailable(
             "The bucket is in another region.", seen=seen, where=where, help="Set AWS_REGION to the bucket's region."
         )
+    if not code and _certificate(error):
+        wanted, help_ = certificate_help()
+        return StoreUnavailable(
+            f"The certificate of S3 at {server} isn't trusted.",
+            seen=f"{_certificate(error)}: {seen}",
+            wanted=wanted,
+            where=where,
+            help=help_,
+        )
     if not code and _NO_ANSWER.search(text):
+        cause = next((words for name, words in _CAUSES.items() if name in str(error)), "")
         return StoreUnavailable(
             f"S3 doesn't answer at {server}.",
-            seen=" ".join(text.split())[:300],
+            seen=f"{cause}: {seen}" if cause else seen,
             where=where,
             help="Check the network and AWS_ENDPOINT_URL." if endpoint else "Check the network and AWS_REGION.",
         )
     return StoreError(f"S3 can't {verb} an object.", seen=" ".join(text.split())[:300], where=where)
 
 
-def _skewed(text: str, where: str) -> StoreError:
+def _skewed(text: str, where: str) -> StoreUnavailable:
     times = [re.search(rf"<{name}>([^<]*)</{name}>", text) for name in ("RequestTime", "ServerTime")]
     seen = "".join(f", {said} {found[1]}" for said, found in zip(("here", "there"), times, strict=True) if found)
     return StoreUnavailable(

@@ -56,7 +56,7 @@ def test_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AwsError, match="doesn't answer") as refused, aws_errors("look"):
         client("batch").describe_jobs(jobs=["x"])
     assert SECRET in str(refused.value.__cause__) and SECRET not in str(refused.value)
-    missing = explain(Exception("<Code>NoSuchBucket</Code>"), "read", "b", "s3://b/x", endpoint)
+    missing = explain(Exception("<Code>NoSuchBucket</Code>"), "read", "b", "s3://b/x")
     assert "from http://***@127" in str(missing)
 
 

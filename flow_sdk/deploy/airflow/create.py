@@ -14,6 +14,7 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
 
 if TYPE_CHECKING:
+    from flow_sdk.aws.settings import Encryption
     from flow_sdk.runtime.batch.prepare import BatchPlan
 
 __all__ = ["CreateOptions", "Deployed", "create_deployment", "deployment_data"]
@@ -89,6 +90,7 @@ def deployment_data(
     package_hash: str | None,
     options: CreateOptions,
     batch: dict[str, Any] | None = None,
+    encryption: "Encryption | None" = None,
 ) -> dict[str, Any]:
     """Put together what the DAG file says beside the plan. Pure.
 
@@ -104,6 +106,8 @@ def deployment_data(
         What the user says.
     batch : dict, optional
         Where the steps with ``@batch`` run.
+    encryption : Encryption, optional
+        How S3 encrypts what tasks write.
     """
     from flow_sdk.release import __version__
     from flow_sdk.spec.schedule import parse, to_airflow
@@ -131,6 +135,8 @@ def deployment_data(
     }
     if batch is not None:
         data["batch"] = batch
+    if encryption is not None:
+        data["encryption"] = {"algorithm": encryption.algorithm, **({"key": encryption.key} if encryption.key else {})}
     digest = hashlib.sha256(canonical_json({**data, "plan": to_data(plan)})).hexdigest()[:16]
     return {"digest": digest, **data}
 
@@ -184,6 +190,7 @@ def create_deployment(
     StoreError
         If the store can't be used.
     """
+    from flow_sdk.aws.settings import encryption
     from flow_sdk.runtime.batch.prepare import plan_targets
     from flow_sdk.store.artifacts import Artifacts
     from flow_sdk.store.open_store import open_store
@@ -200,7 +207,9 @@ def create_deployment(
     plan_hash = artifacts.put_bytes(to_json(plan))
     package_hash = None if package is None else artifacts.put_bytes(package)
     jobs.register()
-    data = deployment_data(plan, artifacts.store.url, plan_hash, package_hash, options, _batch_data(jobs))
+    url = artifacts.store.url
+    asked = encryption() if url.startswith("s3://") else None
+    data = deployment_data(plan, url, plan_hash, package_hash, options, _batch_data(jobs), asked)
     note_release(artifacts.store, "airflow", data["dag"], {"plan": plan_hash, "package": package_hash})
     if gate is not None:
         gate.confirm(artifacts.store)

@@ -1,12 +1,14 @@
 """Where a DAG file goes: a file, a DAGs folder, or S3. Looked at first, written whole or not at all."""
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from flow_sdk.config import expand_home
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
-from flow_sdk.errors import DeployError
+from flow_sdk.errors import AwsError, DeployError
 from flow_sdk.store.durable import replace_file, sync_folder
 
 __all__ = ["Target", "check_holds", "open_target"]
@@ -160,10 +162,11 @@ class _S3File:
             raise DeployError(
                 "The S3 address names no bucket.", seen=url, wanted="s3://bucket/folder or s3://bucket/key.py"
             )
-        import boto3  # a control-plane call: the data plane's client would make a store of the place
+        from flow_sdk.aws import client  # the data plane's client would make a store of the place
 
-        self.client: Any = self._asked(lambda: boto3.client("s3"))
-        self._asked(lambda: self.client.head_bucket(Bucket=bucket))
+        with self._errors("put into"):
+            self.client: Any = client("s3")
+            self.client.head_bucket(Bucket=bucket)
         self.before = self._read()
         _refuse_foreign(self.before, self.name)
 
@@ -171,37 +174,44 @@ class _S3File:
     def name(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
-    def _asked(self, call: Any, doing: str = "put into") -> Any:
-        from botocore.exceptions import BotoCoreError, ClientError
+    @contextlib.contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        from flow_sdk.aws import aws_errors
 
         try:
-            return call()
-        except (BotoCoreError, ClientError) as error:
+            with aws_errors(f"reach {self.name}"):
+                yield
+        except AwsError as error:
             raise DeployError(
                 f"The DAG file can't be {doing} S3.",
-                seen=str(error),
+                seen=f"{error.headline} {error.seen or ''}".strip(),
+                wanted=error.wanted,
                 where=self.name,
-                help="Check the bucket's name, the credentials and the region.",
+                help=error.help or "Check the bucket's name, the credentials and the region.",
             ) from error
 
     def _read(self) -> str:
-        try:
-            answer = self.client.get_object(Bucket=self.bucket, Key=self.key)
-        except self.client.exceptions.NoSuchKey:
-            return ""
-        except self.client.exceptions.ClientError as error:
-            raise DeployError("The DAG file can't be read.", seen=str(error), where=self.name) from error
-        return str(answer["Body"].read().decode("utf-8", "replace"))
+        with self._errors("read from"):
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.key)
+                return str(answer["Body"].read().decode("utf-8", "replace"))
+            except self.client.exceptions.NoSuchKey:
+                return ""
 
     def write(self, text: str) -> bool:
         if text == self.before:
             return False
-        body = text.encode("utf-8")
-        self._asked(lambda: self.client.put_object(Bucket=self.bucket, Key=self.key, Body=body))
+        from flow_sdk.aws.settings import encryption
+
+        asked = encryption()
+        more = asked.arguments if asked is not None else {}
+        with self._errors("put into"):
+            self.client.put_object(Bucket=self.bucket, Key=self.key, Body=text.encode("utf-8"), **more)
         return True
 
     def remove(self) -> bool:
         if not self.before:
             return False
-        self._asked(lambda: self.client.delete_object(Bucket=self.bucket, Key=self.key), "removed from")
+        with self._errors("removed from"):
+            self.client.delete_object(Bucket=self.bucket, Key=self.key)
         return True

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.aws import aws_errors, client, error_code
+from flow_sdk.aws.settings import session
 from flow_sdk.config import datastore, read_setting
 from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, look_at_all
 from flow_sdk.deploy.step_functions.names import parameter_name
@@ -84,12 +85,11 @@ def _looks(place: Place) -> list[Look]:
 
 def _client(service: str) -> Any:
     """A client that gives up soon."""
-    import boto3
     from botocore.config import Config
 
-    patience = Config(connect_timeout=CONNECT, read_timeout=ANSWER, retries={"total_max_attempts": 1})
-    with aws_errors(f"use {service}"):
-        return boto3.client(service, config=patience)
+    return client(
+        service, config=Config(connect_timeout=CONNECT, read_timeout=ANSWER, retries={"total_max_attempts": 1})
+    )
 
 
 def _set(name: str) -> bool:
@@ -97,11 +97,9 @@ def _set(name: str) -> bool:
 
 
 def _credentials() -> Check:
-    import boto3
-
     def look() -> Check:
         with aws_errors("find credentials"):
-            found = boto3.Session().get_credentials()
+            found = session().get_credentials()
         if found is None:
             return Check("AWS", FAILED, "no credentials", "Set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run: aws configure")
         return Check("AWS", OK, f"credentials from {found.method}")

@@ -82,6 +82,8 @@ class BatchSettings:
         Region of the store and of the services that the step uses.
     tags : dict of str to str
         Tags of every job.
+    variables : dict of str to str
+        Environment variables of every job, such as how S3 is to encrypt what it writes.
     """
 
     queue: str | None = None
@@ -93,6 +95,7 @@ class BatchSettings:
     architecture: str | None = None
     region: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls) -> "BatchSettings":
@@ -321,7 +324,7 @@ def _has_tmpfs(batch: dict[str, JSON]) -> bool:
 
 
 def _environment(batch: dict[str, JSON], settings: BatchSettings, store: str) -> list[dict[str, str]]:
-    variables = {"FLOW_SDK_STORE": store}
+    variables = {**settings.variables, "FLOW_SDK_STORE": store}
     if settings.region is not None:
         variables["AWS_DEFAULT_REGION"] = settings.region
     if _has_tmpfs(batch) and batch.get("tmpfs_tempdir", True):

@@ -1,11 +1,11 @@
 """Reading the settings for Batch."""
 
 import json
-import os
 from typing import Any
 
+from flow_sdk.aws.settings import encryption, region
 from flow_sdk.config import read_setting
-from flow_sdk.errors import ConfigError, UsageError
+from flow_sdk.errors import AwsError, ConfigError, UsageError
 from flow_sdk.spec.batch import check_tags
 
 __all__ = ["read_settings"]
@@ -41,7 +41,9 @@ def read_settings() -> dict[str, Any]:
                 where=setting.source,
             )
         found[key] = setting.value
-    return {**found, "region": _region(), "tags": _tags()}
+    asked = encryption()
+    variables = asked.environment if asked is not None else {}
+    return {**found, "region": _region(), "tags": _tags(), "variables": variables}
 
 
 def _tags() -> dict[str, str]:
@@ -61,18 +63,7 @@ def _tags() -> dict[str, str]:
 
 
 def _region() -> str | None:
-    """The region that boto3 would use, without importing it where the environment says it."""
-    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if named:
-        return named
-    file = os.environ.get("AWS_CONFIG_FILE") or os.path.join("~", ".aws", "config")
-    if not os.environ.get("AWS_PROFILE") and not os.path.exists(os.path.expanduser(file)):
-        return None
-    import boto3
-    from botocore.exceptions import BotoCoreError
-
     try:
-        region = boto3.Session().region_name
-    except BotoCoreError:  # no such profile: whoever calls AWS is told, and who doesn't need not care
+        return region()
+    except AwsError:  # no such profile: whoever calls AWS is told, and who doesn't need not care
         return None
-    return str(region) if region else None

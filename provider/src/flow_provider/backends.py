@@ -20,8 +20,17 @@ class WorkerProcess:
         self._timeout = timeout
         self._end: Callable[[], None] | None = None
 
-    def run(self, request: TaskRequest, on_line: Callable[[str, str], None]) -> int:
+    def run(self, request: TaskRequest, on_line: Callable[[str, str], None], env: dict[str, str] | None = None) -> int:
         """Run the attempt to its end, handing on each line of its log with the name of its stream.
+
+        Parameters
+        ----------
+        request : TaskRequest
+            The attempt.
+        on_line : callable
+            Is given a stream's name and a line.
+        env : dict, optional
+            The process's whole environment; the worker's when None.
 
         Returns
         -------
@@ -33,7 +42,7 @@ class WorkerProcess:
         def started(end: Callable[[], None]) -> None:
             self._end = end
 
-        return supervise(request, on_line, timeout=self._timeout, on_start=started).code
+        return supervise(request, on_line, env=env, timeout=self._timeout, on_start=started).code
 
     def stop(self) -> None:
         """End the attempt; called while :meth:`run` waits, from a signal handler."""

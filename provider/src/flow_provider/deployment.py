@@ -48,6 +48,8 @@ class Deployment:
         environment.
     batch : dict or None
         ``region``, and for each step with ``@batch`` under ``steps``: ``queue``, ``definition`` and ``tags``.
+    encryption : dict or None
+        How S3 encrypts what tasks write: ``algorithm`` and, for one with keys, ``key``. None for the bucket's own way.
     """
 
     dag: str
@@ -66,6 +68,7 @@ class Deployment:
     paused: bool | None = None
     aws_conn_id: str | None = None
     batch: dict[str, Any] | None = None
+    encryption: dict[str, str] | None = None
 
 
 def read_deployment(data: dict[str, Any]) -> Deployment:

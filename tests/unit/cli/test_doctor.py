@@ -167,7 +167,7 @@ def test_aws_that_does_not_answer(monkeypatch, capsys):
         monkeypatch.setenv(name, value)
     code, checks = doctor(capsys)
     assert (code, checks["AWS"]["state"]) == (1, FAILED)
-    assert "AWS doesn't answer" in checks["AWS"]["found"]
+    assert "STS doesn't answer at http://127.0.0.1:" in checks["AWS"]["found"]
 
 
 def test_a_part_that_hangs_does_not_hold_up_the_rest():

@@ -145,7 +145,8 @@ def test_no_credentials_is_said(broken: type[Broken], monkeypatch: pytest.Monkey
     broken.answers = [xml(404, "")]
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_METADATA_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
     start = time.monotonic()
     with pytest.raises(StoreUnavailable, match="no AWS credentials") as caught:
         S3Store("flows").get("a")

@@ -10,7 +10,7 @@ from flow_provider.compat import (
     BaseOperator,
     conf,
 )
-from flow_provider.credentials import store_access
+from flow_provider.credentials import StoreAccess, store_access
 from flow_provider.deployment import Deployment
 from flow_provider.ending import note_cleared
 from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
@@ -55,11 +55,12 @@ class StepOperator(BaseOperator):
         self.split = split
         self.asks = asks
         self._backend: WorkerProcess | None = None
+        self._access: StoreAccess | None = None
 
     def execute(self, context: Any) -> list[str] | None:
         """Run the step; a foreach returns the positions of its children."""
         here = self._locate(context)
-        with store_access(self.deployment):
+        with store_access(self.deployment) as self._access:
             if self.asks and not self._chosen(here):
                 raise AirflowSkipException(f"The switch before step {self.step.name!r} chose another case.")
             note_cleared(self.deployment, context, here.run)
@@ -145,7 +146,9 @@ class StepOperator(BaseOperator):
         seconds = (self.step.decorator("timeout") or {}).get("seconds")
         self._backend = WorkerProcess(float(seconds) if seconds else None)
         try:
-            code = self._backend.run(request, self._log_line)
+            assert self._access is not None  # execute holds it open
+            env = self._access.environment()
+            code = self._backend.run(request, self._log_line, env)
         finally:
             self._backend = None
         if code == 0:

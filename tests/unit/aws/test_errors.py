@@ -6,6 +6,7 @@ from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
@@ -109,9 +110,15 @@ def test_any_other_refusal_is_told_in_aws_words():
         (UnauthorizedSSOTokenError(), "sign-on has expired"),
         (ParamValidationError(report="too short"), "too short"),
         (EndpointConnectionError(endpoint_url="http://x"), "AWS_ENDPOINT_URL"),
-        (ConnectTimeoutError(endpoint_url="http://x"), "AWS doesn't answer"),
-        (ReadTimeoutError(endpoint_url="http://x"), "AWS doesn't answer"),
-        (SSLError(endpoint_url="http://x", error="certificate"), "AWS doesn't answer"),
+        (ConnectTimeoutError(endpoint_url="http://x"), "AWS doesn't answer at http://x"),
+        (ReadTimeoutError(endpoint_url="https://sts.eu-west-1.amazonaws.com/"), "STS doesn't answer at https://sts.eu"),
+        (ReadTimeoutError(endpoint_url="https://batch.eu-west-1.amazonaws.com/v1/x"), "AWS Batch doesn't answer"),
+        (SSLError(endpoint_url="https://x", error="wrong version number"), "AWS doesn't answer at https://x"),
+        (
+            SSLError(endpoint_url="https://ssm.eu-west-1.amazonaws.com/", error="[SSL: CERTIFICATE_VERIFY_FAILED] x"),
+            "The certificate of the Parameter Store (SSM) at https://ssm.eu-west-1.amazonaws.com isn't trusted",
+        ),
+        (CredentialRetrievalError(provider="container-role", error_msg="refused"), "credentials can't be fetched"),
     ],
 )
 def test_calls_that_never_came_through(error, text):
@@ -141,7 +148,10 @@ def test_a_real_client_without_a_server(monkeypatch):
         batch.list_jobs(jobQueue="q")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    batch = boto3.client("batch", region_name="us-east-1", endpoint_url=url, config=config)
-    with pytest.raises(AwsError, match="AWS doesn't answer; we can't look"), aws_errors("look"):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    batch, states = (client(name, region_name="us-east-1", config=config) for name in ("batch", "stepfunctions"))
+    # Both are at one address: which of them didn't answer is known nevertheless.
+    with pytest.raises(AwsError, match=f"^AWS Batch doesn't answer at {url}; we can't look"), aws_errors("look"):
         batch.list_jobs(jobQueue="q")
+    with pytest.raises(AwsError, match=f"^Step Functions doesn't answer at {url}; we can't look"), aws_errors("look"):
+        states.list_state_machines()

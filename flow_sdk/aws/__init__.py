@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import threading
 
 from flow_sdk.errors import AwsError
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-__all__ = ["aws_errors", "client", "error_code"]
+__all__ = ["aws_errors", "client", "error_code", "explain_failure"]
 
 ATTEMPTS = 8
 """How often a call is tried that AWS throttles or doesn't answer; botocore waits with growing, random pauses."""
@@ -44,6 +46,28 @@ _HELP = {
 }
 _NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
 """How AWS itself names the permission, which may be another one than the call's, such as iam:PassRole."""
+
+_SERVICES = {
+    "batch": "AWS Batch",
+    "ecr": "the container registry (ECR)",
+    "iam": "IAM",
+    "logs": "CloudWatch Logs",
+    "s3": "S3",
+    "scheduler": "EventBridge Scheduler",
+    "secretsmanager": "AWS Secrets Manager",
+    "secrets-manager": "AWS Secrets Manager",
+    "sfn": "Step Functions",
+    "states": "Step Functions",
+    "ssm": "the Parameter Store (SSM)",
+    "sso": "AWS sign-on (SSO)",
+    "portal.sso": "AWS sign-on (SSO)",
+    "oidc": "AWS sign-on (SSO)",
+    "sts": "STS",
+    "cloudformation": "CloudFormation",
+}
+"""What people call services, by the names that botocore and addresses have for them."""
+
+_last = threading.local()
 
 _OPERATIONS = {
     "batch": {
@@ -83,27 +107,38 @@ _OPERATIONS = {
 """The IAM prefix of the calls we make: botocore's error names the operation alone."""
 
 
-def client(service: str, **instead: str | None) -> Any:
-    """Make a boto3 client that tries again when it is throttled.
+def client(service: str, *, config: Any = None, **instead: str | None) -> Any:
+    """Make a client of botocore that tries again when it is throttled.
 
     Parameters
     ----------
     service : str
-        boto3's name of the service, such as ``"batch"``. Region, credentials and endpoint come from where boto3 finds
-        them: the environment (``AWS_ENDPOINT_URL`` too), the profile, the machine's role.
+        botocore's name of the service, such as ``"batch"``. Region, credentials, certificates and endpoint are those of
+        :mod:`flow_sdk.aws.settings`.
+    config : botocore.config.Config, optional
+        Other patience than ours.
     **instead : str, optional
-        Another region or other credentials, under boto3's names: ``region_name``, ``aws_access_key_id``, ...
+        Another region or other credentials, under botocore's names: ``region_name``, ``aws_access_key_id``, ...
 
     Raises
     ------
     AwsError
         If there is no region, or the profile can't be used.
     """
-    import boto3
     from botocore.config import Config
 
+    from flow_sdk.aws.settings import session
+
+    config = config or Config(retries={"mode": "standard", "max_attempts": ATTEMPTS})
     with aws_errors(f"use {service}"):
-        return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": ATTEMPTS}), **instead)
+        made = session().create_client(service, config=config, **instead)
+    # Errors of connections name an address at most. So it is kept in mind which service each thread asked last.
+    made.meta.events.register("before-send", _remember_request)
+    return made
+
+
+def _remember_request(request: Any, event_name: str, **_: Any) -> None:
+    _last.request = (event_name.split(".")[1], str(request.url))
 
 
 def error_code(error: BaseException) -> str:
@@ -181,15 +216,45 @@ def _permission(error: Any) -> str:
     return operation
 
 
+def explain_failure(error: BaseException, doing: str, *, where: str | None = None) -> AwsError:
+    """Say what went wrong when credentials were fetched, also where the error isn't one of botocore's.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+    doing, where : str
+        As for :func:`aws_errors`.
+    """
+    try:
+        with aws_errors(doing, where=where):
+            raise error
+    except AwsError as explained:
+        return explained
+    except Exception as other:  # noqa: BLE001 a process or a file that is read for credentials fails in its own way
+        return AwsError(
+            f"AWS can't {doing}: the credentials can't be fetched.",
+            seen=f"{type(other).__name__}: {other}"[:300],
+            where=where,
+        )
+
+
 def _no_call(error: Any, doing: str, where: str | None) -> AwsError:
     kind, seen = type(error).__name__, " ".join(str(error).split())[:300]
-    if kind in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"):
+    if kind in ("NoCredentialsError", "PartialCredentialsError"):
         return AwsError(
             f"AWS can't {doing}: there are no credentials.",
             seen=seen,
             wanted="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine",
             where=where,
             help="Set the variables, or run: aws configure",
+        )
+    if kind in ("CredentialRetrievalError", "MetadataRetrievalError", "InvalidIMDSEndpointError"):
+        return AwsError(
+            f"AWS can't {doing}: the credentials can't be fetched.",
+            seen=seen,
+            where=where,
+            help=_source_of_credentials(),
         )
     if kind == "NoRegionError":
         return AwsError(
@@ -204,9 +269,49 @@ def _no_call(error: Any, doing: str, where: str | None) -> AwsError:
         return AwsError(f"AWS can't {doing}: the sign-on has expired.", seen=seen, help="aws sso login")
     if kind == "ParamValidationError":
         return AwsError(f"AWS can't {doing}: a value isn't of the form it wants.", seen=seen, where=where)
+    return _silence(error, kind, doing, seen, where)
+
+
+def _silence(error: Any, kind: str, doing: str, seen: str, where: str | None) -> AwsError:
+    """The error for a service that didn't answer, or whose certificate isn't trusted."""
+    from flow_sdk.aws.settings import certificate_help
+
+    address = str(getattr(error, "kwargs", {}).get("endpoint_url") or "")
+    service = _service_at(address)
+    at = f" at {_origin(address)}" if address else ""
+    if kind == "SSLError" and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return AwsError(
+            f"The certificate of {service}{at} isn't trusted; we can't {doing}.",
+            seen=seen,
+            wanted=certificate_help()[0],
+            where=where,
+            help=certificate_help()[1],
+        )
     return AwsError(
-        f"AWS doesn't answer; we can't {doing}.",
+        f"{service[0].upper()}{service[1:]} doesn't answer{at}; we can't {doing}.",
         seen=seen,
         where=where,
         help="Check the network, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL.",
     )
+
+
+def _origin(address: str) -> str:
+    return "/".join(address.split("/")[:3])
+
+
+def _service_at(address: str) -> str:
+    """What is at an address: what this thread asked there last, else what the address is called."""
+    name, url = getattr(_last, "request", ("", ""))
+    if address and not url.startswith(_origin(address)):
+        host = address.partition("://")[2]
+        name = next((one for one in _SERVICES if host.startswith((f"{one}.", f"{one}-"))), "")
+    return _SERVICES.get(name, f"AWS ({name})" if name else "AWS")
+
+
+def _source_of_credentials() -> str:
+    """Where this process gets its credentials from, as far as the environment says it."""
+    uri = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    full = f"http://169.254.170.2{uri}" if uri else os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if full:
+        return f"Look at what gives out the container's credentials: {full}"
+    return "Check AWS_PROFILE, and what its credentials come from (credential_process, role, metadata service)."

@@ -1,0 +1,498 @@
+"""AWS settings: each row of the table in docs/aws-set-up.md holds for store, S3 client, services and DAG files."""
+
+import hashlib
+import json
+import re
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flow_sdk.aws import client
+from flow_sdk.aws.settings import encryption, s3_settings
+from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
+from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.errors import AwsError, ConfigError, DeployError, StoreUnavailable
+from flow_sdk.s3 import S3
+from flow_sdk.store.open_store import open_store
+from tests.conftest import ROOT
+from tests.rig.certificates import make_certificates
+from tests.rig.fault_proxy import FaultProxy, Rule
+from tests.rig.moto import MotoServer
+from tests.rig.ports import free_port
+from tests.rig.served import ServedInThread
+from tests.rig.sessions import SessionServer
+
+KEY = "100000000001"
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[MotoServer]:
+    with MotoServer("flows") as server:
+        yield server
+
+
+class Rig:
+    """A proxy before moto, a server that gives out sessions, and an environment without any setting of AWS."""
+
+    def __init__(self, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.moto, self.monkeypatch, self.folder = moto, monkeypatch, folder
+        self.home = folder / "home"
+        (self.home / ".aws").mkdir(parents=True)
+        monkeypatch.setenv("HOME", str(self.home))
+        for name in moto.env():
+            monkeypatch.delenv(name, raising=False)
+        for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            self.set(**{name: None, name.lower(): None})
+        # The machine that tests run on may be one of AWS's.
+        self.set(AWS_EC2_METADATA_DISABLED="true", NO_PROXY="127.0.0.1,localhost", no_proxy=None)
+        self.proxy, self.sessions = FaultProxy(moto.url), SessionServer(token="sesame")
+
+    def set(self, **variables: str | None) -> None:
+        """Set environment variables, or unset them."""
+        for name, value in variables.items():
+            if value is None:
+                self.monkeypatch.delenv(name, raising=False)
+            else:
+                self.monkeypatch.setenv(name, value)
+
+    def profile(self, text: str, name: str = "config") -> None:
+        """Write one of AWS's files."""
+        (self.home / ".aws" / name).write_text(text, encoding="utf-8")
+
+    def usual(self, *but: str) -> None:
+        """Set keys, region and address, but for some."""
+        given = {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.proxy.url,
+        }
+        self.set(**{name: value for name, value in given.items() if name not in but})
+
+    def without_keys(self) -> None:
+        """Set region and address, and refuse whoever doesn't come with a session that was given out."""
+        self.usual("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        self.proxy.set(Rule("ExpiredToken", only=lambda method, key, by: self.sessions.refuses(by)))
+
+    def use(self) -> None:
+        """Reach S3 by store and by client, a service, and the place of a DAG file."""
+        store = open_store("s3://flows/settings")
+        store.put("a", b"x")
+        assert store.get("a") == b"x"
+        with S3(s3root="s3://flows/files") as files:
+            files.put("b", b"y")
+        client("batch").describe_job_queues()
+        open_target("s3://flows/dags/", "plain").write(f"{FIRST_LINE}\n# {time.monotonic()}\n")
+
+
+@pytest.fixture
+def rig(moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rig]:
+    found = Rig(moto, monkeypatch, tmp_path)
+    with found.proxy, found.sessions:
+        yield found
+
+
+def keys_in_the_environment(rig: Rig) -> None:
+    rig.usual()
+    rig.use()
+    assert {asked.access_key for asked in rig.proxy.asked} == {KEY}
+
+
+def keys_of_a_profile(rig: Rig) -> None:
+    rig.usual("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    rig.profile("[default]\naws_access_key_id = 1\naws_secret_access_key = s\n", "credentials")
+    rig.profile(f"[profile lab]\naws_access_key_id = {KEY}\naws_secret_access_key = s\n")
+    rig.set(AWS_PROFILE="lab")
+    rig.use()
+    assert {asked.access_key for asked in rig.proxy.asked} == {KEY}
+
+
+def region(rig: Rig) -> None:
+    for setting in ("AWS_REGION", "AWS_DEFAULT_REGION", None):
+        rig.usual("AWS_REGION")
+        rig.set(AWS_REGION=None, AWS_DEFAULT_REGION=None)
+        if setting:
+            rig.set(**{setting: "eu-south-1"})
+        else:
+            rig.profile("[default]\nregion = eu-south-1\n")
+        assert s3_settings().region == client("batch").meta.region_name == "eu-south-1"
+        assert client("s3").meta.region_name == "eu-south-1"
+
+
+def endpoint_in_the_environment(rig: Rig) -> None:
+    rig.usual()
+    rig.use()
+    assert rig.proxy.count("POST", "describejobqueues") == 1
+    before = len(rig.proxy.asked)
+    with FaultProxy(rig.moto.url) as other:
+        rig.set(AWS_ENDPOINT_URL_S3=other.url)
+        rig.use()
+        assert other.count() > 5 and {asked.key for asked in rig.proxy.asked[before:]} == {"v1/describejobqueues"}
+
+
+def endpoint_of_a_profile(rig: Rig) -> None:
+    rig.usual("AWS_ENDPOINT_URL")
+    rig.profile(f"[default]\nendpoint_url = {rig.proxy.url}\n")
+    rig.use()
+    assert rig.proxy.count("POST", "describejobqueues") == 1
+
+
+def endpoint_of_a_service(rig: Rig) -> None:
+    rig.usual("AWS_ENDPOINT_URL")
+    with FaultProxy(rig.moto.url) as other:
+        rig.profile(
+            f"[profile lab]\nendpoint_url = http://127.0.0.1:1\nservices = near\n"
+            f"[services near]\ns3 =\n  endpoint_url = {other.url}\nbatch =\n  endpoint_url = {rig.proxy.url}\n"
+        )
+        rig.set(AWS_PROFILE="lab")
+        rig.use()
+        assert other.count() > 5 and {asked.key for asked in rig.proxy.asked} == {"v1/describejobqueues"}
+
+
+def endpoints_ignored(rig: Rig) -> None:
+    rig.usual()
+    rig.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
+    assert s3_settings().endpoint == "https://s3.us-east-1.amazonaws.com"
+    assert client("s3").meta.endpoint_url == "https://s3.amazonaws.com"
+
+
+class _Secure(FaultProxy):
+    context: ssl.SSLContext
+
+    def new_server(self) -> ThreadingHTTPServer:
+        server = super().new_server()
+        server.socket = self.context.wrap_socket(server.socket, server_side=True)
+        return server
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+
+def certificate(name: str) -> Callable[[Rig], None]:
+    def use(rig: Rig) -> None:
+        authority, context = make_certificates(rig.folder)
+        proxy = _Secure(rig.moto.url)
+        proxy.context = context
+        with proxy:
+            rig.usual("AWS_ENDPOINT_URL")
+            rig.set(AWS_ENDPOINT_URL=proxy.url)
+            with pytest.raises(
+                StoreUnavailable, match=f"^The certificate of S3 at {proxy.url} isn't trusted"
+            ) as refused:
+                open_store("s3://flows/settings")
+            assert "UnknownIssuer" in str(refused.value) and "AWS_CA_BUNDLE" in str(refused.value)
+            with pytest.raises(DeployError) as other:
+                open_target("s3://flows/dags/", "plain")
+            assert f"The certificate of S3 at {proxy.url} isn't trusted" in str(other.value)
+            assert "AWS_CA_BUNDLE" in str(other.value)
+            if name == "ca_bundle":
+                rig.profile(f"[default]\nca_bundle = {authority}\n")
+            else:
+                rig.set(**{name: str(authority)})
+            rig.use()
+            assert proxy.count("POST", "describejobqueues") == 1
+
+    return use
+
+
+class _ForwardProxy(ServedInThread):
+    """A proxy as HTTP_PROXY names one, before one server whatever host is asked for."""
+
+    def __init__(self, upstream: FaultProxy) -> None:
+        self.upstream = upstream
+        self.hosts: list[str] = []
+
+    def new_server(self) -> ThreadingHTTPServer:
+        import http.client
+
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def forward(self) -> None:
+                _, _, host, path = self.path.split("/", 3)
+                proxy.hosts.append(host)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                upstream = http.client.HTTPConnection("127.0.0.1", proxy.upstream.port, timeout=30)
+                # moto takes the first part of a host for a bucket.
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                headers["Host"] = "127.0.0.1"
+                upstream.request(self.command, f"/{path}", body, headers)
+                answer = upstream.getresponse()
+                text = answer.read()
+                upstream.close()
+                self.send_response_only(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("content-length", "connection", "transfer-encoding"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        return server
+
+
+def proxies(rig: Rig) -> None:
+    rig.usual("AWS_ENDPOINT_URL")
+    with _ForwardProxy(rig.proxy) as proxy:
+        rig.set(AWS_ENDPOINT_URL="http://aws.invalid", HTTP_PROXY=f"http://127.0.0.1:{proxy.port}")
+        rig.use()
+        assert len(proxy.hosts) == len(rig.proxy.asked) > 6 and set(proxy.hosts) == {"aws.invalid"}
+        rig.usual()  # 127.0.0.1 is in NO_PROXY
+        before = len(proxy.hosts)
+        rig.use()
+        assert len(proxy.hosts) == before
+        # https goes through a tunnel, which this proxy doesn't give.
+        rig.set(AWS_ENDPOINT_URL="https://aws.invalid", HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(StoreUnavailable, match=r"doesn't answer at https://aws\.invalid"):
+            open_store("s3://flows/settings")
+
+
+def role_of_a_profile(rig: Rig) -> None:
+    rig.without_keys()
+    rig.set(AWS_ENDPOINT_URL_STS=rig.sessions.url, AWS_PROFILE="worker")
+    rig.profile(
+        "[profile worker]\nrole_arn = arn:aws:iam::1:role/worker\nsource_profile = base\n"
+        "[profile base]\naws_access_key_id = 1\naws_secret_access_key = s\n"
+    )
+    rig.use()
+    assert rig.sessions.sources == {"AssumeRole": 1}
+
+
+def credential_process(rig: Rig) -> None:
+    rig.without_keys()
+    script = rig.folder / "keys.py"
+    script.write_text(
+        f"import json\nprint(json.dumps({{'Version': 1, 'SessionToken': 't', **{rig.sessions.issue('x')}}}))"
+    )
+    rig.profile(f"[default]\ncredential_process = {sys.executable} {script}\n")
+    rig.use()
+
+
+def sign_on(rig: Rig) -> None:
+    rig.without_keys()
+    start = "https://my.awsapps.com/start"
+    rig.set(AWS_ENDPOINT_URL_SSO=rig.sessions.url)
+    rig.profile(
+        f"[default]\nsso_start_url = {start}\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = worker\n"
+    )
+    cache = rig.home / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    rig.monkeypatch.setattr("botocore.credentials.SSOProvider._SSO_TOKEN_CACHE_DIR", str(cache))
+    with pytest.raises(StoreUnavailable, match="sign-on has expired") as refused:
+        open_store("s3://flows/settings")
+    assert "aws sso login" in str(refused.value)
+    token = {"accessToken": "t", "expiresAt": "2100-01-01T00:00:00Z", "startUrl": start, "region": "us-east-1"}
+    (cache / f"{hashlib.sha1(start.encode()).hexdigest()}.json").write_text(json.dumps(token))
+    rig.use()
+    assert rig.sessions.sources == {"sign-on": 1}
+
+
+def web_identity(rig: Rig) -> None:
+    rig.without_keys()
+    token = rig.folder / "token"
+    token.write_text("identity")
+    rig.set(
+        AWS_WEB_IDENTITY_TOKEN_FILE=str(token),
+        AWS_ROLE_ARN="arn:aws:iam::1:role/worker",
+        AWS_ENDPOINT_URL_STS=rig.sessions.url,
+        AWS_STS_REGIONAL_ENDPOINTS="regional",
+    )
+    rig.use()
+    assert rig.sessions.sources == {"AssumeRoleWithWebIdentity": 1}
+
+
+def container_of_ecs(rig: Rig) -> None:
+    rig.without_keys()
+    rig.sessions.token = ""
+    rig.monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.IP_ADDRESS", f"127.0.0.1:{rig.sessions.port}")
+    rig.monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher._ALLOWED_HOSTS", ["127.0.0.1"])
+    rig.set(AWS_CONTAINER_CREDENTIALS_RELATIVE_URI="/container?task=1")
+    rig.use()
+    assert rig.sessions.sources == {"container": 1}
+
+
+def container_with_a_token(rig: Rig) -> None:
+    rig.without_keys()
+    rig.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{rig.sessions.url}/container")
+    rig.set(AWS_CONTAINER_AUTHORIZATION_TOKEN="wrong")
+    with pytest.raises(StoreUnavailable, match="credentials can't be fetched") as refused:
+        open_store("s3://flows/settings")
+    assert f"{rig.sessions.url}/container" in str(refused.value) and "wrong token" in str(refused.value)
+    rig.set(AWS_CONTAINER_AUTHORIZATION_TOKEN="sesame")
+    rig.use()
+    assert rig.sessions.sources == {"container": 1}
+
+
+def container_with_a_token_file(rig: Rig) -> None:
+    rig.without_keys()
+    token = rig.folder / "token"
+    token.write_text("sesame")
+    rig.set(
+        AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{rig.sessions.url}/container",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=str(token),
+    )
+    rig.use()
+    assert rig.sessions.sources == {"container": 1}
+
+
+def metadata_service(rig: Rig) -> None:
+    rig.without_keys()
+    rig.set(AWS_EC2_METADATA_DISABLED=None, AWS_EC2_METADATA_SERVICE_ENDPOINT=rig.sessions.url)
+    rig.use()
+    assert rig.sessions.sources == {"metadata": 1}
+
+
+def metadata_service_disabled(rig: Rig) -> None:
+    rig.without_keys()
+    rig.set(AWS_EC2_METADATA_DISABLED="true", AWS_EC2_METADATA_SERVICE_ENDPOINT=rig.sessions.url)
+    with pytest.raises(StoreUnavailable, match=r"^There are no AWS credentials\.") as refused:
+        open_store("s3://flows/settings")
+    assert "AWS_PROFILE" in str(refused.value)
+    with pytest.raises(AwsError, match="there are no credentials"):
+        from flow_sdk.aws import aws_errors
+
+        with aws_errors("look"):
+            client("batch").describe_job_queues()
+    assert not rig.sessions.sources
+
+
+def encryption_of_objects(rig: Rig) -> None:
+    import boto3
+
+    rig.usual()
+    direct = boto3.client(
+        "s3",
+        endpoint_url=rig.moto.url,
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key="s",
+    )
+    for prefix in ("FLOW_SDK_S3_", "METAFLOW_S3_", "AWS_"):
+        for algorithm, key in (("AES256", None), ("aws:kms", None), ("aws:kms", "key/1")):
+            rig.set(**{f"{prefix}SERVER_SIDE_ENCRYPTION": algorithm, f"{prefix}SSE_KMS_KEY_ID": key})
+            rig.use()
+            for name in ("settings/a", "files/b", "dags/plain.py"):
+                found = direct.head_object(Bucket="flows", Key=name)
+                assert found["ServerSideEncryption"] == algorithm, (prefix, name)
+                assert not key or found["SSEKMSKeyId"].endswith(key)
+        rig.set(**{f"{prefix}SERVER_SIDE_ENCRYPTION": None, f"{prefix}SSE_KMS_KEY_ID": None})
+
+
+ROWS: dict[str, Callable[[Rig], None]] = {
+    "AWS_ACCESS_KEY_ID": keys_in_the_environment,
+    "AWS_PROFILE": keys_of_a_profile,
+    "AWS_REGION": region,
+    "AWS_ENDPOINT_URL": endpoint_in_the_environment,
+    "endpoint_url": endpoint_of_a_profile,
+    "services": endpoint_of_a_service,
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": endpoints_ignored,
+    "AWS_CA_BUNDLE": certificate("AWS_CA_BUNDLE"),
+    "ca_bundle": certificate("ca_bundle"),
+    "REQUESTS_CA_BUNDLE": certificate("REQUESTS_CA_BUNDLE"),
+    "SSL_CERT_FILE": certificate("SSL_CERT_FILE"),
+    "HTTP_PROXY": proxies,
+    "role_arn": role_of_a_profile,
+    "credential_process": credential_process,
+    "sso_start_url": sign_on,
+    "AWS_WEB_IDENTITY_TOKEN_FILE": web_identity,
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": container_of_ecs,
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN": container_with_a_token,
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": container_with_a_token_file,
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata_service,
+    "AWS_EC2_METADATA_DISABLED": metadata_service_disabled,
+    "FLOW_SDK_S3_SERVER_SIDE_ENCRYPTION": encryption_of_objects,
+}
+"""The first name in each row of the table, and what is tried for it."""
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_setting_holds_everywhere(rig: Rig, name: str) -> None:
+    ROWS[name](rig)
+
+
+def test_the_table_has_these_rows() -> None:
+    page = (ROOT / "docs" / "aws-set-up.md").read_text(encoding="utf-8")
+    table = page.partition("## 5. ")[2]
+    assert re.findall(r"^\| `(\w+)", table, re.MULTILINE) == list(ROWS)
+
+
+def test_keys_in_the_environment_need_no_botocore(rig: Rig) -> None:
+    import subprocess
+
+    rig.usual()
+    rig.profile("[default]\noutput = json\n[profile lab]\nsso_region = us-east-1\n")
+    code = (
+        "import sys\nfrom flow_sdk.store.open_store import open_store\nopen_store('s3://flows/light')\n"
+        "print([name for name in ('boto3', 'botocore') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_bundle_that_is_none(rig: Rig) -> None:
+    rig.usual()
+    rig.set(AWS_ENDPOINT_URL=f"https://127.0.0.1:{free_port()}")
+    (rig.folder / "empty.pem").write_text("not a certificate")
+    for path, seen in ((rig.folder / "missing.pem", "No such file"), (rig.folder / "empty.pem", "no certificate")):
+        rig.set(AWS_CA_BUNDLE=str(path))
+        with pytest.raises(ConfigError, match=r"certificate authorities can't be used") as refused:
+            open_store("s3://flows/settings")
+        assert seen in str(refused.value) and f"{path} (AWS_CA_BUNDLE)" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "seen"),
+    [
+        ({"METAFLOW_S3_SERVER_SIDE_ENCRYPTION": "kms"}, "'kms'"),
+        ({"AWS_SERVER_SIDE_ENCRYPTION": "AES256", "FLOW_SDK_S3_SSE_KMS_KEY_ID": "key/1"}, "AES256 from environment"),
+    ],
+)
+def test_an_encryption_that_s3_does_not_know(rig: Rig, variables: dict[str, str], seen: str) -> None:
+    rig.set(**variables)
+    with pytest.raises(ConfigError) as refused:
+        encryption()
+    assert seen in str(refused.value) and "aws:kms" in str(refused.value)
+
+
+def test_what_did_not_answer_is_named(rig: Rig) -> None:
+    rig.usual()
+    silent = f"http://127.0.0.1:{free_port()}"
+    rig.set(AWS_ENDPOINT_URL=silent)
+    rig.monkeypatch.setattr("flow_sdk.store.s3_retry._SILENT", 0.1)
+    with pytest.raises(StoreUnavailable, match=f"^S3 doesn't answer at {silent}") as refused:
+        open_store("s3://flows/settings")
+    assert "the connection is refused" in str(refused.value)
+    with pytest.raises(DeployError, match="DAG file can't be put") as other:
+        open_target("s3://flows/dags/", "plain")
+    assert f"S3 doesn't answer at {silent}" in str(other.value)
+
+
+def values(settings: Any) -> tuple[Any, ...]:
+    return settings.region, settings.endpoint, settings.credentials is None
+
+
+def test_settings_that_change_are_read_anew(rig: Rig) -> None:
+    rig.usual()
+    assert values(s3_settings()) == ("us-east-1", rig.proxy.url, True)
+    rig.set(AWS_REGION="eu-south-1", AWS_ENDPOINT_URL=None)
+    rig.profile("[default]\nendpoint_url = http://there\n")
+    assert values(s3_settings()) == ("eu-south-1", "http://there", False)
+    assert s3_settings() is s3_settings()
+    rig.profile("[default]\nendpoint_url = http://elsewhere\n")
+    assert s3_settings().endpoint == "http://elsewhere"
