@@ -53,10 +53,20 @@ class BatchServer(MotoServer):
         Most jobs at a time (>= 1); further ones stay RUNNABLE.
     engine : str
         The container engine that runs the jobs; processes when empty.
+    job_credentials : dict of str to str, optional
+        Variables that jobs get instead of the server's keys.
     """
 
-    def __init__(self, *buckets: str, python: str = sys.executable, slots: int = SLOTS, engine: str = "") -> None:
+    def __init__(
+        self,
+        *buckets: str,
+        python: str = sys.executable,
+        slots: int = SLOTS,
+        engine: str = "",
+        job_credentials: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(*buckets)
+        self.job_credentials = job_credentials
         self.python, self.slots, self.engine = python, slots, engine
         self.mark = f"flow-sdk-rig={uuid.uuid4().hex}"
         self._account: Account | None = None
@@ -70,12 +80,15 @@ class BatchServer(MotoServer):
             script = self._programs / name
             script.write_text(f'#!/bin/sh\nexec {shlex.quote(self.python)} "$@"\n')
             script.chmod(0o755)
+        given = self.env()
+        if self.job_credentials is not None:
+            given = {name: value for name, value in given.items() if "_KEY" not in name} | self.job_credentials
         environment = {
             "PATH": f"{self._programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(ROOT),
-            **self.env(),
+            **given,
         }
         engine = ["--engine", self.engine, "--mark", self.mark] if self.engine else []
         # moto sorts classes by the name of their module, which mustn't be __main__.
@@ -88,7 +101,7 @@ class BatchServer(MotoServer):
             "--slots",
             str(self.slots),
             "--job-environment",
-            json.dumps(self.env() if self.engine else environment),
+            json.dumps(given if self.engine else environment),
             *engine,
         ]
 

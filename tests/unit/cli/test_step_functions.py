@@ -73,7 +73,7 @@ def test_what_is_refused_before_aws_is_asked(folder, nowhere, line, code, text):
 @pytest.mark.parametrize("command", ["create", "trigger"])
 def test_an_aws_that_does_not_answer_is_one_message(folder, nowhere, command):
     done = call(folder, *STORE, "step-functions", *command.split(), environment=nowhere)
-    assert done.returncode == 1 and "AWS doesn't answer" in done.stderr, done.stderr
+    assert done.returncode == 1 and "STS doesn't answer at http://127.0.0.1:" in done.stderr, done.stderr
     assert "AWS_ENDPOINT_URL" in done.stderr and "Traceback" not in done.stderr
     assert files(folder) == {"train.py"}
 
