@@ -311,7 +311,7 @@ def _service_at(address: str) -> str:
 def _source_of_credentials() -> str:
     """Where this process gets its credentials from, as far as the environment says it."""
     uri = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-    full = f"http://169.254.170.2{uri}" if uri else os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    full = f"169.254.170.2{uri}" if uri else os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if full:
         return f"Look at what gives out the container's credentials: {full}"
     return "Check AWS_PROFILE, and what its credentials come from (credential_process, role, metadata service)."

@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         user = "<AssumedRoleUser><AssumedRoleId>A:s</AssumedRoleId><Arn>arn:aws:sts::1:a/b/s</Arn></AssumedRoleUser>"
         self._send(
             200,
-            f"<{action}Response xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><{action}Result>"
+            f"<{action}Response><{action}Result>"
             f"<Credentials>{fields}</Credentials>{user}</{action}Result></{action}Response>".encode(),
             "text/xml",
         )

@@ -10,7 +10,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.:/}-])/(?:root|work|home|Users|tmp|mnt)/[\w.
 ADDRESS = re.compile(r"https?://([\w-]+(?:\.[\w-]+)+)")
 ADDRESSES = {"127.0.0.1", "www.w3.org", "www.apache.org", "json-schema.org", "s3.console.aws.amazon.com"}
 INDEX = re.compile("index" + r"-url|find" + "-links")
-RUNNER = {"plan", "ids", "errors", "runtime"}
+RUNNER = {"aws", "plan", "ids", "errors", "runtime"}
 
 
 def test_both_distributions_carry_the_same_version_and_the_changelog_has_it() -> None:
@@ -46,7 +46,7 @@ def test_no_file_knows_a_machine() -> None:
     assert not found, "\n".join(found)
 
 
-def test_the_provider_sees_the_plan_ids_errors_and_the_task_runner_only() -> None:
+def test_the_provider_sees_the_plan_ids_errors_credentials_and_the_task_runner_only() -> None:
     pattern = re.compile(r"^\s*(?:from|import) flow_sdk(?:\.(\w+))?", re.MULTILINE)
     for path in python_files(PACKAGES[1]):
         seen = set(pattern.findall(path.read_text(encoding="utf-8")))

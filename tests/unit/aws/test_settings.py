@@ -15,14 +15,19 @@ import pytest
 
 from flow_sdk.aws import client
 from flow_sdk.aws.settings import encryption, s3_settings
+from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
 from flow_sdk.deploy.airflow.target import open_target
 from flow_sdk.errors import AwsError, ConfigError, DeployError, StoreUnavailable
+from flow_sdk.plan.compile import compile_plan
+from flow_sdk.plan.parameters import plan_parameters
+from flow_sdk.runtime.batch.definition import BatchSettings, job_definition
 from flow_sdk.s3 import S3
 from flow_sdk.store.open_store import open_store
 from tests.conftest import ROOT
 from tests.rig.certificates import make_certificates
 from tests.rig.fault_proxy import FaultProxy, Rule
+from tests.rig.inprocess import load_source
 from tests.rig.moto import MotoServer
 from tests.rig.ports import free_port
 from tests.rig.served import ServedInThread
@@ -158,8 +163,8 @@ def endpoint_of_a_service(rig: Rig) -> None:
 def endpoints_ignored(rig: Rig) -> None:
     rig.usual()
     rig.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
-    assert s3_settings().endpoint == "https://s3.us-east-1.amazonaws.com"
-    assert client("s3").meta.endpoint_url == "https://s3.amazonaws.com"
+    assert str(s3_settings().endpoint).endswith("//s3.us-east-1.amazonaws.com")
+    assert client("s3").meta.endpoint_url.endswith(".amazonaws.com")
 
 
 class _Secure(FaultProxy):
@@ -250,16 +255,16 @@ class _ForwardProxy(ServedInThread):
 def proxies(rig: Rig) -> None:
     rig.usual("AWS_ENDPOINT_URL")
     with _ForwardProxy(rig.proxy) as proxy:
-        rig.set(AWS_ENDPOINT_URL="http://aws.invalid", HTTP_PROXY=f"http://127.0.0.1:{proxy.port}")
+        rig.set(AWS_ENDPOINT_URL="http://aws.example", HTTP_PROXY=f"http://127.0.0.1:{proxy.port}")
         rig.use()
-        assert len(proxy.hosts) == len(rig.proxy.asked) > 6 and set(proxy.hosts) == {"aws.invalid"}
+        assert len(proxy.hosts) == len(rig.proxy.asked) > 6 and set(proxy.hosts) == {"aws.example"}
         rig.usual()  # 127.0.0.1 is in NO_PROXY
         before = len(proxy.hosts)
         rig.use()
         assert len(proxy.hosts) == before
         # https goes through a tunnel, which this proxy doesn't give.
-        rig.set(AWS_ENDPOINT_URL="https://aws.invalid", HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}")
-        with pytest.raises(StoreUnavailable, match=r"doesn't answer at https://aws\.invalid"):
+        rig.set(AWS_ENDPOINT_URL="https://aws.example", HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(StoreUnavailable, match=r"doesn't answer at https://aws\.example"):
             open_store("s3://flows/settings")
 
 
@@ -286,7 +291,7 @@ def credential_process(rig: Rig) -> None:
 
 def sign_on(rig: Rig) -> None:
     rig.without_keys()
-    start = "https://my.awsapps.com/start"
+    start = "https://sign-on.example/start"
     rig.set(AWS_ENDPOINT_URL_SSO=rig.sessions.url)
     rig.profile(
         f"[default]\nsso_start_url = {start}\nsso_region = us-east-1\nsso_account_id = 1\nsso_role_name = worker\n"
@@ -468,6 +473,41 @@ def test_an_encryption_that_s3_does_not_know(rig: Rig, variables: dict[str, str]
     with pytest.raises(ConfigError) as refused:
         encryption()
     assert seen in str(refused.value) and "aws:kms" in str(refused.value)
+
+
+PLAIN = """
+from flow_sdk import FlowSpec, batch, step
+
+class Plain(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+
+
+def test_deployments_and_jobs_take_the_encryption_along(rig: Rig) -> None:
+    flow = load_source(PLAIN, "Plain", str(rig.folder))
+    plan = compile_plan(flow, file="plain.py", parameters=plan_parameters(flow, None))
+    rig.usual()
+
+    def deployed() -> str:
+        create_deployment(plan, b"package", "s3://flows/store", str(rig.folder), CreateOptions(name="plain"))
+        return (rig.folder / "plain.py").read_text(encoding="utf-8")
+
+    assert "encryption" not in deployed()
+    rig.set(METAFLOW_S3_SERVER_SIDE_ENCRYPTION="aws:kms", FLOW_SDK_S3_SSE_KMS_KEY_ID="key/1")
+    text = deployed()
+    assert "encryption" in text and "aws:kms" in text and "key/1" in text
+    rig.set(FLOW_SDK_BATCH_JOB_QUEUE="queue", FLOW_SDK_BATCH_IMAGE="image:1")
+    made = job_definition(plan.start, BatchSettings.from_config(), "s3://flows/store").arguments
+    assert {
+        ("FLOW_SDK_S3_SERVER_SIDE_ENCRYPTION", "aws:kms"),
+        ("FLOW_SDK_S3_SSE_KMS_KEY_ID", "key/1"),
+    } <= {(one["name"], one["value"]) for one in made["containerProperties"]["environment"]}
 
 
 def test_what_did_not_answer_is_named(rig: Rig) -> None:
