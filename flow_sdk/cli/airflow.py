@@ -10,7 +10,7 @@ from flow_sdk.cli.airflow_server import SERVER_OPTIONS, airflow_api, airflow_url
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
 from flow_sdk.cli.parameters import given_data, parameter_options
-from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate
+from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate, token_text
 from flow_sdk.config import expand_home
 from flow_sdk.errors import DeployError, UsageError
 
@@ -285,14 +285,19 @@ def _delete(call: Call) -> int:
 def _remains(call: Call, deleted: Deleted, api: AirflowApi | None, keeper: Any) -> str:
     """What ``delete`` leaves."""
     from flow_sdk.deploy.airflow.variables import variable_key
+    from flow_sdk.spec.project import claim_name
 
     name = deployed_name(call)
-    text = f"What remains: all runs and artifacts in {call.root}, and the production token of {name} there."
+    text = f"What remains: all runs and artifacts in {call.root}, and {token_text(name)} there."
     if api is not None and not deleted.history:
         text += "\nAirflow keeps the history of its runs, too; --history deletes it."
     if api is None:
         text += "\nAirflow's address isn't known (--airflow-url): runs that still go on there fail with their next task"
-        text += "." if keeper is not None else f",\nand its Variable {variable_key(name)} stays, if there is one."
+        text += (
+            "."
+            if keeper is not None
+            else f",\nand its Variable {variable_key(claim_name(name))} stays, if there is one."
+        )
     return text
 
 

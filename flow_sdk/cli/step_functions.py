@@ -8,7 +8,7 @@ from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.started_run import RUN_ID_OPTIONS, given_run_id, hand_over_run, refuse_stored_run
-from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate
+from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate, token_text
 from flow_sdk.errors import DeployError, UsageError
 
 if TYPE_CHECKING:
@@ -327,8 +327,8 @@ def _delete(call: Call) -> int:
         return 0
     gone = [text for there, text in deleted.named() if there]
     call.say(
-        f"Deleted: {', '.join(gone)}.\nWhat remains: all runs and artifacts in {call.root}, the production token of "
-        f"{machine.deployed_name} there,\nand the job definitions in AWS Batch, which cost nothing."
+        f"Deleted: {', '.join(gone)}.\nWhat remains: all runs and artifacts in {call.root}, "
+        f"{token_text(machine.deployed_name)} there,\nand the job definitions in AWS Batch, which cost nothing."
     )
     print(machine.name)
     return 0

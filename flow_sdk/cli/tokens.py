@@ -10,9 +10,9 @@ from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.claims import Keeper
-    from flow_sdk.deploy.tokens import TokenGate
+    from flow_sdk.deploy.tokens import Grant, TokenGate
 
-__all__ = ["AUTHORIZE", "TOKEN_OPTIONS", "deployed_name", "naming", "tell_token", "token_gate"]
+__all__ = ["AUTHORIZE", "TOKEN_OPTIONS", "deployed_name", "naming", "tell_token", "token_gate", "token_text"]
 
 AUTHORIZE = Option("authorize", "The production token, where somebody else made it; needed once.", metavar="TOKEN")
 
@@ -75,6 +75,15 @@ def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
     )
 
 
+def token_text(name: str) -> str:
+    """The production token of a deployed name, for people: what ``delete`` leaves."""
+    from flow_sdk.spec.project import claim_name, claim_text
+
+    claimed = claim_name(name)
+    shared = "" if claimed == name else ", which all its flows share,"
+    return f"the production token of {claim_text(claimed)}{shared}"
+
+
 def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
     """Say what a new token is for. Who deploys again with the same one is told nothing.
 
@@ -91,12 +100,21 @@ def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
     if gate.not_kept is not None:
         reason = ", ".join(filter(None, (gate.not_kept.seen, gate.not_kept.where)))
         call.say(f"This machine can't keep the token ({reason}): give it with each deployment.")
-    if grant is None or not (grant.first or grant.renewed):
+    if grant is None:
         return
+    _tell_move(call, gate, grant)
+    if not (grant.first or grant.renewed):
+        return
+    shared = gate.text != gate.name
     if grant.first:
-        call.say(f"This is the first deployment of {gate.name}: it gets a production token and a namespace of its own.")
+        call.say(
+            f"This is the first deployment of {gate.text}: it gets a production token and a namespace of its own"
+            + (", which all its flows share." if shared else ".")
+        )
     else:
-        call.say(f"{gate.name} has a new production token; the old one no longer counts. Its new namespace is empty.")
+        call.say(f"{gate.text} has a new production token; the old one no longer counts. Its new namespace is empty.")
+        if shared:
+            call.say("The other flows of it move there with their next create.")
     own = call.project is not None and call.project.is_user  # others who say the same deploy their own branch
     call.say(
         f"  Namespace of its runs:  {grant.namespace}\n"
@@ -104,6 +122,22 @@ def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
         f"  {'On another machine:   ' if own else 'For others to deploy: '}  {_line(call, place, grant.token)}\n"
         "This machine holds the token now; on others --authorize is needed once."
     )
+
+
+def _tell_move(call: Call, gate: TokenGate, grant: Grant) -> None:
+    """Say how a flow that had a production token of its own comes to share that of its project's branch."""
+    if grant.adopted is not None:
+        call.say(
+            f"All flows of {gate.text} share one production token from now on: that of {grant.adopted}, whose "
+            "namespace stays."
+        )
+    if grant.left is not None:
+        call.say(
+            f"{gate.name} had a production token of its own. It shares that of {gate.text} now: its new runs are in "
+            f"{grant.namespace}, the earlier ones stay in production:{grant.left}."
+        )
+    if grant.waiting:
+        call.say(f"Deployed under tokens of their own until their next create: {', '.join(grant.waiting)}.")
 
 
 def _line(call: Call, place: str | None, token: str) -> str:

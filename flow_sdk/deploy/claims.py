@@ -18,6 +18,9 @@ from flow_sdk.strict_json import parse_object
 
 __all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of", "standing"]
 
+RETIRED = "retired"
+"""The salt of a record that withdraws all claims on a name: it shares the token of its project's branch since."""
+
 FORMAT = 1
 """Of a claim that an orchestrator keeps."""
 
@@ -29,12 +32,12 @@ def digest_of(salt: str, token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The claim of a token on a deployed name; holds no token.
+    """The claim of a token on a deployed name or on a branch of a project; holds no token.
 
     Parameters
     ----------
     name : str
-        The deployed name.
+        What is claimed, as :func:`flow_sdk.spec.project.claim_name` names it.
     generation : int
         How many tokens of this name came before (>= 0).
     owner : str
@@ -42,7 +45,8 @@ class Claim:
     created : str
         On which day, ``2026-01-31`` (UTC).
     salt, digest : str
-        Salt, and SHA-256 of salt and token; no digest where the claim before it is withdrawn.
+        Salt, and SHA-256 of salt and token. No digest where the claim before it is withdrawn; where all before it are,
+        the salt is :data:`RETIRED`.
     """
 
     name: str
@@ -124,7 +128,7 @@ def _unreadable(seen: str, where: str) -> DeployError:
 
 
 class Keeper(Protocol):
-    """A second place for the newest claim on a name, in the orchestrator itself: a Variable, a parameter.
+    """A second place for the newest claim on a name or branch, in the orchestrator itself: a Variable, a parameter.
 
     Among those who share a store, the store decides by create-only objects. A keeper makes the claim known to those who
     deploy to the same orchestrator from another store; between two stores its claim is the one that counts.
@@ -149,16 +153,20 @@ class Keeper(Protocol):
         """
         ...
 
+    def remove(self, name: str) -> bool:
+        """Forget the claim on a name; returns whether there was one."""
+        ...
+
 
 class StoreClaims:
-    """The claims on one deployed name in a store: one create-only object for each generation, or for a withdrawal.
+    """The claims on one name in a store: one create-only object for each generation, or for a withdrawal.
 
     Parameters
     ----------
     store : ObjectStore
         The store.
     name : str
-        The deployed name.
+        The name that is claimed: a deployed name, or ``<project>.<branch>.*``.
     """
 
     def __init__(self, store: ObjectStore, name: str) -> None:
@@ -189,6 +197,13 @@ class StoreClaims:
         """Take back the newest claim: the one before it counts again. One that another has followed stays."""
         self.add(replace(claim, generation=claim.generation + 1, salt="", digest=""))
 
+    def retire(self) -> None:
+        """Take back all claims: the name shares the token of its project's branch from now on."""
+        records = self.records()
+        if standing(records):
+            last = records[-1]
+            self.add(replace(last, generation=last.generation + 1, salt=RETIRED, digest=""))
+
 
 def standing(records: list[Claim]) -> list[Claim]:
     """The claims among the records of a store that nobody has withdrawn. Pure."""
@@ -196,6 +211,8 @@ def standing(records: list[Claim]) -> list[Claim]:
     for record in records:
         if record.digest:
             found.append(record)
+        elif record.salt == RETIRED:
+            found.clear()
         elif found and found[-1].generation == record.generation - 1:
             found.pop()
     return found
@@ -213,7 +230,12 @@ class KnownTokens:
     """
 
     def __init__(self, home: str | None, name: str) -> None:
+        self.home = home
         self.folder = None if home is None else os.path.join(home, "tokens", encode_tag(name))
+
+    def of(self, name: str) -> "KnownTokens":
+        """The tokens that the same machine holds for another name."""
+        return KnownTokens(self.home, name)
 
     def __iter__(self) -> Iterator[str]:
         if self.folder is None:

@@ -9,7 +9,9 @@ import time
 from dataclasses import dataclass, replace
 
 from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of, standing
+from flow_sdk.deploy.earlier_claims import EarlierClaims, counting_claim, still_apart
 from flow_sdk.errors import DeployError, FlowSDKError, StoreUnavailable
+from flow_sdk.spec.project import claim_name, claim_text
 from flow_sdk.store.port import ObjectStore
 
 __all__ = ["Grant", "TokenGate", "existing_store", "new_token"]
@@ -32,13 +34,19 @@ class Grant:
     claim : Claim
         The token's claim.
     first : bool
-        Whether the name was never deployed before.
+        Whether the name was never deployed before; of a project's branch, whether none of its flows was.
     renewed : bool
         Whether the token takes the place of an older one.
     in_store, in_keeper : bool
         Whether the claim is in the store, and with the keeper, already.
     instead_of : Claim or None
         The store's own claim, where the token of another store's deployment takes its place.
+    adopted : str or None
+        The deployed name whose own token becomes that of its project's branch.
+    left : str or None
+        The token that the deployed name had of its own, where it moves to that of the branch.
+    waiting : tuple of str
+        Other flows of the branch that keep a token of their own until they are deployed again.
     """
 
     token: str
@@ -48,6 +56,9 @@ class Grant:
     in_store: bool = True
     in_keeper: bool = True
     instead_of: Claim | None = None
+    adopted: str | None = None
+    left: str | None = None
+    waiting: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -80,6 +91,8 @@ def new_token(name: str, generation: int) -> str:
 class TokenGate:
     """Lets a deployment pass, or refuses it. First :meth:`check`, which changes nothing, then :meth:`claim`.
 
+    All flows of a project's branch are claimed together, any other deployed name by itself.
+
     Parameters
     ----------
     name : str
@@ -87,7 +100,7 @@ class TokenGate:
     owner : str
         Who deploys.
     known : KnownTokens
-        The tokens of this machine.
+        The tokens of this machine for whatever name.
     keeper : Keeper, optional
         A second place for the claim, in the orchestrator.
     authorize : str, optional
@@ -109,11 +122,15 @@ class TokenGate:
         keep: bool = True,
         renew: bool = False,
     ) -> None:
-        self.name, self.owner, self.known, self.keeper, self.renew = name, owner, known, keeper, renew
+        self.name, self.owner, self.keeper, self.renew = name, owner, keeper, renew
+        self.claimed = claim_name(name)
+        self.text = claim_text(self.claimed)
+        self.known = known.of(self.claimed)
         # Who is handed the namespace's name has the token as well.
         self.given = None if authorize is None else [one.removeprefix(NAMESPACE) for one in _several(authorize)]
         self.keep = keep
         self.grant: Grant | None = None
+        self.earlier = EarlierClaims(name)
         self.not_kept: DeployError | None = None
         """Why a token that the user gave isn't kept on this machine, where it couldn't be."""
 
@@ -132,26 +149,56 @@ class TokenGate:
         """
         claims, kept, following = self._look(store)
         if not claims and kept is None:
-            if self.given is not None:
-                raise DeployError(
-                    f"{self.name} has never been deployed, so there is no token to authorize.",
-                    where=None if store is None else store.url,
-                    help="Leave --authorize (FLOW_SDK_AUTHORIZE) out; or check --datastore-root, --name and --branch.",
-                )
-            self.grant = self._new(following, first=True)
+            self.grant = self._check_unclaimed(store, following)
             return self.grant
-        counts = _counting(claims, kept)
-        token = self._token_for(counts, claims)
+        self.earlier = EarlierClaims.find(store, self.name, self.keeper, siblings=False)
+        counts = counting_claim(claims, kept)
+        token = self._token_for(counts, claims, self.text)
+        left = self._token_left([*claims, counts])
         if self.renew:
-            self.grant = self._new(max(following, counts.generation + 1))
+            grant = self._new(max(following, counts.generation + 1))
         elif claims and counts is claims[-1]:
-            self.grant = Grant(token, counts, in_keeper=self.keeper is None or counts.is_same(kept))
+            grant = Grant(token, counts, in_keeper=self.keeper is None or counts.is_same(kept))
         else:
             joined = replace(counts, generation=max(following, counts.generation))
-            self.grant = Grant(token, joined, in_store=False, instead_of=claims[-1] if claims else None)
+            grant = Grant(token, joined, in_store=False, instead_of=claims[-1] if claims else None)
+        self.grant = replace(grant, left=left)
         return self.grant
 
-    def check_holder(self, store: ObjectStore | None) -> None:
+    def _check_unclaimed(self, store: ObjectStore | None, following: int) -> Grant:
+        """Find out whether a name or branch that nobody has claimed may be claimed.
+
+        Flows of the branch may be deployed all the same: until they shared a token, each had one of its own.
+        """
+        self.earlier = earlier = EarlierClaims.find(store, self.name, self.keeper, siblings=True)
+        own = earlier.counting
+        if own is None and not earlier.others:
+            if self.given is not None:
+                raise self._never_deployed(store, "Leave --authorize (FLOW_SDK_AUTHORIZE) out; or check")
+            return self._new(following, first=True)
+        left = None if own is None else self._token_for(own, earlier.own, self.name)
+        given = self.given if self.given is not None else self._candidates() if own is None else []
+        adopted, token = earlier.chosen(given, any_of_them=self.renew)
+        if own is not None and (token is None or any(own.fits(one) for one in given)):
+            adopted, token = self.name, left
+        claim = own if own is not None and adopted == self.name else earlier.others[adopted]
+        if token is None:
+            token = self._token_for(claim, [claim], adopted)
+        waiting = tuple(sorted(name for name, other in earlier.others.items() if self.renew or not other.fits(token)))
+        grant = (
+            self._new(max(following, claim.generation + 1))
+            if self.renew
+            else Grant(
+                token,
+                replace(claim, name=self.claimed, generation=following),
+                in_store=False,
+                in_keeper=self.keeper is None,
+                adopted=adopted,
+            )
+        )
+        return replace(grant, left=None if left == token and not self.renew else left, waiting=waiting)
+
+    def check_holder(self, store: ObjectStore | None) -> str:
         """See that the user holds the token of what is deployed: to stop, move back or delete it. Changes nothing else.
 
         Parameters
@@ -159,20 +206,35 @@ class TokenGate:
         store : ObjectStore or None
             The store; None when there is none.
 
+        Returns
+        -------
+        str
+            The token.
+
         Raises
         ------
         DeployError
             If the name was never deployed, or the token isn't right.
         """
+        self.earlier = EarlierClaims.find(store, self.name, self.keeper, siblings=False)
         claims, kept, _ = self._look(store)
-        if not claims and kept is None:
-            raise DeployError(
-                f"{self.name} has never been deployed.",
-                where=None if store is None else store.url,
-                help="Check --datastore-root, --name and --branch.",
-            )
-        token = self._token_for(_counting(claims, kept), claims)
+        own = self.earlier.counting
+        if own is not None:  # What is deployed is still under a token of its own
+            token = self._token_for(own, self.earlier.own, self.name)
+        elif claims or kept is not None:
+            token = self._token_for(counting_claim(claims, kept), claims, self.text)
+        else:
+            raise self._never_deployed(store, "Check")
         self._keep_given(token)
+        return token
+
+    def _never_deployed(self, store: ObjectStore | None, help: str) -> DeployError:
+        what = ", so there is no token to authorize" if help != "Check" else ""
+        return DeployError(
+            f"{self.name} has never been deployed{what}.",
+            where=None if store is None else store.url,
+            help=f"{help} --datastore-root, --name and --branch.",
+        )
 
     def _keep_given(self, token: str) -> None:
         """Keep a token that the user gave, if it can be; who gave it has it, so a machine may do without."""
@@ -185,27 +247,57 @@ class TokenGate:
 
     def _look(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None, int]:
         """The claims in the store, the one with the keeper, and the store's next generation."""
-        records = [] if store is None else StoreClaims(store, self.name).records()
-        kept = None if self.keeper is None else self.keeper.read(self.name)
+        records = [] if store is None else StoreClaims(store, self.claimed).records()
+        kept = None if self.keeper is None else self.keeper.read(self.claimed)
         return standing(records), kept, records[-1].generation + 1 if records else 0
 
+    def _candidates(self) -> list[str]:
+        """The tokens that the user may have for what is claimed.
+
+        Where flows of the branch have tokens of their own still, one token that is given may not do.
+        """
+        mine = [*self.known]
+        for name in (self.name, *self.earlier.others) if self.claimed != self.name else ():
+            mine += self.known.of(name)
+        if self.given is None:
+            return mine
+        return [*self.given, *mine] if self.earlier.counting is not None or self.earlier.others else self.given
+
+    def _token_left(self, claims: list[Claim]) -> str | None:
+        """The token that the deployed name has of its own, which the user holds as well; None where it has none.
+
+        Raises
+        ------
+        DeployError
+            If the user doesn't hold it.
+        """
+        own = self.earlier.counting
+        if own is None or any(own.is_same(claim) for claim in claims):
+            return None
+        for token in self._candidates():
+            if own.fits(token):
+                return token
+        raise still_apart(self.name, self.text, own)
+
     def _new(self, generation: int, *, first: bool = False) -> Grant:
-        token, salt = new_token(self.name, generation), secrets.token_hex(16)
+        token, salt = new_token(self.text, generation), secrets.token_hex(16)
         today = time.strftime("%Y-%m-%d", time.gmtime())
-        claim = Claim(self.name, generation, self.owner, today, salt, digest_of(salt, token))
+        claim = Claim(self.claimed, generation, self.owner, today, salt, digest_of(salt, token))
         return Grant(token, claim, first, not first, in_store=False, in_keeper=self.keeper is None)
 
-    def _token_for(self, newest: Claim, claims: list[Claim]) -> str:
-        """The token of the claim that counts, known to be the user's."""
-        candidates = list(self.known) if self.given is None else self.given
+    def _token_for(self, newest: Claim, claims: list[Claim], text: str) -> str:
+        """The token of the claim that counts, known to be the user's; ``text`` names what is claimed."""
+        candidates = self._candidates()
         for token in candidates:
             if newest.fits(token):
                 return token
         if claims and newest not in claims:
-            raise self._foreign(newest)
-        stale = any(claim.fits(token) for claim in claims for token in candidates)
-        if stale:
+            raise self._foreign(newest, text)
+        own = self.earlier.counting
+        if any(claim.fits(token) for claim in claims for token in candidates):
             seen = f"a token that {newest.who} has replaced by a new one on {newest.created}"
+        elif own is not None and any(own.fits(token) for token in candidates):
+            seen = f"the token that {self.name} had of its own, until the flows of {text} shared one"
         elif self.given is None:
             seen = f"user {self.owner}, whose machine holds no token of it"
         else:
@@ -213,17 +305,17 @@ class TokenGate:
         mine = newest.owner == self.owner
         whence = "You made it on another machine." if mine else f"Ask {newest.who} for it."
         raise DeployError(
-            f"{self.name} is deployed under a production token of {newest.who}. Nothing was changed.",
+            f"{text} is deployed under a production token of {newest.who}. Nothing was changed.",
             seen=seen,
             wanted=f"the token that {newest.who} has had since {newest.created}",
             help=f"{whence} It follows 'production:' in what create prints and in the tags of its runs. Hand it over "
             "once with --authorize TOKEN. To deploy beside it, take another branch of a @project, or another name.",
         )
 
-    def _foreign(self, kept: Claim) -> DeployError:
+    def _foreign(self, kept: Claim, text: str) -> DeployError:
         assert self.keeper is not None
         return DeployError(
-            f"{self.name} is deployed by {kept.who} from another store. Nothing was changed.",
+            f"{text} is deployed by {kept.who} from another store. Nothing was changed.",
             seen=f"a token of {kept.created} that this store doesn't know",
             where=self.keeper.place,
             help="To go on with that deployment from here, hand over its token once with --authorize TOKEN: it follows "
@@ -239,13 +331,15 @@ class TokenGate:
             If somebody else was quicker, or the keeper didn't take it.
         """
         grant = self.grant or self.check(store)
-        if self.given is not None and grant.token in self.given:
+        if grant.token in (self.given or ()):
             self._keep_given(grant.token)
-        elif not grant.in_store:
+        if not grant.in_store and grant.token not in (self.given or ()):
             # Before the claim: a claim whose token nobody holds would shut everybody out.
             self.known.add(grant.token)
-        if not grant.in_store and not StoreClaims(store, self.name).add(grant.claim):
-            self._lost(store, grant)
+        if not grant.in_store and not StoreClaims(store, self.claimed).add(grant.claim):
+            joined = self._lost(store, grant)
+            if joined is not None:
+                return joined
         for token in list(self.known):
             if grant.instead_of is not None and grant.instead_of.fits(token):
                 self.known.remove(token)
@@ -255,15 +349,20 @@ class TokenGate:
             except DeployError:
                 self._give_way(store, grant)
                 raise
+        self.earlier.retire(store, self.keeper)
         return grant
 
-    def _lost(self, store: ObjectStore, grant: Grant) -> None:
-        claims = StoreClaims(store, self.name).read()
+    def _lost(self, store: ObjectStore, grant: Grant) -> Grant | None:
+        """Join who was quicker, where the user holds that token too: another flow of the branch, deployed from here."""
+        claims = StoreClaims(store, self.claimed).read()
         if claims and claims[-1].fits(grant.token):
-            return  # the same token was taken over from the keeper twice
+            return None  # the same token was taken over from the keeper, or from a flow of the branch, twice
         self.known.remove(grant.token)
+        if claims and not self.renew and any(claims[-1].fits(token) for token in self._candidates()):
+            self.check(store)
+            return self.claim(store)
         raise DeployError(
-            f"{claims[-1].who if claims else 'Somebody else'} has made a production token of {self.name} at the same "
+            f"{claims[-1].who if claims else 'Somebody else'} has made a production token of {self.text} at the same "
             "moment. Nothing was changed.",
             where=store.url,
             help="Deploy again; if the other deployment is somebody else's, with --authorize and its token.",
@@ -275,13 +374,13 @@ class TokenGate:
         Where the keeper has none, or doesn't answer, the claim stays: its owner can go on.
         """
         try:
-            kept = None if self.keeper is None else self.keeper.read(self.name)
+            kept = None if self.keeper is None else self.keeper.read(self.claimed)
         except FlowSDKError:
             return None
         if kept is None or kept.is_same(grant.claim):
             return None
         if not grant.in_store:
-            StoreClaims(store, self.name).withdraw(grant.claim)
+            StoreClaims(store, self.claimed).withdraw(grant.claim)
             self.known.remove(grant.token)
         return kept
 
@@ -303,11 +402,11 @@ class TokenGate:
         grant = self.grant
         if grant is None:
             return
-        claims = StoreClaims(store, self.name).read()
+        claims = StoreClaims(store, self.claimed).read()
         if not claims or not claims[-1].is_same(grant.claim):
             who = claims[-1].who if claims else "Somebody else"
             raise DeployError(
-                f"{who} has generated a new production token of {self.name} meanwhile. "
+                f"{who} has generated a new production token of {self.text} meanwhile. "
                 + ("What is deployed now may still be under the old one." if deployed else "Nothing was deployed."),
                 where=store.url,
                 help="Deploy again; if it is somebody else's, with --authorize and the new token.",
@@ -317,7 +416,7 @@ class TokenGate:
         if winner is not None:
             assert self.keeper is not None
             raise DeployError(
-                f"{winner.who} has claimed {self.name} at the same moment, from another store. Nothing was deployed.",
+                f"{winner.who} has claimed {self.text} at the same moment, from another store. Nothing was deployed.",
                 where=self.keeper.place,
                 help="Deploy again with --authorize and their token; or under another name or branch.",
             )
@@ -326,10 +425,3 @@ class TokenGate:
 def _several(text: str) -> list[str]:
     """The tokens in a text. A text without any is a token that is nobody's."""
     return text.replace(",", " ").split() or [""]
-
-
-def _counting(claims: list[Claim], kept: Claim | None) -> Claim:
-    """The claim that counts, of those in the store and the keeper's: the store's newest, if it knows the keeper's."""
-    if kept is None or any(claim.is_same(kept) for claim in claims):
-        return claims[-1]
-    return kept

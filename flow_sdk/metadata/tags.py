@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 from flow_sdk.errors import UsageError
-from flow_sdk.spec.project import BRANCH_TAG, PROJECT_TAG
+from flow_sdk.spec.project import BOTH_TAG, BRANCH_TAG, PROJECT_TAG
 
 __all__ = [
     "MOST_TAGS",
@@ -24,7 +24,7 @@ TAG_LENGTH = 500
 MOST_TAGS = 50
 """Most user tags of one run."""
 
-RESERVED = ("user:", "production:", "runtime:", "date:", PROJECT_TAG, BRANCH_TAG)
+RESERVED = ("user:", "production:", "runtime:", "date:", PROJECT_TAG, BRANCH_TAG, BOTH_TAG)
 """What system tags begin with. No user tag may: who starts a run, and by which deployment, isn't for others to say."""
 
 HASHED = "=h"

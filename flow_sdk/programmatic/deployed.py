@@ -180,7 +180,7 @@ class DeployedFlow:
         environment = self._deployment.file.environment
         home = environment.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), ".flow_sdk")
         gate = TokenGate(self.name, "", KnownTokens(home, self.name))
-        return gate.check(existing_store(self._store)).token
+        return gate.check_holder(existing_store(self._store))
 
     @property
     def _run_kind(self) -> "type[TriggeredRun]":

@@ -11,12 +11,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-__all__ = ["LONGEST_NAME", "Project", "choose_branch", "encode_user", "full_branch", "is_name", "project_of_run"]
+__all__ = [
+    "LONGEST_NAME",
+    "Project",
+    "choose_branch",
+    "claim_name",
+    "claim_text",
+    "encode_user",
+    "full_branch",
+    "is_name",
+    "project_of_deployed",
+    "project_of_run",
+]
 
 LONGEST_NAME = 128
 """Most characters of a project's or branch's name."""
 
-PROJECT_TAG, BRANCH_TAG = "project:", "project_branch:"
+PROJECT_TAG, BRANCH_TAG, BOTH_TAG = "project:", "project_branch:", "project_and_branch:"
+
+ALL_FLOWS = ".*"
+"""Ends the name of the claim that all flows of a project's branch share. No flow is called ``*``."""
 
 _READABLE = 40
 _DIGITS = 24
@@ -68,9 +82,14 @@ class Project:
         return self.branch.partition(".")[0] == "prod"
 
     @property
-    def tags(self) -> tuple[str, str]:
-        """The system tags of its runs."""
-        return PROJECT_TAG + self.name, BRANCH_TAG + self.branch
+    def text(self) -> str:
+        """Project and branch: ``<project>.<branch>``."""
+        return f"{self.name}.{self.branch}"
+
+    @property
+    def tags(self) -> tuple[str, str, str]:
+        """The system tags of its runs; the last one is of this project's branch alone."""
+        return PROJECT_TAG + self.name, BRANCH_TAG + self.branch, BOTH_TAG + self.text
 
     def deployed_name(self, flow: str) -> str:
         """The name that a flow is deployed under."""
@@ -85,6 +104,39 @@ class Project:
             "is_production": self.is_production,
             "project_flow_name": self.deployed_name(flow),
         }
+
+
+def project_of_deployed(name: str) -> Project | None:
+    """Read from a deployed name ``<project>.<branch>.<Flow>`` which project and branch it belongs to.
+
+    Parameters
+    ----------
+    name : str
+        The deployed name.
+
+    Returns
+    -------
+    Project or None
+        None for any other name.
+    """
+    project, _, rest = name.partition(".")
+    branch, _, flow = rest.rpartition(".")
+    kind, dot, short = branch.partition(".")
+    if not (is_name(project) and flow.isidentifier()):
+        return None
+    known = is_name(short) if dot else kind == "prod"
+    return Project(project, branch) if known and kind in ("prod", "test", "user") else None
+
+
+def claim_name(name: str) -> str:
+    """The name that a deployed name's token is kept under: its own, or that of all flows of its project's branch."""
+    project = project_of_deployed(name)
+    return name if project is None else project.text + ALL_FLOWS
+
+
+def claim_text(claim: str) -> str:
+    """What :func:`claim_name` gives, for people: ``sales.prod``, or the deployed name."""
+    return claim.removesuffix(ALL_FLOWS)
 
 
 def choose_branch(

@@ -39,6 +39,50 @@ if __name__ == "__main__":
 """
 
 
+TRAIN = """
+from flow_sdk import FlowSpec, project, step
+
+
+@project(name="{project}")
+class Train(FlowSpec):
+    def __init__(self):
+        self.kind = "model of"
+
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.model = f"{{self.kind}} {project}"
+
+
+if __name__ == "__main__":
+    Train()
+"""
+
+PREDICT = """
+from flow_sdk import Flow, FlowSpec, project, step
+
+
+@project(name="{project}")
+class Predict(FlowSpec):
+    @step
+    def start(self):
+        run = Flow("Train").latest_run
+        self.used, self.model = run.pathspec, run.data.model
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Predict()
+"""
+
+
 @dataclass
 class Team:
     """Developers, each on a machine of their own, who share an Airflow."""
@@ -48,12 +92,17 @@ class Team:
     env: dict[str, str]
 
     def call(
-        self, who: str, *words: str, store: str = "store", env: dict[str, str] | None = None
+        self,
+        who: str,
+        *words: str,
+        store: str = "store",
+        env: dict[str, str] | None = None,
+        file: str = "projectflow.py",
     ) -> subprocess.CompletedProcess[str]:
         """Call the flow file as one of them."""
         own = {"FLOW_SDK_USER": who, "FLOW_SDK_HOME": str(self.folder / who)}
         return subprocess.run(
-            [sys.executable, "projectflow.py", "--datastore-root", str(self.folder / store), *words],
+            [sys.executable, file, "--datastore-root", str(self.folder / store), *words],
             cwd=self.folder,
             env={**self.env, **own, **(env or {})},
             capture_output=True,
@@ -62,10 +111,12 @@ class Team:
             check=False,
         )
 
-    def create(self, who: str, *words: str, store: str = "store") -> subprocess.CompletedProcess[str]:
+    def create(
+        self, who: str, *words: str, store: str = "store", file: str = "projectflow.py"
+    ) -> subprocess.CompletedProcess[str]:
         """Deploy, with the token's claim in Airflow as well."""
         where = ("--airflow-url", self.airflow.url, "--airflow-user", self.airflow.user)
-        return self.call(who, "airflow", "create", str(self.airflow.dags), *where, *words, store=store)
+        return self.call(who, "airflow", "create", str(self.airflow.dags), *where, *words, store=store, file=file)
 
     def token(self, name: str) -> str:
         """The token in a deployed DAG file."""
@@ -116,7 +167,13 @@ def test_deployments_of_a_project_live_side_by_side(team: Team) -> None:
         name = f"forecast.{branch}.ProjectFlow"
         run = team.run(name, who, *options)
         own = f"production:{tokens[name]}"
-        assert {own, "runtime:airflow", "project:forecast", f"project_branch:{branch}"} <= set(run.system_tags)
+        assert {
+            own,
+            "runtime:airflow",
+            "project:forecast",
+            f"project_branch:{branch}",
+            f"project_and_branch:forecast.{branch}",
+        } <= set(run.system_tags)
         assert not any(tag.startswith("user:") for tag in run.system_tags)
         assert run["start"].task.data.facts == {
             "project_name": "forecast",
@@ -137,7 +194,7 @@ def test_the_token_is_guarded_in_the_store_and_in_airflow(team: Team) -> None:
     token, file = team.token(name), team.airflow.dags / f"{name}.py"
     before = file.read_bytes()
     # Airflow has the claim, without the token, and readable although it masks the value.
-    _, variable = team.airflow.api.request("GET", f"/variables/flow_sdk.token.{name}")
+    _, variable = team.airflow.api.request("GET", "/variables/flow_sdk.token.forecast.prod.guarded.%2A")
     assert '"owner": "anne"' in variable["description"] and token not in str(variable)
     # Bob is refused from the same store, and from one of his own, which isn't made.
     for store in ("store", "bobs"):
@@ -158,6 +215,39 @@ def test_the_token_is_guarded_in_the_store_and_in_airflow(team: Team) -> None:
         assert done.returncode == 1 and "production token of bob" in done.stderr, done.stderr
 
 
+def test_a_prediction_finds_the_model_of_its_project(team: Team) -> None:
+    flows = {"train.py": "prices.prod.Train", "other.py": "stock.prod.Train", "predict.py": "prices.prod.Predict"}
+    tokens = {}
+    for file, name in flows.items():
+        text = PREDICT if file == "predict.py" else TRAIN
+        (team.folder / file).write_text(text.format(project=name.partition(".")[0]))
+        done = team.create("anne", "--production", file=file)
+        assert done.returncode == 0, done.stderr
+        tokens[name] = team.token(name)
+    assert tokens["prices.prod.Train"] == tokens["prices.prod.Predict"] != tokens["stock.prod.Train"]
+    done = team.create("bob", "--production", file="predict.py")
+    assert done.returncode == 1 and "prices.prod is deployed under a production token of anne" in done.stderr
+    # The other project's model is newer.
+    where = ("--airflow-url", team.airflow.url, "--airflow-user", team.airflow.user)
+    for file, name in flows.items():
+        team.airflow.wait_dag(name)
+        done = team.call("anne", "airflow", "trigger", "--production", *where, file=file)
+        assert done.returncode == 0, done.stderr
+        team.airflow.wait_run(name, done.stdout.strip())
+    metadata(str(team.folder / "store"))
+    namespace("project_and_branch:prices.prod")
+    predicted, trained = Flow("Predict").latest_run, Flow("Train").latest_run
+    assert predicted is not None and trained is not None
+    assert predicted.data.model == "model of prices" and predicted.data.used == trained.pathspec
+    assert len(list(Flow("Train"))) == 1
+    # Deleted, a flow leaves the claim to the others.
+    done = team.call("anne", "airflow", "delete", str(team.airflow.dags), "--production", *where, file="train.py")
+    assert done.returncode == 0 and "prices.prod, which all its flows share" in done.stderr, done.stderr
+    status, _ = team.airflow.api.request("GET", "/variables/flow_sdk.token.prices.prod.%2A")
+    assert status == 200
+    assert team.create("bob", "--production", file="train.py").returncode == 1
+
+
 @pytest.mark.one_of(2)  # each of its commands imports all of Airflow
 def test_airflows_own_command_line_reaches_the_same_claims(team: Team) -> None:
     own = {name: value for name, value in team.airflow.environment.items() if name.startswith("AIRFLOW")}
@@ -165,8 +255,7 @@ def test_airflows_own_command_line_reaches_the_same_claims(team: Team) -> None:
     create = ("airflow", "create", str(team.airflow.dags), "--airflow-cli")
     done = team.call("carl", "--branch", "shell", *create, env=own)
     assert done.returncode == 0, done.stderr
-    name = "forecast.test.shell.ProjectFlow"
-    _, variable = team.airflow.api.request("GET", f"/variables/flow_sdk.token.{name}")
+    _, variable = team.airflow.api.request("GET", "/variables/flow_sdk.token.forecast.test.shell.%2A")
     assert '"owner": "carl"' in variable["description"]
     done = team.create("anne", "--branch", "shell", store="annes")
     assert done.returncode == 1 and "production token of carl" in done.stderr, done.stderr

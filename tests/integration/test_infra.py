@@ -12,6 +12,7 @@ from flow_sdk.deploy.step_functions.machine import ALIAS
 from flow_sdk.deploy.step_functions.names import machine_name, parameter_name, schedule_name
 from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
+from flow_sdk.spec.project import claim_name
 from flow_sdk.store.layout import handoff_key
 from flow_sdk.store.s3 import S3Store
 from tests.integration.infra_stack import (
@@ -194,6 +195,8 @@ def test_a_stack_on_machines_of_its_own(spot):
         ("DeployerPolicy", "states:StopExecution", EXECUTION),
         ("DeployerPolicy", "scheduler:CreateSchedule", SCHEDULE),
         ("DeployerPolicy", "ssm:PutParameter", SSM + parameter_name("TrainFlow")),
+        ("DeployerPolicy", "ssm:PutParameter", SSM + parameter_name(claim_name("sales.prod.Train"))),
+        ("DeployerPolicy", "ssm:GetParameter", SSM + parameter_name(claim_name("sales.prod.Train"))),
         ("DeployerPolicy", "batch:RegisterJobDefinition", DEFINITION),
         ("DeployerPolicy", "batch:SubmitJob", f"{QUEUE}/flow-sdk"),
     ],

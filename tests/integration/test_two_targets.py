@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Flow, metadata, namespace
+from tests.integration.test_airflow_projects import PREDICT, TRAIN
 from tests.rig.step_functions import StepFunctionsServer
 from tests.unit.cli.flow_file import FLOW, write
 
@@ -26,7 +27,9 @@ class Place:
     aws: StepFunctionsServer
     folder: Path
 
-    def call(self, who: str, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def call(
+        self, who: str, *words: str, code: int | None = 0, file: str = "train.py"
+    ) -> subprocess.CompletedProcess[str]:
         """Call the flow file as somebody with a machine of their own."""
         account = self.aws.prepare()
         environment = {
@@ -41,7 +44,7 @@ class Place:
             "FLOW_SDK_DEFAULT_DATASTORE": "s3",
         }
         done = subprocess.run(
-            [sys.executable, "train.py", *words],
+            [sys.executable, file, *words],
             cwd=self.folder / "code",
             env=environment,
             capture_output=True,
@@ -131,6 +134,44 @@ def test_deleted_on_one_target_it_stays_on_the_other(place: Place) -> None:
     place.call("anne", "step-functions", "delete", "--name", place.name)
     assert "production token of anne" in place.create("bob", "airflow", code=1)
     assert f"production:{token}" in place.create("anne", "airflow")
+
+
+def test_a_prediction_finds_the_model_of_its_project(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Step Functions; the flows of a project's branch share the token on both targets."""
+    prices, stock = (f"{kind}_{place.folder.name}" for kind in ("prices", "stock"))
+    flows = {"model.py": (TRAIN, prices), "other.py": (TRAIN, stock), "predict.py": (PREDICT, prices)}
+    said = {}
+    for file, (text, project) in flows.items():
+        (place.folder / "code" / file).write_text(text.format(project=project))
+        said[file] = place.call("anne", "--production", "step-functions", "create", file=file).stderr
+    assert f"first deployment of {prices}.prod: it gets a production token" in said["model.py"]
+    token = token_of(said["model.py"])
+    assert "token" not in said["predict.py"] and f"runs are in production:{token}" in said["predict.py"]
+    assert f"production:{token}" in place.call("anne", "--production", *TARGETS["airflow"], file="predict.py").stderr
+    bob = place.call("bob", "--production", "step-functions", "create", file="predict.py", code=1)
+    assert f"{prices}.prod is deployed under a production token of anne" in bob.stderr
+    # The other project's model is newer.
+    for file in flows:
+        run = place.call("anne", "--production", "step-functions", "trigger", file=file).stdout.strip()
+        machines = place.aws.client("stepfunctions").list_state_machines()["stateMachines"]
+        flow = "Predict" if file == "predict.py" else "Train"
+        name = f"{flows[file][1]}.prod.{flow}"
+        machine = next(found["stateMachineArn"] for found in machines if found["name"] == name)
+        arn = f"{machine.replace(':stateMachine:', ':execution:')}:{run.removeprefix('sfn-')}"
+        assert place.aws.wait(arn)["status"] == "SUCCEEDED"
+    for variable, value in place.aws.env().items():
+        monkeypatch.setenv(variable, value)
+    metadata(f"s3://store/{place.folder.name}")
+    namespace(f"project_and_branch:{prices}.prod")
+    predicted, trained = Flow("Predict").latest_run, Flow("Train").latest_run
+    assert predicted is not None and trained is not None
+    assert predicted.data.model == f"model of {prices}" and predicted.data.used == trained.pathspec
+    # Deleted, a flow leaves the claim to the others.
+    said["deleted"] = place.call("anne", "--production", "step-functions", "delete", file="model.py").stderr
+    assert f"{prices}.prod, which all its flows share" in said["deleted"]
+    parameter = f"/flow-sdk/{prices}.prod/project-token"
+    assert place.aws.client("ssm").get_parameter(Name=parameter, WithDecryption=True)
+    place.call("bob", "--production", "step-functions", "create", file="model.py", code=1)
 
 
 def test_another_namespace_leaves_the_tokens_as_a_system_tag(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

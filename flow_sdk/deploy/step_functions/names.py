@@ -3,6 +3,8 @@
 import hashlib
 import re
 
+from flow_sdk.spec.project import claim_text
+
 __all__ = ["NAME_TAG", "machine_name", "parameter_name", "schedule_name", "tag_value"]
 
 NAME_TAG = "flow-sdk:name"
@@ -40,8 +42,9 @@ def schedule_name(name: str) -> str:
 
 
 def parameter_name(name: str) -> str:
-    """The name of the SSM parameter that keeps the claim on the name."""
-    return f"/flow-sdk/{machine_name(name)}/token"
+    """The name of the SSM parameter that keeps a claim: on a deployed name, or on a branch of a project."""
+    text = claim_text(name)
+    return f"/flow-sdk/{machine_name(text)}/{'token' if text == name else 'project-token'}"
 
 
 def tag_value(name: str) -> str:

@@ -57,7 +57,8 @@ def test_current_and_tags(tmp_path, options, branch, isolation):
     }
     seen = json.loads(lines[1])
     assert seen["test"] is not production
-    assert {"project:forecast", f"project_branch:{branch}", "user:tester"} <= set(seen["tags"])
+    tags = {"project:forecast", f"project_branch:{branch}", f"project_and_branch:forecast.{branch}", "user:tester"}
+    assert tags <= set(seen["tags"])
 
 
 @pytest.mark.parametrize("command", [["run"], ["check"], ["show"], ["airflow", "create", "dag.py"], ["tag", "list"]])

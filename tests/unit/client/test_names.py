@@ -94,7 +94,10 @@ def test_what_is_no_tag(flow: Builder, bad: object) -> None:
     assert run.user_tags == frozenset()
 
 
-@pytest.mark.parametrize("tag", ["user:will", "production:F-1", "project:x", "project_branch:prod", "date:2026-01-01"])
+@pytest.mark.parametrize(
+    "tag",
+    ["user:will", "production:F-1", "project:x", "project_branch:prod", "project_and_branch:x.prod", "date:2026-01-01"],
+)
 def test_a_run_cant_be_made_to_look_like_somebody_elses(flow: Builder, tag: str) -> None:
     flow.whole_run()
     run = Run("Shapes/1")

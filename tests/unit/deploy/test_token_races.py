@@ -1,4 +1,4 @@
-"""Sixteen people deploy one name for the first time at the same moment, on a shared folder and in S3: one wins."""
+"""Sixteen people deploy flows of one branch for the first time at the same moment, on a folder and in S3: one wins."""
 
 import os
 import subprocess
@@ -19,9 +19,9 @@ from flow_sdk.deploy.claims import KnownTokens
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
-url, home, owner, renew = sys.argv[1:]
+url, home, name, owner, renew = sys.argv[1:]
 store = open_store(url)
-gate = TokenGate("p.prod.F", owner, KnownTokens(home, "p.prod.F"), renew=renew == "renew")
+gate = TokenGate(name, owner, KnownTokens(home, name), renew=renew == "renew")
 try:
     gate.check(store)
     print("ready", flush=True)
@@ -51,7 +51,7 @@ def race(url: str, homes: list[Path], renew: str = "") -> list[str]:
     """All look first, then claim at once; what each says."""
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", RACER, url, str(home), f"user{number}", renew],
+            [sys.executable, "-c", RACER, url, str(home), f"p.prod.F{number % 2}", f"user{number}", renew],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -77,10 +77,15 @@ def test_of_racing_deployers_one_wins_and_the_others_are_told(url: str, tmp_path
     said = race(url, [tmp_path / f"home{number}" for number in range(RACERS)])
     assert Counter(line.split()[0] for line in said) == {"won": 1, "lost": RACERS - 1}
     winner = next(number for number, line in enumerate(said) if line.startswith("won"))
-    told = f"lost user{winner} has made a production token of p.prod.F at the same moment. Nothing was changed."
+    told = f"lost user{winner} has made a production token of p.prod at the same moment. Nothing was changed."
     assert all(line == told for number, line in enumerate(said) if number != winner)
     # The tokens of the others are gone from their machines; the winner's may be renewed, by one of several again.
     kept = [home for home in tmp_path.glob("home*") if any(path.is_file() for path in home.rglob("*"))]
     assert kept == [tmp_path / f"home{winner}"]
     said = race(url, kept * 4, "renew")
     assert Counter(line.split()[0] for line in said) == {"won": 1, "lost": 3}
+
+
+def test_flows_of_one_branch_that_are_deployed_from_one_machine_at_once_join(url: str, tmp_path: Path) -> None:
+    said = race(url, [tmp_path / "home"] * 6)
+    assert len(set(said)) == 1 and said[0].startswith("won p-prod-0-"), said

@@ -16,7 +16,7 @@ from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 
-NAME = "forecast.prod.Train"
+NAME = "Train"
 _number = itertools.count()
 
 
@@ -117,7 +117,7 @@ def test_a_first_deployment_has_nothing_to_authorize(store, gate, tmp_path):
 
 
 def test_names_do_not_meet(store, gate):
-    names = ["p.prod.F", "p.prod.f", "p.test.b.F", "p.user.anne.F", "F", "../F", "F/../../x", "x" * 300]
+    names = ["p.prod.F", "q.prod.F", "p.prod", "p.test.b.F", "p.user.anne.F", "F", "../F", "F/../../x", "x" * 300]
     grants = [deploy(gate("anne", name), store) for name in names]
     assert len({grant.namespace for grant in grants}) == len(names)
     for name, grant in zip(names, grants, strict=True):

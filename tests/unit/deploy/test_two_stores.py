@@ -15,7 +15,7 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from tests.unit.deploy.airflow.fake_api import MaskingApi
 
-NAME = "forecast.prod.Train"
+NAME = "Train"
 _number = itertools.count()
 
 

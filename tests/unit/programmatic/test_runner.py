@@ -149,7 +149,7 @@ def test_a_run_that_fails_and_its_resume(flow: str) -> None:
     assert again.status == "successful"
     assert again.run.origin_pathspec == failed.run.pathspec and again.run.data.seen[1] == 4
     third = Runner(flow, show_output=False).resume(step_to_rerun="start")
-    assert third.run.origin_pathspec == again.run.pathspec
+    assert third.run.origin_pathspec == failed.run.pathspec, "a resume without a name is one of the last run"
     with pytest.raises(FlowSDKError, match="nowhere"):
         Runner(flow, show_output=False).resume(step_to_rerun="nowhere")
     with pytest.raises(UsageError, match="has the parameters of its origin"):

@@ -17,6 +17,7 @@ from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import AwsError, DeployError
+from flow_sdk.spec.project import claim_name
 from flow_sdk.store.open_store import open_store
 from tests.rig.batch_server import BatchServer
 
@@ -25,7 +26,7 @@ RACERS = 8
 
 @pytest.fixture
 def name() -> str:
-    return f"models.prod.F{uuid.uuid4().hex[:8]}"
+    return f"models_{uuid.uuid4().hex[:8]}.prod.F"
 
 
 def claim_of(name: str, owner: str, generation: int = 0) -> Claim:
@@ -119,7 +120,7 @@ def test_two_stores_of_one_account(services, name, tmp_path: Path):
     other = gate("bob", token)
     other.check(stores[1])
     assert other.claim(stores[1]).token == token
-    text = services.ssm.get_parameter(Name=parameter_name(name), WithDecryption=True)["Parameter"]["Value"]
+    text = services.ssm.get_parameter(Name=parameter_name(claim_name(name)), WithDecryption=True)["Parameter"]["Value"]
     assert token not in text
 
 
@@ -136,7 +137,9 @@ def test_of_two_stores_that_race_one_token_is_left(services, name, tmp_path: Pat
     (winner,) = [number for number, granted in enumerate(found) if isinstance(granted, Grant)]
     token = found[winner].token
     assert [list(one.known) for one in gates] == [[token] if n == winner else [] for n in range(RACERS)]
-    assert [len(StoreClaims(store, name).read()) for store in stores] == [int(n == winner) for n in range(RACERS)]
+    assert [len(StoreClaims(store, claim_name(name)).read()) for store in stores] == [
+        int(n == winner) for n in range(RACERS)
+    ]
     for number, store in enumerate(stores):
         joined = gate(f"user{number}", token)
         joined.check(store)
