@@ -18,6 +18,7 @@ __all__ = [
     "expand_home",
     "file_settings",
     "read_setting",
+    "settings_file",
     "settings_folder",
     "user",
     "write_settings",
@@ -139,6 +140,18 @@ def _file_name(variable: str, profile: str | None) -> str:
             f"{variable} isn't the name of a profile.", seen=repr(profile), wanted="letters, digits, - and _"
         )
     return f"config_{profile}.json" if profile else "config.json"
+
+
+def settings_file() -> str | None:
+    """Path of the settings file that is read; None where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If the environment names a profile that isn't there.
+    """
+    found = _settings_file()
+    return None if found is None else found[0]
 
 
 def _settings_file() -> tuple[str, str] | None:

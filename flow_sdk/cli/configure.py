@@ -112,7 +112,7 @@ def _show(argv: Sequence[str]) -> int:
 
 def print_settings() -> None:
     """Print the settings file's path, and each setting with its value and where that comes from."""
-    print(f"settings file: {config.config_file()}")
+    print(f"settings file: {config.settings_file() or config.config_file()}")
     for name in config.SETTINGS:
         setting = config.read_setting(name)
         value = "..." if name in config.SECRETS and setting.value else shown(setting.value) if setting.value else "-"

@@ -6,6 +6,7 @@ A token is a guard against accidents and no access control: every deployed run c
 import re
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of, standing
@@ -331,11 +332,14 @@ class TokenGate:
             If somebody else was quicker, or the keeper didn't take it.
         """
         grant = self.grant or self.check(store)
-        if grant.token in (self.given or ()):
-            self._keep_given(grant.token)
-        if not grant.in_store and grant.token not in (self.given or ()):
+        if grant.first or grant.renewed:
             # Before the claim: a claim whose token nobody holds would shut everybody out.
             self.known.add(grant.token)
+        elif grant.token in (self.given or ()):
+            self._keep_given(grant.token)
+        elif not grant.in_store:
+            with suppress(DeployError):  # it is on this machine already, perhaps under another name
+                self.known.add(grant.token)
         if not grant.in_store and not StoreClaims(store, self.claimed).add(grant.claim):
             joined = self._lost(store, grant)
             if joined is not None:
@@ -349,7 +353,6 @@ class TokenGate:
             except DeployError:
                 self._give_way(store, grant)
                 raise
-        self.earlier.retire(store, self.keeper)
         return grant
 
     def _lost(self, store: ObjectStore, grant: Grant) -> Grant | None:
@@ -420,6 +423,8 @@ class TokenGate:
                 where=self.keeper.place,
                 help="Deploy again with --authorize and their token; or under another name or branch.",
             )
+        if deployed:
+            self.earlier.retire(store, self.keeper)
 
 
 def _several(text: str) -> list[str]:

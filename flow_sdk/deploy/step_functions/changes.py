@@ -128,7 +128,14 @@ def _token_change(grant: Grant) -> str:
         return "the first deployment: a new one would be made"
     if grant.renewed:
         return "would be replaced by a new one, with an empty namespace"
-    return f"of {grant.claim.who}, since {grant.claim.created}; stays"
+    kept = f"of {grant.claim.who}, since {grant.claim.created}"
+    if grant.left is not None:
+        return f"that of its project's branch, {kept}, in place of its own"
+    return (
+        f"{kept}; stays"
+        if grant.adopted is None
+        else f"{kept}, of {grant.adopted}; becomes that of its project's branch"
+    )
 
 
 def _machine_change(machine: StateMachine, prepared: Prepared, options: CreateOptions) -> tuple[str, tuple[str, ...]]:

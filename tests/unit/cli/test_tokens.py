@@ -1,6 +1,7 @@
 """What users are told about production tokens, and what a refused deployment leaves: nothing."""
 
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from flow_sdk.cli.main import find_command
 from flow_sdk.cli.tokens import tell_token
 from flow_sdk.deploy.claims import KnownTokens
 from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.store.open_store import open_store
 from tests.unit.cli.flow_file import FLOW, call, write
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -236,6 +238,39 @@ def test_names_and_projects(folder):
         "models.user.bob.TrainFlow.py",
         "models.prod.TrainFlow.py",
     }
+
+
+def test_flows_of_a_project_that_were_deployed_by_an_earlier_release(folder):
+    before = json.loads((Path(__file__).parents[1] / "deploy" / "deployed_before.json").read_text())
+    store = open_store(str(folder / "store"))
+    for key, text in before["objects"].items():
+        store.put(key, text.encode())
+    for file, token in before["tokens"].items():
+        path = folder.parent / "anne" / "tokens" / file
+        path.parent.mkdir(parents=True)
+        path.write_text(token)
+    tokens = {token.split("-")[2].capitalize(): token for token in before["tokens"].values()}
+    for flow in ("Train", "Predict", "Report"):
+        text = PROJECT.replace('"models"', '"prices"').replace("TrainFlow", flow)
+        write(folder, text, f"{flow.lower()}.py")
+
+    def create(flow: str, *words: str, code: int = 0) -> str:
+        own = {"FLOW_SDK_USER": "anne", "FLOW_SDK_HOME": str(folder.parent / "anne")}
+        line = ("--production", "--datastore-root", "store", "airflow", "create", "dags", *words)
+        done = call(folder, *line, environment=own, file=f"{flow.lower()}.py")
+        assert done.returncode == code, done.stderr
+        return done.stderr
+
+    assert "share one production token from now on, and have 2" in create("Report", code=1)
+    said = create("Train")
+    assert "All flows of prices.prod share one production token from now on: that of prices.prod.Train" in said
+    assert "Deployed under tokens of their own until their next create: prices.prod.Predict." in said
+    said = create("Predict")
+    assert f"the earlier ones stay in production:{tokens['Predict']}" in said
+    create("Report")
+    for flow in ("Train", "Predict", "Report"):
+        assert f"namespace production:{tokens['Train']}." in (folder / "dags" / f"prices.prod.{flow}.py").read_text()
+    assert "All flows" not in create("Train") and "of its own" not in create("Predict")
 
 
 def test_a_user_with_a_hostile_name(folder):

@@ -10,6 +10,7 @@ import pytest
 
 from flow_sdk.deploy.airflow.variables import ApiVariables, variable_key
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
+from flow_sdk.deploy.step_functions.changes import _token_change
 from flow_sdk.deploy.step_functions.names import parameter_name
 from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import DeployError
@@ -283,6 +284,7 @@ def test_a_move_that_is_killed_goes_on(team, monkeypatch, killed_after):
         patched.setattr(FakeKeeper, "write", counted(FakeKeeper.write))
         with pytest.raises(KeyboardInterrupt):
             gate.claim(team.store)
+            gate.confirm(team.store, deployed=True)
     assert team.deploy("anne", TRAIN).token == old["Train"]
     assert list(team.keeper.claims) == [claim_name(TRAIN)]
     assert StoreClaims(team.store, TRAIN).read() == []
@@ -325,6 +327,27 @@ def test_a_release_from_before_finds_no_claim_that_was_retired(team):
     later = Claim(TRAIN, 2, "old", "2026-11-28", "salt", "digest")
     assert StoreClaims(team.store, TRAIN).add(later)
     assert "token of its own, of old" in team.refused("anne", TRAIN).headline
+
+
+def test_a_machine_that_only_lends_its_tokens(team, monkeypatch):
+    old = team.add_deployed_before()
+
+    def refuse(*_):
+        raise DeployError("read-only")
+
+    monkeypatch.setattr(KnownTokens, "add", refuse)
+    assert team.deploy("anne", TRAIN).token == team.deploy("anne", PREDICT, authorize=old["Train"]).token
+    with pytest.raises(DeployError, match="read-only"):
+        team.deploy("anne", TRAIN, renew=True)
+
+
+def test_a_dry_run_says_what_becomes_of_the_token(team):
+    team.add_deployed_before()
+    gate = team.gate("anne", TRAIN)
+    assert "of prices.prod.Train; becomes that of its project's branch" in _token_change(gate.check(team.store))
+    team.deploy("anne", TRAIN)
+    assert "in place of its own" in _token_change(team.gate("anne", PREDICT).check(team.store))
+    assert _token_change(team.gate("anne", TRAIN).check(team.store)).endswith("stays")
 
 
 def test_what_was_deployed_before_is_the_frozen_one():
