@@ -80,7 +80,7 @@ class TypedFlow(FlowSpec):
         reveal_type(TypedFlow.alpha)  # flow_sdk.spec.parameters.Parameter[float]
         reveal_type(current.run_id)  # str | None
         reveal_type(current.is_running_flow)  # bool
-        reveal_type(current.tags)  # frozenset[str] | None
+        reveal_type(current.tags)  # set[str] | None
         reveal_type(current.graph)  # dict[str, Any] | None
         reveal_type(current.branch_name)  # str
         reveal_type(current.run)  # Any
