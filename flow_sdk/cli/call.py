@@ -43,6 +43,7 @@ class Call:
         self.values = parsed.values
         self.parameters = parsed.parameters
         self.given = parsed.given
+        self.in_notebook = False
         self._parsed = parsed
         self._entry: Entry | None = None
         self._code: FlowCode | None = None
@@ -169,14 +170,14 @@ class Call:
         return self.root
 
     def pathspec(self, optional: str = "") -> str:
-        """The one argument that names a step or task, without the flow's name.
+        """The one argument that names a run, step or task, without the flow's name.
 
         ``optional`` is a word that may stand before it, for those who are used to it.
         """
         words = [word for word in self.words if word != optional]
         if len(words) != 1:
             seen = " ".join(self.words)
-            raise UsageError(f"{self.name} needs one step or task.", seen=seen, wanted="run/step[/task]")
+            raise UsageError(f"{self.name} needs one run, step or task.", seen=seen, wanted="run[/step[/task]]")
         return words[0].removeprefix(f"{self.flow}/")
 
     def parameter_plans(self) -> tuple[ParameterPlan, ...]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["FACTS", "REQUEST", "answer"]
 
 REQUEST = "request.json"
-"""What the caller gives: ``parameters`` by name, and ``life``, the descriptor of a pipe that ends when it does."""
+"""What the caller gives: ``parameters`` by name, ``life``, the descriptor of a pipe that ends when it does, and
+``notebook``, whether the flow is written in one."""
 
 FACTS = "facts.json"
 """The command's facts: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
@@ -30,6 +31,7 @@ def answer(call: Call) -> None:
     with open(os.path.join(folder, REQUEST), encoding="utf-8") as file:
         request = json.load(file)
     _end_with(request["life"])
+    call.in_notebook = request.get("notebook", False)
     given = request["parameters"]
     if given:
         from flow_sdk.spec.parameters import flow_parameters

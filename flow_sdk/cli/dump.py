@@ -46,7 +46,7 @@ def _pickled(values: dict[str, dict[str, Any]]) -> bytes:
 COMMANDS = {
     "dump": Command(
         _dump,
-        arguments=[Argument("RUN/STEP[/TASK]", "The step or task whose artifacts to show.")],
+        arguments=[Argument("RUN[/STEP[/TASK]]", "The run, step or task whose artifacts to show.")],
         options=[
             Option("private", "Show names with a leading _ too.", flag=True),
             Option("max-value-size", "Show values of at most that many bytes; 0 shows none.", default=1000, least=0),

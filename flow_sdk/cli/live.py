@@ -281,6 +281,6 @@ class LiveReporter:
         self._stop_clock()
         self._draw(final=True)
         colour = GREEN if state == "succeeded" else RED
-        for line in (*self._failures.lines(run), ending(run, seconds, state, reason)):
+        for line in (*self._failures.lines(run), ending(run, seconds, state, self._failures.reason_left(reason))):
             self._out.write(self._painted(line, colour) + "\n")
         self._out.flush()

@@ -51,7 +51,7 @@ def _elsewhere(call: Call, run: str) -> str | None:
 COMMANDS = {
     "logs": Command(
         _logs,
-        arguments=[Argument("RUN/STEP[/TASK]", "The step or task whose log to show.", repeat=True)],
+        arguments=[Argument("RUN[/STEP[/TASK]]", "The run, step or task whose log to show.", repeat=True)],
         options=[
             Option("stdout", "Show what went to stdout only.", flag=True),
             Option("stderr", "Show what went to stderr only.", flag=True),

@@ -42,26 +42,46 @@ class Failures:
     ----------
     command : str
         How the flow file is called, with the options that name its store (``python flow.py``).
+    notebook_flow : str, optional
+        Name of a flow that is written in a notebook: its logs are read with Python code.
     """
 
-    def __init__(self, command: str) -> None:
+    def __init__(self, command: str, notebook_flow: str | None = None) -> None:
         self._command = command
+        self._notebook_flow = notebook_flow
         self._failed: list[tuple[str, str, int, str]] = []
+        self._reasons: set[tuple[str, str, str]] = set()
 
     def add(self, step: str, task: str, attempt: int, reason: str) -> None:
         """Take in a task that isn't tried again; ``attempt`` counts from 0."""
         self._failed.append((step, task, attempt, first_line(reason)))
+        self._reasons.add((step, task, reason))
+
+    def reason_left(self, reason: str | None) -> str | None:
+        """The reason of a run's end, unless it is that of a task that failed."""
+        told = any(reason == f"{step}/{task}: {whole}" for step, task, whole in self._reasons)
+        return None if told else reason
 
     def lines(self, run: str) -> list[str]:
         """Which tasks failed, after how many attempts, and how their logs are read."""
         lines = []
         for step, task, attempt, reason in self._failed[:SHOWN_FAILURES]:
-            tries = "after 1 attempt" if attempt == 0 else f"after {attempt + 1} attempts"
-            lines.append(f"{run}/{step}/{task} failed {tries}: {reason}")
-            lines.append(f"  {self._command} logs {run}/{step}/{task}")
+            lines.append(f"{run}/{step}/{task} {failed_text(attempt)}: {reason}")
+            lines.append(f"  {self._log_hint(f'{run}/{step}/{task}')}")
         if len(self._failed) > SHOWN_FAILURES:
             lines.append(f"and {len(self._failed) - SHOWN_FAILURES} more tasks failed")
         return lines
+
+    def _log_hint(self, path: str) -> str:
+        """How the log of a task is read."""
+        if self._notebook_flow is None:
+            return f"{self._command} logs {path}"
+        return f'from flow_sdk import Task; print(Task("{self._notebook_flow}/{path}").stderr)'
+
+
+def failed_text(attempt: int) -> str:
+    """How the last attempt of a task is told; ``attempt`` counts from 0."""
+    return "failed after 1 attempt" if attempt == 0 else f"failed after {attempt + 1} attempts"
 
 
 def first_line(text: str) -> str:
@@ -71,16 +91,16 @@ def first_line(text: str) -> str:
 
 
 def ending(run: str, seconds: float, state: str, reason: str | None) -> str:
-    """The last line of a run."""
+    """The last line of a run; ``reason`` is None where the lines of its failed tasks have said it."""
     text = f"Run {run} {state} after {seconds_text(seconds)}"
     return text + (f": {first_line(reason)}" if reason else "")
 
 
 def failure_text(attempt: int, reason: str, retry_in: float | None) -> str:
-    """How a failed attempt is told."""
-    reason = first_line(reason)
+    """How a failed attempt is told. The reason of a task's last one is told at the end of the run."""
     if retry_in is None:
-        return f"failed: {reason}"
+        return failed_text(attempt)
+    reason = first_line(reason)
     when = f" in {seconds_text(retry_in)}" if retry_in > 0 else ""
     return f"attempt {attempt} failed: {reason}; trying again{when}"
 
@@ -100,6 +120,8 @@ class PlainReporter:
         How the flow file is called, for the hint at the logs of a failed task.
     quiet : bool
         Whether to show the steps' own output and failures only.
+    notebook_flow : str, optional
+        Name of a flow that is written in a notebook.
     out, err : text streams
         Where to write; stdout and stderr.
     """
@@ -109,6 +131,7 @@ class PlainReporter:
         command: str = "python flow.py",
         *,
         quiet: bool = False,
+        notebook_flow: str | None = None,
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
@@ -116,7 +139,7 @@ class PlainReporter:
         self._err = err or sys.stderr
         self._quiet = quiet
         self._run = ""
-        self._failures = Failures(command)
+        self._failures = Failures(command, notebook_flow)
         self.state: str | None = None
         self._second = 0
         self._clock = ""
@@ -176,7 +199,7 @@ class PlainReporter:
         for line in self._failures.lines(run):
             self._say(line)
         if not self._quiet or state != "succeeded":
-            self._say(ending(run, seconds, state, reason))
+            self._say(ending(run, seconds, state, self._failures.reason_left(reason)))
 
 
 class JsonReporter:

@@ -116,7 +116,8 @@ def _reporter(call: Call, plan: FlowPlan) -> Ending:
             return LiveReporter(plan, call.again, quiet=call["quiet"])
         if form == "live":
             raise UsageError("--output live needs a terminal.", help="Leave --output out, or use --output plain.")
-    return output.PlainReporter(call.again, quiet=call["quiet"])
+    notebook_flow = call.flow if call.in_notebook else None
+    return output.PlainReporter(call.again, quiet=call["quiet"], notebook_flow=notebook_flow)
 
 
 RUN_OPTIONS = [

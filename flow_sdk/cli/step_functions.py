@@ -140,7 +140,8 @@ def _tell_deployed(call: Call, deployed: Deployed, package: bytes) -> None:
             call.say(f"Next: {next_text(schedule)}")
         if deployed.schedule_off:
             call.say("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
-    call.say(f"Start a run with: {call.again} step-functions trigger{naming(call)}")
+    if not call.in_notebook:
+        call.say(f"Start a run with: {call.again} step-functions trigger{naming(call)}")
     print(deployed.arn)
 
 

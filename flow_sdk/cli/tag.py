@@ -73,6 +73,8 @@ def _list(call: Call) -> int:
         tag=mine,
         store=call.results(),
     )
+    if run is None and not call["all"] and not call["my-runs"]:
+        call.say(f"Tags of {found[0].pathspec}, the newest run in namespace {context.get_namespace() or '(all)'}:")
     options = {
         name.replace("-", "_"): call[name] for name in ("hide-system-tags", "group-by-tag", "group-by-run", "flat")
     }

@@ -147,6 +147,8 @@ def _line(call: Call, place: str | None, token: str) -> str:
     from flow_sdk.cli.main import GENERAL, load_command
     from flow_sdk.cli.usage import program
 
+    if call.in_notebook:
+        return f"create(authorize={token!r})"
     words = [f"--datastore-root={call.root}"]
     if not is_plain():
         from flow_sdk.cli.configs import given_words

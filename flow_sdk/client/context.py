@@ -3,7 +3,7 @@
 import os
 from urllib.parse import unquote
 
-from flow_sdk.config import expand_home
+from flow_sdk.config import LOCAL_FOLDER, expand_home
 from flow_sdk.errors import ConfigError
 
 __all__ = [
@@ -48,24 +48,26 @@ def namespace(ns: str | None) -> str | None:
     Parameters
     ----------
     ns : str or None
-        Any tag, such as ``user:anne`` or ``production:<token>``; None for the global namespace, which shows everything.
+        Any tag, such as ``user:anne`` or ``production:<token>``; None or ``""`` for the global namespace, which shows
+        everything.
 
     Returns
     -------
     str or None
-        The namespace chosen.
+        The namespace chosen; None is the global one.
     """
-    if ns is not None and (not isinstance(ns, str) or not ns or not _is_utf8(ns)):
+    if ns is not None and (not isinstance(ns, str) or not _is_utf8(ns)):
         raise ConfigError("A namespace is a tag.", seen=ascii(ns), wanted="a text such as 'user:anne', or None for all")
-    _choice.namespace, _choice.has_namespace = ns, True
-    return ns
+    _choice.namespace, _choice.has_namespace = ns or None, True
+    return _choice.namespace
 
 
 def _is_utf8(text: str) -> bool:
     try:
-        return bool(text.encode("utf-8"))
+        text.encode("utf-8")
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def get_namespace() -> str | None:
@@ -94,7 +96,8 @@ def metadata(url: str) -> str:
     Parameters
     ----------
     url : str
-        A store's URL, a folder, or the short forms ``local@/folder`` and ``s3@bucket/prefix``.
+        A store's URL, a folder, or the short forms ``local@/folder`` and ``s3@bucket/prefix``. A folder is a store's
+        own, or one with a store in its ``.flow_sdk``.
 
     Returns
     -------
@@ -156,10 +159,23 @@ def store_url(text: str) -> str:
             )
         if "://" in rest:
             return rest
-        return os.path.abspath(expand_home(rest)) if kind == "local" else f"s3://{rest}"
+        return _folder_of_store(rest) if kind == "local" else f"s3://{rest}"
     if not text:
         raise ConfigError("This names no store.", seen="an empty text", wanted="local@/folder or s3@bucket/prefix")
-    return text if "://" in text else os.path.abspath(expand_home(text))
+    return text if "://" in text else _folder_of_store(text)
+
+
+def _folder_of_store(path: str) -> str:
+    """The folder of the store that a folder is, or holds as a flow's folder does."""
+    folder = os.path.abspath(expand_home(path))
+    below = os.path.join(folder, LOCAL_FOLDER)
+    return below if _is_store(below) and not _is_store(folder) else folder
+
+
+def _is_store(folder: str) -> bool:
+    from flow_sdk.store.layout import STORE_MARKER
+
+    return os.path.isfile(os.path.join(folder, STORE_MARKER))
 
 
 def safe_mode(on: bool = True) -> bool:

@@ -19,16 +19,17 @@ MAX_VALUE_SIZE = 1000
 
 
 def find_tasks(flow: str, path: str, *, attempt: int | None = None, store: str | None = None) -> list[Task]:
-    """Find the tasks that ``run/step`` or ``run/step/task`` names, in any namespace.
+    """Find the tasks that ``run``, ``run/step`` or ``run/step/task`` names, in any namespace.
 
     Parameters
     ----------
     flow : str
         The flow's name.
     path : str
-        ``run/step`` for all tasks of a step, ``run/step/task`` for one.
+        ``run`` for all tasks of a run, in the order of its steps, ``run/step`` for those of a step, ``run/step/task``
+        for one.
     attempt : int, optional
-        The attempt to look at (>= 0). Tasks without such an attempt are left out when a whole step is named.
+        The attempt to look at (>= 0). Tasks without such an attempt are left out unless one task is named.
     store : str, optional
         URL of the store; by default the client's.
 
@@ -40,10 +41,16 @@ def find_tasks(flow: str, path: str, *, attempt: int | None = None, store: str |
         If there is no such run, step, task or attempt.
     """
     parts = split_pathspec(path, 3)
-    if len(parts) < 2:
-        raise PathspecError(f"{path!r} names no step.", wanted="run/step or run/step/task, such as 5/start")
+    if not parts or not parts[0]:
+        raise PathspecError(f"{path!r} names no run.", wanted="run, run/step or run/step/task, such as 5/start")
     run = Run._at((flow, parts[0]), store or current_store(), None)
     run._ensure_exists()
+    if len(parts) == 1:
+        steps = list(run)[::-1]
+        found_tasks = [task for each in steps for task in _tasks_of(each, attempt)]
+        if not found_tasks and attempt is not None:
+            raise NotFound(f"No task of run {run.pathspec!r} has an attempt {attempt}.")
+        return found_tasks
     step = Step._below(run, parts[1])
     step._ensure_exists()
     if len(parts) == 3:
@@ -51,12 +58,16 @@ def find_tasks(flow: str, path: str, *, attempt: int | None = None, store: str |
         found._attempt = attempt
         found._ensure_exists()
         return [found]
-    if attempt is None:
-        return list(step)
-    tasks = [_with_attempt(task, attempt) for task in step if attempt in task.attempts]
-    if not tasks:
+    tasks = _tasks_of(step, attempt)
+    if not tasks and attempt is not None:
         raise NotFound(f"No task of step {step.pathspec!r} has an attempt {attempt}.")
     return tasks
+
+
+def _tasks_of(step: Step, attempt: int | None) -> list[Task]:
+    if attempt is None:
+        return list(step)
+    return [_with_attempt(task, attempt) for task in step if attempt in task.attempts]
 
 
 def _with_attempt(task: Task, attempt: int) -> Task:

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from flow_sdk.client.context import is_safe
-from flow_sdk.errors import NotFound
+from flow_sdk.errors import NotFound, StoreUnavailable
 from flow_sdk.ids import FOREACH, is_step_name, is_task_id
 from flow_sdk.metadata.alive import life_signs
 from flow_sdk.metadata.listing import Glance, RunListing
@@ -39,16 +39,36 @@ class Reader:
 
     def __init__(self, url: str) -> None:
         from flow_sdk.store.artifacts import Artifacts
-        from flow_sdk.store.open_store import open_store
 
         self.url = url
-        self.store: ObjectStore = open_store(url, create=False)
+        self.store: ObjectStore = open_existing_store(url)
         self.runs = Runs(self.store)
         self.artifacts = Artifacts(self.store)
 
     def load(self, ref: ArtifactRef, where: str) -> Any:
         """Load an artifact, in safe mode without unpickling."""
         return self.artifacts.load(ref, where=where, safe=is_safe())
+
+
+def open_existing_store(url: str) -> ObjectStore:
+    """Open a store for Python code that reads results.
+
+    Raises
+    ------
+    StoreUnavailable
+        If there is none, or it can't be reached. Its help names what a notebook has, and no option of a command line.
+    """
+    from flow_sdk.store.open_store import open_store
+
+    try:
+        return open_store(url, create=False)
+    except StoreUnavailable as error:
+        if error.help and "--datastore-root" in error.help:
+            error.help = (
+                "Choose the store that your runs are in: metadata('local@/folder/of/the/flow') or "
+                "metadata('s3@bucket/prefix')."
+            )
+        raise
 
 
 _ACCESS = (

@@ -85,7 +85,7 @@ def existing_store(url: str) -> ObjectStore | None:
 
 def new_token(name: str, generation: int) -> str:
     """Make a token: the deployed name for people, the generation, and what can't be guessed."""
-    readable = re.sub(r"[^a-z0-9]+", "-", name.lower())[-_READABLE:].strip("-")
+    readable = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_READABLE].rstrip("-")
     return f"{readable}-{generation}-{''.join(secrets.choice(_LETTERS) for _ in range(_RANDOM))}"
 
 

@@ -61,6 +61,7 @@ class FlowFile:
         if self.cwd is not None and not os.path.isdir(self.cwd):
             raise UsageError("There is no such folder.", where=self.cwd)
         self.program = [self.file]
+        self.in_notebook = False
         """What the interpreter is started with: the flow file, or a module and its arguments."""
         self.show_output = show_output
         self.environment = {"PYTHONIOENCODING": "utf-8", **os.environ, **(env or {})}
@@ -117,7 +118,7 @@ class FlowFile:
         try:
             words += [f"--{name}={os.path.join(folder, name)}" for name in files]
             line = [sys.executable, *self.program, *self._general, f"--caller={folder}", *words]
-            return Process(line, parameters, self.environment, self.cwd, folder)
+            return Process(line, parameters, self.environment, self.cwd, folder, in_notebook=self.in_notebook)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -31,13 +31,13 @@ def existing_deployment(name: str, metadata: str | None, impl: str | None) -> De
         If it has been deployed to several, or there is no such ``impl``.
     """
     from flow_sdk.client.context import store_url
+    from flow_sdk.client.reader import open_existing_store
     from flow_sdk.plan.codec import from_json
     from flow_sdk.store.artifacts import Artifacts
-    from flow_sdk.store.open_store import open_store
 
     _check_impl(impl)
     root = current_store() if metadata is None else store_url(metadata)
-    store = open_store(root, create=False)
+    store = open_existing_store(root)
     releases = newest_releases(store, name)
     found = [each for each in TARGETS.values() if each.name in releases and impl in (None, each.impl)]
     if not found:
@@ -75,10 +75,10 @@ def existing_names(metadata: str | None, impl: str | None) -> list[tuple[str, st
         If there is no such ``impl``.
     """
     from flow_sdk.client.context import store_url
-    from flow_sdk.store.open_store import open_store
+    from flow_sdk.client.reader import open_existing_store
 
     _check_impl(impl)
-    store = open_store(current_store() if metadata is None else store_url(metadata), create=False)
+    store = open_existing_store(current_store() if metadata is None else store_url(metadata))
     kinds = [each for each in TARGETS.values() if impl in (None, each.impl)]
     return [
         (name, each.impl)

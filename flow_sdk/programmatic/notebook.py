@@ -54,6 +54,7 @@ class NBRunner(Runner):
     ) -> None:
         self._cell = _CellFile(flow, base_dir)
         super().__init__(self._cell.path, show_output, profile, env, self._cell.folder, **kwargs)
+        self._file.in_notebook = True
 
     def nbrun(self, **kwargs: Any) -> Run:
         """Run the flow, wait for its end, and return the run. See :meth:`Runner.run`."""
@@ -102,6 +103,7 @@ class NBDeployer(Deployer):
     ) -> None:
         self._cell = _CellFile(flow, base_dir)
         super().__init__(self._cell.path, show_output, profile, env, self._cell.folder, **kwargs)
+        self._file.in_notebook = True
 
     def cleanup(self) -> None:
         """Remove the flow's file. The deployment has its code."""

@@ -42,6 +42,8 @@ class Process:
         Its folder.
     folder : str
         A temporary folder of its own: what it prints is kept there. Removed with :meth:`close`.
+    in_notebook : bool
+        Whether the flow is written in a notebook: no command line can call it then.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Process:
         environment: Mapping[str, str],
         cwd: str | None,
         folder: str,
+        *,
+        in_notebook: bool = False,
     ) -> None:
         self.command = list(arguments)
         self.folder = folder
@@ -60,7 +64,7 @@ class Process:
         # Its other end is ours until we end, however that comes about.
         life, self._life = os.pipe()
         with open(self.path(REQUEST), "w", encoding="utf-8") as file:
-            json.dump({"parameters": parameters, "life": life}, file)
+            json.dump({"parameters": parameters, "life": life, "notebook": in_notebook}, file)
         try:
             with open(self.path("stdout"), "wb") as out, open(self.path("stderr"), "wb") as err:
                 self._popen = subprocess.Popen(

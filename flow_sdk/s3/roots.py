@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from flow_sdk.client.context import STORE_VARIABLE, current_store
+from flow_sdk.client.reader import open_existing_store
 from flow_sdk.client.run import Run
 from flow_sdk.errors import NotFound, UsageError
 from flow_sdk.metadata.runs import Runs
@@ -14,7 +15,6 @@ from flow_sdk.spec.current import current
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store import layout
 from flow_sdk.store.local import LocalStore
-from flow_sdk.store.open_store import open_store
 from flow_sdk.store.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run_files(run: object, bucket: str | None, prefix: str | None) -> RunFiles:
         url, (_, _, origin) = run._url, (run.origin_pathspec or "//").rpartition("/")
     else:
         raise UsageError("This isn't a run.", seen=repr(run)[:200], wanted="self, or a Run of the client")
-    store = open_store(url, create=False)
+    store = open_existing_store(url)
     runs = [name]
     while origin:
         runs.append(origin)

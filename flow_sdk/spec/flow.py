@@ -150,6 +150,34 @@ class _Name:
         return self if flow is None else owner.__name__
 
 
+def _refuse_without_command_line(flow: type[FlowSpec]) -> None:
+    """Refuse to start a flow's command line in a notebook or at the interpreter's prompt, where there is none.
+
+    Raises
+    ------
+    UsageError
+        With what starts the flow there.
+    """
+    if getattr(sys.modules.get("__main__"), "__file__", None) is not None:
+        return
+    ipython = sys.modules.get("IPython")
+    in_notebook = ipython is not None and ipython.get_ipython() is not None
+    if not in_notebook and not hasattr(sys, "ps1"):
+        return
+    file = getattr(sys.modules.get(flow.__module__), "__file__", None)
+    if file is not None:
+        start = f"from flow_sdk import Runner; Runner({file!r}).run()"
+    elif in_notebook:
+        start = f"from flow_sdk import NBRunner; NBRunner({flow.__name__}).nbrun()"
+    else:
+        start = "Write it into a file; then: from flow_sdk import Runner; Runner('flow.py').run()"
+    raise UsageError(
+        f"{flow.__name__}() starts the command line of a flow file. There is none "
+        + ("in a notebook." if in_notebook else "at Python's prompt."),
+        help=start,
+    )
+
+
 class FlowSpec:
     """Base class of all flows.
 
@@ -190,6 +218,7 @@ class FlowSpec:
             else:
                 import importlib
 
+                _refuse_without_command_line(type(self))
                 importlib.import_module(COMMAND_LINE).main(type(self))
 
     def next(self, *targets: Any, foreach: str | None = None, condition: str | None = None, **other: Any) -> None:

@@ -208,7 +208,8 @@ class Deployed:
         """Run both steps as an orchestrator's worker does, where nothing but the store is there."""
         lines: list[tuple[str, str]] = []
         for step in ("start", "end"):
-            request = TaskRequest(self.root, "Bill", run, step, "0", self.blobs["plan"], self.blobs["package"])
+            task = self.plan[step].task_id(())
+            request = TaskRequest(self.root, "Bill", run, step, task, self.blobs["plan"], self.blobs["package"])
             done = supervise(request, lambda stream, line: lines.append((stream, line)))
             assert done.code == 0, lines
         return self.client(run)

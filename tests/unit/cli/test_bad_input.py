@@ -48,7 +48,7 @@ USAGE = [
     ("tag add x", "tag add needs --run-id.", "--run-id 5"),
     ("tag add --run-id 1", "tag add needs TAG.", "tag add --help"),
     ("tag replace --run-id 1 --add x", "tag replace needs both --add and --remove.", ""),
-    ("dump", "dump needs RUN/STEP[/TASK].", "dump --help"),
+    ("dump", "dump needs RUN[/STEP[/TASK]].", "dump --help"),
     ("help rnu", "There's no command 'rnu'.", "Did you mean 'run'?"),
 ]
 

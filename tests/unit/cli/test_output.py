@@ -106,7 +106,7 @@ def test_plain_lines_keep_results_apart_from_messages():
         "[7/work/0] failed and was caught after 1.00 s",
         "[7/work/1] attempt 0 failed: ValueError: no; trying again in 2 min 00 s",
         "[7/work/1] started (pid 14), attempt 1",
-        "[7/work/1] failed: ValueError: no",
+        "[7/work/1] failed after 2 attempts",
         "[7] stopping",
         "[7] 7/work/1 failed after 2 attempts: ValueError: no",
         "[7]   python f.py logs 7/work/1",
@@ -214,7 +214,7 @@ def test_live_lines_stay_below_the_output(terminal):
     assert screen[1] == "[7/work/0] a result"
     assert screen[2] == "[7/work/1] a warning"
     assert screen[3] == "[7/work/1] attempt 0 failed: ValueError: no; trying again in 2 min 00 s"
-    assert screen[4] == "[7/work/1] failed: ValueError: no"
+    assert screen[4] == "[7/work/1] failed after 2 attempts"
     assert screen[5] == "stopping"
     assert re.fullmatch(r"✓ before +10000/10000 +0\.\d\d s  10000 reused", screen[6])
     assert re.fullmatch(r"✗ work +2/3 +0\.\d\d s  1 reused  1 retried  1 caught  1 failed", screen[7])
@@ -270,3 +270,36 @@ def test_dumb_terminals_and_pipes_get_plain_lines(monkeypatch):
     assert not live.can_be_live(Terminal(), Terminal())
     monkeypatch.setenv("TERM", "xterm")
     assert not live.can_be_live(Terminal(), io.StringIO())
+
+
+def test_the_reason_of_a_failure_is_told_once(capsys):
+    reporter = PlainReporter("python 'f g.py'")
+    reporter.run_started("F", "7", ())
+    for task in ("0", "1"):
+        reporter.task_failed("work", task, 0, "ValueError: no\nand more", retry_in=None)
+    reporter.run_finished("F", "7", 1.0, "failed", "work/1: ValueError: no\nand more")
+    lines = [line[24:] for line in capsys.readouterr().err.splitlines()][1:]
+    assert lines == [
+        "[7/work/0] failed after 1 attempt",
+        "[7/work/1] failed after 1 attempt",
+        "[7] 7/work/0 failed after 1 attempt: ValueError: no ...",
+        "[7]   python 'f g.py' logs 7/work/0",
+        "[7] 7/work/1 failed after 1 attempt: ValueError: no ...",
+        "[7]   python 'f g.py' logs 7/work/1",
+        "[7] Run 7 failed after 1.00 s",
+    ]
+
+
+def test_another_reason_of_the_end_is_told(capsys):
+    reporter = PlainReporter("python f.py")
+    reporter.task_failed("work", "0", 0, "ValueError: no", retry_in=None)
+    reporter.run_finished("F", "7", 1.0, "cancelled", "interrupted")
+    assert capsys.readouterr().err.endswith("Run 7 cancelled after 1.00 s: interrupted\n")
+
+
+def test_the_log_of_a_notebooks_flow_is_read_with_python(capsys):
+    reporter = PlainReporter("python f.py", notebook_flow="F")
+    reporter.task_failed("work", "0", 0, "ValueError: no", retry_in=None)
+    reporter.run_finished("F", "7", 1.0, "failed", "work/0: ValueError: no")
+    said = capsys.readouterr().err
+    assert 'print(Task("F/7/work/0").stderr)' in said and "python f.py" not in said

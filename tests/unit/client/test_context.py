@@ -30,7 +30,14 @@ def test_a_running_task_has_its_runs_namespace(flow: Builder, monkeypatch: pytes
     assert client.get_namespace() is None
 
 
-@pytest.mark.parametrize("bad", ["", 5, b"user:x"])
+@pytest.mark.parametrize("everything", [None, ""])
+def test_none_and_an_empty_namespace_are_the_global_one(flow: Builder, everything: str | None) -> None:
+    flow.run("1", system_tags=("user:bob",))
+    assert client.namespace(everything) is None and client.get_namespace() is None
+    assert [run.id for run in Flow("Shapes")] == ["1"]
+
+
+@pytest.mark.parametrize("bad", [5, b"user:x", "\ud800"])
 def test_a_namespace_is_a_tag(flow: Builder, bad: object) -> None:
     with pytest.raises(ConfigError, match="namespace is a tag"):
         client.namespace(bad)  # type: ignore[arg-type]
@@ -116,10 +123,22 @@ def test_a_store_that_is_none(flow: Builder, bad: object) -> None:
     assert client.get_metadata().startswith("memory://")
 
 
+@pytest.mark.parametrize("form", ["local@{}", "{}"])
+def test_the_folder_of_a_flow_names_the_store_below_it(flow: Builder, tmp_path: Path, form: str) -> None:
+    Builder(str(tmp_path / "shop" / ".flow_sdk")).run("7")
+    assert client.metadata(form.format(tmp_path / "shop")) == f"local@{tmp_path}/shop/.flow_sdk"
+    assert [run.id for run in Flow("Shapes")] == ["7"]
+    assert client.metadata(form.format(tmp_path / "shop" / ".flow_sdk")) == f"local@{tmp_path}/shop/.flow_sdk"
+    Builder(str(tmp_path / "shop")).run("8")  # a store in the folder itself comes first
+    assert client.metadata(form.format(tmp_path / "shop")) == f"local@{tmp_path}/shop"
+    assert [run.id for run in Flow("Shapes")] == ["8"]
+
+
 def test_a_folder_without_a_store_is_not_made_one(flow: Builder, tmp_path: Path) -> None:
     client.metadata(str(tmp_path / "none"))
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as caught:
         Flow("Shapes")
+    assert "metadata('local@" in str(caught.value) and "--" not in str(caught.value)
     assert not (tmp_path / "none").exists()
 
 

@@ -20,8 +20,21 @@ def test_find_tasks_in_any_namespace(flow: Builder) -> None:
     assert [task.id for task in find_tasks("Shapes", "1/done/1", store=flow.store.url)] == ["1"]
 
 
-@pytest.mark.parametrize("path", ["1", "1/done/0/x", "", "1//0"])
-def test_find_tasks_wants_a_step(flow: Builder, path: str) -> None:
+def test_find_tasks_of_a_run_in_the_order_of_its_steps(flow: Builder) -> None:
+    flow.whole_run("1")
+    found = [task.pathspec.split("/", 2)[2] for task in find_tasks("Shapes", "1")]
+    assert found[0] == "start/0" and "done/1" in found
+    steps = list(dict.fromkeys(name.partition("/")[0] for name in found))
+    assert steps == [step.name for step in flow.plan.steps if step.name in steps] and len(steps) > 3
+    assert find_tasks("Shapes", "1", attempt=0)
+    with pytest.raises(NotFound, match="attempt 5"):
+        find_tasks("Shapes", "1", attempt=5)
+    with pytest.raises(NotFound):
+        find_tasks("Shapes", "2")
+
+
+@pytest.mark.parametrize("path", ["1/done/0/x", "", "1//0"])
+def test_find_tasks_wants_a_run(flow: Builder, path: str) -> None:
     flow.whole_run()
     with pytest.raises(PathspecError):
         find_tasks("Shapes", path)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -253,3 +254,10 @@ def test_tokens_are_tags_that_nobody_guesses():
     assert all(len(f"production:{token}") <= 100 and token.isascii() and "/" not in token for token in tokens)
     assert new_token("...", 0).strip("-").startswith("0-")
     assert os.path.basename(new_token("a/../b", 0)).startswith("a-b-0-")
+
+
+def test_the_readable_part_of_a_token_is_cut_at_its_end() -> None:
+    token = new_token("warehouse_of_the_north.prod.second_try.ReportOfTheWeek", 3)
+    assert re.fullmatch(r"warehouse-of-the-north-prod-second-try-r-3-[a-z0-9]+", token)
+    assert new_token("a" * 39 + "-b", 0).startswith("a" * 39 + "-0-")
+    assert new_token("__short__", 0).startswith("short-0-")

@@ -118,3 +118,52 @@ def test_what_is_no_flow_of_a_cell(tmp_path: Path) -> None:
         NBRunner(flow)
     with pytest.raises(UsageError, match="can't be written"):
         NBRunner(cell()["CellFlow"], base_dir=str(tmp_path / "gone"))
+
+
+CALLED_IN_A_CELL = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+sys.argv = ["ipykernel_launcher.py", "-f", "kernel-0.json"]
+sys.path.insert(0, ".")
+InteractiveShell.instance().run_cell(sys.stdin.read())
+"""
+CELL_FLOW = """
+from flow_sdk import FlowSpec, step
+class CellFlow(FlowSpec):
+    @step
+    def start(self):
+        self.next(self.end)
+    @step
+    def end(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [
+        (CELL_FLOW + "CellFlow()", "NBRunner(CellFlow).nbrun()"),
+        ("from in_a_file import CellFlow\nCellFlow()", "in_a_file.py').run()"),
+    ],
+)
+def test_a_flow_that_is_called_in_a_cell_says_what_starts_it(cell: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "in_a_file.py").write_text(CELL_FLOW)
+    words = [sys.executable, "-c", CALLED_IN_A_CELL]
+    done = subprocess.run(words, input=cell, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    shown = done.stdout + done.stderr
+    assert hint in shown and "kernel-0.json" not in shown and "There is none in a notebook" in shown
+
+
+def test_a_flow_that_is_called_at_the_prompt_says_what_starts_it(tmp_path: Path) -> None:
+    words = [sys.executable, "-i"]
+    lines = CELL_FLOW.replace("class", "\nclass") + "\nCellFlow()\n"
+    done = subprocess.run(words, input=lines, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "Runner('flow.py').run()" in done.stderr
+
+
+def test_a_failure_of_a_cells_flow_names_no_command_line(tmp_path: Path) -> None:
+    cell = CELL_FLOW.replace("pass", "1 / 0") + "from flow_sdk import NBRunner\nNBRunner(CellFlow).nbrun()"
+    words = [sys.executable, "-c", CALLED_IN_A_CELL]
+    done = subprocess.run(words, input=cell, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    shown = done.stdout + done.stderr
+    assert 'print(Task("CellFlow/1/end/2").stderr)' in shown and "python cell" not in shown
