@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from flow_sdk.errors import FlowSDKError, StepTimeout, TransitionError
+from flow_sdk.errors import FlowSDKError, SerializationError, StepTimeout, TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.budget import reserve
@@ -136,14 +136,14 @@ class _Attempt:
             return self._failed(error, parents, fatal=False)
         task.attach(flow)
         if self.catch is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
-            return self._caught(task, self._last_failure())
+            return self._caught(task, flow, self._last_failure())
         try:
             _call(self.step, flow, task, self.request, self.number, self.announce)
             refs, own, targets, items = self._results(task, flow)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever the user's code raises, sys.exit() included
-            return self._after_failure(task, error)
+            return self._after_failure(task, flow, error)
         return self._commit(task, refs, own, targets, items)
 
     def _results(
@@ -170,7 +170,7 @@ class _Attempt:
             items = task.artifacts.save_items(values, where=where)
         return refs, own, targets, items
 
-    def _after_failure(self, task: LiveTask, error: BaseException) -> Outcome:
+    def _after_failure(self, task: LiveTask, flow: FlowSpec, error: BaseException) -> Outcome:
         facts = exception_facts(error)
         takeover = 1 if self.catch is not None else 0
         fatal = isinstance(error, TransitionError)
@@ -179,7 +179,7 @@ class _Attempt:
             if self.catch.get("print_exception", True):
                 print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
                 print(f"@catch takes over for step {self.step.name!r}.", file=sys.stderr, flush=True)
-            return self._caught(task, facts)
+            return self._caught(task, flow, facts)
         return self._failed(error, task.parents, fatal=fatal, task=task)
 
     def _takes_over(self) -> bool:
@@ -196,14 +196,16 @@ class _Attempt:
         text = f"attempt {self.number - 1} ended without a result: it was killed, or its machine was lost"
         return {"type": "TaskKilled", "message": text, "stacktrace": f"TaskKilled: {text}\n"}
 
-    def _caught(self, task: LiveTask, facts: dict[str, str]) -> Outcome:
-        """Commit the task with nothing but the failure set."""
-        flow = create_flow_object(self.flow_class)
-        task.attach(flow)
+    def _caught(self, task: LiveTask, flow: FlowSpec, facts: dict[str, str]) -> Outcome:
+        """Commit the task with what the step had set before it failed, as far as it can be stored, and the failure."""
         variable = (self.catch or {}).get("var")
         if variable:
             setattr(flow, variable, CaughtFailure(facts["type"], facts["message"], facts["stacktrace"]))
-        refs, own = task.save()
+
+        def refuse(name: str, error: SerializationError) -> None:
+            print(f"@catch can't keep self.{name}: {error}", file=sys.stderr, flush=True)
+
+        refs, own = task.save(refuse)
         return self._commit(task, refs, own, self.step.next, None, caught=facts)
 
     def _manifest(self, parents: list[Manifest], **fields: Any) -> Manifest:
@@ -263,7 +265,7 @@ class _Attempt:
         own: tuple[str, ...] = ()
         if task is not None:
             try:
-                refs, own = task.save()
+                refs, own = task.save(lambda name, error: None)
             except FlowSDKError:
                 refs = task.inherited
         manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)

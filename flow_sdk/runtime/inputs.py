@@ -1,6 +1,6 @@
 """What a join step sees: its inputs, each a read-only view of one parent task's artifacts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from flow_sdk.errors import InputsError, nearest
@@ -89,6 +89,7 @@ def plan_merge(
     include: Iterable[str] | None,
     exclude: Iterable[str] | None,
     fixed: Iterable[str] = (),
+    are_equal: Callable[[str, ArtifactRef, ArtifactRef], bool] = lambda name, one, other: False,
 ) -> dict[str, ArtifactRef]:
     """Decide what ``merge_artifacts`` takes over.
 
@@ -104,6 +105,8 @@ def plan_merge(
         The user's lists.
     fixed : iterable of str
         Parameters and constants, which every task has.
+    are_equal : callable
+        Tells whether two values of a name whose stored bytes differ are equal all the same.
 
     Raises
     ------
@@ -123,7 +126,8 @@ def plan_merge(
         for name, ref in manifest.artifacts.items():
             if name in mine or name in unwanted or (wanted and name not in wanted):
                 continue
-            if merged.setdefault(name, ref).hash != ref.hash:
+            first = merged.setdefault(name, ref)
+            if not first.is_same(ref) and name not in conflicts and not are_equal(name, first, ref):
                 conflicts.add(name)
     if conflicts:
         names = ", ".join(sorted(conflicts))

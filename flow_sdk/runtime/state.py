@@ -1,6 +1,6 @@
 """The running task behind a flow object: lazy artifacts, foreach items, merging, and what is stored in the end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flow_sdk.errors import InputsError, SerializationError, nearest
@@ -15,7 +15,8 @@ from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
 
 __all__ = ["LiveTask"]
 
-_IMMUTABLE = (int, float, bool, str, bytes, type(None), complex, frozenset)
+_IMMUTABLE = frozenset({int, float, bool, str, bytes, type(None), complex})
+"""Types, and no subclasses of them, whose values can't be changed in place."""
 
 
 class LiveTask:
@@ -142,8 +143,12 @@ class LiveTask:
         views = [view for view in inputs if isinstance(view, InputView)]
         manifests = [view.__dict__["_manifest"] for view in views]
         own = [name for name in vars(flow) if not name.startswith("__")]
-        self.inherited.update(plan_merge(self.step, own, manifests, include, exclude, self.record.artifacts))
+        merged = plan_merge(self.step, own, manifests, include, exclude, self.record.artifacts, self._are_equal)
+        self.inherited.update(merged)
         self._unhide(flow)
+
+    def _are_equal(self, name: str, one: ArtifactRef, other: ArtifactRef) -> bool:
+        return self.artifacts.are_equal(one, other, where=f"{self.pathspec}, artifact {name!r} of its inputs")
 
     def delete(self, name: str) -> bool:
         return self.inherited.pop(name, None) is not None
@@ -179,8 +184,15 @@ class LiveTask:
         ]
         return Inputs(views, [parent.step for parent in self.parents])
 
-    def save(self) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
+    def save(
+        self, refuse: Callable[[str, SerializationError], None] | None = None
+    ) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
         """Store what the step set or changed.
+
+        Parameters
+        ----------
+        refuse : callable, optional
+            Is given the name of each artifact that can't be stored, and why; the others are stored all the same.
 
         Returns
         -------
@@ -190,25 +202,39 @@ class LiveTask:
         Raises
         ------
         SerializationError
-            If a value can't be stored, or is the flow or an input itself.
+            If a value can't be stored, or is the flow or an input itself, and ``refuse`` isn't given.
         """
         refs = dict(self.inherited)
         own: list[str] = []
         for name, value in sorted(vars(self.flow).items()):
             if (name.startswith("__") and name.endswith("__")) or name in self.record.artifacts:
                 continue
-            if name in self._loaded and value is self._loaded[name] and isinstance(value, _IMMUTABLE):
+            try:
+                ref = self._save(name, value)
+            except SerializationError as error:
+                if refuse is None:
+                    raise
+                refuse(name, error)
+                refs.pop(name, None)  # what it was before isn't what the step left
                 continue
-            where = f"step {self.step.name!r}, artifact self.{name}"
-            if isinstance(value, FlowSpec | Inputs | InputView):
-                what = "the flow itself" if isinstance(value, FlowSpec) else "an input of the join"
-                raise SerializationError(
-                    f"self.{name} is {what}; that can't be an artifact.",
-                    where=where,
-                    help="Store the values you need from it instead.",
-                )
-            ref = self.artifacts.save(value, where=where)
-            if name not in refs or refs[name].hash != ref.hash:
+            if name not in refs or not refs[name].is_same(ref):
                 own.append(name)
                 refs[name] = ref
         return refs, tuple(own)
+
+    def _save(self, name: str, value: Any) -> ArtifactRef:
+        """Store an artifact of the step, unless it was inherited and only read."""
+        where = f"step {self.step.name!r}, artifact self.{name}"
+        if isinstance(value, FlowSpec | Inputs | InputView):
+            what = "the flow itself" if isinstance(value, FlowSpec) else "an input of the join"
+            raise SerializationError(
+                f"self.{name} is {what}; that can't be an artifact.",
+                where=where,
+                help="Store the values you need from it instead.",
+            )
+        loaded = self.inherited.get(name) if name in self._loaded and value is self._loaded[name] else None
+        if loaded is None:
+            return self.artifacts.save(value, where=where)
+        if type(value) in _IMMUTABLE:
+            return loaded
+        return self.artifacts.save_again(value, loaded, where=where)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from flow_sdk.errors import StoreError
+from flow_sdk.errors import SerializationError, StoreError
 from flow_sdk.store import items as item_pack
 from flow_sdk.store.blobs import Payload, digest_of, read_blob, write_blob
 from flow_sdk.store.codecs import Encoded, decode, encode
@@ -53,12 +53,66 @@ class Artifacts:
             If the store can't take it.
         """
         encoded = encode(value, where=where)
+        return self._write(encoded, digest_of(encoded.parts))
+
+    def save_again(self, value: Any, loaded: ArtifactRef, *, where: str) -> ArtifactRef:
+        """Store a value that was loaded, unless it was only read.
+
+        Parameters
+        ----------
+        value : object
+            The value, perhaps changed in place.
+        loaded : ArtifactRef
+            What it was loaded from.
+        where : str
+            As for :meth:`save`.
+
+        Returns
+        -------
+        ArtifactRef
+            ``loaded`` where the value is still the same, though perhaps pickled to other bytes now.
+
+        Raises
+        ------
+        SerializationError, StoreError
+            As :meth:`save` does.
+        """
+        from flow_sdk.store.comparison import was_only_read
+
+        encoded = encode(value, where=where)
+        digest = digest_of(encoded.parts)
+        same = (digest.hex(), encoded.codec) == (loaded.hash, loaded.codec)
+        if same or was_only_read(value, encoded, lambda: self.load(loaded, where=where)):
+            return loaded
+        return self._write(encoded, digest)
+
+    def _write(self, encoded: Encoded, digest: bytes) -> ArtifactRef:
         if encoded.size <= INLINE:
             payload = b"".join(encoded.parts)
-            return ArtifactRef(digest_of((payload,)).hex(), len(payload), encoded.codec, encoded.type, payload)
-        digest = digest_of(encoded.parts)
+            return ArtifactRef(digest.hex(), len(payload), encoded.codec, encoded.type, payload)
         write_blob(self.store, encoded.parts, digest, note=_note(encoded))
         return ArtifactRef(digest.hex(), encoded.size, encoded.codec, encoded.type)
+
+    def are_equal(self, one: ArtifactRef, other: ArtifactRef, *, where: str) -> bool:
+        """Tell whether two stored values are equal in all that is stored of them; False where they can't be loaded.
+
+        Parameters
+        ----------
+        one, other : ArtifactRef
+            The values.
+        where : str
+            As for :meth:`load`.
+        """
+        from flow_sdk.store.comparison import are_equal
+
+        if one.is_same(other):
+            return True
+        if one.type != other.type or one.codec != other.codec or one.codec in ("bytes", "str"):
+            return False
+        try:
+            return are_equal(self.load(one, where=where), self.load(other, where=where))
+        except SerializationError:
+            return False
 
     def load(self, ref: ArtifactRef, *, where: str, safe: bool = False) -> Any:
         """Load a value.

@@ -124,6 +124,10 @@ class ArtifactRef:
     type: str
     inline: bytes | None = None
 
+    def is_same(self, other: "ArtifactRef") -> bool:
+        """Tell whether another one stands for the same value: the bytes of ``"a"`` are those of ``b"a"``."""
+        return (self.hash, self.codec) == (other.hash, other.codec)
+
 
 @dataclass(frozen=True, slots=True)
 class SplitItems:

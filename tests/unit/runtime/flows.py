@@ -157,7 +157,7 @@ class Failing(FlowSpec):
     def caught(self):
         import os
 
-        self.lost = os.environ["FLOW_SDK_TEST_VALUE"]
+        self.kept = os.environ["FLOW_SDK_TEST_VALUE"]
         raise KeyError("always")
         self.next(self.end)
 

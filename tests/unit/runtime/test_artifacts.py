@@ -2,14 +2,17 @@
 
 import pickle
 import sys
+import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from flow_sdk import FlowSpec, Parameter, catch, retry, step
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.attempts import claim, commit, read_task, reopen
+from flow_sdk.runtime.scheduler import Scheduler
+from flow_sdk.store.attempts import claim, commit, read_attempt, read_task, reopen
 from flow_sdk.store.layout import commit_key
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.records import Manifest, encode
@@ -119,8 +122,10 @@ def test_a_parameter_may_be_among_those_to_merge() -> None:
     assert run.value("end", "left") == 1 and run.value("end", "failure") is None
 
 
-def test_a_caught_join_keeps_nothing_of_what_it_merged() -> None:
-    assert set(joined("fail").task("join").artifacts) == {"failure"}
+def test_a_caught_join_keeps_what_it_merged_and_set() -> None:
+    run = joined("fail")
+    assert set(run.task("join").artifacts) == {"failure", "left", "by_name"}
+    assert run.value("end", "left") == 1 and run.value("end", "failure").exception == "after the merge"
 
 
 @pytest.mark.parametrize(("mode", "what"), [("keep", "input of a join"), ("all", "input of a join"), ("self", "flow")])
@@ -213,3 +218,146 @@ def test_a_commit_that_leads_back_to_itself_is_damaged() -> None:
     store.put(commit_key(**where).replace(".json", ".1.json"), b'{"redirect":1}')
     with pytest.raises(IntegrityError, match="leads back to itself"):
         read_task(store, **where)
+
+
+class Tag(str):
+    """Text with attributes."""
+
+
+class Held:
+    """What a frozenset may hold, and change."""
+
+    count = 0
+
+
+class ChangedInPlace(FlowSpec):
+    """Values that look as if nothing could change them."""
+
+    @step
+    def start(self):
+        self.tag = Tag("tree")
+        self.tag.seen = 1
+        self.held = frozenset({Held()})
+        self.text = "a"
+        self.only_read = {f"word {number}" for number in range(40)}
+        self.next(self.middle)
+
+    @step
+    def middle(self):
+        self.tag.seen = 2
+        for held in self.held:
+            held.count = 7
+        self.text = b"a"
+        assert "word 3" in self.only_read
+        self.next(self.end)
+
+    @step
+    def end(self):
+        self.found = (self.tag.seen, [held.count for held in self.held], self.text)
+
+
+def test_what_is_changed_in_place_is_stored_whatever_its_class_is_made_from() -> None:
+    run = InProcessRun(ChangedInPlace).run()
+    assert run.value("end", "found") == (2, [7], b"a")
+    assert run.task("middle").own == ("held", "tag", "text")
+
+
+class Partly(FlowSpec):
+    """Fails, and leaves what can't be stored beside what can."""
+
+    caught = Parameter("caught", default=False)
+
+    @step
+    def start(self):
+        self.list = [1]
+        self.lock_later = "text"
+        self.shared = "old"
+        self.next(self.work)
+
+    @catch(var="failure", print_exception=False)
+    @step
+    def work(self):
+        self.good = 41
+        self.list.append(2)
+        self.shared = "new"
+        self.bad = {"a": [threading.Lock()]}
+        self.lock_later = threading.Lock()
+        self.me = self
+        if self.caught:
+            raise ValueError("on its own")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+@pytest.mark.parametrize("caught", [True, False])
+def test_a_caught_task_keeps_what_can_be_stored(caught: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    run = InProcessRun(Partly, parameters={"caught": caught}).run()
+    task = run.task("work")
+    assert task.ok and not task.successful and run.task("end").successful
+    assert set(task.artifacts) == {"failure", "good", "list", "shared"}
+    assert [run.value("end", name) for name in ("good", "list", "shared")] == [41, [1, 2], "new"]
+    assert run.value("end", "failure").type.endswith("ValueError" if caught else "SerializationError")
+    said = capsys.readouterr().err
+    assert "@catch can't keep self.bad: " in said and "_thread.lock in the attribute ['a'][0]" in said
+    assert "self.me is the flow itself" in said
+
+
+def test_a_failed_attempt_keeps_what_can_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = InProcessRun(Partly)
+    steps = [replace(s, decorators=()) for s in run.plan.steps]
+    run.plan = replace(run.plan, steps=tuple(steps))
+    run.view = replace(run.view, plan=run.plan)
+    run.scheduler = Scheduler(run.plan, 1)
+    run.run()
+    failed = read_attempt(run.store, "Partly", "1", "work", run.id("work"), 0)
+    assert failed is not None and not failed.ok and failed.exception is not None
+    assert "self.bad" in failed.exception["message"]
+    assert set(failed.artifacts) == {"good", "list", "shared"}
+
+
+class Merging(FlowSpec):
+    """Branches that make equal values in their own ways."""
+
+    differ = Parameter("differ", default=False)
+
+    @step
+    def start(self):
+        self.words = {f"word {number}" for number in range(40)}
+        self.next(self.left, self.right)
+
+    @step
+    def left(self):
+        self.count = len(self.words)
+        self.numbers = set(dict.fromkeys((0, 64, 128)))
+        self.next(self.join)
+
+    @step
+    def right(self):
+        self.numbers = set(dict.fromkeys((128, 64, 0)))
+        self.numbers.add(5) if self.differ else None
+        self.next(self.join)
+
+    @catch(var="failure", print_exception=False)
+    @step
+    def join(self, inputs):
+        self.merge_artifacts(inputs)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+def test_equal_values_are_merged_whatever_bytes_they_are_stored_as() -> None:
+    run = InProcessRun(Merging).run()
+    assert run.value("end", "failure") is None
+    assert run.value("end", "numbers") == {0, 64, 128} and len(run.value("end", "words")) == 40
+    assert run.task("left").artifacts["numbers"].hash != run.task("right").artifacts["numbers"].hash
+
+
+def test_values_that_differ_are_not_merged() -> None:
+    failure = InProcessRun(Merging, parameters={"differ": True}).run().value("end", "failure")
+    assert "the inputs differ in numbers" in failure.exception
