@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from flow_sdk.programmatic.notebook import NBRunner as NBRunner
     from flow_sdk.programmatic.runner import Runner as Runner
     from flow_sdk.s3 import S3 as S3
+    from flow_sdk.spec.airflow import airflow_dag as airflow_dag
+    from flow_sdk.spec.airflow import airflow_task as airflow_task
     from flow_sdk.spec.configs import Config as Config
     from flow_sdk.spec.configs import ConfigValue as ConfigValue
     from flow_sdk.spec.current import current as current
@@ -70,6 +72,8 @@ _HOMES = {
     "MutableFlow": "flow_sdk.spec.mutable",
     "MutableStep": "flow_sdk.spec.mutable",
     "current": "flow_sdk.spec.current",
+    "airflow_dag": "flow_sdk.spec.airflow",
+    "airflow_task": "flow_sdk.spec.airflow",
     "retry": "flow_sdk.spec.decorators",
     "catch": "flow_sdk.spec.decorators",
     "timeout": "flow_sdk.spec.decorators",
@@ -125,6 +129,8 @@ __all__ = [
     "Task",
     "UserStepDecorator",
     "__version__",
+    "airflow_dag",
+    "airflow_task",
     "batch",
     "catch",
     "config_expr",

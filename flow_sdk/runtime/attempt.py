@@ -15,6 +15,7 @@ from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.budget import reserve
 from flow_sdk.runtime.current import set_current
+from flow_sdk.runtime.item_text import item_texts
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
@@ -116,6 +117,7 @@ class _Attempt:
         self.step, self.position, self.number = step, position, number
         self.started = time.time()
         self.catch = step.decorator("catch")
+        self.item_texts: list[str] | None = None
 
     def run(self) -> Outcome:
         try:
@@ -158,6 +160,8 @@ class _Attempt:
         if step.kind == "foreach":
             kind = self.request.orchestrator.get("kind", "")
             values = foreach_values(step, flow, self.request.max_num_splits, kind)
+            if kind == "airflow":  # its UI names mapped tasks after their items
+                self.item_texts = item_texts(values)
         if self.request.events is not None:
             count = 0 if values is None else len(values)
             reserve(self.view, step, self.position, targets[0], count, self.request.events)
@@ -214,6 +218,7 @@ class _Attempt:
             "pid": os.getpid(),
             "python": sys.version.split()[0],
             **self.request.environment,
+            **({} if self.item_texts is None else {"items": self.item_texts}),
         }
         return Manifest(
             flow=self.view.flow,

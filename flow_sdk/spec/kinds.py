@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk.errors import UsageError
+from flow_sdk.spec.airflow import AirflowDag, AirflowTask
 from flow_sdk.spec.attributes import Decorator, made
 from flow_sdk.spec.batch import Batch
 from flow_sdk.spec.declaration import refused
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DECORATORS",
+    "AirflowDag",
+    "AirflowTask",
     "Batch",
     "Catch",
     "Environment",
@@ -183,6 +186,10 @@ class Project(Decorator):
 
 
 DECORATORS: dict[str, type[Decorator]] = {
-    kind.name: kind for kind in (Retry, Catch, Timeout, Environment, Secrets, Resources, Batch, Schedule, Project)
+    kind.name: kind
+    for kind in (
+        *(Retry, Catch, Timeout, Environment, Secrets, Resources, Batch, AirflowTask),
+        *(Schedule, Project, AirflowDag),
+    )
 }
 """All decorators of this release by name."""

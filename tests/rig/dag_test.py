@@ -85,6 +85,11 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
                 "run_id": dag_run.run_id,
                 "tasks": sorted([ti.task_id, ti.map_index, _text(ti.state)] for ti in dag_run.get_task_instances()),
                 "passes": dict(states),
+                "labels": {
+                    f"{ti.task_id} {ti.map_index}": ti.rendered_map_index
+                    for ti in dag_run.get_task_instances()
+                    if ti.map_index >= 0
+                },
             }
         )
     return {"import_errors": errors, "runs": runs}

@@ -91,6 +91,7 @@ def deployment_data(
     options: CreateOptions,
     batch: dict[str, Any] | None = None,
     encryption: "Encryption | None" = None,
+    owner: str | None = None,
 ) -> dict[str, Any]:
     """Put together what the DAG file says beside the plan. Pure.
 
@@ -108,6 +109,8 @@ def deployment_data(
         Where the steps with ``@batch`` run.
     encryption : Encryption, optional
         How S3 encrypts what tasks write.
+    owner : str, optional
+        Who the tasks belong to in Airflow.
     """
     from flow_sdk.release import __version__
     from flow_sdk.spec.schedule import parse, to_airflow
@@ -133,6 +136,8 @@ def deployment_data(
         "worker_pool": options.worker_pool,
         "paused": options.paused,
     }
+    if owner is not None:
+        data["owner"] = owner
     if batch is not None:
         data["batch"] = batch
     if encryption is not None:
@@ -209,7 +214,8 @@ def create_deployment(
     jobs.register()
     url = artifacts.store.url
     asked = encryption() if url.startswith("s3://") else None
-    data = deployment_data(plan, url, plan_hash, package_hash, options, _batch_data(jobs), asked)
+    owner = None if gate is None or gate.grant is None else gate.grant.claim.who
+    data = deployment_data(plan, url, plan_hash, package_hash, options, _batch_data(jobs), asked, owner)
     note_release(artifacts.store, "airflow", data["dag"], {"plan": plan_hash, "package": package_hash})
     if gate is not None:
         gate.confirm(artifacts.store)

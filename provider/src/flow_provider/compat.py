@@ -1,5 +1,8 @@
 """Everything in which Airflow 3.3 and 2.11 differ, beyond what ``airflow.providers.common.compat.sdk`` evens out."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +42,7 @@ __all__ = [
     "dag_run_state",
     "is_deferred",
     "pushed_link",
+    "quiet_emails",
     "reschedule",
     "start_dag_run",
     "task_group",
@@ -121,6 +125,14 @@ def pushed_link(key: str, ti_key: Any) -> str:
 def task_state(context: Any) -> Any:
     """What Airflow 3.3 keeps for a task across its tries and clearings, with ``get`` and ``set``; None on 2.11."""
     return context.get("task_state_store") if AIRFLOW_3 else None
+
+
+@contextmanager
+def quiet_emails() -> Iterator[None]:
+    """Create operators without 3.x's advice to move from ``email`` to ``SmtpNotifier``, which it uses itself."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Setting email\w* on a task is deprecated")
+        yield
 
 
 def is_deferred(ti: Any) -> bool:

@@ -43,6 +43,8 @@ class Deployment:
         The Airflow pool of all tasks.
     paused : bool or None
         Whether the DAG starts paused; None for Airflow's own setting.
+    owner : str or None
+        Who the tasks belong to in Airflow: the owner of the production token.
     aws_conn_id : str or None
         The Airflow connection with the credentials of an S3 store and of AWS Batch. None for the worker's own
         environment.
@@ -66,6 +68,7 @@ class Deployment:
     workflow_timeout: float | None = None
     worker_pool: str | None = None
     paused: bool | None = None
+    owner: str | None = None
     aws_conn_id: str | None = None
     batch: dict[str, Any] | None = None
     encryption: dict[str, str] | None = None

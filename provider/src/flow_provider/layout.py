@@ -11,6 +11,7 @@ What Airflow can express on 3.3 and 2.11 alike decides the form:
 - A loop becomes one task, which starts a DAG of the loop's body again for each pass.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -20,6 +21,9 @@ from flow_sdk.plan.model import FlowPlan, Loop, StepPlan
 __all__ = ["DagLayout", "Group", "TaskNode", "lay_out", "loop_dag_id"]
 
 ONE = Fraction(1)
+
+LONGEST_GROUP = 200
+"""Most characters of a task group's id (Airflow 2.11 and 3.3, ``validate_group_key``)."""
 
 
 @dataclass(slots=True)
@@ -65,7 +69,8 @@ class Group:
     Parameters
     ----------
     id : str
-        ``<foreach step>-each``, a number added for the later ones of the same level.
+        ``<artifact>-each`` for a foreach over that artifact; ``<artifact>-each-from-<step>`` for a later one of the
+        same level, which begins with that step.
     source : TaskNode
         The task whose output is the list of positions to map over.
     depth : int
@@ -221,11 +226,22 @@ class _Dag:
             return
         group = self.groups.get((levels[-1], stage))
         if group is None:
-            group_id = f"{levels[-1]}-each" + (f"-{stage + 1}" if stage else "")
+            group_id = self._group_id(levels[-1], node.step.name if stage else None)
             group = Group(group_id, self._source(levels[-1]), len(levels))
             self.groups[levels[-1], stage] = group
         node.group = group
         group.nodes.append(node)
+
+    def _group_id(self, foreach: str, first: str | None) -> str:
+        """Name a group after the artifact that its foreach goes over, with ``-`` in it, which no task's id has."""
+        artifact = self.steps[foreach].foreach or ""
+        name = artifact if artifact.isascii() and artifact.isidentifier() else foreach
+        if sum(self.nodes[other].step.foreach == artifact for other in self.nodes) > 1 and name != foreach:
+            name = f"{name}-of-{foreach}"
+        found = f"{name}-each" + (f"-from-{first}" if first else "")
+        if len(found) <= LONGEST_GROUP:
+            return found
+        return f"{found[: LONGEST_GROUP - 17]}-{hashlib.sha256(found.encode()).hexdigest()[:16]}"
 
     def _source(self, foreach: str) -> TaskNode:
         """The task whose output lists the children of a foreach: the step itself, or its ``splits`` task."""

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flow_provider.compat import DAG, Param, TriggerRule, cron_timetable, task_group
+from flow_provider.arguments import dag_arguments, dag_tags, task_arguments, waiting_arguments
+from flow_provider.callbacks import named_callbacks
+from flow_provider.compat import DAG, Param, TriggerRule, cron_timetable, quiet_emails, task_group
 from flow_provider.deployment import Deployment, read_deployment
 from flow_provider.ending import RunFailed
+from flow_provider.labels import TEMPLATE
 from flow_provider.layout import DagLayout, Group, TaskNode, lay_out, loop_dag_id
 from flow_provider.operators.splits import SplitsOperator
 from flow_provider.operators.step import StepOperator
@@ -69,8 +72,7 @@ class _Builder:
         options: dict[str, Any] = {"start_date": BEGINNING, "catchup": False, "schedule": None}
         if deployment.max_workers is not None:
             options["max_active_tasks"] = deployment.max_workers
-        if deployment.workflow_timeout is not None:
-            options["dagrun_timeout"] = timedelta(seconds=deployment.workflow_timeout)
+        options.update(dag_arguments(deployment, is_body=self.layout.loop is not None))
         if self.layout.loop is not None:
             entry = self.layout.loop.entry
             return DAG(
@@ -83,14 +85,20 @@ class _Builder:
             )
         if deployment.cron is not None:
             options["schedule"] = cron_timetable(deployment.cron, deployment.timezone or "UTC")
+        given = plan.decorator("airflow_dag") or {}
+        if "max_active_runs" in given:
+            options["max_active_runs"] = given["max_active_runs"]
+        if "on_success_callback" in given:
+            options["on_success_callback"] = list(named_callbacks(given["on_success_callback"]))
+        failure = [RunFailed(deployment), *named_callbacks(given.get("on_failure_callback"))]
         return DAG(
             dag_id=deployment.dag,
             description=plan.doc.partition("\n")[0] or f"Flow {plan.flow}",
             doc_md=f"{plan.doc}\n\nFlow SDK, deployment {deployment.digest}.\n".lstrip(),
-            tags=["flow-sdk", *deployment.tags],
+            tags=dag_tags(deployment),
             params=self._params(),
             is_paused_upon_creation=deployment.paused,
-            on_failure_callback=RunFailed(deployment),
+            on_failure_callback=failure if len(failure) > 1 else failure[0],
             **options,
         )
 
@@ -126,30 +134,29 @@ class _Builder:
                 retries=1,
                 trigger_rule=_rule(node),
                 doc_md=f"All tasks that the foreach of step {node.step.name} starts.",
-                **self._placement(),
+                **waiting_arguments(self.deployment),
             )
+            _forget_params(self.operators[node.id])
 
     def _create(self, node: TaskNode, split: Any) -> None:
         arguments = {"deployment": self.deployment, "split": split, "asks": node.asks, "trigger_rule": _rule(node)}
+        if split is not None:
+            arguments["map_index_template"] = TEMPLATE
         if node.kind == "loop":
             from flow_provider.operators.loop import LoopOperator
 
             arguments.update(task_id=node.id, entry=node.step, retries=LOOP_RETRIES, retry_delay=LOOP_RETRY_DELAY)
             arguments.update(
-                self._placement(), doc_md=f"Runs the loop at step {node.step.name}, a DAG run for each pass."
+                waiting_arguments(self.deployment),
+                doc_md=f"Runs the loop at step {node.step.name}, a DAG run for each pass.",
             )
             self.operators[node.id] = LoopOperator(**arguments)
         else:
-            arguments.update(task_id=node.id, step=node.step, **self._placement(), **_tries(node))
-            if node.step.decorator("batch") is None:
-                self.operators[node.id] = StepOperator(**arguments)
-            else:
-                from flow_provider.operators.batch import BatchStepOperator
-
-                self.operators[node.id] = BatchStepOperator(**_tries_on_batch(arguments))
-
-    def _placement(self) -> dict[str, Any]:
-        return {} if self.deployment.worker_pool is None else {"pool": self.deployment.worker_pool}
+            arguments.update(task_id=node.id, step=node.step, **_tries(node))
+            arguments.update(task_arguments(self.deployment, node.step))
+            with quiet_emails():
+                self.operators[node.id] = _step_operator(arguments)
+        _forget_params(self.operators[node.id])
 
     def _wire(self, node: TaskNode, *, within: bool) -> None:
         """Add the edges into a task that come from its own mapped group, or those that don't."""
@@ -157,6 +164,19 @@ class _Builder:
             inside = node.group is not None and upstream.group is node.group
             if node.kind != "splits" and inside is within:
                 self.operators[node.id].set_upstream(self.operators[upstream.id])
+
+
+def _step_operator(arguments: dict[str, Any]) -> Any:
+    if arguments["step"].decorator("batch") is None:
+        return StepOperator(**arguments)
+    from flow_provider.operators.batch import BatchStepOperator
+
+    return BatchStepOperator(**_tries_on_batch(arguments))
+
+
+def _forget_params(operator: Any) -> None:
+    """Take the copy of the DAG's parameters off a task, which reads them from its run: a long default is kept once."""
+    operator.params = type(operator.params)()
 
 
 def _rule(node: TaskNode) -> str:

@@ -46,7 +46,7 @@ def test_a_foreach_is_a_mapped_group_and_its_join_a_plain_task(tmp_path: Path) -
     (layout,) = lay_out(
         plan_of("start: self.a, foreach='x'\na: self.b\nb: self.j\nj(inputs): self.end\nend:", tmp_path)
     )
-    assert groups(layout) == {"start-each": ("start", ["a", "b"])}
+    assert groups(layout) == {"x-each": ("start", ["a", "b"])}
     assert edges(layout)["j"] == ["b"]
 
 
@@ -59,9 +59,9 @@ def test_a_nested_foreach_is_flattened_into_a_sibling_group(tmp_path: Path) -> N
         )
     )
     assert groups(layout) == {
-        "start-each": ("start", ["a"]),
-        "start-each-2": ("start", ["inner"]),
-        "a-each": ("a.splits", ["b"]),
+        "x-each": ("start", ["a"]),
+        "x-each-from-inner": ("start", ["inner"]),
+        "y-each": ("a.splits", ["b"]),
     }
     assert edges(layout)["a.splits"] == ["a"]
     assert edges(layout)["inner"] == ["b"]
@@ -118,7 +118,7 @@ def test_a_loop_inside_a_foreach_lies_in_its_group(tmp_path: Path) -> None:
             tmp_path,
         )
     )
-    assert groups(outer) == {"start-each": ("start", ["a.loop", "b"])}
+    assert groups(outer) == {"x-each": ("start", ["a.loop", "b"])}
     assert edges(body) == {"a": []} and not body.groups
 
 
@@ -131,7 +131,32 @@ def test_a_foreach_inside_a_loop_is_a_group_of_the_body(tmp_path: Path) -> None:
         )
     )
     assert edges(outer) == {"start": [], "a.loop": ["start"], "end": ["a.loop"]}
-    assert groups(body) == {"a-each": ("a", ["b"])}
+    assert groups(body) == {"x-each": ("a", ["b"])}
+
+
+def test_two_foreachs_over_artifacts_of_one_name_have_groups_of_two_names(tmp_path: Path) -> None:
+    (layout,) = lay_out(
+        plan_of(
+            "start: self.a, foreach='x'\na: self.j\nj(inputs): self.b, foreach='x'\nb: self.k\n"
+            "k(inputs): self.end\nend:",
+            tmp_path,
+        )
+    )
+    assert groups(layout) == {"x-of-start-each": ("start", ["a"]), "x-of-j-each": ("j", ["b"])}
+
+
+def test_a_group_has_a_name_that_airflow_takes(tmp_path: Path) -> None:
+    """Not every artifact's name is one; a step's always is."""
+    for artifact, name in (("größe", "start-each"), ("a" * 190, f"{'a' * 190}-each")):
+        (layout,) = lay_out(
+            plan_of(f"start: self.a, foreach='{artifact}'\na: self.j\nj(inputs): self.end\nend:", tmp_path)
+        )
+        assert set(groups(layout)) == {name}
+    (layout,) = lay_out(
+        plan_of(f"start: self.a, foreach='{'a' * 300}'\na: self.j\nj(inputs): self.end\nend:", tmp_path)
+    )
+    (found,) = groups(layout)
+    assert len(found) == 200 and found.startswith("aaa")
 
 
 @pytest.mark.parametrize("seed", range(200))

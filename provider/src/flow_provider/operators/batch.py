@@ -62,6 +62,7 @@ class BatchStepOperator(StepOperator):
         """Go on after the triggerer has waited for the job."""
         here = self._locate(context)
         with store_access(self.deployment):
+            self._label(context, here)
             request = dataclasses.replace(self._request(context, here), tries_left=event["tries_left"])
             self.artifacts_url, self.job_url = event["links"]  # type: ignore[misc]
             remote = self._remote(request)

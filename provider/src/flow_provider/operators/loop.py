@@ -17,6 +17,7 @@ from flow_provider.compat import (
 from flow_provider.credentials import store_access
 from flow_provider.deployment import Deployment
 from flow_provider.instance import Instance, locate, loop_conf
+from flow_provider.labels import label_task
 from flow_provider.layout import loop_dag_id
 from flow_provider.operators.step import not_started_by_loop
 from flow_provider.run_ids import child_run_id
@@ -75,6 +76,8 @@ class LoopOperator(BaseSensorOperator):
         if here is None:
             raise not_started_by_loop(self.deployment)
         with store_access(self.deployment):
+            if self.split is not None:
+                label_task(context, self.deployment, self.entry, here)
             _Passes(self, here).run()
 
 

@@ -13,6 +13,7 @@ from flow_provider.compat import (
 from flow_provider.credentials import StoreAccess, store_access
 from flow_provider.deployment import Deployment
 from flow_provider.ending import note_cleared
+from flow_provider.labels import label_task
 from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
 from flow_sdk.plan.model import StepPlan
 
@@ -61,6 +62,7 @@ class StepOperator(BaseOperator):
         """Run the step; a foreach returns the positions of its children."""
         here = self._locate(context)
         with store_access(self.deployment) as self._access:
+            self._label(context, here)
             if self.asks and not self._chosen(here):
                 raise AirflowSkipException(f"The switch before step {self.step.name!r} chose another case.")
             note_cleared(self.deployment, context, here.run)
@@ -81,6 +83,10 @@ class StepOperator(BaseOperator):
         if here is None:
             raise not_started_by_loop(self.deployment)
         return here
+
+    def _label(self, context: Any, here: "Instance") -> None:
+        if self.split is not None:
+            label_task(context, self.deployment, self.step, here)
 
     def _chosen(self, here: "Instance") -> bool:
         from flow_sdk.runtime.chosen import is_chosen, open_run

@@ -1,0 +1,63 @@
+"""What ``@airflow_dag`` and ``@airflow_task`` say, as arguments of Airflow's DAGs and operators."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flow_provider.callbacks import named_callbacks
+from flow_provider.deployment import Deployment
+from flow_sdk.plan.model import StepPlan
+
+__all__ = ["dag_arguments", "dag_tags", "task_arguments", "waiting_arguments"]
+
+CALLBACKS = ("on_failure_callback", "on_retry_callback", "on_success_callback")
+ALERTS = (*CALLBACKS, "email", "email_on_failure", "email_on_retry")
+LONGEST_TAG = 100
+"""Airflow 2.11 and 3.3: ``TAG_MAX_LEN`` of ``airflow.models.dag``."""
+
+
+def dag_arguments(deployment: Deployment, *, is_body: bool) -> dict[str, Any]:
+    """Return arguments of a deployment's DAG, or of the body of a loop, which runs whenever the loop does."""
+    found: dict[str, Any] = {}
+    given = deployment.plan.decorator("airflow_dag") or {}
+    for key in () if is_body else ("start_date", "end_date"):
+        if key in given:
+            instant = datetime.fromisoformat(given[key])
+            found[key] = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    seconds = deployment.workflow_timeout or given.get("dagrun_timeout")
+    if seconds is not None:
+        found["dagrun_timeout"] = timedelta(seconds=seconds)
+    return found
+
+
+def dag_tags(deployment: Deployment) -> list[str]:
+    """Return the tags of the flow's own DAG: project and branch first, then the user's."""
+    given = deployment.plan.decorator("airflow_dag") or {}
+    project = deployment.plan.decorator("project") or {}
+    tags = ["flow-sdk"]
+    if "branch_name" in project:
+        tags += [f"project:{project['name']}"[:LONGEST_TAG], f"project_branch:{project['branch_name']}"[:LONGEST_TAG]]
+    return list(dict.fromkeys([*tags, *deployment.tags, *given.get("tags", ())]))
+
+
+def task_arguments(deployment: Deployment, step: StepPlan) -> dict[str, Any]:
+    """Return arguments of a step's task: its own come before ``default_args`` and those before the deployment's."""
+    found = {**_shared(deployment), **(step.decorator("airflow_task") or {})}
+    for key in CALLBACKS:
+        if key in found:
+            found[key] = list(named_callbacks(found[key]))
+    return found
+
+
+def waiting_arguments(deployment: Deployment) -> dict[str, Any]:
+    """Return arguments of a task that runs no step of its own: it alerts nobody, as the steps do."""
+    return {key: value for key, value in _shared(deployment).items() if key not in ALERTS}
+
+
+def _shared(deployment: Deployment) -> dict[str, Any]:
+    """What holds for every task that doesn't say otherwise."""
+    given = deployment.plan.decorator("airflow_dag") or {}
+    owner = given.get("owner") or deployment.owner
+    found = {**({"owner": owner} if owner else {}), **given.get("default_args", {})}
+    if deployment.worker_pool is not None:
+        found["pool"] = deployment.worker_pool
+    return found
