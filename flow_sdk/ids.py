@@ -26,6 +26,7 @@ __all__ = [
     "LOOP",
     "Position",
     "airflow_run_id",
+    "airflow_run_prefix",
     "is_flow_name",
     "is_run_id",
     "is_step_name",
@@ -205,9 +206,14 @@ def airflow_run_id(dag_id: str, flow: str, dag_run_id: str) -> str:
     str
         ``airflow-<run id>`` where that can be a run's id in the store, else a digest of it.
     """
-    prefix = "airflow-" if dag_id == flow else f"airflow-{_digest(dag_id, 8)}-"
+    prefix = airflow_run_prefix(dag_id, flow)
     run = prefix + dag_run_id
     return run if is_run_id(run) else f"{prefix}sha-{_digest(dag_run_id, 40)}"
+
+
+def airflow_run_prefix(dag_id: str, flow: str) -> str:
+    """Return what the ids of a DAG's runs have before Airflow's id in the store, see :func:`airflow_run_id`."""
+    return "airflow-" if dag_id == flow else f"airflow-{_digest(dag_id, 8)}-"
 
 
 def _digest(text: str, digits: int) -> str:

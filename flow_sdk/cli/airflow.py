@@ -10,6 +10,7 @@ from flow_sdk.cli.airflow_server import SERVER_OPTIONS, airflow_api, airflow_url
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
 from flow_sdk.cli.parameters import given_data, parameter_options
+from flow_sdk.cli.started_run import RUN_ID_OPTIONS, given_run_id, hand_over_run, refuse_stored_run
 from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate, token_text
 from flow_sdk.config import expand_home
 from flow_sdk.errors import DeployError, UsageError
@@ -17,7 +18,7 @@ from flow_sdk.errors import DeployError, UsageError
 if TYPE_CHECKING:
     from flow_sdk.cli.ends import Ends
     from flow_sdk.deploy.airflow.api import AirflowApi
-    from flow_sdk.deploy.airflow.create import CreateOptions
+    from flow_sdk.deploy.airflow.create import CreateOptions, Deployed
     from flow_sdk.deploy.airflow.delete import Deleted
     from flow_sdk.deploy.airflow.runs import DagRuns
     from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables
@@ -35,7 +36,7 @@ LATEST = 5
 
 
 def _create(call: Call) -> int:
-    from flow_sdk.cli.schedule_shown import next_text, schedule_of
+    from flow_sdk.deploy.airflow.advice import deployment_advice
     from flow_sdk.deploy.airflow.create import create_deployment
     from flow_sdk.deploy.airflow.target import open_target
     from flow_sdk.plan.files import embed_files
@@ -44,27 +45,24 @@ def _create(call: Call) -> int:
     name = deployed_name(call)
     plan = call.plan(embed_files(call.parameter_plans()))
     options = _options(call, plan)
-    file = open_target(target, name).name
+    place = open_target(target, name)
     api = airflow_api(call) if call["wait"] or airflow_url(call) else None
     gate = token_gate(call, name, _keeper(call, api))
     before = None
     if api is not None and call["wait"]:
         from flow_sdk.deploy.airflow.visible import import_error_of
 
-        before = import_error_of(api, file)
-    dag_files = (file, *_dag_files(os.path.dirname(file) or "."))
+        before = import_error_of(api, place.name)
+    beside = _dag_files(os.path.dirname(place.name) or ".")
+    advice = deployment_advice(plan, options, place, beside, api)
+    dag_files = (place.name, *beside)
     package = call.package(leave_out=dag_files)
     deployed = create_deployment(plan, package, call.root, target, options, gate)
     tell_token(call, gate, target if "://" in target else os.path.abspath(expand_home(target)))
-    call.say(
-        f"DAG {deployed.dag} is {'written' if deployed.changed else 'up to date'}; runs are in {deployed.namespace}."
-    )
+    _tell_deployed(call, deployed)
     call.code.tell(package, leave_out=dag_files)
-    schedule = schedule_of(call.flow_class)
-    if schedule is not None:
-        call.say(f"It starts by itself unless it is paused. Next: {next_text(schedule)}")
-    if not call.root.startswith("s3://"):
-        call.say(f"Its artifacts are kept in {call.root}: every worker must see the same folder under that path.")
+    for line in advice:
+        call.say(line)
     print(deployed.file)
     if api is not None and call["wait"]:
         from flow_sdk.deploy.airflow.visible import wait_visible
@@ -73,6 +71,19 @@ def _create(call: Call) -> int:
         wait_visible(api, deployed, before=before, timeout=call["wait-timeout"], on_wait=_teller(call))
         call.say("Airflow shows it.")
     return 0
+
+
+def _tell_deployed(call: Call, deployed: Deployed) -> None:
+    from flow_sdk.cli.schedule_shown import next_text, schedule_of
+
+    call.say(
+        f"DAG {deployed.dag} is {'written' if deployed.changed else 'up to date'}; runs are in {deployed.namespace}."
+    )
+    schedule = schedule_of(call.flow_class)
+    if schedule is not None:
+        call.say(f"It starts by itself unless it is paused. Next: {next_text(schedule)}")
+    if not call.root.startswith("s3://"):
+        call.say(f"Its artifacts are kept in {call.root}: every worker must see the same folder under that path.")
 
 
 def _keeper(call: Call, api: AirflowApi | None) -> ApiVariables | CommandVariables | None:
@@ -153,17 +164,30 @@ def _teller(call: Call) -> Any:
 
 
 def _trigger(call: Call) -> int:
-    from flow_sdk.ids import airflow_run_id
+    from flow_sdk.deploy.airflow.advice import paused_advice
+    from flow_sdk.deploy.airflow.api import AirflowRefused
+    from flow_sdk.deploy.run_ids import AIRFLOW_RUN_IDS, existing_run_error
+    from flow_sdk.ids import airflow_run_id, airflow_run_prefix
 
     name = deployed_name(call)
+    prefix = airflow_run_prefix(name, call.flow)
+    given = given_run_id(call, AIRFLOW_RUN_IDS, prefix)
     conf = given_data(call)
     api = airflow_api(call)
-    run = api.trigger(name, conf, call["run-id"])
+    if given is not None:
+        refuse_stored_run(call, prefix + given, AIRFLOW_RUN_IDS.target)
+    try:
+        run = airflow_run_id(name, call.flow, api.trigger(name, conf, given))
+    except AirflowRefused as error:
+        if error.status != 409 or given is None:
+            raise
+        raise existing_run_error(prefix + given, AIRFLOW_RUN_IDS.target, api.url) from error
     call.say(
-        f"Airflow at {api.url} has started a run of {name}. To watch it:\n"
-        f"  {_again(call, 'status')} {shlex.quote(airflow_run_id(name, call.flow, run))}"
+        f"Airflow at {api.url} has started a run of {name}. To watch it:\n  {_again(call, 'status')} {shlex.quote(run)}"
     )
-    print(run)
+    for line in paused_advice(api, name):
+        call.say(line)
+    hand_over_run(call, run)
     return 0
 
 
@@ -333,11 +357,7 @@ COMMANDS = {
     "airflow trigger": Command(
         _trigger,
         parameters=parameter_options,
-        options=[
-            NAME,
-            Option("run-id", "Id of the DAG run; Airflow makes one when left out.", metavar="ID"),
-            *SERVER_OPTIONS,
-        ],
+        options=[NAME, *RUN_ID_OPTIONS, *SERVER_OPTIONS],
     ),
     "airflow list-runs": Command(
         _list_runs,

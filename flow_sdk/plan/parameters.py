@@ -33,6 +33,13 @@ _SCHEMA: dict[str, list[str]] = {
 }
 
 
+_NUMBERS = {
+    "int": r"^\s*[+-]?\d+(_\d+)*\s*$",
+    "float": r"^\s*[+-]?((\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][+-]?\d+)?|[iI]nf(inity)?|[nN]a[nN])\s*$",
+}
+"""Text that means a number, which is taken for it. Valid in Python and JavaScript."""
+
+
 def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
     """Turn a flow's parameters into data, calling functions given as defaults once each.
 
@@ -331,9 +338,12 @@ def json_schema(parameter: ParameterPlan) -> dict[str, Any]:
         types.append("null")
     if parameter.type == "file" and (not parameter.is_text or isinstance(parameter.default, dict)):
         types.append("object")
-    if parameter.type == "float" and isinstance(parameter.default, str):
-        types.append("string")
+    pattern = None if parameter.separator is not None else _NUMBERS.get(parameter.type)
+    if pattern is not None:
+        types.insert(1, "string")  # the first one is what forms go by
     schema: dict[str, Any] = {"type": types if len(types) > 1 else types[0]}
+    if pattern is not None:
+        schema["pattern"] = pattern
     if parameter.separator is not None:
         schema["items"] = {"type": "string"}
     if parameter.help:

@@ -193,8 +193,8 @@ class DeployedFlow:
 
     def _triggered(self, given: dict[str, Any]) -> tuple[str, str]:
         """Start a run; returns what the orchestrator calls it, and its id in the store."""
-        printed = self._deployment.result("trigger", given)
-        return printed, self._deployment.target.run_id(self.name, self.flow_name, printed)
+        run_id = self._deployment.result("trigger", given)
+        return self._deployment.target.run_name(self.name, self.flow_name, run_id), run_id
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flow_sdk.ids import airflow_run_id
+from flow_sdk.ids import airflow_run_prefix
 
 __all__ = ["AIRFLOW", "STEP_FUNCTIONS", "TARGETS", "Target"]
 
@@ -29,9 +29,9 @@ class Target:
         """A command's name."""
         return f"{self.name} {verb}"
 
-    def run_id(self, deployed: str, flow: str, printed: str) -> str:
-        """The run's id in the store, from what ``trigger`` printed."""
-        return airflow_run_id(deployed, flow, printed) if self is AIRFLOW else printed
+    def run_name(self, deployed: str, flow: str, run_id: str) -> str:
+        """Return what the orchestrator calls a run, from the run's id in the store, which ``trigger`` prints."""
+        return run_id.removeprefix(airflow_run_prefix(deployed, flow)) if self is AIRFLOW else run_id
 
 
 AIRFLOW = Target("airflow", "airflow", place="target")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_sdk.client import Run, metadata, namespace
+from flow_sdk.ids import airflow_run_prefix
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path for path in (ROOT / "dags_examples").glob("*.py") if "FlowSpec" in path.read_text())
@@ -68,6 +69,13 @@ def hashes(root: str, pathspec: str) -> Hashes:
     return {
         (step.id, task.id, artifact.id): artifact.sha for step in Run(pathspec) for task in step for artifact in task
     }
+
+
+def dag_run_id(dag: str, flow: str, run: str) -> str:
+    """Airflow's own id of a run, from its id in the store, which ``airflow trigger`` prints."""
+    prefix = airflow_run_prefix(dag, flow)
+    assert run.startswith(prefix), run
+    return run.removeprefix(prefix)
 
 
 def dag_test(python: str, home: Path, dags: Path, runs: list[dict[str, Any]], env: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The ``airflow`` commands for what is deployed, and a schedule that fires, on a real Airflow of each line."""
 
+import dataclasses
 import itertools
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,22 +14,27 @@ import pytest
 
 from flow_sdk import Deployer
 from flow_sdk.client import Flow, Run, metadata, namespace
+from flow_sdk.deploy.airflow.http import send
 from flow_sdk.errors import DeployError
-from flow_sdk.ids import airflow_run_id
 from flow_sdk.store.layout import run_end_key
-from tests.integration.airflow_runs import clean_environment
+from tests.integration.airflow_runs import clean_environment, dag_run_id
 from tests.integration.airflow_servers import AirflowServers, only
 from tests.parts import LINES
-from tests.rig.airflow import AirflowServer
+from tests.rig.airflow import VIEWER, AirflowServer
 from tests.style.pages import blocks, shell_commands
 from tests.style.tree import ROOT
+
+WHO = ("FLOW_SDK_AIRFLOW_USER", "FLOW_SDK_AIRFLOW_PASSWORD")
 
 FLOW = """
 import os
 import time
-from flow_sdk import FlowSpec, Parameter, schedule, step
+from flow_sdk import FlowSpec, Parameter, airflow_dag, schedule, step
+
+NOTE = {"callback": "commands.alerts.note", "kwargs": {"path": os.environ.get("ALERTS_FILE", "")}}
 
 
+@airflow_dag(on_failure_callback=NOTE)
 class WaitFlow(FlowSpec):
     folder = Parameter("folder", default="")
     text = Parameter("text", default="x")
@@ -55,6 +62,12 @@ class WaitFlow(FlowSpec):
 
 if __name__ == "__main__":
     WaitFlow()
+"""
+
+ALERTS = """
+def note(context, path):
+    with open(path, "a") as file:
+        file.write(context["run_id"] + "\\n")
 """
 
 TICK = """
@@ -110,6 +123,10 @@ class Rig:
         """Call one of the commands under test."""
         return self.call("airflow", *words, "--name", self.name, who=who, code=code)
 
+    def dag_run(self, run: str) -> str:
+        """Airflow's own id of a run that a command has printed."""
+        return dag_run_id(self.name, "WaitFlow", run)
+
     def deploy(self) -> None:
         """Deploy under a name that nobody has yet."""
         self.name = f"wait.{next(_numbers)}"
@@ -140,7 +157,9 @@ def rig(
             "FLOW_SDK_AIRFLOW_USER": airflow.user,
             "FLOW_SDK_AIRFLOW_PASSWORD": airflow.password,
             "FLOW_SDK_DATASTORE_SYSROOT_LOCAL": str(code / "store"),
+            "ALERTS_FILE": str(code / "alerts.txt"),
         }
+        (airflow.dags / "alerts.py").write_text(ALERTS)
         running = Rig(airflow, code, clean_environment(folder / "home", **reached))
         if request.param == "airflow3":  # the last test looks whether its schedule has fired
             running.call("airflow", "create", str(airflow.dags), "--wait", file="tickflow")
@@ -151,23 +170,24 @@ def test_runs_are_listed_shown_and_stopped(rig: Rig, tmp_path: Path) -> None:
     rig.deploy()
     said = rig.flow("list-runs")[1]
     assert f"{rig.name} has no runs." in said
-    failed = rig.flow("trigger", "--text", "fail")[0].strip()
+    run = rig.flow("trigger", "--text", "fail")[0].strip()
     hostile, said = rig.flow("trigger", "--text", HOSTILE)
-    assert "airflow status " in said
-    assert rig.airflow.wait_run(rig.name, failed) == "failed"
+    assert f"airflow status {hostile}" in said
+    assert rig.airflow.wait_run(rig.name, rig.dag_run(run)) == "failed"
     # The store is told of a run's end by the DAG's callback, too, which Airflow calls by itself.
-    run = airflow_run_id(rig.name, "WaitFlow", failed)
     rig.airflow.wait(lambda: end_of(rig, run), 120, "the DAG's failure callback hasn't been called")
     assert end_of(rig, run)["reason"].startswith("Airflow has given it up: ")
+    alerts = rig.folder / "alerts.txt"
+    rig.airflow.wait(lambda: alerts.exists() and rig.dag_run(run) in alerts.read_text(), 60, "nobody was alerted")
     assert "asked to" in (Run(f"WaitFlow/{run}").reason or ""), "the task's own failure says more"
-    assert rig.airflow.wait_run(rig.name, hostile.strip()) == "success"
+    assert rig.airflow.wait_run(rig.name, rig.dag_run(hostile.strip())) == "success"
     slow = rig.flow("trigger", "--folder", str(tmp_path))[0].strip()
     rig.airflow.wait(lambda: list(tmp_path.iterdir()), 120, "the pass hasn't begun")
     states = {words[0]: words[1] for words in map(str.split, rig.flow("list-runs")[0].splitlines())}
     assert list(states.values()) == ["RUNNING", "SUCCEEDED", "FAILED"]
     assert len(rig.flow("list-runs", "--succeeded", "--failed")[0].splitlines()) == 2
     run = next(iter(states))
-    assert run.endswith(f"-{slow}") and run.startswith("airflow-")
+    assert run == slow and run.startswith("airflow-")
     shown = rig.flow("status", next(run for run, state in states.items() if state == "FAILED"))[0]
     assert "\nStatus         FAILED\n" in shown and "\nFailed         start\n" in shown
     assert "logs airflow-" in shown and "/start\n" in shown
@@ -179,14 +199,52 @@ def test_runs_are_listed_shown_and_stopped(rig: Rig, tmp_path: Path) -> None:
     out, said = rig.flow("terminate", slow)
     assert out.strip() == run and "is marked as failed" in said
     assert end_of(rig, run)["reason"] == "it was stopped with airflow terminate"
-    assert rig.airflow.wait_run(rig.name, slow) == "failed"
+    assert rig.airflow.wait_run(rig.name, rig.dag_run(slow)) == "failed"
     passes = list(rig.airflow.api.dag_runs(f"{rig.name}__loop.work"))
-    assert sorted(found["state"] for found in passes if slow in found["dag_run_id"]) == ["failed", "success"]
+    assert sorted(found["state"] for found in passes if rig.dag_run(slow) in found["dag_run_id"]) == [
+        "failed",
+        "success",
+    ]
     pid = int(next(tmp_path.iterdir()).name.partition("-")[2])
     rig.airflow.wait(lambda: not alive(pid), 90, "the task goes on")
     assert "isn't running" in rig.flow("terminate", run, code=1)[1]
     assert "has no run" in rig.flow("status", "airflow-none", code=1)[1]
     assert not list(rig.folder.rglob("canary"))
+
+
+def test_pools_and_pauses_are_looked_at(rig: Rig) -> None:
+    rig.deploy()
+    said = rig.flow("create", str(rig.airflow.dags), "--worker-pool", "nosuch")[1]
+    assert "Airflow has no pool nosuch" in said and "paused" not in said
+    assert "no pool" not in rig.flow("create", str(rig.airflow.dags), "--worker-pool", "default_pool")[1]
+    assert rig.airflow.api.pause(rig.name)
+    assert f"The DAG {rig.name} is paused in Airflow" in rig.flow("create", str(rig.airflow.dags))[1]
+    run, said = rig.flow("trigger", "--run-id", "mine")
+    assert run.strip().endswith("-mine") and "is paused: the run waits" in said
+    for given in ("mine", run.strip()):
+        said = rig.flow("trigger", "--run-id", given, code=1)[1]
+        assert f"There is a run {run.strip()} in Airflow already" in said
+    rig.flow("terminate", run.strip())
+
+
+@NEWEST
+def test_tokens_and_roles_of_airflow_3(rig: Rig) -> None:
+    viewer = dataclasses.replace(rig, env={**rig.env, "FLOW_SDK_AIRFLOW_USER": VIEWER})
+    viewer.deploy()
+    said = viewer.flow("create", str(rig.airflow.dags))[1]
+    assert "lacks the permission 'can read on Variables'" in said and "counts alone" in said
+    said = viewer.flow("trigger", code=1)[1]
+    assert "'can create on DAG Runs'" in said and "login" not in said
+    assert "has no runs" in viewer.flow("list-runs")[1]
+    body = json.dumps({"username": rig.airflow.user, "password": rig.airflow.password}).encode()
+    answer = send("POST", f"{rig.airflow.url}/auth/token", body, {"Content-Type": "application/json"})
+    env = {name: value for name, value in rig.env.items() if not name.startswith(WHO)}
+    token = answer.body["access_token"]
+    for given in ({"TOKEN": token}, {"TOKEN_COMMAND": f"printf %s {shlex.quote(token)}"}):
+        more = {f"FLOW_SDK_AIRFLOW_{name}": value for name, value in given.items()}
+        assert "has no runs" in dataclasses.replace(viewer, env={**env, **more}).flow("list-runs")[1]
+    unknown = dataclasses.replace(viewer, env={**env, "FLOW_SDK_AIRFLOW_TOKEN": "not.a.token"})
+    assert "Airflow refused the token (HTTP 401)" in unknown.flow("list-runs", code=1)[1]
 
 
 def end_of(rig: Rig, run: str) -> dict[str, str]:
@@ -209,7 +267,7 @@ def test_delete_stops_what_is_running_and_leaves_the_results(rig: Rig, tmp_path:
     rig.deploy()
     file = rig.airflow.dags / f"{rig.name}.py"
     done = rig.flow("trigger")[0].strip()
-    assert rig.airflow.wait_run(rig.name, done) == "success"
+    assert rig.airflow.wait_run(rig.name, rig.dag_run(done)) == "success"
     slow = rig.flow("trigger", "--folder", str(tmp_path))[0].strip()
     rig.airflow.wait(lambda: list(tmp_path.iterdir()), 120, "the pass hasn't begun")
     assert "production token of anne" in rig.flow("delete", str(rig.airflow.dags), who="bob", code=1)[1]
@@ -219,7 +277,7 @@ def test_delete_stops_what_is_running_and_leaves_the_results(rig: Rig, tmp_path:
     assert out.strip() == str(file) and not file.exists()
     assert "Stopping the run airflow-" in said and said.count("Stopping") == 1
     assert "Airflow keeps the history of its runs, too; --history deletes it." in said
-    assert rig.airflow.wait_run(rig.name, slow) == "failed"
+    assert rig.airflow.wait_run(rig.name, rig.dag_run(slow)) == "failed"
     _, said = rig.flow("delete", str(rig.airflow.dags), "--history")
     assert "Deleted: the history of its runs in Airflow." in said
     assert rig.airflow.api.dag(rig.name) is None and rig.airflow.api.dag_ids(f"{rig.name}__loop.") == []
@@ -229,7 +287,7 @@ def test_delete_stops_what_is_running_and_leaves_the_results(rig: Rig, tmp_path:
     namespace(None)
 
     def states() -> list[str]:
-        return sorted(run.state for run in Flow("WaitFlow") if done in run.id or slow in run.id)
+        return sorted(run.state for run in Flow("WaitFlow") if run.id in (done, slow))
 
     # Airflow ends the task's process at its next heartbeat.
     rig.airflow.wait(lambda: states() == ["failed", "succeeded"], 90, "the stopped run's task goes on")

@@ -136,8 +136,8 @@ def test_limits_pool_tags_and_pause(seen: dict[str, Any]) -> None:
 def test_parameters_are_typed(seen: dict[str, Any]) -> None:
     params = seen["LimitsFlow"]["params"]
     assert params["text"]["value"] == "{{ ds }}" and params["text"]["type"] == "string"
-    assert params["some-count"]["value"] == 3 and params["some-count"]["type"] == "integer"
-    assert params["rate"]["value"] is None and params["rate"]["type"] == ["number", "null"]
+    assert params["some-count"]["value"] == 3 and params["some-count"]["type"] == ["integer", "string"]
+    assert params["rate"]["value"] is None and params["rate"]["type"] == ["number", "string", "null"]
     assert "object" in params["data"]["type"]
 
 

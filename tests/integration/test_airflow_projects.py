@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Flow, Run, metadata, namespace
-from tests.integration.airflow_runs import clean_environment
+from tests.integration.airflow_runs import clean_environment, dag_run_id
 from tests.integration.airflow_servers import AirflowServers, only
 from tests.parts import LINES
 from tests.rig.airflow import AirflowServer
@@ -129,7 +129,7 @@ class Team:
         where = ("--airflow-url", self.airflow.url, "--airflow-user", self.airflow.user)
         done = self.call(who, "airflow", "trigger", *where, *options)
         assert done.returncode == 0, done.stderr
-        self.airflow.wait_run(name, done.stdout.strip())
+        self.airflow.wait_run(name, dag_run_id(name, "ProjectFlow", done.stdout.strip()))
         metadata(str(self.folder / "store"))
         namespace(f"production:{self.token(name)}")
         found = Flow("ProjectFlow").latest_run

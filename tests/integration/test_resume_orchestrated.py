@@ -10,9 +10,9 @@ import pytest
 
 from flow_sdk.client import Flow, Run, Task, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
-from flow_sdk.ids import airflow_run_id
 from flow_sdk.store.layout import run_end_key
 from flow_sdk.store.open_store import open_store
+from tests.integration.airflow_runs import dag_run_id
 from tests.integration.airflow_servers import only
 from tests.integration.test_stories import AirflowTeam, StatesTeam, Team, team_on
 
@@ -99,8 +99,7 @@ def fail_on_airflow(team: AirflowTeam) -> str:
     where = ("--airflow-url", team.airflow.url, "--airflow-user", team.airflow.user)
     words = ("--production", "airflow", "trigger", *where, "--rate", "3", "--label", LABEL)
     run = team.call("carol", "middleflow", *words).stdout.strip()
-    assert team.airflow.wait_run(NAME, run) == "failed"
-    run = airflow_run_id(NAME, "MiddleFlow", run)
+    assert team.airflow.wait_run(NAME, dag_run_id(NAME, "MiddleFlow", run)) == "failed"
     store = open_store(team.store)  # Airflow calls what notes the run's end after it says that it has failed
     team.airflow.wait(lambda: store.head(run_end_key("MiddleFlow", run)), 60, "the run's end isn't noted")
     return run

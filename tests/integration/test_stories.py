@@ -17,8 +17,7 @@ import pytest
 
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
-from flow_sdk.ids import airflow_run_id
-from tests.integration.airflow_runs import clean_environment
+from tests.integration.airflow_runs import clean_environment, dag_run_id
 from tests.integration.airflow_servers import only
 from tests.rig.airflow import AirflowServer
 from tests.rig.step_functions import StepFunctionsServer
@@ -195,8 +194,8 @@ class AirflowTeam(Team):
         self.airflow.wait_dag(name)
         where = ("--airflow-url", self.airflow.url, "--airflow-user", self.airflow.user)
         run = self.call(who, file, *words, "airflow", "trigger", *where, *trigger).stdout.strip()
-        assert self.airflow.wait_run(name, run) == "success"
-        return airflow_run_id(name, name.rpartition(".")[2], run)
+        assert self.airflow.wait_run(name, dag_run_id(name, name.rpartition(".")[2], run)) == "success"
+        return run
 
 
 @contextmanager

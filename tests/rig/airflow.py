@@ -15,9 +15,11 @@ from flow_sdk.deploy.airflow.api import AirflowApi
 from tests.rig.ports import free_ports
 from tests.rig.processes import ServerProcess, end_all
 
-__all__ = ["AirflowServer"]
+__all__ = ["VIEWER", "AirflowServer"]
 
 USER = PASSWORD = "admin"
+VIEWER = "viewer"
+"""Who may only look (3.3)."""
 START = 180.0
 """Seconds within which all components must be healthy."""
 
@@ -117,7 +119,7 @@ class AirflowServer:
             "AIRFLOW__API__SECRET_KEY": "0" * 32,
             "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64,
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             # A supervisor that misses the end of its task notices at the next heartbeat only.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
@@ -155,7 +157,7 @@ class AirflowServer:
     def __enter__(self) -> "AirflowServer":
         self.home.mkdir(parents=True, exist_ok=True)
         self.dags.mkdir(parents=True, exist_ok=True)
-        (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD}))
+        (self.home / "passwords.json").write_text(json.dumps({USER: PASSWORD, VIEWER: PASSWORD}))
         try:
             self._do("db", "migrate")
             for name in self.components:

@@ -17,6 +17,8 @@ from flow_sdk import (
     MutableFlow,
     Parameter,
     Runner,
+    airflow_dag,
+    airflow_task,
     batch,
     catch,
     config_expr,
@@ -37,6 +39,7 @@ def letters(context: DeployContext) -> int:
     return len(context.flow_name)
 
 
+@airflow_dag(owner="team", default_args={"pool": "small"})
 @schedule(cron="0 10 * * ? *", timezone="Europe/Berlin")
 class TypedFlow(FlowSpec):
     """A flow with parameters of all types."""
@@ -58,6 +61,7 @@ class TypedFlow(FlowSpec):
 
     @retry(times=2)
     @timeout(minutes=1)
+    @airflow_task(queue="big", on_failure_callback="alerts.page")
     @resources(memory="16000")
     @batch(cpu=4, host_volumes=["/data"], aws_batch_tags={"team": "search"})
     @secrets(sources=["aws-secrets-manager.prod/db", {"type": "aws-secrets-manager", "id": "key"}], role=None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from flow_sdk.deploy.airflow.api import AirflowApi
 from flow_sdk.errors import DeployError, UsageError
-from flow_sdk.ids import airflow_run_id
+from flow_sdk.ids import airflow_run_id, airflow_run_prefix
 
 __all__ = ["STATUSES", "DagRun", "DagRuns"]
 
@@ -125,7 +125,7 @@ class DagRuns:
         wanted = run.removeprefix(f"{self.flow}/")
         if not wanted or len(wanted) > 250:
             raise UsageError("This isn't a run of Airflow.", seen=repr(run)[:200], wanted="airflow-...: see list-runs")
-        prefix = airflow_run_id(self.dag, self.flow, "x")[:-1]
+        prefix = airflow_run_prefix(self.dag, self.flow)
         names = [wanted.removeprefix(prefix), wanted] if wanted.startswith(prefix) else [wanted]
         for name in names:
             if (facts := self.api.dag_run(self.dag, name)) is not None:

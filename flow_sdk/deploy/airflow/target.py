@@ -11,7 +11,7 @@ from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
 from flow_sdk.errors import AwsError, DeployError
 from flow_sdk.store.durable import replace_file, sync_folder
 
-__all__ = ["Target", "check_holds", "open_target"]
+__all__ = ["Target", "check_holds", "dag_of", "open_target"]
 
 _SECOND_LINE = re.compile(r"# Flow \w+, DAG ([\w.-]+), ")
 
@@ -78,6 +78,12 @@ def _refuse_foreign(text: str, name: str) -> None:
         )
 
 
+def dag_of(text: str) -> str | None:
+    """Return the id of the DAG that a DAG file of ours is for, from its first lines; None for any other file."""
+    found = _SECOND_LINE.match(text.partition("\n")[2]) if text.startswith(FIRST_LINE) else None
+    return found[1] if found else None
+
+
 def check_holds(place: Target, dag: str) -> None:
     """See that a DAG file, where there is one, is that of a deployment and not of another.
 
@@ -93,12 +99,11 @@ def check_holds(place: Target, dag: str) -> None:
     DeployError
         If another DAG is in it.
     """
-    second = place.before.partition("\n")[2]
-    found = _SECOND_LINE.match(second)
-    if place.before and (found is None or found[1] != dag):
+    found = dag_of(place.before)
+    if place.before and found != dag:
         raise DeployError(
             f"This file isn't that of {dag}. Nothing was deleted.",
-            seen=f"the file of DAG {found[1]}" if found else "no DAG's name in its second line",
+            seen=f"the file of DAG {found}" if found else "no DAG's name in its second line",
             where=place.name,
             help="Check FILE, --name and --branch.",
         )

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from flow_sdk.ids import airflow_run_id
 from tests.rig.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
-from tests.unit.deploy.airflow.web import airflow3, page, web_server
+from tests.unit.deploy.airflow.web import airflow3, data, page, web_server
 
 DEPLOYABLE = FLOW.replace("required=True", "default=2")
 
@@ -148,6 +149,17 @@ def test_the_options_reach_the_file(folder):
     assert data_of(folder, "--no-is-paused-upon-creation")["paused"] is False
 
 
+def test_whoever_deploys_the_owner_is_that_of_the_token_and_the_bytes_are_the_same(folder):
+    done = call(folder, "airflow", "create", "dags")
+    token = done.stderr.partition("--authorize=")[2].split()[0]
+    text = (folder / "dags" / "TrainFlow.py").read_bytes()
+    assert b"\"owner\": 'tester'" in text
+    bob = {"FLOW_SDK_USER": "bob", "FLOW_SDK_HOME": str(folder.parent / "bob")}
+    done = call(folder, "airflow", "create", "dags", "--authorize", token, environment=bob)
+    assert done.returncode == 0 and "up to date" in done.stderr
+    assert (folder / "dags" / "TrainFlow.py").read_bytes() == text
+
+
 def test_with_reaches_the_plan(folder):
     steps = {step["name"]: step for step in data_of(folder, "--with", "retry:times=5")["plan"]["steps"]}
     assert steps["fit"]["decorators"][0][0] == "retry"
@@ -217,7 +229,7 @@ def test_trigger_sends_values_as_data(folder, airflow):
         *("--folds", "3", "--shuffle", "no", "--grid", '{"a": [1.5]}'),
         environment=WHO,
     )
-    assert (done.returncode, done.stdout) == (0, "mine\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "airflow-mine\n"), done.stderr
     assert seen.sent[0]["dag_run_id"] == "mine"
     # What isn't given keeps the default it was deployed with.
     assert seen.sent[0]["conf"] == {"folds": 3, "shuffle": False, "grid": {"a": [1.5]}, "names": [text]}
@@ -267,3 +279,46 @@ def test_a_token_in_the_settings_is_shown_to_nobody(folder):
     env = {"FLOW_SDK_AIRFLOW_TOKEN": "secret-token"}
     done = call(folder, "airflow", "trigger", environment=env)
     assert done.returncode == 2 and "secret" not in done.stderr + done.stdout
+
+
+def states_of(is_paused: bool, taken: str = ""):
+    """An Airflow 3 with the DAG, paused or not, and one run's id taken."""
+
+    def answer(method, path, headers, body):
+        if path.endswith("/details"):
+            return data({"dag_id": "TrainFlow", "is_paused": is_paused, "doc_md": ""})
+        if method == "POST" and path.endswith("/dagRuns"):
+            given = json.loads(body).get("dag_run_id")
+            return (
+                data({"detail": "Serious error"}, 409) if given == taken else data({"dag_run_id": given or "manual__1"})
+            )
+        return None
+
+    return airflow3(answer)
+
+
+def test_trigger_gives_the_id_that_resume_takes_and_says_that_a_paused_dag_waits(folder):
+    env = {"FLOW_SDK_AIRFLOW_TOKEN": "t"}
+    for is_paused in (False, True):
+        with web_server(states_of(is_paused)) as web:
+            words = ("--airflow-url", web.url, "--run-id-file", "id", "--name", "other")
+            done = call(folder, "airflow", "trigger", *words, environment=env)
+        run = airflow_run_id("other", "TrainFlow", "manual__1")
+        assert (done.returncode, done.stdout) == (0, f"{run}\n"), done.stderr
+        assert (folder / "id").read_text() == run and f"airflow status {run}" in done.stderr
+        assert ("is paused: the run waits" in done.stderr) is is_paused
+
+
+def test_a_run_id_that_cant_be_used_is_refused_before_anything_is_sent(folder):
+    env = {"FLOW_SDK_AIRFLOW_TOKEN": "t"}
+    with web_server(states_of(False, taken="one")) as web:
+        where = ("--airflow-url", web.url)
+        for given in ("x" * 251, "a b", "", "a/b"):
+            done = call(folder, "airflow", "trigger", *where, "--run-id", given, environment=env)
+            assert done.returncode == 2 and "--run-id" in done.stderr
+        done = call(folder, "airflow", "trigger", *where, "--run-id-file", "no/folder/id", environment=env)
+        assert done.returncode == 2 and web.seen == []
+        for given in ("one", "airflow-one"):
+            done = call(folder, "airflow", "trigger", *where, "--run-id", given, environment=env)
+            assert done.returncode == 1 and "There is a run airflow-one in Airflow already" in done.stderr
+            assert "Serious" not in done.stderr

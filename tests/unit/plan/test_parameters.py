@@ -1,6 +1,7 @@
 """Parameter values: the same from text and from data, and everything else refused."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -271,9 +272,7 @@ def test_environment() -> None:
     ("parameter", "schema"),
     [
         (of("str", default="a"), {"type": "string", "description": "what it is", "default": "a"}),
-        (of("int"), {"type": ["integer", "null"], "description": "what it is", "default": None}),
-        (of("float", required=True), {"type": "number", "description": "what it is"}),
-        (of("float", default="inf"), {"type": ["number", "string"], "description": "what it is", "default": "inf"}),
+        (of("bool", default=True), {"type": "boolean", "description": "what it is", "default": True}),
         (
             of("str", default="a,b", separator=","),
             {"type": ["string", "array"], "items": {"type": "string"}, "description": "what it is", "default": "a,b"},
@@ -282,6 +281,44 @@ def test_environment() -> None:
 )
 def test_json_schema(parameter: ParameterPlan, schema: dict[str, Any]) -> None:
     assert json_schema(parameter) == schema
+
+
+@pytest.mark.parametrize(
+    ("parameter", "types"),
+    [
+        (of("int"), ["integer", "string", "null"]),
+        (of("float", required=True), ["number", "string"]),
+        (of("float", default="inf"), ["number", "string"]),
+    ],
+)
+def test_the_schema_of_a_number_takes_the_text_that_means_one(parameter: ParameterPlan, types: list[str]) -> None:
+    schema = json_schema(parameter)
+    assert schema["type"] == types
+    texts = [
+        "3",
+        " -3 ",
+        "1_000",
+        "+0.5",
+        ".5",
+        "5.",
+        "1e-3",
+        "inf",
+        "-Infinity",
+        "NaN",
+        "",
+        "x",
+        "1,5",
+        "0x1",
+        "3\n4",
+        "--1",
+    ]
+    for text in texts:
+        try:
+            convert(parameter, text)
+            taken = True
+        except ParameterError:
+            taken = False
+        assert bool(re.search(schema["pattern"], text)) == taken, text
 
 
 def test_files(tmp_path: Path) -> None:

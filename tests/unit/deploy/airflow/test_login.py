@@ -196,3 +196,18 @@ def test_a_wrong_password_names_the_user_and_not_the_password():
         AirflowApi(web.url, "anne", "wrong").dag("a")
     assert "user 'anne'" in str(caught.value) and "wrong" not in str(caught.value)
     assert json.loads(web.seen[-1][3])["password"] == "wrong"
+
+
+def test_an_airflow_where_everybody_is_an_admin_needs_no_login():
+    def answer(method, path, headers, body):
+        return data({"access_token": "t"}, 201) if (method, path) == ("GET", "/auth/token") else None
+
+    with web_server(airflow3(answer)) as web:
+        assert list(AirflowApi(web.url).dag_runs("a")) == []
+
+    def forbidden(method, path, headers, body):
+        return data({"detail": "not all are admins"}, 403) if (method, path) == ("GET", "/auth/token") else None
+
+    with web_server(airflow3(forbidden)) as web, pytest.raises(DeployError, match="refused the login") as caught:
+        AirflowApi(web.url).dag("a")
+    assert caught.value.seen == "no user and no token"

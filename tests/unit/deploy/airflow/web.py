@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-__all__ = ["WebServer", "airflow3", "page", "web_server"]
+__all__ = ["WebServer", "airflow3", "data", "page", "web_server"]
 
 Reply = tuple[int, Mapping[str, str], bytes]
 Answers = Callable[[str, str, Mapping[str, str], bytes], Reply]
