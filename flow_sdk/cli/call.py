@@ -49,8 +49,8 @@ class Call:
         self._code: FlowCode | None = None
         self._sources: dict[str, str] = {}
         check_profile()
-        self._take_environment(NAMES)
-        _check_general(parsed.values)
+        self._sources.update(self._take_environment(NAMES))
+        _check_general(parsed.values, self._sources)
         if is_plain():
             self._branch()  # refuses what contradicts itself; where configs play a part, when it is first asked for
 
@@ -321,8 +321,8 @@ def _declared_project(flow_class: Any) -> dict[str, Any] | None:
     return next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "project"), None)
 
 
-def _check_general(values: dict[str, Any]) -> None:
-    """Refuse values of the general options that mean nothing here."""
+def _check_general(values: dict[str, Any], variables: dict[str, str]) -> None:
+    """Refuse values of the general options that mean nothing here; ``variables`` gave those of the environment."""
     metadata, datastore = values["metadata"], values["datastore"]
     if metadata not in (None, "local", "s3"):
         raise UsageError(
@@ -334,7 +334,7 @@ def _check_general(values: dict[str, Any]) -> None:
         values["metadata"] = datastore
     if values["environment"] not in (None, "local"):
         raise UsageError(
-            f"--environment can't be {values['environment']!r}.",
+            f"{variables.get('environment', '--environment')} can't be {values['environment']!r}.",
             wanted="local",
             help="Environments with packages of their own come with a later release.",
         )

@@ -20,8 +20,11 @@ __all__ = ["BRANCHING", "NAMES", "take_environment"]
 BRANCHING = ("branch", "production")
 """The options that choose a branch of a project: given to flows without ``@project`` they mean nothing."""
 
-NAMES = ("datastore", "datastore-root", "metadata", "environment", "package-suffixes", "quiet")
-"""The other options of every command that the environment can give."""
+NAMES = ("datastore", "datastore-root", "environment", "package-suffixes", "quiet")
+"""The other options of every command that the environment can give.
+
+Not ``metadata``: runs are found through the store itself, which a variable for Metaflow's service mustn't change.
+"""
 
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 

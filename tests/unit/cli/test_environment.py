@@ -61,7 +61,7 @@ def test_a_flow_with_configs_has_its_branch_from_the_environment(run):
         ({"METAFLOW_PRODUCTION": "maybe"}, "METAFLOW_PRODUCTION can't be 'maybe'"),
         ({"METAFLOW_BRANCH": "B 1"}, "METAFLOW_BRANCH can't be 'B 1'"),
         ({"METAFLOW_DATASTORE": "azure"}, "environment variable METAFLOW_DATASTORE"),
-        ({"METAFLOW_ENVIRONMENT": "conda"}, "--environment can't be 'conda'"),
+        ({"METAFLOW_ENVIRONMENT": "conda"}, "METAFLOW_ENVIRONMENT can't be 'conda'"),
         ({"METAFLOW_PROFILE": "nosuch"}, "no profile 'nosuch'"),
     ],
 )
@@ -85,6 +85,13 @@ def test_the_store(run, tmp_path):
         assert done.returncode == 0 and (root / "store.json").exists(), done.stderr
     done = run("run", METAFLOW_DATASTORE="s3")
     assert done.returncode == 2 and "where in S3" in done.stderr
+
+
+def test_metaflows_metadata_does_not_choose_the_store(run, tmp_path):
+    for kind in ("service", "local"):
+        done = run("run", METAFLOW_METADATA=kind, METAFLOW_DEFAULT_METADATA=kind, METAFLOW_DEFAULT_DATASTORE="s3")
+        assert done.returncode == 2 and "where in S3" in done.stderr
+    assert run("run", METAFLOW_METADATA="service").returncode == 0
 
 
 def test_what_a_package_takes_and_what_is_said(run, tmp_path):
