@@ -13,7 +13,7 @@ _DOTS = {".": "=2E", "..": "=2E=2E"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-def check_key(key: object, *, folder: bool = False) -> str:
+def check_key(key: object, *, folder: bool = False, in_bucket: bool = False) -> str:
     """Return a key that is right, without the ``/`` that may stand before it.
 
     Parameters
@@ -22,6 +22,9 @@ def check_key(key: object, *, folder: bool = False) -> str:
         Components with ``/`` between them.
     folder : bool
         Whether it names a folder: then it may be empty and end in ``/``.
+    in_bucket : bool
+        Whether it is the key of an object in a bucket: then components between two others may be empty
+        (``raw//a.csv``).
 
     Raises
     ------
@@ -35,7 +38,10 @@ def check_key(key: object, *, folder: bool = False) -> str:
         plain = plain.rstrip("/")
         if not plain:
             return plain
-    if _CONTROL.search(plain) or any(part in ("", ".", "..") for part in plain.split("/")):
+    parts = plain.split("/")
+    if in_bucket:
+        parts = [part for number, part in enumerate(parts) if part or number in (0, len(parts) - 1)]
+    if _CONTROL.search(plain) or any(part in ("", ".", "..") for part in parts):
         raise UsageError(
             "This can't be a key.",
             seen=repr(key[:200]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 from flow_sdk.aws.settings import forget_settings
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
+from flow_sdk.s3.botocore_bucket import METADATA, BotocoreBucket, is_unusual
 from flow_sdk.s3.place import PIECE, Content, Entry, Found, Label, Span, pieces
 from flow_sdk.store.ahead import ahead
 from flow_sdk.store.s3_client import connect
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Bucket"]
 
-METADATA = "flow-sdk-metadata"
-"""The header that holds an object's metadata as JSON: S3's own would change the case of names and refuse letters."""
-
 _Result = TypeVar("_Result")
 
 TYPE = "Content-Type"
 _STANDARD = {"content-type", "content-disposition", "content-encoding", "content-language", "cache-control"}
 _TRIES = 4
+_UNUSUAL = "invalid path"
+"""What obstore says when a listing holds a key that it refuses."""
 
 
 class Bucket:
@@ -39,6 +39,7 @@ class Bucket:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._any_key = BotocoreBucket(name)
         self._clients: dict[tuple[bool, str | None], Client] = {}
 
     def url(self, key: str) -> str:
@@ -47,6 +48,8 @@ class Bucket:
 
     def look(self, key: str) -> Found | None:
         """See :meth:`~flow_sdk.s3.place.Place.look`."""
+        if is_unusual(key):
+            return self._any_key.look(key)
         try:
             return _found(self._get(key, {"head": True}))
         except ObjectMissing:
@@ -54,6 +57,8 @@ class Bucket:
 
     def download(self, key: str, path: str, span: Span, parts: int) -> Found:
         """See :meth:`~flow_sdk.s3.place.Place.download`."""
+        if is_unusual(key):
+            return self._any_key.download(key, path, span, parts)
         for attempt in range(_TRIES):
             try:
                 return self._download(key, path, span, parts)
@@ -98,6 +103,8 @@ class Bucket:
 
     def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
         """See :meth:`~flow_sdk.s3.place.Place.upload`."""
+        if is_unusual(key):
+            return self._any_key.upload(key, content, label, overwrite=overwrite)
         import obstore
 
         attributes: dict[str, str] = {}
@@ -130,6 +137,8 @@ class Bucket:
 
     def walk(self, prefix: str) -> Iterator[Entry]:
         """See :meth:`~flow_sdk.s3.place.Place.walk`."""
+        if prefix and is_unusual(prefix):
+            return self._any_key.walk(prefix)
         import obstore
 
         def walk(client: "Client") -> list[Entry]:
@@ -139,16 +148,22 @@ class Bucket:
         try:
             found = self._do(walk)
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
+            if _UNUSUAL in str(error):
+                return self._any_key.walk(prefix)
             self._fail(error, "list", prefix)
         return iter(sorted(found))
 
     def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
         """See :meth:`~flow_sdk.s3.place.Place.level`."""
+        if prefix and is_unusual(prefix):
+            return self._any_key.level(prefix)
         import obstore
 
         try:
             page = self._do(lambda client: obstore.list_with_delimiter(client, prefix or None))
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
+            if _UNUSUAL in str(error):
+                return self._any_key.level(prefix)
             self._fail(error, "list", prefix)
         entries = [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page["objects"]]
         return sorted(entries), sorted(folder.rstrip("/") for folder in page["common_prefixes"])

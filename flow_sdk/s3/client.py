@@ -90,7 +90,7 @@ class S3:
             kind, name, key = split_url(s3root)
             if kind != "s3":
                 raise UsageError("This isn't an S3 address.", seen=repr(s3root), wanted="s3://bucket/prefix")
-            self._place, self._base = self._bucket(name), check_key(key, folder=True)
+            self._place, self._base = self._bucket(name), check_key(key, folder=True, in_bucket=True)
         self._downloads = Downloads(None if tmproot is None else os.fspath(tmproot))
 
     def __enter__(self) -> "S3":
@@ -336,10 +336,10 @@ class S3:
         for key in [""] if keys is None else several(keys):
             if self._place is None:
                 _, name, path = split_url(key)
-                place, folder = self._bucket_of(key, name), check_key(path, folder=True)
+                place, folder = self._bucket_of(key, name), check_key(path, folder=True, in_bucket=True)
             else:
                 refuse_url(key)
-                place, folder = self._place, self._joined(check_key(key, folder=True))
+                place, folder = self._place, self._joined(self._checked(key, folder=True))
             found.append((place, folder, place.url(folder)))
         return found
 
@@ -358,7 +358,7 @@ class S3:
 
                 path = check_key(path)
                 return _Target(Folder("/", writable=False), path, name, name, None, span)
-            path = check_key(path)
+            path = check_key(path, in_bucket=True)
             return _Target(self._bucket(bucket), path, name, name, None, span)
         if name is None:
             if not self._base:
@@ -366,9 +366,13 @@ class S3:
             path, shown = self._base, ""
         else:
             refuse_url(name)
-            shown = check_key(name)
+            shown = self._checked(name)
             path = self._joined(shown)
         return _Target(self._place, path, name or "", self._place.url(path), self._place.url(self._base), span)
+
+    def _checked(self, key: object, *, folder: bool = False) -> str:
+        """A key that is right in this client's place: a bucket, or the files of a run."""
+        return check_key(key, folder=folder, in_bucket=self._place in self._places.values())
 
     def _joined(self, key: str) -> str:
         return "/".join(part for part in (self._base, key) if part)

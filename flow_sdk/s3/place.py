@@ -64,7 +64,8 @@ class Found:
 
 
 class Place(Protocol):
-    """Objects by key. Keys are checked by the client: no empty, ``.`` or ``..`` component, no control character."""
+    """Objects by key. Keys are checked by the client: no empty, ``.`` or ``..`` component, no control character. Those
+    of a bucket may have empty components, and what a bucket lists has any key."""
 
     def url(self, key: str) -> str:
         """URL of an object."""

@@ -187,7 +187,7 @@ def test_downloads_are_gone_with_the_client_and_are_whole_or_not_there(bucket: s
         s3.get("data.parquet")
 
 
-HOSTILE = ["../up", "a/../../up", "a//b", "a/./b", "a\0b", "a\nb", "..", ".", "", "a/", "\ud800", "x" * 1100]
+HOSTILE = ["../up", "a/../../up", "a//../b", "a/./b", "a\0b", "a\nb", "..", ".", "", "a/", "\ud800", "x" * 1100]
 
 
 @pytest.mark.parametrize("key", HOSTILE, ids=ascii)
@@ -387,3 +387,43 @@ def test_metadata_of_others_is_shown(bucket: str) -> None:
             with pytest.raises(UsageError, match="can't be metadata"):
                 s3.put("x", "y", metadata=wrong)  # type: ignore[arg-type]
         assert not s3.info("x", return_missing=True).exists
+
+
+UNUSUAL = ["raw//a.csv", "raw///a.csv", "raw//deep/a.csv"]
+
+
+@pytest.mark.parametrize("key", UNUSUAL)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_key_with_an_empty_component(bucket: str, key: str, whole: bool) -> None:
+    name = f"{bucket}/{key}" if whole else key
+    with S3() if whole else S3(s3root=bucket) as s3:
+        assert not s3.info(name, return_missing=True).exists
+        with pytest.raises(ObjectMissing):
+            s3.get(name)
+        url = s3.put(name, "before")
+        assert url == f"{bucket}/{key}"
+        s3.put_many([S3PutObject(name, "0123456789", content_type="text/x", metadata={"Größe": 3})])
+        got = s3.get(name)
+        assert (got.key, got.url, got.text, got.size) == (name, url, "0123456789", 10)
+        assert (got.content_type, got.metadata) == ("text/x", {"Größe": 3})
+        assert s3.get(S3GetObject(name, 2, 3)).text == "234" and s3.get(S3GetObject(name, 4, None)).text == "456789"
+        assert s3.get(S3GetObject(name, 0, -2)).text == "89"
+        assert s3.info(name).size == 10
+        s3.put(name, "other", overwrite=False)
+        assert s3.get(name).text == "0123456789"
+        s3.put(name, b"")
+        assert s3.get(name).blob == b""
+
+
+def test_folders_that_hold_keys_with_empty_components_are_listed_and_read(bucket: str) -> None:
+    with S3(s3root=bucket) as s3:
+        for key in (*UNUSUAL, "raw/plain.csv"):
+            s3.put(key, key)
+    with S3() as s3:
+        urls = {f"{bucket}/{key}" for key in (*UNUSUAL, "raw/plain.csv")}
+        assert {found.url for found in s3.list_recursive([f"{bucket}/raw"])} == urls
+        assert {found.url: found.text for found in s3.get_recursive([f"{bucket}/raw"])} == {
+            url: url.removeprefix(f"{bucket}/") for url in urls
+        }
+        below = {found.url: found.exists for found in s3.list_paths([f"{bucket}/raw"])}
+        assert below[f"{bucket}/raw/plain.csv"] is True and len(below) == 2
