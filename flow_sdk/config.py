@@ -37,6 +37,7 @@ SETTINGS = {
     "USER": "name that runs are started under",
     "PACKAGE_ROOT": "folder that the code package is made of; found from the flow file when not set",
     "WORKER_MODULES": "modules of yours that workers have and the code package lacks, with commas between them",
+    "ISOLATION": "how the tasks of a local run are kept apart: fork or spawn",
     "AIRFLOW_DAGS_FOLDER": "where airflow create writes to: a folder or s3:// address",
     "AIRFLOW_URL": "address of Airflow's web server, or mwaa://NAME",
     "AIRFLOW_USER": "name of the Airflow user",

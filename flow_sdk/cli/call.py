@@ -249,7 +249,12 @@ class Call:
 
 def note(text: str) -> None:
     """Print to stderr, what a terminal would obey written out."""
-    print(visible(text), file=sys.stderr, flush=True)
+    try:
+        print(visible(text), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass  # nobody can be told on a disk that is full, and what was asked for is done all the same
 
 
 def check_writable(path: str | None) -> None:

@@ -65,7 +65,7 @@ def _end_with(pipe: int) -> None:
     def interrupt(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    # A signal and no thread: tasks are forked from this process.
+    # A signal and no thread, which couldn't interrupt what the main thread waits for.
     signal.signal(signal.SIGIO, interrupt)
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)

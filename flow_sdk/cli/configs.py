@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import FlowSDKError, UsageError
@@ -172,7 +171,7 @@ def use_origin(call: Call, asked: str | None) -> None:
     from flow_sdk import config
 
     root, flow, user = call.root, call.flow, config.user()
-    source.fixed = _in_child(lambda: _configs_of(root, flow, user, asked))
+    source.fixed = _configs_of(root, flow, user, asked)
     provide_configs(call.flow_class, source)
 
 
@@ -185,36 +184,6 @@ def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str,
     runs = Runs(open_store(root, create=False))
     plan = runs.read_plan(find_origin(runs, flow, user, asked)[0])
     return {found.name: found.value for found in plan.configs}
-
-
-def _in_child(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Call a function in a forked child: S3 can't be used in tasks that are forked from a process that has used it."""
-    if sys.platform != "linux":
-        return read()  # tasks aren't forked there
-    import pickle
-
-    ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        found: Any
-        try:
-            os.close(ours)
-            try:
-                found = read()
-            except BaseException as error:  # noqa: BLE001 - told by the parent
-                found = error
-            with os.fdopen(theirs, "wb") as pipe:
-                pickle.dump(found, pipe)
-        finally:
-            os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours, "rb") as pipe:
-        data = pipe.read()
-    os.waitpid(pid, 0)
-    found = pickle.loads(data)
-    if isinstance(found, BaseException):
-        raise found
-    return dict(found)
 
 
 def settle_for_help(flow_class: Any) -> None:

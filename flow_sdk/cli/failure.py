@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -12,7 +13,7 @@ TYPE_CHECKING = False  # what type checkers look for; importing typing for it wo
 if TYPE_CHECKING:
     from typing import TextIO
 
-__all__ = ["print_bug", "print_error", "wants_colour"]
+__all__ = ["exhausted_resource", "print_bug", "print_error", "wants_colour"]
 
 RED, YELLOW, CYAN, BOLD, DIM, RESET = "\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
@@ -39,6 +40,22 @@ def print_error(error: FlowSDKError, stream: TextIO | None = None) -> None:
             lines.append(line)
         text = "\n".join(lines)
     print(text, file=out, flush=True)
+
+
+def exhausted_resource(error: BaseException) -> FlowSDKError | None:
+    """Return the error to show for an exception that says what the system has none left of; None for any other."""
+    if not isinstance(error, OSError):
+        return None
+    seen = f"{error.strerror} (errno {error.errno})"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return FlowSDKError(
+            "This process can't open more files.",
+            seen=seen,
+            help="Allow more with ulimit -n, or have fewer tasks at a time with --max-workers.",
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FlowSDKError("There's no space left to write to.", seen=seen, where=error.filename or "the output")
+    return None
 
 
 def print_bug(error: BaseException, stream: TextIO | None = None) -> None:

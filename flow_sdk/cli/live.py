@@ -196,7 +196,7 @@ class LiveReporter:
             self._draw()
 
     def _start_clock(self) -> None:
-        """Let a timer of this process draw the time that passes: a thread must not live where tasks are forked."""
+        """Let a timer of this process draw the time that passes: with a thread, what is drawn would need a lock."""
         try:
             self._handler = signal.signal(signal.SIGALRM, lambda *_: None if self._writing else self._tick())
             signal.setitimer(signal.ITIMER_REAL, BEAT, BEAT)

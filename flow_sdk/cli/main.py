@@ -101,7 +101,7 @@ def _execute_file(flow_class: Any) -> int:
 def guarded(command: Any) -> int:
     """Call a command and turn whatever it raises into a message on stderr and an exit code."""
     if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
-        from flow_sdk.runtime.template import open_standard
+        from flow_sdk.runtime.fork_server import open_standard
 
         open_standard()
     try:
@@ -118,18 +118,32 @@ def guarded(command: Any) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: no one is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output(sys.stdout)
         return 141
     except Exception as error:  # noqa: BLE001 - the last place where a mistake of ours can be told as such
-        from flow_sdk.cli.failure import print_bug, print_error
+        from flow_sdk.cli.failure import exhausted_resource, print_bug, print_error
         from flow_sdk.cli.shadowing import find_shadowed
 
-        hidden = find_shadowed()
-        if hidden is not None:
-            print_error(hidden)
-            return hidden.exit_code
-        print_bug(error)
-        return 1
+        known = exhausted_resource(error) or find_shadowed()
+        if known is None:
+            print_bug(error)
+            return 1
+        try:
+            print_error(known)
+            sys.stdout.flush()
+        except OSError:
+            _drop_output(sys.stdout)  # there's no space for it either
+        return known.exit_code
+
+
+def _drop_output(stream: Any) -> None:
+    """Have what a stream still holds go nowhere; Python would complain at its end that it can't be written."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass  # it isn't a file
 
 
 def execute(flow_class: Any, argv: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
-from flow_sdk.cli.run import RUN_OPTIONS, start_run
+from flow_sdk.cli.run import RUN_OPTIONS, early_server, start_run
 from flow_sdk.errors import UsageError
 from flow_sdk.spec.flow import is_plain
 
@@ -29,13 +29,13 @@ def _resume(call: Call) -> int:
         from flow_sdk.cli.configs import use_origin
 
         use_origin(call, origin)
-    plan = call.plan(call.parameter_plans())
-
     from flow_sdk.runtime.resume import Resume
 
     wanted = Resume(origin, step)
     if not call["dry-run"]:
-        return start_run(call, plan, {}, wanted)
+        with early_server(call) as server:
+            return start_run(call, call.plan(call.parameter_plans()), {}, server, wanted)
+    plan = call.plan(call.parameter_plans())
 
     from flow_sdk import config
     from flow_sdk.store.open_store import open_store

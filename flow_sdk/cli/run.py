@@ -4,34 +4,87 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.call import Call, check_writable
 from flow_sdk.cli.parameters import parameter_options
+from flow_sdk.cli.terminal import LenientStream
 from flow_sdk.errors import RunFailed, UsageError
 
 if TYPE_CHECKING:
     from flow_sdk.cli.output import Ending
     from flow_sdk.plan.model import FlowPlan
+    from flow_sdk.runtime.fork_server import ForkServer
     from flow_sdk.runtime.resume import Resume
 
-__all__ = ["COMMANDS", "RUN_OPTIONS", "start_run"]
+__all__ = ["COMMANDS", "RUN_OPTIONS", "early_server", "start_run"]
 
 INTERRUPTED = 130
+ISOLATIONS = ("fork", "spawn")
+"""Fork each task from a process that has imported what it needs, or start a fresh interpreter for it."""
 
 
 def _run(call: Call) -> int:
+    with early_server(call) as server:
+        return _compile_and_run(call, server)
+
+
+@contextmanager
+def early_server(call: Call) -> Iterator[ForkServer | None]:
+    """Start what tasks are forked from, so that it gets ready while the flow is compiled; None where nothing is forked.
+
+    Raises
+    ------
+    UsageError
+        If the setting for the isolation can't be used.
+    """
+    if isolation(call) == "spawn":
+        yield None
+        return
+    from flow_sdk.runtime.fork_server import ForkServer
+    from flow_sdk.runtime.program import Program
+
+    entry = call.entry
+    server = ForkServer(Program.of(entry.file, entry.module, entry.imported))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def isolation(call: Call) -> str:
+    """How tasks are kept apart: ``fork`` or ``spawn``."""
+    if call["isolation"]:
+        return str(call["isolation"])
+    from flow_sdk import config
+
+    setting = config.read_setting("ISOLATION")
+    if setting.value not in (None, *ISOLATIONS):
+        raise UsageError(
+            "The isolation of tasks can't be used.",
+            seen=repr(setting.value),
+            wanted=" or ".join(ISOLATIONS),
+            where=setting.source,
+        )
+    return setting.value or ("fork" if sys.platform == "linux" else "spawn")
+
+
+def _compile_and_run(call: Call, server: ForkServer | None) -> int:
     from flow_sdk.plan.parameters import from_environment, resolve
 
     declared = call.parameter_plans()
     plan = call.plan(declared)
     given = {**from_environment(declared, os.environ), **call.parameters}
     parameters = resolve(declared, given, paths=True)
-    return start_run(call, plan, parameters)
+    return start_run(call, plan, parameters, server)
 
 
-def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Resume | None = None) -> int:
+def start_run(
+    call: Call, plan: FlowPlan, parameters: dict[str, Any], server: ForkServer | None, resume: Resume | None = None
+) -> int:
     """Start a run with the command's options, see it through, and return the exit code."""
     from flow_sdk import config
     from flow_sdk.metadata.tags import check_tags
@@ -47,7 +100,6 @@ def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Re
         file=call.entry.file,
         module=call.entry.module,
         imported=call.entry.imported,
-        search_path=tuple(sys.path),
         user=config.user(),
         namespace=call["namespace"],
         tags=tags,
@@ -55,37 +107,37 @@ def start_run(call: Call, plan: FlowPlan, parameters: dict[str, Any], resume: Re
         max_num_splits=call["max-num-splits"],
         max_log_size=call["max-log-size"] * 1024 * 1024,
         run_id_file=call["run-id-file"],
+        isolation="spawn" if server is None else "fork",
         **_where(call, plan),
     )
-    reporter = _reporter(call, plan)
+    out, err = LenientStream(sys.stdout), LenientStream(sys.stderr)
+    reporter = _reporter(call, plan, out, err)
     if call.root.startswith("s3://"):
         from flow_sdk.store.s3_retry import listen
 
         listen(reporter.message)
     try:
-        run_flow(call.flow_class, plan, parameters, options, reporter, resume)
+        run_flow(call.flow_class, plan, parameters, options, reporter, resume, server)
     except RunFailed as failed:
         if reporter.state is None:
             raise
         # The reporter has said it all.
         return INTERRUPTED if reporter.state == "cancelled" else failed.exit_code
+    finally:
+        if out.failure is not None:
+            err.write(f"What the run printed couldn't be written: {out.failure.strerror}.\n")
+            err.flush()
     return 0
 
 
 def _where(call: Call, plan: FlowPlan) -> dict[str, Any]:
-    """The options of a run that depend on where it is kept and how its processes start."""
-    found: dict[str, Any] = {"isolation": call["isolation"]} if call["isolation"] else {}
-    # Every task is forked from a template with what is imported by now; what isn't, each would import anew.
-    # Neither module starts a thread or opens a connection when it is imported.
+    """The options of a run that depend on where it is kept and where its steps run."""
+    found: dict[str, Any] = {}
     if call.root.startswith("s3://"):
-        import flow_sdk.store.s3
-
         on_batch = any(step.decorator("batch") is not None for step in plan.steps)
         found["package"] = call.package() if on_batch else call.code.build()
         if on_batch:
             call.code.tell(found["package"])
-    else:
-        import flow_sdk.store.local  # noqa: F401
     found["targets"] = _targets(call, plan)
     return found
 
@@ -103,12 +155,12 @@ def _targets(call: Call, plan: FlowPlan) -> dict[str, Any]:
     return found.targets
 
 
-def _reporter(call: Call, plan: FlowPlan) -> Ending:
+def _reporter(call: Call, plan: FlowPlan, out: Any, err: Any) -> Ending:
     from flow_sdk.cli import output
 
     form = call["output"]
     if form == "json":
-        return output.JsonReporter()
+        return output.JsonReporter(out)
     if form in (None, "live"):
         from flow_sdk.cli.live import LiveReporter, can_be_live
 
@@ -117,7 +169,7 @@ def _reporter(call: Call, plan: FlowPlan) -> Ending:
         if form == "live":
             raise UsageError("--output live needs a terminal.", help="Leave --output out, or use --output plain.")
     notebook_flow = call.flow if call.in_notebook else None
-    return output.PlainReporter(call.again, quiet=call["quiet"], notebook_flow=notebook_flow)
+    return output.PlainReporter(call.again, quiet=call["quiet"], notebook_flow=notebook_flow, out=out, err=err)
 
 
 RUN_OPTIONS = [
@@ -126,7 +178,7 @@ RUN_OPTIONS = [
     Option("max-num-splits", "Most tasks of one foreach.", default=100, least=1),
     Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
     Option("max-log-size", "Megabytes of a task's log that are kept.", default=10, least=1),
-    Option("isolation", "Fork tasks from a warm process, or start each afresh.", choices=("fork", "spawn")),
+    Option("isolation", "Fork each task, or start an interpreter for it.", choices=ISOLATIONS),
     Option("output", "How the run is shown; on a terminal live.", choices=("live", "plain", "json")),
 ]
 """What every command that starts a run on this machine takes."""

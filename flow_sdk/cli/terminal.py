@@ -6,9 +6,9 @@ import sys
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Any, TextIO
 
-__all__ = ["harmless", "shown"]
+__all__ = ["LenientStream", "harmless", "shown"]
 
 _RESET = "\x1b[0m"
 # CSI, then OSC and what is written like it, then other escapes. Half of one isn't printable, or harmless text.
@@ -44,3 +44,50 @@ def shown(text: str, stream: TextIO | None = None) -> str:
     if text.isprintable() or not (stream or sys.stdout).isatty():
         return text
     return "\n".join(map(harmless, text.split("\n")))
+
+
+class LenientStream:
+    """A text stream whose reader matters less than what is done meanwhile: a full disk ends what it shows, and no more.
+
+    A reader that goes away (head, less) still raises BrokenPipeError.
+
+    Parameters
+    ----------
+    stream : text stream
+        Where to write to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write text, or drop it once writing has failed."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Write to nowhere from now on; what is buffered has to go somewhere, too, or the end of Python would fail."""
+        import os
+
+        self.failure = self.failure or error
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self._stream.fileno())
+        os.close(null)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

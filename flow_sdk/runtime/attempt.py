@@ -44,11 +44,14 @@ class Outcome:
         Whether trying again can't help.
     already : bool
         Whether the task was committed before this attempt, which therefore ran nothing.
+    timeout : float or None
+        Seconds of the step's @timeout; None without one.
     """
 
     manifest: Manifest
     fatal: bool = False
     already: bool = False
+    timeout: float | None = None
 
 
 def run_attempt(
@@ -57,8 +60,6 @@ def run_attempt(
     flow_class: type[FlowSpec],
     request: TaskRequest,
     announce: Callable[[dict[str, Any]], None],
-    *,
-    same_image: bool = False,
 ) -> Outcome:
     """Run one attempt of a task.
 
@@ -73,14 +74,48 @@ def run_attempt(
     announce : callable
         Is told, as it happens: ``{"attempt": number}`` once it is claimed; for a step with a @timeout
         ``{"running": seconds}`` when the user's code begins and ``{"running": None}`` when it has ended.
-    same_image : bool
-        Whether this process has the class that the run's constants were taken from.
 
     Returns
     -------
     Outcome
         Its manifest's ``ok`` tells whether the run may go on.
     """
+    begun = _claimed(view, record, request, announce)
+    if isinstance(begun, Outcome):
+        return begun
+    begun.flow_class = flow_class
+    seconds = (begun.step.decorator("timeout") or {}).get("seconds")
+    return dataclasses.replace(begun.run(), timeout=float(seconds) if seconds else None)
+
+
+def fail_to_load(
+    view: RunView,
+    record: RunRecord,
+    request: TaskRequest,
+    error: Exception,
+    announce: Callable[[dict[str, Any]], None],
+) -> Outcome:
+    """Note a failed attempt of a task whose process can't load the flow; otherwise as :func:`run_attempt`.
+
+    Parameters
+    ----------
+    view, record : RunView, RunRecord
+        The run.
+    request : TaskRequest
+        Which task, and how many tries are left.
+    error : Exception
+        What the flow file raised when it was executed.
+    announce : callable
+        As :func:`run_attempt` takes it.
+    """
+    begun = _claimed(view, record, request, announce)
+    return begun if isinstance(begun, Outcome) else begun._failed(error, [], fatal=False)
+
+
+def _claimed(
+    view: RunView, record: RunRecord, request: TaskRequest, announce: Callable[[dict[str, Any]], None]
+) -> "Outcome | _Attempt":
+    """Claim an attempt, unless the task is committed already."""
     step = view.plan[request.step]
     position = step.position(request.task)
     committed = view.read(step, position)
@@ -94,28 +129,26 @@ def run_attempt(
         facts["batch"] = job
     number = attempts.claim(view.store, view.flow, view.run, step.name, request.task, facts)
     announce({"attempt": number})
-    attempt = _Attempt(view, record, flow_class, request, step, position, number)
-    attempt.announce, attempt.same_image = announce, same_image
-    return attempt.run()
+    return _Attempt(view, record, request, step, position, number, announce)
 
 
 class _Attempt:
-    announce: Callable[[dict[str, Any]], None]
-    same_image: bool
+    flow_class: type[FlowSpec]
 
     def __init__(
         self,
         view: RunView,
         record: RunRecord,
-        flow_class: type[FlowSpec],
         request: TaskRequest,
         step: StepPlan,
         position: Position,
         number: int,
+        announce: Callable[[dict[str, Any]], None],
     ) -> None:
-        self.view, self.record, self.flow_class, self.request = view, record, flow_class, request
-        self.step, self.position, self.number = step, position, number
+        self.view, self.record, self.request = view, record, request
+        self.step, self.position, self.number, self.announce = step, position, number, announce
         self.started = time.time()
+        self.process = os.getpid()
         self.catch = step.decorator("catch")
         self.item_texts: list[str] | None = None
 
@@ -127,7 +160,7 @@ class _Attempt:
                     f"Task {self.request.step}/{self.request.task} was started, but no finished task leads to it.",
                     help="The orchestrator ran tasks out of order, or the run was changed by hand.",
                 )
-            task = LiveTask(self.view, self.record, self.step, self.position, parents, self.same_image)
+            task = LiveTask(self.view, self.record, self.step, self.position, parents)
         except FlowSDKError as error:
             return self._failed(error, [], fatal=False)
         try:
@@ -141,12 +174,21 @@ class _Attempt:
             return self._caught(task, flow, self._last_failure())
         try:
             _call(self.step, flow, task, self.request, self.number, self.announce)
+            self._end_if_forked()
             refs, own, targets, items = self._results(task, flow)
+            self._end_if_forked()
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever the user's code raises, sys.exit() included
+        except BaseException as error:
+            if os.getpid() != self.process:
+                raise  # the end of a process that the step has forked is not the step's
             return self._after_failure(task, flow, error)
         return self._commit(task, refs, own, targets, items)
+
+    def _end_if_forked(self) -> None:
+        """End a process that the step has forked and that came back from the step's function: it isn't the task."""
+        if os.getpid() != self.process:
+            raise SystemExit(0)
 
     def _results(
         self, task: LiveTask, flow: FlowSpec

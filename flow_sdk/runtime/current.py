@@ -33,7 +33,7 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
     project = project_of_run(record.system_tags)
     current._set(
         client=_client_objects(request.root),
-        lazy={"graph": lambda: graph_facts(task.view.plan)},
+        lazy={"graph": lambda: graph_facts(task.view.plan), "tempdir": tempfile.gettempdir},
         flow_name=record.flow,
         run_id=record.run,
         step_name=task.step.name,
@@ -45,7 +45,6 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
         username=record.user,
         parameter_names=list(record.parameters),
         tags=frozenset(record.tags),
-        tempdir=tempfile.gettempdir(),
         **(project.facts(record.flow) if project is not None else {}),
     )
     os.environ["FLOW_SDK_STORE"] = request.root

@@ -13,15 +13,17 @@ from flow_sdk.metadata.heartbeat import write_beat
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
+from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.logs import END_PATIENCE, LogSender, LogWriter, drain
+from flow_sdk.runtime.program import Program
+from flow_sdk.runtime.report import FATAL
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
-from flow_sdk.runtime.task import FATAL
-from flow_sdk.runtime.template import Template
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.store.attempts import claim, settled_task
+from flow_sdk.store.layout import commit_key
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import RunRecord
 
@@ -40,7 +42,7 @@ ENDS = (signal.SIGTERM, signal.SIGHUP)
 STOPPED = "it was stopped, as the run ended"
 """What is noted of a task that was ended with its run."""
 MOST_UNHEARD = 32
-"""Most children that the template is asked for before it says what became of them; its socket holds more."""
+"""Most tasks that the fork server is asked for before it says what became of them; its socket holds more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,6 @@ class RunOptions:
         Dotted name of its module, if it isn't executed as a script.
     imported : bool
         Whether that module is imported under its name.
-    search_path : tuple of str
-        What ``sys.path`` is in a process that executes it.
     user : str
         Who runs it.
     namespace : str or None
@@ -74,7 +74,7 @@ class RunOptions:
     run_id_file : str or None
         File that the run id is written to.
     isolation : {"fork", "spawn"}
-        Fork tasks from the warm template, or start a fresh interpreter for each.
+        Fork tasks from a process that has imported what they need, or start a fresh interpreter for each.
     package : bytes or None
         Code package to keep with the run.
     targets : dict of str to JobTarget
@@ -92,7 +92,6 @@ class RunOptions:
     run_id_file: str | None = None
     module: str = ""
     imported: bool = False
-    search_path: tuple[str, ...] = ()
     isolation: str = "fork" if sys.platform == "linux" else "spawn"
     package: bytes | None = None
     targets: "dict[str, JobTarget]" = field(default_factory=dict)
@@ -108,22 +107,21 @@ class Driver:
         record: RunRecord,
         options: RunOptions,
         reporter: Reporter,
-        template: Template | None,
+        program: Program,
+        server: ForkServer | None,
         reuse: "Reuse | None",
     ) -> None:
         self.store, self.plan, self.record, self.options, self.reporter = store, plan, record, options, reporter
-        self.template, self.reuse = template, reuse
+        self.program, self.server, self.reuse = program, server, reuse
         self.scheduler = Scheduler(plan, options.max_workers)
-        self.workers = Workers(template)
+        self.workers = Workers(program, server)
         self.logs = LogSender(store, reporter.message)
         self.by_name: dict[str, Worker] = {}
         self.selector = selectors.DefaultSelector()
         self.reason: str | None = None
-        self.template_gone = False
+        self.server_gone = False
         self.unheard = 0
         self.stopping = False
-        if template is not None:
-            self.selector.register(template.socket, selectors.EVENT_READ, None)
 
     def run(self) -> None:
         """See the run through to its end."""
@@ -193,7 +191,7 @@ class Driver:
         """Wait for events and take them in."""
         for ready, _ in self.selector.select(timeout):
             if ready.data is None:
-                self._hear_template()
+                self._hear_server()
             else:
                 worker, take = ready.data
                 if ready.fd in worker.pipes:
@@ -224,11 +222,25 @@ class Driver:
         os.close(fd)
         del worker.pipes[fd]
 
-    def _hear_template(self) -> None:
-        assert self.template is not None
-        message = self.template.receive()
+    def _await_server(self) -> None:
+        """Wait until tasks can be forked. Where they can't be, each is started in a fresh interpreter."""
+        while self.server is not None and not self.server.is_ready and not self.server_gone:
+            message = self.server.receive()
+            if message is None:
+                self._lose_server()
+            elif "ready" in message:
+                self.selector.register(self.server.socket, selectors.EVENT_READ, None)
+            elif "note" in message:
+                self.reporter.message(message["note"])
+            else:
+                self.reporter.message(f"Each task is started in a fresh interpreter: {message['unusable']}.")
+                self.server = self.workers.server = None
+
+    def _hear_server(self) -> None:
+        assert self.server is not None
+        message = self.server.receive()
         if message is None:
-            self._lose_template()
+            self._lose_server()
             return
         worker = self.by_name.get(message["key"])
         if "pid" in message or (worker is not None and not worker.pid):
@@ -241,21 +253,23 @@ class Driver:
         else:
             self._ended(worker, message["status"])
 
-    def _lose_template(self) -> None:
-        assert self.template is not None
-        self.template_gone = True
+    def _lose_server(self) -> None:
+        assert self.server is not None
+        self.server_gone = True
         self.scheduler.failed = True
-        self.reason = "the template process that starts tasks was killed"
-        self.selector.unregister(self.template.socket)
+        self.reason = "the fork server, the process that starts tasks, was killed"
+        if self.server.is_ready:
+            self.selector.unregister(self.server.socket)
 
     def _tried(self, worker: Worker) -> int:
         return self.scheduler.attempts.get(worker.key, 1) - 1
 
     def _start(self, key: TaskKey, left: int) -> None:
+        self._await_server()
         # both ends of the socket would wait for ever if neither was read
-        while self.unheard >= MOST_UNHEARD and not self.template_gone:
-            self._hear_template()
-        if self.template_gone:
+        while self.unheard >= MOST_UNHEARD and not self.server_gone:
+            self._hear_server()
+        if self.server_gone:
             return
         step = self.plan[key.step]
         request = TaskRequest(
@@ -265,10 +279,10 @@ class Driver:
             step=key.step,
             task=step.task_id(key.position),
             plan=self.record.plan,
-            file=self.options.file,
-            module=self.options.module,
-            imported=self.options.imported,
-            search_path=self.options.search_path,
+            file=self.program.file,
+            module=self.program.module,
+            imported=self.program.imported,
+            search_path=self.program.search_path,
             tries_left=left,
             max_num_splits=self.options.max_num_splits,
             user=self.record.user,
@@ -288,7 +302,7 @@ class Driver:
         try:
             worker, reads = self.workers.start(make, self._line)
         except ConnectionError:
-            self._lose_template()
+            self._lose_server()
             return
         self.unheard += worker.process is None
         self.by_name[worker.name] = worker
@@ -313,12 +327,25 @@ class Driver:
             self._close_pipe(worker, fd)
         worker.log.close()
         outcome = worker.outcome
+        request = worker.request
+        if worker.garbled:
+            text = "something else than its own report was written to the pipe for it, and is ignored"
+            self.reporter.message(f"{request.step}/{request.task}: {text}.")
+        if outcome.get("ok") and not self._is_stored(request):
+            outcome = {}
         if not outcome.get("ok"):
             outcome = self._look_up(worker) or outcome
         if outcome.get("ok"):
             self._committed(worker, outcome)
         else:
             self._failed(worker, outcome)
+
+    def _is_stored(self, request: TaskRequest) -> bool:
+        """Whether a task that was reported as committed is. In S3, where looking takes long, only the last one is
+        looked at here: any other is by the task after it, which takes its inputs from it."""
+        if self.options.root.startswith("s3://") and request.step != self.plan.end.name:
+            return True
+        return self.store.head(commit_key(request.flow, request.run, request.step, request.task)) is not None
 
     def _look_up(self, worker: Worker) -> dict[str, Any] | None:
         """For a process that ended without a good word: whether the task is committed all the same."""
@@ -331,6 +358,8 @@ class Driver:
 
     def _committed(self, worker: Worker, outcome: dict[str, Any]) -> None:
         request, count = worker.request, outcome.get("count")
+        if worker.killed_for:
+            self.reporter.message(f"{request.step}/{request.task} is committed, but its process had to be killed.")
         self.scheduler.committed(worker.key, tuple(outcome["next"]), count)
         self.reporter.task_finished(
             request.step,
@@ -372,7 +401,7 @@ class Driver:
             for worker in self.by_name.values():
                 worker.signal(number)
             until = time.monotonic() + grace
-            while self.by_name and time.monotonic() < until and not self.template_gone:
+            while self.by_name and time.monotonic() < until and not self.server_gone:
                 self._turn_quietly(until - time.monotonic())
         for worker in self.by_name.values():
             worker.log.close()

@@ -1,23 +1,17 @@
 """A local run: drives the scheduler with real processes, clock and store."""
 
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.errors import FlowSDKError
 from flow_sdk.metadata.heartbeat import LOCAL, this_process
-from flow_sdk.metadata.runs import Runs  # the last task needs it too: forked tasks have what is imported by now
+from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.attempt import Outcome, run_attempt
-from flow_sdk.runtime.begin import date_tag, project_tags, read_record, start_artifacts
+from flow_sdk.runtime.begin import date_tag, project_tags, start_artifacts
 from flow_sdk.runtime.driver import Driver, RunOptions
 from flow_sdk.runtime.events import Reporter
-from flow_sdk.runtime.parents import RunView
-from flow_sdk.runtime.randomness import keeps_seed, own_randomness, random_state
-from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.task import Report, reporter_to, run_and_report
-from flow_sdk.runtime.template import Template
+from flow_sdk.runtime.fork_server import ForkServer
+from flow_sdk.runtime.program import Program
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
@@ -37,6 +31,7 @@ def run_flow(
     options: RunOptions,
     reporter: Reporter,
     resume: "Resume | None" = None,
+    server: ForkServer | None = None,
 ) -> str:
     """Run a flow on this machine.
 
@@ -54,6 +49,8 @@ def run_flow(
         Is told what happens.
     resume : Resume, optional
         The run to resume.
+    server : ForkServer, optional
+        What tasks are forked from, where it was started early. It is closed.
 
     Returns
     -------
@@ -68,28 +65,13 @@ def run_flow(
         If the store can't be used; then no run was started, or its state says so.
     """
 
-    keep_seed, state = keeps_seed(options.file), random_state()
-
-    def child(data: dict[str, Any], report_fd: int) -> int:
-        own_randomness(keep_seed, state)
-        request = TaskRequest(**data)
-
-        def execute(announce: Report) -> Outcome:
-            store = open_store(options.root)
-            record = read_record(store, request.flow, request.run)
-            if record is None:
-                raise FlowSDKError(f"The record of run {request.flow}/{request.run} is gone from the store.")
-            view = RunView(store, plan, request.flow, request.run)
-            same_image = record.origin_run is None  # a resumed run has the constants of its origin
-            return run_attempt(view, record, flow_class, request, announce, same_image=same_image)
-
-        return run_and_report(execute, reporter_to(report_fd))
-
+    program = Program.of(options.file, options.module, options.imported)
     if flow_class.__module__ == "__main__":
-        by_value_module("__main__")  # its source is read now: all tasks know the file by the same hash
-    tempfile.gettempdir()  # it tries the folder by writing there: once for all tasks
-    # the template is forked before this process opens a store: clients have threads, which a fork would break
-    template = Template(child) if options.isolation == "fork" else None
+        by_value_module("__main__")  # its source is read now: what is stored of the file is known by the same hash
+    if options.isolation == "spawn":
+        server = None
+    elif server is None:
+        server = ForkServer(program)
     try:
         store = open_store(options.root, create=resume is None)
         reuse = resume.open(store, plan, options.user) if resume is not None else None
@@ -97,11 +79,13 @@ def run_flow(
         if options.run_id_file:
             with open(options.run_id_file, "w", encoding="utf-8") as file:
                 file.write(record.run)
-        Driver(store, plan, record, options, reporter, template, reuse).run()
+        if server is not None:
+            server.begin_run(record.plan, to_json(plan))
+        Driver(store, plan, record, options, reporter, program, server, reuse).run()
         return record.run
     finally:
-        if template is not None:
-            template.close()
+        if server is not None:
+            server.close()
 
 
 def _allocate(

@@ -92,7 +92,11 @@ class TaskRequest:
     @classmethod
     def from_json(cls, text: bytes) -> "TaskRequest":
         """Decode from JSON."""
-        data = json.loads(text)
+        return cls.from_data(json.loads(text))
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> "TaskRequest":
+        """Make a request of what JSON gave; the dict is changed."""
         for name in ("tags", "system_tags", "search_path"):
             data[name] = tuple(data.get(name, ()))
         return cls(**data)

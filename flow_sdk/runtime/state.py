@@ -34,9 +34,6 @@ class LiveTask:
         Which of its tasks.
     parents : list of Manifest
         As :func:`flow_sdk.runtime.parents.find_parents` gives them.
-    same_image : bool
-        Whether this process has the very class that the run's constants were taken from. One that has executed the
-        flow file anew, perhaps with another outcome, is given the constants that were stored.
     """
 
     def __init__(
@@ -46,9 +43,7 @@ class LiveTask:
         step: StepPlan,
         position: Position,
         parents: list[Manifest],
-        same_image: bool = False,
     ) -> None:
-        self.same_image = same_image
         self.view = view
         self.record = record
         self.step = step
@@ -162,10 +157,10 @@ class LiveTask:
         self._loaded.clear()
         flow.__dict__["__flow_task__"] = self
         flow.__dict__["__flow_fixed__"] = frozenset(self.record.artifacts)
-        if not self.same_image:
-            for name in self.view.plan.constants:
-                if name in self.record.artifacts:
-                    flow.__dict__[name] = self.load(name)
+        # This process has executed the flow file anew, perhaps with another outcome: the run's constants count.
+        for name in self.view.plan.constants:
+            if name in self.record.artifacts:
+                flow.__dict__[name] = self.load(name)
         self._unhide(flow)
 
     def _unhide(self, flow: FlowSpec) -> None:

@@ -13,16 +13,26 @@ from typing import Any
 from flow_sdk.errors import StoreError
 from flow_sdk.metadata import alive
 from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash, note_failure
+from flow_sdk.runtime.fork_server import LAUNCHER
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
+from flow_sdk.runtime.report import (
+    FAILED,
+    FATAL,
+    LONGEST_REPORT,
+    OK,
+    REPORT_FD,
+    Claimed,
+    Finished,
+    Running,
+    read_report,
+)
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.task import FAILED, FATAL, OK, REPORT_FD
 from flow_sdk.store.attempts import settled_task
 from flow_sdk.store.open_store import open_store
 
 __all__ = ["Supervised", "supervise"]
 
-LONGEST_REPORT = 1 << 20
 STOP_GRACE = 5.0
 """Seconds between asking a task to end and killing it."""
 
@@ -52,7 +62,7 @@ class _Supervisor:
         self.result = Supervised(FAILED)
         read, write = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flow_sdk.runtime.task"],
+            [sys.executable, LAUNCHER, "flow_sdk.runtime.task"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -67,7 +77,7 @@ class _Supervisor:
         self.log = LogWriter(self.logs)
         self.sign: alive.LifeSign | None = None
         self.beat: Heartbeat | None = None
-        self.stopped = False
+        self.stopped = self.garbled = False
         self.killed_for: str | None = None
         self.timeout: float | None = None
         self.deadline: float | None = None
@@ -85,23 +95,25 @@ class _Supervisor:
         self.on_line(stream, line)
 
     def _report(self, line: str) -> None:
-        import json
-
-        facts = json.loads(line)
-        if "running" in facts:
+        said = read_report(line)
+        if isinstance(said, Running):
             if self.timeout is not None:
-                running = facts["running"] is not None
-                self.deadline = time.monotonic() + self.timeout + HARD_GRACE if running else None
-        elif "attempt" in facts:
-            self.result.attempt = facts["attempt"]
+                self.deadline = None if said.seconds is None else time.monotonic() + said.seconds + HARD_GRACE
+        elif isinstance(said, Claimed) and self.result.attempt is None:
+            self.result.attempt = said.attempt
             request = self.request
-            place = (request.flow, request.run, request.step, request.task, facts["attempt"])
+            place = (request.flow, request.run, request.step, request.task, said.attempt)
             self.log.place(*place)
             self.sign = alive.LifeSign(self.store, *place)
             self.beat = Heartbeat(self.sign.give, first=alive.FIRST, interval=alive.INTERVAL)
             self.beat.start()
-        else:
-            self.result.facts = facts
+        elif isinstance(said, Finished):
+            self.result.facts = said.facts
+        elif line.strip() and not self.garbled:
+            self.garbled = True
+            self._line(
+                "stderr", "Something else than the task's own report was written to the pipe for it; it is ignored."
+            )
 
     def run(self, timeout: float | None) -> Supervised:
         try:

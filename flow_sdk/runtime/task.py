@@ -6,45 +6,50 @@ descriptor named by ``FLOW_SDK_REPORT_FD`` it tells, one JSON object a line, the
 """
 
 import io
-import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from flow_sdk.errors import FlowSDKError, ParameterError, PlanError
 from flow_sdk.plan.codec import from_json
-from flow_sdk.runtime.attempt import Outcome, run_attempt
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.runtime.attempt import Outcome, fail_to_load, run_attempt
 from flow_sdk.runtime.begin import begin, check_owner, read_record
 from flow_sdk.runtime.code_folder import unpacked
-from flow_sdk.runtime.flowfile import load_flow, load_packaged_flow
+from flow_sdk.runtime.flowfile import CompiledFile, load_flow, load_packaged_flow
 from flow_sdk.runtime.parents import RunView, is_first
+from flow_sdk.runtime.process_end import LEAST_SECONDS, limit_end
+from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
+from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 
-__all__ = [
-    "FAILED",
-    "FATAL",
-    "OK",
-    "REPORT_FD",
-    "Report",
-    "die_with_parent",
-    "execute",
-    "finish_process",
-    "main",
-    "reporter_to",
-]
-
-Report = Callable[[dict[str, Any]], None]
-
-OK, FAILED, FATAL = 0, 1, 2
-REPORT_FD = "FLOW_SDK_REPORT_FD"
+__all__ = ["Prepared", "die_with_parent", "execute", "main", "run_and_report", "run_process"]
 
 
-def execute(request: TaskRequest, announce: Report) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a process has that was forked from one that prepared it.
+
+    Parameters
+    ----------
+    file : CompiledFile or None
+        The flow file; None where a module is imported or the file couldn't be compiled.
+    plan : (str, FlowPlan) or None
+        A plan and its hash.
+    """
+
+    file: CompiledFile | None = None
+    plan: tuple[str, FlowPlan] | None = None
+
+
+def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = None) -> Outcome:
     """Run one attempt of a task in this process.
 
     Parameters
@@ -53,28 +58,32 @@ def execute(request: TaskRequest, announce: Report) -> Outcome:
         Which task of which run.
     announce : callable
         As :func:`flow_sdk.runtime.attempt.run_attempt` takes it.
+    prepared : Prepared, optional
+        What needn't be read any more.
     """
+    owner = os.getpid()
     store = open_store(request.root)
     artifacts = Artifacts(store)
     record = read_record(store, request.flow, request.run)
     pinned = (record.plan, record.package) if record else (request.plan, request.package)
-    plan = from_json(artifacts.get_bytes(pinned[0], where=f"the plan of {request.flow}/{request.run}"))
+    if prepared is not None and prepared.plan is not None and prepared.plan[0] == pinned[0]:
+        plan = prepared.plan[1]
+    else:
+        plan = from_json(artifacts.get_bytes(pinned[0], where=f"the plan of {request.flow}/{request.run}"))
     if request.step not in {step.name for step in plan.steps}:
         raise PlanError(
             f"The run {request.flow}/{request.run} began with a version of the flow that has no step {request.step!r}.",
             help="A newer version was deployed while it ran. Start a new run, which has the new version.",
         )
-    if request.file is None and pinned[1] is not None:
-        package = artifacts.get_bytes(pinned[1], where=f"the code package of {request.flow}/{request.run}")
-        flow_class = load_packaged_flow(unpacked(package, pinned[1]), plan)
-    else:
-        flow_class = load_flow(
-            request.file or plan.file,
-            plan.flow,
-            module=request.module,
-            imported=request.imported,
-            search_path=request.search_path,
-        )
+    view = RunView(store, plan, request.flow, request.run)
+    try:
+        flow_class = _load(request, plan, artifacts, pinned[1], prepared)
+    except Exception as error:
+        if record is None or os.getpid() != owner:
+            raise
+        return fail_to_load(view, record, request, error, announce)
+    if os.getpid() != owner:
+        raise SystemExit(0)  # a process that the flow file has forked at its import isn't the task
     if record is None:
         step = plan[request.step]
         if not is_first(step, step.position(request.task), plan):
@@ -84,27 +93,36 @@ def execute(request: TaskRequest, announce: Report) -> Outcome:
             )
         record = begin(store, request, plan, flow_class)
     check_owner(record, request)
-    return run_attempt(RunView(store, plan, request.flow, request.run), record, flow_class, request, announce)
+    return run_attempt(view, record, flow_class, request, announce)
 
 
-def reporter_to(fd: int | None) -> Report:
-    """Make a function that writes facts as JSON lines to a file descriptor, or nowhere."""
-
-    def report(facts: dict[str, Any]) -> None:
-        if fd is not None:
-            try:
-                os.write(fd, json.dumps(facts, separators=(",", ":")).encode() + b"\n")
-            except BrokenPipeError:
-                pass  # whoever started us is gone; the commit record tells the next one
-
-    return report
+def _load(
+    request: TaskRequest, plan: FlowPlan, artifacts: Artifacts, package: str | None, prepared: Prepared | None
+) -> type[FlowSpec]:
+    """Load the flow: where it lies for a local run, else from its code package."""
+    arguments = ("step", request.step, "--run-id", request.run, "--task-id", request.task)
+    if package is not None and request.file is None:
+        data = artifacts.get_bytes(package, where=f"the code package of {request.flow}/{request.run}")
+        return load_packaged_flow(unpacked(data, package), plan, arguments)
+    return load_flow(
+        request.file or plan.file,
+        plan.flow,
+        module=request.module,
+        imported=request.imported,
+        search_path=request.search_path,
+        arguments=arguments,
+        compiled=None if prepared is None else prepared.file,
+    )
 
 
 def run_and_report(run: Callable[[Report], Outcome], report: Report) -> int:
     """Run an attempt, report what happens and its outcome, and return the exit code."""
+    owner = os.getpid()
     try:
         outcome = run(report)
     except FlowSDKError as error:
+        if os.getpid() != owner:
+            raise
         print(error, file=sys.stderr, flush=True)
         report({"error": str(error).splitlines()[0][:LONGEST]})
         return FATAL if isinstance(error, ParameterError | PlanError) else FAILED
@@ -126,18 +144,38 @@ def run_and_report(run: Callable[[Report], Outcome], report: Report) -> int:
     return FATAL if outcome.fatal else FAILED
 
 
-def finish_process(code: int) -> None:
-    """Flush, run what the user registered for the exit, and end this process without the parent's leftovers."""
-    import atexit
-    import threading
+def run_process(request: TaskRequest, report: Report, prepared: Prepared | None = None) -> int:
+    """Run an attempt as the one purpose of this process, and have the process's end not last longer than it may.
 
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
+    Parameters
+    ----------
+    request : TaskRequest
+        The task.
+    report : callable
+        Takes facts to report.
+    prepared : Prepared, optional
+        As :func:`execute` takes it.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    began, timeout = time.monotonic(), None
+
+    def run(announce: Report) -> Outcome:
+        nonlocal timeout
+        outcome = execute(request, announce, prepared)
+        timeout = outcome.timeout
+        return outcome
+
+    code = run_and_report(run, report)
+    left = None
+    if timeout is not None:
+        left = max(timeout - (time.monotonic() - began), LEAST_SECONDS)
+        report({"running": left})
+    limit_end(f"{request.step}/{request.task}", left, code)
+    return code
 
 
 def die_with_parent() -> None:
@@ -154,11 +192,12 @@ def main() -> None:
     request = TaskRequest.from_json(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
+    os.close(null)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     fd = os.environ.pop(REPORT_FD, None)
-    report = reporter_to(int(fd) if fd else None)
-    finish_process(run_and_report(lambda announce: execute(request, announce), report))
+    report = open_report(int(fd) if fd else None)
+    sys.exit(run_process(request, report))
 
 
 if __name__ == "__main__":

@@ -4,25 +4,23 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.runtime.crash import HARD_GRACE
+from flow_sdk.runtime.fork_server import ForkServer, interpreter_command
 from flow_sdk.runtime.logs import LineSplitter, LogWriter
+from flow_sdk.runtime.program import Program
+from flow_sdk.runtime.report import LONGEST_REPORT, REPORT_FD, Claimed, Finished, Running, read_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import TaskKey
-from flow_sdk.runtime.task import REPORT_FD
-from flow_sdk.runtime.template import Template
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.submit import JobTarget
 
 __all__ = ["Worker", "Workers", "allow_descriptors"]
-
-LONGEST_REPORT = 1 << 20
 
 
 @dataclass(slots=True)
@@ -42,7 +40,7 @@ class Worker:
     name : str
         Names it among all workers of the run.
     pid : int
-        Its process; 0 until the template says which.
+        Its process; 0 until the fork server says which.
     attempt : int
         The number it claimed, or will.
     status : int or None
@@ -61,6 +59,8 @@ class Worker:
         Where on AWS Batch the task runs, if it does. Then the process only stands for it, and the log is stored there.
     claimed : bool
         Whether it has claimed its number.
+    garbled : bool
+        Whether something else than the runner has written to the pipe for its report.
     """
 
     key: TaskKey
@@ -78,19 +78,21 @@ class Worker:
     killed_for: str | None = None
     target: "JobTarget | None" = None
     claimed: bool = False
+    garbled: bool = False
 
     def report(self, line: str) -> None:
         """Take in a line of the process's report."""
-        facts = json.loads(line)
-        if "running" in facts:
-            seconds = facts["running"]
-            self.deadline = None if seconds is None else time.monotonic() + seconds + HARD_GRACE
-        elif "attempt" in facts:
-            self.attempt, self.claimed = facts["attempt"], True
+        said = read_report(line)
+        if isinstance(said, Running):
+            self.deadline = None if said.seconds is None else time.monotonic() + said.seconds + HARD_GRACE
+        elif isinstance(said, Claimed) and not self.claimed:
+            self.attempt, self.claimed = said.attempt, True
             request = self.request
             self.log.place(request.flow, request.run, request.step, request.task, self.attempt)
-        else:
-            self.outcome = facts
+        elif isinstance(said, Finished):
+            self.outcome = said.facts
+        elif line.strip():
+            self.garbled = True
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and all it started."""
@@ -117,12 +119,14 @@ class Workers:
 
     Parameters
     ----------
-    template : Template or None
-        The warm template; None to spawn a fresh interpreter for each task. A task on Batch always has one.
+    program : Program
+        What the tasks execute.
+    server : ForkServer or None
+        What they are forked from; None to start a fresh interpreter for each task. A task on Batch always has one.
     """
 
-    def __init__(self, template: Template | None) -> None:
-        self.template = template
+    def __init__(self, program: Program, server: ForkServer | None) -> None:
+        self.program, self.server = program, server
         self._count = 0
 
     def start(
@@ -155,8 +159,8 @@ class Workers:
             os.set_blocking(fd, False)
             worker.pipes[fd] = lambda data, s=splitter: s.feed(data) if data else s.close()  # type: ignore[misc]
         try:
-            if self.template is not None and worker.target is None:
-                self.template.start(worker.name, json.loads(worker.request.to_json()), writes)
+            if self.server is not None and worker.target is None:
+                self.server.start(worker.name, json.loads(worker.request.to_json()), writes)
             else:
                 self._spawn(worker, writes)
         except BaseException:
@@ -169,19 +173,21 @@ class Workers:
         return worker, reads
 
     def _spawn(self, worker: Worker, writes: list[int]) -> None:
-        environment = {**os.environ, REPORT_FD: str(writes[2])}
-        module, message = "flow_sdk.runtime.task", worker.request.to_json()
+        module, message, environment, folder = "flow_sdk.runtime.task", worker.request.to_json(), None, None
         if worker.target is not None:
             module = "flow_sdk.runtime.batch.worker"
             facts = {"request": json.loads(message), "target": dataclasses.asdict(worker.target)}
             message = json.dumps(facts).encode()
+        else:
+            environment, folder = self.program.environment, self.program.folder
         worker.process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            interpreter_command(module),
             stdin=subprocess.PIPE,
             stdout=writes[0],
             stderr=writes[1],
             pass_fds=[writes[2]],
-            env=environment,
+            env={**(os.environ if environment is None else environment), REPORT_FD: str(writes[2])},
+            cwd=folder,
             start_new_session=True,
         )
         worker.pid = worker.process.pid

@@ -41,6 +41,7 @@ class Bucket:
         self.name = name
         self._any_key = BotocoreBucket(name)
         self._clients: dict[tuple[bool, str | None], Client] = {}
+        self._process = os.getpid()
 
     def url(self, key: str) -> str:
         """See :meth:`~flow_sdk.s3.place.Place.url`."""
@@ -203,6 +204,8 @@ class Bucket:
         return work(self._client(bulk, label))
 
     def _client(self, bulk: bool, label: Label | None = None) -> "Client":
+        if self._process != os.getpid():
+            self._clients, self._process = {}, os.getpid()
         encryption = label.encryption if label is not None else None
         client = self._clients.get((bulk, encryption))
         if client is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import flow_sdk.spec.started  # noqa: F401 - it records what the file begins with, before its next line runs
 from flow_sdk.errors import TransitionError, UsageError
 from flow_sdk.spec.declaration import refused
 

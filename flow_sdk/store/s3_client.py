@@ -1,10 +1,5 @@
-"""How obstore is told where S3 is and who asks.
+"""How obstore is told where S3 is and who asks."""
 
-obstore's runtime is one a process, and doesn't live through a fork: the child would wait for ever. So the process that
-used it first is kept in mind, and a child of it is told so instead.
-"""
-
-import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,8 +22,6 @@ _SMALL, _BULK, _PARTS = (6, 60), (15, 120), (120, 120)
 # Everything but the parts of an upload is tried again by our own hand (s3_retry): it sees the answer's content,
 # changes credentials, and tells the user.
 _RETRIES, _RETRY_SECONDS, _RETRY_SECONDS_SMALL = 10, 60, 8
-
-_owner: int | None = None
 
 
 def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encryption: str | None = None) -> "Client":
@@ -53,16 +46,11 @@ def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encr
     Raises
     ------
     StoreUnavailable
-        If obstore was used before this process was forked, or the settings can't be used.
+        If the settings can't be used.
     """
-    global _owner
-    if _owner is None:
-        _owner = os.getpid()
-    elif _owner != os.getpid():
-        raise StoreUnavailable(
-            "S3 can't be used here: this process was forked from one that had used it.",
-            help="Start the process anew instead: --isolation spawn, or multiprocessing's start method 'spawn'.",
-        )
+    from flow_sdk.store.forked_client import survive_forks
+
+    survive_forks()
     from obstore.exceptions import BaseError
     from obstore.store import S3Store as Client
 

@@ -20,12 +20,12 @@ CANONICAL = "__main__"
 class _Source:
     """A flow file loaded in this process."""
 
-    def __init__(self, module: ModuleType | None, name: str, explicit: bool) -> None:
+    def __init__(self, module: ModuleType | None, name: str, explicit: bool, text: bytes | None = None) -> None:
         self.module = module if module is not None else sys.modules.get(name)
         self.explicit = explicit
         path = getattr(self.module, "__file__", None)
         self.file = os.path.basename(path) if path else ""
-        self._text = _source(path)
+        self._text = _source(path) if text is None else text
         self._hash: str | None = None
 
     @property
@@ -50,7 +50,7 @@ def _source(path: str | None) -> bytes | None:
         return None
 
 
-def by_value_module(module_name: str, module: ModuleType | None = None) -> None:
+def by_value_module(module_name: str, module: ModuleType | None = None, text: bytes | None = None) -> None:
     """Say that a module of this process is a flow file.
 
     Its classes and functions are then stored by value, and artifacts that hold those of the same file get this
@@ -62,8 +62,10 @@ def by_value_module(module_name: str, module: ModuleType | None = None) -> None:
         The module's name, as its classes have it in ``__module__``.
     module : module, optional
         The module, if it isn't in ``sys.modules``.
+    text : bytes, optional
+        Its source, where the file may have changed since the module was compiled.
     """
-    _sources[module_name] = _Source(module, module_name, True)
+    _sources[module_name] = _Source(module, module_name, True, text)
 
 
 def by_value_names() -> tuple[str, ...]:

@@ -30,8 +30,8 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Hashes, float]:
 
 def processes(scheduler: int) -> dict[str, list[int]]:
     """A run's processes by what they are."""
-    templates = children(scheduler)
-    return {"scheduler": [scheduler], "template": templates, "task": [pid for t in templates for pid in children(t)]}
+    servers = children(scheduler)
+    return {"scheduler": [scheduler], "fork server": servers, "task": [pid for s in servers for pid in children(s)]}
 
 
 def kill_one(process: "subprocess.Popen[bytes]", victim: str, moment: float, draw: random.Random) -> bool:
@@ -56,7 +56,7 @@ def play(root: Path | str, seed: int, clean: Hashes, seconds: float) -> None:
     wanted, kills = draw.choice((1, 1, 2)), 0
     moment = draw.uniform(0, seconds)
     while kills < wanted:
-        victim = draw.choice(("scheduler", "template", "task", "task"))
+        victim = draw.choice(("scheduler", "fork server", "task", "task"))
         process = begin(root, *words)
         others: list[int] = []
         if victim == "scheduler":

@@ -70,15 +70,15 @@ def rerun(root: Path, run: str) -> None:
 @pytest.mark.seeds(6, of=3)
 def test_a_killed_task_is_tried_again(tmp_path: Path, seed: int) -> None:
     process = start(tmp_path)
-    template: list[int] = []
-    wait_for(lambda: template.extend(children(process.pid)) or template, "the template")
+    server: list[int] = []
+    wait_for(lambda: server.extend(children(process.pid)) or server, "the fork server")
     killed = 0
     generator = random.Random(seed)
     until = time.monotonic() + generator.uniform(0.05, 0.5)
     while time.monotonic() < until or (killed == 0 and process.poll() is None):
         work = tmp_path.joinpath("flows/KillFlow/runs/1/steps/work")
         if killed < 2 and work.exists():
-            for pid in children(template[0]):
+            for pid in children(server[0]):
                 time.sleep(generator.uniform(0, 0.03))
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -100,29 +100,29 @@ def test_a_killed_task_is_tried_again(tmp_path: Path, seed: int) -> None:
 @pytest.mark.seeds(6, of=3)
 def test_a_killed_scheduler_leaves_no_process_and_nothing_damaged(tmp_path: Path, seed: int) -> None:
     process = start(tmp_path)
-    template: list[int] = []
-    wait_for(lambda: template.extend(children(process.pid)) or template, "the template")
+    server: list[int] = []
+    wait_for(lambda: server.extend(children(process.pid)) or server, "the fork server")
     time.sleep(random.Random(seed).uniform(0, 0.5))
-    running = children(template[0])
+    running = children(server[0])
     process.kill()
     count(seeds=1, faults=1)
     process.wait()
-    wait_for(lambda: not any(alive(pid) for pid in (*template, *running)), "the run's processes to end")
+    wait_for(lambda: not any(alive(pid) for pid in (*server, *running)), "the run's processes to end")
     verify_store(str(tmp_path))
     runs = list(tmp_path.glob("flows/KillFlow/runs/*/run.json"))  # the number is noted a moment later
     rerun(tmp_path, str(len(runs) + 1))
 
 
-def test_a_killed_template_fails_the_run_with_its_reason(tmp_path: Path) -> None:
+def test_a_killed_fork_server_fails_the_run_with_its_reason(tmp_path: Path) -> None:
     process = start(tmp_path)
-    template: list[int] = []
-    wait_for(lambda: template.extend(children(process.pid)) or template, "the template")
-    wait_for(lambda: children(template[0]), "a task")
-    running = children(template[0])
-    os.kill(template[0], signal.SIGKILL)
+    server: list[int] = []
+    wait_for(lambda: server.extend(children(process.pid)) or server, "the fork server")
+    wait_for(lambda: children(server[0]), "a task")
+    running = children(server[0])
+    os.kill(server[0], signal.SIGKILL)
     count(faults=1)
     assert process.wait(30) == 1
-    assert process.stderr is not None and b"template process" in process.stderr.read()
+    assert process.stderr is not None and b"fork server" in process.stderr.read()
     wait_for(lambda: not any(alive(pid) for pid in running), "the tasks to end")
     rerun(tmp_path, "2")
 
@@ -130,7 +130,7 @@ def test_a_killed_template_fails_the_run_with_its_reason(tmp_path: Path) -> None
 def test_an_interrupted_run_ends_its_tasks_and_says_so(tmp_path: Path) -> None:
     process = start(tmp_path)
     wait_for(lambda: list(tmp_path.glob("flows/KillFlow/runs/1/steps/work/*/0")), "a task")
-    pids = [pid for template in children(process.pid) for pid in (template, *children(template))]
+    pids = [pid for server in children(process.pid) for pid in (server, *children(server))]
     process.send_signal(signal.SIGINT)
     assert process.wait(20) in (1, 130)
     assert not any(alive(pid) for pid in pids)

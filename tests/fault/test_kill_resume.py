@@ -42,14 +42,14 @@ def hashes(run: str) -> Hashes:
 
 def kill(process: "subprocess.Popen[bytes]", after: float) -> None:
     """Kill a scheduler, and wait until its tasks have ended with it."""
-    template: list[int] = []
-    wait_for(lambda: process.poll() is not None or template.extend(children(process.pid)) or template, "the template")
+    server: list[int] = []
+    wait_for(lambda: process.poll() is not None or server.extend(children(process.pid)) or server, "the fork server")
     time.sleep(after)
-    running = [pid for parent in template for pid in children(parent)]
+    running = [pid for parent in server for pid in children(parent)]
     process.kill()
     count(faults=1)
     process.wait()
-    wait_for(lambda: not any(alive(pid) for pid in (*template, *running)), "the run's processes to end")
+    wait_for(lambda: not any(alive(pid) for pid in (*server, *running)), "the run's processes to end")
 
 
 def run_ids(root: Path) -> list[str]:

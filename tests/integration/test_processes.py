@@ -157,11 +157,11 @@ def test_a_signal_ends_the_run_and_says_so_even_when_it_comes_twice(tmp_path: Pa
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_killed_template_is_said_in_words(tmp_path: Path, seed: int) -> None:
+def test_a_killed_fork_server_is_said_in_words(tmp_path: Path, seed: int) -> None:
     body = f"self.input == {seed * 3} and os.kill(os.getppid(), signal.SIGKILL)"
     done = run(write(tmp_path, WIDE, count=20, body=body), "--max-workers", "2")
     assert done.returncode == 1 and "bug in Flow SDK" not in done.stderr
-    assert "template process" in outcome(tmp_path)["reason"]
+    assert "fork server" in outcome(tmp_path)["reason"]
 
 
 @pytest.mark.parametrize("isolation", ["fork", "spawn"])

@@ -213,9 +213,9 @@ def test_a_task_whose_code_cannot_be_loaded_fails_the_run(deployed: Deployed) ->
     broken.mkdir()
     (broken / "sitecustomize.py").write_text("import sys; sys.modules['flow_sdk.store.package'] = None\n")
     env = {**os.environ, "PYTHONPATH": f"{broken}:{os.environ.get('PYTHONPATH', '')}", "TMPDIR": str(broken)}
-    for tries_left, state in ((1, "running"), (0, "failed")):
+    for attempt, (tries_left, state) in enumerate(((1, "running"), (0, "failed"))):
         ended = supervise(deployed.request("end", tries_left=tries_left), lambda stream, line: None, env=env)
-        assert (ended.code, ended.attempt) == (1, None)
+        assert (ended.code, ended.attempt) == (1, attempt)
         assert deployed.client().state == state
 
 

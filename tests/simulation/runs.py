@@ -18,6 +18,7 @@ from flow_sdk.runtime import attempt, begin, crash, driver, local, resume
 from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.driver import Driver, RunOptions
 from flow_sdk.runtime.parents import RunView, is_first
+from flow_sdk.runtime.program import Program
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.resume import Resume
 from flow_sdk.runtime.scheduler import TaskKey
@@ -266,7 +267,7 @@ class _Driver(Driver):
     def __init__(
         self, process: RunProcess, store: Store, record: RunRecord, options: RunOptions, reporter: Any, reuse: Any
     ) -> None:
-        super().__init__(store, process.plan, record, options, reporter, None, reuse)
+        super().__init__(store, process.plan, record, options, reporter, Program(options.file, {}, None), None, reuse)
         self.process, self.world = process, process.world
         self.actors = _Workers(process)
         self.workers = self.actors  # type: ignore[assignment]

@@ -29,9 +29,9 @@ from flow_sdk.runtime.batch.submit import read_request
 from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.handoff import write_handoff
 from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.report import FAILED, FATAL, OK
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
-from flow_sdk.runtime.task import FAILED, FATAL, OK
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import attempts
 from flow_sdk.store.layout import failure_key, start_key

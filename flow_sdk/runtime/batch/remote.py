@@ -9,8 +9,8 @@ from flow_sdk.client.logs import LogTail
 from flow_sdk.errors import AwsError
 from flow_sdk.runtime.batch.follow import Job, log_tail, why_failed
 from flow_sdk.runtime.crash import note_crash
+from flow_sdk.runtime.report import FAILED, FATAL, OK, Report
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.task import FAILED, FATAL, OK, Report
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.store import attempts
 from flow_sdk.store.artifacts import Artifacts

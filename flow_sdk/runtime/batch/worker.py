@@ -15,8 +15,9 @@ from flow_sdk.errors import FlowSDKError
 from flow_sdk.runtime.batch.follow import follow, terminate
 from flow_sdk.runtime.batch.remote import RemoteTask
 from flow_sdk.runtime.batch.submit import JobTarget, submit
+from flow_sdk.runtime.report import FAILED, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.task import FAILED, REPORT_FD, Report, die_with_parent, reporter_to
+from flow_sdk.runtime.task import die_with_parent
 from flow_sdk.runtime.tracebacks import LONGEST
 
 __all__ = ["main", "run_remotely"]
@@ -114,7 +115,7 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     fd = os.environ.pop(REPORT_FD, None)
-    sys.exit(run_remotely(message, reporter_to(int(fd) if fd else None), interrupts))
+    sys.exit(run_remotely(message, open_report(int(fd) if fd else None), interrupts))
 
 
 if __name__ == "__main__":

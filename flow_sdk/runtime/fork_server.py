@@ -1,0 +1,146 @@
+"""The process that local tasks are forked from, as the scheduler sees it.
+
+It is started by exec, so it has nothing of this process: no threads, no connections, none of the user's modules.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+from flow_sdk.runtime.origins import loaded_modules
+from flow_sdk.runtime.program import Program
+
+__all__ = ["LARGEST_MESSAGE", "LAUNCHER", "ForkServer", "interpreter_command", "open_standard"]
+
+LARGEST_MESSAGE = 128 * 1024
+"""Bytes of a message on the socket."""
+
+LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
+
+
+def interpreter_command(module: str) -> list[str]:
+    """Return the command that starts ``module.main()`` in an interpreter with the flags of this one."""
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return [sys.executable, *flags, LAUNCHER, module]
+
+
+class ForkServer:
+    """Starts the process and asks it for tasks.
+
+    Parameters
+    ----------
+    program : Program
+        What the tasks execute.
+    """
+
+    def __init__(self, program: Program) -> None:
+        open_standard()
+        self.is_ready = False
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with tempfile.TemporaryFile() as facts:
+                facts.write(json.dumps(_preparation(program)).encode())
+                facts.seek(0)
+                self.process = subprocess.Popen(
+                    [*interpreter_command("flow_sdk.runtime.fork_server_main"), str(theirs.fileno())],
+                    stdin=facts,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.socket = ours
+
+    def begin_run(self, digest: str, plan: bytes) -> None:
+        """Hand over the plan of the run, so that no task has to read it.
+
+        Parameters
+        ----------
+        digest : str
+            Its hash.
+        plan : bytes
+            Its text.
+        """
+        with tempfile.TemporaryFile() as file:
+            file.write(plan)
+            file.flush()
+            socket.send_fds(self.socket, [json.dumps({"plan": digest}).encode()], [file.fileno()])
+
+    def start(self, key: str, request: dict[str, Any], fds: list[int]) -> None:
+        """Ask for a task's process.
+
+        Parameters
+        ----------
+        key : str
+            Names the process in what :meth:`receive` returns.
+        request : dict
+            Its request, as JSON data.
+        fds : list of int
+            Its stdout, stderr and report descriptors.
+        """
+        socket.send_fds(self.socket, [json.dumps({"key": key, "request": request}).encode()], fds)
+
+    def receive(self) -> dict[str, Any] | None:
+        """Receive a message; waits for one.
+
+        Returns
+        -------
+        dict or None
+            ``{"ready": True}`` when tasks can be started, ``{"unusable": reason}`` when none can be; ``{"note": text}``
+            for the user; ``{"key", "pid"}`` for a start, ``{"key", "status"}`` for an end; None when the process is
+            gone.
+        """
+        try:
+            data = self.socket.recv(LARGEST_MESSAGE)
+        except ConnectionError:
+            return None
+        if not data:
+            return None
+        message: dict[str, Any] = json.loads(data)
+        self.is_ready = self.is_ready or "ready" in message
+        return message
+
+    def close(self) -> None:
+        """Let the process end and wait for it."""
+        self.socket.close()
+        if not self.is_ready:  # it may be importing for a long time yet
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+
+
+def _preparation(program: Program) -> dict[str, Any]:
+    """What the process needs to know before the first task."""
+    loaded, sources = loaded_modules()
+    return {
+        "file": program.file,
+        "environment": program.environment,
+        "folder": program.folder,
+        "module": program.module,
+        "imported": program.imported,
+        "search_path": program.search_path,
+        "loaded": loaded,
+        "sources": list(dict.fromkeys((program.file, *sources))),
+    }
+
+
+def open_standard() -> None:
+    """Have descriptors 0 to 2 open, so that no other file gets such a number, and Python's streams on them."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115

@@ -1,0 +1,246 @@
+"""The process that local tasks are forked from: ``launcher.py flow_sdk.runtime.fork_server_main SOCKET [EXCLUDED]``.
+
+It imports this package and the installed modules that the flow needs, and forks a process for each task. The user's
+modules are executed in the task's process. It has no threads, connections or store clients, as these don't survive a
+fork. When the scheduler goes away, it ends its tasks and itself.
+
+The standard input is a file with what :func:`flow_sdk.runtime.fork_server._preparation` gives.
+"""
+
+import ast
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from flow_sdk.plan.codec import from_json
+from flow_sdk.plan.model import FlowPlan
+from flow_sdk.runtime.flowfile import CompiledFile
+from flow_sdk.runtime.fork_server import LARGEST_MESSAGE, interpreter_command
+from flow_sdk.runtime.leftovers import Leftovers
+from flow_sdk.runtime.preload import Excluded, names_imported, preload
+from flow_sdk.runtime.program import Program
+
+__all__ = ["main"]
+
+MOST_RESTARTS = 8
+"""Most modules that are left out one by one; then none of the user's choice is imported before the fork."""
+
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """What a forked process is to do."""
+
+    request: dict[str, Any]
+    fds: list[int]
+
+
+class _Source:
+    """The program, ready to be executed in each task."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.program = Program(
+            file=facts["file"],
+            environment=facts["environment"],
+            folder=facts["folder"],
+            module=facts["module"],
+            imported=facts["imported"],
+            search_path=tuple(facts["search_path"]),
+        )
+        self.loaded: dict[str, str] = facts["loaded"]
+        self.sources: list[str] = facts["sources"]
+        self.compiled: CompiledFile | None = None
+
+    def compile(self) -> list[str]:
+        """Compile the program once for all tasks; returns the modules that it and the user's others import."""
+        names: list[str] = []
+        for path in self.sources:
+            try:
+                with open(path, "rb") as file:
+                    source = file.read()
+                tree = ast.parse(source, path)
+                names += names_imported(tree)
+                if path == self.program.file and not self.program.imported:
+                    self.compiled = CompiledFile(source, compile(tree, path, "exec", dont_inherit=True))
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+                continue  # what the program is lacking, a task says
+        return names
+
+
+def main() -> None:
+    """Prepare, then fork a process for each request; in such a process, run the task."""
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel.set_inheritable(False)
+    excluded: list[str] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else []
+    sys.argv = [""]
+    begun_with = dict(os.environ)
+    with open(0, "rb", closefd=False) as file:
+        program = _Source(json.load(file))
+    try:
+        names = program.compile()
+        gc.disable()
+        left_out, generators = _import_all(names, program.loaded, excluded)
+    except BaseException as error:
+        _send(channel, {"unusable": f"{type(error).__name__}: {error}"})
+        raise
+    if left_out is not None:
+        if EVERYTHING in excluded or left_out.name == EVERYTHING:
+            _send(channel, {"unusable": f"starting Python {left_out.reason}"})
+            return
+        _send(channel, {"note": f"Each task imports {left_out.name} by itself, as importing it {left_out.reason}."})
+        _start_again(channel, [*excluded, left_out.name])
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    imports_set = {name: value for name, value in os.environ.items() if begun_with.get(name) != value}
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    _send(channel, {"ready": True})
+    server = _Server(channel)
+    child = server.serve()
+    if child is not None:
+        from flow_sdk.runtime.forked_task import run_forked_task
+        from flow_sdk.runtime.task import Prepared
+
+        prepared = Prepared(program.compiled, server.plan)
+        run_forked_task(child.request, child.fds, program.program, prepared, imports_set, generators)
+
+
+def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -> tuple[Excluded | None, list[Any]]:
+    """Import what every task needs, and what the flow needs; as :func:`preload`."""
+    with Leftovers() as leftovers:
+        import ctypes  # noqa: F401 - the end of each task needs it
+
+        import blake3  # noqa: F401
+
+        import flow_sdk.runtime.forked_task
+        import flow_sdk.store.local
+
+        if "flow_sdk.store.s3" in loaded:
+            import flow_sdk.store.s3  # noqa: F401
+        reason = leftovers.found()
+    if reason is not None:
+        return Excluded(EVERYTHING, reason), []
+    own = [name for name in loaded if name.startswith("flow_sdk.") and not name.startswith("flow_sdk.cli")]
+    wanted = [] if EVERYTHING in excluded else [*own, *names]
+    return preload(wanted, loaded, set(excluded))
+
+
+def _start_again(channel: socket.socket, excluded: list[str]) -> None:
+    """Become the same process anew, without what mustn't be imported: nothing else gets rid of threads."""
+    if len(excluded) > MOST_RESTARTS:
+        excluded = [EVERYTHING]
+    os.lseek(0, 0, os.SEEK_SET)
+    channel.set_inheritable(True)
+    command = interpreter_command("flow_sdk.runtime.fork_server_main")
+    os.execv(command[0], [*command, str(channel.fileno()), json.dumps(excluded)])
+
+
+def _send(channel: socket.socket, message: dict[str, Any]) -> None:
+    channel.send(json.dumps(message).encode())
+
+
+class _Server:
+    """Forks on request and tells of ends."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.plan: tuple[str, FlowPlan] | None = None
+        self.children: dict[int, str] = {}
+
+    def serve(self) -> _Child | None:
+        """Serve until the scheduler goes away; returns in each forked process what it is to do."""
+        import selectors
+
+        before = signal.signal(signal.SIGCHLD, lambda *_: None)
+        read, write = os.pipe()
+        os.set_blocking(write, False)
+        os.set_blocking(read, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        selector = selectors.DefaultSelector()
+        selector.register(self.channel, selectors.EVENT_READ)
+        selector.register(read, selectors.EVENT_READ)
+        child: _Child | None = None
+        try:
+            while child is None:
+                ready = [key.fileobj for key, _ in selector.select()]
+                if read in ready:
+                    os.read(read, 4096)
+                    self._reap()
+                if self.channel in ready:
+                    data, fds, _, _ = socket.recv_fds(self.channel, LARGEST_MESSAGE, 3)
+                    if not data:
+                        break
+                    child = self._take(json.loads(data), fds)
+        except (BrokenPipeError, ConnectionError):
+            pass
+        if child is None:
+            for pid in self.children:
+                _kill_group(pid)
+            return None
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, before)
+        selector.close()
+        self.channel.close()
+        os.close(read)
+        os.close(write)
+        return child
+
+    def _take(self, message: dict[str, Any], fds: list[int]) -> _Child | None:
+        """Do what a message says; returns something in the forked process only."""
+        if "plan" in message:
+            with open(fds[0], "rb") as file:
+                file.seek(0)
+                self.plan = (message["plan"], from_json(file.read()))
+            gc.collect()
+            gc.freeze()
+            return None
+        key = message["key"]
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.write(fds[1], f"The task's process can't be started: {error}\n".encode())
+            _close(fds)
+            _send(self.channel, {"key": key, "status": 1})
+            return None
+        if pid == 0:
+            return _Child(message["request"], fds)
+        try:
+            os.setpgid(pid, pid)  # it does so itself, too: whoever comes first, nobody signals it too early
+        except OSError:
+            pass  # it has ended already
+        _close(fds)
+        self.children[pid] = key
+        _send(self.channel, {"key": key, "pid": pid})
+        return None
+
+    def _reap(self) -> None:
+        while self.children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            key = self.children.pop(pid, None)
+            if key is not None:
+                _send(self.channel, {"key": key, "status": os.waitstatus_to_exitcode(status)})
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass

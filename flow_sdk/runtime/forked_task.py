@@ -1,0 +1,75 @@
+"""A process that was forked for a task: it becomes what a fresh interpreter would be, and runs the task."""
+
+import io
+import os
+import sys
+from typing import Any, NoReturn
+
+from flow_sdk.metadata.runs import Runs  # noqa: F401 - the last task needs it: loaded once, before the fork
+from flow_sdk.runtime.process_end import end_forked_process, exit_code
+from flow_sdk.runtime.program import Program
+from flow_sdk.runtime.randomness import renew_generators
+from flow_sdk.runtime.report import Report, open_report
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task import Prepared, die_with_parent, run_process
+
+__all__ = ["run_forked_task"]
+
+
+def run_forked_task(
+    request: dict[str, Any],
+    fds: list[int],
+    program: Program,
+    prepared: Prepared,
+    environment: dict[str, str],
+    generators: list[Any],
+) -> NoReturn:
+    """Run a task in this process, which has just been forked, and end it.
+
+    Parameters
+    ----------
+    request : dict
+        The task's request, as JSON data.
+    fds : list of int
+        Its stdout, stderr and report descriptors.
+    program : Program
+        What to execute.
+    prepared : Prepared
+        The compiled program and the run's plan.
+    environment : dict
+        Variables that the modules set that were imported before the fork.
+    generators : list
+        Random generators that these modules made.
+    """
+    ended, inherited = 1, list(sys.modules)
+    try:
+        report = _become_fresh(fds, program, environment)
+        renew_generators(generators)
+        ended = run_process(TaskRequest.from_data(request), report, prepared)
+    except BaseException as error:  # noqa: BLE001 - this is where a Python process would end of it
+        ended = exit_code(error)
+    end_forked_process(ended, inherited)
+
+
+def _become_fresh(fds: list[int], program: Program, environment: dict[str, str]) -> Report:
+    """Make this process what an interpreter that has just been started would be."""
+    os.setpgid(0, 0)
+    die_with_parent()
+    for number, fd in enumerate(fds[:2], 1):
+        os.dup2(fd, number)
+        os.close(fd)
+    report = open_report(fds[2])
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    wanted = {**program.environment, **environment}
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    for name, value in wanted.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+    if program.folder is not None:
+        try:
+            os.chdir(program.folder)
+        except OSError:
+            pass  # it was deleted
+    return report

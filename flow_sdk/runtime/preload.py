@@ -1,0 +1,125 @@
+"""Importing installed modules before tasks are forked, so that not each task pays for it.
+
+The user's own modules are not among them: each task executes these. What is imported is what the sources of the flow
+name at their top level and what the process that started the run has really loaded.
+"""
+
+import ast
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flow_sdk.runtime.leftovers import Leftovers
+from flow_sdk.runtime.origins import is_installed, module_origin
+
+__all__ = ["Excluded", "names_imported", "preload"]
+
+CHANGES_OTHERS = ("gevent.monkey", "eventlet.patcher")
+"""Modules that change others, which therefore mustn't be loaded before them."""
+
+FIRST = ("numpy.random",)
+"""Modules that come before others, if the flow has loaded them: which generators the others make can be seen then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A package that can't be imported before the fork.
+
+    Parameters
+    ----------
+    name : str
+        The module.
+    reason : str
+        Why; follows "importing it".
+    """
+
+    name: str
+    reason: str
+
+
+def names_imported(tree: ast.Module) -> Iterator[str]:
+    """Give the names of modules that a source imports at its top level, in its order, classes and branches included.
+
+    For ``from a import b``, both ``a`` and ``a.b`` are given. Relative imports are left out.
+    """
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if not node.level and node.module:
+                yield node.module
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.expr):
+            waiting.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) -> tuple[Excluded | None, list[Any]]:
+    """Import modules, until one leaves something behind that can't be forked.
+
+    Parameters
+    ----------
+    names : iterable of str
+        What the sources import.
+    loaded : dict
+        Origins of the installed modules that the process which started the run has loaded, by name.
+    excluded : set of str
+        Modules that aren't to be imported.
+
+    Returns
+    -------
+    (Excluded or None, list)
+        The module after whose import this process can't be forked any more, None when it can; and the random generators
+        that are to be seeded anew in each forked process.
+    """
+    if any(name in loaded for name in CHANGES_OTHERS):
+        return None, []
+    with Leftovers() as leftovers:
+        for name in dict.fromkeys((*FIRST, *names)):
+            if name not in loaded or name in sys.modules or _is_excluded(name, excluded):
+                continue
+            before = set(sys.modules)
+            reason = _import(name, loaded)
+            if len(sys.modules) != len(before):
+                reason = reason or _foreign(before, loaded) or leftovers.found()
+            if reason is not None:
+                return Excluded(name, reason), []
+    return None, leftovers.generators
+
+
+def _is_excluded(name: str, excluded: set[str]) -> bool:
+    parts = name.split(".")
+    return any(".".join(parts[: count + 1]) in excluded for count in range(len(parts)))
+
+
+def _import(name: str, loaded: dict[str, str]) -> str | None:
+    """Import a module if it is the same one here; returns why its import can't be relied upon."""
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin == loaded[name]:
+            importlib.import_module(name)
+    except ModuleNotFoundError:
+        pass  # the flow changes sys.path before it imports it, and so will the task
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a package raises here, the task is to see it and not we
+        return f"fails outside of the flow ({type(error).__name__}: {str(error)[:200]})"
+    return None
+
+
+def _foreign(before: set[str], loaded: dict[str, str]) -> str | None:
+    """Say whether an import has loaded modules of the user's, or others than the flow has under their names."""
+    for name in set(sys.modules) - before:
+        module = sys.modules[name]
+        if not hasattr(module, "__dict__"):
+            continue
+        if not is_installed(module):
+            return f"imports your module {name}"
+        origin = module_origin(module)
+        if name in loaded and origin is not None and origin != loaded[name]:
+            return f"imports {name} from {origin}, and the flow from {loaded[name]}"
+    return None

@@ -1,0 +1,153 @@
+"""The end of a task's process, once its result is stored and reported: it ends as a Python process does.
+
+Threads that aren't daemons are waited for, exit functions run, and what open files hold is written. Nothing of that can
+change the result. What doesn't end is ended by the step's @timeout.
+
+An interpreter of its own is ended by Python itself. That takes 30 to 100 ms, most of it for freeing memory, which is as
+long as ten tasks take. So a forked task does the same for what it has itself made, and leaves the rest to the system.
+"""
+
+import atexit
+import gc
+import os
+import signal
+import sys
+import threading
+from _io import _IOBase
+from collections.abc import Callable, Iterable
+from types import FrameType, ModuleType
+from typing import Any, NoReturn
+
+from flow_sdk.runtime.origins import is_installed
+
+__all__ = ["LEAST_SECONDS", "QUIET_SECONDS", "end_forked_process", "exit_code", "limit_end"]
+
+LEAST_SECONDS = 5.0
+"""Seconds that the end of a process has at least, whatever its step has used up of its @timeout."""
+
+QUIET_SECONDS = 30.0
+"""Seconds after which a process that has no @timeout and doesn't end says what it waits for."""
+
+
+def limit_end(task: str, seconds: float | None, code: int) -> None:
+    """Have this process say that it doesn't end, and with a limit, have it ended.
+
+    Parameters
+    ----------
+    task : str
+        The task, for the message.
+    seconds : float or None
+        Seconds until it is ended; None for no limit.
+    code : int
+        Its exit code then.
+    """
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        end = "It is ended now, as the step's @timeout is over." if seconds is not None else "It goes on waiting."
+        text = f"{task} has ended, but its process hasn't: {_waited_for()}. {end}\n"
+        try:
+            sys.stdout.flush()
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - the step may have closed them
+            pass
+        if seconds is not None:
+            os._exit(code)
+
+    try:
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, QUIET_SECONDS if seconds is None else seconds)
+    except ValueError:
+        pass  # not the main thread: whoever started the process sees to its end
+
+
+def _waited_for() -> str:
+    me = threading.main_thread()
+    names = [thread.name for thread in threading.enumerate() if thread is not me and not thread.daemon]
+    if not names:
+        return "an exit function runs"
+    return f"it waits for the thread{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def exit_code(error: BaseException) -> int:
+    """Report an exception that reached the end of a process as Python does, and return the exit code."""
+    if isinstance(error, SystemExit):
+        if error.code is None or isinstance(error.code, int):
+            return (error.code or 0) & 0xFF
+        print(error.code, file=sys.stderr)
+        return 1
+    sys.excepthook(type(error), error, error.__traceback__)
+    return 1
+
+
+def end_forked_process(code: int, inherited: Iterable[str]) -> NoReturn:
+    """End a process that was forked, as Python ends one of its own.
+
+    Parameters
+    ----------
+    code : int
+        The exit code.
+    inherited : iterable of str
+        Names of the modules that were loaded before the fork; these and what they hold are left alone.
+    """
+    _try(threading._shutdown)  # type: ignore[attr-defined]
+    _try(atexit._run_exitfuncs)
+    # What follows is short. Threads that are daemons would find their modules empty.
+    sys.setswitchinterval(100.0)
+    threading.excepthook = lambda arguments: None
+    _try(lambda: _free_modules(set(inherited)))
+    _try(_flush_files)
+    os._exit(code)
+
+
+def _try(part: Callable[[], Any]) -> None:
+    """Do one part of the end; the next parts are due whatever it raises."""
+    try:
+        part()
+    except BaseException as error:  # noqa: BLE001 - sys.exit() of an exit function included
+        if not isinstance(error, SystemExit):
+            try:
+                sys.excepthook(type(error), error, error.__traceback__)
+            except Exception:  # noqa: BLE001 - there may be nowhere to print it
+                pass
+
+
+def _free_modules(inherited: set[str]) -> None:
+    """Free the user's modules, the last imported first: so what they hold is closed, and ``__del__`` is called."""
+    own = [
+        (name, module)
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType)
+        and (name == "__main__" or (name not in inherited and not is_installed(module)))
+    ]
+    for name, _ in own:
+        del sys.modules[name]
+    gc.collect()
+    for _, module in reversed(own):
+        values = module.__dict__
+        # As Python does it: first what has a private name, which the rest may need.
+        for name in sorted(values, key=lambda name: not (name.startswith("_") and not name.startswith("__"))):
+            if name != "__builtins__":
+                values[name] = None
+    del own[:]
+    gc.collect()
+
+
+def _flush_files() -> None:
+    """Write what the buffers of open files hold, Python's and those of C libraries."""
+    for each in gc.get_objects():
+        if issubclass(type(each), _IOBase):
+            _flush(each)
+    _flush(sys.stdout)
+    _flush(sys.stderr)
+    import ctypes
+
+    ctypes.CDLL(None).fflush(None)
+
+
+def _flush(file: Any) -> None:
+    try:
+        if not file.closed and file.writable():
+            file.flush()
+    except Exception:  # noqa: BLE001 - a pipe without a reader, a closed descriptor
+        pass
