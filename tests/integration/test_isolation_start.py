@@ -64,7 +64,7 @@ def test_forked_and_spawned_tasks_begin_alike(tmp_path: Path) -> None:
         place = str(tmp_path / kind)
         assert facts["count"] == "1", "the file begins with the variables that the run began with"
         assert facts["folder"] == f"{place}/below"
-        assert facts["argv"] == [f"{place}/flow.py", "step", "start", "--run-id", "1", "--task-id", "0"]
+        assert facts["argv"] == [f"{place}/flow.py", "step", "start", "--run-id", "1", "--task-id", "1"]
         assert facts["main"] == ["__main__", f"{place}/flow.py", True, "SourceFileLoader", "1"]
         assert facts["variables"] == {"MINE": "1", "MINE_EMPTY": "", "MINE_TEXT": "é"}
         facts["path"] = [entry.replace(place, "") for entry in facts["path"]]  # type: ignore[attr-defined]
@@ -186,7 +186,7 @@ def test_a_file_that_fails_in_the_task_is_a_failed_attempt_with_its_log(tmp_path
     assert "KeyError: 'not here'" in task.stderr and "flow_sdk/runtime" not in task.stderr
     assert not task.successful
     end = json.loads((folder.store / "flows/Guarded/runs/1/end.json").read_text())
-    assert end["reason"] == "start/0: KeyError: 'not here'"
+    assert end["reason"] == "start/1: KeyError: 'not here'"
 
 
 def test_a_file_that_ends_by_itself_in_the_task_says_so(tmp_path: Path) -> None:
