@@ -182,11 +182,11 @@ def send(
 def _send(request: urllib.request.Request, timeout: float) -> Answer:
     try:
         with _OPENER.open(request, timeout=timeout) as response:
-            return _answer(response.status, response.headers, response.read(LARGEST))
+            return _answer(response.status, response.headers, _body(response))
     except urllib.error.HTTPError as error:
         with error:
             try:
-                text = error.read(LARGEST)
+                text = _body(error.fp)
             except (http.client.HTTPException, OSError) as broken:
                 raise _unreadable(request.full_url, broken) from broken
             return _answer(error.code, error.headers, text)
@@ -202,6 +202,14 @@ def _send(request: urllib.request.Request, timeout: float) -> Answer:
                 help="Name the file with your company's certificate authority in SSL_CERT_FILE.",
             ) from error
         raise DeployError("Airflow doesn't answer.", seen=str(reason), where=request.full_url) from error
+
+
+def _body(response: Any) -> bytes:
+    """The whole body; one that is cut off is no answer."""
+    text: bytes = response.read(LARGEST)
+    if missing := getattr(response, "length", None):
+        raise http.client.IncompleteRead(text, missing)
+    return text
 
 
 def _answer(status: int, headers: Message, text: bytes) -> Answer:

@@ -14,6 +14,7 @@ from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.probe import probe_store, try_store
 from tests.rig.ports import free_port
+from tests.unit.deploy.airflow.web import web_server
 
 
 @pytest.fixture(autouse=True)
@@ -196,3 +197,39 @@ def test_an_error_says_how_to_mend_it():
 def test_help(arguments, capsys):
     assert execute_console(["doctor", *arguments]) == 0
     assert capsys.readouterr().out.startswith("Usage: flow-sdk doctor")
+
+
+def test_a_token_is_shown_by_no_command(monkeypatch, capsys):
+    monkeypatch.setenv("FLOW_SDK_AIRFLOW_TOKEN", "hunter2")
+    for words in (["doctor"], ["status"], ["configure", "show"]):
+        execute_console(words)
+    text = "".join(capsys.readouterr())
+    assert "hunter2" not in text and "AIRFLOW_TOKEN                ...  (environment variable" in text
+
+
+AIRFLOWS = {
+    "3": ((200, {}, b'{"version": "3.3.2"}'), OK, "answers, Airflow 3.3.2"),
+    "a gate": ((401, {}, b"who?"), OK, "answers, Airflow 3"),
+    "a login page": ((200, {"Content-Type": "text/html"}, b"<title>Log in</title>"), FAILED, "Log in"),
+    "https by now": ((301, {"Location": "https://127.0.0.1/api/v2/version"}, b""), FAILED, "has changed"),
+    "elsewhere": ((302, {"Location": "http://other.example/login"}, b""), FAILED, "redirects elsewhere"),
+    "half an answer": ((200, {"Content-Length": "99"}, b"{"), FAILED, "doesn't speak HTTP"),
+    "something else": ((404, {}, b"{}"), FAILED, "isn't an Airflow"),
+}
+
+
+@pytest.mark.parametrize(("reply", "state", "text"), AIRFLOWS.values(), ids=AIRFLOWS)
+def test_what_answers_in_airflows_place(reply, state, text, monkeypatch, capsys):
+    with web_server(lambda *_: reply) as web:
+        monkeypatch.setenv("FLOW_SDK_AIRFLOW_URL", web.url)
+        _, checks = doctor(capsys)
+    assert checks["Airflow"]["state"] == state and text in checks["Airflow"]["found"]
+    assert state == OK or checks["Airflow"]["help"]
+
+
+def test_an_environment_of_mwaa_without_aws(monkeypatch, capsys):
+    monkeypatch.setenv("FLOW_SDK_AIRFLOW_URL", "mwaa://production")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    _, checks = doctor(capsys)
+    assert checks["Airflow"]["state"] == FAILED and "there are no credentials" in checks["Airflow"]["found"]
