@@ -244,7 +244,7 @@ def test_tokens_and_roles_of_airflow_3(rig: Rig) -> None:
         more = {f"FLOW_SDK_AIRFLOW_{name}": value for name, value in given.items()}
         assert "has no runs" in dataclasses.replace(viewer, env={**env, **more}).flow("list-runs")[1]
     unknown = dataclasses.replace(viewer, env={**env, "FLOW_SDK_AIRFLOW_TOKEN": "not.a.token"})
-    assert "Airflow refused the token (HTTP 401)" in unknown.flow("list-runs", code=1)[1]
+    assert "Airflow refused the token (HTTP 403)" in unknown.flow("list-runs", code=1)[1]
 
 
 def end_of(rig: Rig, run: str) -> dict[str, str]:
@@ -326,7 +326,7 @@ def test_the_commands_of_the_page_on_scheduling_work(rig: Rig) -> None:
     out, header = rig.call(*listing, file="report")
     assert header.strip() == shown.splitlines()[0].strip()
     types = {words[0]: words[-1] for words in map(str.split, out.splitlines())}
-    assert types.pop(f"airflow-{run}") == "manual" and set(types.values()) == {"scheduled"}
+    assert types.pop(run) == "manual" and set(types.values()) == {"scheduled"}
     assert set(types.values()) | {"manual"} == {line.split()[-1] for line in shown.splitlines()[1:] if line}
 
 

@@ -184,9 +184,9 @@ class AirflowApi:
         """
         address = f"{self.url}/api/v{2 if self.line == 3 else 1}{path}"
         answer = self._sent(method, address, body, self._login.headers(self.url, self.line))
-        if answer.status == 401 and self._login.renew():
+        if _is_login_refused(answer) and self._login.renew():
             answer = self._sent(method, address, body, self._login.headers(self.url, self.line))
-        if answer.status == 401:
+        if _is_login_refused(answer):
             raise self._login.refused(self.url, answer)
         if answer.status == 403 and answer.is_json:
             raise AirflowForbidden(permission_of(method, path), answer.shown, self.url)
@@ -365,6 +365,12 @@ def _has(row: Any, key: str) -> bool:
 
 def _quote(name: str) -> str:
     return urllib.parse.quote(name, safe="")
+
+
+def _is_login_refused(answer: Answer) -> bool:
+    """Whether the login is wrong or has expired. 3.3 answers 403 to a token that it hasn't signed, or not with its
+    present secret."""
+    return answer.status == 401 or (answer.status == 403 and detail_of(answer.body) == "Invalid JWT token")
 
 
 def _is_version(answer: Answer) -> bool:

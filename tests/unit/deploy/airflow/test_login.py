@@ -42,6 +42,26 @@ def test_a_token_that_expires_is_renewed_by_the_password():
     assert made == ["t0", "t1", "t2"]
 
 
+def test_a_token_that_airflow_hasnt_signed_is_no_missing_permission():
+    """As after its secret has changed: 3.3 answers 403 to it, and 401 to one that has expired."""
+    tokens = ["t0"]
+
+    def answer(method, path, headers, body):
+        if path == "/auth/token":
+            return data({"access_token": tokens[-1]}, 201)
+        if "/dagRuns" in path and headers["Authorization"] != f"Bearer {tokens[-1]}":
+            return data({"detail": "Invalid JWT token"}, 403)
+        return None
+
+    with web_server(airflow3(answer, tokens=("t0", "t1"))) as web:
+        api = AirflowApi(web.url, "anne", "password")
+        assert list(api.dag_runs("a")) == []
+        tokens.append("t1")
+        assert list(api.dag_runs("a")) == []
+        with pytest.raises(DeployError, match="refused the token"):
+            list(AirflowApi(web.url, login=TokenLogin("other", "a test")).dag_runs("a"))
+
+
 def test_a_login_that_is_refused_although_it_is_new_is_one_error():
     made, answers = expiring(0)
     with web_server(answers) as web, pytest.raises(DeployError, match="refused the login"):
