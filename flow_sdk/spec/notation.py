@@ -69,7 +69,8 @@ def to_eventbridge(schedule: CronSchedule) -> tuple[str, str]:
     Raises
     ------
     UsageError
-        If six fields can't say it: five-field cron with both days restricted.
+        If six fields can't say it: five-field cron with both days restricted; ``#`` beside another weekday, of which
+        AWS takes one expression only (EventBridge Scheduler, user guide, cron-based schedules).
     """
     by_month_day = schedule.days is not None
     if by_month_day and schedule.weekdays is not None:
@@ -77,6 +78,13 @@ def to_eventbridge(schedule: CronSchedule) -> tuple[str, str]:
             "EventBridge can't run this schedule.",
             seen="a day of the month or a day of the week, whichever comes",
             wanted="one of the two restricted",
+        )
+    if len(schedule.weekdays or ()) > 1 and any(nth > 0 for _, nth in schedule.weekdays or ()):
+        raise UsageError(
+            "EventBridge can't run this schedule.",
+            seen="# in the day of the week beside other days",
+            wanted="one weekday where its number in the month is given with #, such as MON#1",
+            help="Use a plainer schedule, such as every MON, and check the date in the start step.",
         )
     day, weekday = "*", "?"
     if schedule.days is not None:
