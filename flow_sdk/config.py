@@ -51,6 +51,7 @@ SETTINGS = {
     "BATCH_ARCHITECTURE": "processor on Fargate: X86_64 or ARM64",
     "BATCH_DEFAULT_TAGS": "tags of every job, as a JSON object",
     "SFN_IAM_ROLE": "ARN of the role that state machines of AWS Step Functions work with",
+    "SFN_STATE_MACHINE_PREFIX": "what the names of state machines and schedules in AWS begin with; _ follows it",
     "EVENTS_SFN_ACCESS_IAM_ROLE": "ARN of the role with which schedules start state machines",
     "SFN_EXECUTION_LOG_GROUP_ARN": "ARN of the log group for the history of runs on Step Functions",
     "DEFAULT_SECRETS_BACKEND_TYPE": "where @secrets looks for a bare name: aws-secrets-manager",

@@ -79,6 +79,7 @@ _OPERATIONS = {
         "SubmitJob",
         "TerminateJob",
     },
+    "events": {"DeleteRule", "DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets", "RemoveTargets"},
     "iam": {"GetRole"},
     "ssm": {"DeleteParameter", "GetParameter", "PutParameter"},
     "logs": {"DescribeLogGroups", "GetLogEvents"},

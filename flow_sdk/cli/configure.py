@@ -36,6 +36,10 @@ AWS_SETTINGS = {
     "BATCH_JOB_ROLE": _ROLE,
     "BATCH_EXECUTION_ROLE": _ROLE,
     "SFN_IAM_ROLE": _ROLE,
+    "SFN_STATE_MACHINE_PREFIX": (
+        r"[A-Za-z0-9][\w.-]{0,39}",
+        "at most 40 letters, digits, _ . and -; the first one a letter or digit",
+    ),
     "EVENTS_SFN_ACCESS_IAM_ROLE": _ROLE,
     "SFN_EXECUTION_LOG_GROUP_ARN": (
         r"arn:[a-z-]+:logs:[a-z0-9-]+:\d{12}:log-group:[\w./#-]+(:\*)?",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from flow_sdk.deploy.step_functions.machine import StateMachine
     from flow_sdk.deploy.step_functions.place import Services
     from flow_sdk.deploy.step_functions.prepare import CreateOptions
-    from flow_sdk.plan.model import FlowPlan
 
 __all__ = ["COMMANDS"]
 
@@ -37,7 +36,7 @@ def _create(call: Call) -> int:
 
     name = deployed_name(call)
     plan = call.plan(embed_files(call.parameter_plans()))
-    options = _options(call, name, distributed=_is_distributed(call, plan))
+    options = _options(call, name)
     settings = BatchSettings.from_config()
     if call["only-json"]:
         from flow_sdk.cli.step_functions_shown import definition_text
@@ -68,24 +67,11 @@ def _keeper(services: Services) -> Any:
     return ParameterStore(services)
 
 
-def _is_distributed(call: Call, plan: FlowPlan) -> bool:
-    """Whether every foreach becomes a distributed map: where that is asked for, or asked-for width needs it."""
-    from flow_sdk.deploy.step_functions.limits import INLINE_WORKERS
-
-    if call["use-distributed-map"] or "max-workers" not in call.given or call["max-workers"] <= INLINE_WORKERS:
-        return bool(call["use-distributed-map"])
-    if all(step.kind != "foreach" for step in plan.steps):
-        return False
-    call.say(
-        f"--max-workers {call['max-workers']} is more than the {INLINE_WORKERS} that AWS runs at a time inside one "
-        "execution: each item of a foreach becomes an execution of its own, as with --use-distributed-map."
-    )
-    return True
-
-
-def _options(call: Call, name: str, *, distributed: bool) -> CreateOptions:
+def _options(call: Call, name: str) -> CreateOptions:
     from flow_sdk.config import read_setting
+    from flow_sdk.deploy.step_functions.place import name_prefix
     from flow_sdk.deploy.step_functions.prepare import CreateOptions
+    from flow_sdk.graph.item_counts import item_counts
     from flow_sdk.metadata.tags import check_tags
 
     return CreateOptions(
@@ -95,11 +81,14 @@ def _options(call: Call, name: str, *, distributed: bool) -> CreateOptions:
         batch_tags=_batch_tags(call["aws-batch-tag"]),
         max_workers=call["max-workers"],
         workflow_timeout=call["workflow-timeout"],
-        use_distributed_map=distributed,
+        use_distributed_map=call["use-distributed-map"],
+        item_counts=item_counts(call.flow_class),
         log_history=call["log-execution-history"],
         role=read_setting("SFN_IAM_ROLE").value,
         scheduler_role=read_setting("EVENTS_SFN_ACCESS_IAM_ROLE").value,
         log_group=read_setting("SFN_EXECUTION_LOG_GROUP_ARN").value,
+        prefix=name_prefix(),
+        alert_topic=call["alert-topic"],
     )
 
 
@@ -122,12 +111,17 @@ def _batch_tags(given: tuple[str, ...]) -> dict[str, str]:
 
 def _tell_deployed(call: Call, deployed: Deployed, package: bytes) -> None:
     from flow_sdk.cli.schedule_shown import next_text, schedule_of
+    from flow_sdk.cli.step_functions_shown import foreach_lines
 
     what = "is deployed as" if deployed.changed else "hasn't changed: it stays at"
     call.say(f"State machine {deployed.name} {what} version {deployed.version}; runs are in {deployed.namespace}.")
     call.code.tell(package)
-    for line in deployed.unheeded:
+    for line in deployed.prepared.unheeded:
         call.say(line)
+    if deployed.prepared.distributed:
+        call.say("\n".join(foreach_lines(deployed.prepared)))
+        if not call["use-distributed-map"]:
+            call.say("With --max-workers 40 or less, the items of a foreach run in the execution of the run itself.")
     if deployed.registered:
         count = len(deployed.registered)
         call.say(f"{count} new job definition{'s were' if count > 1 else ' was'} registered in AWS Batch.")
@@ -140,6 +134,10 @@ def _tell_deployed(call: Call, deployed: Deployed, package: bytes) -> None:
             call.say(f"Next: {next_text(schedule)}")
         if deployed.schedule_off:
             call.say("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
+    if deployed.alert_change == "remove":
+        call.say("It alerts nobody any more; the rule in EventBridge was removed.")
+    elif deployed.alert_change is not None:
+        call.say(f"Runs that fail, time out or are stopped are told to {call['alert-topic']}.")
     if not call.in_notebook:
         call.say(f"Start a run with: {call.again} step-functions trigger{naming(call)}")
     print(deployed.arn)
@@ -197,7 +195,8 @@ def _status(call: Call) -> int:
         _ends(call).saw(run)
         logs = f"{call.again} logs" if _has_begun(call, run.run) else None
         tail = tail_lines(run.failed_job, lambda: client("logs"))
-        print("\n".join(run_lines(run, runs.machine.place.console(run.arn), logs, tail)))
+        failed = None if run.is_running or run.failed_job or logs is None else _failed_task(call, run.run)
+        print("\n".join(run_lines(run, runs.machine.place.console(run.arn), logs, tail, failed)))
         return 0
     print("\n".join(machine_lines(runs, _scheduler(runs.machine).find(), LATEST)))
     return 0
@@ -213,6 +212,18 @@ def _has_begun(call: Call, run: str) -> bool:
         return read_record(open_store(call.root, create=False), call.flow, run) is not None
     except StoreError:
         return True
+
+
+def _failed_task(call: Call, run: str) -> tuple[str, str] | None:
+    """The task that a run failed of, as the store knows it, and why; None where it doesn't, or can't be asked."""
+    from flow_sdk.deploy.step_functions.failed_tasks import failed_task
+    from flow_sdk.errors import StoreError
+    from flow_sdk.store.open_store import open_store
+
+    try:
+        return failed_task(open_store(call.root, create=False), call.flow, run)
+    except StoreError:
+        return None
 
 
 def _terminate(call: Call) -> int:
@@ -294,7 +305,7 @@ def _scheduler(machine: StateMachine) -> Any:
     from flow_sdk.aws import client
     from flow_sdk.deploy.step_functions.schedule import Scheduler
 
-    return Scheduler(machine.deployed_name, machine.alias_arn, client("scheduler"))
+    return Scheduler(machine.deployed_name, machine.alias_arn, client("scheduler"), machine.place.prefix)
 
 
 def _rollback(call: Call) -> int:
@@ -347,12 +358,17 @@ COMMANDS = {
             Option("aws-batch-tag", "Tag of every job in AWS Batch.", metavar="KEY=VALUE", repeat=True),
             Option(
                 "max-workers",
-                "Most items of a foreach at a time; above 40, see the page.",
+                "Most items of a foreach at a time. Above 40, an item is an execution of its own.",
                 default=100,
                 least=1,
             ),
             Option("workflow-timeout", "Let a run fail that takes longer than that many seconds.", least=1),
-            Option("use-distributed-map", "Make each item of a foreach an execution of its own.", flag=True),
+            Option("use-distributed-map", "Make each item of every foreach an execution of its own.", flag=True),
+            Option(
+                "alert-topic",
+                "SNS topic to tell of runs that fail, time out or are stopped; left out, a rule for it is removed.",
+                metavar="ARN",
+            ),
             Option("log-execution-history", "Let AWS log what happens in each run.", flag=True),
             Option(
                 "only-json", "Print the state machine and do nothing else; asks neither AWS nor the store.", flag=True

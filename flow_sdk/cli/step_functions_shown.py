@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from flow_sdk.deploy.step_functions.executions import Execution, Executions
     from flow_sdk.deploy.step_functions.prepare import Prepared
 
-__all__ = ["RUNS_HEAD", "definition_text", "machine_lines", "run_line", "run_lines", "show_changes", "tail_lines"]
+__all__ = [
+    "RUNS_HEAD",
+    "definition_text",
+    "foreach_lines",
+    "machine_lines",
+    "run_line",
+    "run_lines",
+    "show_changes",
+    "tail_lines",
+]
 
 _TABLE = RunTable(30, "VERSION")
 RUNS_HEAD = _TABLE.head
@@ -40,7 +49,9 @@ def show_changes(changes: Changes) -> None:
         ("plan and code", changes.code),
         ("job definitions", f"{jobs}: {new}"),
         *(("", name) for name in changes.jobs),
+        *(("foreach" if not number else "", line) for number, line in enumerate(foreach_lines(changes.prepared))),
         ("schedule", changes.schedule),
+        ("alerts", changes.alerts),
     ]
     print(f"{changes.prepared.name} in {changes.place}: this is what create would do. Nothing was written.\n")
     print("\n".join(f"{name:<16} {text}".rstrip() for name, text in rows))
@@ -53,12 +64,31 @@ def show_changes(changes: Changes) -> None:
         print("\n" + "\n".join(changes.difference))
 
 
+def foreach_lines(prepared: Prepared) -> list[str]:
+    """Say of each foreach how its items run, and what one costs; empty for a flow without a foreach."""
+    from flow_sdk.deploy.step_functions.limits import INLINE_WORKERS, transitions_of_item
+
+    lines = []
+    for step in prepared.plan.steps:
+        if step.kind == "foreach":
+            count = transitions_of_item(prepared.plan, step.name, prepared.distributed)
+            cost = f"{count} state transition{'s' if count > 1 else ''}"
+            if step.name in prepared.distributed:
+                how = f"distributed map, {prepared.max_workers:,} items at a time; an item is an execution with {cost}"
+            else:
+                how = f"inline map, {min(prepared.max_workers, INLINE_WORKERS)} items at a time; an item has {cost}"
+            lines.append(f"{step.name}: {how}")
+    return lines
+
+
 def run_line(run: Execution) -> str:
     """A run as a line of a table."""
     return _TABLE.line(run, run.version)
 
 
-def run_lines(run: Execution, console: str, logs: str | None, tail: list[str]) -> list[str]:
+def run_lines(
+    run: Execution, console: str, logs: str | None, tail: list[str], failed: tuple[str, str] | None = None
+) -> list[str]:
     """All that is known of a run.
 
     Parameters
@@ -71,6 +101,8 @@ def run_lines(run: Execution, console: str, logs: str | None, tail: list[str]) -
         The command that prints logs; None where the store has none of this run.
     tail : list of str
         The end of what the job printed whose failure ended it.
+    failed : (str, str), optional
+        ``step/task`` of a task that failed, and why, where AWS names no job.
     """
     rows = [("Run", run.run), ("Status", run.status), *time_rows(run)]
     if run.version is not None:
@@ -83,8 +115,11 @@ def run_lines(run: Execution, console: str, logs: str | None, tail: list[str]) -
         rows.append(("Error", shortened(str(run.facts["error"]), 300)))
     if run.facts.get("cause"):
         rows.append(("Cause", _cause(run.failed_job, run.facts["cause"])))
+    if failed is not None:
+        rows.append(("Failed task", f"{failed[0]}: {shortened(failed[1], 300)}"))
     nothing = "none in the store: no task got so far" if not run.is_running else "none in the store yet"
-    rows.append(("Logs", nothing if logs is None else f"{logs} {_failed_task(run) or f'{run.run}/STEP'}"))
+    task = _failed_task(run) or f"{run.run}/{'STEP' if failed is None else failed[0]}"
+    rows.append(("Logs", nothing if logs is None else f"{logs} {task}"))
     rows.append(("Console", console))
     return [*rows_text(rows), *(["", "The end of the failed job's log:", *map(shown, tail)] if tail else [])]
 

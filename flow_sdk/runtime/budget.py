@@ -8,7 +8,7 @@ room for one only are both refused. What is put down is named by the task, so tr
 from typing import Any
 
 from flow_sdk.errors import ObjectExists, TransitionError
-from flow_sdk.ids import LOOP, Position
+from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.positions import known_numbers
 from flow_sdk.runtime.handoff import indices_of
@@ -47,9 +47,8 @@ def reserve(
     adds = each * (items - 1 if step.kind == "foreach" else 1)
     if adds <= 0:
         return
-    name, own = budget.get("map"), f"{step.name}={step.task_id(position)}"
-    history = "run" if name is None else f"{name}={indices_of(step, position)}"
-    folder = events_prefix(view.flow, view.run, history)
+    own = f"{step.name}={step.task_id(position)}"
+    folder = events_prefix(view.flow, view.run, _history(step, position, budget.get("map")))
     key = f"{folder}{own}={adds}"
     try:
         view.store.put_if_absent(key, b"")
@@ -64,6 +63,15 @@ def reserve(
         view.store.delete([key])
     room = max(0, budget["limit"] - budget["once"] - others)
     raise _too_long(step, position, next_step, items, room // each, total, budget)
+
+
+def _history(step: StepPlan, position: Position, foreach: str | None) -> str:
+    """Name of the history that a task is in: the run's, or that of the item of a foreach around it."""
+    if foreach is None:
+        return "run"
+    around = [scope.step for scope in step.scopes if scope.kind == FOREACH]
+    indices = indices_of(step, position).split(".")
+    return f"{foreach}={'.'.join(indices[: around.index(foreach) + 1])}"
 
 
 def _put_down(view: RunView, folder: str) -> dict[str, int]:

@@ -9,13 +9,25 @@ import json
 from typing import Any
 
 from flow_sdk.ids import FOREACH, LOOP, Position
-from flow_sdk.plan.model import StepPlan
+from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, known_numbers
 from flow_sdk.runtime.parents import RunView
-from flow_sdk.store.layout import handoff_key
+from flow_sdk.store.layout import handoff_key, run_input_key
+from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest
 
-__all__ = ["handoff", "hands_off", "indices_of", "write_handoff"]
+__all__ = [
+    "accepted_input",
+    "handoff",
+    "hands_off",
+    "indices_of",
+    "refused_input",
+    "write_handoff",
+    "write_input_handoff",
+]
+
+LONGEST_REASON = 4_000
+"""Characters of the reason for which an input was refused."""
 
 
 def hands_off(step: StepPlan) -> bool:
@@ -69,3 +81,34 @@ def write_handoff(view: RunView, step: StepPlan, task: str, execution: str) -> N
     if manifest is not None:
         text = json.dumps(handoff(view, step, position, manifest, execution), separators=(",", ":"))
         view.store.put(handoff_key(view.flow, view.run, step.name, task), text.encode("utf-8"))
+
+
+def accepted_input(plan: FlowPlan, execution: str) -> dict[str, Any]:
+    """Say that the start task took the run's input.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+    execution : str
+        Name of the orchestrator's run.
+
+    Returns
+    -------
+    dict
+        The state data that the machine goes on with: ``run`` and, in a flow with loops, ``loops`` with the first pass
+        of those that the start step leads to.
+    """
+    entries = {loop.entry for loop in plan.loops}
+    loops = {name: {"pass": 0} for name in plan.start.next if name in entries}
+    return {"run": execution, **({"loops": loops} if plan.loops else {})}
+
+
+def refused_input(execution: str, reason: str) -> dict[str, Any]:
+    """Say why a run can't begin with its input."""
+    return {"run": execution, "refused": reason[:LONGEST_REASON]}
+
+
+def write_input_handoff(store: ObjectStore, flow: str, run: str, data: dict[str, Any]) -> None:
+    """Write what the machine reads after the start task: :func:`accepted_input` or :func:`refused_input`."""
+    store.put(run_input_key(flow, run), json.dumps(data, separators=(",", ":")).encode("utf-8"))

@@ -20,6 +20,7 @@ _FORMS = {
     "handoff": _TASK + r"next\.json",
     "run": _RUN + r"run\.json",
     "end": _RUN + r"end\.json",
+    "input": _RUN + r"input\.json",
     "heartbeat": _RUN + r"heartbeat\.json",
     "alive": _RUN + r"alive/[^/]+",
     "events": _RUN + r"events/[^/]+/[^/]+",

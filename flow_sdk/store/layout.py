@@ -29,6 +29,7 @@ __all__ = [
     "request_key",
     "resumed_prefix",
     "run_end_key",
+    "run_input_key",
     "run_key",
     "run_prefix",
     "runs_prefix",
@@ -139,6 +140,11 @@ def run_key(flow: str, run: str) -> str:
 def run_end_key(flow: str, run: str) -> str:
     """How a run that its scheduler saw through ended (the last word wins)."""
     return run_prefix(flow, run) + "end.json"
+
+
+def run_input_key(flow: str, run: str) -> str:
+    """Whether the start task took the run's input, for an orchestrator that reads this itself."""
+    return run_prefix(flow, run) + "input.json"
 
 
 def heartbeat_key(flow: str, run: str) -> str:

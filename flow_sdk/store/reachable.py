@@ -34,7 +34,7 @@ _Out = TypeVar("_Out")
 
 _BATCH = 64
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_NOTES = {"heartbeat", "start"}
+_NOTES = {"heartbeat", "start", "input"}
 _HASTY = {"start", "heartbeat"}
 """Written without waiting for the disk, never read for what a run has made: a power cut may leave less, or zeros."""
 

@@ -124,7 +124,7 @@ class MachineRun:
     @property
     def accounted(self) -> int:
         """Length of its history as the compiler and the tasks have reckoned it."""
-        once = _Events(self.flow.plan, self.flow.options.use_distributed_map).once(None)
+        once = _Events(self.flow.plan, self.flow.options.distributed(self.flow.plan)).once(None)
         folder = events_prefix(self.flow.plan.flow, f"sfn-{self.name}", "run")
         return once + sum(int(info.key.rpartition("=")[2]) for info in open_store(ROOT).list(folder))
 
@@ -155,7 +155,7 @@ def place(
     image : str
         The image of its jobs.
     **options
-        More of :class:`MachineOptions`.
+        More of :class:`MachineOptions`; without them maps are inline.
     """
     account = aws.prepare()
     file = FlowFile(path, folder, clean_environment(folder / "home", **aws.env()))
@@ -173,6 +173,7 @@ def place(
         system_tags=("runtime:step-functions",),
     )
     settings = BatchSettings(queue=account.queue, image=image, job_role=account.job_role)
-    wanted = MachineOptions(store=ROOT, request=artifacts.put_bytes(request.to_json()), settings=settings, **options)
+    told = {"request": artifacts.put_bytes(request.to_json()), "max_workers": 40, **options}
+    wanted = MachineOptions(store=ROOT, settings=settings, **told)
     ensure_registered(aws.client("batch"), job_definitions(plan, wanted))
     return PlacedFlow(file, plan, wanted)

@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from flow_sdk.deploy.claims import KnownTokens, StoreClaims
+from flow_sdk.deploy.step_functions.alerts import AlertRule
 from flow_sdk.deploy.step_functions.changes import NOT_YET, find_changes
 from flow_sdk.deploy.step_functions.create import Deployed, create_deployment
 from flow_sdk.deploy.step_functions.delete import delete_deployment
@@ -107,11 +108,38 @@ def test_versions_behind_an_alias(deployment):
     # The garbage collector keeps what each version needs.
     releases = [info.key for info in open_store(deployment.store).list("deployments/") if "/tokens/" not in info.key]
     assert len(releases) == 2 and all("step-functions" in key for key in releases)
-    assert '"MaxConcurrency":40' in machine.describe(1)["definition"]
+    assert '"MaxConcurrency":100' in machine.describe(1)["definition"]
     assert '"MaxConcurrency":2' in machine.describe(2)["definition"]
     assert deployment.schedule["Target"]["Arn"] == machine.alias_arn
     assert deployment.create(max_workers=2).schedule_change == "remove"
     assert deployment.schedule is None
+
+
+def test_a_prefix_of_all_names(deployment, monkeypatch):
+    monkeypatch.setenv("FLOW_SDK_SFN_STATE_MACHINE_PREFIX", "team")
+    deployment.services = Services()
+    made = deployment.create(DAILY, prefix="team")
+    assert made.name == f"team_{deployment.name}" and made.arn.endswith(f":stateMachine:team_{deployment.name}")
+    schedules = deployment.services.scheduler.list_schedules()["Schedules"]
+    assert f"team_{deployment.name}" in [each["Name"] for each in schedules]
+    assert made.prepared.request.orchestrator["state_machine"] == made.name
+    deleted = delete_deployment(deployment.machine, deployment.services, on_stop=print)
+    assert deleted.machine and deleted.schedule
+
+
+def test_alerts_come_and_go_with_the_option(deployment):
+    topic = "arn:aws:sns:us-east-1:123456789012:alerts"
+    changes = find_changes(*deployment.arguments("", deployment.gate(), alert_topic=topic))
+    assert changes.alerts == f"{topic}: would be made"
+    assert deployment.create(alert_topic=topic).alert_change == "create"
+    rule = AlertRule(deployment.name, deployment.services.place, deployment.services.events)
+    assert rule.find() == topic
+    assert find_changes(*deployment.arguments("", deployment.gate(), alert_topic=topic)).alerts == f"{topic}, as it is"
+    assert deployment.create(alert_topic=topic).alert_change is None
+    assert find_changes(*deployment.arguments("", deployment.gate())).alerts == "none: would be removed"
+    assert deployment.create().alert_change == "remove" and rule.find() is None
+    deployment.create(alert_topic=topic)
+    assert delete_deployment(deployment.machine, deployment.services, on_stop=print).alerts and rule.find() is None
 
 
 def test_moving_back_and_on(deployment):

@@ -129,13 +129,35 @@ def test_a_run_from_the_command_line(people, tmp_path):
     assert "has succeeded" in anne.step_functions("resume", run, code=1)[1]
 
 
-def test_a_failed_run_names_its_task(people, tmp_path):
-    write(tmp_path, FAILING)
+def test_a_run_with_an_id_of_its_own_and_one_whose_input_is_refused(people, tmp_path, aws):
     anne, _ = people
     anne.step_functions("create", "--quiet")
+    words = ("trigger", "--folds", "1", "--quiet", "--run-id")
+    assert anne.step_functions(*words, "nightly-1", "--run-id-file", "id")[0] == "sfn-nightly-1\n"
+    assert (tmp_path / "id").read_text() == "sfn-nightly-1"
+    for again in ("nightly-1", "sfn-nightly-1"):
+        said = anne.step_functions(*words, again, code=1)[1]
+        assert "There is a run sfn-nightly-1 in Step Functions already" in said
+    assert "SUCCEEDED" in anne.wait("sfn-nightly-1")
+    assert "There is a run sfn-nightly-1" in anne.step_functions(*words, "nightly-1", code=1)[1]
+    states = aws.client("stepfunctions", aws.states_url)
+    alias = f"arn:aws:states:us-east-1:123456789012:stateMachine:{anne.name}:live"
+    states.start_execution(stateMachineArn=alias, name="wrong", input=json.dumps({"Parameters": '{"fold": 3}'}))
+    shown = anne.wait("sfn-wrong")
+    assert "FAILED" in shown and "FlowSDK.RefusedInput" in shown and "no parameter 'fold'" in shown, shown
+    assert "never began" in anne.step_functions("resume", "sfn-wrong", code=1)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [((), "Failed task    fit/0: ValueError"), (("--max-workers", "40"), "exit code 1")]
+)
+def test_a_failed_run_names_its_task(options, said, people, tmp_path):
+    write(tmp_path, FAILING)
+    anne, _ = people
+    anne.step_functions("create", "--quiet", *options)
     run = anne.step_functions("trigger", "--folds", "1", "--quiet")[0].strip()
     shown = anne.wait(run)
-    assert f"logs {run}/fit/2.0" in shown and "exit code 1" in shown, shown
+    assert f"logs {run}/fit/2.0" in shown and said in shown, shown
     command = next(line.partition("train.py ")[2] for line in shown.splitlines() if line.startswith("Logs"))
     assert "an unlucky number" in "".join(anne.call(*command.split()))
 

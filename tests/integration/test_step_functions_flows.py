@@ -15,7 +15,9 @@ import pytest
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.deploy.step_functions import limits
 from flow_sdk.deploy.step_functions.definition import MachineOptions, state_machine
+from flow_sdk.runtime.batch.container import REFUSED_INPUT
 from flow_sdk.runtime.batch.definition import BatchSettings
+from flow_sdk.runtime.handoff import accepted_input, write_input_handoff
 from flow_sdk.store.layout import handoff_key
 from flow_sdk.store.open_store import open_store
 from tests.golden.compiled import plan_of
@@ -54,7 +56,7 @@ def run(aws: StepFunctionsServer, flow: PlacedFlow, data: Any = None, **options:
 def checked(done: MachineRun) -> MachineRun:
     """Hold the length of a run's history against what was reckoned: a case that wasn't chosen is counted too."""
     switches = any(step.kind == "switch" for step in done.flow.plan.steps)
-    exact = not switches and not done.flow.options.use_distributed_map
+    exact = not switches and not done.flow.options.distributed(done.flow.plan)
     assert done.events == done.accounted if exact else done.events <= done.accounted
     return done
 
@@ -122,12 +124,25 @@ def test_distributed_maps_give_the_same(seed: int, aws: StepFunctionsServer, tmp
     assert checked(run(aws, flow)).hashes == flow.run_locally()
 
 
+def test_an_inline_map_inside_a_distributed_one_and_around_one_gives_the_same(
+    aws: StepFunctionsServer, tmp_path: Path
+) -> None:
+    path = next(path for path in EXAMPLES if path.stem == "nested_foreach")
+    outer, inner = (step.name for step in plan_of(path, "tester").steps if step.kind == "foreach")
+    for few in (outer, inner):
+        folder = tmp_path / few
+        folder.mkdir()
+        flow = place(aws, path, folder, max_workers=100, item_counts={few: 40})
+        assert flow.options.distributed(flow.plan) == {outer, inner} - {few}
+        assert checked(run(aws, flow)).hashes == flow.run_locally()
+
+
 def test_more_seeds_on_request(request: pytest.FixtureRequest, aws: StepFunctionsServer, tmp_path: Path) -> None:
     """``--seeds N`` goes on where the fixed ones end; without it this looks at one seed that they don't have."""
     for seed in range(10_000, 10_000 + max(1, int(request.config.getoption("--seeds")))):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        flow = place(aws, source_of(seed, folder), folder, use_distributed_map=seed % 3 == 0)
+        flow = place(aws, source_of(seed, folder), folder, max_workers=(40, 40, 100)[seed % 3])
         assert run(aws, flow).hashes == flow.run_locally(), f"seed {seed}"
 
 
@@ -144,18 +159,75 @@ def test_parameters_travel_as_data(aws: StepFunctionsServer, tmp_path: Path) -> 
     assert data.options == {"a": [1, {"b": None}], "c": HOSTILE}
 
 
+TRAIN = """
+from flow_sdk import FlowSpec, Parameter, retry, step
+
+
+class InputFlow(FlowSpec):
+    alpha = Parameter("alpha", type=float, default=0.1)
+    folds = Parameter("folds", type=int, REQUIRED)
+
+    @retry(times=3, minutes_between_retries=2)
+    @step
+    def start(self):
+        self.doubled = 2 * self.alpha
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+"""
+
+
+def input_flow(aws: StepFunctionsServer, folder: Path, *, required: bool = False) -> PlacedFlow:
+    (folder / "code").mkdir()
+    path = folder / "code" / "inputflow.py"
+    path.write_text(TRAIN.replace("REQUIRED", "required=True" if required else "default=3"))
+    return place(aws, path, folder)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"Parameters": json.dumps({"alpha": 0.5})},
+        {"Parameters": json.dumps({"alpha": "0.5"}), "Comment": "from a rule"},
+        {"Parameters": {"alpha": 0.5}},
+        {"alpha": 0.5},
+    ],
+)
+def test_every_form_of_parameters_starts_the_run(data: Any, aws: StepFunctionsServer, tmp_path: Path) -> None:
+    done = run(aws, input_flow(aws, tmp_path), data)
+    metadata(ROOT)
+    namespace(None)
+    assert Run(done.pathspec)["start"].task.data.doubled == 1.0
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
-    [({"count": "many"}, "count"), ({"cuont": 1}, "count"), ([1], "isn't an object of parameters")],
+    [
+        ({"alpha": "many"}, "'alpha'"),
+        ({"alfa": 1}, "no parameter 'alfa'"),
+        ({"Parameters": json.dumps({"alfa": 0.5})}, "no parameter 'alfa'"),
+        ({"Parameters": "alpha=0.5"}, "isn't JSON"),
+        ([1], "isn't an object of parameters"),
+        ({}, "missing for the parameter 'folds'"),
+    ],
 )
-def test_parameters_are_checked_before_the_run_begins(
+def test_an_input_that_can_never_work_fails_in_the_first_state_with_the_reason(
     data: Any, said: str, aws: StepFunctionsServer, tmp_path: Path
 ) -> None:
-    path = next(path for path in EXAMPLES if path.stem == "parameters")
     before = len(aws.jobs())
-    done = run(aws, place(aws, path, tmp_path), data, fails=True)
+    done = run(aws, input_flow(aws, tmp_path, required=data == {}), data, fails=True)
+    assert (done.result["status"], done.result["error"]) == ("FAILED", REFUSED_INPUT)
+    assert said in done.result["cause"]
     (job,) = aws.jobs()[before:]
     assert said in "\n".join(aws.log(job))
+    entered = [
+        event["stateEnteredEventDetails"]["name"]
+        for event in aws.history(done.result["executionArn"])
+        if "stateEnteredEventDetails" in event
+    ]
+    assert entered == ["start", "start.input", "start.accepted", "start.refused"]
     assert open_store(ROOT).head(f"flows/{done.pathspec.replace('/', '/runs/')}/run.json") is None
 
 
@@ -197,13 +269,14 @@ def test_more_than_a_thousand_items_and_the_length_of_their_history(
     path.write_text(WIDE)
     plan, name, items = plan_of(path, "tester"), uuid.uuid4().hex, 1_100
     settings = BatchSettings(queue="none", image="none", job_role="arn:aws:iam::123456789012:role/none")
-    wanted = MachineOptions(store=ROOT, request="0" * 64, settings=settings, use_distributed_map=distributed)
+    wanted = MachineOptions(store=ROOT, request="0" * 64, settings=settings, max_workers=100 if distributed else 40)
     key = handoff_key(plan.flow, f"sfn-{name}", "start", "1")
     open_store(ROOT).put(key, json.dumps([str(number) for number in range(items)]).encode())
+    write_input_handoff(open_store(ROOT), plan.flow, f"sfn-{name}", accepted_input(plan, name))
     done = aws.run(without_jobs(state_machine(plan, wanted)), name=name)
     assert done["status"] == "SUCCEEDED", done
     monkeypatch.setattr(limits, "JOB_EVENTS", limits.PASS_EVENTS)
-    events = limits._Events(plan, distributed)
+    events = limits._Events(plan, wanted.distributed(plan))
     added = 0 if distributed else (items - 1) * events.of_item("start")
     assert len(aws.history(done["executionArn"])) == events.once(None) + added
 

@@ -55,6 +55,8 @@ class Changes:
         Job definitions that would be registered.
     schedule : str
         What becomes of the schedule.
+    alerts : str
+        What becomes of the rule for alerts.
     shares : list of (str, int, int)
         What is limited, what is used, and what is allowed.
     """
@@ -68,6 +70,7 @@ class Changes:
     code: str
     jobs: tuple[str, ...]
     schedule: str
+    alerts: str
     shares: list[tuple[str, int, int]]
 
 
@@ -93,15 +96,13 @@ def find_changes(
     """
     from flow_sdk.runtime.batch.register import missing
 
-    settings, _, machine, scheduler = examine(plan, package, store, options, settings, services)
+    settings, _, machine, scheduler, alerts = examine(plan, package, store, options, settings, services)
     kept = existing_store(store)
     grant = gate.check(kept)
     namespace, tags = grant.runs_in(options.namespace, options.tags)
     options = dataclasses.replace(options, namespace=namespace, tags=tags)
     prepared = prepare(plan, package, store, options, settings, services.place.partition)
     change = scheduler.change(prepared.schedule, options.scheduler_role)
-    verb = {"create": "would be made", "update": "would be changed", "remove": "would be removed"}.get(change or "")
-    schedule = "none" if prepared.schedule is None else str(prepared.schedule)
     made = grant.first or grant.renewed
     what, difference = _machine_change(machine, prepared, options)
     if made:
@@ -118,9 +119,17 @@ def find_changes(
         difference,
         _code_change(kept, machine, prepared.request),
         tuple(job.name for job in missing(services.batch, prepared.jobs)),
-        f"{schedule}: {verb}" if verb else f"{schedule}, as it is" if prepared.schedule else "none",
-        shares(plan, prepared.definition, options.use_distributed_map),
+        _part_change(prepared.schedule, change),
+        _part_change(options.alert_topic, alerts.change(options.alert_topic)),
+        shares(plan, prepared.definition, prepared.distributed),
     )
+
+
+def _part_change(wanted: object, change: str | None) -> str:
+    """What becomes of a part of the deployment that it needn't have."""
+    verb = {"create": "would be made", "update": "would be changed", "remove": "would be removed"}.get(change or "")
+    what = "none" if wanted is None else str(wanted)
+    return f"{what}: {verb}" if verb else what if wanted is None else f"{what}, as it is"
 
 
 def _token_change(grant: Grant) -> str:

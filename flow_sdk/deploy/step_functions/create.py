@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flow_sdk.deploy.releases import note_release
+from flow_sdk.deploy.step_functions.alerts import AlertRule, check_topic
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.step_functions.prepare import KIND, CreateOptions, Prepared, check_options, prepare
@@ -44,8 +45,10 @@ class Deployed:
         ``create``, ``update``, ``remove``, or None.
     schedule_off : bool
         Whether the schedule was switched off in AWS.
-    unheeded : tuple of str
-        What steps ask for in vain, for people.
+    alert_change : str or None
+        What was done with the rule for alerts: ``create``, ``update``, ``remove``, or None.
+    prepared : Prepared
+        What it was worked out to be.
     """
 
     arn: str
@@ -57,7 +60,8 @@ class Deployed:
     schedule: Schedule | None
     schedule_change: str | None
     schedule_off: bool
-    unheeded: tuple[str, ...]
+    alert_change: str | None
+    prepared: Prepared
 
 
 def create_deployment(
@@ -106,7 +110,7 @@ def create_deployment(
     from flow_sdk.store.artifacts import Artifacts
     from flow_sdk.store.open_store import open_store
 
-    settings, prepared, machine, scheduler = examine(plan, package, store, options, settings, services)
+    settings, prepared, machine, scheduler, alerts = examine(plan, package, store, options, settings, services)
     gate.check(existing_store(store))
     artifacts = Artifacts(open_store(store))
     grant = gate.claim(artifacts.store)
@@ -124,6 +128,7 @@ def create_deployment(
     gate.confirm(artifacts.store, deployed=True)
     off = (scheduler.find() or {}).get("State") == "DISABLED"
     change = scheduler.set(prepared.schedule, options.scheduler_role)
+    alert_change = alerts.set(options.alert_topic)
     return Deployed(
         machine.arn,
         machine.name,
@@ -134,7 +139,8 @@ def create_deployment(
         prepared.schedule,
         change,
         schedule_off=off,
-        unheeded=prepared.unheeded,
+        alert_change=alert_change,
+        prepared=prepared,
     )
 
 
@@ -145,12 +151,12 @@ def examine(
     options: CreateOptions,
     settings: "BatchSettings",
     services: Services,
-) -> "tuple[BatchSettings, Prepared, StateMachine, Scheduler]":
+) -> "tuple[BatchSettings, Prepared, StateMachine, Scheduler, AlertRule]":
     """Check all that can be checked without writing anything.
 
     Returns
     -------
-    (BatchSettings, Prepared, StateMachine, Scheduler)
+    (BatchSettings, Prepared, StateMachine, Scheduler, AlertRule)
         The settings with what AWS says of the queues, what would be deployed, and where.
 
     Raises
@@ -165,11 +171,14 @@ def examine(
     schedule = check_options(plan, store, options)
     roles = check_roles(options, scheduled=schedule is not None)
     find_roles(roles, services)
+    check_topic(options.alert_topic, services.place)
     settings = find_platforms(services.batch, plan.steps, settings)
     check_log_groups(lambda: services.logs, plan.steps)
     prepared = prepare(plan, package, store, options, settings, services.place.partition)
     machine = StateMachine(prepared.name, services.place, services.states)
     machine.existing()
-    scheduler = Scheduler(prepared.name, machine.alias_arn, services.scheduler)
+    scheduler = Scheduler(prepared.name, machine.alias_arn, services.scheduler, services.place.prefix)
     scheduler.find()
-    return settings, prepared, machine, scheduler
+    alerts = AlertRule(prepared.name, services.place, services.events)
+    alerts.change(options.alert_topic)
+    return settings, prepared, machine, scheduler, alerts

@@ -5,7 +5,10 @@
   a flow with loops ``"loops"``, for each loop ``{"pass": number}``. No artifact or result of a job travels.
 - A static split is a ``Parallel`` with a branch for each target, a foreach a ``Map`` over the indices of its children.
   What follows in the branch or body, up to the join, are the states inside. An inline map gets its list by a state
-  before it that reads one S3 object; a distributed one reads it itself.
+  before it that reads one S3 object; a distributed one reads it itself. How many items may run at a time decides which.
+- The start step of a flow that may be given a wrong input is followed by states that read from S3 whether its task took
+  it. An input that was refused ends the execution there, with the reason: a failed job would be tried again, as no exit
+  code is seen here.
 - A switch is followed by a state that reads from S3 where it leads, and a ``Choice``. An edge back to a loop's entry is
   an edge back: the object read holds the number of the next pass.
 
@@ -13,7 +16,7 @@ There are no states for bookkeeping where a task's own parameters and result can
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +24,8 @@ from flow_sdk.deploy.step_functions.limits import (
     INLINE_WORKERS,
     Region,
     check_definition,
+    checks_input,
+    distributed_maps,
     event_budget,
     most_items,
     region_of,
@@ -28,9 +33,10 @@ from flow_sdk.deploy.step_functions.limits import (
 from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
 from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
-from flow_sdk.runtime.batch.container import run_id_of, tries
+from flow_sdk.runtime.batch.container import REFUSED_INPUT, run_id_of, tries
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
-from flow_sdk.store.layout import handoff_key
+from flow_sdk.runtime.handoff import accepted_input
+from flow_sdk.store.layout import handoff_key, run_input_key
 
 __all__ = ["MachineOptions", "job_definitions", "state_machine"]
 
@@ -68,7 +74,10 @@ class MachineOptions:
     max_workers : int
         Most items of a foreach at a time (>= 1); an inline map has 40 at most.
     use_distributed_map : bool
-        Whether each item of a foreach is an execution of its own.
+        Whether each item of every foreach is an execution of its own. Otherwise those of the foreachs are of which an
+        inline map may run too few items at a time.
+    item_counts : mapping of str to int
+        Most items that a foreach step can have, for those of which it is known.
     workflow_timeout : int or None
         Seconds after which a run fails (> 0).
     batch_tags : dict of str to str
@@ -82,9 +91,16 @@ class MachineOptions:
     settings: BatchSettings
     max_workers: int = 100
     use_distributed_map: bool = False
+    item_counts: Mapping[str, int] = field(default_factory=dict)
     workflow_timeout: int | None = None
     batch_tags: dict[str, str] = field(default_factory=dict)
     partition: str = "aws"
+
+    def distributed(self, plan: FlowPlan) -> frozenset[str]:
+        """The foreach steps of a flow whose map is distributed."""
+        return distributed_maps(
+            plan, self.max_workers, use_distributed_map=self.use_distributed_map, item_counts=self.item_counts
+        )
 
 
 def job_definitions(plan: FlowPlan, options: MachineOptions) -> list[JobDefinition]:
@@ -116,13 +132,13 @@ def state_machine(plan: FlowPlan, options: MachineOptions) -> State:
         If a job queue, image or role isn't known.
     """
     definition = _Machine(plan, options).build()
-    check_definition(plan, definition, options.use_distributed_map)
+    check_definition(plan, definition, options.distributed(plan))
     return definition
 
 
 class _Machine:
     def __init__(self, plan: FlowPlan, options: MachineOptions) -> None:
-        self.plan, self.options = plan, options
+        self.plan, self.options, self.distributed = plan, options, options.distributed(plan)
         self.bucket, _, self.prefix = options.store.removeprefix("s3://").rstrip("/").partition("/")
         self.entries = {loop.entry for loop in plan.loops}
         self.join_of = {step.joins: step.name for step in plan.steps if step.joins is not None}
@@ -140,7 +156,9 @@ class _Machine:
         found: State = {}
         for step in self.plan.steps:
             if region_of(step) == region:
-                found.update(self._of_step(step, region))
+                states = dict(self._of_step(step, region))
+                checked = step is self.plan.start and checks_input(self.plan)
+                found.update(self._with_input_check(states) if checked else states)
         return found
 
     def _of_step(self, step: StepPlan, region: Region) -> Iterator[tuple[str, State]]:
@@ -150,7 +168,7 @@ class _Machine:
             yield state_name(step.name), {**task, "Next": state_name(step.name, "branches")}
             yield state_name(step.name, "branches"), self._parallel(step)
         elif step.kind == "foreach":
-            read = "each" if self.options.use_distributed_map else "items"
+            read = "each" if step.name in self.distributed else "items"
             yield state_name(step.name), {**task, "Next": state_name(step.name, read)}
             if read == "items":
                 yield state_name(step.name, "items"), self._read(step)
@@ -189,11 +207,31 @@ class _Machine:
         return {"ResultSelector": {"pass": 0}, "ResultPath": f"$.loops.{target}"}
 
     def _first_data(self) -> JSON:
-        """State data after the first step, whose task gets the execution's input in their place."""
-        data: JSON = {"run.$": "$$.Execution.Name"}
-        if self.plan.loops:
-            data["loops"] = {name: {"pass": 0} for name in self.plan.start.next if name in self.entries}
-        return data
+        """State data after the start step, whose task gets the execution's input in their place."""
+        if checks_input(self.plan):
+            return {}  # they are read, with the answer
+        return {"run.$": "$$.Execution.Name", **{k: v for k, v in accepted_input(self.plan, "").items() if k != "run"}}
+
+    def _with_input_check(self, states: State) -> State:
+        """The start step's states, with those that end the execution where its task refused the input.
+
+        What they read are the data of the states that follow, or the reason.
+        """
+        name = self.plan.start.name
+        (first, task), *further = states.items()
+        names = {part: state_name(name, part) for part in ("input", "accepted", "refused", "done")}
+        goes_on = task.get("Next", names["done"])
+        task = {key: value for key, value in task.items() if key not in ("Next", "End")}
+        read = self._get(self._place(run_input_key(self.plan.flow, run_id_of("{}")), "$$.Execution.Name"))
+        refused = {"Variable": "$.refused", "IsPresent": True, "Next": names["refused"]}
+        return {
+            first: {**task, "Next": names["input"]},
+            names["input"]: {**read, "OutputPath": "$.read", "Next": names["accepted"]},
+            names["accepted"]: {"Type": "Choice", "Choices": [refused], "Default": goes_on},
+            names["refused"]: {"Type": "Fail", "Error": REFUSED_INPUT, "CausePath": "$.refused"},
+            **({} if "Next" in states[first] else {names["done"]: {"Type": "Pass", "End": True}}),
+            **dict(further),
+        }
 
     # Tasks
 
@@ -207,6 +245,8 @@ class _Machine:
         if start:
             variables.append({"Name": "FLOW_SDK_REQUEST", "Value": options.request})
             variables.append({"Name": "FLOW_SDK_EXECUTION", "Value.$": "$$.Execution.Id"})
+            if checks_input(self.plan):
+                variables.append({"Name": "FLOW_SDK_REFUSABLE", "Value": "1"})
         variables += self._bounds(step)
         again = tries(step)
         if again:
@@ -235,11 +275,10 @@ class _Machine:
 
     def _bounds(self, step: StepPlan) -> list[State]:
         """What a task is told that starts items or a further pass."""
-        distributed = self.options.use_distributed_map
         told: list[State] = []
         if step.kind == "foreach":
-            told.append({"Name": "FLOW_SDK_MOST_ITEMS", "Value": str(most_items(self.plan, step, distributed))})
-        budget = event_budget(self.plan, step, distributed)
+            told.append({"Name": "FLOW_SDK_MOST_ITEMS", "Value": str(most_items(self.plan, step, self.distributed))})
+        budget = event_budget(self.plan, step, self.distributed)
         if budget is not None:
             told.append({"Name": "FLOW_SDK_EVENTS", "Value": json.dumps(budget, separators=(",", ":"))})
         return told
@@ -258,18 +297,25 @@ class _Machine:
     def _object(self, step: StepPlan) -> State:
         """Where a task of the step says where it leads: the arguments of S3's GetObject."""
         task_id, numbers = self._task_id(step)
-        key = handoff_key(self.plan.flow, run_id_of("{}"), step.name, task_id)
-        prefix = f"{template_text(self.prefix, 'folder of the store')}/" if self.prefix else ""
-        return {"Bucket": self.bucket, "Key.$": filled(prefix + key, "$.run", *numbers)}
+        return self._place(handoff_key(self.plan.flow, run_id_of("{}"), step.name, task_id), "$.run", *numbers)
 
-    def _read(self, step: StepPlan) -> State:
-        state: State = {
+    def _place(self, key: str, *paths: str) -> State:
+        """An object of the store, as arguments of GetObject; the paths fill the places ``{}`` of its key."""
+        prefix = f"{template_text(self.prefix, 'folder of the store')}/" if self.prefix else ""
+        return {"Bucket": self.bucket, "Key.$": filled(prefix + key, *paths)}
+
+    def _get(self, place: State) -> State:
+        """A state that reads an object of the store as JSON, into ``$.read``."""
+        return {
             "Type": "Task",
             "Resource": GET_OBJECT.format(partition=self.options.partition),
-            "Parameters": self._object(step),
+            "Parameters": place,
             "Retry": [READ_AGAIN],
             "ResultSelector": {"read.$": "States.StringToJson($.Body)"},
         }
+
+    def _read(self, step: StepPlan) -> State:
+        state = self._get(self._object(step))
         if step.kind == "foreach":
             return {**state, "ResultPath": "$.items", "Next": state_name(step.name, "each")}
         return {**state, "OutputPath": "$.read", "Next": state_name(step.name, "choose")}
@@ -306,7 +352,7 @@ class _Machine:
             "States": self._states((*region_of(step), Scope(FOREACH, step.name))),
         }
         state: State = {"Type": "Map", "ItemSelector": {**selector, "split.$": "$$.Map.Item.Value"}}
-        if self.options.use_distributed_map:
+        if step.name in self.distributed:
             state["Label"] = map_label(step.name)
             reader = {"InputType": "JSON"}
             resource = READ_ITEMS.format(partition=self.options.partition)

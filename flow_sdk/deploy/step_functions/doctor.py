@@ -8,7 +8,7 @@ from flow_sdk.aws import aws_errors, client, error_code
 from flow_sdk.aws.settings import session
 from flow_sdk.config import datastore, read_setting
 from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, look_at_all
-from flow_sdk.deploy.step_functions.names import parameter_name
+from flow_sdk.deploy.step_functions.names import parameter_name, schedule_name
 from flow_sdk.deploy.step_functions.place import Place, find_place
 from flow_sdk.errors import AwsError
 
@@ -61,7 +61,7 @@ def aws_checks(seconds: float) -> list[Check]:
 
 def _looks(place: Place) -> list[Look]:
     states, ssm, scheduler = _client("stepfunctions"), _client("ssm"), _client("scheduler")
-    machine = place.machine(_PROBE)
+    machine = place.machine(place.name_of(_PROBE))
     on_states = _set("SFN_IAM_ROLE") or _set("EVENTS_SFN_ACCESS_IAM_ROLE")
     calls: list[tuple[str, bool, Callable[[], Any], str]] = [
         ("Step Functions", on_states, partial(states.describe_state_machine, stateMachineArn=machine), "SFN_IAM_ROLE"),
@@ -69,7 +69,7 @@ def _looks(place: Place) -> list[Look]:
         (
             "schedules",
             _set("EVENTS_SFN_ACCESS_IAM_ROLE"),
-            partial(scheduler.get_schedule, Name=_PROBE, GroupName="default"),
+            partial(scheduler.get_schedule, Name=schedule_name(_PROBE, place.prefix), GroupName="default"),
             "EVENTS_SFN_ACCESS_IAM_ROLE",
         ),
     ]

@@ -14,6 +14,7 @@ from flow_sdk.aws import aws_errors, error_code
 from flow_sdk.deploy.run_ids import STEP_FUNCTIONS_RUN_IDS, existing_run_error
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.errors import DeployError, ParameterError, UsageError
+from flow_sdk.runtime.batch.container import REFUSED_INPUT
 
 __all__ = ["STATUSES", "Execution", "Executions", "execution_name", "input_text"]
 
@@ -294,6 +295,13 @@ def check_redrive(run: Execution, now: datetime) -> None:
     local = f"To run it again here from where it got to, use: resume --origin-run-id {run.run}"
     if run.is_running:
         raise DeployError(f"The run {run.run} is still running.", seen=run.status, where=run.arn)
+    if run.facts.get("error") == REFUSED_INPUT:
+        raise DeployError(
+            f"The run {run.run} never began: its input was refused.",
+            seen=str(run.facts.get("cause"))[:1000],
+            where=run.arn,
+            help="Start a new run, with other parameters.",
+        )
     if run.status == "SUCCEEDED":
         raise DeployError(f"The run {run.run} has succeeded: there's nothing to go on with.", where=run.arn, help=local)
     if run.stopped is not None and now - run.stopped > timedelta(days=REDRIVE_DAYS):

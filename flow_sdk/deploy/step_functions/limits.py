@@ -7,22 +7,26 @@ account of it while the run goes on (`flow_sdk.runtime.budget`).
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flow_sdk.errors import DeployError
 from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
+from flow_sdk.runtime.batch.container import tries
 
 __all__ = [
     "INLINE_WORKERS",
     "Region",
     "check_definition",
+    "checks_input",
+    "distributed_maps",
     "encode_definition",
     "event_budget",
     "most_items",
     "region_of",
     "shares",
+    "transitions_of_item",
 ]
 
 DEFINITION_BYTES = 1_048_576
@@ -42,6 +46,9 @@ a parallel or map itself; of each item of an inline map. AWS documents the kinds
 
 RUN_EVENTS = 6
 """Events of a distributed map, those of its map run included."""
+
+INPUT_EVENTS = READ_EVENTS + CHOICE_EVENTS
+"""Events of the states after the start step that read whether its task accepted the run's input."""
 
 LONGEST_RUN, LONGEST_ARN = 80, 260
 LONGEST_NUMBER = 10
@@ -69,9 +76,48 @@ def region_of(step: StepPlan) -> Region:
     return tuple(scope for scope in step.scopes if scope.kind != LOOP)
 
 
-def _map_around(step: StepPlan) -> str | None:
-    """The innermost foreach around a step."""
-    return next((scope.step for scope in reversed(step.scopes) if scope.kind == FOREACH), None)
+def checks_input(plan: FlowPlan) -> bool:
+    """Whether the machine looks, after the start step, at whether the run's input was refused.
+
+    It does where an input can be wrong, or where a failed job of the start step would be tried again.
+    """
+    return bool(plan.parameters) or tries(plan.start) > 0
+
+
+def distributed_maps(
+    plan: FlowPlan, max_workers: int, *, use_distributed_map: bool = False, item_counts: Mapping[str, int] | None = None
+) -> frozenset[str]:
+    """Choose the foreach steps whose map is distributed: those for which an inline map may run too few at a time.
+
+    Parameters
+    ----------
+    plan : FlowPlan
+        The flow.
+    max_workers : int
+        Most items of a foreach at a time (>= 1).
+    use_distributed_map : bool
+        Whether all are asked to be.
+    item_counts : mapping of str to int, optional
+        Most items that a foreach step can have, for those of which the source says it
+        (:func:`flow_sdk.graph.item_counts.item_counts`).
+
+    Returns
+    -------
+    frozenset of str
+        Names of steps.
+    """
+    foreachs = frozenset(step.name for step in plan.steps if step.kind == "foreach")
+    if use_distributed_map:
+        return foreachs
+    if max_workers <= INLINE_WORKERS:
+        return frozenset()
+    return frozenset(name for name in foreachs if (item_counts or {}).get(name, INLINE_WORKERS + 1) > INLINE_WORKERS)
+
+
+def _history_of(step: StepPlan, distributed: frozenset[str]) -> str | None:
+    """The foreach whose items have the history that a step's tasks are in; None for the run's own history."""
+    around = (scope.step for scope in reversed(step.scopes) if scope.kind == FOREACH)
+    return next((name for name in around if name in distributed), None)
 
 
 class _Events:
@@ -81,11 +127,11 @@ class _Events:
     ----------
     plan : FlowPlan
         The flow.
-    distributed : bool
-        Whether each item has a history of its own.
+    distributed : frozenset of str
+        The foreach steps whose items have a history each.
     """
 
-    def __init__(self, plan: FlowPlan, distributed: bool) -> None:
+    def __init__(self, plan: FlowPlan, distributed: frozenset[str]) -> None:
         self.plan, self.distributed = plan, distributed
 
     def of_task(self, step: StepPlan, inside: Region = ()) -> int:
@@ -94,18 +140,21 @@ class _Events:
         A switch that leads out of its region ends there by a pass, but once however often a loop in the region
         ``inside`` goes round.
         """
-        around = RUN_EVENTS if self.distributed else READ_EVENTS + AROUND_EVENTS + ITEM_EVENTS
+        around = RUN_EVENTS if step.name in self.distributed else READ_EVENTS + AROUND_EVENTS + ITEM_EVENTS
         further = {"split": AROUND_EVENTS, "foreach": around, "switch": READ_EVENTS + CHOICE_EVENTS}.get(step.kind, 0)
         if step.kind != "switch" and step.back:
             further += PASS_EVENTS
         region = region_of(step)
         if step.kind == "switch" and region != inside and any(region_of(self.plan[to]) != region for to in step.next):
             further += PASS_EVENTS
+        if step is self.plan.start and checks_input(self.plan):
+            further += INPUT_EVENTS + (PASS_EVENTS if step.kind == "end" else 0)
         return JOB_EVENTS + further
 
     def _together(self, steps: Iterable[StepPlan], history: str | None, inside: Region = ()) -> int:
         """Events of one task of each step, as far as they are in a history (its foreach; None for the run's)."""
-        return sum(self.of_task(step, inside) for step in steps if not self.distributed or _map_around(step) == history)
+        found = (step for step in steps if _history_of(step, self.distributed) == history)
+        return sum(self.of_task(step, inside) for step in found)
 
     def once(self, history: str | None) -> int:
         """Events of a history in which each foreach has one item and each loop one pass."""
@@ -114,23 +163,24 @@ class _Events:
     def of_item(self, foreach: str) -> int:
         """Events that a further item of a foreach adds to the history of an inline map."""
         body = (step for step in self.plan.steps if Scope(FOREACH, foreach) in step.scopes)
-        return ITEM_EVENTS + self._together(body, None)
+        return ITEM_EVENTS + self._together(body, _history_of(self.plan[foreach], self.distributed))
 
     def of_pass(self, entry: str) -> int:
         """Events that a further pass of the loop entered at a step adds."""
         body = (self.plan[name] for name in self.plan.loop(entry).body)
-        return self._together(body, _map_around(self.plan[entry]), region_of(self.plan[entry]))
+        step = self.plan[entry]
+        return self._together(body, _history_of(step, self.distributed), region_of(step))
 
 
-def event_budget(plan: FlowPlan, step: StepPlan, distributed: bool) -> dict[str, Any] | None:
+def event_budget(plan: FlowPlan, step: StepPlan, distributed: frozenset[str]) -> dict[str, Any] | None:
     """What a task that starts items or passes is told of its history.
 
     Parameters
     ----------
     plan, step : FlowPlan, StepPlan
         The step.
-    distributed : bool
-        Whether each item of a foreach is an execution of its own.
+    distributed : frozenset of str
+        The foreach steps of which each item is an execution of its own.
 
     Returns
     -------
@@ -139,9 +189,9 @@ def event_budget(plan: FlowPlan, step: StepPlan, distributed: bool) -> dict[str,
         and one pass of each loop; ``each``, by the step that follows, what each further one adds; and ``map``, the
         foreach whose items have a history of their own, for a step inside one. None for a step that starts no more.
     """
-    events, history = _Events(plan, distributed), _map_around(step) if distributed else None
+    events, history = _Events(plan, distributed), _history_of(step, distributed)
     if step.kind == "foreach":
-        each = {} if distributed else {step.next[0]: events.of_item(step.name)}
+        each = {} if step.name in distributed else {step.next[0]: events.of_item(step.name)}
     else:
         each = {entry: events.of_pass(entry) for entry in step.back}
     if not each:
@@ -150,7 +200,7 @@ def event_budget(plan: FlowPlan, step: StepPlan, distributed: bool) -> dict[str,
     return told if history is None else {**told, "map": history}
 
 
-def most_items(plan: FlowPlan, step: StepPlan, distributed: bool) -> int:
+def most_items(plan: FlowPlan, step: StepPlan, distributed: frozenset[str]) -> int:
     """How many items one task of a foreach step may have at most, however few the others have (>= 1).
 
     With inline maps the history bounds it, and the list that the machine reads; with distributed ones the list of what
@@ -217,19 +267,21 @@ def _overrides(plan: FlowPlan, definition: dict[str, Any]) -> tuple[int, str]:
     return sizes[name], name
 
 
-def _largest_data(plan: FlowPlan, distributed: bool) -> int:
+def _largest_data(plan: FlowPlan, distributed: frozenset[str]) -> int:
     """Bytes of the largest input or result of a state, but for what a distributed map's items give back."""
     data = len(json.dumps(_longest_data(plan)))
     lists = [0]
     for step in plan.steps:
-        if step.kind == "foreach" and not distributed:
+        if step.kind == "foreach" and step.name not in distributed:
             most = most_items(plan, step, distributed)
             indices = 1 + sum(scope.kind == FOREACH for scope in step.scopes)
             lists.append(most * _item_bytes(indices, most))
     return ANSWER_BYTES + max(2 * data, data + max(lists))
 
 
-def shares(plan: FlowPlan, definition: dict[str, Any], distributed: bool = False) -> list[tuple[str, int, int]]:
+def shares(
+    plan: FlowPlan, definition: dict[str, Any], distributed: frozenset[str] = frozenset()
+) -> list[tuple[str, int, int]]:
     """How much of each service limit a state machine uses.
 
     Returns
@@ -247,17 +299,28 @@ def shares(plan: FlowPlan, definition: dict[str, Any], distributed: bool = False
     for step in plan.steps:
         if step.kind == "foreach":
             most = most_items(plan, step, distributed)
-            used = events.once(step.name) if distributed else events.of_item(step.name)
+            used = events.once(step.name) if step.name in distributed else events.of_item(step.name)
             rows.append((f"events of an item of {step.name!r} (at most {most:,})", used, EVENTS))
     for loop in plan.loops:
-        history = _map_around(plan[loop.entry]) if distributed else None
+        history = _history_of(plan[loop.entry], distributed)
         used = events.of_pass(loop.entry)
         most = 1 + max(0, MOST_EVENTS - events.once(history)) // used
         rows.append((f"events of a pass of loop {loop.entry!r} (at most {most:,})", used, EVENTS))
     return rows
 
 
-def check_definition(plan: FlowPlan, definition: dict[str, Any], distributed: bool = False) -> None:
+def transitions_of_item(plan: FlowPlan, foreach: str, distributed: frozenset[str]) -> int:
+    """State transitions of one item of a foreach, without retries and further passes; inner foreachs have one item."""
+    count = 0
+    for step in plan.steps:
+        if Scope(FOREACH, foreach) in step.scopes:
+            around = 1 if step.name in distributed else 2
+            count += 1 + {"split": 1, "foreach": around, "switch": 2}.get(step.kind, 0)
+            count += 1 if step.back and step.kind != "switch" else 0
+    return count
+
+
+def check_definition(plan: FlowPlan, definition: dict[str, Any], distributed: frozenset[str] = frozenset()) -> None:
     """Refuse a state machine that Step Functions wouldn't take, or couldn't run to its end.
 
     Raises

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from flow_sdk.aws import aws_errors, error_code
-from flow_sdk.deploy.step_functions.names import NAME_TAG, machine_name, tag_value
+from flow_sdk.deploy.step_functions.names import NAME_TAG, tag_value
 from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import DeployError
 
@@ -34,7 +34,7 @@ class StateMachine:
 
     def __init__(self, name: str, place: Place, states: Any) -> None:
         self.deployed_name, self.place, self.states = name, place, states
-        self.name = machine_name(name)
+        self.name = place.name_of(name)
         self.arn = place.machine(self.name)
         self.alias_arn = f"{self.arn}:{ALIAS}"
 

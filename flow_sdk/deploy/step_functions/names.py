@@ -3,18 +3,21 @@
 import hashlib
 import re
 
+from flow_sdk.errors import ConfigError
 from flow_sdk.spec.project import claim_text
 
-__all__ = ["NAME_TAG", "machine_name", "parameter_name", "schedule_name", "tag_value"]
+__all__ = ["NAME_TAG", "check_prefix", "machine_name", "parameter_name", "rule_name", "schedule_name", "tag_value"]
 
 NAME_TAG = "flow-sdk:name"
 """The tag of a state machine that holds the deployed name in full."""
 
-LONGEST_MACHINE, LONGEST_SCHEDULE, LONGEST_TAG = 80, 64, 256
-"""Characters (API references of AWS Step Functions, EventBridge Scheduler and of tags)."""
+LONGEST_MACHINE, LONGEST_SCHEDULE, LONGEST_RULE, LONGEST_TAG = 80, 64, 64, 256
+"""Characters (API references of AWS Step Functions, EventBridge Scheduler, EventBridge and of tags)."""
 
 _IN_TAGS = " _.:/=+-@"
 _DIGITS = 20
+_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}", re.ASCII)
+PREFIX_FORM = "at most 40 letters, digits, _ . and -; the first one a letter or digit"
 _OTHER = re.compile(r"[^A-Za-z0-9_.-]")
 _CUT = re.compile(rf".*--[0-9a-f]{{{_DIGITS}}}", re.DOTALL)
 
@@ -31,14 +34,41 @@ def _short(name: str, longest: int) -> str:
     return f"{plain[: longest - _DIGITS - 2]}--{digest}"
 
 
-def machine_name(name: str) -> str:
+def machine_name(name: str, prefix: str = "") -> str:
     """The name of the state machine: at most 80 characters ``[A-Za-z0-9_.-]``."""
-    return _short(name, LONGEST_MACHINE)
+    return _short(_prefixed(name, prefix), LONGEST_MACHINE)
 
 
-def schedule_name(name: str) -> str:
+def schedule_name(name: str, prefix: str = "") -> str:
     """The name of the schedule: at most 64 characters ``[A-Za-z0-9_.-]``."""
-    return _short(name, LONGEST_SCHEDULE)
+    return _short(_prefixed(name, prefix), LONGEST_SCHEDULE)
+
+
+def rule_name(name: str, prefix: str = "") -> str:
+    """The name of the rule for alerts: at most 64 characters ``[A-Za-z0-9_.-]``."""
+    return _short(_prefixed(name, prefix), LONGEST_RULE)
+
+
+def _prefixed(name: str, prefix: str) -> str:
+    """A name with the account's prefix, joined as Metaflow joins them."""
+    return f"{prefix}_{name}" if prefix else name
+
+
+def check_prefix(prefix: str | None) -> str:
+    """Check the setting SFN_STATE_MACHINE_PREFIX; returns "" where it isn't set.
+
+    Raises
+    ------
+    ConfigError
+        If names of AWS can't begin with it.
+    """
+    if prefix and not _PREFIX.fullmatch(prefix):
+        raise ConfigError(
+            "SFN_STATE_MACHINE_PREFIX can't be what names in AWS begin with.",
+            seen=repr(prefix)[:200],
+            wanted=PREFIX_FORM,
+        )
+    return prefix or ""
 
 
 def parameter_name(name: str) -> str:

@@ -5,8 +5,9 @@ from functools import cached_property
 from typing import Any
 
 from flow_sdk.aws import aws_errors, client
+from flow_sdk.deploy.step_functions.names import check_prefix, machine_name
 
-__all__ = ["Place", "Services", "find_place"]
+__all__ = ["Place", "Services", "find_place", "name_prefix"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,14 @@ class Place:
         The account's twelve digits.
     region : str
         Such as ``eu-central-1``.
+    prefix : str
+        What the names of state machines and schedules begin with there; ``_`` follows it. "" for none.
     """
 
     partition: str
     account: str
     region: str
+    prefix: str = ""
 
     def __str__(self) -> str:
         return f"AWS account {self.account}, {self.region}"
@@ -33,6 +37,10 @@ class Place:
     def machine(self, name: str) -> str:
         """ARN of a state machine."""
         return f"arn:{self.partition}:states:{self.region}:{self.account}:stateMachine:{name}"
+
+    def name_of(self, deployed: str) -> str:
+        """Name of the state machine of a deployed name."""
+        return machine_name(deployed, self.prefix)
 
     def execution(self, machine: str, name: str) -> str:
         """ARN of an execution of a state machine."""
@@ -44,6 +52,19 @@ class Place:
             self.partition, "console.aws.amazon.com"
         )
         return f"https://{self.region}.{domain}/states/home?region={self.region}#/v2/executions/details/{arn}"
+
+
+def name_prefix() -> str:
+    """The setting SFN_STATE_MACHINE_PREFIX, "" where it isn't set.
+
+    Raises
+    ------
+    ConfigError
+        If it can't be used.
+    """
+    from flow_sdk.config import read_setting
+
+    return check_prefix(read_setting("SFN_STATE_MACHINE_PREFIX").value)
 
 
 def find_place(sts: Any, region: str) -> Place:
@@ -60,10 +81,13 @@ def find_place(sts: Any, region: str) -> Place:
     ------
     AwsError
         If there are no credentials, or they aren't accepted.
+    ConfigError
+        If the setting for the names' prefix can't be used.
     """
+    prefix = name_prefix()
     with aws_errors("say whose credentials these are"):
         identity = sts.get_caller_identity()
-    return Place(str(identity["Arn"]).split(":")[1], str(identity["Account"]), region)
+    return Place(str(identity["Arn"]).split(":")[1], str(identity["Account"]), region, prefix)
 
 
 class Services:
@@ -93,6 +117,11 @@ class Services:
     def scheduler(self) -> Any:
         """EventBridge Scheduler."""
         return client("scheduler")
+
+    @cached_property
+    def events(self) -> Any:
+        """EventBridge."""
+        return client("events")
 
     @cached_property
     def ssm(self) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.deploy.inline_secrets import refuse_inline_secrets
+from flow_sdk.deploy.step_functions.alerts import check_topic
 from flow_sdk.deploy.step_functions.limits import encode_definition
 from flow_sdk.deploy.step_functions.names import machine_name
 from flow_sdk.deploy.step_functions.schedule import Schedule, wanted_schedule
@@ -45,7 +46,9 @@ class CreateOptions:
     workflow_timeout : int or None
         Seconds after which a run fails (1 to 99,999,999).
     use_distributed_map : bool
-        Whether every foreach becomes a distributed map.
+        Whether every foreach becomes a distributed map; else those do of which more than 40 items may run at a time.
+    item_counts : dict of str to int
+        Most items that a foreach step can have, for those of which the source says it.
     log_history : bool
         Whether AWS logs the history of every run.
     role : str or None
@@ -54,6 +57,10 @@ class CreateOptions:
         ARN of the role that the schedule starts it with.
     log_group : str or None
         ARN of the log group for the history.
+    prefix : str
+        What names in the account begin with.
+    alert_topic : str or None
+        ARN of the SNS topic that is told of runs that didn't succeed.
     """
 
     name: str | None = None
@@ -63,10 +70,13 @@ class CreateOptions:
     max_workers: int = 100
     workflow_timeout: int | None = None
     use_distributed_map: bool = False
+    item_counts: dict[str, int] = dataclasses.field(default_factory=dict)
     log_history: bool = False
     role: str | None = None
     scheduler_role: str | None = None
     log_group: str | None = None
+    prefix: str = ""
+    alert_topic: str | None = None
 
     @property
     def logging(self) -> dict[str, Any]:
@@ -100,6 +110,10 @@ class Prepared:
         When it starts by itself.
     unheeded : tuple of str
         What steps ask for in vain, for people.
+    distributed : frozenset of str
+        The foreach steps that become distributed maps.
+    max_workers : int
+        Most items of a foreach at a time.
     """
 
     name: str
@@ -110,6 +124,8 @@ class Prepared:
     jobs: "tuple[JobDefinition, ...]"
     schedule: Schedule | None
     unheeded: tuple[str, ...] = ()
+    distributed: frozenset[str] = frozenset()
+    max_workers: int = 100
 
     @property
     def text(self) -> str:
@@ -166,7 +182,7 @@ def prepare(
         tags=options.tags,
         system_tags=(f"runtime:{KIND}", *([namespace] if namespace else ())),
         namespace=namespace,
-        orchestrator={"kind": KIND, "state_machine": machine_name(name)},
+        orchestrator={"kind": KIND, "state_machine": machine_name(name, options.prefix)},
     )
     machine = MachineOptions(
         store=store,
@@ -174,12 +190,18 @@ def prepare(
         settings=settings,
         max_workers=options.max_workers,
         use_distributed_map=options.use_distributed_map,
+        item_counts=options.item_counts,
         workflow_timeout=options.workflow_timeout,
         batch_tags=options.batch_tags,
         partition=partition,
     )
     definition, jobs = state_machine(plan, machine), tuple(job_definitions(plan, machine))
-    return Prepared(name, plan, package, request, definition, jobs, schedule, tuple(unheeded(plan.steps, settings)))
+    ignored = tuple(unheeded(plan.steps, settings))
+    return Prepared(
+        *(name, plan, package, request, definition, jobs, schedule, ignored),
+        distributed=machine.distributed(plan),
+        max_workers=options.max_workers,
+    )
 
 
 def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedule | None:
@@ -197,6 +219,7 @@ def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedul
             wanted="s3://bucket/prefix",
             help="Give --datastore-root s3://..., or --datastore s3 with the setting DATASTORE_SYSROOT_S3.",
         )
+    check_topic(options.alert_topic)
     seconds = options.workflow_timeout
     if seconds is not None and not 1 <= seconds <= LONGEST_TIMEOUT:
         raise DeployError(

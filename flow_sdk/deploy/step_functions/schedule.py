@@ -59,10 +59,12 @@ class Scheduler:
         What it starts.
     scheduler : botocore client
         Of the service EventBridge Scheduler.
+    prefix : str
+        What names in the account begin with, as in :class:`~flow_sdk.deploy.step_functions.place.Place`.
     """
 
-    def __init__(self, name: str, alias_arn: str, scheduler: Any) -> None:
-        self.name, self.alias_arn, self.scheduler = schedule_name(name), alias_arn, scheduler
+    def __init__(self, name: str, alias_arn: str, scheduler: Any, prefix: str = "") -> None:
+        self.name, self.alias_arn, self.scheduler = schedule_name(name, prefix), alias_arn, scheduler
 
     def find(self) -> dict[str, Any] | None:
         """What AWS holds under the schedule's name; None when there is none.

@@ -5,12 +5,15 @@
 ``FLOW_SDK_TASK``        ``Flow/run/step/task``
 ``FLOW_SDK_REQUEST``     hash of the task's request; without it the run's record says the rest
 ``FLOW_SDK_EXECUTION``   ARN of the Step Functions execution whose input holds the parameters (start of a run)
+``FLOW_SDK_REFUSABLE``   set where the state machine reads from the store whether the run's input was refused
 ``FLOW_SDK_RETRIES``     how often Step Functions has tried the state again
 ``FLOW_SDK_MOST_ITEMS``  how many items a foreach may have
 ``FLOW_SDK_EVENTS``      what the history of the Step Functions execution has room for, as JSON
 =======================  ===============================================================================================
 
-It ends with the task runner's exit code: 0 committed, 1 failed, 2 failed and of no use to try again.
+It ends with the task runner's exit code: 0 committed, 1 failed, 2 failed and of no use to try again. Where the state
+machine reads it, the start of a run whose input can't be used ends with 0: Step Functions sees no exit code, and tries
+every job again that ends with another one.
 """
 
 import dataclasses
@@ -25,9 +28,10 @@ from flow_sdk.errors import DeployError, FlowSDKError, ObjectMissing, ParameterE
 from flow_sdk.ids import split_pathspec
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.plan.parameters import resolve
 from flow_sdk.runtime.batch.submit import read_request
 from flow_sdk.runtime.begin import read_record
-from flow_sdk.runtime.handoff import write_handoff
+from flow_sdk.runtime.handoff import accepted_input, refused_input, write_handoff, write_input_handoff
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.report import FAILED, FATAL, OK
 from flow_sdk.runtime.request import TaskRequest
@@ -40,13 +44,28 @@ from flow_sdk.store.records import FAILURE_FIELDS
 from flow_sdk.store.sealed import unseal
 from flow_sdk.strict_json import parse_json
 
-__all__ = ["STEP_FUNCTIONS", "execution_input", "main", "run_container", "run_id_of", "tries"]
+__all__ = [
+    "REFUSED_INPUT",
+    "STEP_FUNCTIONS",
+    "execution_input",
+    "given_parameters",
+    "main",
+    "run_container",
+    "run_id_of",
+    "tries",
+]
 
 STEP_FUNCTIONS = "step-functions"
 """The orchestrator's kind in the record of a run of Step Functions."""
 
 COMMENT = "Comment"
 """AWS's console fills the input of a new execution with an object of this one key."""
+
+PARAMETERS = "Parameters"
+"""The key under which Metaflow's tools, and rules written for them, give the parameters, as JSON in a text."""
+
+REFUSED_INPUT = "FlowSDK.RefusedInput"
+"""The error of an execution whose input can't be used; its cause says why."""
 
 
 def run_id_of(execution: str) -> str:
@@ -60,13 +79,11 @@ def tries(step: StepPlan) -> int:
     return int(retry.get("times", 0)) + (1 if step.decorator("catch") is not None else 0)
 
 
-def execution_input(arn: str) -> dict[str, Any]:
-    """Read the parameters of a run from the input of its execution.
+def execution_input(arn: str) -> Any:
+    """Read the input of an execution.
 
     Raises
     ------
-    ParameterError
-        If the input isn't a JSON object.
     AwsError
         If it can't be read.
     """
@@ -75,15 +92,55 @@ def execution_input(arn: str) -> dict[str, Any]:
     states = client("stepfunctions")
     with aws_errors("read the execution's input", where=arn):
         text = states.describe_execution(executionArn=arn).get("input") or "{}"
-    given = json.loads(text)
+    return json.loads(text)
+
+
+def given_parameters(given: Any, plan: FlowPlan) -> dict[str, Any]:
+    """Find the parameters in the input of an execution. Pure.
+
+    Parameters
+    ----------
+    given : JSON value
+        The input: an object of parameters, as ``trigger`` makes it; or an object with the one key ``Parameters``, which
+        holds such an object or its JSON as text. In a flow with a parameter of that name ``Parameters`` is always this
+        parameter. The console's key ``Comment`` is passed over, unless the flow has such a parameter.
+    plan : FlowPlan
+        The flow.
+
+    Returns
+    -------
+    dict
+        Values by name; the names may be wrong.
+
+    Raises
+    ------
+    ParameterError
+        If the input has another form.
+    """
+    known = {parameter.name for parameter in plan.parameters}
     if not isinstance(given, dict):
-        raise ParameterError(
-            "The execution's input isn't an object of parameters.",
-            seen=text[:200],
-            wanted='{"alpha": 0.5}, or {} for the defaults',
-            where=arn,
-        )
-    return given
+        raise _refused_form(given, "The execution's input isn't an object of parameters.")
+    found = {name: value for name, value in given.items() if name != COMMENT or name in known}
+    if PARAMETERS not in found or PARAMETERS in known:
+        return found
+    if len(found) > 1:
+        others = ", ".join(repr(name) for name in found if name != PARAMETERS)
+        raise _refused_form(given, f"The execution's input has {others[:200]} beside {PARAMETERS!r}.")
+    inner = found[PARAMETERS]
+    if isinstance(inner, str):
+        try:
+            inner = json.loads(inner)
+        except ValueError as error:
+            raise _refused_form(found[PARAMETERS], f"The text under {PARAMETERS!r} isn't JSON: {error}.") from None
+    if not isinstance(inner, dict):
+        raise _refused_form(inner, f"What the input has under {PARAMETERS!r} isn't an object of parameters.")
+    return inner
+
+
+def _refused_form(seen: Any, headline: str) -> ParameterError:
+    text = seen if isinstance(seen, str) else json.dumps(seen, ensure_ascii=False)
+    wanted = '{"alpha": 0.5}, or {"Parameters": "{\\"alpha\\": 0.5}"}, or {} for the defaults'
+    return ParameterError(headline, seen=text[:200], wanted=wanted)
 
 
 class _Container:
@@ -98,7 +155,13 @@ class _Container:
         self.artifacts = Artifacts(self.store)
 
     def request(self) -> tuple[TaskRequest, FlowPlan]:
-        """Put together what the task runner is told."""
+        """Put together what the task runner is told.
+
+        Raises
+        ------
+        ParameterError
+            If the run can't begin with the execution's input.
+        """
         record = read_record(self.store, self.flow, self.run)
         digest = self.env.get("FLOW_SDK_REQUEST")
         if digest:
@@ -131,9 +194,8 @@ class _Container:
         if execution := env.get("FLOW_SDK_EXECUTION"):
             machine = execution.rpartition(":")[0].rpartition(":")[2]
             changes["orchestrator"] = {"kind": STEP_FUNCTIONS, "state_machine": machine, "execution": execution}
-            given = execution_input(execution)
-            known = {parameter.name for parameter in plan.parameters}
-            changes["parameters"] = {k: v for k, v in given.items() if k != COMMENT or k in known}
+            changes["parameters"] = given_parameters(execution_input(execution), plan)
+            resolve(plan.parameters, changes["parameters"])
         if "FLOW_SDK_MOST_ITEMS" in env:
             changes["max_num_splits"] = int(env["FLOW_SDK_MOST_ITEMS"])
         if "FLOW_SDK_EVENTS" in env:
@@ -147,6 +209,20 @@ class _Container:
         noted = [_noted(text).get("batch") or {} for text in texts]
         jobs = {batch.get("job", number) for number, batch in zip(numbers, noted, strict=True)}
         return len(jobs - {self.env.get("AWS_BATCH_JOB_ID")})
+
+    @property
+    def _execution(self) -> str:
+        """Name of the execution that the job begins."""
+        return self.env["FLOW_SDK_EXECUTION"].rpartition(":")[2]
+
+    def _refuse_input(self, reason: str) -> int:
+        """End the run before it begins; returns the exit code."""
+        print(reason, file=sys.stderr, flush=True)
+        if not self.env.get("FLOW_SDK_REFUSABLE"):
+            return FATAL
+        write_input_handoff(self.store, self.flow, self.run, refused_input(self._execution, reason))
+        print("The state machine ends the run with this reason.", file=sys.stderr, flush=True)
+        return OK
 
     def _given_up(self) -> str | None:
         """Why the try before this one said that no other can help; None where it didn't.
@@ -172,13 +248,20 @@ class _Container:
         if reason is not None:
             print(f"{reason}\nThe try before ended with this; no other can help.", file=sys.stderr, flush=True)
             return FATAL
-        request, plan = self.request()
+        try:
+            request, plan = self.request()
+        except ParameterError as error:
+            return self._refuse_input(str(error))
         timeout = (plan[self.step].decorator("timeout") or {}).get("seconds")
         result = supervise(request, _show, timeout=float(timeout) if timeout else None)
         if result.code != OK:
             if result.attempt is None and "error" in result.facts:
                 print(result.facts["error"], file=sys.stderr, flush=True)
+            if result.code == FATAL and read_record(self.store, self.flow, self.run) is None:
+                return self._refuse_input(str(result.facts.get("error", "The run can't begin.")))
             return result.code
+        if self.env.get("FLOW_SDK_REFUSABLE"):
+            write_input_handoff(self.store, self.flow, self.run, accepted_input(plan, self._execution))
         if request.orchestrator.get("kind") == STEP_FUNCTIONS:
             execution = request.orchestrator["execution"].rpartition(":")[2]
             write_handoff(RunView(self.store, plan, self.flow, self.run), plan[self.step], self.task, execution)

@@ -9,6 +9,7 @@ import pytest
 import benchmarks
 from benchmarks.state_machines import SHAPES, bytes_a_step, flow_source, transitions
 from flow_sdk.deploy.step_functions.definition import MachineOptions, state_machine
+from flow_sdk.graph.item_counts import item_counts
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.batch.definition import BatchSettings
 from tests.strategies.loading import load_flow
@@ -20,10 +21,12 @@ PEER = json.loads((FOLDER / "peer_state_machines.json").read_text())["shapes"]
 def definition(shape: str, folder: Path) -> dict[str, Any]:
     """What the benchmark's command compiles; its settings have names of the same length."""
     source = flow_source(SHAPES[shape][1:]).replace("PACKAGE", "flow_sdk")
-    plan = compile_plan(load_flow(source, folder), file="machine0.py")
+    flow = load_flow(source, folder)
+    plan = compile_plan(flow, file="machine0.py")
     queue = "arn:aws:batch:us-east-1:123456789012:job-queue/bench"
     settings = BatchSettings(queue=queue, image="python:3.11-slim", job_role="arn:aws:iam::123456789012:role/rig-job")
-    return state_machine(plan, MachineOptions(store="s3://bench/flows", request="0" * 64, settings=settings))
+    options = {"store": "s3://bench/flows", "request": "0" * 64, "item_counts": item_counts(flow)}
+    return state_machine(plan, MachineOptions(settings=settings, **options))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

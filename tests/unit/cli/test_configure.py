@@ -26,6 +26,7 @@ GOOD = {
     "BATCH_JOB_ROLE": ROLE.format("job"),
     "BATCH_EXECUTION_ROLE": ROLE.format("path/execution"),
     "SFN_IAM_ROLE": ROLE.format("machines"),
+    "SFN_STATE_MACHINE_PREFIX": "flow-sdk",
     "EVENTS_SFN_ACCESS_IAM_ROLE": ROLE.format("schedules"),
     "SFN_EXECUTION_LOG_GROUP_ARN": "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/vendedlogs/states/flow-sdk:*",
 }
@@ -189,7 +190,7 @@ def on_a_terminal(here, answers, *, interrupt=None):
 
 def test_questions_on_a_terminal(here):
     config.write_settings({"BATCH_IMAGE": "flows:1"})
-    code, printed = on_a_terminal(here, b"nonsense\ns3://my-bucket/flows\njobs\n\n" + b"\n" * 6)
+    code, printed = on_a_terminal(here, b"nonsense\ns3://my-bucket/flows\njobs\n\n" + b"\n" * 7)
     assert code == 0, printed
     assert "can't be set to this" in printed
     assert "[flows:1]" in printed

@@ -53,7 +53,10 @@ REFUSED = [
     ("step-functions create --log-execution-history", 1, "FLOW_SDK_SFN_EXECUTION_LOG_GROUP_ARN"),
     ("step-functions trigger --folds many", 2, "The parameter 'folds' can't take this value."),
     ("step-functions trigger --fold 3", 2, "Did you mean '--folds'?"),
+    ("step-functions create --alert-topic alerts", 1, "--alert-topic isn't the ARN of a topic"),
     ("step-functions trigger --run-id-file no/x", 2, "This file can't be written."),
+    ("step-functions trigger --run-id a/b", 2, "--run-id can't be the id of a run of Step Functions."),
+    (f"step-functions trigger --run-id {'x' * 81}", 2, "--run-id is too long for a run of Step Functions."),
     ("step-functions terminate", 2, "step-functions terminate needs RUN."),
     ("step-functions terminate a/b", 2, "This isn't a run of Step Functions."),
     ("step-functions resume 'sfn-é'", 2, "This isn't a run of Step Functions."),
@@ -161,13 +164,30 @@ def test_more_workers_than_one_execution_has(folder, nowhere):
         done = call(folder, *STORE, "step-functions", "create", "--only-json", *options, environment=nowhere)
         return json.loads(done.stdout)["States"]["start.each"], done.stderr
 
-    each, said = made("--max-workers", "200")
-    assert each["MaxConcurrency"] == 200 and each["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
-    assert "--max-workers 200 is more than the 40" in said
-    for options in ((), ("--max-workers", "40")):
+    for options, workers, mode in (
+        ((), 100, "DISTRIBUTED"),
+        (("--max-workers", "200"), 200, "DISTRIBUTED"),
+        (("--max-workers", "40"), 40, "INLINE"),
+        (("--max-workers", "9", "--use-distributed-map"), 9, "DISTRIBUTED"),
+    ):
         each, said = made(*options)
-        assert each["MaxConcurrency"] == 40 and each["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE"
+        assert each["MaxConcurrency"] == workers and each["ItemProcessor"]["ProcessorConfig"]["Mode"] == mode
         assert said == ""
+
+
+def test_a_foreach_of_known_few_items_has_an_inline_map(tmp_path, nowhere):
+    text = DEPLOYABLE.replace("self.parts = list(range(self.folds))", "self.parts = list(range(5))")
+    assert text != DEPLOYABLE
+    write(tmp_path, text)
+    done = call(tmp_path, *STORE, "step-functions", "create", "--only-json", environment=nowhere)
+    each = json.loads(done.stdout)["States"]["start.each"]
+    assert each["MaxConcurrency"] == 40 and each["ItemProcessor"]["ProcessorConfig"]["Mode"] == "INLINE"
+
+
+def test_a_prefix_of_names_that_aws_does_not_take(folder, nowhere):
+    nowhere["FLOW_SDK_SFN_STATE_MACHINE_PREFIX"] = "a b"
+    done = call(folder, *STORE, "step-functions", "create", environment=nowhere)
+    assert done.returncode == 2 and "SFN_STATE_MACHINE_PREFIX can't be" in done.stderr
 
 
 def test_only_json_under_a_project(tmp_path, nowhere):

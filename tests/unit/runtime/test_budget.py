@@ -29,7 +29,7 @@ class MachineTasks(InProcessRun):
     """A run whose tasks are told what those of a state machine are told."""
 
     limit = limits.MOST_EVENTS
-    distributed = False
+    distributed: frozenset[str] = frozenset()
 
     def attempt(self, key: TaskKey, left: int, **request: Any) -> Outcome:
         budget = event_budget(self.plan, self.plan[key.step], self.distributed)
@@ -54,9 +54,9 @@ class MachineTasks(InProcessRun):
         return failed.manifest.exception
 
 
-def run(folder: Path, *steps: str, limit: int = limits.MOST_EVENTS, distributed: bool = False) -> MachineTasks:
+def run(folder: Path, *steps: str, limit: int = limits.MOST_EVENTS, distributed: tuple[str, ...] = ()) -> MachineTasks:
     made = MachineTasks(small_flow(folder, *steps))
-    made.limit, made.distributed = limit, distributed
+    made.limit, made.distributed = limit, frozenset(distributed)
     made.run()
     return made
 
@@ -168,12 +168,31 @@ def test_with_distributed_maps_each_item_has_an_account_of_its_own(tmp_path: Pat
         "end:",
     )
     once = 2 + 15
-    made = run(tmp_path, *steps, limit=once + 26, distributed=True)
+    made = run(tmp_path, *steps, limit=once + 26, distributed=("start",))
     assert made.outcomes[-1].manifest.ok
     assert made.put_down() == made.put_down("start=1") == []
     assert made.put_down("start=0") == ["fit=2.0-0=13", "fit=2.0-1=13"]
-    refused = run(tmp_path, *steps, limit=once + 25, distributed=True)
+    refused = run(tmp_path, *steps, limit=once + 25, distributed=("start",))
     assert "can't begin pass 3: the item's history would" in refused.error()["stacktrace"]
+
+
+def test_an_inline_map_in_an_item_of_a_distributed_one_shares_the_items_account(tmp_path: Path) -> None:
+    steps = (
+        "start: self.xs = [0, 1] ; self.next(self.outer, foreach='xs')",
+        "outer: self.ys = [0, 1] ; self.next(self.middle, foreach='ys')",
+        "middle: self.zs = list(range(1 + self.input)) ; self.next(self.fit, foreach='zs')",
+        "fit: self.next(self.j0)",
+        "j0(inputs): self.next(self.j1)",
+        "j1(inputs): self.next(self.j2)",
+        "j2(inputs): self.next(self.end)",
+        "end:",
+    )
+    made = run(tmp_path, *steps, distributed=("start",))
+    assert made.outcomes[-1].manifest.ok
+    # An item of "outer" adds a whole "middle": 2, its own 6 and 5 + 4 + 2 for its map, fit 6, j0 6.
+    for item in ("0", "1"):
+        assert sorted(made.put_down(f"start={item}")) == sorted([f"middle=3.{item}.1=8", f"outer=2.{item}=31"])
+    assert made.put_down() == []
 
 
 def test_of_several_at_once_none_passes_the_limit(tmp_path: Path) -> None:

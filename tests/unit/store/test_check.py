@@ -13,7 +13,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.attempts import read_task
 from flow_sdk.store.check import check_store
 from flow_sdk.store.items import write_items
-from flow_sdk.store.layout import blob_key, commit_key, handoff_key, run_key, start_key
+from flow_sdk.store.layout import blob_key, commit_key, handoff_key, run_input_key, run_key, start_key
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
@@ -101,6 +101,15 @@ def test_what_a_state_machine_reads(store: ObjectStore, text: bytes) -> None:
     store.put(key, text)
     found = {damage.key for damage in check_store(store).damage}
     assert found == (set() if len(text) > 5 else {key})
+
+
+@pytest.mark.parametrize("run", ["1", "sfn-that-never-began"])
+def test_whether_an_input_was_refused(store: ObjectStore, run: str) -> None:
+    key = run_input_key("Kept", run)
+    store.put(key, b'{"run":"x","refused":"The flow has no parameter"}')
+    assert check_store(store).damage == []
+    store.put(key, b"[]")
+    assert {damage.key for damage in check_store(store).damage} == {key}
 
 
 def test_a_record_in_the_place_of_another(store: ObjectStore) -> None:

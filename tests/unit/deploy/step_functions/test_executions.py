@@ -195,6 +195,15 @@ def test_runs_that_may_not(found, text):
         assert "resume --origin-run-id sfn-x" in str(refused.value)
 
 
+def test_a_run_whose_input_was_refused_does_not_go_on():
+    found = run("FAILED", 0.0, error="FlowSDK.RefusedInput", cause="The flow has no parameter 'alfa'.\n  help: alpha")
+    with pytest.raises(DeployError, match="never began") as refused:
+        check_redrive(found, NOW)
+    assert "no parameter 'alfa'" in str(refused.value)
+    text = "\n".join(run_lines(found, "https://console", None, []))
+    assert "FlowSDK.RefusedInput" in text and "no parameter 'alfa'" in text
+
+
 def test_a_run_that_is_not_there(stub):
     stubber, runs = stub
     stubber.add_client_error("describe_execution", "ExecutionDoesNotExist", "no")

@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-from flow_sdk.deploy.step_functions.names import machine_name, parameter_name, schedule_name, tag_value
+from flow_sdk.deploy.step_functions.names import (
+    check_prefix,
+    machine_name,
+    parameter_name,
+    rule_name,
+    schedule_name,
+    tag_value,
+)
+from flow_sdk.errors import ConfigError
 
 NAMES = [
     "F",
@@ -28,11 +36,24 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("make", "longest"), [(machine_name, 80), (schedule_name, 64)])
-def test_names_are_legal_and_differ(make, longest):
-    made = [make(name) for name in NAMES]
+@pytest.mark.parametrize("prefix", ["", "flow-sdk", "p" * 40])
+@pytest.mark.parametrize(("make", "longest"), [(machine_name, 80), (schedule_name, 64), (rule_name, 64)])
+def test_names_are_legal_and_differ(make, longest, prefix):
+    made = [make(name, prefix) for name in NAMES]
+    assert all(name.startswith(f"{prefix}_" if prefix else "") for name in made)
     assert all(re.fullmatch(rf"[A-Za-z0-9_.-]{{1,{longest}}}", name) for name in made), made
     assert len(set(made)) == len(NAMES)
+
+
+def test_a_prefix_is_joined_as_metaflow_does():
+    assert machine_name("models.prod.Train", "team") == "team_models.prod.Train"
+    assert check_prefix("team-1") == "team-1" and check_prefix(None) == check_prefix("") == ""
+
+
+@pytest.mark.parametrize("prefix", ["a b", "é", "_a", "a/b", "p" * 41, "a\n"])
+def test_prefixes_that_aws_does_not_take(prefix):
+    with pytest.raises(ConfigError, match="SFN_STATE_MACHINE_PREFIX can't be"):
+        check_prefix(prefix)
 
 
 def test_a_short_plain_name_stays():

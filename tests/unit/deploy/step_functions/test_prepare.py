@@ -79,7 +79,7 @@ def test_the_options_reach_the_state_machine(tmp_path):
     assert maps[0]["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert full.text.count('"team":"search"') == 3
     assert (
-        prepare(plan_of(tmp_path), None, "s3://b/p", CreateOptions(), SETTINGS, "aws-cn").text.count("arn:aws-cn:") == 4
+        prepare(plan_of(tmp_path), None, "s3://b/p", CreateOptions(), SETTINGS, "aws-cn").text.count("arn:aws-cn:") == 5
     )
     assert json.loads(full.text) == full.definition
 
@@ -98,6 +98,9 @@ REFUSED = [
     ({"workflow_timeout": 100_000_000}, "--workflow-timeout is out of range"),
     ({"over": DAILY, "p": "required=True"}, "nobody is there to give them"),
     ({"over": '@schedule(cron="0 0 1 * MON")'}, "EventBridge can't run this schedule"),
+    ({"over": '@schedule(cron="0 10 ? * MON#1,WED#3 *")'}, "EventBridge can't run this schedule"),
+    ({"alert_topic": "alerts"}, "--alert-topic isn't the ARN of a topic"),
+    ({"alert_topic": "arn:aws:sns:eu-central-1:123456789012:alerts.fifo"}, "--alert-topic isn't the ARN of a topic"),
 ]
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from flow_sdk.errors import ParameterError
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
-from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.batch.container import _Container, run_container, tries_left
+from flow_sdk.plan.model import FlowPlan, ParameterPlan, StepPlan
+from flow_sdk.runtime.batch.container import _Container, given_parameters, run_container, tries_left
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import claim, read_task
@@ -25,6 +26,7 @@ MACHINE = {
     "state_machine": "Small",
     "execution": "arn:aws:states:us-east-1:123456789012:execution:Small:nightly",
 }
+INPUT = "flows/Small/runs/sfn-nightly/input.json"
 STEPS = (
     "@retry(times=2)\nstart: self.xs = [5, 6] ; print('begun') ; self.next(self.fit, foreach='xs')",
     "fit: self.y = self.input ; self.next(self.j)",
@@ -141,6 +143,88 @@ def test_the_input_of_a_flow_without_parameters(
     monkeypatch.setattr("flow_sdk.aws.client", lambda service: States(text))
     assert run_container({**told, "FLOW_SDK_EXECUTION": MACHINE["execution"]}) == code
     assert said in capfd.readouterr().err
+
+
+WITH_ALPHA = ParameterPlan(name="alpha", type="float", default=0.1)
+CALLED_PARAMETERS = ParameterPlan(name="Parameters", type="json", default={})
+
+
+def plan_with(*parameters: ParameterPlan) -> FlowPlan:
+    return FlowPlan(flow="Small", file="flow.py", doc="", steps=(), loops=(), parameters=parameters, constants=())
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"alpha": 0.5}, {"alpha": 0.5}),
+        ({"Parameters": '{"alpha": 0.5}'}, {"alpha": 0.5}),
+        ({"Parameters": '{"alpha": "0.5"}', "Comment": "from a rule"}, {"alpha": "0.5"}),
+        ({"Parameters": {"alpha": 0.5}}, {"alpha": 0.5}),
+        ({"Parameters": "{}"}, {}),
+        ({"Parameters": {}}, {}),
+        ({}, {}),
+    ],
+)
+def test_the_forms_of_an_input(given: Any, found: dict[str, Any]) -> None:
+    assert given_parameters(given, plan_with(WITH_ALPHA)) == found
+
+
+def test_in_a_flow_with_a_parameter_of_that_name_it_is_the_parameter() -> None:
+    plan = plan_with(WITH_ALPHA, CALLED_PARAMETERS)
+    for given in ({"Parameters": '{"alpha": 0.5}'}, {"Parameters": {"alpha": 1}, "alpha": 0.5}):
+        assert given_parameters(given, plan) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([1], "isn't an object of parameters"),
+        ("text", "isn't an object of parameters"),
+        ({"Parameters": "alpha=0.5"}, "isn't JSON"),
+        ({"Parameters": "[1]"}, "isn't an object of parameters"),
+        ({"Parameters": None}, "isn't an object of parameters"),
+        ({"Parameters": 3}, "isn't an object of parameters"),
+        ({"Parameters": "{}", "alpha": 0.5}, "has 'alpha' beside 'Parameters'"),
+    ],
+)
+def test_inputs_of_no_form(given: Any, said: str) -> None:
+    with pytest.raises(ParameterError) as refused:
+        given_parameters(given, plan_with(WITH_ALPHA))
+    assert said in str(refused.value) and '{"alpha": 0.5}' in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('{"nosuch": 1}', "no parameter 'nosuch'"), ("[1, 2]", "isn't an object"), ('{"Parameters": "{"}', "isn't JSON")],
+)
+def test_an_input_that_can_never_work_ends_the_job_well_where_the_machine_reads_why(
+    text: str, said: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setattr("flow_sdk.aws.client", lambda service: States(text))
+    env = {**told, "FLOW_SDK_EXECUTION": MACHINE["execution"], "FLOW_SDK_REFUSABLE": "1"}
+    assert run_container(env) == 0
+    assert said in capfd.readouterr().err
+    store = open_store(told["FLOW_SDK_STORE"])
+    answer = json.loads(store.get(INPUT))
+    assert answer["run"] == "nightly" and said in answer["refused"]
+    assert [info.key for info in store.list("flows/Small/runs/sfn-nightly/")] == [INPUT]
+
+
+def test_an_input_that_was_taken_gives_the_machine_its_data(
+    told: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flow_sdk.aws.client", lambda service: States("{}"))
+    env = {**told, "FLOW_SDK_EXECUTION": MACHINE["execution"], "FLOW_SDK_REFUSABLE": "1"}
+    for _ in range(2):  # Batch may start a job twice
+        assert run_container(env) == 0
+        assert json.loads(open_store(told["FLOW_SDK_STORE"]).get(INPUT)) == {"run": "nightly"}
+
+
+def test_a_step_that_fails_is_no_refused_input(told: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flow_sdk.aws.client", lambda service: States("{}"))
+    env = {**told, "FLOW_SDK_EXECUTION": MACHINE["execution"], "FLOW_SDK_REFUSABLE": "1", "FLOW_SDK_MOST_ITEMS": "1"}
+    assert run_container(env) == 2
+    assert open_store(told["FLOW_SDK_STORE"]).head(INPUT) is None
 
 
 def test_a_lost_machine_and_a_throttled_call_are_no_try(told: dict[str, str]) -> None:
