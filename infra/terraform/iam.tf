@@ -19,15 +19,19 @@ data "aws_iam_policy_document" "job_trust" {
 
 data "aws_iam_policy_document" "job" {
   statement {
-    sid = "Objects"
-    actions = [
-      "s3:GetObject",
-      "s3:PutObject",
-      "s3:DeleteObject",
-      "s3:AbortMultipartUpload",
-      "s3:ListMultipartUploadParts",
-    ]
+    sid       = "Read"
+    actions   = ["s3:GetObject"]
     resources = ["${aws_s3_bucket.store.arn}/${var.prefix}/*"]
+  }
+
+  # Results, and nothing of deployments: neither claims on names nor what a deployment needs.
+  statement {
+    sid     = "Write"
+    actions = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+    resources = [
+      "${aws_s3_bucket.store.arn}/${var.prefix}/blobs/*",
+      "${aws_s3_bucket.store.arn}/${var.prefix}/flows/*/*",
+    ]
   }
 
   statement {
@@ -39,7 +43,7 @@ data "aws_iam_policy_document" "job" {
   statement {
     sid       = "Parameters"
     actions   = ["states:DescribeExecution"]
-    resources = ["${local.states}:execution:${var.state_machines}:*"]
+    resources = ["${local.states}:execution:${local.names}:*"]
   }
 }
 
@@ -129,9 +133,22 @@ data "aws_iam_policy_document" "state_machine" {
   }
 
   statement {
-    sid       = "Jobs"
-    actions   = ["batch:TagResource", "batch:TerminateJob"]
+    sid       = "TagJobs"
+    actions   = ["batch:TagResource"]
     resources = ["${local.batch}:job/*"]
+  }
+
+  # Jobs have no names of ours in their ARNs, but tags.
+  statement {
+    sid       = "EndJobs"
+    actions   = ["batch:TerminateJob"]
+    resources = ["${local.batch}:job/*"]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:ResourceTag/flow_sdk.flow"
+      values   = ["*"]
+    }
   }
 
   statement {
@@ -155,15 +172,15 @@ data "aws_iam_policy_document" "state_machine" {
   statement {
     sid       = "StartItems"
     actions   = ["states:StartExecution"]
-    resources = ["${local.states}:stateMachine:${var.state_machines}"]
+    resources = ["${local.states}:stateMachine:${local.names}"]
   }
 
   statement {
     sid     = "Items"
     actions = ["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"]
     resources = [
-      "${local.states}:execution:${var.state_machines}:*",
-      "${local.states}:execution:${var.state_machines}/*:*",
+      "${local.states}:execution:${local.names}:*",
+      "${local.states}:execution:${local.names}/*:*",
     ]
   }
 
@@ -216,7 +233,7 @@ data "aws_iam_policy_document" "scheduler" {
   statement {
     sid       = "Start"
     actions   = ["states:StartExecution"]
-    resources = ["${local.states}:stateMachine:${var.state_machines}:live"]
+    resources = ["${local.states}:stateMachine:${local.names}:live"]
   }
 }
 
@@ -277,9 +294,22 @@ data "aws_iam_policy_document" "deployer" {
   }
 
   statement {
-    sid       = "Jobs"
-    actions   = ["batch:TagResource", "batch:TerminateJob"]
+    sid       = "TagJobs"
+    actions   = ["batch:TagResource"]
     resources = ["${local.batch}:job/*"]
+  }
+
+  # Jobs have no names of ours in their ARNs, but tags.
+  statement {
+    sid       = "EndJobs"
+    actions   = ["batch:TerminateJob"]
+    resources = ["${local.batch}:job/*"]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:ResourceTag/flow_sdk.flow"
+      values   = ["*"]
+    }
   }
 
   statement {
@@ -309,8 +339,8 @@ data "aws_iam_policy_document" "deployer" {
       "states:UpdateStateMachineAlias",
     ]
     resources = [
-      "${local.states}:stateMachine:${var.state_machines}",
-      "${local.states}:stateMachine:${var.state_machines}:*",
+      "${local.states}:stateMachine:${local.names}",
+      "${local.states}:stateMachine:${local.names}:*",
     ]
   }
 
@@ -322,7 +352,7 @@ data "aws_iam_policy_document" "deployer" {
       "states:RedriveExecution",
       "states:StopExecution",
     ]
-    resources = ["${local.states}:execution:${var.state_machines}:*"]
+    resources = ["${local.states}:execution:${local.names}:*"]
   }
 
   statement {
@@ -333,7 +363,20 @@ data "aws_iam_policy_document" "deployer" {
       "scheduler:GetSchedule",
       "scheduler:UpdateSchedule",
     ]
-    resources = ["${local.scheduler}:schedule/default/*"]
+    resources = ["${local.scheduler}:schedule/default/${local.names}"]
+  }
+
+  statement {
+    sid = "Alerts"
+    actions = [
+      "events:DeleteRule",
+      "events:DescribeRule",
+      "events:ListTargetsByRule",
+      "events:PutRule",
+      "events:PutTargets",
+      "events:RemoveTargets",
+    ]
+    resources = ["${local.events}:rule/${local.names}"]
   }
 
   statement {

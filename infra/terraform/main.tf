@@ -30,6 +30,9 @@ locals {
   ssm       = "arn:${local.partition}:ssm:${local.here}"
   states    = "arn:${local.partition}:states:${local.here}"
 
+  # Of state machines, schedules and rules.
+  names = var.state_machines == "" ? "${var.name}_*" : var.state_machines
+
   on_ec2             = var.platform == "EC2"
   vpc_id             = var.vpc_id == null ? data.aws_vpc.default[0].id : var.vpc_id
   subnet_ids         = length(var.subnet_ids) == 0 ? data.aws_subnets.all[0].ids : var.subnet_ids
@@ -199,4 +202,43 @@ resource "aws_batch_job_queue" "jobs" {
     order               = 1
     compute_environment = aws_batch_compute_environment.jobs.arn
   }
+}
+
+resource "aws_sns_topic" "alerts" {
+  count       = var.alert_email == "" ? 0 : 1
+  name_prefix = "${var.name}-alerts-"
+}
+
+resource "aws_sns_topic_subscription" "alerts" {
+  count     = var.alert_email == "" ? 0 : 1
+  topic_arn = aws_sns_topic.alerts[0].arn
+  protocol  = "email"
+  endpoint  = var.alert_email
+}
+
+data "aws_iam_policy_document" "alerts" {
+  count = var.alert_email == "" ? 0 : 1
+
+  statement {
+    sid       = "Rules"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alerts[0].arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["${local.events}:rule/${local.names}"]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "alerts" {
+  count  = var.alert_email == "" ? 0 : 1
+  arn    = aws_sns_topic.alerts[0].arn
+  policy = data.aws_iam_policy_document.alerts[0].json
 }

@@ -30,6 +30,11 @@ output "sfn_iam_role" {
   value       = aws_iam_role.state_machine.arn
 }
 
+output "sfn_state_machine_prefix" {
+  description = "What the names of state machines, schedules and rules begin with."
+  value       = var.state_machines == "" ? var.name : null
+}
+
 output "events_sfn_access_iam_role" {
   description = "Role of schedules."
   value       = aws_iam_role.scheduler.arn
@@ -43,4 +48,9 @@ output "sfn_execution_log_group_arn" {
 output "deployer_policy" {
   description = "Policy to attach to those who deploy and run flows."
   value       = aws_iam_policy.deployer.arn
+}
+
+output "alert_topic" {
+  description = "Topic for step-functions create --alert-topic."
+  value       = one(aws_sns_topic.alerts[*].arn)
 }

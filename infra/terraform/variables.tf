@@ -81,13 +81,19 @@ variable "undelete_days" {
 
 variable "state_machines" {
   type        = string
-  default     = "*"
-  description = "Names of the state machines that Flow SDK may use, such as * or myproject.*"
+  default     = ""
+  description = "Names of the state machines, schedules and rules that Flow SDK may use, such as myproject.*; when empty, those that begin with the name and _, and the output sfn_state_machine_prefix gives all flows such names."
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_.*-]+$", var.state_machines))
+    condition     = can(regex("^[A-Za-z0-9_.*-]*$", var.state_machines))
     error_message = "Letters, digits, _ . - and * for anything."
   }
+}
+
+variable "alert_email" {
+  type        = string
+  default     = ""
+  description = "Address that alerts are sent to. When empty, no topic for alerts is made."
 }
 
 variable "make_job_log_group" {

@@ -1,6 +1,9 @@
 """The templates of infra/: well formed, alike, made as a stack, and with rights for what we do and no more."""
 
 import json
+import os
+import subprocess
+import sys
 
 import botocore.exceptions
 import pytest
@@ -9,11 +12,26 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from flow_sdk.aws import _OPERATIONS
 from flow_sdk.deploy.step_functions.machine import ALIAS
-from flow_sdk.deploy.step_functions.names import machine_name, parameter_name, schedule_name
+from flow_sdk.deploy.step_functions.names import parameter_name, rule_name, schedule_name
 from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
 from flow_sdk.spec.project import claim_name
-from flow_sdk.store.layout import handoff_key
+from flow_sdk.store.layout import (
+    alive_key,
+    commit_key,
+    events_prefix,
+    failure_key,
+    files_prefix,
+    handoff_key,
+    index_prefix,
+    log_key,
+    release_key,
+    run_input_key,
+    run_key,
+    start_key,
+    tag_prefix,
+    token_key,
+)
 from flow_sdk.store.s3 import S3Store
 from tests.integration.infra_stack import (
     TEMPLATE,
@@ -30,16 +48,34 @@ from tests.integration.infra_stack import (
 from tests.rig.moto import ACCOUNT, MotoServer
 
 BUCKET = "the-store"
-PLACE = Place("aws", ACCOUNT, "us-east-1")
-MACHINE = PLACE.machine(machine_name("search.user.anne.TrainFlow"))
-EXECUTION = PLACE.execution(machine_name("TrainFlow"), "4f1c")
+PREFIX = "flow-sdk"
+"""The stack's name, which the names of all flows begin with."""
+PLACE = Place("aws", ACCOUNT, "us-east-1", PREFIX)
+MACHINE = PLACE.machine(PLACE.name_of("search.user.anne.TrainFlow"))
+OTHER = Place("aws", ACCOUNT, "us-east-1")
+EXECUTION = PLACE.execution(PLACE.name_of("TrainFlow"), "4f1c")
 HERE = f"us-east-1:{ACCOUNT}"
 JOB, DEFINITION = f"arn:aws:batch:{HERE}:job/8d1a", f"arn:aws:batch:{HERE}:job-definition/flow-sdk-0123456789ab"
 QUEUE, RULE = f"arn:aws:batch:{HERE}:job-queue", f"arn:aws:events:{HERE}:rule"
-SCHEDULE = f"arn:aws:scheduler:{HERE}:schedule/default/{schedule_name('TrainFlow')}"
+SCHEDULES = f"arn:aws:scheduler:{HERE}:schedule/default"
+SCHEDULE = f"{SCHEDULES}/{schedule_name('TrainFlow', PREFIX)}"
 SSM = f"arn:aws:ssm:{HERE}:parameter"
 STORE = f"arn:aws:s3:::{BUCKET}"
 NEXT = handoff_key("TrainFlow", "sfn-4f1c", "fan", "2")
+WRITTEN_BY_JOBS = (
+    run_key("TrainFlow", "sfn-4f1c"),
+    run_input_key("TrainFlow", "sfn-4f1c"),
+    index_prefix("TrainFlow", "date") + "1-sfn-4f1c",
+    tag_prefix("TrainFlow", "sfn-4f1c") + "nightly",
+    start_key("TrainFlow", "sfn-4f1c", "start", "1", 0),
+    commit_key("TrainFlow", "sfn-4f1c", "start", "1"),
+    log_key("TrainFlow", "sfn-4f1c", "start", "1", 0, 0),
+    alive_key("TrainFlow", "sfn-4f1c", "start", "1", 0),
+    failure_key("TrainFlow", "sfn-4f1c", "start", "1"),
+    events_prefix("TrainFlow", "sfn-4f1c", "run") + "start=1=8",
+    files_prefix("TrainFlow", "sfn-4f1c") + "model/=.start.1.0/x",
+    NEXT,
+)
 DOCUMENTS = {
     "JobRole": "job",
     "ExecutionRole": "execution",
@@ -174,6 +210,11 @@ def test_a_stack_on_machines_of_its_own(spot):
     ("who", "action", "resource"),
     [
         ("JobRole", "s3:PutObject", f"{STORE}/flow-sdk/blobs/ab/ab12"),
+        *(("JobRole", "s3:PutObject", f"{STORE}/flow-sdk/{key}") for key in WRITTEN_BY_JOBS),
+        ("JobRole", "s3:GetObject", f"{STORE}/flow-sdk/store.json"),
+        ("StateMachineRole", "s3:GetObject", f"{STORE}/flow-sdk/{run_input_key('TrainFlow', 'sfn-4f1c')}"),
+        ("DeployerPolicy", "events:PutTargets", f"{RULE}/{rule_name('TrainFlow', PREFIX)}"),
+        ("DeployerPolicy", "s3:PutObject", f"{STORE}/flow-sdk/{token_key('TrainFlow', 1)}"),
         ("JobRole", "states:DescribeExecution", EXECUTION),
         ("ExecutionRole", "ecr:BatchGetImage", f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/flows"),
         ("ExecutionRole", "logs:PutLogEvents", f"arn:aws:logs:{HERE}:log-group:/aws/batch/job:log-stream:a/b"),
@@ -209,6 +250,24 @@ def test_what_we_do_is_allowed(policies, who, action, resource):
     ("who", "action", "resource"),
     [
         ("JobRole", "s3:PutObject", f"{STORE}/elsewhere/a"),
+        *(
+            ("JobRole", action, f"{STORE}/flow-sdk/{key}")
+            for key in (
+                token_key("TrainFlow", 1),
+                release_key("TrainFlow", "step-functions", "ab"),
+                "store.json",
+                "gc/clock",
+            )
+            for action in ("s3:PutObject", "s3:DeleteObject")
+        ),
+        ("JobRole", "states:DescribeExecution", OTHER.execution("Payments", "4f1c")),
+        ("StateMachineRole", "states:StartExecution", OTHER.machine("Payments")),
+        ("StateMachineRole", "states:StopExecution", OTHER.execution("Payments", "4f1c")),
+        ("SchedulerRole", "states:StartExecution", f"{OTHER.machine('Payments')}:{ALIAS}"),
+        ("DeployerPolicy", "states:DeleteStateMachine", OTHER.machine("Payments")),
+        ("DeployerPolicy", "states:DeleteStateMachine", OTHER.machine("flow-sdk-2_Payments")),
+        ("DeployerPolicy", "scheduler:DeleteSchedule", f"{SCHEDULES}/payments"),
+        ("DeployerPolicy", "events:DeleteRule", f"{RULE}/payments"),
         ("JobRole", "s3:PutObject", f"{STORE}/flow-sdk-2/a"),
         ("JobRole", "s3:GetObject", "arn:aws:s3:::other/flow-sdk/a"),
         ("JobRole", "s3:DeleteBucket", STORE),
@@ -264,20 +323,118 @@ def test_a_step_can_use_the_store_and_nothing_else(policies, monkeypatch):
         enforce(server)
         store = S3Store(BUCKET, "flow-sdk")
         with pytest.raises(ObjectMissing):
-            store.get("flows/a")
-        store.put_if_absent("flows/a", b"1")
+            store.get("flows/F/a")
+        store.put_if_absent("flows/F/a", b"1")
         with pytest.raises(ObjectExists):
-            store.put_if_absent("flows/a", b"2")
-        store.put("flows/large", bytes(40 << 20))
-        assert store.head("flows/large").size == 40 << 20
-        assert store.get("flows/a") == b"1"
-        assert [found.key for found in store.list("flows/")] == ["flows/a", "flows/large"]
+            store.put_if_absent("flows/F/a", b"2")
+        store.put("flows/F/large", bytes(40 << 20))
+        assert store.head("flows/F/large").size == 40 << 20
+        assert store.get("flows/F/a") == b"1"
+        assert [found.key for found in store.list("flows/")] == ["flows/F/a", "flows/F/large"]
         # One by one: for several at a time moto wants the right on the bucket, AWS that on the objects.
-        clients(server, "s3", **keys).delete_object(Bucket=BUCKET, Key="flow-sdk/flows/a")
+        clients(server, "s3", **keys).delete_object(Bucket=BUCKET, Key="flow-sdk/flows/F/a")
         for outside in (S3Store(BUCKET, "elsewhere"), S3Store("other", "flow-sdk")):
             with pytest.raises(StoreUnavailable):
-                outside.put_if_absent("flows/a", b"1")
+                outside.put_if_absent("flows/F/a", b"1")
+        for key in (token_key("F", 1), release_key("F", "step-functions", "ab"), "store.json", "flows/a"):
+            with pytest.raises(StoreUnavailable):
+                store.put(key, b"1")
         with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
             clients(server, "s3", **keys).get_object(Bucket=BUCKET, Key="elsewhere/a")
         with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
             clients(server, "iam", **keys).list_roles()
+
+
+JOB = """
+from flow_sdk import S3, FlowSpec, Parameter, current, retry, step
+
+
+class TrainFlow(FlowSpec):
+    n = Parameter("n", default=2)
+
+    @retry(times=1, minutes_between_retries=0)
+    @step
+    def start(self):
+        self.xs = list(range(self.n))
+        self.next(self.fit, foreach="xs")
+
+    @step
+    def fit(self):
+        with S3(run=self) as s3:
+            s3.put(f"model-{self.input}", b"x" * 1000)
+        self.big = bytes(200_000) + bytes([self.input])
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.sizes = [len(each.big) for each in inputs]
+        current.run.add_tag("joined")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("done", self.sizes)
+
+
+if __name__ == "__main__":
+    TrainFlow()
+"""
+
+
+def test_whole_runs_need_no_more_than_the_role_of_steps_has(policies, tmp_path):
+    """Each task in a container's process with the role's rights: what it writes lies where the role may write."""
+    with MotoServer("other") as server:
+        make_stack(server, "flow-sdk", Bucket=BUCKET)
+        # To delete several objects at a time moto wants the right on the bucket, AWS that on the objects.
+        on_bucket = {"Sid": "Moto", "Effect": "Allow", "Action": ["s3:DeleteObject"], "Resource": STORE}
+        rights = {**policies["JobRole"], "Statement": [*policies["JobRole"]["Statement"], on_bucket]}
+        keys = as_user(server, "step", rights)
+        root = f"s3://{BUCKET}/flow-sdk"
+        (tmp_path / "code").mkdir()
+        (tmp_path / "code" / "train.py").write_text(JOB, encoding="utf-8")
+        base = {**os.environ, **server.env(), "FLOW_SDK_HOME": str(tmp_path / "home")}
+        request = subprocess.run(
+            [sys.executable, "-c", PLACE_JOB, str(tmp_path / "code"), root],
+            env=base,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        enforce(server)
+        env = {**base, **{name.upper(): value for name, value in keys.items()}, "FLOW_SDK_STORE": root}
+        for task in ("start/1", "fit/2.0", "fit/2.1", "join/3", "end/4"):
+            told = {"FLOW_SDK_TASK": f"TrainFlow/sfn-4f1c/{task}"}
+            if task == "start/1":
+                told |= {"FLOW_SDK_REQUEST": request}
+            done = subprocess.run(
+                [sys.executable, "-m", "flow_sdk.runtime.batch.container"],
+                env={**env, **told},
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert "AccessDenied" not in done.stderr
+        assert "done [200001, 200001]" in done.stdout
+
+
+PLACE_JOB = """
+import sys
+from flow_sdk.plan.codec import to_json
+from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.package import build
+from pathlib import Path
+from tests.golden.compiled import plan_of
+
+folder, root = sys.argv[1:]
+artifacts = Artifacts(open_store(root))
+request = TaskRequest(
+    root="", flow="TrainFlow", run="", step="", task="", user="ada", tags=("nightly",),
+    plan=artifacts.put_bytes(to_json(plan_of(Path(folder) / "train.py"))),
+    package=artifacts.put_bytes(build(folder)),
+)
+print(artifacts.put_bytes(request.to_json()))
+"""

@@ -57,6 +57,7 @@ def test_a_stack_becomes_a_profile_in_which_everything_is_found(moto, capsys):
         "EVENTS_SFN_ACCESS_IAM_ROLE": moto.outputs["EventsSfnAccessIamRole"],
         "SFN_EXECUTION_LOG_GROUP_ARN": moto.outputs["SfnExecutionLogGroupArn"],
         "SFN_IAM_ROLE": moto.outputs["SfnIamRole"],
+        "SFN_STATE_MACHINE_PREFIX": "flow-sdk",
     }
     code, checks = doctor(capsys)
     assert {name: check["state"] for name, check in checks.items()} == {
