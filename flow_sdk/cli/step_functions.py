@@ -134,6 +134,11 @@ def _tell_deployed(call: Call, deployed: Deployed, package: bytes) -> None:
             call.say(f"Next: {next_text(schedule)}")
         if deployed.schedule_off:
             call.say("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
+    if deployed.unprefixed is not None:
+        call.say(
+            f"There is still the state machine {deployed.unprefixed} of this flow, from before SFN_STATE_MACHINE_PREFIX"
+            " was set; if it has a schedule, it starts as well. Unset that, and call step-functions delete."
+        )
     if deployed.alert_change == "remove":
         call.say("It alerts nobody any more; the rule in EventBridge was removed.")
     elif deployed.alert_change is not None:

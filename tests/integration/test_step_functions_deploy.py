@@ -116,9 +116,11 @@ def test_versions_behind_an_alias(deployment):
 
 
 def test_a_prefix_of_all_names(deployment, monkeypatch):
+    assert deployment.create().unprefixed is None
     monkeypatch.setenv("FLOW_SDK_SFN_STATE_MACHINE_PREFIX", "team")
     deployment.services = Services()
     made = deployment.create(DAILY, prefix="team")
+    assert made.unprefixed == deployment.name
     assert made.name == f"team_{deployment.name}" and made.arn.endswith(f":stateMachine:team_{deployment.name}")
     schedules = deployment.services.scheduler.list_schedules()["Schedules"]
     assert f"team_{deployment.name}" in [each["Name"] for each in schedules]

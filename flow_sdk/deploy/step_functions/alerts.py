@@ -82,7 +82,8 @@ class AlertRule:
 
     def _target(self, topic: str) -> dict[str, Any]:
         """Where the events go, and the text that is sent: parameters stay out of it."""
-        text = f"The run sfn-<name> of {self.deployed_name} is <status>. Execution: <execution>"
+        name = re.sub("[<>]", "_", self.deployed_name)  # they enclose what is filled in
+        text = f"The run sfn-<name> of {name} is <status>. Execution: <execution>"
         template = {"InputPathsMap": _PATHS, "InputTemplate": json.dumps(text, ensure_ascii=False)}
         return {"Id": TARGET, "Arn": topic, "InputTransformer": template}
 

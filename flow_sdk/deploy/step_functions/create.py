@@ -47,6 +47,8 @@ class Deployed:
         Whether the schedule was switched off in AWS.
     alert_change : str or None
         What was done with the rule for alerts: ``create``, ``update``, ``remove``, or None.
+    unprefixed : str or None
+        Name of the state machine that the flow was deployed as before names had a prefix, if that is still there.
     prepared : Prepared
         What it was worked out to be.
     """
@@ -61,6 +63,7 @@ class Deployed:
     schedule_change: str | None
     schedule_off: bool
     alert_change: str | None
+    unprefixed: str | None
     prepared: Prepared
 
 
@@ -140,6 +143,7 @@ def create_deployment(
         change,
         schedule_off=off,
         alert_change=alert_change,
+        unprefixed=machine.unprefixed(),
         prepared=prepared,
     )
 

@@ -1,12 +1,13 @@
 """One state machine in AWS: its versions, and the alias through which it is started."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from flow_sdk.aws import aws_errors, error_code
 from flow_sdk.deploy.step_functions.names import NAME_TAG, tag_value
 from flow_sdk.deploy.step_functions.place import Place
-from flow_sdk.errors import DeployError
+from flow_sdk.errors import AwsError, DeployError
 
 __all__ = ["ALIAS", "StateMachine"]
 
@@ -75,6 +76,26 @@ class StateMachine:
                 help="Deploy under another --name; or delete that state machine, if nobody needs it.",
             )
         return found
+
+    def unprefixed(self) -> str | None:
+        """Name of the state machine that the flow was deployed as before names had a prefix; None when there is none.
+
+        Raises
+        ------
+        AwsError
+            If AWS can't be asked. Whoever may not look has none.
+        """
+        if not self.place.prefix:
+            return None
+        earlier = StateMachine(self.deployed_name, replace(self.place, prefix=""), self.states)
+        try:
+            return None if earlier.existing() is None else earlier.name
+        except DeployError:
+            return None
+        except AwsError as error:
+            if error.code in ("AccessDenied", "AccessDeniedException"):
+                return None
+            raise
 
     def differs(self, found: dict[str, Any], definition: str, role: str, logging: dict[str, Any]) -> bool:
         """Tell whether what AWS holds isn't what is wanted."""

@@ -84,15 +84,20 @@ def execution_input(arn: str) -> Any:
 
     Raises
     ------
+    ParameterError
+        If Python can't read the JSON, such as for numbers of thousands of digits.
     AwsError
-        If it can't be read.
+        If AWS doesn't give it.
     """
     from flow_sdk.aws import aws_errors, client
 
     states = client("stepfunctions")
     with aws_errors("read the execution's input", where=arn):
         text = states.describe_execution(executionArn=arn).get("input") or "{}"
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _refused_form(text, f"The execution's input can't be read: {error}.") from None
 
 
 def given_parameters(given: Any, plan: FlowPlan) -> dict[str, Any]:
@@ -130,7 +135,7 @@ def given_parameters(given: Any, plan: FlowPlan) -> dict[str, Any]:
     if isinstance(inner, str):
         try:
             inner = json.loads(inner)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _refused_form(found[PARAMETERS], f"The text under {PARAMETERS!r} isn't JSON: {error}.") from None
     if not isinstance(inner, dict):
         raise _refused_form(inner, f"What the input has under {PARAMETERS!r} isn't an object of parameters.")

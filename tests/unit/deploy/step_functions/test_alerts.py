@@ -78,6 +78,13 @@ def test_which_ends_are_told_of(rule, status, taken):
     assert not matches(event(rule, status, f"{rule.machine_arn}/start")), "an item of a distributed map"
 
 
+def test_a_name_with_the_signs_of_a_template(services):
+    rule = AlertRule("a<name>b", PLACE, services.events)
+    rule.set(TOPIC)
+    (target,) = rule.events.list_targets_by_rule(Rule=rule.name)["Targets"]
+    assert "of a_name_b is <status>" in target["InputTransformer"]["InputTemplate"]
+
+
 def test_the_text_names_the_run_and_has_no_parameters(rule):
     rule.set(TOPIC)
     (target,) = rule.events.list_targets_by_rule(Rule=rule.name)["Targets"]

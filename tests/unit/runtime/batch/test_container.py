@@ -182,6 +182,7 @@ def test_in_a_flow_with_a_parameter_of_that_name_it_is_the_parameter() -> None:
         ("text", "isn't an object of parameters"),
         ({"Parameters": "alpha=0.5"}, "isn't JSON"),
         ({"Parameters": "[1]"}, "isn't an object of parameters"),
+        ({"Parameters": "[" * 100_000}, "isn't JSON"),
         ({"Parameters": None}, "isn't an object of parameters"),
         ({"Parameters": 3}, "isn't an object of parameters"),
         ({"Parameters": "{}", "alpha": 0.5}, "has 'alpha' beside 'Parameters'"),
@@ -195,7 +196,13 @@ def test_inputs_of_no_form(given: Any, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [('{"nosuch": 1}', "no parameter 'nosuch'"), ("[1, 2]", "isn't an object"), ('{"Parameters": "{"}', "isn't JSON")],
+    [
+        ('{"nosuch": 1}', "no parameter 'nosuch'"),
+        ("[1, 2]", "isn't an object"),
+        ('{"Parameters": "{"}', "isn't JSON"),
+        (f'{{"a": {"1" * 5000}}}', "can't be read"),
+        ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "can't be read"),
+    ],
 )
 def test_an_input_that_can_never_work_ends_the_job_well_where_the_machine_reads_why(
     text: str, said: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: Any
