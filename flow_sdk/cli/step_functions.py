@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 LATEST = 5
-"""How many of the latest runs ``status`` shows."""
+"""How many of the latest runs ``status`` shows, and of how many that never began ``list-runs`` says why."""
 
 
 # Creating
@@ -173,17 +173,21 @@ def _trigger(call: Call) -> int:
 
 
 def _list_runs(call: Call) -> int:
+    from flow_sdk.cli.deployed_runs import shortened
     from flow_sdk.cli.step_functions_shown import RUNS_HEAD, run_line
     from flow_sdk.deploy.step_functions.executions import STATUSES
 
     wanted = [status for status in STATUSES if call[_option(status)]]
-    runs, ends, count = _deployed_runs(call), _ends(call), 0
+    runs, ends, count, unbegun = _deployed_runs(call), _ends(call), 0, 0
     for run in runs.list(wanted):
         ends.saw(run)
         if not count:
             call.say(RUNS_HEAD)
         print(run_line(run))
         count += 1
+        if run.status == "FAILED" and unbegun < LATEST and not _has_begun(call, run.run):
+            unbegun += 1
+            call.say(f"  it never began: {shortened(str(runs.find(run.name).facts.get('cause') or 'see status'), 200)}")
     if not count:
         kind = " or ".join(_option(status).replace("-", " ") for status in wanted)
         call.say(f"{runs.machine.deployed_name} has no {kind + ' ' if kind else ''}runs.")

@@ -37,7 +37,7 @@ def _moments(services: Services, reached: Callable[[str], None]) -> None:
         if not model.name.startswith(READS):
             reached(model.name)
 
-    for one in (services.states, services.batch, services.scheduler, services.ssm, services.iam):
+    for one in (services.states, services.batch, services.scheduler, services.events, services.ssm, services.iam):
         one.meta.events.register("before-call", before_call)
     for owner, name in ((S3Store, "put"), (S3Store, "put_if_absent"), (S3Store, "delete"), (KnownTokens, "add")):
         setattr(owner, name, _announced(getattr(owner, name), name, reached))

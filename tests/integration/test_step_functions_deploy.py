@@ -79,6 +79,7 @@ class Deployment:
             "versions": self.machine.versions() if found else [],
             "live": self.machine.live() if found else None,
             "schedule": [each["Name"] for each in schedules if each["Name"] == self.name],
+            "alerts": AlertRule(self.name, self.services.place, self.services.events).find(),
             "claim": ParameterStore(self.services).read(self.name),
             "objects": sorted(info.key for info in store.list("")),
             "tokens": sorted(str(path) for path in self.folder.glob("*/tokens/*/*")),
@@ -311,10 +312,11 @@ def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployme
         chosen = replace(one.options, **options)
         return create_apart(env, one.folder, one.store, over, chosen, one.settings, at)
 
-    first, second = {"over": ""}, {"over": DAILY, "max_workers": 2}
+    topic = "arn:aws:sns:us-east-1:123456789012:alerts"
+    first, second = {"over": ""}, {"over": DAILY, "max_workers": 2, "alert_topic": topic}
     writes = [apart(deployment, **changes) for changes in (first, second)]
     assert {"PutParameter", "CreateStateMachine", "CreateStateMachineAlias", "add", "put_if_absent"} <= set(writes[0])
-    assert {"UpdateStateMachine", "UpdateStateMachineAlias", "CreateSchedule"} <= set(writes[1])
+    assert {"UpdateStateMachine", "UpdateStateMachineAlias", "CreateSchedule", "PutRule"} <= set(writes[1])
     clean = deployment.everything()
     for at in share(range(max(map(len, writes)))):
         fresh = Deployment(aws, tmp_path / str(at))
@@ -330,7 +332,7 @@ def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployme
             assert claim is not None and claim.generation == 0
             assert StoreClaims(open_store(fresh.store), fresh.name).read() == [claim]
         ended = fresh.everything()
-        assert ended["schedule"] == [fresh.name], at
+        assert ended["schedule"] == [fresh.name] and ended["alerts"] == topic, at
         # A token that was noted here before anybody claimed it opens nothing; the one that counts is noted too.
         assert 1 <= len(ended["tokens"]) <= 2, (at, ended["tokens"])
         assert kinds(ended) == kinds(clean), at

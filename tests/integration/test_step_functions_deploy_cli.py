@@ -146,10 +146,12 @@ def test_a_run_with_an_id_of_its_own_and_one_whose_input_is_refused(people, tmp_
     shown = anne.wait("sfn-wrong")
     assert "FAILED" in shown and "FlowSDK.RefusedInput" in shown and "no parameter 'fold'" in shown, shown
     assert "never began" in anne.step_functions("resume", "sfn-wrong", code=1)[1]
+    listed, said = anne.step_functions("list-runs", "--failed")
+    assert len(listed.splitlines()) == 1 and "it never began: The flow has no parameter 'fold'" in said
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [((), "Failed task    fit/0: ValueError"), (("--max-workers", "40"), "exit code 1")]
+    ("options", "said"), [((), "Failed task    fit/2.0: ValueError"), (("--max-workers", "40"), "exit code 1")]
 )
 def test_a_failed_run_names_its_task(options, said, people, tmp_path):
     write(tmp_path, FAILING)
