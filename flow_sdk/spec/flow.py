@@ -130,7 +130,7 @@ def _starting_command_line(init: Any) -> Any:
 
     for name in ("__doc__", "__module__", "__qualname__"):
         setattr(__init__, name, getattr(init, name, None))
-    __init__.__wrapped__ = init  # type: ignore[attr-defined]
+    __init__.__wrapped__, __init__.__flow_starting__ = init, True  # type: ignore[attr-defined]
     return __init__
 
 
@@ -208,7 +208,8 @@ class FlowSpec:
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
-        if "__init__" in vars(cls):
+        # Its own, or that of a class beside FlowSpec.
+        if cls.__init__ is not FlowSpec.__init__ and not hasattr(cls.__init__, "__flow_starting__"):
             cls.__init__ = _starting_command_line(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, use_cli: bool = True) -> None:

@@ -13,10 +13,10 @@ FLOW = """
 import os
 from flow_sdk import FlowSpec, Parameter, step
 
-class Base(FlowSpec):
+class Base({beside}):
 {base}
 
-class Made(Base):
+class Made(Base{after}):
     alpha = Parameter("alpha", default=2)
 {init}
 
@@ -62,12 +62,19 @@ FORMS = {
         '{"a": 1}, items=[1, 2]',
     ),
     "inherited": (f"    def __init__(self):\n{STATE}", "", ""),
+    "mixin": (f"    def __init__(self):\n{STATE}", "", ""),
     "both": (
         f"    def __init__(self):\n{STATE}        super().__init__()",
         "    def __init__(self):\n        super().__init__()",
         "",
     ),
 }
+
+
+def write_flow(folder: Path, base: str, init: str, arguments: str = "", *, is_mixin: bool = False) -> None:
+    beside, after = ("object", ", FlowSpec") if is_mixin else ("FlowSpec", "")
+    text = FLOW.format(base=base, init=init, arguments=arguments, beside=beside, after=after)
+    (folder / "made.py").write_text(text)
 
 
 def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -86,7 +93,7 @@ def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_runs_and_its_state_is_fresh_in_each_task(tmp_path: Path, form: str, isolation: str) -> None:
     base, init, arguments = FORMS[form]
-    (tmp_path / "made.py").write_text(FLOW.format(base=base, init=init, arguments=arguments))
+    write_flow(tmp_path, base, init, arguments, is_mixin=form == "mixin")
     done = call(tmp_path, "run", "--isolation", isolation)
     assert done.returncode == 0, done.stderr
     assert "words are {'a': 1} items [1, 2]" in done.stdout
@@ -104,8 +111,9 @@ def test_an_init_that_raises_fails_the_task_with_its_traceback(tmp_path: Path) -
         super().__init__(use_cli=False)
         self.words, self.items = {}, os.environ["NOT" "THERE"]
 """
-    text = FLOW.format(base="    pass", init=init, arguments="")
-    (tmp_path / "made.py").write_text(text.replace("    Made()", "    FlowSpec.__init__(Made.__new__(Made))"))
+    write_flow(tmp_path, "    pass", init)
+    file = tmp_path / "made.py"
+    file.write_text(file.read_text().replace("    Made()", "    FlowSpec.__init__(Made.__new__(Made))"))
     done = call(tmp_path, "run")
     assert done.returncode == 1
     assert "KeyError: 'NOTTHERE'" in done.stdout + done.stderr and "bug in Flow SDK" not in done.stderr
@@ -117,6 +125,8 @@ def test_an_init_that_raises_fails_the_task_with_its_traceback(tmp_path: Path) -
 
 def test_an_init_that_asks_for_no_command_line_gets_none(tmp_path: Path) -> None:
     init = f"    def __init__(self):\n        super().__init__(use_cli=False)\n{STATE}"
-    (tmp_path / "made.py").write_text(FLOW.format(base="    pass", init=init, arguments="") + "    print('made')\n")
+    write_flow(tmp_path, "    pass", init)
+    with (tmp_path / "made.py").open("a") as file:
+        file.write("    print('made')\n")
     done = call(tmp_path, "run")
     assert (done.returncode, done.stdout) == (0, "made\n"), done.stderr
