@@ -34,7 +34,7 @@ class FlowFile:
     show_output : bool
         Whether what a command prints is shown while one waits for it.
     profile : str or None
-        The profile of settings to use.
+        The profile of settings to use, as ``METAFLOW_PROFILE`` names it.
     env : mapping or None
         Environment variables besides those of this process.
     cwd : str or None
@@ -66,7 +66,9 @@ class FlowFile:
         self.show_output = show_output
         self.environment = {"PYTHONIOENCODING": "utf-8", **os.environ, **(env or {})}
         if profile is not None:
-            self.environment["FLOW_SDK_PROFILE"] = profile
+            # This variable names one of our profiles or one of Metaflow's.
+            self.environment["METAFLOW_PROFILE"] = profile
+            self.environment.pop("FLOW_SDK_PROFILE", None)
         options = {option.name: option for option in GENERAL}
         self._general: list[str] = []
         for name, value in general.items():

@@ -129,6 +129,13 @@ def test_wrong_runners(flow: str, tmp_path: Path) -> None:
         Runner(no_python, show_output=False).run()
 
 
+def test_a_profile_of_metaflows(flow: str, tmp_path: Path) -> None:
+    (tmp_path / "config_team.json").write_text(f'{{"METAFLOW_DATASTORE_SYSROOT_LOCAL": "{tmp_path / "d"}"}}')
+    env = {"METAFLOW_HOME": str(tmp_path), "FLOW_SDK_PROFILE": "other"}
+    assert Runner(flow, show_output=False, profile="team", env=env).run().status == "successful"
+    assert (tmp_path / "d" / ".flow_sdk" / "store.json").exists()
+
+
 def test_options_of_all_commands_and_another_folder(flow: str, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     os.rename(flow, tmp_path / "other" / "talk.py")
