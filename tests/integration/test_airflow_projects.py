@@ -233,7 +233,7 @@ def test_a_prediction_finds_the_model_of_its_project(team: Team) -> None:
         team.airflow.wait_dag(name)
         done = team.call("anne", "airflow", "trigger", "--production", *where, file=file)
         assert done.returncode == 0, done.stderr
-        team.airflow.wait_run(name, done.stdout.strip())
+        team.airflow.wait_run(name, dag_run_id(name, name.rpartition(".")[2], done.stdout.strip()))
     metadata(str(team.folder / "store"))
     namespace("project_and_branch:prices.prod")
     predicted, trained = Flow("Predict").latest_run, Flow("Train").latest_run
