@@ -112,6 +112,44 @@ print(json.dumps({
 """
 
 
+TASKS = """
+import json, sys
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models import DagBag
+bag = DagBag(sys.argv[1])
+def waits(dag):
+    return {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks}
+tasks = {dag_id: waits(dag) for dag_id, dag in bag.dags.items()}
+print(json.dumps({"errors": bag.import_errors, "dags": tasks}))
+"""
+
+EARLIER = Path(__file__).parent / "earlier_release" / "all_shapes.dag"
+"""The DAG file of the example ``all_shapes`` as commit 06845cc wrote it, with a plan of format 1."""
+
+EARLIER_TASKS = {
+    "AllShapesFlow": {
+        "start": [],
+        "gather": ["settle"],
+        "reduce.loop": ["gather"],
+        "end": ["reduce.loop"],
+        "prepare": ["start"],
+        "double": ["prepare", "start"],
+        "square": ["prepare", "start"],
+        "combine": ["double", "square", "start"],
+        "add": ["multiply", "start"],
+        "halve": ["add", "start"],
+        "keep": ["add", "start"],
+        "settle": ["halve", "keep", "start"],
+        "combine.splits": ["combine"],
+        "multiply": ["combine", "combine.splits"],
+    },
+    "AllShapesFlow__loop.reduce": {"reduce": []},
+}
+"""Its tasks, and what each waits for, as the provider of that commit made them."""
+
+
 @pytest.fixture(scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A folder with the flow deployed, and the interpreter of an Airflow."""
@@ -165,3 +203,15 @@ def test_alerts_and_the_names_of_mapped_tasks(place: dict[str, Any]) -> None:
     }
     told = (folder / "alerts.txt").read_text().splitlines()
     assert told.count("work is done") == 6 and told.count("task join failed") == 1
+
+
+def test_a_file_that_an_earlier_release_wrote_has_the_same_tasks(place: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "all_shapes.py").write_text(EARLIER.read_text())
+    env = {**place["env"], "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW_HOME": str(tmp_path / "look")}
+    done = subprocess.run(
+        [place["python"], "-W", "ignore", "-c", TASKS, str(tmp_path / "dags")], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen == {"errors": {}, "dags": EARLIER_TASKS}
