@@ -24,7 +24,17 @@ TOKEN_OPTIONS = (
     Option("generate-new-token", "Make a new production token, and with it an empty namespace.", flag=True),
 )
 
-_OWN = {"datastore", "datastore-root", "metadata", "quiet", "authorize", "generate-new-token", "wait", "wait-timeout"}
+_OWN = {
+    "datastore",
+    "datastore-root",
+    "metadata",
+    "quiet",
+    "authorize",
+    "generate-new-token",
+    "wait",
+    "wait-timeout",
+    "airflow-token-command",
+}
 """Options that the line for others doesn't repeat: said otherwise there, or of this one call alone."""
 
 

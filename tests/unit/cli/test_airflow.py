@@ -160,6 +160,14 @@ def test_whoever_deploys_the_owner_is_that_of_the_token_and_the_bytes_are_the_sa
     assert (folder / "dags" / "TrainFlow.py").read_bytes() == text
 
 
+def test_the_line_for_others_holds_no_command_that_prints_a_token(folder, managed):
+    where = ("--airflow-url", managed.url, "--airflow-token-command", "echo jwt")
+    done = call(folder, "airflow", "create", "dags", *where)
+    assert done.returncode == 0, done.stderr
+    assert "--airflow-url" in done.stderr and "--authorize=" in done.stderr and "echo jwt" not in done.stderr
+    assert "lacks the permission 'can read on Variables'" in done.stderr
+
+
 def test_with_reaches_the_plan(folder):
     steps = {step["name"]: step for step in data_of(folder, "--with", "retry:times=5")["plan"]["steps"]}
     assert steps["fit"]["decorators"][0][0] == "retry"
@@ -253,9 +261,14 @@ def test_trigger_says_what_airflow_refuses(folder, airflow):
 
 @pytest.fixture
 def managed() -> Iterator[Any]:
-    """An Airflow that takes the token "jwt" and lets nobody log in."""
-    gate = airflow3(lambda method, path, *_: page("no", 403) if path == "/auth/token" else None, tokens=("jwt",))
-    with web_server(gate) as web:
+    """An Airflow that takes the token "jwt", lets nobody log in, and keeps its Variables to itself."""
+
+    def refuse(method, path, headers, body):
+        if "/variables" in path:
+            return data({"detail": "Forbidden"}, 403)
+        return page("no", 403) if path == "/auth/token" else None
+
+    with web_server(airflow3(refuse, tokens=("jwt",))) as web:
         yield web
 
 
