@@ -172,7 +172,7 @@ def _trigger(call: Call) -> int:
     name = deployed_name(call)
     prefix = airflow_run_prefix(name, call.flow)
     given = given_run_id(call, AIRFLOW_RUN_IDS, prefix)
-    conf = given_data(call)
+    conf = given_data(call, ordered=True)
     api = airflow_api(call)
     if given is not None:
         refuse_stored_run(call, prefix + given, AIRFLOW_RUN_IDS.target)

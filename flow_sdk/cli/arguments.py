@@ -145,7 +145,8 @@ class Parsed:
     values : dict
         Values of the general and the command's options by name, defaults included.
     parameters : dict
-        Texts of those flow parameters that were given, by name.
+        Texts of those flow parameters that were given, by name: a list of them where the parameter may be given several
+        times, True or False for a flag.
     given : set of str
         Names of the options that were given.
     """
@@ -155,7 +156,7 @@ class Parsed:
     def __init__(self) -> None:
         self.words: list[str] = []
         self.values: dict[str, Any] = {}
-        self.parameters: dict[str, str] = {}
+        self.parameters: dict[str, Any] = {}
         self.given: set[str] = set()
 
     def set(self, option: Option, value: Any) -> None:
@@ -210,19 +211,24 @@ def parse(
             name, equals, text = token.lstrip("-").partition("=")
             parameter = by_parameter.get(name) if parsed.words or name not in options else None
             if not token.startswith("--") or (parameter is None and name not in options):
-                if not _negated(parsed, options, token):
+                if not _negated(parsed, {**by_parameter, **options}, by_parameter, token):
                     raise _unknown(token.partition("=")[0], [*options.values(), *by_parameter.values()])
                 continue
             found = parameter or options[name]
             if found.flag:
                 if equals:
                     raise UsageError(f"--{name} takes no value.", seen=token)
-                parsed.set(found, True)
+                if parameter is None:
+                    parsed.set(found, True)
+                else:
+                    parsed.parameters[name] = not parameter.default
                 continue
             if not equals:
                 text = _value(found, rest, options, by_parameter)
             if parameter is None:
                 parsed.set(found, found.read(text))
+            elif found.repeat:
+                parsed.parameters.setdefault(name, []).append(text)
             elif name in parsed.parameters and parsed.parameters[name] != text:
                 raise UsageError(f"--{name} was given twice.", seen=f"{parsed.parameters[name]!r} and {text!r}")
             else:
@@ -238,11 +244,14 @@ def _is_number(token: str) -> bool:
     return True
 
 
-def _negated(parsed: Parsed, options: dict[str, Option], token: str) -> bool:
+def _negated(parsed: Parsed, options: dict[str, Option], by_parameter: dict[str, Option], token: str) -> bool:
     option = options.get(token[5:]) if token.startswith("--no-") else None
     if option is None or not option.flag:
         return False
-    parsed.set(option, False)
+    if by_parameter.get(option.name) is option:
+        parsed.parameters[option.name] = False
+    else:
+        parsed.set(option, False)
     return True
 
 

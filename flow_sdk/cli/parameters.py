@@ -38,7 +38,14 @@ def _option(parameter: Any) -> Option:
         notes.append("[default: worked out when the run starts]")
     elif parameter.show_default and parameter.default is not None:
         notes.append(f"[default: {_text(parameter.default)}]")
-    return Option(parameter.name, " ".join(note for note in notes if note), metavar=METAVARS[parameter.value_type])
+    return Option(
+        parameter.name,
+        " ".join(note for note in notes if note),
+        metavar=METAVARS[parameter.value_type],
+        default=True if parameter.is_flag and parameter.default is True else None,
+        flag=parameter.is_flag,
+        repeat=parameter.multiple,
+    )
 
 
 def _text(default: Any) -> str:
@@ -52,10 +59,11 @@ def _text(default: Any) -> str:
     return str(default)
 
 
-def given_data(call: Call) -> dict[str, Any]:
+def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
     """Check the parameters that the command line and the environment give, for a run somewhere else.
 
-    What isn't given is left out: it keeps the default that it was deployed with.
+    What isn't given is left out: it keeps the default that it was deployed with. With ``ordered``, objects of JSON are
+    given as text, for a place that doesn't keep the order of keys.
 
     Returns
     -------
@@ -74,19 +82,26 @@ def given_data(call: Call) -> dict[str, Any]:
     declared = call.parameter_plans()
     given = {**from_environment(declared, os.environ), **call.parameters}
     resolve(declared, given, paths=True)
-    return {p.name: _as_data(p, convert(p, given[p.name], paths=True)) for p in declared if p.name in given}
+    return {p.name: _as_data(p, convert(p, given[p.name], paths=True), ordered) for p in declared if p.name in given}
 
 
-def _as_data(parameter: ParameterPlan, value: Any) -> Any:
+def _as_data(parameter: ParameterPlan, value: Any, ordered: bool) -> Any:
     """A parameter's value as JSON data."""
+    if isinstance(value, tuple):
+        return [_as_data(parameter, item, ordered) for item in value]
     if isinstance(value, bytes):
         import base64
 
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return repr(value)  # JSON has no such numbers
-    if parameter.type == "json" and isinstance(value, str):
+    if parameter.type == "json" and (isinstance(value, str) or (ordered and _has_keys(value))):
         import json
 
         return json.dumps(value, ensure_ascii=False)  # text is always read as JSON
     return value
+
+
+def _has_keys(value: Any) -> bool:
+    """Tell whether data holds an object, however deep."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_keys, value)))

@@ -1,4 +1,4 @@
-"""Canonical JSON of a plan, its hash, and reading it back."""
+"""JSON of a plan, the same bytes for the same flow; its hash; reading it back."""
 
 import dataclasses
 import hashlib
@@ -10,19 +10,26 @@ from flow_sdk.plan.model import FORMAT, ConfigPlan, FlowPlan, Loop, ParameterPla
 from flow_sdk.plan.verify import check_plan_data
 from flow_sdk.strict_json import parse_json
 
-__all__ = ["canonical_json", "from_json", "plan_hash", "to_json"]
+__all__ = ["from_json", "ordered_json", "plan_hash", "sorted_data", "to_json"]
 
 
-def canonical_json(value: Any) -> bytes:
-    """Encode plain data as JSON with sorted keys, no spaces and ASCII only: the same bytes everywhere.
+def sorted_data(value: Any) -> Any:
+    """Return plain data with the keys of all dicts in it sorted."""
+    if isinstance(value, dict):
+        return dict(sorted((key, sorted_data(item)) for key, item in value.items()))
+    return [sorted_data(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def ordered_json(value: Any) -> bytes:
+    """Encode plain data as JSON without spaces and in ASCII only, the keys in the order that they have.
 
     Raises
     ------
     PlanError
-        If the data holds something JSON has no form for (NaN and infinities included).
+        If the data holds something JSON has no form for.
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise PlanError(
             "The flow holds a value that can't be written as JSON.",
@@ -42,7 +49,11 @@ def _sparse(item: Any) -> dict[str, Any]:
 
 
 def to_data(plan: FlowPlan) -> dict[str, Any]:
-    """Turn a plan into plain data (the form that :func:`from_data` reads)."""
+    """Turn a plan into plain data (the form that :func:`from_data` reads).
+
+    All keys are sorted but those of users' own values: a parameter's default, a config's value and the attributes of
+    custom decorators keep the order that users have given them.
+    """
     data = _sparse(plan)
     data["format"] = plan.format
     data["steps"] = []
@@ -51,19 +62,27 @@ def to_data(plan: FlowPlan) -> dict[str, Any]:
         entry.pop("number", None)
         if step.scopes:
             entry["scopes"] = [_sparse(scope) for scope in step.scopes]
-        data["steps"].append(entry)
+        wrappers = [(name, dict(sorted(attributes.items()))) for name, attributes in entry.pop("wrappers", ())]
+        data["steps"].append(_with_values(entry, {"wrappers": wrappers} if wrappers else {}))
     if plan.loops:
         data["loops"] = [_sparse(loop) for loop in plan.loops]
-    if plan.parameters:
-        data["parameters"] = [_sparse(parameter) for parameter in plan.parameters]
-    if plan.configs:
-        data["configs"] = [_sparse(config) for config in plan.configs]
-    return json.loads(canonical_json(data))  # type: ignore[no-any-return]
+    lists = {"steps": data.pop("steps")}
+    for key, field in (("parameters", "default"), ("configs", "value")):
+        items = [_sparse(item) for item in data.pop(key, ())]
+        if items:
+            values = [{field: item.pop(field)} if field in item else {} for item in items]
+            lists[key] = [_with_values(item, value) for item, value in zip(items, values, strict=True)]
+    return json.loads(ordered_json(_with_values(data, lists)))  # type: ignore[no-any-return]
+
+
+def _with_values(data: dict[str, Any], as_given: dict[str, Any]) -> dict[str, Any]:
+    """Data with sorted keys, but for values that are taken as they are: on the top level alone they are sorted in."""
+    return dict(sorted({**sorted_data(data), **as_given}.items()))
 
 
 def to_json(plan: FlowPlan) -> bytes:
-    """Encode a plan as canonical JSON."""
-    return canonical_json(to_data(plan))
+    """Encode a plan as JSON: the same bytes for the same flow everywhere."""
+    return ordered_json(to_data(plan))
 
 
 def plan_hash(plan: FlowPlan) -> str:

@@ -15,7 +15,7 @@ from flow_sdk.graph.regions import find_regions
 from flow_sdk.lint.check import check_flow
 from flow_sdk.lint.diagnostic import Diagnostic, render_all
 from flow_sdk.lint.rules import CheckedFlow
-from flow_sdk.plan.codec import canonical_json
+from flow_sdk.plan.codec import ordered_json
 from flow_sdk.plan.model import ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
 from flow_sdk.spec.decorators import flow_decorators, step_decorators
 from flow_sdk.spec.flow import FlowSpec, is_plain, is_step, step_functions
@@ -214,7 +214,7 @@ def _wrappers(step: Any, module: str) -> Decorators:
     found = []
     for one in reversed(step.wrappers):
         try:
-            attributes = json.loads(canonical_json(one.kwargs))
+            attributes = json.loads(ordered_json(one.kwargs))
         except PlanError as error:
             error.headline = f"@{one.name} of step {step.name!r} has an attribute that can't be written as JSON."
             error.where, error.wanted = one.where, "text, numbers, booleans, None, lists and dicts"

@@ -164,6 +164,10 @@ class ParameterPlan:
         Where set, the text is split at it into a list.
     is_text, encoding : bool, str
         For ``file``: how the file is read.
+    multiple : bool
+        Whether it may be given several times: the value is a tuple.
+    flag : bool
+        Whether its option takes no value on the command line.
     attribute : str
         The class attribute, where it isn't the name with ``-`` as ``_``.
     """
@@ -177,6 +181,8 @@ class ParameterPlan:
     is_text: bool = True
     encoding: str = "utf-8"
     attribute: str = ""
+    multiple: bool = False
+    flag: bool = False
 
     @property
     def artifact(self) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from flow_sdk.errors import ParameterError, nearest
+from flow_sdk.plan.codec import ordered_json, sorted_data
 from flow_sdk.plan.files import file_value
 from flow_sdk.plan.model import ParameterPlan
 from flow_sdk.plan.refusal import WANTED, check_text, help_of, refused
@@ -68,6 +70,7 @@ def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
 
 def _plan(parameter: Any, context: Any) -> ParameterPlan:
     default, kind = parameter.default, parameter.value_type
+    multiple = getattr(parameter, "multiple", False)
     if callable(default):
         try:
             default = default(context.of(parameter.name))
@@ -76,7 +79,7 @@ def _plan(parameter: Any, context: Any) -> ParameterPlan:
                 f"The function for the default of {parameter.name!r} failed.", seen=f"{type(error).__name__}: {error}"
             ) from error
         if parameter.type is None and kind == "str":
-            kind = _inferred(default)
+            kind = _inferred(next(iter(default), "") if multiple and isinstance(default, list | tuple) else default)
     planned = ParameterPlan(
         name=parameter.name,
         type=kind,
@@ -86,11 +89,11 @@ def _plan(parameter: Any, context: Any) -> ParameterPlan:
         is_text=getattr(parameter, "is_text", True),
         encoding=getattr(parameter, "encoding", "utf-8"),
         attribute="" if parameter.attribute == parameter.name.replace("-", "_") else parameter.attribute,
+        multiple=multiple,
+        flag=getattr(parameter, "is_flag", False),
     )
     if default is None:
         return planned
-    from dataclasses import replace
-
     try:
         return replace(planned, default=_default(planned, default))
     except ParameterError as error:
@@ -111,6 +114,10 @@ def _default(parameter: ParameterPlan, default: Any) -> Any:
         if not isinstance(default, str):
             raise refused(parameter, default, "the path of a file")
         return {"path": default}
+    if parameter.multiple:
+        if isinstance(default, str) or not isinstance(default, Iterable):
+            raise refused(parameter, default, "a list of values, as the parameter takes several")
+        return [_default(replace(parameter, multiple=False), item) for item in default]
     value = convert(parameter, default)
     if parameter.separator is not None:
         return default
@@ -119,7 +126,7 @@ def _default(parameter: ParameterPlan, default: Any) -> Any:
     if parameter.type == "json" and isinstance(value, str):
         return json.dumps(value)  # text is always read as JSON
     if parameter.type == "json":
-        return json.loads(json.dumps(value, sort_keys=True))  # the stored plan's order: the same artifact everywhere
+        return value
     return value
 
 
@@ -139,7 +146,7 @@ def convert(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
 
     Returns
     -------
-    str, int, float, bool, list, dict, bytes or None
+    str, int, float, bool, list, dict, tuple, bytes or None
         The value; the same for text and for the data it means.
 
     Raises
@@ -147,10 +154,12 @@ def convert(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
     ParameterError
         If it isn't a value of the parameter's type.
     """
+    if parameter.multiple:
+        return _several(parameter, raw, paths)
     if parameter.type == "file":
         return file_value(parameter, raw, paths)
     if parameter.type == "json":
-        return _json(parameter, raw)
+        return _with_default_order(parameter, raw, _json(parameter, raw))
     if raw is None:
         if parameter.required or parameter.default is not None:
             raise refused(parameter, raw)
@@ -213,6 +222,41 @@ def _list(parameter: ParameterPlan, raw: Any) -> list[str]:
             check_text(parameter, item)
         return list(raw)
     raise refused(parameter, raw, f"text with {parameter.separator!r} between the items")
+
+
+def _several(parameter: ParameterPlan, raw: Any, paths: bool) -> tuple[Any, ...]:
+    """The values of a parameter that may be given several times."""
+    if isinstance(raw, str):
+        raw = _split(raw)
+    if raw is None:
+        raw = ()
+    if not isinstance(raw, list | tuple):
+        raise refused(parameter, raw, "a list of values, or text with white space between them")
+    one = replace(parameter, multiple=False)
+    return tuple(convert(one, item, paths=paths) for item in raw)
+
+
+def _split(text: str) -> list[Any]:
+    """Several values in one text, as an environment variable holds them: a JSON list, or words."""
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return text.split()
+        return found if isinstance(found, list) else text.split()
+    return text.split()
+
+
+def _with_default_order(parameter: ParameterPlan, raw: Any, value: Any) -> Any:
+    """A value with the keys in the order of the default, where it is the default: some databases forget the order."""
+    default = parameter.default
+    if (
+        isinstance(raw, str)
+        or value != default
+        or ordered_json(sorted_data(value)) != ordered_json(sorted_data(default))
+    ):
+        return value
+    return _data(default)
 
 
 def _json(parameter: ParameterPlan, raw: Any) -> Any:
@@ -317,7 +361,7 @@ def resolve(parameters: Iterable[ParameterPlan], given: Mapping[str, Any], *, pa
 
 def _default_value(parameter: ParameterPlan, paths: bool) -> Any:
     if parameter.default is None:
-        return None
+        return () if parameter.multiple else None
     if parameter.type == "file" and isinstance(parameter.default, str):
         return convert(parameter, parameter.default)  # embedded contents, not a path
     return convert(parameter, parameter.default, paths=paths)
@@ -332,20 +376,22 @@ def json_schema(parameter: ParameterPlan) -> dict[str, Any]:
         ``type`` (a list where there are several), ``description`` where there is help, ``default`` unless required.
     """
     types = list(_SCHEMA[parameter.type])
-    if parameter.separator is not None:
+    items: list[str] | None = None
+    if parameter.separator is not None or parameter.multiple:
+        items = types if parameter.multiple else ["string"]
         types = ["string", "array"]
     if not parameter.required and parameter.default is None and "null" not in types:
         types.append("null")
     if parameter.type == "file" and (not parameter.is_text or isinstance(parameter.default, dict)):
         types.append("object")
-    pattern = None if parameter.separator is not None else _NUMBERS.get(parameter.type)
+    pattern = None if items is not None else _NUMBERS.get(parameter.type)
     if pattern is not None:
         types.insert(1, "string")  # the first one is what forms go by
     schema: dict[str, Any] = {"type": types if len(types) > 1 else types[0]}
     if pattern is not None:
         schema["pattern"] = pattern
-    if parameter.separator is not None:
-        schema["items"] = {"type": "string"}
+    if items is not None:
+        schema["items"] = {"type": items if len(items) > 1 else items[0]}
     if parameter.help:
         schema["description"] = parameter.help
     if not parameter.required:

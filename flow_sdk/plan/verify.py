@@ -59,6 +59,8 @@ _PARAMETER: Fields = {
     "help": _TEXT_OR_MISSING,
     "separator": _TEXT_OR_MISSING,
     "is_text": _FLAG,
+    "multiple": _FLAG,
+    "flag": _FLAG,
     "encoding": _TEXT_OR_MISSING,
     "attribute": _TEXT_OR_MISSING,
 }

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from flow_sdk.errors import DeployError, ObjectMissing
-from flow_sdk.plan.codec import canonical_json
+from flow_sdk.plan.codec import ordered_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import resolve
 from flow_sdk.plan.project import project_of
@@ -75,8 +75,7 @@ def _configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -
     provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs}, anew=False)
     refs = {}
     for config in plan.configs:
-        # In the order in which the stored plan has it: the same artifact on a laptop, which has the source's order.
-        value = json.loads(canonical_json(config.value))
+        value = json.loads(ordered_json(config.value))  # as the stored plan has it: the same artifact on a laptop
         if isinstance(value, dict) and not config.plain:
             value = ConfigValue(value)
         refs[config.artifact] = artifacts.save(value, where=f"config {config.name!r} of {plan.flow}")

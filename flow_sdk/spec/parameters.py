@@ -114,6 +114,10 @@ class Parameter(Generic[T]):
         Whether ``--help`` shows the default.
     separator : str, optional
         Splits the text into a list; for ``str`` only.
+    multiple : bool
+        Whether it may be given several times; the value is a tuple, the default a list, and the type that of one item.
+    is_flag : bool
+        Whether ``--name`` stands alone and gives True, or False where the default is True. The type is then ``bool``.
 
     Raises
     ------
@@ -122,10 +126,29 @@ class Parameter(Generic[T]):
     """
 
     is_file = False
-    options: tuple[str, ...] = ("default", "type", "help", "required", "show_default", "separator")
+    options: tuple[str, ...] = (
+        "default", "type", "help", "required", "show_default", "separator", "multiple", "is_flag",
+    )  # fmt: skip
+    multiple = False
+    is_flag = False
 
     if TYPE_CHECKING:
 
+        @overload
+        def __init__(
+            self: Parameter[tuple[str, ...]], name: str, default: Any = ..., *, multiple: Literal[True],
+            help: str | None = ..., required: bool | None = ..., show_default: bool = ...,
+        ) -> None: ...  # fmt: skip
+        @overload
+        def __init__(
+            self: Parameter[tuple[T, ...]], name: str, default: Any = ..., *, type: type[T], multiple: Literal[True],
+            help: str | None = ..., required: bool | None = ..., show_default: bool = ...,
+        ) -> None: ...  # fmt: skip
+        @overload
+        def __init__(
+            self: Parameter[bool], name: str, default: Any = ..., *, type: type[bool] = ..., is_flag: Literal[True],
+            help: str | None = ..., required: bool | None = ..., show_default: bool = ...,
+        ) -> None: ...  # fmt: skip
         @overload
         def __init__(
             self: Parameter[Any], name: str, default: Any = ..., *, type: type[JSONType], help: str | None = ...,
@@ -178,13 +201,23 @@ class Parameter(Generic[T]):
         show_default: bool = True,
         separator: str | None = None,
         *_others: Any,
+        multiple: bool = False,
+        is_flag: bool = False,
         **_unknown: Any,
     ) -> None:
         self.take(name, _others, _unknown)
         self.keep(default, required, help, show_default)
-        self.type = type
+        self.multiple = bool(multiple)
+        self.is_flag = bool(is_flag)
+        self.type = bool if self.is_flag and type is None else type
         self.separator = separator
         self.value_type = self._type()
+        if self.is_flag and (self.multiple or self.value_type != "bool"):
+            raise self.refuse(
+                "can't be a flag", seen=f"type {self.value_type}, multiple={self.multiple}", wanted="a bool, given once"
+            )
+        if self.multiple and separator is not None:
+            raise self.refuse("can't have both a separator and multiple", wanted="one of them")
         separator = self.separator
         if separator is not None and not (self.value_type == "str" and isinstance(separator, str) and separator):
             raise self.refuse(
@@ -233,6 +266,8 @@ class Parameter(Generic[T]):
             if self.default is None or callable(self.default):
                 return "str"
             wanted = type(self.default)
+            if self.multiple and isinstance(self.default, list | tuple):
+                wanted = type(self.default[0]) if self.default else str
         found = _TYPES.get(wanted.__name__) if isinstance(wanted, type) else None
         if wanted is JSONType or isinstance(wanted, JSONType):
             found = "json"

@@ -167,3 +167,35 @@ def test_the_message_says_what_to_do(name: str, tmp_path: Path) -> None:
     done = call(tmp_path, "run", file=write(tmp_path, text))
     assert done.returncode == 1
     assert message in done.stdout + done.stderr
+
+
+ORDER = """
+from flow_sdk import Config, FlowSpec, JSONType, Parameter, step
+
+class F(FlowSpec):
+    stages = Config("stages", default_value={"zeta": 1, "alpha": {"y": 1, "x": 2}})
+    weights = Parameter("weights", type=JSONType, default='{"zeta": 1, "alpha": 2}')
+    made = Parameter("made", type=JSONType, default=lambda context: {"n": 1, "b": 2})
+    words = Parameter("words", multiple=True)
+    slow = Parameter("slow", is_flag=True, default=True)
+
+    @step
+    def start(self):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("seen", [list(self.stages), list(self.weights), list(self.made), self.words, self.slow])
+"""
+
+
+def test_keys_keep_their_order_however_they_are_given(tmp_path: Path) -> None:
+    file = write(tmp_path, ORDER)
+    done = call(tmp_path, "run", file=file)
+    assert "seen [['zeta', 'alpha'], ['zeta', 'alpha'], ['n', 'b'], (), True]" in done.stdout, done.stderr
+    (tmp_path / "stages.json").write_text('{"two": 2, "one": 1}')
+    words = ["--config", "stages", "stages.json", "run", "--weights", '{"y": 1, "c": 2}']
+    done = call(tmp_path, *words, "--words", "b", "--words", "a", "--slow", file=file)
+    assert "seen [['two', 'one'], ['y', 'c'], ['n', 'b'], ('b', 'a'), False]" in done.stdout, done.stderr
+    done = call(tmp_path, "resume", "end", file=file)
+    assert "seen [['two', 'one'], ['y', 'c'], ['n', 'b'], ('b', 'a'), False]" in done.stdout, done.stderr

@@ -6,7 +6,7 @@ from flow_provider import load_dags
 
 DEPLOYMENT = {
     "format": 1,
-    "digest": '11d3fca94f562969',
+    "digest": '26ba9d6c285d6d89',
     "release": '0.1.0',
     "dag": 'ConfiguredFlow',
     "namespace": 'production:ConfiguredFlow',
@@ -16,7 +16,7 @@ DEPLOYMENT = {
     "aws_conn_id": 'aws_default',
     "tags": ['example'],
     "plan": {
-        "configs": [{'name': 'settings', 'value': {'longest': 9, 'tries': 2, 'unit': 'letters'}}],
+        "configs": [{'name': 'settings', 'value': {'unit': 'letters', 'longest': 9, 'tries': 2}}],
         "doc": 'Measure words, each in a task of its own, and put what was found beside the run.',
         "file": 'configured.py',
         "flow": 'ConfiguredFlow',

@@ -9,7 +9,7 @@ from flow_sdk.deploy.airflow.limits import check_deployment
 from flow_sdk.deploy.airflow.target import open_target
 from flow_sdk.deploy.releases import note_release
 from flow_sdk.deploy.tokens import TokenGate, existing_store
-from flow_sdk.plan.codec import canonical_json, to_data, to_json
+from flow_sdk.plan.codec import ordered_json, sorted_data, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
 
@@ -142,7 +142,8 @@ def deployment_data(
         data["batch"] = batch
     if encryption is not None:
         data["encryption"] = {"algorithm": encryption.algorithm, **({"key": encryption.key} if encryption.key else {})}
-    digest = hashlib.sha256(canonical_json({**data, "plan": to_data(plan)})).hexdigest()[:16]
+    ordered = dict(sorted({**sorted_data(data), "plan": to_data(plan)}.items()))
+    digest = hashlib.sha256(ordered_json(ordered)).hexdigest()[:16]
     return {"digest": digest, **data}
 
 

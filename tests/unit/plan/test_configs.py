@@ -215,3 +215,27 @@ def test_a_step_decorator_class_takes_what_its_init_takes() -> None:
         Quiet(level=1)
     with pytest.raises(UsageError, match="takes no attributes"):
         bare(level=1)
+
+
+class OrderedMark(UserStepDecorator):
+    def init(self, section: Any) -> None:
+        pass
+
+
+def test_keys_of_configs_and_of_custom_attributes_keep_their_order() -> None:
+    given = {"zeta": 1, "alpha": {"y": 1, "x": 2}, "list": [{"b": 1, "a": 2}]}
+
+    class Ordered(FlowSpec):
+        stages = Config("stages", default_value=given)
+
+        @OrderedMark(section=stages.alpha)
+        @step
+        def start(self) -> None:
+            pass
+
+    provide_configs(Ordered, lambda: read_configs(Ordered, {}, CONTEXT))
+    plan = compile_plan(Ordered, file="f.py")
+    stored = from_json(to_json(plan))
+    assert to_json(stored) == to_json(plan)
+    assert json.dumps(stored.configs[0].value) == json.dumps(given)
+    assert list(stored.steps[0].wrappers[0][1]["section"]) == ["y", "x"]

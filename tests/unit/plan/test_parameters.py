@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter
+from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, step
 from flow_sdk.errors import ParameterError
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.files import embed_files
@@ -359,3 +359,104 @@ def test_an_orchestrators_data_names_no_file(tmp_path: Path) -> None:
     assert resolve(plans, {"notes": str(secret)}) == {"notes": str(secret)}
     with pytest.raises(ParameterError):
         resolve(plans, {"notes": {"path": str(secret)}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "raw", "value"),
+    [
+        ("str", ["a", "b c"], ("a", "b c")),
+        ("str", "a  b\n", ("a", "b")),
+        ("str", '["a b", "c"]', ("a b", "c")),
+        ("str", "[a b", ("[a", "b")),
+        ("str", None, ()),
+        ("int", ["1", 2], (1, 2)),
+        ("int", "1 2", (1, 2)),
+        ("json", ['{"z": 1, "a": 2}', {"b": 1}], ({"z": 1, "a": 2}, {"b": 1})),
+    ],
+)
+def test_several_values(kind: str, raw: Any, value: tuple[Any, ...]) -> None:
+    assert convert(of(kind, multiple=True), raw) == value
+
+
+@pytest.mark.parametrize(("kind", "raw"), [("int", ["x"]), ("int", "1 x"), ("str", 3), ("str", {"a": 1}), ("str", [1])])
+def test_several_values_of_the_wrong_type(kind: str, raw: Any) -> None:
+    with pytest.raises(ParameterError, match="'x' can't take this value"):
+        convert(of(kind, multiple=True), raw)
+
+
+class Several(FlowSpec):
+    words = Parameter("words", multiple=True)
+    counts = Parameter("counts", multiple=True, default=(1, 2))
+    made = Parameter("made", multiple=True, default=lambda context: [1.5])
+    fast = Parameter("fast", is_flag=True)
+    slow = Parameter("slow", is_flag=True, default=True)
+
+    @step
+    def start(self) -> None:
+        pass
+
+
+def test_several_values_and_flags_in_the_plan_and_from_it() -> None:
+    planned = plan_parameters(Several, CONTEXT)
+    stored = from_json(
+        to_json(FlowPlan("F", "f.py", "", steps=(StepPlan("start", "end"),), parameters=planned))
+    ).parameters
+    assert stored == planned
+    assert resolve(stored, {}) == {"words": (), "counts": (1, 2), "made": (1.5,), "fast": None, "slow": True}
+    given = {"words": ["a"], "counts": "3", "fast": True, "slow": False}
+    assert resolve(stored, given) == {"words": ("a",), "counts": (3,), "made": (1.5,), "fast": True, "slow": False}
+    text = {"FLOW_SDK_RUN_WORDS": "a b", "METAFLOW_RUN_FAST": "1", "FLOW_SDK_RUN_SLOW": "no"}
+    values = resolve(stored, from_environment(stored, text))
+    assert (values["words"], values["fast"], values["slow"]) == (("a", "b"), True, False)
+    schemas = {parameter.name: json_schema(parameter) for parameter in stored}
+    assert schemas["words"] == {"type": ["string", "array", "null"], "items": {"type": "string"}, "default": None}
+    assert schemas["counts"] == {"type": ["string", "array"], "items": {"type": "integer"}, "default": [1, 2]}
+    assert schemas["slow"] == {"type": "boolean", "default": True}
+
+
+def test_a_default_of_several_values_is_a_list() -> None:
+    class Wrong(FlowSpec):
+        x = Parameter("x", multiple=True, default="a")
+
+    with pytest.raises(ParameterError, match="default of the parameter 'x' can't be used"):
+        plan_parameters(Wrong, CONTEXT)
+
+
+class Ordered(FlowSpec):
+    x = Parameter("x", type=JSONType, default='{"z": 1, "a": {"y": 1, "b": 2}}')
+
+    @step
+    def start(self) -> None:
+        pass
+
+
+def keys(value: Any) -> Any:
+    return [(key, keys(item)) for key, item in value.items()] if isinstance(value, dict) else value
+
+
+def test_keys_keep_their_order() -> None:
+    planned = plan_parameters(Ordered, CONTEXT)
+    plan = FlowPlan("F", "f.py", "", steps=(StepPlan("start", "end"),), parameters=planned)
+    stored = from_json(to_json(plan))
+    assert to_json(stored) == to_json(plan)
+    default = {"z": 1, "a": {"y": 1, "b": 2}}
+    assert keys(resolve(stored.parameters, {})["x"]) == keys(default)
+    assert keys(resolve(stored.parameters, {"x": '{"q": 1, "c": 2}'})["x"]) == keys({"q": 1, "c": 2})
+    assert keys(resolve(stored.parameters, {"x": {"q": 1, "c": 2}})["x"]) == keys({"q": 1, "c": 2})
+
+
+def test_a_default_that_comes_back_in_another_order_has_its_own() -> None:
+    (parameter,) = plan_parameters(Ordered, CONTEXT)
+    lost = {"a": {"b": 2, "y": 1}, "z": 1}  # as a database gives it that keeps no order
+    assert keys(convert(parameter, lost)) == keys({"z": 1, "a": {"y": 1, "b": 2}})
+    assert convert(parameter, {**lost, "z": True})["z"] is True, "equal in Python, and another value in JSON"
+    text = '{"a": {"b": 2, "y": 1}, "z": 1}'
+    assert keys(convert(parameter, text)) == keys(lost), "text says which order is meant"
+
+
+def test_plans_that_were_written_with_sorted_keys_are_read() -> None:
+    old = b'{"doc":"","file":"f.py","flow":"F","format":1,'
+    old += b'"parameters":[{"default":{"a":2,"z":1},"name":"x","type":"json"}],'
+    plan = from_json(old + b'"steps":[{"kind":"end","name":"start"}]}')
+    assert keys(resolve(plan.parameters, {})["x"]) == keys({"a": 2, "z": 1})
+    assert to_json(plan) == old + b'"steps":[{"kind":"end","name":"start"}]}'

@@ -158,7 +158,37 @@ def test_a_wrong_declaration_ends_a_flow_file_without_a_traceback(tmp_path: Path
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "The parameter 'a' has no option 'defualt'.",
-        "  wanted: default, type, help, required, show_default, separator",
+        "  wanted: default, type, help, required, show_default, separator, multiple, is_flag",
         f"  where:  {file}:4",
         "  help:   Did you mean 'default'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"multiple": True}, "str"),
+        ({"multiple": True, "type": int}, "int"),
+        ({"multiple": True, "default": [0.5]}, "float"),
+        ({"multiple": True, "default": []}, "str"),
+        ({"multiple": True, "default": [{"a": 1}]}, "json"),
+        ({"is_flag": True}, "bool"),
+        ({"is_flag": True, "type": bool, "default": True}, "bool"),
+    ],
+)
+def test_types_of_flags_and_of_parameters_given_several_times(options: dict[str, Any], kind: str) -> None:
+    assert Parameter("x", **options).value_type == kind
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"is_flag": True, "multiple": True}, "can't be a flag"),
+        ({"is_flag": True, "type": int}, "can't be a flag"),
+        ({"is_flag": True, "default": "yes", "type": str}, "can't be a flag"),
+        ({"multiple": True, "separator": ","}, "both a separator and multiple"),
+    ],
+)
+def test_flags_and_multiple_that_make_no_sense(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ParameterError, match=text):
+        Parameter("x", **options)
