@@ -9,6 +9,8 @@ from flow_sdk.release import __version__ as __version__
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from flow_sdk.client import DataArtifact as DataArtifact
     from flow_sdk.client import Flow as Flow
     from flow_sdk.client import Metaflow as Metaflow
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from flow_sdk.client import get_namespace as get_namespace
     from flow_sdk.client import metadata as metadata
     from flow_sdk.client import namespace as namespace
+    from flow_sdk.compatibility.parallel import parallel_imap_unordered as parallel_imap_unordered
+    from flow_sdk.compatibility.parallel import parallel_map as parallel_map
+    from flow_sdk.compatibility.parallel import profile as profile
     from flow_sdk.programmatic.deployer import DeployedFlow as DeployedFlow
     from flow_sdk.programmatic.deployer import Deployer as Deployer
     from flow_sdk.programmatic.notebook import NBDeployer as NBDeployer
@@ -44,6 +49,33 @@ if TYPE_CHECKING:
     from flow_sdk.spec.delayed import config_expr as config_expr
     from flow_sdk.spec.flow import FlowSpec as FlowSpec
     from flow_sdk.spec.flow import step as step
+    from flow_sdk.spec.inactive import airflow_external_task_sensor as airflow_external_task_sensor
+    from flow_sdk.spec.inactive import airflow_s3_key_sensor as airflow_s3_key_sensor
+    from flow_sdk.spec.inactive import card as card
+    from flow_sdk.spec.inactive import checkpoint as checkpoint
+    from flow_sdk.spec.inactive import conda as conda
+    from flow_sdk.spec.inactive import conda_base as conda_base
+    from flow_sdk.spec.inactive import deepspeed as deepspeed
+    from flow_sdk.spec.inactive import exit_hook as exit_hook
+    from flow_sdk.spec.inactive import gpu_profile as gpu_profile
+    from flow_sdk.spec.inactive import huggingface_hub as huggingface_hub
+    from flow_sdk.spec.inactive import kubernetes as kubernetes
+    from flow_sdk.spec.inactive import metaflow_ray as metaflow_ray
+    from flow_sdk.spec.inactive import model as model
+    from flow_sdk.spec.inactive import mpi as mpi
+    from flow_sdk.spec.inactive import namespaced_event_name as namespaced_event_name
+    from flow_sdk.spec.inactive import nvidia as nvidia
+    from flow_sdk.spec.inactive import ollama as ollama
+    from flow_sdk.spec.inactive import parallel as parallel
+    from flow_sdk.spec.inactive import pypi as pypi
+    from flow_sdk.spec.inactive import pypi_base as pypi_base
+    from flow_sdk.spec.inactive import pytorch_parallel as pytorch_parallel
+    from flow_sdk.spec.inactive import slurm as slurm
+    from flow_sdk.spec.inactive import tensorflow as tensorflow
+    from flow_sdk.spec.inactive import torchrun as torchrun
+    from flow_sdk.spec.inactive import trigger as trigger
+    from flow_sdk.spec.inactive import trigger_on_finish as trigger_on_finish
+    from flow_sdk.spec.inactive import vllm as vllm
     from flow_sdk.spec.include_file import IncludeFile as IncludeFile
     from flow_sdk.spec.mutable import MutableFlow as MutableFlow
     from flow_sdk.spec.mutable import MutableStep as MutableStep
@@ -101,6 +133,36 @@ _HOMES = {
     "default_namespace": "flow_sdk.client",
     "metadata": "",  # the package of that name, which can be called like the client's function
     "get_metadata": "flow_sdk.client",
+    "parallel_imap_unordered": "flow_sdk.compatibility.parallel",
+    "parallel_map": "flow_sdk.compatibility.parallel",
+    "profile": "flow_sdk.compatibility.parallel",
+    "airflow_external_task_sensor": "flow_sdk.spec.inactive",
+    "airflow_s3_key_sensor": "flow_sdk.spec.inactive",
+    "card": "flow_sdk.spec.inactive",
+    "checkpoint": "flow_sdk.spec.inactive",
+    "conda": "flow_sdk.spec.inactive",
+    "conda_base": "flow_sdk.spec.inactive",
+    "deepspeed": "flow_sdk.spec.inactive",
+    "exit_hook": "flow_sdk.spec.inactive",
+    "gpu_profile": "flow_sdk.spec.inactive",
+    "huggingface_hub": "flow_sdk.spec.inactive",
+    "kubernetes": "flow_sdk.spec.inactive",
+    "metaflow_ray": "flow_sdk.spec.inactive",
+    "model": "flow_sdk.spec.inactive",
+    "mpi": "flow_sdk.spec.inactive",
+    "namespaced_event_name": "flow_sdk.spec.inactive",
+    "nvidia": "flow_sdk.spec.inactive",
+    "ollama": "flow_sdk.spec.inactive",
+    "parallel": "flow_sdk.spec.inactive",
+    "pypi": "flow_sdk.spec.inactive",
+    "pypi_base": "flow_sdk.spec.inactive",
+    "pytorch_parallel": "flow_sdk.spec.inactive",
+    "slurm": "flow_sdk.spec.inactive",
+    "tensorflow": "flow_sdk.spec.inactive",
+    "torchrun": "flow_sdk.spec.inactive",
+    "trigger": "flow_sdk.spec.inactive",
+    "trigger_on_finish": "flow_sdk.spec.inactive",
+    "vllm": "flow_sdk.spec.inactive",
 }
 
 __all__ = [
@@ -130,36 +192,67 @@ __all__ = [
     "UserStepDecorator",
     "__version__",
     "airflow_dag",
+    "airflow_external_task_sensor",
+    "airflow_s3_key_sensor",
     "airflow_task",
     "batch",
+    "card",
     "catch",
+    "checkpoint",
+    "conda",
+    "conda_base",
     "config_expr",
     "current",
+    "deepspeed",
     "default_metadata",
     "default_namespace",
     "environment",
+    "exit_hook",
     "get_metadata",
     "get_namespace",
+    "gpu_profile",
+    "huggingface_hub",
+    "kubernetes",
     "metadata",
+    "metaflow_ray",
+    "model",
+    "mpi",
     "namespace",
+    "namespaced_event_name",
+    "nvidia",
+    "ollama",
+    "parallel",
+    "parallel_imap_unordered",
+    "parallel_map",
+    "profile",
     "project",
+    "pypi",
+    "pypi_base",
+    "pytorch_parallel",
     "resources",
     "retry",
     "schedule",
     "secrets",
+    "slurm",
     "step",
+    "tensorflow",
     "timeout",
+    "torchrun",
+    "trigger",
+    "trigger_on_finish",
     "user_step_decorator",
+    "vllm",
 ]
 
 
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
-        raise _unknown(name)
-    import importlib
+        value = _of_metaflow(name)
+    else:
+        import importlib
 
-    value = getattr(importlib.import_module(home), name) if home else importlib.import_module(f"flow_sdk.{name}")
+        value = getattr(importlib.import_module(home), name) if home else importlib.import_module(f"flow_sdk.{name}")
     globals()[name] = value
     return value
 
@@ -168,15 +261,43 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def _unknown(name: str) -> Exception:
-    if not name.startswith("_"):
+def _of_metaflow(name: str) -> object:
+    """What Metaflow has under a name that is none of ours: one of its modules, or something that isn't here yet."""
+    if not name.startswith("__"):
+        import sys
+
+        from flow_sdk.compatibility.absent import AbsentName
+        from flow_sdk.compatibility.modules import find_module
         from flow_sdk.spec import later
 
         if name in later.NAMES:
-            import sys
+            return AbsentName(name)
+        # ``from flow_sdk import util`` imports the module by itself, when it hears that there is no such attribute.
+        importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+        if not importing and (name in ("cards", "exception") or find_module(f"flow_sdk.{name}")):
+            import importlib
 
-            # ``from flow_sdk import batch`` asks through the import machinery, which would replace an
-            # AttributeError by a message of its own.
-            importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"
-            return ImportError(later.message(name)) if importing else AttributeError(later.message(name))
-    return AttributeError(f"module 'flow_sdk' has no attribute {name!r}")
+            return importlib.import_module(f"flow_sdk.{name}")
+    raise AttributeError(f"module 'flow_sdk' has no attribute {name!r}")
+
+
+class _MetaflowModules:
+    """Finds ``flow_sdk.<module>`` for modules of Metaflow that Flow SDK has no file for; asked last."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if not name.startswith("flow_sdk.") or name.startswith("flow_sdk.compatibility"):
+            return None
+        from flow_sdk.compatibility.modules import find_module
+
+        return find_module(name)
+
+
+def _add_finder() -> None:
+    import sys
+
+    if not any(getattr(finder, "__name__", "") == _MetaflowModules.__name__ for finder in sys.meta_path):
+        sys.meta_path.append(_MetaflowModules)
+
+
+_add_finder()

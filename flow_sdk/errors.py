@@ -103,7 +103,7 @@ class FlowSDKError(Exception):
 
     def __init__(
         self,
-        headline: str,
+        headline: object = "",
         *,
         seen: str | None = None,
         wanted: str | None = None,
@@ -111,12 +111,17 @@ class FlowSDKError(Exception):
         help: str | None = None,
     ) -> None:
         # Names and values of users stand in all of them. This is where every error passes, however it is shown.
-        self.headline = _safe(headline)
+        self.headline = _safe(str(headline))
         self.seen = seen and _safe(seen)
         self.wanted = wanted and _safe(wanted)
         self.where = where and _safe(where)
         self.help = help and _safe(help)
         super().__init__(self.headline)
+
+    @property
+    def message(self) -> str:
+        """The headline."""
+        return self.headline
 
     def __str__(self) -> str:
         lines = [self.headline]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.cli.airflow_server import SERVER_OPTIONS, airflow_api, airflow_url
 from flow_sdk.cli.arguments import Argument, Command, Option
 from flow_sdk.cli.call import Call
+from flow_sdk.cli.inactive import refuse_inactive
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.started_run import RUN_ID_OPTIONS, given_run_id, hand_over_run, refuse_stored_run
 from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate, token_text
@@ -44,6 +45,7 @@ def _create(call: Call) -> int:
     target = _target(call)
     name = deployed_name(call)
     plan = call.plan(embed_files(call.parameter_plans()))
+    refuse_inactive(call)
     options = _options(call, plan)
     place = open_target(target, name)
     api = airflow_api(call) if call["wait"] or airflow_url(call) else None

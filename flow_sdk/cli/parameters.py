@@ -62,8 +62,8 @@ def _text(default: Any) -> str:
 def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
     """Check the parameters that the command line and the environment give, for a run somewhere else.
 
-    What isn't given is left out: it keeps the default that it was deployed with. With ``ordered``, objects of JSON are
-    given as text, for a place that doesn't keep the order of keys.
+    What isn't given is left out: it keeps the default that it was deployed with. With ``ordered``, objects of several
+    keys are given as text, for a place that doesn't keep the order of keys.
 
     Returns
     -------
@@ -95,13 +95,15 @@ def _as_data(parameter: ParameterPlan, value: Any, ordered: bool) -> Any:
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return repr(value)  # JSON has no such numbers
-    if parameter.type == "json" and (isinstance(value, str) or (ordered and _has_keys(value))):
+    if parameter.type == "json" and (isinstance(value, str) or (ordered and _has_order(value))):
         import json
 
         return json.dumps(value, ensure_ascii=False)  # text is always read as JSON
     return value
 
 
-def _has_keys(value: Any) -> bool:
-    """Tell whether data holds an object, however deep."""
-    return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_keys, value)))
+def _has_order(value: Any) -> bool:
+    """Tell whether data holds an object of several keys, however deep."""
+    if isinstance(value, dict):
+        return len(value) > 1 or any(map(_has_order, value.values()))
+    return isinstance(value, list) and any(map(_has_order, value))

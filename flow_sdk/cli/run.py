@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.call import Call, check_writable
+from flow_sdk.cli.inactive import tell_inactive
 from flow_sdk.cli.parameters import parameter_options
 from flow_sdk.cli.terminal import LenientStream
 from flow_sdk.errors import RunFailed, UsageError
@@ -91,6 +92,7 @@ def start_run(
 
     tags = tuple(check_tags(call["tag"]))
     check_writable(call["run-id-file"])
+    tell_inactive(call)
 
     # The heavy part, and late: a wrong command line is told before it is paid for.
     from flow_sdk.runtime.local import RunOptions, run_flow

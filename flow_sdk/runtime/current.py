@@ -1,6 +1,7 @@
 """What ``current`` says in a running task."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,9 @@ from flow_sdk.spec.current import current
 from flow_sdk.spec.project import project_of_run
 
 __all__ = ["graph_facts", "set_current"]
+
+SPOT_NOTICE = "/tmp/spot_termination_notice"
+"""The file in which code expects the time at which a spot instance will be taken away. Nothing writes it."""
 
 _KINDS = {"split": "split-static", "foreach": "split-foreach", "switch": "split-switch"}
 """The kinds of the plan whose names users know as others."""
@@ -33,7 +37,11 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
     project = project_of_run(record.system_tags)
     current._set(
         client=_client_objects(request.root),
-        lazy={"graph": lambda: graph_facts(task.view.plan), "tempdir": tempfile.gettempdir},
+        lazy={
+            "graph": lambda: graph_facts(task.view.plan),
+            "tempdir": tempfile.gettempdir,
+            **_inactive_facts(task),
+        },
         flow_name=record.flow,
         run_id=record.run,
         step_name=task.step.name,
@@ -45,11 +53,21 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
         username=record.user,
         parameter_names=list(record.parameters),
         tags=frozenset(record.tags),
+        spot_termination_notice=SPOT_NOTICE,
         **(project.facts(record.flow) if project is not None else {}),
     )
     os.environ["FLOW_SDK_STORE"] = request.root
     if record.namespace is not None:
         os.environ["FLOW_SDK_NAMESPACE"] = record.namespace
+
+
+def _inactive_facts(task: LiveTask) -> dict[str, Callable[[], Any]]:
+    """What decorators without effect have in ``current``."""
+    if "flow_sdk.spec.inactive" not in sys.modules:
+        return {}  # no flow of this process can have one
+    from flow_sdk.spec.inactive import inactive_facts
+
+    return inactive_facts(type(task.flow), task.step.name)
 
 
 def _client_objects(root: str) -> Callable[[str, str], Any]:

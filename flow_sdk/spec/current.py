@@ -27,6 +27,7 @@ FIELDS = (
     "tempdir",
     "graph",
     "is_running_flow",
+    "spot_termination_notice",
 )
 """What the runner sets. Outside a task each is None, and ``is_running_flow`` False."""
 
@@ -43,6 +44,9 @@ _NEEDS = {
     "card": "@card",
     "trigger": "@trigger or @trigger_on_finish",
 }
+
+_ABSENT = ("checkpoint", "huggingface_hub", "model")
+"""What decorators of this name set that have no effect in this release."""
 
 
 class Current:
@@ -63,6 +67,7 @@ class Current:
         tempdir: str | None
         graph: dict[str, Any] | None
         is_running_flow: bool
+        spot_termination_notice: str | None
         project_name: str
         branch_name: str
         is_user_branch: bool
@@ -124,6 +129,8 @@ class Current:
             return self._client_object(name)
         if name in _NEEDS:
             raise AttributeError(f"current.{name} is set in flows with {_NEEDS[name]} only; this isn't one.")
+        if name in _ABSENT:
+            raise AttributeError(f"current.{name} needs @{name}, which has no effect in this release of Flow SDK.")
         from flow_sdk.errors import nearest
 
         raise AttributeError(f"current has no {name!r}. {nearest(name, (*FIELDS, *_CLIENT))}")

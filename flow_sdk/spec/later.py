@@ -1,29 +1,19 @@
-"""Public names that Metaflow has and this release doesn't, so that whoever uses one is told so."""
+"""Public names that Metaflow has and this release doesn't: they can be imported, and say so when they are used.
 
-__all__ = ["NAMES", "message"]
+Decorators without effect are in :mod:`flow_sdk.spec.inactive`, Metaflow's modules in
+:mod:`flow_sdk.compatibility.modules`.
+"""
+
+__all__ = ["NAMES"]
 
 NAMES = frozenset(
     {
-        "airflow_external_task_sensor",
-        "airflow_s3_key_sensor",
-        "card",
-        "cards",
-        "conda",
-        "conda_base",
-        "exit_hook",
-        "kubernetes",
-        "parallel",
-        "parallel_imap_unordered",
-        "parallel_map",
-        "pypi",
-        "pypi_base",
-        "pytorch_parallel",
-        "trigger",
-        "trigger_on_finish",
+        "JSONTypeClass",
+        "R",
+        "conda_environment_yml_parser",
+        "inspect_spin",
+        "pyproject_toml_parser",
+        "requirements_txt_parser",
+        "yaml_parser",
     }
 )
-
-
-def message(name: str) -> str:
-    """Say that a name known from Metaflow isn't here yet."""
-    return f"{name!r} isn't in this release of Flow SDK."

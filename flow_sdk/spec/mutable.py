@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flow_sdk.errors import UsageError, nearest
 from flow_sdk.spec.attributes import Decorator
+from flow_sdk.spec.inactive import INACTIVE, InactiveDecorator
 from flow_sdk.spec.kinds import DECORATORS
 from flow_sdk.spec.parameters import Parameter
 from flow_sdk.spec.user_decorators import (
@@ -17,7 +18,7 @@ from flow_sdk.spec.user_decorators import (
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, ClassVar
 
     from flow_sdk.spec.settled import Settled, SettledStep
@@ -50,6 +51,15 @@ class _Decorated:
 
     def _flow(self) -> MutableFlow:
         raise NotImplementedError
+
+    def _note_inactive(self, decorator: InactiveDecorator) -> None:
+        """Keep the name of a decorator without effect."""
+        step = getattr(self, "name", "") if isinstance(self, MutableStep) else ""
+        if decorator.on_step is not bool(step):
+            raise UsageError(
+                f"@{decorator.name} is for {'steps' if decorator.on_step else 'flow classes'}.", seen=repr(self)
+            )
+        self._flow()._settled.inactive.append((decorator.name, step))
 
     def _all(self) -> list[Decorator | Applied]:
         return [*self._built_in(), *self._custom()]
@@ -99,7 +109,10 @@ class _Decorated:
         UsageError
             If it can't be added here.
         """
-        added = _decorator(deco_type, list(deco_args or ()), dict(deco_kwargs or {}), self._flow()._modules())
+        given = list(deco_args or ()), dict(deco_kwargs or {})
+        added = _decorator(deco_type, *given, self._flow()._modules(), self._note_inactive)
+        if added is None:
+            return None
         known = [found for found in self._all() if _spec(found)[1] == _spec(added)[1]]
         if known and duplicates == self.ERROR:
             raise UsageError(f"{self!r} has the decorator {_spec(added)[0]!r} already.")
@@ -345,8 +358,14 @@ def _spec(decorator: Decorator | Applied) -> Spec:
     return decorator.name, f"{kind.__module__}.{kind.__qualname__}", [], decorator.attributes()
 
 
-def _decorator(given: Any, args: list[Any], kwargs: dict[str, Any], modules: tuple[str, ...]) -> Any:
-    """Make the decorator that a mutator asks for."""
+def _decorator(
+    given: Any,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    modules: tuple[str, ...],
+    note: Callable[[InactiveDecorator], None],
+) -> Any:
+    """Make the decorator that a mutator asks for; None for one without effect, which is noted."""
     kind: Any = given
     if isinstance(given, str):
         name, colon, rest = given.partition(":")
@@ -357,8 +376,12 @@ def _decorator(given: Any, args: list[Any], kwargs: dict[str, Any], modules: tup
 
             kwargs = parse_attributes(rest, given)
         kind = _kind(name, modules)
-    elif not isinstance(given, type):
+    elif not isinstance(given, type | InactiveDecorator):
         kind = DECORATORS.get(getattr(given, "__name__", ""))
+    if isinstance(kind, InactiveDecorator):
+        kind(*args, **kwargs)  # refuses attributes that it doesn't have
+        note(kind)
+        return None
     if isinstance(kind, type) and issubclass(kind, UserStepDecorator | StepMutator | FlowMutator):
         return Applied(kind, tuple(args), kwargs)
     if not (isinstance(kind, type) and issubclass(kind, Decorator)):
@@ -370,4 +393,6 @@ def _decorator(given: Any, args: list[Any], kwargs: dict[str, Any], modules: tup
 
 def _kind(name: str, modules: tuple[str, ...]) -> Any:
     """Find the decorator that a mutator names, as a name in these modules or of a built-in decorator."""
-    return find_in_modules(name, modules) or DECORATORS.get(name) or find_custom(name, modules[-1])
+    return (
+        find_in_modules(name, modules) or DECORATORS.get(name) or INACTIVE.get(name) or find_custom(name, modules[-1])
+    )

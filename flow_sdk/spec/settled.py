@@ -89,6 +89,7 @@ class Settled:
             found.name: self.known(found) for found in declared_flow_decorators(flow)
         }
         self.parameters: dict[str, Parameter[Any]] = declared_parameters(flow)
+        self.inactive: list[tuple[str, str]] = []  # decorators without effect that mutators add, with their steps
         self.steps: dict[str, SettledStep] = {}
         for name, function in step_functions(flow).items():
             step = SettledStep(name, [self.known(found) for found in step_decorators(function)], [], [])

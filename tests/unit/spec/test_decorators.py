@@ -185,7 +185,7 @@ def test_with_many() -> None:
     ("text", "headline", "help"),
     [
         ("retri", "There is no decorator 'retri'", "Did you mean 'retry'?"),
-        ("kubernetes", "'kubernetes' isn't in this release", None),
+        ("kubernetes", "@kubernetes has no effect in this release", "Leave it out."),
         ("schedule", "@schedule is for flow classes", "Write @schedule above the class."),
         ("retry:tims=1", "@retry has no attribute 'tims'", "Did you mean 'times'?"),
         ("retry:times", "A decorator's attribute has no value", None),

@@ -14,17 +14,6 @@ def test_every_public_name_is_there() -> None:
     assert set(flow_sdk.__all__) <= set(dir(flow_sdk))
 
 
-def test_importing_a_name_that_comes_later_says_so() -> None:
-    with pytest.raises(ImportError, match="'kubernetes' isn't in this release"):
-        from flow_sdk import kubernetes  # type: ignore[attr-defined]  # noqa: F401
-
-
-def test_using_a_name_that_comes_later_says_so() -> None:
-    with pytest.raises(AttributeError, match="'parallel' isn't in this release"):
-        _ = flow_sdk.parallel  # type: ignore[attr-defined]
-    assert not hasattr(flow_sdk, "card")
-
-
 def test_unknown_name() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = flow_sdk.nonsense  # type: ignore[attr-defined]

@@ -1,0 +1,64 @@
+"""Telling which decorators have no effect in this release, and refusing to deploy flows with them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from flow_sdk.errors import DeployError
+
+if TYPE_CHECKING:
+    from flow_sdk.cli.call import Call
+
+__all__ = ["refuse_inactive", "tell_inactive"]
+
+_INSTEAD = {
+    "card": "no card is made",
+    "conda": "the step has the packages of this interpreter",
+    "conda_base": "the steps have the packages of this interpreter",
+    "exit_hook": "its functions aren't called",
+    "kubernetes": "the step runs on this machine",
+    "pypi": "the step has the packages of this interpreter",
+    "pypi_base": "the steps have the packages of this interpreter",
+    "trigger": "no event starts the flow",
+    "trigger_on_finish": "no other flow starts this one",
+}
+"""What happens in a local run in place of what a decorator says."""
+
+
+def tell_inactive(call: Call) -> None:
+    """Say, one line for each decorator, what has no effect in a run on this machine."""
+    for name, steps in _found(call).items():
+        where = f" of {', '.join(steps)}" if steps else ""
+        instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+        call.say(f"@{name}{where} has no effect in this release of Flow SDK{instead}.")
+
+
+def refuse_inactive(call: Call) -> None:
+    """Refuse to deploy a flow with decorators that have no effect.
+
+    Raises
+    ------
+    DeployError
+        With all of them.
+    """
+    found = _found(call)
+    if found:
+        names = ", ".join(f"@{name}" + (f" on {', '.join(steps)}" if steps else "") for name, steps in found.items())
+        raise DeployError(
+            "A flow with decorators that have no effect in this release can't be deployed.",
+            seen=names,
+            help="Take them away, or run the flow on this machine.",
+        )
+
+
+def _found(call: Call) -> dict[str, list[str]]:
+    """Each decorator without effect, with its steps."""
+    found: dict[str, list[str]] = {}
+    if "flow_sdk.spec.inactive" not in sys.modules:
+        return found  # no flow of this process can have one
+    from flow_sdk.spec.inactive import find_inactive
+
+    for name, step in find_inactive(call.flow_class):
+        found.setdefault(name, []).extend([step] if step else [])
+    return found
