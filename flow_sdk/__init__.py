@@ -61,9 +61,12 @@ if TYPE_CHECKING:
     from flow_sdk.spec.inactive import huggingface_hub as huggingface_hub
     from flow_sdk.spec.inactive import kubernetes as kubernetes
     from flow_sdk.spec.inactive import metaflow_ray as metaflow_ray
+    from flow_sdk.spec.inactive import modal as modal
     from flow_sdk.spec.inactive import model as model
     from flow_sdk.spec.inactive import mpi as mpi
     from flow_sdk.spec.inactive import namespaced_event_name as namespaced_event_name
+    from flow_sdk.spec.inactive import nim as nim
+    from flow_sdk.spec.inactive import nvct as nvct
     from flow_sdk.spec.inactive import nvidia as nvidia
     from flow_sdk.spec.inactive import ollama as ollama
     from flow_sdk.spec.inactive import parallel as parallel
@@ -148,9 +151,12 @@ _HOMES = {
     "huggingface_hub": "flow_sdk.spec.inactive",
     "kubernetes": "flow_sdk.spec.inactive",
     "metaflow_ray": "flow_sdk.spec.inactive",
+    "modal": "flow_sdk.spec.inactive",
     "model": "flow_sdk.spec.inactive",
     "mpi": "flow_sdk.spec.inactive",
     "namespaced_event_name": "flow_sdk.spec.inactive",
+    "nim": "flow_sdk.spec.inactive",
+    "nvct": "flow_sdk.spec.inactive",
     "nvidia": "flow_sdk.spec.inactive",
     "ollama": "flow_sdk.spec.inactive",
     "parallel": "flow_sdk.spec.inactive",
@@ -215,10 +221,13 @@ __all__ = [
     "kubernetes",
     "metadata",
     "metaflow_ray",
+    "modal",
     "model",
     "mpi",
     "namespace",
     "namespaced_event_name",
+    "nim",
+    "nvct",
     "nvidia",
     "ollama",
     "parallel",

@@ -106,6 +106,7 @@ OTHERS = frozenset(
         "packaging_sys",
         "plugins",
         "procpoll",
+        "profilers",
         "runner",
         "sidecar",
         "system",

@@ -10,11 +10,12 @@ from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
 from flow_sdk.spec.current import current
+from flow_sdk.spec.flow import is_plain
 from flow_sdk.spec.project import project_of_run
 
 __all__ = ["graph_facts", "set_current"]
 
-SPOT_NOTICE = "/tmp/spot_termination_notice"
+SPOT_NOTICE = os.path.join(os.sep, "tmp", "spot_termination_notice")
 """The file in which code expects the time at which a spot instance will be taken away. Nothing writes it."""
 
 _KINDS = {"split": "split-static", "foreach": "split-foreach", "switch": "split-switch"}
@@ -63,7 +64,7 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
 
 def _inactive_facts(task: LiveTask) -> dict[str, Callable[[], Any]]:
     """What decorators without effect have in ``current``."""
-    if "flow_sdk.spec.inactive" not in sys.modules:
+    if is_plain() and "flow_sdk.spec.inactive" not in sys.modules:
         return {}  # no flow of this process can have one
     from flow_sdk.spec.inactive import inactive_facts
 

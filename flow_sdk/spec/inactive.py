@@ -107,8 +107,11 @@ deepspeed = InactiveDecorator("deepspeed")
 gpu_profile = InactiveDecorator("gpu_profile")
 huggingface_hub = InactiveDecorator("huggingface_hub")
 metaflow_ray = InactiveDecorator("metaflow_ray")
+modal = InactiveDecorator("modal")
 model = InactiveDecorator("model")
 mpi = InactiveDecorator("mpi")
+nim = InactiveDecorator("nim")
+nvct = InactiveDecorator("nvct")
 nvidia = InactiveDecorator("nvidia")
 ollama = InactiveDecorator("ollama")
 slurm = InactiveDecorator("slurm")
@@ -142,11 +145,9 @@ def find_inactive(flow: type[FlowSpec]) -> Iterator[tuple[str, str]]:
     (str, str)
         The decorator's name and the step's; "" for one on the class.
     """
-    from flow_sdk.spec.flow import is_plain, step_functions
+    from flow_sdk.spec.flow import is_plain
 
-    found = [(name, "") for klass in flow.__mro__ for name in vars(klass).get("__flow_inactive__", ())]
-    for step, function in step_functions(flow).items():
-        found += [(name, step) for name in vars(function).get("__flow_inactive__", ())]
+    found = _declared(flow)
     if not is_plain():
         from flow_sdk.spec.settled import settled
 
@@ -154,12 +155,27 @@ def find_inactive(flow: type[FlowSpec]) -> Iterator[tuple[str, str]]:
     yield from dict.fromkeys(found)
 
 
+def _declared(flow: type[FlowSpec]) -> list[tuple[str, str]]:
+    """The decorators without effect that stand in the source."""
+    from flow_sdk.spec.flow import step_functions
+
+    found = [(name, "") for klass in flow.__mro__ for name in vars(klass).get("__flow_inactive__", ())]
+    for step, function in step_functions(flow).items():
+        found += [(name, step) for name in vars(function).get("__flow_inactive__", ())]
+    return found
+
+
 def inactive_facts(flow: type[FlowSpec], step: str) -> dict[str, Any]:
     """Return what ``current`` has of a step's and a flow's decorators without effect: functions that give the values.
 
-    ``card`` ignores what a step puts into it; ``trigger`` is None, as in a run that nothing has triggered.
+    ``card`` ignores what a step puts into it; ``trigger`` is None, as in a run that nothing has triggered. Mutators
+    aren't called in a task: where there may be some, a step may have what they could have added.
     """
-    names = {name for name, where in find_inactive(flow) if where in ("", step)}
+    from flow_sdk.spec.flow import is_plain
+
+    names = {name for name, where in _declared(flow) if where in ("", step)}
+    if not is_plain():
+        names |= {"card", "trigger"}
     facts: dict[str, Any] = {}
     if "card" in names:
         facts["card"] = IgnoredCards

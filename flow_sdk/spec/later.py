@@ -10,9 +10,11 @@ NAMES = frozenset(
     {
         "JSONTypeClass",
         "R",
+        "Snowflake",
         "conda_environment_yml_parser",
         "inspect_spin",
         "pyproject_toml_parser",
+        "req_parser",
         "requirements_txt_parser",
         "yaml_parser",
     }

@@ -55,8 +55,6 @@ def parse_with(text: str, module: str = "__main__") -> Any:
 
 def parse_decorator(text: str, module: str) -> Any:
     """Read one decorator of a step or a flow from text; as :func:`parse_with` does."""
-    from flow_sdk.spec.inactive import INACTIVE
-
     name, colon, rest = text.strip().partition(":")
     kind = DECORATORS.get(name)
     if kind is not None:
@@ -67,6 +65,8 @@ def parse_decorator(text: str, module: str) -> Any:
         if is_custom(name, module):
             return Applied(find_custom(name, module), (), parse_attributes(rest, text) if colon else {})
     steps = [known for known, found in DECORATORS.items() if found.on_step]
+    from flow_sdk.spec.inactive import INACTIVE
+
     if name in INACTIVE:
         raise UsageError(f"@{name} has no effect in this release of Flow SDK.", help="Leave it out.")
     raise UsageError(f"There is no decorator {name!r}.", help=nearest(name, steps))

@@ -28,6 +28,10 @@ from flow_sdk import Runner, Deployer, NBRunner, NBDeployer, namespace, get_name
 from flow_sdk import profile, parallel_map, parallel_imap_unordered, metaflow_version, namespaced_event_name
 from flow_sdk import checkpoint, model, huggingface_hub, gpu_profile, nvidia, torchrun, deepspeed, metaflow_ray, mpi
 from flow_sdk import cards, util, plugins, metaflow_config, R, pyproject_toml_parser, requirements_txt_parser
+from flow_sdk import Snowflake, modal, nim, nvct, req_parser
+from flow_sdk.profilers import gpu_profile
+from flow_sdk.datastore.inputs import Inputs
+from flow_sdk.plugins.argo.argo_events import ArgoEvent
 from flow_sdk import airflow_s3_key_sensor, airflow_external_task_sensor, Config, config_expr, ConfigValue
 import flow_sdk.metaflow_config
 import flow_sdk.metaflow_config as config
