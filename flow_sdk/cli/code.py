@@ -37,6 +37,7 @@ class FlowCode:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._found: dict[tuple[str, ...], list[PackagedFile]] = {}
 
     @cached_property
     def layout(self) -> CodeLayout:
@@ -47,13 +48,15 @@ class FlowCode:
 
     def files(self, leave_out: tuple[str, ...] = ()) -> list[PackagedFile]:
         """Find the files of the package, without those whose paths are given."""
-        return find_files(
-            self.layout.root,
-            suffixes=self._call.suffixes,
-            leave_out=leave_out,
-            only=self.layout.only,
-            also=(self.layout.entry.file,),
-        )
+        if leave_out not in self._found:
+            self._found[leave_out] = find_files(
+                self.layout.root,
+                suffixes=self._call.suffixes,
+                leave_out=leave_out,
+                only=self.layout.only,
+                also=(self.layout.entry.file,),
+            )
+        return self._found[leave_out]
 
     def build(self, leave_out: tuple[str, ...] = ()) -> bytes:
         """Make the package."""

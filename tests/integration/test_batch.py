@@ -327,3 +327,29 @@ def test_what_is_missing_is_said_before_anything_runs(
     done = call(tmp_path, *arguments, "--with", "batch", "run", environment={**settings(rig), **environment})
     assert done.returncode == 2
     assert said in done.stderr and "Traceback" not in done.stderr and "started" not in done.stderr
+
+
+def test_a_flow_of_a_package_on_batch(rig: BatchServer, tmp_path: Path) -> None:
+    tree = tmp_path / "tree" / "shop" / "flows"
+    tree.mkdir(parents=True)
+    (tree.parent / "sums.py").write_text("TAX = 20\n")
+    text = WAITING.replace("import time", "from ..sums import TAX").replace("time.sleep(60)", "self.tax = TAX")
+    (tree / "bill.py").write_text(text)
+    variables = {**os.environ, **settings(rig)}
+
+    def started(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        words = (sys.executable, "-m", "shop.flows.bill", *AT, "run", "--with", "batch", *words)
+        env = {**variables, **more}
+        return subprocess.run(words, cwd=tmp_path / "tree", env=env, capture_output=True, text=True, timeout=120)
+
+    done = started("--run-id-file", str(tmp_path / "id"))
+    assert done.returncode == 0, done.stderr
+    assert "Code package: 2 files" in done.stderr
+    run = (tmp_path / "id").read_text()
+    assert read(rig, tmp_path, f"print(Run('WaitingFlow/{run}')['start'].task['tax'].data)") == "20"
+    # What a job wouldn't have is refused before anything is started.
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "tools.py").write_text("")
+    (tree / "bill.py").write_text(f"import tools\n{text}")
+    done = started(PYTHONPATH=f"{tmp_path}/elsewhere")
+    assert done.returncode == 2 and "tools" in done.stderr and "started" not in done.stderr
