@@ -165,7 +165,7 @@ def explain(error: Exception, verb: str, bucket: str, where: str) -> StoreError:
             seen=seen,
             wanted="s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket",
             where=where,
-            help="Ask whoever looks after the bucket for them.",
+            help=_help_with_permissions(verb),
         )
     if code in _REGION or "redirect without LOCATION" in text:
         return StoreUnavailable(
@@ -189,6 +189,13 @@ def explain(error: Exception, verb: str, bucket: str, where: str) -> StoreError:
             help="Check the network and AWS_ENDPOINT_URL." if endpoint else "Check the network and AWS_REGION.",
         )
     return StoreError(f"S3 can't {verb} an object.", seen=" ".join(text.split())[:300], where=where)
+
+
+def _help_with_permissions(verb: str) -> str:
+    help_ = "Ask whoever looks after the bucket for them."
+    if verb == "write" and s3_settings().encryption is None:
+        help_ += " Where the bucket takes encrypted objects only, set FLOW_SDK_S3_SERVER_SIDE_ENCRYPTION."
+    return help_
 
 
 def _skewed(text: str, where: str) -> StoreUnavailable:

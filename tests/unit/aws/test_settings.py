@@ -523,6 +523,18 @@ def test_what_did_not_answer_is_named(rig: Rig) -> None:
     assert f"S3 doesn't answer at {silent}" in str(other.value)
 
 
+def test_a_bucket_that_takes_encrypted_objects_only(rig: Rig) -> None:
+    rig.usual()
+    rig.proxy.set(Rule("AccessDenied", "PUT"))
+    with pytest.raises(StoreUnavailable, match="don't let us write") as refused:
+        open_store("s3://flows/encrypted-only")
+    assert "FLOW_SDK_S3_SERVER_SIDE_ENCRYPTION" in str(refused.value)
+    rig.set(FLOW_SDK_S3_SERVER_SIDE_ENCRYPTION="AES256")
+    with pytest.raises(StoreUnavailable) as refused:
+        open_store("s3://flows/encrypted-only")
+    assert "FLOW_SDK_S3_SERVER_SIDE_ENCRYPTION" not in str(refused.value)
+
+
 def values(settings: Any) -> tuple[Any, ...]:
     return settings.region, settings.endpoint, settings.credentials is None
 
