@@ -38,12 +38,13 @@ checkout = --config-settings editable_mode=compat -e . -e ./provider
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help image demo test test-faults lint unit format bench lock clean
+.PHONY: help image demo test test-faults test-soak lint unit format bench lock clean
 
 help:
 	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
 	@echo "make test    all checks and all tests"
 	@echo "make test-faults  every fault of the fault tests, where make test injects a share: 500 killed runs and more"
+	@echo "make test-soak    an hour of runs under faults: no process may grow; MINUTES=10 for less"
 	@echo "make lint    ruff, mypy --strict, import-linter"
 	@echo "make unit    the tests that start no Airflow"
 	@echo "make format  ruff format and the fixes ruff can make itself"
@@ -120,6 +121,11 @@ faults = tests/fault tests/simulation tests/security tests/unit/store tests/inte
          tests/integration/test_step_functions_deploy.py tests/integration/test_airflow_batch_server.py
 test-faults: $(rigs)
 	$(call in_parts,$(faults) --every-fault --kills $(KILLS))
+
+# An hour of runs under faults. Not part of make test: what it takes is time.
+MINUTES ?= 60
+test-soak: .venv/.ready
+	.venv/bin/python -m tests.soak.run_soak --minutes $(MINUTES)
 
 unit: .venv/.ready
 	.venv/bin/python -m pytest --ignore=tests/integration $(PYTEST_ARGS)

@@ -29,7 +29,7 @@ _AWS = (
 )
 """How the names of their files begin; all of the latter kind share one LocalStack."""
 
-_OF_PROCESSES = ("integration", "security", "style")
+_OF_PROCESSES = ("integration", "security", "soak", "style")
 
 _NAMES_A_LINE = re.compile(r"\b(airflow[23]|LINES)\b")
 

@@ -1,0 +1,1 @@
+"""A soak: the long-lived processes of Flow SDK, under faults, must not grow. ``make test-soak``."""
