@@ -19,7 +19,7 @@ def config(part: str | None) -> Any:
     ("file", "parts"),
     [
         ("unit/test_parts.py", {"rest", "airflow3", "airflow2"}),  # it names them
-        ("unit/test_aws.py", {"rest"}),
+        ("unit/test_config.py", {"rest"}),
         ("integration/test_resume.py", {"processes"}),
         ("security/test_passwords.py", {"processes"}),
         ("integration/test_infra.py", {"aws"}),
@@ -42,7 +42,7 @@ def item(file: str, *markers: str) -> Any:
 
 def test_a_test_is_in_one_part() -> None:
     all_items = [
-        item("unit/test_aws.py"),
+        item("unit/test_config.py"),
         item("integration/test_resume.py"),
         item("integration/test_infra.py", "terraform"),
         item("integration/test_stories.py", "airflow3"),
@@ -58,7 +58,7 @@ def test_a_test_is_in_one_part() -> None:
         "airflow2": ["security/test_secrets.py"],
         "aws": ["integration/test_infra.py"],
         "processes": ["integration/test_resume.py"],
-        "rest": ["unit/test_aws.py"],
+        "rest": ["unit/test_config.py"],
     }
     items = list(all_items)
     pytest_collection_modifyitems(config(None), items)
@@ -67,4 +67,4 @@ def test_a_test_is_in_one_part() -> None:
 
 def test_a_test_that_no_part_would_read_is_refused() -> None:
     with pytest.raises(pytest.UsageError, match="its file names none of"):
-        pytest_collection_modifyitems(config("rest"), [item("unit/test_aws.py", "airflow3")])
+        pytest_collection_modifyitems(config("rest"), [item("unit/test_config.py", "airflow3")])
