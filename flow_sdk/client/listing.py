@@ -67,13 +67,7 @@ def find_tasks(flow: str, path: str, *, attempt: int | None = None, store: str |
 def _tasks_of(step: Step, attempt: int | None) -> list[Task]:
     if attempt is None:
         return list(step)
-    return [_with_attempt(task, attempt) for task in step if attempt in task.attempts]
-
-
-def _with_attempt(task: Task, attempt: int) -> Task:
-    found = Task._near(task, task._parts)
-    found._attempt = attempt
-    return found
+    return [task._with_attempt(attempt) for task in step if attempt in task.attempts]
 
 
 def _shown(refs: Collection[str], private: bool, include: Collection[str] | None) -> list[str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
+from flow_sdk.client.facts import Metadata, attempt_facts, attempt_metadata
 from flow_sdk.client.objects import InRun, local_time
 from flow_sdk.errors import NotFound, PathspecError, nearest
 from flow_sdk.ids import FOREACH, is_task_id
@@ -19,28 +20,6 @@ if TYPE_CHECKING:
     from flow_sdk.client.step import Step
 
 __all__ = ["Metadata", "Task"]
-
-
-class Metadata(NamedTuple):
-    """A fact about an attempt of a task.
-
-    Parameters
-    ----------
-    name, value : str
-        The fact.
-    created_at : datetime
-        When it was noted, in local time.
-    type : str
-        What kind of fact it is: its name.
-    task : Task
-        The task.
-    """
-
-    name: str
-    value: str
-    created_at: datetime
-    type: str
-    task: "Task"
 
 
 class Task(InRun[DataArtifact]):
@@ -212,7 +191,15 @@ class Task(InRun[DataArtifact]):
 
     @property
     def exception(self) -> CaughtFailure | None:
-        """What the step raised, as ``type``, ``exception`` (the message) and ``stacktrace``; None when it didn't."""
+        """What the step raised, as ``type``, ``exception`` (the message) and ``stacktrace``; None when it didn't.
+
+        None also where ``@catch`` took it: then it is in the artifact that the decorator names.
+        """
+        manifest = self._manifest()
+        return None if manifest is None or manifest.ok else self._raised()
+
+    def _raised(self) -> CaughtFailure | None:
+        """What the step raised, whether or not ``@catch`` took it."""
         manifest = self._manifest()
         if manifest is None or not manifest.exception:
             return None
@@ -238,33 +225,27 @@ class Task(InRun[DataArtifact]):
     @property
     def metadata_dict(self) -> dict[str, str]:
         """Facts about the attempt, as text: where it ran, its number, whether it went well, where it stored things."""
-        manifest = self._manifest()
-        record = self._run.record
-        facts: dict[str, Any] = {
-            "attempt": self.current_attempt,
-            "user": record.user,
-            "runtime": self.runtime_name or "",
-            "script-name": self._run.plan.file,
-            "ds-type": "s3" if self._url.startswith("s3:") else "local",
-            "ds-root": self._reader.store.url,
-        }
-        if record.package is not None:
-            facts["code-package"] = record.package
-        if manifest is not None:
-            facts |= manifest.environment
-            if "python" in manifest.environment:
-                facts["python_version"] = manifest.environment["python"]
-            facts |= {"attempt": manifest.attempt, "attempt_ok": manifest.ok, "successful": manifest.successful}
-            if self.origin_pathspec is not None:
-                _, run, _, task = self.origin_pathspec.split("/")
-                facts |= {"origin-run-id": run, "origin-task-id": task}
-        return {name: str(value) for name, value in facts.items()}
+        return attempt_facts(self, self.current_attempt, self._manifest())
 
     @property
     def metadata(self) -> list[Metadata]:
-        """The facts of :attr:`metadata_dict`, each as ``name``, ``value``, ``created_at``, ``type`` and ``task``."""
-        when = self.finished_at or self.created_at
-        return [Metadata(name, value, when, name, self) for name, value in self.metadata_dict.items()]
+        """The facts of :attr:`metadata_dict`, each as ``name``, ``value``, ``created_at``, ``type`` and ``task``.
+
+        Those of every attempt, from the first on; of the one attempt alone for a task that was made with ``attempt=``.
+        """
+        current = self.current_attempt
+        numbers = self.attempts if self._attempt is None else [current]
+        found: list[Metadata] = []
+        for number in numbers or [current]:
+            one = self if number == current else self._with_attempt(number)
+            found += attempt_metadata(self, number, one._manifest(), one.finished_at or one.created_at)
+        return found
+
+    def _with_attempt(self, number: int) -> "Task":
+        """The same task, of which one attempt is looked at."""
+        found = Task._near(self, self._parts)
+        found._attempt = number
+        return found
 
     @property
     def environment_info(self) -> dict[str, Any] | None:

@@ -125,7 +125,7 @@ def _step(step: "Step") -> str:
 
 
 def _task(task: "Task") -> str:
-    raised = task.exception
+    raised = task._raised()
     facts: list[tuple[str, object]] = [
         ("state", _state(task)),
         ("attempt", task.current_attempt),

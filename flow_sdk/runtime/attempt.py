@@ -222,9 +222,6 @@ class _Attempt:
         fatal = isinstance(error, TransitionError)
         last = fatal or self.request.tries_left <= takeover
         if self.catch is not None and last:
-            if self.catch.get("print_exception", True):
-                print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
-                print(f"@catch takes over for step {self.step.name!r}.", file=sys.stderr, flush=True)
             return self._caught(task, flow, facts)
         return self._failed(error, task.parents, fatal=fatal, task=task)
 
@@ -244,8 +241,11 @@ class _Attempt:
 
     def _caught(self, task: LiveTask, flow: FlowSpec, facts: dict[str, str]) -> Outcome:
         """Commit the task with what the step had set before it failed, as far as it can be stored, and the failure."""
-        variable = (self.catch or {}).get("var")
-        if variable:
+        catch = self.catch or {}
+        if catch.get("print_exception", True):
+            print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
+            print(f"@catch takes over for step {self.step.name!r}.", file=sys.stderr, flush=True)
+        if variable := catch.get("var"):
             setattr(flow, variable, CaughtFailure(facts["type"], facts["message"], facts["stacktrace"]))
 
         def refuse(name: str, error: SerializationError) -> None:

@@ -9,7 +9,7 @@ from flow_sdk.store import attempts
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import Manifest
 
-__all__ = ["HARD_GRACE", "crash_reason", "note_crash", "note_failure"]
+__all__ = ["HARD_GRACE", "crash_line", "crash_reason", "note_crash", "note_failure"]
 
 HARD_GRACE = 30.0
 """Seconds after its @timeout at which a step that doesn't react is killed."""
@@ -35,6 +35,11 @@ def crash_reason(status: int, killed_for: str | None = None) -> str:
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"the task's process was ended by {name}{hint}"
     return f"the task's process ended with exit code {status} and no result"
+
+
+def crash_line(reason: str) -> str:
+    """Return the line that tells of it in the attempt's own log: the process couldn't write one any more."""
+    return f"[{reason}]"
 
 
 def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: str, *, stopped: bool = False) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.errors import RunFailed
 from flow_sdk.metadata.heartbeat import write_beat
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash
+from flow_sdk.runtime.crash import HARD_GRACE, crash_line, crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.heartbeat import Heartbeat
@@ -325,7 +325,13 @@ class Driver:
             drain(fd, take)
             take(b"")
             self._close_pipe(worker, fd)
-        worker.log.close()
+        try:
+            self._settle(worker)
+        finally:
+            worker.log.close()
+
+    def _settle(self, worker: Worker) -> None:
+        """Tell the scheduler how a process has ended."""
         outcome = worker.outcome
         request = worker.request
         if worker.garbled:
@@ -381,6 +387,8 @@ class Driver:
                 # What decides whether @catch takes over is how many numbers are claimed.
                 facts = {"host": os.uname().nodename, "pid": worker.pid, "time": time.time()}
                 worker.attempt = claim(self.store, request.flow, request.run, request.step, request.task, facts)
+            if worker.target is None:  # otherwise whoever runs the task stores its log
+                worker.log.write("stderr", crash_line(reason))
             note_crash(self.store, request, worker.attempt, reason, stopped=self.stopping)
         if self.stopping:
             return

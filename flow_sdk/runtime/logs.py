@@ -16,7 +16,7 @@ from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.store.layout import log_key
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["END_PATIENCE", "LineSplitter", "LogSender", "LogWriter", "drain"]
+__all__ = ["END_PATIENCE", "LineSplitter", "LogSender", "LogWriter", "drain", "log_entry"]
 
 FLUSH_BYTES = 256 * 1024
 FLUSH_SECONDS = 5.0
@@ -257,7 +257,7 @@ class LogWriter:
 
     def write(self, stream: str, line: str) -> None:
         """Add a line of ``stdout`` or ``stderr``."""
-        data = _entry("o" if stream == "stdout" else "e", line)
+        data = log_entry(stream, line)
         if self._limit is not None and (self._dropped or self._total + len(data) > self._limit):
             self._dropped += 1
             return
@@ -309,7 +309,9 @@ class LogWriter:
         self._chunk, self._buffer, self._size = self._buffer, [], 0
         if self._missing:
             self._sender._miss(self, self._missing)
-            gap = _entry("e", f"[{self._missing} lines are missing here: the store didn't take the log in time]")
+            gap = log_entry(
+                "stderr", f"[{self._missing} lines are missing here: the store didn't take the log in time]"
+            )
             self._chunk.append(gap)
             self._sender._held += len(gap)
             self._missing = 0
@@ -322,7 +324,9 @@ class LogWriter:
         return size
 
 
-def _entry(mark: str, line: str) -> bytes:
+def log_entry(stream: str, line: str) -> bytes:
+    """Return a line of ``stdout`` or ``stderr`` as it is stored, written now."""
+    mark = "o" if stream == "stdout" else "e"
     now = time.time()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
     return f"{stamp} {mark} {line}\n".encode("utf-8", "replace")

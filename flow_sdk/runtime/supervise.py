@@ -12,7 +12,7 @@ from typing import Any
 
 from flow_sdk.errors import StoreError
 from flow_sdk.metadata import alive
-from flow_sdk.runtime.crash import HARD_GRACE, crash_reason, note_crash, note_failure
+from flow_sdk.runtime.crash import HARD_GRACE, crash_line, crash_reason, note_crash, note_failure
 from flow_sdk.runtime.fork_server import LAUNCHER
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
@@ -203,6 +203,7 @@ class _Supervisor:
             result.facts = {"ok": True, "next": list(manifest.next)}
         elif "error" not in result.facts:
             reason = crash_reason(status, self.killed_for)
+            self._line("stderr", crash_line(reason))
             result.code, result.facts["error"] = FAILED, reason
             if result.attempt is not None:
                 note_crash(self.store, request, result.attempt, reason)

@@ -168,6 +168,8 @@ def test_steps_on_batch_beside_steps_here(rig: BatchServer, tmp_path: Path) -> N
     # The machine killed the container: the reason names it, and @catch takes over without another job.
     caught = read(rig, tmp_path, f"print(Run('RemoteFlow/{run}')['end'].task.data.failure.exception)")
     assert "ran out of its memory of 600 MiB" in caught and "exit code 137" in caught and "@batch(memory=" in caught
+    logged = call(tmp_path, *AT, "logs", f"{run}/end/4", "--attempt", "0", environment=settings(rig)).stdout
+    assert "ran out of its memory of 600 MiB" in logged
     assert [one["jobName"] for one in rig.jobs()].count(f"RemoteFlow-{run}-end-4") == 1
     # The log is kept once, by the container.
     assert call(tmp_path, *AT, "logs", f"{run}/work/2.0", environment=settings(rig)).stdout == "item 0 on rig blue\n"

@@ -154,6 +154,7 @@ def test_a_killed_runner_is_noted_and_tried_again(deployed: Deployed) -> None:
     run = deployed.client()
     assert (run.state, run.successful) == ("failed", False)
     assert Task("Sent/r1/start/1").stdout == "out plain\n"
+    assert "[the task's process was ended by SIGKILL (out of memory?)]\n" in Task("Sent/r1/start/1", attempt=0).stderr
 
 
 def test_a_step_that_hands_on_wrongly_is_not_to_be_tried_again(deployed: Deployed) -> None:

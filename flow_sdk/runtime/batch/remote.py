@@ -8,12 +8,14 @@ from typing import Any
 from flow_sdk.client.logs import LogTail
 from flow_sdk.errors import AwsError
 from flow_sdk.runtime.batch.follow import Job, log_tail, why_failed
-from flow_sdk.runtime.crash import note_crash
+from flow_sdk.runtime.crash import crash_line, note_crash
+from flow_sdk.runtime.logs import log_entry
 from flow_sdk.runtime.report import FAILED, FATAL, OK, Report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.store import attempts
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.layout import log_key, log_prefix
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import Manifest
 
@@ -151,9 +153,18 @@ class RemoteTask:
             self._show_container(job, logs)
             self._claim(job)
         assert self.attempt is not None
+        self._end_log(reason)
         note_crash(self.store, self.request, self.attempt, reason)
         self._report({"error": reason[:LONGEST]})
         return code
+
+    def _end_log(self, reason: str) -> None:
+        """Add to the attempt's log why its container ended, which stored the log until then."""
+        assert self.attempt is not None
+        prefix = log_prefix(*self.place, self.attempt)
+        chunks = [int(info.key.removeprefix(prefix)) for info in self.store.list(prefix)]
+        key = log_key(*self.place, self.attempt, max(chunks, default=-1) + 1)
+        self.store.put(key, log_entry("stderr", crash_line(reason)), durable=False)
 
     def _claim(self, job: Job) -> None:
         """Count an attempt that never came so far as to count itself."""

@@ -71,7 +71,15 @@ def test_attempts_of_a_task(flow: Builder) -> None:
     flow.commit("1", "start", values={"x": "third"}, environment={"host": "h", "pid": 7, "python": "3.11.7"})
     assert (task.current_attempt, task.finished, task.successful, task.data.x) == (2, True, True, "third")
     assert task.exception is None
-    facts = {"attempt": "2", "attempt_ok": "True", "successful": "True", "user": "anne", "host": "h", "pid": "7"}
+    facts = {
+        "attempt": "2",
+        "attempt-done": "2",
+        "attempt_ok": "True",
+        "successful": "True",
+        "user": "anne",
+        "host": "h",
+        "pid": "7",
+    }
     facts |= {"runtime": "local", "script-name": "shapes.py", "python": "3.11.7", "python_version": "3.11.7"}
     assert task.metadata_dict == {**facts, "ds-type": "local", "ds-root": flow.store.url}
 
