@@ -161,7 +161,7 @@ def test_steps_on_batch_beside_steps_here(rig: BatchServer, tmp_path: Path) -> N
     assert read(rig, tmp_path, f"print(set(Run('RemoteFlow/{run}')['join'].task.data.texts) == {{{text!r}}})") == "True"
     # A person finds the task in the console, and AWS gets what the step asked for.
     job = known[jobs[1]]
-    assert job["jobName"] == f"RemoteFlow-{run}-work-2-1"
+    assert job["jobName"] == f"RemoteFlow-{run}-work-2_1"
     assert {key: job["tags"][key] for key in ("flow_sdk.run", "flow_sdk.step", "flow_sdk.task", "team")} == {
         "flow_sdk.run": run, "flow_sdk.step": "work", "flow_sdk.task": "2.1", "team": "search",
     }  # fmt: skip
@@ -254,7 +254,7 @@ def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
     others = call(tmp_path, *AT, "batch", "kill", "--user", "nobody", environment=settings(rig))
     assert others.stdout == "" and state(rig, "WaitingFlow-") == "RUNNING"
     killed = call(tmp_path, *AT, "batch", "kill", "--run-id", run, environment=settings(rig))
-    assert killed.stdout == f"ended WaitingFlow-{run}-start-0 [{job}]\n"
+    assert killed.stdout == f"ended WaitingFlow-{run}-start-1 [{job}]\n"
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "with batch kill" in output and job in output
