@@ -21,12 +21,11 @@ from flow_sdk.runtime.randomness import unused_numpy_generators
 
 __all__ = ["Leftovers"]
 
-# Python's own, and packages that look after their own process's state, of which a forked task has a copy.
-HARMLESS_EXITS = {"logging", "multiprocessing", "concurrent", "threading", "weakref", "asyncio", "readline"} | {
-    "absl", "certifi", "colorama", "google", "grpc", "h5py", "IPython", "joblib", "matplotlib", "numba", "pyarrow",
+HARMLESS_EXITS = {
+    "", "absl", "certifi", "colorama", "google", "grpc", "h5py", "IPython", "joblib", "matplotlib", "numba", "pyarrow",
     "sklearn", "tables", "tensorflow", "torch",
 }  # fmt: skip
-"""Packages whose exit functions do the same in a forked process as in one of its own."""
+"""Packages whose exit functions look after their process's own state, of which a forked task has a copy."""
 
 HARMLESS_FILES = {"/dev/null", "/dev/urandom", "/dev/random"}
 
@@ -61,7 +60,8 @@ class Leftovers:
         register, urandom, seed = atexit.register, os.urandom, random.Random.seed
 
         def watched_register(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Callable[..., Any]:
-            self._note_exit(function)
+            if self._watching and not _is_harmless(sys._getframe(1).f_code.co_filename):
+                self._exits.append(_name(function))
             return register(function, *arguments, **named)
 
         def watched_urandom(size: int, /) -> bytes:
@@ -99,10 +99,6 @@ class Leftovers:
         setattr(owner, name, value)
         self._undo.append(lambda: setattr(owner, name, before))
 
-    def _note_exit(self, function: Callable[..., Any]) -> None:
-        if self._watching and not _is_harmless(function):
-            self._exits.append(_name(function))
-
     def _note_draw(self, what: str) -> None:
         place = _drawing_place(sys._getframe(2)) if self._watching else None
         if place is not None and not _is_trusted(place):
@@ -122,7 +118,7 @@ class Leftovers:
             return f"leaves {opened[0]} open"
         if tempfile._name_sequence is not None:  # type: ignore[attr-defined]
             return "makes a temporary file"
-        exits = self._exits or [_name(function) for function in _finalizers() if not _is_harmless(function)]
+        exits = self._exits or [_name(function) for function in _finalizers() if _may_remove(function)]
         if exits:
             return f"registers the exit function {exits[0]}"
         return "makes a lock or queue of multiprocessing" if _has_shared_objects() else None
@@ -192,8 +188,17 @@ def _is_trusted(path: str) -> bool:
     return _package(path) in TRUSTED
 
 
-def _is_harmless(function: Callable[..., Any]) -> bool:
-    return _module(function).partition(".")[0] in HARMLESS_EXITS
+def _is_harmless(path: str) -> bool:
+    """Tell whether a file's package registers exit functions that may run in a forked process; Python's own may."""
+    return _package(path) in HARMLESS_EXITS
+
+
+def _may_remove(function: Callable[..., Any]) -> bool:
+    """Tell whether the function of a finalizer may remove what other tasks need as well, such as a folder."""
+    package = _module(function).partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return package in ("os", "posix", "shutil", "tempfile")
+    return package not in HARMLESS_EXITS
 
 
 def _module(function: Callable[..., Any]) -> str:
@@ -251,7 +256,7 @@ def _has_shared_objects() -> bool:
     if util is None:
         return False
     kinds = {type(each).__module__ for each in util._afterfork_registry.values()}
-    return any(kind.startswith("multiprocessing.") and kind != util.__name__ for kind in kinds)
+    return not kinds.isdisjoint(f"multiprocessing.{name}" for name in ("managers", "pool", "queues", "synchronize"))
 
 
 def _has_children() -> bool:

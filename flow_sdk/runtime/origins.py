@@ -20,7 +20,10 @@ def module_origin(module: ModuleType) -> str | None:
     """Return where a module was loaded from: a path, ``built-in`` or ``frozen``; None when that isn't known."""
     spec = getattr(module, "__spec__", None)
     origin = getattr(spec, "origin", None) or getattr(module, "__file__", None)
-    return origin if isinstance(origin, str) else None
+    if not isinstance(origin, str):
+        return None
+    # A package may make modules of its own and give them any name for a file, as torch does with torch.classes.
+    return origin if os.path.isabs(origin) or origin in _NO_FILE or os.path.exists(origin) else None
 
 
 def origin_is_installed(origin: str) -> bool:

@@ -14,6 +14,7 @@ from tests.conftest import interpreter
 from tests.integration.airflow_runs import EXAMPLES, FlowFile, clean_environment, dag_test, hashes
 from tests.parts import LINES
 from tests.strategies.flows import flow_source
+from tests.strategies.module_state import OWN, repeated_values, with_module_state
 
 SEEDS = {"airflow3": (3, 11, 20002), "airflow2": (17, 29, 42)}
 """Random flows of the suite, all of which run on Step Functions, too; ``--seeds`` adds some on both lines. 11: a switch
@@ -35,8 +36,17 @@ CONFS: dict[str, dict[str, Any]] = {
 }
 """What runs are started with, where it isn't nothing."""
 
-VARIES = {("RetryCatchFlow", "failure"), ("ScheduledFlow", "day"), ("ScheduledFlow", "report")}
-"""Artifacts that hold a path or a date."""
+STATE = {"airflow3": 4, "airflow2": 5}
+"""The random flow of each line whose module makes things of which every task has its own."""
+
+VARIES = {
+    ("RetryCatchFlow", "failure"),
+    ("ScheduledFlow", "day"),
+    ("ScheduledFlow", "report"),
+    ("State4Flow", OWN),
+    ("State5Flow", OWN),
+}
+"""Artifacts that hold a path, a date or random numbers."""
 
 
 @pytest.fixture(scope="module", params=[pytest.param(line, marks=getattr(pytest.mark, line)) for line in LINES])
@@ -53,6 +63,10 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         source = flow_source(seed, f"Random{seed}Flow")
         (folder / source.name).mkdir()
         flows.append(FlowFile(source.write(folder / source.name), folder, env))
+    number = STATE[request.param]
+    source = with_module_state(flow_source(SEEDS[request.param][0], f"State{number}Flow"), number)
+    (folder / source.name).mkdir()
+    flows.append(FlowFile(source.write(folder / source.name), folder, env))
     names = [flow.flow for flow in flows]
     for flow in flows:
         flow.call("--datastore-root", store, "airflow", "create", str(folder / "dags"))
@@ -63,7 +77,7 @@ def done(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         options = [word for key, value in CONFS.get(name, {}).items() for word in (f"--{key}", as_text(value))]
         flow.call("--datastore-root", store, "run", "--run-id-file", f"{name}.id", *options)
         by_name[name]["local"] = (folder / f"{name}.id").read_text().strip()
-    return {**answer, "store": store, "folder": folder, "env": env, "runs": by_name}
+    return {**answer, "store": store, "folder": folder, "env": env, "runs": by_name, "state": source.name}
 
 
 def runnable(path: Path, python: str) -> bool:
@@ -103,6 +117,13 @@ def test_all_runs_succeed_with_the_artifacts_of_a_local_run(done: dict[str, Any]
         if different:
             problems[name] = sorted(different.items())[:5]
     assert problems == {}
+
+
+def test_what_a_module_makes_is_each_tasks_own(done: dict[str, Any]) -> None:
+    read_from(done)
+    name = done["state"]
+    for run in (f"airflow-{done['runs'][name]['run_id']}", done["runs"][name]["local"]):
+        assert repeated_values([task.data.own for step in Run(f"{name}/{run}") for task in step]) == {}
 
 
 def test_parameters_arrive_as_they_were_given(done: dict[str, Any]) -> None:

@@ -11,12 +11,16 @@ import pytest
 from flow_sdk.client import Run, metadata, namespace
 from tests.rig.inprocess import InProcessRun, load_source
 from tests.strategies.flows import FlowSource, flow_source
+from tests.strategies.module_state import OWN, repeated_values, with_module_state
 
 IN_PROCESS = 150
 """Seeds in one process; a few milliseconds each."""
 
 WITH_PROCESSES = 8
 """Seeds through the command line, with a process for each task."""
+
+WITH_STATE = 4
+"""Seeds with things that the module makes, each forked and in interpreters of their own."""
 
 Hashes = dict[tuple[str, str, str], str]
 
@@ -64,6 +68,29 @@ def test_processes_give_the_same_artifacts(seed: int, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert hashes_of_run(str(tmp_path / "store"), f"{source.name}/1") == hashes_in_process(source, tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(WITH_STATE))
+def test_what_modules_make_is_each_tasks_own(seed: int, tmp_path: Path) -> None:
+    source = with_module_state(flow_source(2000 + seed), seed)
+    path = source.write(tmp_path)
+    found = []
+    for isolation in ("fork", "spawn"):
+        store = str(tmp_path / isolation)
+        done = subprocess.run(
+            [sys.executable, str(path), "--datastore-root", store, "run", "--isolation", isolation],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "FLOW_SDK_USER": "tester"},
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        hashes = hashes_of_run(store, f"{source.name}/1")
+        tasks = [task.data.own for step in Run(f"{source.name}/1") for task in step]
+        assert repeated_values(tasks) == {}
+        found.append({key: value for key, value in hashes.items() if key[2] != OWN})
+    assert found[0] == found[1]
 
 
 def test_more_seeds_on_request(request: pytest.FixtureRequest, tmp_path: Path) -> None:

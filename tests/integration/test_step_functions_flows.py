@@ -26,6 +26,7 @@ from tests.integration.machine_runs import ROOT, MachineRun, PlacedFlow, place
 from tests.integration.test_airflow_flows import CONFS, HOSTILE, VARIES, as_text, runnable
 from tests.rig.step_functions import StepFunctionsServer
 from tests.strategies.flows import flow_source
+from tests.strategies.module_state import repeated_values, with_module_state
 
 pytestmark = pytest.mark.step_functions
 
@@ -115,6 +116,17 @@ def without_what_varies(flow: PlacedFlow, hashes: Hashes) -> Hashes:
 def test_a_random_flow_gives_the_artifacts_of_a_local_run(seed: int, aws: StepFunctionsServer, tmp_path: Path) -> None:
     flow = place(aws, source_of(seed, tmp_path), tmp_path)
     assert checked(run(aws, flow)).hashes == flow.run_locally()
+
+
+def test_what_a_module_makes_is_each_tasks_own_on_batch(aws: StepFunctionsServer, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    source = with_module_state(flow_source(7, "State4Flow"), 6)
+    flow = place(aws, source.write(tmp_path / "code"), tmp_path)
+    done = checked(run(aws, flow))
+    assert without_what_varies(flow, done.hashes) == without_what_varies(flow, flow.run_locally())
+    metadata(ROOT)
+    namespace(None)
+    assert repeated_values([task.data.own for step in Run(f"State4Flow/sfn-{done.name}") for task in step]) == {}
 
 
 @pytest.mark.parametrize("seed", DISTRIBUTED)
