@@ -172,3 +172,40 @@ def test_a_run_needs_no_standard_streams(tmp_path: Path, isolation: str) -> None
     logs = list((tmp_path / "store/flows/Limits/runs/1/steps/start/1/0/log").iterdir())
     text = "".join(path.read_text() for path in logs)
     assert "o said\n" in text and "o more\n" in text
+
+
+def test_a_run_does_its_work_when_nobody_can_be_told(tmp_path: Path) -> None:
+    done_file = tmp_path / "done"
+    command = write(tmp_path, LINEAR, body="print('said')", end=f"open({str(done_file)!r}, 'w').close()")
+    with open("/dev/full", "w") as full:
+        for streams in ({"stdout": full, "stderr": full}, {"stdout": full, "stderr": subprocess.PIPE}):
+            done = subprocess.run(command, env=environment(), timeout=60, check=False, text=True, **streams)
+            assert done.returncode == 0 and done_file.exists()
+            done_file.unlink()
+    assert "What the run printed couldn't be written: No space left on device." in done.stderr
+
+
+def test_an_output_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
+    command = write(tmp_path, LINEAR)
+    with open("/dev/full", "w") as full:
+        done = run_to([*command[:-1], "help"], full)
+    assert done.returncode == 1 and "There's no space left to write to." in done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def run_to(command: list[str], out: Any) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, stdout=out, stderr=subprocess.PIPE, text=True, env=environment(), timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("most", [8, 24])
+def test_a_lack_of_descriptors_is_one_message(tmp_path: Path, most: int) -> None:
+    def limit() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    done = run(write(tmp_path, WIDE, count=12), "--max-workers", "12", preexec_fn=limit)
+    assert done.returncode == 1 and "This process can't open more files." in done.stderr
+    assert "--max-workers" in done.stderr and "Traceback" not in done.stderr

@@ -28,8 +28,11 @@ from flow_sdk.store.port import Buffers
 from tests.rig.inprocess import load_source
 
 SOURCE = """
+import atexit
 import os
 import signal
+import sys
+import threading
 import time
 from flow_sdk import FlowSpec, Parameter, catch, current, retry, step, timeout
 
@@ -38,6 +41,18 @@ class SlowToStore:
     def __reduce__(self):
         time.sleep(2.5)
         return (int, ())
+
+
+def leave():
+    global NOTES
+    NOTES = open(os.environ["NOTES"], "w")
+    NOTES.write("kept")
+    atexit.register(print, "at exit")
+    threading.Thread(target=lambda: [time.sleep(0.2), print("in a thread")]).start()
+    child = os.fork()
+    if child == 0:
+        sys.exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
 
 
 class Sent(FlowSpec):
@@ -66,6 +81,8 @@ class Sent(FlowSpec):
         if self.mode == "deaf":
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
             time.sleep(30)
+        if self.mode == "leaves":
+            leave()
         if self.mode == "wrong" and current.retry_count == 0:
             return
         self.next(self.end)
@@ -131,6 +148,17 @@ def test_a_run_goes_through_with_its_parameters_as_they_were(deployed: Deployed)
     assert run["start"].task.stdout.startswith("out quotes")
     assert ("stdout", "out quotes ' \" $(touch canary) `id` {{ x }} ") in deployed.lines
     assert not os.path.exists(os.path.join(run["start"].task.data.where, "canary"))
+
+
+def test_a_task_ends_as_a_python_process_and_what_it_forks_is_not_it(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
+    assert deployed.supervise(parameters={"mode": "leaves"}).code == 0
+    assert (tmp_path / "notes").read_text() == "kept"
+    said = deployed.client()["start"].task.stdout.splitlines()
+    # The child runs the exit functions that it has from the step, as a forked child of any Python program does.
+    assert said == ["out plain", "at exit", "in a thread", "at exit"]
 
 
 def test_a_run_keeps_the_plan_and_package_it_began_with(deployed: Deployed) -> None:

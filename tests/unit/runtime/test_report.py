@@ -28,13 +28,17 @@ def test_what_is_reported_is_read() -> None:
     report({"attempt": 3})  # nobody reads it any more
 
 
+NO_REPORTS = """
+x|{|[]|null|1|"ok"|{}|{"ok":true}|{"ok":1,"next":[]}|{"ok":true,"next":"a"}|{"ok":true,"next":[1]}
+{"ok":true,"next":[],"count":-1}|{"ok":true,"next":[],"count":true}|{"ok":true,"next":[],"more":1}|{"error":null}
+{"attempt":-1}|{"attempt":1.0}|{"attempt":true}|{"running":"x"}|{"running":-1}|{"running":NaN}|{"running":Infinity}
+{"running":1e300}|{"running":1,"attempt":1}
+"""
+
+
 @pytest.mark.parametrize(
     "line",
-    ["", "x", "{", "[]", "null", "1", '"ok"', "{}", '{"ok":true}', '{"ok":1,"next":[]}', '{"ok":true,"next":"a"}']
-    + ['{"ok":true,"next":[1]}', '{"ok":true,"next":[],"count":-1}', '{"ok":true,"next":[],"count":true}']
-    + ['{"ok":true,"next":[],"more":1}', '{"error":null}', '{"attempt":-1}', '{"attempt":1.0}', '{"attempt":true}']
-    + ['{"running":"x"}', '{"running":-1}', '{"running":NaN}', '{"running":Infinity}', '{"running":1e300}']
-    + ['{"running":1,"attempt":1}', "[" * 100_000, "9" * 5000, '{"attempt":' + "9" * 400 + "}"],
+    ["", *NO_REPORTS.replace("\n", "|").strip("|").split("|"), "[" * 100_000, "9" * 5000, f'{{"attempt":{9**400}}}'],
 )
 def test_what_is_no_report_is_nothing(line: str) -> None:
     assert read_report(line) is None
@@ -46,7 +50,6 @@ def test_a_program_that_is_started_does_not_inherit_the_pipe() -> None:
     report = open_report(write)
     look = "import os\nfor fd in os.listdir('/proc/self/fd'):\n    print(os.path.realpath(f'/proc/self/fd/{fd}'))"
     found = subprocess.run([sys.executable, "-c", look], close_fds=False, capture_output=True, text=True, check=True)
-    assert f"pipe:[{os.fstat(read).st_ino}]" not in found.stdout or True
     ours = f"/pipe:[{os.fstat(read).st_ino}]"
     assert not any(line.endswith(ours) for line in found.stdout.splitlines())
     report({"attempt": 1})
