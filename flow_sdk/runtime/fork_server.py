@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from typing import Any
+from typing import IO, Any
 
 from flow_sdk.runtime.origins import loaded_modules
 from flow_sdk.runtime.program import Program
@@ -43,9 +42,7 @@ class ForkServer:
         self.is_ready = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            with tempfile.TemporaryFile() as facts:
-                facts.write(json.dumps(_preparation(program)).encode())
-                facts.seek(0)
+            with _passed_file(json.dumps(_preparation(program)).encode()) as facts:
                 self.process = subprocess.Popen(
                     [*interpreter_command("flow_sdk.runtime.fork_server_main"), str(theirs.fileno())],
                     stdin=facts,
@@ -61,20 +58,20 @@ class ForkServer:
             theirs.close()
         self.socket = ours
 
-    def begin_run(self, digest: str, plan: bytes) -> None:
-        """Hand over the plan of the run, so that no task has to read it.
+    def begin_run(self, plan: bytes, record: bytes, record_key: str) -> None:
+        """Hand over what every task of the run would read.
 
         Parameters
         ----------
-        digest : str
-            Its hash.
         plan : bytes
-            Its text.
+            The run's plan.
+        record : bytes
+            Its record.
+        record_key : str
+            The record's key in the store.
         """
-        with tempfile.TemporaryFile() as file:
-            file.write(plan)
-            file.flush()
-            socket.send_fds(self.socket, [json.dumps({"plan": digest}).encode()], [file.fileno()])
+        with _passed_file(plan) as first, _passed_file(record) as second:
+            socket.send_fds(self.socket, [json.dumps({"run": record_key}).encode()], [first.fileno(), second.fileno()])
 
     def start(self, key: str, request: dict[str, Any], fds: list[int]) -> None:
         """Ask for a task's process.
@@ -119,6 +116,20 @@ class ForkServer:
             except ProcessLookupError:
                 pass
         self.process.wait()
+
+
+def _passed_file(data: bytes) -> IO[bytes]:
+    """Make a file to hand over to another process, at its beginning: in memory where the system has such files."""
+    if hasattr(os, "memfd_create"):
+        file: IO[bytes] = os.fdopen(os.memfd_create("flow-sdk"), "w+b")
+    else:
+        import tempfile
+
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for it closes it
+    file.write(data)
+    file.flush()
+    file.seek(0)
+    return file
 
 
 def _preparation(program: Program) -> dict[str, Any]:

@@ -23,7 +23,9 @@ from flow_sdk.runtime.flowfile import CompiledFile
 from flow_sdk.runtime.fork_server import LARGEST_MESSAGE, interpreter_command
 from flow_sdk.runtime.leftovers import Leftovers
 from flow_sdk.runtime.preload import Excluded, names_imported, preload
+from flow_sdk.runtime.process_end import c_library
 from flow_sdk.runtime.program import Program
+from flow_sdk.store.records import RunRecord, decode
 
 __all__ = ["main"]
 
@@ -99,25 +101,25 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
     imports_set = {name: value for name, value in os.environ.items() if begun_with.get(name) != value}
+    _change_environment({**program.program.environment, **imports_set})
     gc.collect()
     gc.freeze()
     gc.enable()
+    from flow_sdk.runtime.forked_task import run_forked_task
+    from flow_sdk.runtime.task import Prepared
+
     _send(channel, {"ready": True})
+    inherited = frozenset(sys.modules)
     server = _Server(channel)
     child = server.serve()
     if child is not None:
-        from flow_sdk.runtime.forked_task import run_forked_task
-        from flow_sdk.runtime.task import Prepared
-
-        prepared = Prepared(program.compiled, server.plan)
-        run_forked_task(child.request, child.fds, program.program, prepared, imports_set, generators)
+        prepared = Prepared(program.compiled, server.run)
+        run_forked_task(child.request, child.fds, program.program, prepared, generators, inherited)
 
 
 def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -> tuple[Excluded | None, list[Any]]:
     """Import what every task needs, and what the flow needs; as :func:`preload`."""
     with Leftovers() as leftovers:
-        import ctypes  # noqa: F401 - the end of each task needs it
-
         import blake3  # noqa: F401
 
         import flow_sdk.runtime.forked_task
@@ -125,12 +127,20 @@ def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -
 
         if "flow_sdk.store.s3" in loaded:
             import flow_sdk.store.s3  # noqa: F401
+        c_library()
         reason = leftovers.found()
     if reason is not None:
         return Excluded(EVERYTHING, reason), []
     own = [name for name in loaded if name.startswith("flow_sdk.") and not name.startswith("flow_sdk.cli")]
     wanted = [] if EVERYTHING in excluded else [*own, *names]
     return preload(wanted, loaded, set(excluded))
+
+
+def _change_environment(wanted: dict[str, str]) -> None:
+    """Have the environment be what tasks begin with, so that none of them has to change it."""
+    for name in [name for name in os.environ if name not in wanted]:
+        del os.environ[name]
+    os.environ.update(wanted)
 
 
 def _start_again(channel: socket.socket, excluded: list[str]) -> None:
@@ -152,7 +162,7 @@ class _Server:
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
-        self.plan: tuple[str, FlowPlan] | None = None
+        self.run: tuple[RunRecord, FlowPlan] | None = None
         self.children: dict[int, str] = {}
 
     def serve(self) -> _Child | None:
@@ -195,10 +205,9 @@ class _Server:
 
     def _take(self, message: dict[str, Any], fds: list[int]) -> _Child | None:
         """Do what a message says; returns something in the forked process only."""
-        if "plan" in message:
-            with open(fds[0], "rb") as file:
-                file.seek(0)
-                self.plan = (message["plan"], from_json(file.read()))
+        if "run" in message:
+            with open(fds[0], "rb") as plan, open(fds[1], "rb") as record:
+                self.run = decode(RunRecord, record.read(), message["run"]), from_json(plan.read())
             gc.collect()
             gc.freeze()
             return None

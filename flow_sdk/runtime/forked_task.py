@@ -21,8 +21,8 @@ def run_forked_task(
     fds: list[int],
     program: Program,
     prepared: Prepared,
-    environment: dict[str, str],
     generators: list[Any],
+    inherited: frozenset[str],
 ) -> NoReturn:
     """Run a task in this process, which has just been forked, and end it.
 
@@ -36,14 +36,14 @@ def run_forked_task(
         What to execute.
     prepared : Prepared
         The compiled program and the run's plan.
-    environment : dict
-        Variables that the modules set that were imported before the fork.
     generators : list
-        Random generators that these modules made.
+        Random generators that modules made which were imported before the fork.
+    inherited : frozenset of str
+        The names of these modules.
     """
-    ended, inherited = 1, list(sys.modules)
+    ended = 1
     try:
-        report = _become_fresh(fds, program, environment)
+        report = _become_fresh(fds, program)
         renew_generators(generators)
         ended = run_process(TaskRequest.from_data(request), report, prepared)
     except BaseException as error:  # noqa: BLE001 - this is where a Python process would end of it
@@ -51,7 +51,7 @@ def run_forked_task(
     end_forked_process(ended, inherited)
 
 
-def _become_fresh(fds: list[int], program: Program, environment: dict[str, str]) -> Report:
+def _become_fresh(fds: list[int], program: Program) -> Report:
     """Make this process what an interpreter that has just been started would be."""
     os.setpgid(0, 0)
     die_with_parent()
@@ -61,12 +61,6 @@ def _become_fresh(fds: list[int], program: Program, environment: dict[str, str])
     report = open_report(fds[2])
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
-    wanted = {**program.environment, **environment}
-    for name in [name for name in os.environ if name not in wanted]:
-        del os.environ[name]
-    for name, value in wanted.items():
-        if os.environ.get(name) != value:
-            os.environ[name] = value
     if program.folder is not None:
         try:
             os.chdir(program.folder)

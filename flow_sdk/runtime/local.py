@@ -13,9 +13,10 @@ from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.program import Program
 from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.store.layout import run_key
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records import RunRecord, encode
 from flow_sdk.store.sources import by_value_module
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def run_flow(
             with open(options.run_id_file, "w", encoding="utf-8") as file:
                 file.write(record.run)
         if server is not None:
-            server.begin_run(record.plan, to_json(plan))
+            key = run_key(record.flow, record.run)
+            server.begin_run(to_json(plan), encode(record, key), key)
         Driver(store, plan, record, options, reporter, program, server, reuse).run()
         return record.run
     finally:

@@ -8,25 +8,34 @@ long as ten tasks take. So a forked task does the same for what it has itself ma
 """
 
 import atexit
+import functools
 import gc
 import os
 import signal
 import sys
 import threading
 from _io import _IOBase
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
 from flow_sdk.runtime.origins import is_installed
 
-__all__ = ["LEAST_SECONDS", "QUIET_SECONDS", "end_forked_process", "exit_code", "limit_end"]
+__all__ = ["LEAST_SECONDS", "QUIET_SECONDS", "c_library", "end_forked_process", "exit_code", "limit_end"]
 
 LEAST_SECONDS = 5.0
 """Seconds that the end of a process has at least, whatever its step has used up of its @timeout."""
 
 QUIET_SECONDS = 30.0
 """Seconds after which a process that has no @timeout and doesn't end says what it waits for."""
+
+
+@functools.cache
+def c_library() -> Any:
+    """Return the C library of this process."""
+    import ctypes
+
+    return ctypes.CDLL(None)
 
 
 def limit_end(task: str, seconds: float | None, code: int) -> None:
@@ -80,14 +89,14 @@ def exit_code(error: BaseException) -> int:
     return 1
 
 
-def end_forked_process(code: int, inherited: Iterable[str]) -> NoReturn:
+def end_forked_process(code: int, inherited: frozenset[str]) -> NoReturn:
     """End a process that was forked, as Python ends one of its own.
 
     Parameters
     ----------
     code : int
         The exit code.
-    inherited : iterable of str
+    inherited : frozenset of str
         Names of the modules that were loaded before the fork; these and what they hold are left alone.
     """
     _try(threading._shutdown)  # type: ignore[attr-defined]
@@ -95,7 +104,7 @@ def end_forked_process(code: int, inherited: Iterable[str]) -> NoReturn:
     # What follows is short. Threads that are daemons would find their modules empty.
     sys.setswitchinterval(100.0)
     threading.excepthook = lambda arguments: None
-    _try(lambda: _free_modules(set(inherited)))
+    _try(lambda: _free_modules(inherited))
     _try(_flush_files)
     os._exit(code)
 
@@ -112,7 +121,7 @@ def _try(part: Callable[[], Any]) -> None:
                 pass
 
 
-def _free_modules(inherited: set[str]) -> None:
+def _free_modules(inherited: frozenset[str]) -> None:
     """Free the user's modules, the last imported first: so what they hold is closed, and ``__del__`` is called."""
     own = [
         (name, module)
@@ -122,7 +131,6 @@ def _free_modules(inherited: set[str]) -> None:
     ]
     for name, _ in own:
         del sys.modules[name]
-    gc.collect()
     for _, module in reversed(own):
         values = module.__dict__
         # As Python does it: first what has a private name, which the rest may need.
@@ -140,9 +148,7 @@ def _flush_files() -> None:
             _flush(each)
     _flush(sys.stdout)
     _flush(sys.stderr)
-    import ctypes
-
-    ctypes.CDLL(None).fflush(None)
+    c_library().fflush(None)
 
 
 def _flush(file: Any) -> None:

@@ -22,13 +22,14 @@ from flow_sdk.runtime.begin import begin, check_owner, read_record
 from flow_sdk.runtime.code_folder import unpacked
 from flow_sdk.runtime.flowfile import CompiledFile, load_flow, load_packaged_flow
 from flow_sdk.runtime.parents import RunView, is_first
-from flow_sdk.runtime.process_end import LEAST_SECONDS, limit_end
+from flow_sdk.runtime.process_end import LEAST_SECONDS, c_library, limit_end
 from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records import RunRecord
 
 __all__ = ["Prepared", "die_with_parent", "execute", "main", "run_and_report", "run_process"]
 
@@ -41,12 +42,12 @@ class Prepared:
     ----------
     file : CompiledFile or None
         The flow file; None where a module is imported or the file couldn't be compiled.
-    plan : (str, FlowPlan) or None
-        A plan and its hash.
+    run : (RunRecord, FlowPlan) or None
+        The record of a run, and its plan.
     """
 
     file: CompiledFile | None = None
-    plan: tuple[str, FlowPlan] | None = None
+    run: tuple[RunRecord, FlowPlan] | None = None
 
 
 def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = None) -> Outcome:
@@ -64,11 +65,13 @@ def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = 
     owner = os.getpid()
     store = open_store(request.root)
     artifacts = Artifacts(store)
-    record = read_record(store, request.flow, request.run)
-    pinned = (record.plan, record.package) if record else (request.plan, request.package)
-    if prepared is not None and prepared.plan is not None and prepared.plan[0] == pinned[0]:
-        plan = prepared.plan[1]
+    if prepared is not None and prepared.run is not None:
+        record: RunRecord | None
+        record, plan = prepared.run
+        pinned = (record.plan, record.package)
     else:
+        record = read_record(store, request.flow, request.run)
+        pinned = (record.plan, record.package) if record else (request.plan, request.package)
         plan = from_json(artifacts.get_bytes(pinned[0], where=f"the plan of {request.flow}/{request.run}"))
     if request.step not in {step.name for step in plan.steps}:
         raise PlanError(
@@ -181,9 +184,7 @@ def run_process(request: TaskRequest, report: Report, prepared: Prepared | None 
 def die_with_parent() -> None:
     """On Linux, have this process ended when the one that supervises it is killed."""
     if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+        c_library().prctl(1, signal.SIGTERM, 0, 0, 0)
 
 
 def main() -> None:
