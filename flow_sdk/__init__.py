@@ -302,11 +302,22 @@ class _MetaflowModules:
         return find_module(name)
 
 
+def _remove_finder() -> None:
+    import sys
+
+    if _MetaflowModules in sys.meta_path:
+        sys.meta_path.remove(_MetaflowModules)
+
+
 def _add_finder() -> None:
     import sys
 
     if not any(getattr(finder, "__name__", "") == _MetaflowModules.__name__ for finder in sys.meta_path):
+        import atexit
+
         sys.meta_path.append(_MetaflowModules)
+        # Python's end would otherwise free the user's modules last, after those that their objects need to be closed.
+        atexit.register(_remove_finder)
 
 
 _add_finder()

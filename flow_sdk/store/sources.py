@@ -3,6 +3,7 @@
 A name in a flow file is known everywhere by its origin: the file's name, the hash of its source, the qualified name.
 """
 
+import atexit
 import os
 import sys
 from types import FunctionType, ModuleType
@@ -38,6 +39,9 @@ class _Source:
 
 
 _sources: dict[str, _Source] = {}
+# At the end of the process the user's module is to be freed while the modules that it uses are still whole: a file of
+# gzip that it has left open is closed then.
+atexit.register(_sources.clear)
 
 
 def _source(path: str | None) -> bytes | None:
