@@ -48,7 +48,7 @@ from flow_sdk.store.open_store import open_store
 store = open_store(STORE)
 runs = Runs(store)
 first = runs.read("Few", "1")
-end = attempts.read_task(store, "Few", "1", "end", "2")
+end = attempts.read_task(store, "Few", "1", "end", "1")
 for number in range(int(sys.argv[1]), int(sys.argv[2])):
     record = runs.create(dataclasses.replace(first, run=str(number), started=first.started + number))
     runs.expect_success(record)
@@ -214,9 +214,9 @@ from concurrent.futures import ThreadPoolExecutor
 from flow_sdk.store import attempts
 from flow_sdk.store.open_store import open_store
 store = open_store("store")
-one = attempts.read_task(store, "Wide", "1", "work", "2.0")
+one = attempts.read_task(store, "Wide", "1", "work", "1.0")
 with ThreadPoolExecutor(16) as pool:
-    copies = (dataclasses.replace(one, task=f"2.{n}") for n in range(1, int(sys.argv[1])))
+    copies = (dataclasses.replace(one, task=f"1.{n}") for n in range(1, int(sys.argv[1])))
     for _ in pool.map(lambda manifest: attempts.commit(store, manifest), copies):
         pass
 """

@@ -161,7 +161,7 @@ def join_of(foreach: Measured, folder: Path) -> Measured:
 
     store = open_store(str(folder / ".flow_sdk"))
     (run,) = Runs(store).newest("Wide")
-    joined = read_task(store, "Wide", run, "join", "3")
+    joined = read_task(store, "Wide", run, "join", "2")
     if joined is None:
         raise SystemExit(f"the join over {foreach.count} isn't there")
     return Measured(JOIN, foreach.count, joined.finished - joined.started, 0, 0)

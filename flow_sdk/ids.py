@@ -7,11 +7,11 @@ A task's id is the number of its step in the plan, and a readable, injective for
 ========================================  =================  ===========
 where a task of the fourth step runs      text of position   task id
 ========================================  =================  ===========
-outside any foreach and loop              ``0``              ``4``
-item 3 of a foreach                       ``3``              ``4.3``
-item 1 of the foreach inside item 3       ``3.1``            ``4.3.1``
-third pass through a loop                 ``0-2``            ``4-2``
-second pass through a loop in item 3      ``3-1``            ``4.3-1``
+outside any foreach and loop              ``0``              ``3``
+item 3 of a foreach                       ``3``              ``3.3``
+item 1 of the foreach inside item 3       ``3.1``            ``3.3.1``
+third pass through a loop                 ``0-2``            ``3-2``
+second pass through a loop in item 3      ``3-1``            ``3.3-1``
 ========================================  =================  ===========
 
 In a run whose plan has format 1 the text of the position is the task's id: steps of such a plan have no number.
@@ -88,7 +88,7 @@ def position_text(kinds: tuple[str, ...], position: Position) -> str:
     return _text(indices or ["0"], passes)
 
 
-def task_id(kinds: tuple[str, ...], position: Position, number: int) -> str:
+def task_id(kinds: tuple[str, ...], position: Position, number: int | None) -> str:
     """Render a position as a task id.
 
     Parameters
@@ -96,14 +96,14 @@ def task_id(kinds: tuple[str, ...], position: Position, number: int) -> str:
     kinds, position : tuple of str, tuple of int
         As for :func:`position_text`.
     number : int
-        The step's number in the plan, from 1; 0 for a step of a plan of format 1.
+        The step's number in the plan, from 0; None for a step of a plan of format 1.
 
     Returns
     -------
     str
         The task id. Injective for the steps of one plan, unless its format is 1.
     """
-    if not number:
+    if number is None:
         return position_text(kinds, position)
     indices, passes = _parted(kinds, position)
     return _text([str(number), *indices], passes)
@@ -144,10 +144,10 @@ def parse_position(kinds: tuple[str, ...], text: str) -> Position:
     PathspecError
         If the text isn't a position in these scopes.
     """
-    return position_of(kinds, text, 0)
+    return position_of(kinds, text, None)
 
 
-def position_of(kinds: tuple[str, ...], text: str, number: int) -> Position:
+def position_of(kinds: tuple[str, ...], text: str, number: int | None) -> Position:
     """Read a task id back into the position it was made from.
 
     Parameters
@@ -174,9 +174,9 @@ def position_of(kinds: tuple[str, ...], text: str, number: int) -> Position:
         passes = [int(n) for n in tail.split(".")] if tail else []
         indices = [int(n) for n in head.split(".")]
         wanted = kinds.count(FOREACH)
-        if number or not wanted:
+        if number is not None or not wanted:
             first, *indices = indices
-            fits = first == number
+            fits = first == (number or 0)
         else:
             fits = True
         if fits and len(passes) == kinds.count(LOOP) and len(indices) == wanted:

@@ -131,10 +131,10 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
                 {
                     **step,
                     "scopes": tuple(_build(Scope, s) for s in step.get("scopes", ())),
-                    "number": number if version > 1 else 0,
+                    "number": number if version > 1 else None,
                 },
             )
-            for number, step in enumerate(data["steps"], 1)
+            for number, step in enumerate(data["steps"])
         )
         loops = tuple(_build(Loop, loop) for loop in data.get("loops", ()))
         parameters = tuple(_build(ParameterPlan, parameter) for parameter in data.get("parameters", ()))

@@ -226,7 +226,7 @@ def _wrappers(step: Any, module: str) -> Decorators:
 def _steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[StepPlan, ...]:
     graph, regions = flow.graph, flow.regions
     steps = []
-    for number, name in enumerate(regions.order, 1):
+    for number, name in enumerate(regions.order):
         node = graph.nodes[name]
         call = node.call
         steps.append(

@@ -77,8 +77,8 @@ class StepPlan:
     wrappers : tuple of (str, mapping)
         The user's own decorators that run round the step, as (name, attributes), the outermost first. The name has
         its module before it, unless that is the flow's own.
-    number : int
-        The step's place in the plan's order, from 1, with which the ids of its tasks begin; 0 in a plan of format 1,
+    number : int or None
+        The step's place in the plan's order, from 0, with which the ids of its tasks begin; None in a plan of format 1,
         whose task ids have no such number. It isn't stored: the order of the steps says it.
     """
 
@@ -97,7 +97,7 @@ class StepPlan:
     doc: str = ""
     line: int = 0
     wrappers: tuple[tuple[str, dict[str, JSON]], ...] = ()
-    number: int = 0
+    number: int | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -273,7 +273,7 @@ class FlowPlan:
     @property
     def format(self) -> int:
         """The format in which the plan is stored: the one it was read in, or this release's."""
-        return FORMAT if all(step.number for step in self.steps) else 1
+        return FORMAT if all(step.number is not None for step in self.steps) else 1
 
     @property
     def start(self) -> StepPlan:

@@ -91,10 +91,10 @@ def resumer(world: World, run: str, origin: str) -> Work:
 def _committed(store: ObjectStore, run: str, number: int, generation: int = 0) -> None:
     """Store an artifact and the items of a foreach, and commit a task that has both."""
     artifacts = Artifacts(store)
-    attempt = attempts.claim(store, "F", run, "start", "1", {})
+    attempt = attempts.claim(store, "F", run, "start", "0", {})
     ref = artifacts.save(payload(number), where="a")
     items = artifacts.save_items([payload(number), payload(number + 1)], where="b")
-    which = {"flow": "F", "run": run, "step": "start", "task": "1", "attempt": attempt, "generation": generation}
+    which = {"flow": "F", "run": run, "step": "start", "task": "0", "attempt": attempt, "generation": generation}
     attempts.commit(store, Manifest(**which, ok=True, successful=True, artifacts={"a": ref}, items=items))  # type: ignore
 
 
@@ -112,7 +112,7 @@ def clearer(run: str, number: int) -> Work:
     """An orchestrator's user who clears a committed task, and the attempt that follows."""
 
     def work(store: ObjectStore) -> None:
-        found = attempts.read_task(store, "F", run, "start", "1")
+        found = attempts.read_task(store, "F", run, "start", "0")
         if found is not None:
             attempts.reopen(store, found, found.generation + 1)
             _committed(store, run, number, found.generation + 1)
@@ -138,7 +138,7 @@ def submitter(run: str, tries_left: int, saved: list[tuple[str, str]]) -> Work:
             found = Runs(store).read("F", run)
         except NotFound:
             return
-        request = TaskRequest("", "F", run, "start", "1", found.plan, tries_left=tries_left)
+        request = TaskRequest("", "F", run, "start", "0", found.plan, tries_left=tries_left)
         saved.append((run, save_request(Artifacts(store), request)))
 
     return work
@@ -171,7 +171,7 @@ def lost(base: ObjectStore, saved: Iterable[tuple[str, str]] = ()) -> list[str]:
     for run, digest in saved:
         if f"flows/F/runs/{run}/" in runs:
             try:
-                read_request(Artifacts(base), f"F/{run}/start/1", digest)
+                read_request(Artifacts(base), f"F/{run}/start/0", digest)
             except ObjectMissing:
                 found.append(f"the request {digest} of {run}")
     return found

@@ -60,7 +60,7 @@ def _taken_over(place: Place) -> Any:
     """Which tasks the run has; each is the origin's."""
     store = place.store()
     found = []
-    for step, task in (("start", "1"), ("each", "2.0"), ("each", "2.1"), ("join", "3")):
+    for step, task in (("start", "0"), ("each", "1.0"), ("each", "1.1"), ("join", "2")):
         manifest = attempts.read_task(store, NAME, "r", step, task)
         if manifest is not None:
             first = attempts.read_task(store, NAME, "first", step, task)
@@ -71,14 +71,14 @@ def _taken_over(place: Place) -> Any:
 
 
 def _in_part(seen: Any) -> bool:
-    return seen[0] in ([], [("start", "1")], [("start", "1"), ("each", "2.0")])
+    return seen[0] in ([], [("start", "0")], [("start", "0"), ("each", "1.0")])
 
 
 def _files(place: Place) -> RunFiles:
     store = place.store()
     inner, above = _inner(store, None, None)
     roots = {"r": above + layout.files_prefix(NAME, "r").rstrip("/")}
-    return RunFiles(inner, roots, store, NAME, Putter("start", "1", 0))
+    return RunFiles(inner, roots, store, NAME, Putter("start", "0", 0))
 
 
 def _put(size: int) -> Writer:
@@ -104,11 +104,11 @@ def _foreach(place: Place) -> None:
 
 def _hand_off(place: Place) -> None:
     made = begun_run(place)
-    write_handoff(made.view, made.plan["start"], "1", "execution")
+    write_handoff(made.view, made.plan["start"], "0", "execution")
 
 
 def _handed(place: Place) -> Any:
-    (text,) = place.store().get_many([layout.handoff_key(NAME, "r", "start", "1")])
+    (text,) = place.store().get_many([layout.handoff_key(NAME, "r", "start", "0")])
     return text and json.loads(text)
 
 
@@ -130,14 +130,14 @@ def _log(place: Place) -> None:
     """What a supervised task prints, in three chunks."""
     sender = _Sender(place.store(), lambda line: None)
     log = LogWriter(sender)
-    log.place(NAME, "r", "start", "1", 0)
+    log.place(NAME, "r", "start", "0", 0)
     for chunk in range(3):
         log.write("stdout", f"line {chunk}".ljust(FLUSH_BYTES))
         sender.store_one()
 
 
 def _lines(place: Place) -> Any:
-    return [line.text.strip() for line in task_lines(place.store(), (NAME, "r", "start", "1"), 0)]
+    return [line.text.strip() for line in task_lines(place.store(), (NAME, "r", "start", "0"), 0)]
 
 
 def _whole_chunks(seen: Any) -> bool:

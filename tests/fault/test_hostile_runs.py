@@ -162,7 +162,7 @@ def test_a_log_that_the_store_does_not_take_ends_nothing(
     if failing:
         assert task.stdout.splitlines() == lines and not told
     else:
-        assert len(told) == 1 and "30 lines weren't stored, from start/1, attempt 0 on" in told[0]
+        assert len(told) == 1 and "30 lines weren't stored, from start/0, attempt 0 on" in told[0]
         assert "AccessDenied" in told[0] and task.stdout == ""
     assert not OURS.search(done.stderr)
     check_clean(root)
@@ -170,15 +170,15 @@ def test_a_log_that_the_store_does_not_take_ends_nothing(
 
 
 def open_attempts(root: str) -> list[str]:
-    return open_store(root).folders("flows/PrintingFlow/runs/1/steps/start/1/")
+    return open_store(root).folders("flows/PrintingFlow/runs/1/steps/start/0/")
 
 
 def test_a_run_says_what_it_waits_for(proxy: FaultProxy, tmp_path: Path, clean: dict[str, str]) -> None:
-    proxy.set(Rule("SlowDown", key="runs/1/steps/join/3/commit", method="PUT", most=7))
+    proxy.set(Rule("SlowDown", key="runs/1/steps/join/2/commit", method="PUT", most=7))
     done = run(proxy, tmp_path, "s3://flows/waits")
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "trying again" in line]
-    assert "1/join/3]" in line and "S3 answers SlowDown" in line and "join/3/commit.json" in line
+    assert "1/join/2]" in line and "S3 answers SlowDown" in line and "join/2/commit.json" in line
     assert hashes("s3://flows/waits") == clean
 
 

@@ -29,8 +29,8 @@ from flow_sdk.store.verify import verify_blob
 from tests.fault.report import count
 from tests.rig.finished import finished_run
 
-TASK = "Kept/1/start/1"
-COMMIT = commit_key("Kept", "1", "start", "1")
+TASK = "Kept/1/start/0"
+COMMIT = commit_key("Kept", "1", "start", "0")
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def refused(artifact: str, key: str) -> None:
     """The reader is refused, and told which run, step, artifact and object."""
     with pytest.raises(IntegrityError) as caught:
         read(artifact)
-    for part in ("Kept/1/start/1", artifact, key):
+    for part in ("Kept/1/start/0", artifact, key):
         assert part in str(caught.value), str(caught.value)
 
 
@@ -65,7 +65,7 @@ def found(store: ObjectStore, artifact: str, key: str) -> CheckReport:
     """The check finds it, and says whose it is."""
     report = check_store(store)
     places = {damage.place for damage in report.damage if damage.key == key}
-    assert f"Kept/1/start/1, attempt 0, artifact {artifact!r}" in places, report.damage
+    assert f"Kept/1/start/0, attempt 0, artifact {artifact!r}" in places, report.damage
     return report
 
 
@@ -148,7 +148,7 @@ def _read_run(store: ObjectStore) -> None:
 
 
 def _read_start(store: ObjectStore) -> None:
-    read_task(store, "Kept", "1", "start", "1")
+    read_task(store, "Kept", "1", "start", "0")
 
 
 def _read_end(store: ObjectStore) -> None:
@@ -169,7 +169,7 @@ RECORDS: dict[str, tuple[str, str, Callable[[ObjectStore], None]]] = {
     "commit": (COMMIT.replace(".json", ".1.json"), TASK, _read_start),
     "redirect": (COMMIT, TASK, _read_start),
     "end": (layout.run_end_key("Kept", "1"), "Kept/1", _read_end),
-    "failure": (layout.failure_key("Kept", "1", "end", "4"), "Kept/1/end/4", _read_end),
+    "failure": (layout.failure_key("Kept", "1", "end", "3"), "Kept/1/end/3", _read_end),
     "token": (layout.token_key("kept", 0), "deployment kept", _read_tokens),
     "release": ("", "deployment kept", _read_releases),
 }
@@ -179,12 +179,12 @@ RECORDS: dict[str, tuple[str, str, Callable[[ObjectStore], None]]] = {
 def records() -> MemoryStore:
     """A store with a record of every kind."""
     store = finished_run(MemoryStore(), orchestrator={"kind": "local"})
-    first = read_task(store, "Kept", "1", "start", "1")
+    first = read_task(store, "Kept", "1", "start", "0")
     assert first is not None
     attempts.reopen(store, first, 1)
     attempts.commit(store, dataclasses.replace(first, generation=1, attempt=1))
-    attempts.mark_failed(store, "Kept", "1", "end", "4", 0, "no reason")
-    store.delete([layout.commit_key("Kept", "1", "end", "4")])
+    attempts.mark_failed(store, "Kept", "1", "end", "3", 0, "no reason")
+    store.delete([layout.commit_key("Kept", "1", "end", "3")])
     StoreClaims(store, "kept").add(Claim("kept", 0, "anne", "2026-01-31", "salt", "d" * 64))
     note_release(store, "airflow", "kept", {"plan": Runs(store).read("Kept", "1").plan})
     assert not check_store(store, threads=1).damage
@@ -219,7 +219,7 @@ def test_every_byte_of_a_record(records: MemoryStore, name: str) -> None:
 
 
 def test_every_byte_of_the_items_of_a_foreach(records: MemoryStore) -> None:
-    manifest = read_task(records, "Kept", "1", "start", "1")
+    manifest = read_task(records, "Kept", "1", "start", "0")
     assert manifest is not None and manifest.items is not None
     key = blob_key(manifest.items.hash)
     whole = records.get(key)
@@ -240,7 +240,7 @@ def test_every_byte_of_the_items_of_a_foreach(records: MemoryStore) -> None:
 @pytest.mark.parametrize("damage", ["cut", "noise", "empty", "another task's"])
 def test_a_commit_record(store: ObjectStore, damage: str) -> None:
     whole = store.get(COMMIT)
-    other = store.get(commit_key("Kept", "1", "each", "2.1"))
+    other = store.get(commit_key("Kept", "1", "each", "1.1"))
     bad = {"cut": whole[:-20], "noise": b"\x00" + whole, "empty": b"", "another task's": other}[damage]
     store.put(COMMIT, bad)
     report = check_store(store)

@@ -54,7 +54,7 @@ def request_(tmp_path: Path) -> TaskRequest:
     root = str(tmp_path / "store")
     digest = Artifacts(open_store(root)).put_bytes(to_json(plan))
     return TaskRequest(
-        root=root, flow="Worked", run="r", step="start", task="1", plan=digest, file=str(path), tries_left=9
+        root=root, flow="Worked", run="r", step="start", task="0", plan=digest, file=str(path), tries_left=9
     )
 
 

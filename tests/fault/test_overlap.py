@@ -99,13 +99,13 @@ class Place:
     def attempt(self, store: SteppedStore, number: int, generation: int = 0) -> None:
         """Run an attempt of the task, as a process that an orchestrator started."""
         view = RunView(store, self.begun.plan, self.begun.plan.flow, "1")
-        request = TaskRequest("", view.flow, "1", "work", "2", "", generation=generation)
+        request = TaskRequest("", view.flow, "1", "work", "1", "", generation=generation)
         self.outcomes[number] = run_attempt(view, self.begun.record, self.flow, request, lambda facts: None)
 
     @property
     def committed(self) -> Manifest | None:
         """The task as anybody can read it now."""
-        return read_task(self.base, self.begun.plan.flow, "1", "work", "2")
+        return read_task(self.base, self.begun.plan.flow, "1", "work", "1")
 
     def values(self, manifest: Manifest) -> tuple[int, str]:
         artifacts = Artifacts(self.base)
@@ -265,7 +265,7 @@ def readings(place: Place, found: list[Any]) -> Callable[[SteppedStore, int], No
         namespace(None)
         for _ in range(2):
             try:
-                task = Task(f"{flow}/1/work/2")
+                task = Task(f"{flow}/1/work/1")
             except NotFound:
                 found.append(None)
                 continue
@@ -331,7 +331,7 @@ def test_a_slow_reader_does_not_take_the_loser_for_the_task() -> None:
     def read(store: SteppedStore, number: int) -> None:
         metadata(place.base.url)
         namespace(None)
-        found.append(getattr(Task("Overlap/1/work/2").data, "first", None))
+        found.append(getattr(Task("Overlap/1/work/1").data, "first", None))
 
     for steps in range(60):
         found.clear()

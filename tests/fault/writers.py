@@ -36,7 +36,7 @@ __all__ = ["WRITERS", "Place", "Writer"]
 
 SMALL = b"some bytes " * 1000
 LARGE = 17 << 20
-TASKS = {"start": "1", "each": "2.0", "join": "3", "end": "4"}
+TASKS = {"start": "0", "each": "1.0", "join": "2", "end": "3"}
 """A task of each step of the flow, by its id."""
 
 
@@ -61,7 +61,7 @@ def _blob(content: Callable[[], bytes]) -> Writer:
 
 
 def _manifest(attempt: int = 0, generation: int = 0) -> Manifest:
-    return Manifest(NAME, "1", "start", "1", attempt, True, True, next=("each",), started=1.0, generation=generation)
+    return Manifest(NAME, "1", "start", "0", attempt, True, True, next=("each",), started=1.0, generation=generation)
 
 
 def _tried(seen: Any) -> Any:
@@ -70,7 +70,7 @@ def _tried(seen: Any) -> Any:
 
 
 def _numbers(place: Place) -> list[int]:
-    return attempts.attempts(place.store(), NAME, "1", "start", "1")
+    return attempts.attempts(place.store(), NAME, "1", "start", "0")
 
 
 def _commit(place: Place, **which: int) -> None:
@@ -78,13 +78,13 @@ def _commit(place: Place, **which: int) -> None:
 
 
 def _committed(place: Place) -> Any:
-    found = attempts.read_task(place.store(), NAME, "1", "start", "1")
+    found = attempts.read_task(place.store(), NAME, "1", "start", "0")
     return found and dataclasses.asdict(found)
 
 
 def _reopen(place: Place) -> None:
     store = place.store()
-    standing = attempts.read_task(store, NAME, "1", "start", "1")
+    standing = attempts.read_task(store, NAME, "1", "start", "0")
     if standing is not None and standing.generation < 1:
         attempts.reopen(store, standing, 1)
     _commit(place, attempt=1, generation=1)
@@ -280,11 +280,11 @@ def _fail(place: Place) -> None:
     store = place.store()
     attempts.fail(store, dataclasses.replace(_manifest(), run="r", ok=False, successful=False))
     runs = Runs(store)
-    runs.note_failure(runs.read(NAME, "r"), "start", "1", 0, "it broke")
+    runs.note_failure(runs.read(NAME, "r"), "start", "0", 0, "it broke")
 
 
 def _failed(place: Place) -> Any:
-    found = attempts.read_attempt(place.store(), NAME, "r", "start", "1", 0)
+    found = attempts.read_attempt(place.store(), NAME, "r", "start", "0", 0)
     return found and found.ok, _outcome(place)
 
 
@@ -300,7 +300,7 @@ def _allocate(place: Place) -> Any:
 
 
 def _claim(place: Place) -> Any:
-    return attempts.claim(place.store(), NAME, "1", "start", "1", {"host": "here"})
+    return attempts.claim(place.store(), NAME, "1", "start", "0", {"host": "here"})
 
 
 WRITERS: dict[str, Writer] = {

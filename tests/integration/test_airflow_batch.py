@@ -148,15 +148,15 @@ def test_steps_with_batch_are_jobs_and_only_those(done: dict[str, Any]) -> None:
     jobs = jobs_of(done, "MixedFlow")
     count = Counter((job["tags"]["flow_sdk.step"], job["tags"]["flow_sdk.task"]) for job in jobs)
     assert count == {
-        ("start", "1"): 1,
-        ("fit", "2.0"): 1,
-        ("fit", "2.1"): 2,  # its first try fails
-        ("gather", "4.0"): 1,
-        ("gather", "4.1"): 1,
-        ("again", "6-0"): 1,
-        ("again", "6-1"): 1,
-        ("long", "7"): 1,
-        ("risky", "9"): 1,
+        ("start", "0"): 1,
+        ("fit", "1.0"): 1,
+        ("fit", "1.1"): 2,  # its first try fails
+        ("gather", "3.0"): 1,
+        ("gather", "3.1"): 1,
+        ("again", "5-0"): 1,
+        ("again", "5-1"): 1,
+        ("long", "6"): 1,
+        ("risky", "8"): 1,
     }
     fit = next(job for job in jobs if job["tags"]["flow_sdk.step"] == "fit")
     assert fit["tags"]["team"] == "search" and "job-definition/flow-sdk-" in fit["jobDefinition"]
@@ -177,7 +177,7 @@ def test_the_steps_log_is_in_airflows(done: dict[str, Any]) -> None:
         assert done["log"].count(text) == (2 if done["line"] == "airflow2" else 1)
     assert re.search(r"AWS Batch job \S+: SUCCEEDED", done["log"])
     run = read(done, "MixedFlow")
-    assert "slept enough" in Task(f"{run.pathspec}/long/7").stdout
+    assert "slept enough" in Task(f"{run.pathspec}/long/6").stdout
     if done["line"] == "airflow2":
         assert "the triggerer waits for it" in done["log"]
 

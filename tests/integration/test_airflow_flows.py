@@ -139,8 +139,8 @@ def test_parameters_arrive_as_they_were_given(done: dict[str, Any]) -> None:
 def test_a_retried_step_has_its_attempts_and_a_caught_one_its_failure(done: dict[str, Any]) -> None:
     read_from(done)
     run = f"RetryCatchFlow/airflow-{done['runs']['RetryCatchFlow']['run_id']}"
-    assert Task(f"{run}/fetch/2").data.attempts == 2
-    caught = Task(f"{run}/enrich/3")
+    assert Task(f"{run}/fetch/1").data.attempts == 2
+    caught = Task(f"{run}/enrich/2")
     assert caught.finished and not caught.successful
     assert "ZeroDivisionError" in str(caught.data.failure.type)
     assert Run(run).successful
@@ -167,7 +167,7 @@ def test_a_run_carries_namespace_and_runtime(done: dict[str, Any]) -> None:
 
 def test_the_log_of_a_step_is_in_airflow_and_in_the_store(done: dict[str, Any]) -> None:
     read_from(done)
-    task = Task(f"HelloFlow/airflow-{done['runs']['HelloFlow']['run_id']}/end/3")
+    task = Task(f"HelloFlow/airflow-{done['runs']['HelloFlow']['run_id']}/end/1")
     lines = [line for line in task.stdout.splitlines() if line]
     assert lines and all(line in done["log"] for line in lines)
 

@@ -285,7 +285,7 @@ def test_a_run_that_is_marked_as_failed_while_a_task_runs_has_failed(rig: Rig, r
     path = f"/dags/KilledFlow/dagRuns/{run.replace('+', '%2B')}"
     assert rig.airflow.api.request("PATCH", path, {"state": "failed"})[0] == 200
     rig.airflow.wait(lambda: results(pathspec).state == "failed", 90, "the store doesn't say so")
-    assert results(pathspec).reason == "Task start/1 was ended from outside, and wasn't tried again so far"
+    assert results(pathspec).reason == "Task start/0 was ended from outside, and wasn't tried again so far"
 
 
 def test_a_new_deployment_leaves_a_run_that_has_begun_as_it_is(rig: Rig, results: Callable[[str], Run]) -> None:

@@ -87,7 +87,7 @@ def test_attempts_are_all_told_of(isolation: str, tmp_path: Path) -> None:
     assert Task(start.pathspec, attempt=0).stderr == "[the task's process was ended by SIGKILL (out of memory?)]\n"
     assert only.stderr == "[the task's process was ended by SIGSEGV]\n"
     assert start.stderr == "" and start.exception is None
-    assert "SIGSEGV" in call(tmp_path, "logs", "--stderr", "1/start/1", "--attempt", "1").stdout
+    assert "SIGSEGV" in call(tmp_path, "logs", "--stderr", "1/start/0", "--attempt", "1").stdout
 
     # A caught failure is in the artifact; what the step had set is there as far as there was a process to keep it.
     assert raises.exception is None and killed.exception is None

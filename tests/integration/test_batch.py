@@ -144,11 +144,11 @@ def test_steps_on_batch_beside_steps_here(rig: BatchServer, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     run = re.search(r"Run RemoteFlow/(\d+) started", done.stderr)[1]
     # Logs and states come into the run's own output, under the task's name.
-    assert re.search(rf"\[{run}/work/2.0\] item 0 on rig blue", done.stdout)
-    states = re.findall(rf"\[{run}/work/2.0\] AWS Batch job \S+: ([A-Z]+)", done.stderr)
+    assert re.search(rf"\[{run}/work/1.0\] item 0 on rig blue", done.stdout)
+    states = re.findall(rf"\[{run}/work/1.0\] AWS Batch job \S+: ([A-Z]+)", done.stderr)
     assert states[0] == "SUBMITTED" and states[-1] == "SUCCEEDED" and len(states) == len(set(states))
     assert re.search(
-        rf"\[{run}/work/2.1\] attempt 0 failed: ValueError: the first try fails; trying again", done.stderr
+        rf"\[{run}/work/1.1\] attempt 0 failed: ValueError: the first try fails; trying again", done.stderr
     )
     assert "failed and was caught" in done.stderr
     found = read(
@@ -161,18 +161,18 @@ def test_steps_on_batch_beside_steps_here(rig: BatchServer, tmp_path: Path) -> N
     assert read(rig, tmp_path, f"print(set(Run('RemoteFlow/{run}')['join'].task.data.texts) == {{{text!r}}})") == "True"
     # A person finds the task in the console, and AWS gets what the step asked for.
     job = known[jobs[1]]
-    assert job["jobName"] == f"RemoteFlow-{run}-work-2_1"
+    assert job["jobName"] == f"RemoteFlow-{run}-work-1_1"
     assert {key: job["tags"][key] for key in ("flow_sdk.run", "flow_sdk.step", "flow_sdk.task", "team")} == {
-        "flow_sdk.run": run, "flow_sdk.step": "work", "flow_sdk.task": "2.1", "team": "search",
+        "flow_sdk.run": run, "flow_sdk.step": "work", "flow_sdk.task": "1.1", "team": "search",
     }  # fmt: skip
     # The machine killed the container: the reason names it, and @catch takes over without another job.
     caught = read(rig, tmp_path, f"print(Run('RemoteFlow/{run}')['end'].task.data.failure.exception)")
     assert "ran out of its memory of 600 MiB" in caught and "exit code 137" in caught and "@batch(memory=" in caught
-    logged = call(tmp_path, *AT, "logs", f"{run}/end/4", "--attempt", "0", environment=settings(rig)).stdout
+    logged = call(tmp_path, *AT, "logs", f"{run}/end/3", "--attempt", "0", environment=settings(rig)).stdout
     assert "ran out of its memory of 600 MiB" in logged
-    assert [one["jobName"] for one in rig.jobs()].count(f"RemoteFlow-{run}-end-4") == 1
+    assert [one["jobName"] for one in rig.jobs()].count(f"RemoteFlow-{run}-end-3") == 1
     # The log is kept once, by the container.
-    assert call(tmp_path, *AT, "logs", f"{run}/work/2.0", environment=settings(rig)).stdout == "item 0 on rig blue\n"
+    assert call(tmp_path, *AT, "logs", f"{run}/work/1.0", environment=settings(rig)).stdout == "item 0 on rig blue\n"
     assert not list(tmp_path.glob("**/canary"))
 
 
@@ -215,7 +215,7 @@ def test_a_stopped_run_ends_its_jobs(rig: BatchServer, tmp_path: Path, number: i
 
 
 def test_a_resumed_run_keeps_what_was_committed(rig: BatchServer, tmp_path: Path) -> None:
-    process = start(rig, tmp_path, until=r"/middle/2\] AWS Batch job \S+: RUNNING", flow=PATIENT)
+    process = start(rig, tmp_path, until=r"/middle/1\] AWS Batch job \S+: RUNNING", flow=PATIENT)
     process.kill()
     assert wait_for_end(rig, "PatientFlow-") == "FAILED"
     process.communicate()
@@ -227,9 +227,9 @@ def test_a_resumed_run_keeps_what_was_committed(rig: BatchServer, tmp_path: Path
 
 
 def test_a_machine_that_is_taken_away_is_no_try_of_the_step(rig: BatchServer, tmp_path: Path) -> None:
-    process = start(rig, tmp_path, until=r"/middle/2\] AWS Batch job \S+: RUNNING", flow=PATIENT)
+    process = start(rig, tmp_path, until=r"/middle/1\] AWS Batch job \S+: RUNNING", flow=PATIENT)
     job = rig.jobs()[-1]
-    claimed = f"team/flows/PatientFlow/runs/{job['tags']['flow_sdk.run']}/steps/middle/2/0/start.json"
+    claimed = f"team/flows/PatientFlow/runs/{job['tags']['flow_sdk.run']}/steps/middle/1/0/start.json"
     until = time.monotonic() + 20
     while not rig.client("s3").list_objects_v2(Bucket="flows", Prefix=claimed)["KeyCount"]:
         assert time.monotonic() < until
@@ -245,7 +245,7 @@ def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
     process = start(rig, tmp_path, until=r"\] waiting$")  # its log comes while it runs
     listed = call(tmp_path, *AT, "batch", "list", environment=settings(rig)).stdout.splitlines()
     assert listed[0].split() == ["RUN", "STEP", "TASK", "STATUS", "JOB", "NAME"]
-    assert len(listed) == 2 and listed[1].split()[1:4] == ["start", "1", "RUNNING"]
+    assert len(listed) == 2 and listed[1].split()[1:4] == ["start", "0", "RUNNING"]
     run, job = listed[1].split()[0], listed[1].split()[4]
     none = call(tmp_path, *AT, "batch", "list", "--run-id", "99999", environment=settings(rig))
     assert none.stdout == "" and "No unfinished jobs" in none.stderr
@@ -269,7 +269,7 @@ def test_jobs_of_step_functions_are_found(rig: BatchServer, tmp_path: Path) -> N
     aws.register_job_definition(jobDefinitionName="by-hand", type="container", containerProperties=container)
     ids = {}
     for run, flow in (("one", "WaitingFlow"), ("two", "WaitingFlow"), ("one", "WaitingFlowToo")):
-        tags = {"flow_sdk.flow": flow, "flow_sdk.run": run, "flow_sdk.step": "start", "flow_sdk.task": "1"}
+        tags = {"flow_sdk.flow": flow, "flow_sdk.run": run, "flow_sdk.step": "start", "flow_sdk.task": "0"}
         job = aws.submit_job(jobName=f"{flow}-start-{run}", jobQueue="rig", jobDefinition="by-hand", tags=tags)
         ids[flow, run] = job["jobId"]
     listed = call(tmp_path, *AT, "batch", "list", "--run-id", "sfn-one", environment=settings(rig)).stdout

@@ -225,7 +225,7 @@ def test_a_deployed_flow_needs_no_config_file(folder: Path, tmp_path_factory: py
     for path in [path for path in folder.iterdir() if path != away]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     lines: list[str] = []
-    for step, task in [("start", "1"), ("work", "2.0"), ("work", "2.1"), ("join", "3"), ("end", "4")]:
+    for step, task in [("start", "0"), ("work", "1.0"), ("work", "1.1"), ("join", "2"), ("end", "3")]:
         request = TaskRequest(
             root=str(away), flow="ConfiguredFlow", run="r1", step=step, task=task, plan=deployed["plan_hash"],
             package=deployed["package_hash"], orchestrator={"kind": "test"},

@@ -73,16 +73,16 @@ def test_every_name(tmp_path: Path, namespace: str | None) -> None:
     assert done.returncode == 0, done.stderr
     (found,) = [json.loads(line[line.index("{") :]) for line in done.stdout.splitlines() if "{" in line]
     graph = found.pop("graph")
-    own = ["Seen", "Seen/1", "Seen/1/start/1", "running", "running", False, True]
+    own = ["Seen", "Seen/1", "Seen/1/start/0", "running", "running", False, True]
     assert found.pop("tempdir")
     assert found == {
         "flow_name": "Seen",
         "run_id": "1",
         "step_name": "start",
-        "task_id": "1",
+        "task_id": "0",
         "retry_count": 0,
         "origin_run_id": None,
-        "pathspec": "Seen/1/start/1",
+        "pathspec": "Seen/1/start/0",
         "namespace": namespace or "user:tester",
         "username": "tester",
         "parameter_names": ["alpha"],

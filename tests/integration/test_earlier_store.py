@@ -70,7 +70,7 @@ def test_its_runs_are_read_by_the_ids_they_had(root: str) -> None:
     assert task.child_task_pathspecs == ["EarlierFlow/1/inner_join/1"]
     assert [task.id for task in Run("EarlierFlow/1")["again"]] == ["0-2", "0-1", "0-0"]
     with pytest.raises(NotFound):
-        Task("EarlierFlow/1/inner/3.1.0")
+        Task("EarlierFlow/1/inner/2.1.0")
     assert call(root, "logs", "1/outer/1").stdout == "outer b\n"
     assert "made" in call(root, "dump", "1/inner/1.0").stdout
     report = check_store(open_store(root))
@@ -83,15 +83,15 @@ def test_a_resumed_run_has_ids_of_its_own(root: str) -> None:
     assert run.successful and run.data.made == [[10, 20], [10, 20]]
     ids = [task.id for step in run for task in step]
     assert sorted(ids) == sorted(
-        ["1", "2.0", "2.1", "3.0.0", "3.0.1", "3.1.0", "3.1.1", "4.0", "4.1", "5", "6-0", "6-1", "6-2", "7", "8"]
+        ["0", "1.0", "1.1", "2.0.0", "2.0.1", "2.1.0", "2.1.1", "3.0", "3.1", "4", "5-0", "5-1", "5-2", "6", "7"]
     )
-    task = Task("EarlierFlow/3/inner/3.1.0")
+    task = Task("EarlierFlow/3/inner/2.1.0")
     assert task.origin_pathspec == "EarlierFlow/2/inner/1.0"
-    assert task.parent_task_pathspecs == ["EarlierFlow/3/outer/2.1"]
-    assert task.child_task_pathspecs == ["EarlierFlow/3/inner_join/4.1"]
-    assert Task("EarlierFlow/3/outer/2.1").stdout == "outer b\n"
-    assert Task("EarlierFlow/3/late/7").parent_task_pathspecs == ["EarlierFlow/3/again/6-2"]
-    assert Task("EarlierFlow/3/outer/2.1", attempt=0).parent_task_pathspecs == ["EarlierFlow/3/start/1"]
+    assert task.parent_task_pathspecs == ["EarlierFlow/3/outer/1.1"]
+    assert task.child_task_pathspecs == ["EarlierFlow/3/inner_join/3.1"]
+    assert Task("EarlierFlow/3/outer/1.1").stdout == "outer b\n"
+    assert Task("EarlierFlow/3/late/6").parent_task_pathspecs == ["EarlierFlow/3/again/5-2"]
+    assert Task("EarlierFlow/3/outer/1.1", attempt=0).parent_task_pathspecs == ["EarlierFlow/3/start/0"]
 
 
 def test_a_run_that_has_begun_goes_on_with_its_ids(root: str) -> None:
@@ -113,8 +113,8 @@ def test_a_newer_deployment_asks_the_run_for_its_ids(root: str) -> None:
     deployed = plan_hash(newer), newer
     assert task_of(root, "EarlierFlow", "2", deployed, "inner", "1.0") == "1.0"
     assert task_of(root, "EarlierFlow", "2", deployed, "late", "0") == "0"
-    assert task_of(root, "EarlierFlow", "not-begun", deployed, "inner", "1.0") == "3.1.0"
-    assert task_of(root, "EarlierFlow", "not-begun", deployed, "again", "0-2") == "6-2"
+    assert task_of(root, "EarlierFlow", "not-begun", deployed, "inner", "1.0") == "2.1.0"
+    assert task_of(root, "EarlierFlow", "not-begun", deployed, "again", "0-2") == "5-2"
     view = open_run(root, "EarlierFlow", "2")
     assert foreach_children(view, "outer", "1") == ["1.0", "1.1"]
     assert is_chosen(view, "late", "0") and not is_chosen(view, "end", "0")

@@ -80,7 +80,7 @@ def test_it_runs_a_task(image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         variables = {
             **s3.env(),
             "FLOW_SDK_STORE": "s3://flows/team",
-            "FLOW_SDK_TASK": "TrainFlow/by-hand/start/1",
+            "FLOW_SDK_TASK": "TrainFlow/by-hand/start/0",
             "FLOW_SDK_REQUEST": Artifacts(store).put_bytes(request.to_json()),
         }
         options = tuple(part for name, value in variables.items() for part in ("--env", f"{name}={value}"))
@@ -88,6 +88,6 @@ def test_it_runs_a_task(image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             done = in_image(image, options=options)
             assert done.returncode == 0, done.stderr
             assert done.stdout.count("alpha is 0.5") <= 1
-        dumped = call(tmp_path, *at, "dump", "by-hand/start/1")
+        dumped = call(tmp_path, *at, "dump", "by-hand/start/0")
         assert "parts" in dumped.stdout and "[0, 1]" in dumped.stdout, dumped.stderr
-        assert call(tmp_path, *at, "logs", "by-hand/start/1").stdout.startswith("alpha is 0.5")
+        assert call(tmp_path, *at, "logs", "by-hand/start/0").stdout.startswith("alpha is 0.5")

@@ -61,7 +61,7 @@ SCHEDULES = f"arn:aws:scheduler:{HERE}:schedule/default"
 SCHEDULE = f"{SCHEDULES}/{schedule_name('TrainFlow', PREFIX)}"
 SSM = f"arn:aws:ssm:{HERE}:parameter"
 STORE = f"arn:aws:s3:::{BUCKET}"
-NEXT = handoff_key("TrainFlow", "sfn-4f1c", "fan", "2")
+NEXT = handoff_key("TrainFlow", "sfn-4f1c", "fan", "1")
 WRITTEN_BY_JOBS = (
     run_key("TrainFlow", "sfn-4f1c"),
     run_input_key("TrainFlow", "sfn-4f1c"),
@@ -402,9 +402,9 @@ def test_whole_runs_need_no_more_than_the_role_of_steps_has(policies, tmp_path):
         ).stdout.strip()
         enforce(server)
         env = {**base, **{name.upper(): value for name, value in keys.items()}, "FLOW_SDK_STORE": root}
-        for task in ("start/1", "fit/2.0", "fit/2.1", "join/3", "end/4"):
+        for task in ("start/0", "fit/1.0", "fit/1.1", "join/2", "end/3"):
             told = {"FLOW_SDK_TASK": f"TrainFlow/sfn-4f1c/{task}"}
-            if task == "start/1":
+            if task == "start/0":
                 told |= {"FLOW_SDK_REQUEST": request}
             done = subprocess.run(
                 [sys.executable, "-m", "flow_sdk.runtime.batch.container"],

@@ -123,7 +123,7 @@ def test_nothing_of_the_end_changes_the_result(tmp_path: Path, isolation: str, h
     assert run.successful and run.data.found == 1
     start = run["start"].task
     assert said in start.stderr and len(list(start)) > 0
-    attempts = [path for path in (folder.store / "flows/Disturbed/runs/1/steps/start/1").iterdir() if path.is_dir()]
+    attempts = [path for path in (folder.store / "flows/Disturbed/runs/1/steps/start/0").iterdir() if path.is_dir()]
     assert len(attempts) == 1
 
 
@@ -221,7 +221,7 @@ def test_garbage_on_the_pipe_for_reports_ends_no_run(tmp_path: Path, isolation: 
     folder = Folder(tmp_path)
     folder.write("flow.py", REPORTS.replace("FORGED", "pass"))
     done = folder.run_well("run", "--isolation", isolation)
-    assert done.stderr.count("start/1: something else than its own report was written to the pipe") == 1
+    assert done.stderr.count("start/0: something else than its own report was written to the pipe") == 1
     # stdout, stderr and ls's own pipe: none is the one for reports
     assert len(data_of(folder, "Reports/1")["start"].task.data.inherited) <= 2
 

@@ -186,7 +186,7 @@ def test_a_file_that_fails_in_the_task_is_a_failed_attempt_with_its_log(tmp_path
     assert "KeyError: 'not here'" in task.stderr and "flow_sdk/runtime" not in task.stderr
     assert not task.successful
     end = json.loads((folder.store / "flows/Guarded/runs/1/end.json").read_text())
-    assert end["reason"] == "start/1: KeyError: 'not here'"
+    assert end["reason"] == "start/0: KeyError: 'not here'"
 
 
 def test_a_file_that_ends_by_itself_in_the_task_says_so(tmp_path: Path) -> None:

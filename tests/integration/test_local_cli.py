@@ -37,30 +37,30 @@ def untimed(text: str) -> list[str]:
 
 def test_results_go_to_stdout_and_messages_to_stderr(folder):
     out = untimed((folder / "out").read_text())
-    assert out[0] == "[1/start/1] alpha is 0.5 names ['a', 'b']"
-    assert sorted(out[1:4]) == [f"[1/fit/2.{n}] fitting {n}" for n in range(3)]
-    assert out[4:] == ["[1/end/4] done [0, 10, 20]"]
+    assert out[0] == "[1/start/0] alpha is 0.5 names ['a', 'b']"
+    assert sorted(out[1:4]) == [f"[1/fit/1.{n}] fitting {n}" for n in range(3)]
+    assert out[4:] == ["[1/end/3] done [0, 10, 20]"]
     err = untimed((folder / "err").read_text())
     assert err[0] == "[1] Run TrainFlow/1 started, tags first, a b"
-    assert err.count("[1/fit/2.1] careful") == 1
-    assert "[1/start/1] foreach starts 3 tasks" in err
+    assert err.count("[1/fit/1.1] careful") == 1
+    assert "[1/start/0] foreach starts 3 tasks" in err
     assert err[-1].startswith("[1] Run 1 succeeded after ")
     assert (folder / "id").read_text() == "1"
 
 
 def test_dump(folder):
-    done = call(folder, "dump", "1/fit/2.2")
+    done = call(folder, "dump", "1/fit/1.2")
     assert done.returncode == 0, done.stderr
     assert "score [size: " in done.stdout and "= 20" in done.stdout
     assert "_hidden" not in done.stdout
-    assert "_hidden" in call(folder, "dump", "TrainFlow/1/fit/2.2", "--private").stdout
-    assert "score" not in call(folder, "dump", "1/fit/2.2", "--include", "alpha").stdout
-    assert "= 20" not in call(folder, "dump", "1/fit/2.2", "--max-value-size", "0").stdout
+    assert "_hidden" in call(folder, "dump", "TrainFlow/1/fit/1.2", "--private").stdout
+    assert "score" not in call(folder, "dump", "1/fit/1.2", "--include", "alpha").stdout
+    assert "= 20" not in call(folder, "dump", "1/fit/1.2", "--max-value-size", "0").stdout
     whole = call(folder, "dump", "1/fit", "--include", "score").stdout
     assert [line for line in whole.splitlines() if line.startswith("[")] == [
-        "[1/fit/2.0]",
-        "[1/fit/2.1]",
-        "[1/fit/2.2]",
+        "[1/fit/1.0]",
+        "[1/fit/1.1]",
+        "[1/fit/1.2]",
     ]
 
 
@@ -68,7 +68,7 @@ def test_dump_to_a_file(folder):
     done = call(folder, "dump", "1/fit", "--file", "values.pkl", "--include", "score")
     assert done.returncode == 0 and done.stdout == ""
     with open(folder / "values.pkl", "rb") as file:
-        assert pickle.load(file) == {f"1/fit/2.{n}": {"score": n * 10} for n in range(3)}
+        assert pickle.load(file) == {f"1/fit/1.{n}": {"score": n * 10} for n in range(3)}
 
 
 def test_what_cannot_be_pickled_leaves_no_file(tmp_path):
@@ -81,11 +81,11 @@ def test_what_cannot_be_pickled_leaves_no_file(tmp_path):
 
 
 def test_logs(folder):
-    assert call(folder, "logs", "1/fit/2.1").stdout == "fitting 1\ncareful\n"
-    assert call(folder, "logs", "1/fit/2.1", "--stdout").stdout == "fitting 1\n"
-    assert call(folder, "logs", "1/fit/2.1", "--stderr").stdout == "careful\n"
-    assert call(folder, "logs", "show", "1/fit/2.1", "--no-stderr").stdout == "fitting 1\n"
-    assert call(folder, "logs", "1/fit", "--stdout").stdout == "".join(f"[1/fit/2.{n}] fitting {n}\n" for n in range(3))
+    assert call(folder, "logs", "1/fit/1.1").stdout == "fitting 1\ncareful\n"
+    assert call(folder, "logs", "1/fit/1.1", "--stdout").stdout == "fitting 1\n"
+    assert call(folder, "logs", "1/fit/1.1", "--stderr").stdout == "careful\n"
+    assert call(folder, "logs", "show", "1/fit/1.1", "--no-stderr").stdout == "fitting 1\n"
+    assert call(folder, "logs", "1/fit", "--stdout").stdout == "".join(f"[1/fit/1.{n}] fitting {n}\n" for n in range(3))
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\d .* done \[0, 10, 20\]\n", call(folder, "logs", "1/end", "--timestamps").stdout
     )
@@ -96,10 +96,10 @@ def test_logs(folder):
     [
         ("dump 9/fit", 1, "has no run '9'"),
         ("dump 1/fti", 1, "has no step 'fti'"),
-        ("logs 1/fit/2.7", 1, "'2.7'"),
-        ("logs 1/fit/2.0 --attempt 3", 1, "3"),
+        ("logs 1/fit/1.7", 1, "'1.7'"),
+        ("logs 1/fit/1.0 --attempt 3", 1, "3"),
         ("dump 1", 1, "names no step"),
-        ("dump 1/fit/2.0/score/x", 1, "isn't a pathspec"),
+        ("dump 1/fit/1.0/score/x", 1, "isn't a pathspec"),
         ("tag add x --run-id 9", 1, "has no run '9'"),
         ("tag remove user:tester --run-id 1", 2, "user:tester"),
         ("tag list --all --my-runs", 2, "Choose one"),
@@ -172,16 +172,16 @@ def test_a_failing_step_shows_the_users_traceback_and_how_to_go_on(tmp_path):
     done = call(tmp_path, "run", "--folds", "1", "--alpha", "13", "--with", "retry:times=1,minutes_between_retries=0")
     assert done.returncode == 1
     err = untimed(done.stderr)
-    assert "[1/fit/2.0] ValueError: an unlucky number" in err
+    assert "[1/fit/1.0] ValueError: an unlucky number" in err
     assert not [line for line in err if "flow_sdk" + os.sep in line]
-    assert "[1/fit/2.0] attempt 0 failed: ValueError: an unlucky number; trying again" in err
+    assert "[1/fit/1.0] attempt 0 failed: ValueError: an unlucky number; trying again" in err
     assert err[-3:-1] == [
-        "[1] 1/fit/2.0 failed after 2 attempts: ValueError: an unlucky number",
-        "[1]   python train.py logs 1/fit/2.0",
+        "[1] 1/fit/1.0 failed after 2 attempts: ValueError: an unlucky number",
+        "[1]   python train.py logs 1/fit/1.0",
     ]
     assert err[-1].startswith("[1] Run 1 failed after ")
-    assert "an unlucky number" in call(tmp_path, "logs", "1/fit/2.0").stdout
-    assert "an unlucky number" in call(tmp_path, "logs", "1/fit/2.0", "--attempt", "0").stdout
+    assert "an unlucky number" in call(tmp_path, "logs", "1/fit/1.0").stdout
+    assert "an unlucky number" in call(tmp_path, "logs", "1/fit/1.0", "--attempt", "0").stdout
 
 
 def test_options_that_change_nothing_are_taken(tmp_path):
@@ -197,8 +197,8 @@ def test_a_store_elsewhere(tmp_path):
     assert (tmp_path / "far" / "away" / "store.json").exists()
     assert not (tmp_path / ".flow_sdk").exists()
     hint = next(line for line in done.stderr.splitlines() if " logs " in line)
-    assert hint.endswith("python train.py --datastore-root far/away logs 1/fit/2.0")
-    assert "unlucky" in call(tmp_path, "--datastore-root", "far/away", "logs", "1/fit/2.0").stdout
+    assert hint.endswith("python train.py --datastore-root far/away logs 1/fit/1.0")
+    assert "unlucky" in call(tmp_path, "--datastore-root", "far/away", "logs", "1/fit/1.0").stdout
 
 
 def test_json_lines(tmp_path):
@@ -216,7 +216,7 @@ def test_both_ways_to_start_a_task(tmp_path, isolation):
     write(tmp_path)
     done = call(tmp_path, "run", "--folds", "2", "--isolation", isolation, "--quiet")
     assert done.returncode == 0, done.stderr
-    assert untimed(done.stdout)[-1] == "[1/end/4] done [0, 10]"
+    assert untimed(done.stdout)[-1] == "[1/end/3] done [0, 10]"
 
 
 SLOW = FLOW.replace('print("careful"', "import time; time.sleep(60); print('careful'")
@@ -234,7 +234,7 @@ def test_an_interrupt_ends_the_run(tmp_path):
     pids: list[int] = []
     assert run.stderr is not None
     for line in run.stderr:
-        found = re.search(r"1/fit/2\.\d\] started \(pid (\d+)\)", line)
+        found = re.search(r"1/fit/1\.\d\] started \(pid (\d+)\)", line)
         pids += [int(found.group(1))] if found else []
         if len(pids) == 2:
             break
@@ -287,7 +287,7 @@ def test_live_lines_on_a_terminal(tmp_path):
     assert "Run TrainFlow/1" in plain
     assert re.search(r"fit +0/3 .* 3 running", plain)
     assert re.search(r"✓ fit +3/3", plain)
-    assert "[1/end/4] done [0, 10, 20]" in plain
+    assert "[1/end/3] done [0, 10, 20]" in plain
     # The clock goes on while nothing happens.
     assert len(set(re.findall(r"fit +0/3 +(\d\.\d\d) s", plain))) >= 3
     assert "Run 1 succeeded after" in plain.rstrip().splitlines()[-1]

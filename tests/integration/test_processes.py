@@ -107,7 +107,7 @@ def test_more_tasks_at_once_than_a_socket_holds_messages(tmp_path: Path) -> None
 def test_a_very_long_message_fails_the_task_alone(tmp_path: Path, isolation: str) -> None:
     done = run(write(tmp_path, LINEAR, body="raise ValueError('x' * 300_000)"), "--isolation", isolation)
     assert done.returncode == 1 and "bug in Flow SDK" not in done.stderr
-    assert outcome(tmp_path)["reason"].startswith("start/1: ValueError: xxx")
+    assert outcome(tmp_path)["reason"].startswith("start/0: ValueError: xxx")
     assert len(outcome(tmp_path)["reason"]) < 1200
 
 
@@ -169,7 +169,7 @@ def test_a_run_needs_no_standard_streams(tmp_path: Path, isolation: str) -> None
     command = write(tmp_path, LINEAR, body="print('said'); os.system('echo more')")
     shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command, "--isolation", isolation]
     assert subprocess.run(shell, env=environment(), timeout=60, check=False).returncode == 0
-    logs = list((tmp_path / "store/flows/Limits/runs/1/steps/start/1/0/log").iterdir())
+    logs = list((tmp_path / "store/flows/Limits/runs/1/steps/start/0/0/log").iterdir())
     text = "".join(path.read_text() for path in logs)
     assert "o said\n" in text and "o more\n" in text
 

@@ -64,10 +64,10 @@ def test_the_rest_of_a_failed_run_is_done(folder: Path) -> None:
     assert run.successful and run.origin_pathspec == "TrainFlow/1" and Run("TrainFlow/1").origin_pathspec is None
     assert run.user_tags == {"again"} and "user:anne" in run.tags
     assert run["start"].task.data.alpha == 0.25
-    reused = Task("TrainFlow/2/start/1")
-    assert reused.origin_pathspec == "TrainFlow/1/start/1" and reused.stdout.startswith("alpha is 0.25")
+    reused = Task("TrainFlow/2/start/0")
+    assert reused.origin_pathspec == "TrainFlow/1/start/0" and reused.stdout.startswith("alpha is 0.25")
     assert reused.attempts == [0] and reused.exception is None
-    assert Task("TrainFlow/2/end/4").origin_pathspec is None
+    assert Task("TrainFlow/2/end/3").origin_pathspec is None
     assert "alpha is 0.25" in call(folder, "logs", "2/start").stdout
 
 
@@ -87,9 +87,9 @@ def test_a_resume_that_is_named_is_the_origin(folder: Path) -> None:
     assert "2 done [0, 10, 20, 30]" in done.stdout and "fitting" not in done.stdout
     look(folder)
     assert Run("TrainFlow/3").origin_pathspec == "TrainFlow/2"
-    assert Task("TrainFlow/3/fit/2.2").origin_pathspec == "TrainFlow/2/fit/2.2"
-    assert Task("TrainFlow/3/start/1").origin_pathspec == "TrainFlow/1/start/1"
-    assert Task("TrainFlow/3/start/1").stdout == Task("TrainFlow/1/start/1").stdout
+    assert Task("TrainFlow/3/fit/1.2").origin_pathspec == "TrainFlow/2/fit/1.2"
+    assert Task("TrainFlow/3/start/0").origin_pathspec == "TrainFlow/1/start/0"
+    assert Task("TrainFlow/3/start/0").stdout == Task("TrainFlow/1/start/0").stdout
 
 
 def test_somebody_elses_run_gives_results_of_ones_own(folder: Path) -> None:

@@ -200,8 +200,8 @@ def test_somebody_else_resumes_it_on_a_laptop(origin: Origin) -> None:
         "kept": "constant of the deployment",
     }
     # A reused task leads back to where it ran, with its log.
-    task = Task(f"MiddleFlow/{run}/fit/2.0")
-    assert task.origin_pathspec == f"MiddleFlow/{origin.run}/fit/2.0" and "fitting 0" in task.stdout
+    task = Task(f"MiddleFlow/{run}/fit/1.0")
+    assert task.origin_pathspec == f"MiddleFlow/{origin.run}/fit/1.0" and "fitting 0" in task.stdout
     shown = team.call("alice", "middleflow", "logs", "--stdout", f"{run}/fit").stdout
     assert all(f"fitting {item}" in shown for item in range(4))
     # The result is alice's and nobody else's, and what carol has is as it was.

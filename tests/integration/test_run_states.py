@@ -97,7 +97,7 @@ def test_a_worker_that_is_told_to_end_says_so(deployed: Deployed) -> None:
     assert process.wait(30) == 128 + signal.SIGTERM
     run = deployed.client()
     assert (run.state, run.finished) == ("failed", False)
-    assert run.reason == "Task start/1 was ended from outside, and wasn't tried again so far"
+    assert run.reason == "Task start/0 was ended from outside, and wasn't tried again so far"
 
 
 def test_a_kill_hook_says_so_before_the_first_sign(deployed: Deployed) -> None:
@@ -112,7 +112,7 @@ def test_a_kill_hook_says_so_before_the_first_sign(deployed: Deployed) -> None:
 
     ended = supervising.supervise(request, lambda stream, line: None, on_start=started)
     assert ended.code == 1
-    assert deployed.client().reason == "Task start/1 was ended from outside, and wasn't tried again so far"
+    assert deployed.client().reason == "Task start/0 was ended from outside, and wasn't tried again so far"
 
 
 def test_a_short_task_leaves_and_costs_nothing(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:

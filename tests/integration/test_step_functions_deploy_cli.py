@@ -151,7 +151,7 @@ def test_a_run_with_an_id_of_its_own_and_one_whose_input_is_refused(people, tmp_
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [((), "Failed task    fit/2.0: ValueError"), (("--max-workers", "40"), "exit code 1")]
+    ("options", "said"), [((), "Failed task    fit/1.0: ValueError"), (("--max-workers", "40"), "exit code 1")]
 )
 def test_a_failed_run_names_its_task(options, said, people, tmp_path):
     write(tmp_path, FAILING)
@@ -159,7 +159,7 @@ def test_a_failed_run_names_its_task(options, said, people, tmp_path):
     anne.step_functions("create", "--quiet", *options)
     run = anne.step_functions("trigger", "--folds", "1", "--quiet")[0].strip()
     shown = anne.wait(run)
-    assert f"logs {run}/fit/2.0" in shown and said in shown, shown
+    assert f"logs {run}/fit/1.0" in shown and said in shown, shown
     command = next(line.partition("train.py ")[2] for line in shown.splitlines() if line.startswith("Logs"))
     assert "an unlucky number" in "".join(anne.call(*command.split()))
 
@@ -228,7 +228,7 @@ def test_a_run_that_fails_before_it_begins_says_why(aws, people):
     assert aws.wait(started["executionArn"])["status"] == "FAILED"
     shown = anne.step_functions("status", "sfn-bad-input")[0]
     assert "The parameter 'alpha' can't take this value." in shown and "none in the store" in shown, shown
-    told = anne.call("logs", "sfn-bad-input/start/1", code=1)[1]
+    told = anne.call("logs", "sfn-bad-input/start/0", code=1)[1]
     assert "step-functions status sfn-bad-input" in told
 
 

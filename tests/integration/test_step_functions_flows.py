@@ -282,7 +282,7 @@ def test_more_than_a_thousand_items_and_the_length_of_their_history(
     plan, name, items = plan_of(path, "tester"), uuid.uuid4().hex, 1_100
     settings = BatchSettings(queue="none", image="none", job_role="arn:aws:iam::123456789012:role/none")
     wanted = MachineOptions(store=ROOT, request="0" * 64, settings=settings, max_workers=100 if distributed else 40)
-    key = handoff_key(plan.flow, f"sfn-{name}", "start", "1")
+    key = handoff_key(plan.flow, f"sfn-{name}", "start", "0")
     open_store(ROOT).put(key, json.dumps([str(number) for number in range(items)]).encode())
     write_input_handoff(open_store(ROOT), plan.flow, f"sfn-{name}", accepted_input(plan, name))
     done = aws.run(without_jobs(state_machine(plan, wanted)), name=name)
@@ -391,7 +391,7 @@ class StoppedFlow(FlowSpec):
 
     @step
     def late(self):
-        work("branch", after=("a", "2"))
+        work("branch", after=("a", "1"))
         self.next(self.join)
 
     @step
@@ -402,7 +402,7 @@ class StoppedFlow(FlowSpec):
 
     @step
     def fit(self):
-        work(*(("item", ("fit", "6.0")) if self.input == 6 else ()))
+        work(*(("item", ("fit", "5.0")) if self.input == 6 else ()))
         self.y = self.input
         self.next(self.gather)
 
@@ -434,7 +434,7 @@ def test_a_failed_run_goes_on_where_it_stopped_and_runs_nothing_twice(aws: StepF
     done.redrive()
     ran = (tmp_path / "ran").read_text().split()
     assert sorted(ran) == sorted(
-        ["start/1", "a/2", "b/3", "late/4", "join/5", "fit/6.0", "fit/6.1", "gather/7", "end/8"]
+        ["start/0", "a/1", "b/2", "late/3", "join/4", "fit/5.0", "fit/5.1", "gather/6", "end/7"]
     )
     assert done.hashes == flow.run_locally()
 

@@ -117,7 +117,7 @@ class Deployed:
     def request(self, step: str = "start", **fields: Any) -> TaskRequest:
         given = {
             "run": "r1",
-            "task": {"start": "1", "end": "2"}.get(step, "3"),
+            "task": {"start": "0", "end": "1"}.get(step, "2"),
             "orchestrator": {"kind": "test"},
             **fields,
         }
@@ -176,13 +176,13 @@ def test_a_second_start_of_the_task_runs_nothing(deployed: Deployed) -> None:
 def test_a_killed_runner_is_noted_and_tried_again(deployed: Deployed) -> None:
     killed = deployed.supervise(parameters={"mode": "kill"}, tries_left=1)
     assert (killed.code, killed.attempt) == (1, 0) and "SIGKILL" in killed.facts["error"]
-    noted = read_attempt(deployed.store, "Sent", "r1", "start", "1", 0)
+    noted = read_attempt(deployed.store, "Sent", "r1", "start", "0", 0)
     assert noted is not None and noted.exception and "SIGKILL" in noted.exception["message"]
     assert deployed.supervise(tries_left=0).code == 1
     run = deployed.client()
     assert (run.state, run.successful) == ("failed", False)
-    assert Task("Sent/r1/start/1").stdout == "out plain\n"
-    assert "[the task's process was ended by SIGKILL (out of memory?)]\n" in Task("Sent/r1/start/1", attempt=0).stderr
+    assert Task("Sent/r1/start/0").stdout == "out plain\n"
+    assert "[the task's process was ended by SIGKILL (out of memory?)]\n" in Task("Sent/r1/start/0", attempt=0).stderr
 
 
 def test_a_step_that_hands_on_wrongly_is_not_to_be_tried_again(deployed: Deployed) -> None:

@@ -100,7 +100,7 @@ def test_a_failed_run_tells_its_message_and_obeys_nothing(folder: Path, environm
     assert done.returncode == 1
     last = done.stderr.decode().splitlines()[-3:]
     assert "".join(last).isprintable() and f"$(touch {CANARY})" in "".join(last)
-    raised = Task("Hostile/1/end/5").exception
+    raised = Task("Hostile/1/end/4").exception
     assert raised is not None and all(text in str(raised.exception) for text in SHORT.values())
     check_folder(folder)
 
@@ -134,7 +134,7 @@ def test_what_is_read_through_a_pipe_is_every_byte(folder: Path, environment: di
     assert GIVEN["p_long"] in shown
     assert call(folder, environment, "dump", "1/start", "--file", "out").returncode == 0
     with open(folder / "out", "rb") as file:
-        assert pickle.load(file)["1/start/1"]["given"] == GIVEN
+        assert pickle.load(file)["1/start/0"]["given"] == GIVEN
     check_folder(folder)
 
 

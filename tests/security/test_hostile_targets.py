@@ -154,11 +154,11 @@ def test_a_job_is_told_a_name_and_a_hash(text: str) -> None:
     target = JobTarget("queue", "flow-sdk-0123456789ab", {})
     digests, jobs = [], []
     for fields in (given, plain):
-        request = TaskRequest("s3://b", "Hostile", "12", "start", "1", **fields)  # type: ignore[arg-type]
+        request = TaskRequest("s3://b", "Hostile", "12", "start", "0", **fields)  # type: ignore[arg-type]
         digests.append(save_request(artifacts, request))
         jobs.append(submission(request, digests[-1], target))
         jobs[-1]["tags"].pop("flow_sdk.user", None)
-    read = read_request(artifacts, "Hostile/12/start/1", digests[0])
+    read = read_request(artifacts, "Hostile/12/start/0", digests[0])
     assert (read.parameters, read.tags, read.user) == (given["parameters"], (text,), text)
     first, second = (json.dumps(job) for job in jobs)
     assert first.replace(digests[0], "") == second.replace(digests[1], "")

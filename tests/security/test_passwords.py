@@ -111,7 +111,7 @@ def test_the_exceptions_of_a_step(tmp_path: Path) -> None:
     metadata(root)
     namespace(None)
     try:
-        failure = Task("Failing/1/start/1").data.failure
+        failure = Task("Failing/1/start/0").data.failure
         assert "could not connect to postgresql://***@db.example/x" in failure.stacktrace
     finally:
         default_metadata()

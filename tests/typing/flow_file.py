@@ -135,7 +135,7 @@ def results() -> None:
     reveal_type(run["start"]["0"]["x"].data)  # Any
     reveal_type(Metaflow().flows)  # list[flow_sdk.client.flow.Flow]
     reveal_type(namespace(None))  # str | None
-    artifact = DataArtifact("TypedFlow/1/start/1/x")
+    artifact = DataArtifact("TypedFlow/1/start/0/x")
     reveal_type(artifact.data)  # Any
     reveal_type(artifact.size)  # int
     reveal_type(artifact.parent)  # flow_sdk.client.task.Task

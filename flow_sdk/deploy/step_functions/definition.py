@@ -288,7 +288,7 @@ class _Machine:
         passes = [f"$.loops.{scope.step}.pass" for scope in step.scopes if scope.kind == LOOP]
         in_foreach = any(scope.kind == FOREACH for scope in step.scopes)
         indices = ["{}"] if in_foreach else []
-        indices = [str(step.number), *indices] if step.number else indices or ["0"]
+        indices = [str(step.number), *indices] if step.number is not None else indices or ["0"]
         text = ".".join(indices) + ("-" + ".".join("{}" for _ in passes) if passes else "")
         return text, (["$.split"] if in_foreach else []) + passes
 

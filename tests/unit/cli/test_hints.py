@@ -68,9 +68,9 @@ def test_logs_and_dump_of_a_run(tmp_path: Path) -> None:
     call(tmp_path, "run", file="talks.py")
     for path in ("1", "Fails/1"):
         done = call(tmp_path, "logs", path, file="talks.py")
-        assert done.stdout.splitlines() == ["[1/start/1] hello from start", "[1/end/2] hello from end"]
+        assert done.stdout.splitlines() == ["[1/start/0] hello from start", "[1/end/1] hello from end"]
     shown = call(tmp_path, "dump", "1", file="talks.py").stdout.splitlines()
-    assert shown[0] == "[1/start/1]" and "[1/end/2]" in shown and sum(line.startswith("x ") for line in shown) == 2
+    assert shown[0] == "[1/start/0]" and "[1/end/1]" in shown and sum(line.startswith("x ") for line in shown) == 2
     assert call(tmp_path, "dump", "7", file="talks.py").returncode == 1
 
 

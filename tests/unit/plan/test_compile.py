@@ -38,13 +38,13 @@ def test_a_plan_holds_what_the_source_says(tmp_path: Path) -> None:
         file="flow.py",
         doc="Doc.",
         steps=(
-            StepPlan("start", "foreach", next=("a",), foreach="x", doc="Begin.", line=8, number=1),
+            StepPlan("start", "foreach", next=("a",), foreach="x", doc="Begin.", line=8, number=0),
             StepPlan(
                 "a", "switch", next=("a", "j"), condition="c", cases=(("x", "a"), (2, "j")), scopes=loop,
-                parents=("start", "a"), back=("a",), decorators=(retry,), line=14, number=2,
+                parents=("start", "a"), back=("a",), decorators=(retry,), line=14, number=1,
             ),
-            StepPlan("j", "linear", is_join=True, next=("end",), parents=("a",), joins="start", line=18, number=3),
-            StepPlan("end", "end", parents=("j",), line=22, number=4),
+            StepPlan("j", "linear", is_join=True, next=("end",), parents=("a",), joins="start", line=18, number=2),
+            StepPlan("end", "end", parents=("j",), line=22, number=3),
         ),
         loops=(Loop("a", ("a",)),),
         parameters=(ParameterPlan("p", "int", 1),),

@@ -66,13 +66,13 @@ def test_an_id_is_the_number_of_the_step_and_the_position(
     step = StepPlan("s", "linear", scopes=scopes, number=4)
     assert (step.task_id(position), step.position_text(position)) == (task, text)
     assert is_task_id(task) and step.position(task) == step.parse_position(text) == position
-    earlier = replace(step, number=0)
+    earlier = replace(step, number=None)
     assert earlier.task_id(position) == earlier.position_text(position) == text
     assert earlier.position(text) == position
 
 
 def test_no_two_steps_share_an_id() -> None:
-    steps = [StepPlan(f"s{n}", "linear", scopes=IDS[n % len(IDS)][0], number=n) for n in range(1, 40)]
+    steps = [StepPlan(f"s{n}", "linear", scopes=IDS[n % len(IDS)][0], number=n) for n in range(40)]
     ids = [step.task_id(position) for step in steps for position in product(range(12), repeat=len(step.kinds))]
     assert len(set(ids)) == len(ids)
 

@@ -166,4 +166,4 @@ def test_a_failure_of_a_cells_flow_names_no_command_line(tmp_path: Path) -> None
     words = [sys.executable, "-c", CALLED_IN_A_CELL]
     done = subprocess.run(words, input=cell, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     shown = done.stdout + done.stderr
-    assert 'print(Task("CellFlow/1/end/2").stderr)' in shown and "python cell" not in shown
+    assert 'print(Task("CellFlow/1/end/1").stderr)' in shown and "python cell" not in shown

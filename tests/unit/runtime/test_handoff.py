@@ -38,8 +38,8 @@ def test_a_foreach_lists_the_indices_of_its_children(tmp_path: Path) -> None:
 
 def test_a_step_that_hands_on_to_one_leaves_nothing(tmp_path: Path) -> None:
     run = ran(tmp_path, *NESTED)
-    write_handoff(run.view, run.plan["inner"], "3.0.0", "nightly")
-    assert run.store.head("flows/Small/runs/1/steps/inner/3.0.0/next.json") is None
+    write_handoff(run.view, run.plan["inner"], "2.0.0", "nightly")
+    assert run.store.head("flows/Small/runs/1/steps/inner/2.0.0/next.json") is None
 
 
 def test_a_switch_says_which_step_and_which_pass_come_next(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from flow_sdk.store.records import Manifest, RunRecord, decode
 from flow_sdk.store.sealed import seal, unseal
 from tests.rig.finished import finished_run
 
-PLACES = {"commit": commit_key("Kept", "1", "start", "1"), "run": run_key("Kept", "1")}
+PLACES = {"commit": commit_key("Kept", "1", "start", "0"), "run": run_key("Kept", "1")}
 
 
 @pytest.fixture
@@ -79,12 +79,12 @@ def test_who_needs_a_damaged_blob(store: ObjectStore) -> None:
     digest = manifest["artifacts"]["large"]["hash"]
     change(store, blob_key(digest))
     places = [damage.place for damage in check_store(store).damage]
-    assert "Kept/1/start/1, attempt 0, artifact 'large'" in places
-    assert "Kept/1/end/4, attempt 0, artifact 'large'" not in places  # a join doesn't hand it on by itself
+    assert "Kept/1/start/0, attempt 0, artifact 'large'" in places
+    assert "Kept/1/end/3, attempt 0, artifact 'large'" not in places  # a join doesn't hand it on by itself
     items = manifest["items"]["hash"]
     change(store, blob_key(items))
     places = [damage.place for damage in check_store(store).damage]
-    assert "Kept/1/start/1, attempt 0, the items of the foreach" in places
+    assert "Kept/1/start/0, attempt 0, the items of the foreach" in places
 
 
 @pytest.mark.parametrize("kind", PLACES)
@@ -97,7 +97,7 @@ def test_a_record_that_cannot_be_read(store: ObjectStore, kind: str, text: bytes
 
 @pytest.mark.parametrize("text", [b'["0","1"]', b'{"run":"x","split":"0","next":"a","loops":{}}', b'"0"', b"{"])
 def test_what_a_state_machine_reads(store: ObjectStore, text: bytes) -> None:
-    key = handoff_key("Kept", "1", "start", "1")
+    key = handoff_key("Kept", "1", "start", "0")
     store.put(key, text)
     found = {damage.key for damage in check_store(store).damage}
     assert found == (set() if len(text) > 5 else {key})
@@ -113,10 +113,10 @@ def test_whether_an_input_was_refused(store: ObjectStore, run: str) -> None:
 
 
 def test_a_record_in_the_place_of_another(store: ObjectStore) -> None:
-    store.put(commit_key("Kept", "1", "each", "2.0"), store.get(commit_key("Kept", "1", "each", "2.1")))
+    store.put(commit_key("Kept", "1", "each", "1.0"), store.get(commit_key("Kept", "1", "each", "1.1")))
     (damage,) = check_store(store).damage
-    assert damage.key == commit_key("Kept", "1", "each", "2.0")
-    assert damage.place == "Kept/1/each/2.0"
+    assert damage.key == commit_key("Kept", "1", "each", "1.0")
+    assert damage.place == "Kept/1/each/1.0"
 
 
 def test_a_record_of_a_newer_release(store: ObjectStore) -> None:
@@ -133,10 +133,10 @@ def test_an_inline_payload_altered(store: ObjectStore) -> None:
     record["artifacts"]["small"]["inline"] = "AAAA"
     store.put(PLACES["commit"], json.dumps(record, separators=(",", ":")).encode())
     (damage,) = check_store(store).damage
-    assert (damage.place, damage.key) == ("Kept/1/start/1", PLACES["commit"])
+    assert (damage.place, damage.key) == ("Kept/1/start/0", PLACES["commit"])
     of_an_older_release(store, PLACES["commit"], record)
     (damage,) = check_store(store).damage
-    assert damage.place == "Kept/1/start/1, attempt 0, artifact 'small'"
+    assert damage.place == "Kept/1/start/0, attempt 0, artifact 'small'"
 
 
 def of_an_older_release(store: ObjectStore, key: str, record: dict[str, Any]) -> None:
@@ -150,15 +150,15 @@ def test_records_of_releases_that_wrote_no_checksum(store: ObjectStore) -> None:
             of_an_older_release(store, info.key, json.loads(store.get(info.key)))
     assert not check_store(store).damage
     assert Runs(store).read("Kept", "1").run == "1"
-    assert read_task(store, "Kept", "1", "start", "1") is not None
+    assert read_task(store, "Kept", "1", "start", "0") is not None
 
 
 def test_what_is_left_over_is_counted_and_no_damage(store: ObjectStore) -> None:
     store.put("blobs/ab/notes.txt", b"x")
     store.put("readme.txt", b"x")
     store.put("flows/Kept/index/=all/0000000000000001-77", b"")
-    store.put(start_key("Kept", "1", "each", "2.1", 3), b"{}")
-    store.put(start_key("Kept", "9", "each", "2.1", 0), b"")
+    store.put(start_key("Kept", "1", "each", "1.1", 3), b"{}")
+    store.put(start_key("Kept", "9", "each", "1.1", 0), b"")
     write_items(store, [])
     report = check_store(store)
     assert not report.damage
@@ -238,7 +238,7 @@ def test_runs_are_found(store: ObjectStore) -> None:
 
 
 def test_a_parents_commit_that_was_deleted(store: ObjectStore) -> None:
-    for step, task in (("start", "1"), ("each", "2.1")):
+    for step, task in (("start", "0"), ("each", "1.1")):
         key = commit_key("Kept", "1", step, task)
         before = store.get(key)
         store.delete([key])
@@ -251,8 +251,8 @@ def test_a_parents_commit_that_was_deleted(store: ObjectStore) -> None:
 
 def test_the_last_commit_of_a_succeeded_run_that_was_deleted(store: ObjectStore) -> None:
     record = unseal(store.get(PLACES["run"]), PLACES["run"])
-    store.put(PLACES["run"], seal({**record, "end": "end", "end_task": "4"}, PLACES["run"]))
-    key = commit_key("Kept", "1", "end", "4")
+    store.put(PLACES["run"], seal({**record, "end": "end", "end_task": "3"}, PLACES["run"]))
+    key = commit_key("Kept", "1", "end", "3")
     store.delete([key])
     assert not check_store(store).damage, "nothing says that the run has succeeded"
     Runs(store).finish("Kept", "1", "succeeded")
@@ -268,7 +268,7 @@ DEEP = b"[" * 200_000
     "key",
     [
         *PLACES.values(),
-        handoff_key("Kept", "1", "start", "1"),
+        handoff_key("Kept", "1", "start", "0"),
         "flows/Kept/runs/1/end.json",
         "flows/Kept/runs/1/failures/start/0.json",
         "deployments/Kept/tokens/00000001.json",

@@ -133,7 +133,7 @@ def _record(flow: str, run: str, plan: str, **fields: Any) -> Any:
 
 def test_shared_blobs_stay(five: MemoryStore, clock: Clock) -> None:
     collect(five, clock, tags=("keep me",))
-    key = commit_key("Kept", "2", "start", "1")
+    key = commit_key("Kept", "2", "start", "0")
     manifest = decode(Manifest, five.get(key), key)
     assert Artifacts(five).load(manifest.artifacts["medium"], where="")
 
@@ -244,12 +244,12 @@ def test_the_command(clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_what_attempts_that_never_ended_have_left(clock: Clock) -> None:
     store = finished_run(MemoryStore())
-    dead = [start_key("Kept", "1", "end", "4", 1), layout.log_key("Kept", "1", "end", "4", 1, 0)]
-    still = [start_key("Kept", "1", "each", "2.9", 0), layout.log_key("Kept", "1", "each", "2.9", 0, 0)]
-    failed = attempts.read_task(store, "Kept", "1", "end", "4")
+    dead = [start_key("Kept", "1", "end", "3", 1), layout.log_key("Kept", "1", "end", "3", 1, 0)]
+    still = [start_key("Kept", "1", "each", "1.9", 0), layout.log_key("Kept", "1", "each", "1.9", 0, 0)]
+    failed = attempts.read_task(store, "Kept", "1", "end", "3")
     assert failed is not None
-    attempts.fail(store, Manifest("Kept", "1", "end", "4", 2, ok=False, successful=False))
-    store.put(start_key("Kept", "1", "end", "4", 2), b"{}")
+    attempts.fail(store, Manifest("Kept", "1", "end", "3", 2, ok=False, successful=False))
+    store.put(start_key("Kept", "1", "end", "3", 2), b"{}")
     for key in (*dead, *still):
         store.put(key, b"{}")
     before = keys(store)
@@ -264,10 +264,10 @@ def test_what_is_left_of_runs_and_entries_without_one(clock: Clock) -> None:
     store = finished_run(MemoryStore())
     before = keys(store)
     digest = Artifacts(store).put_bytes(b"of a run without a record" * 100)
-    store.put(start_key("Kept", "77", "start", "1", 0), digest.encode())
+    store.put(start_key("Kept", "77", "start", "0", 0), digest.encode())
     store.put("flows/Kept/index/=all/0000000000000001-77", b"")
     collect(store, clock)
-    assert start_key("Kept", "77", "start", "1", 0) in keys(store)
+    assert start_key("Kept", "77", "start", "0", 0) in keys(store)
     clock.now += GRACE + 60
     report = collect(store, clock)
     assert (report.flows["Kept"].remains, report.flows["Kept"].entries, report.blobs) == (1, 1, 1)
@@ -277,7 +277,7 @@ def test_what_is_left_of_runs_and_entries_without_one(clock: Clock) -> None:
 def test_damage_keeps_all_blobs(five: MemoryStore, clock: Clock) -> None:
     loose = store_payload(five, b"loose" * 1000)
     clock.now += GRACE + 60
-    key = commit_key("Kept", "4", "start", "1")
+    key = commit_key("Kept", "4", "start", "0")
     text = five.get(key)
     for damaged in (text[:40], None):
         if damaged is None:
@@ -324,7 +324,7 @@ def test_a_task_that_is_reopened_while_records_are_read(clock: Clock) -> None:
 
     store = Reopening()
     finished_run(store)
-    manifest = attempts.read_task(store, "Kept", "1", "start", "1")
+    manifest = attempts.read_task(store, "Kept", "1", "start", "0")
     assert manifest is not None
     own = Artifacts(store).save(b"own" * 2000, where="")
     manifest = Manifest("Kept", "1", "solo", "0", 0, ok=True, successful=True, artifacts={"own": own})
@@ -339,8 +339,8 @@ def test_files_that_killed_processes_left_half_written(tmp_path: Path, capsys: p
     folder = tmp_path / "store"
     store = finished_run(open_store(str(folder)))
     blobs = next(path for path in (folder / "blobs").iterdir() if path.is_dir())
-    task = folder / "flows/Kept/runs/1/steps/start/1"
-    lonely = folder / "flows/Kept/runs/2/steps/start/1"
+    task = folder / "flows/Kept/runs/1/steps/start/0"
+    lonely = folder / "flows/Kept/runs/2/steps/start/0"
     lonely.mkdir(parents=True)
     old = [blobs / f"~{1:016x}", task / f"~{2:016x}", lonely / f"~{3:016x}.tmp", folder / f"~{4:016x}"]
     for path in old:

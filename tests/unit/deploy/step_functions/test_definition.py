@@ -166,7 +166,7 @@ def test_a_foreach_has_one_state_to_read_its_items_and_a_map(tmp_path: Path) -> 
     assert inline["States"]["start.each"]["MaxConcurrency"] == 30
     assert inline["States"]["start.items"]["Parameters"] == {
         "Bucket": "bucket",
-        "Key.$": "States.Format('pre fix/flows/Small/runs/sfn-{}/steps/start/1/next.json', $.run)",
+        "Key.$": "States.Format('pre fix/flows/Small/runs/sfn-{}/steps/start/0/next.json', $.run)",
     }
     wide = state_machine(plan, options(max_workers=1000, use_distributed_map=True))
     assert list(wide["States"]) == ["start", "start.each", "j", "end"]
@@ -257,7 +257,7 @@ def test_a_loop_counts_its_passes_without_states_of_its_own(tmp_path: Path) -> N
     }
     assert accepted_input(plan, "x") == {"run": "x", "loops": {"fit": {"pass": 0}}}
     told = definition["States"]["fit"]["Parameters"]["ContainerOverrides"]["Environment"][0]
-    assert told["Value.$"] == "States.Format('Small/sfn-{}/fit/2-{}', $.run, $.loops.fit.pass)"
+    assert told["Value.$"] == "States.Format('Small/sfn-{}/fit/1-{}', $.run, $.loops.fit.pass)"
 
 
 def test_a_loop_whose_way_back_is_a_plain_step_adds_one(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_partition_timeout_and_tags(tmp_path: Path) -> None:
         "flow_sdk.flow": "Small",
         "flow_sdk.run.$": "$.run",
         "flow_sdk.step": "end",
-        "flow_sdk.task": "2",
+        "flow_sdk.task": "1",
     }
 
 

@@ -55,7 +55,7 @@ def told(tmp_path: Path) -> dict[str, str]:
     return {
         **os.environ,
         "FLOW_SDK_STORE": str(tmp_path / "store"),
-        "FLOW_SDK_TASK": "Small/sfn-nightly/start/1",
+        "FLOW_SDK_TASK": "Small/sfn-nightly/start/0",
         "FLOW_SDK_REQUEST": artifacts.put_bytes(request.to_json()),
     }
 
@@ -70,26 +70,26 @@ def test_a_run_goes_on_from_its_record_alone(told: dict[str, str]) -> None:
     assert first.returncode == 0, first.stderr
     assert "begun" in first.stdout
     store = open_store(told["FLOW_SDK_STORE"])
-    assert json.loads(store.get("flows/Small/runs/sfn-nightly/steps/start/1/next.json")) == ["0", "1"]
+    assert json.loads(store.get("flows/Small/runs/sfn-nightly/steps/start/0/next.json")) == ["0", "1"]
     del told["FLOW_SDK_REQUEST"]
-    for task in ("fit/2.0", "fit/2.1", "j/3", "end/4"):
+    for task in ("fit/1.0", "fit/1.1", "j/2", "end/3"):
         assert run(told, FLOW_SDK_TASK=f"Small/sfn-nightly/{task}").returncode == 0
-    done = read_task(store, "Small", "sfn-nightly", "end", "4")
+    done = read_task(store, "Small", "sfn-nightly", "end", "3")
     assert done is not None and done.successful
-    assert store.head("flows/Small/runs/sfn-nightly/steps/fit/2.0/next.json") is None
+    assert store.head("flows/Small/runs/sfn-nightly/steps/fit/1.0/next.json") is None
 
 
 def test_a_second_delivery_of_a_task_runs_nothing_and_ends_well(told: dict[str, str]) -> None:
     assert run(told).returncode == 0
-    open_store(told["FLOW_SDK_STORE"]).delete(["flows/Small/runs/sfn-nightly/steps/start/1/next.json"])
+    open_store(told["FLOW_SDK_STORE"]).delete(["flows/Small/runs/sfn-nightly/steps/start/0/next.json"])
     again = run(told)
     assert again.returncode == 0 and "begun" not in again.stdout
-    assert open_store(told["FLOW_SDK_STORE"]).head("flows/Small/runs/sfn-nightly/steps/start/1/next.json") is not None
+    assert open_store(told["FLOW_SDK_STORE"]).head("flows/Small/runs/sfn-nightly/steps/start/0/next.json") is not None
 
 
 def test_the_job_is_in_the_task_record(told: dict[str, str]) -> None:
     run(told, AWS_BATCH_JOB_ID="abc", AWS_BATCH_JOB_ATTEMPT="2", AWS_BATCH_JQ_NAME="queue")
-    done = read_task(open_store(told["FLOW_SDK_STORE"]), "Small", "sfn-nightly", "start", "1")
+    done = read_task(open_store(told["FLOW_SDK_STORE"]), "Small", "sfn-nightly", "start", "0")
     assert done is not None and done.environment["batch"] == {"job": "abc", "attempt": "2", "queue": "queue"}
 
 
@@ -238,8 +238,8 @@ def test_a_lost_machine_and_a_throttled_call_are_no_try(told: dict[str, str]) ->
     # The first submission was throttled, the job's machine was taken away, and Batch starts it anew.
     store = open_store(told["FLOW_SDK_STORE"])
     run(told)
-    code = {**told, "FLOW_SDK_TASK": "Small/sfn-nightly/j/3", "FLOW_SDK_RETRIES": "1"}
-    place = ("Small", "sfn-nightly", "j", "3")
+    code = {**told, "FLOW_SDK_TASK": "Small/sfn-nightly/j/2", "FLOW_SDK_RETRIES": "1"}
+    place = ("Small", "sfn-nightly", "j", "2")
     claim(store, *place, {"batch": {"job": "one", "attempt": "1"}})
     container = _Container({**code, "AWS_BATCH_JOB_ID": "one"})
     assert container._jobs_before() == 0
@@ -252,7 +252,7 @@ def test_a_lost_machine_and_a_throttled_call_are_no_try(told: dict[str, str]) ->
 def test_an_attempt_says_of_which_job_it_is(told: dict[str, str]) -> None:
     run(told, AWS_BATCH_JOB_ID="abc", AWS_BATCH_JOB_ATTEMPT="2")
     facts = json.loads(
-        open_store(told["FLOW_SDK_STORE"]).get("flows/Small/runs/sfn-nightly/steps/start/1/0/start.json")
+        open_store(told["FLOW_SDK_STORE"]).get("flows/Small/runs/sfn-nightly/steps/start/0/0/start.json")
     )
     assert facts["batch"] == {"job": "abc", "attempt": "2"}
 
