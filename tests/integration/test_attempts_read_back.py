@@ -102,5 +102,5 @@ def test_attempts_are_all_told_of(isolation: str, tmp_path: Path) -> None:
     assert again["end"].task.metadata_dict["origin-run-id"] == "1"
     assert "origin-task-id" not in again["end"].task.metadata_dict
     reused = again["start"].task
-    assert (reused.metadata_dict["origin-run-id"], reused.metadata_dict["origin-task-id"]) == ("1", "1")
+    assert (reused.metadata_dict["origin-run-id"], reused.metadata_dict["origin-task-id"]) == ("1", "0")
     assert [fact.value for fact in reused.metadata if fact.name == "attempt"] == ["0", "1", "2"]
