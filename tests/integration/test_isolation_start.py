@@ -64,7 +64,7 @@ def test_forked_and_spawned_tasks_begin_alike(tmp_path: Path) -> None:
         place = str(tmp_path / kind)
         assert facts["count"] == "1", "the file begins with the variables that the run began with"
         assert facts["folder"] == f"{place}/below"
-        assert facts["argv"] == [f"{place}/flow.py", "step", "start", "--run-id", "1", "--task-id", "1"]
+        assert facts["argv"] == [f"{place}/flow.py", "step", "start", "--run-id", "1", "--task-id", "0"]
         assert facts["main"] == ["__main__", f"{place}/flow.py", True, "SourceFileLoader", "1"]
         assert facts["variables"] == {"MINE": "1", "MINE_EMPTY": "", "MINE_TEXT": "é"}
         facts["path"] = [entry.replace(place, "") for entry in facts["path"]]  # type: ignore[attr-defined]
