@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.environment import BRANCHING, NAMES, take_environment
+from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
 from flow_sdk.config import check_profile, expand_home
 from flow_sdk.errors import UsageError, visible
 from flow_sdk.spec.flow import is_plain
@@ -50,6 +50,8 @@ class Call:
         self._sources: dict[str, str] = {}
         check_profile()
         self._sources.update(self._take_environment(NAMES))
+        if name in ("run", "resume"):
+            self._sources.update(self._take_environment_of_runs())
         _check_general(parsed.values, self._sources)
         if is_plain():
             self._branch()  # refuses what contradicts itself; where configs play a part, when it is first asked for
@@ -59,6 +61,13 @@ class Call:
         from flow_sdk.cli.main import GENERAL
 
         return take_environment(self._parsed, GENERAL, names)
+
+    def _take_environment_of_runs(self) -> dict[str, str]:
+        """Add the options of runs that the environment gives. No parameter is called like one of them."""
+        from flow_sdk.cli.main import GENERAL
+        from flow_sdk.cli.run import RUN_OPTIONS
+
+        return take_environment(self._parsed, (*GENERAL, *RUN_OPTIONS), OF_RUNS, self.name)
 
     def __getitem__(self, option: str) -> Any:
         """The value of an option."""

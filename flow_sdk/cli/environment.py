@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flow_sdk.cli.arguments import Parsed
 
-__all__ = ["BRANCHING", "NAMES", "take_environment"]
+__all__ = ["BRANCHING", "NAMES", "OF_RUNS", "take_environment"]
 
 BRANCHING = ("branch", "production")
 """The options that choose a branch of a project: given to flows without ``@project`` they mean nothing."""
@@ -26,10 +26,15 @@ NAMES = ("datastore", "datastore-root", "environment", "package-suffixes", "quie
 Not ``metadata``: runs are found through the store itself, which a variable for Metaflow's service mustn't change.
 """
 
+OF_RUNS = ("max-num-splits", "max-workers", "namespace", "run-id-file", "tag", "with")
+"""The options of ``run`` and ``resume`` that the environment can give, as ``FLOW_SDK_RUN_TAG``."""
+
 _TRUE, _FALSE = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 
 
-def take_environment(parsed: Parsed, options: Iterable[Option], names: Iterable[str] = NAMES) -> dict[str, str]:
+def take_environment(
+    parsed: Parsed, options: Iterable[Option], names: Iterable[str] = NAMES, command: str = ""
+) -> dict[str, str]:
     """Add to a command line the options that the environment gives and the command line doesn't.
 
     Parameters
@@ -40,6 +45,8 @@ def take_environment(parsed: Parsed, options: Iterable[Option], names: Iterable[
         The options of every command.
     names : iterable of str
         Names of the options to look for.
+    command : str
+        The command whose options they are, where their variables begin with its name.
 
     Returns
     -------
@@ -52,10 +59,15 @@ def take_environment(parsed: Parsed, options: Iterable[Option], names: Iterable[
         If a variable holds no value of its option.
     """
     sources = {}
-    wanted = {name: variable for name in names if name not in parsed.given and (variable := _variable(name))}
+    beginning = f"{command}-" if command else ""
+    wanted = {
+        name: variable for name in names if name not in parsed.given and (variable := _variable(beginning + name))
+    }
     for option in options if wanted else ():
         variable = wanted.get(option.name)
-        if variable is not None and (value := _read(option, variable)) is not False:
+        if variable is None:
+            continue
+        for value in _read(option, variable):
             parsed.set(option, value)
             sources[option.name] = variable
     return sources
@@ -67,8 +79,8 @@ def _variable(name: str) -> str | None:
     return next((prefix + ending for prefix in PREFIXES if os.environ.get(prefix + ending)), None)
 
 
-def _read(option: Option, variable: str) -> Any:
-    """Read an option's value from an environment variable; a flag's is True or False.
+def _read(option: Option, variable: str) -> list[Any]:
+    """Read an option's values from an environment variable; a flag that is off has none.
 
     Raises
     ------
@@ -80,9 +92,9 @@ def _read(option: Option, variable: str) -> Any:
         plain = text.strip().lower()
         if plain not in _TRUE + _FALSE:
             raise UsageError(f"{variable} can't be {text!r}.", wanted="true or false")
-        return plain in _TRUE
+        return [True] if plain in _TRUE else []
     try:
-        return option.read(text)
+        return [option.read(part) for part in (text.split() if option.repeat else [text])]
     except UsageError as error:
         error.where = f"environment variable {variable}"
         raise

@@ -105,3 +105,20 @@ def test_what_a_package_takes_and_what_is_said(run, tmp_path):
 def test_decorators_for_every_step(run, name):
     done = run("run", **{name: "timeout:seconds=x"})
     assert done.returncode == 2 and "timeout" in done.stderr
+
+
+@pytest.mark.parametrize("prefix", ["METAFLOW_", "FLOW_SDK_"])
+def test_options_of_a_run(run, tmp_path, prefix):
+    flow = PLAIN.replace('current.get("branch_name")', "sorted(current.tags), current.retry_count")
+    given = {"TAG": "a b", "WITH": "retry:times=1", "RUN_ID_FILE": "id.txt", "MAX_WORKERS": "2"}
+    done = run("run", file=flow, **{f"{prefix}RUN_{name}": value for name, value in given.items()})
+    assert "done ['a', 'b'] 0" in done.stdout, done.stderr
+    assert (tmp_path / "id.txt").read_text().strip() == "1"
+    done = run("run", "--tag", "c", file=flow, **{prefix + "RUN_TAG": "a"})
+    assert "done ['c'] 0" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["MAX_WORKERS", "MAX_NUM_SPLITS"])
+def test_an_option_of_a_run_that_is_no_number_is_refused(run, name):
+    done = run("run", file=PLAIN, **{"METAFLOW_RUN_" + name: "many"})
+    assert done.returncode == 2 and f"environment variable METAFLOW_RUN_{name}" in done.stderr, done.stderr
