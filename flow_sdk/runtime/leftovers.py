@@ -32,6 +32,9 @@ HARMLESS_FILES = {"/dev/null", "/dev/urandom", "/dev/random"}
 TRUSTED = {"joblib", "matplotlib", "numpy", "pandas", "rich", "scipy", "sklearn", "torch"}
 """Packages that draw random numbers when they are imported, on which nothing of a result depends."""
 
+CARRIED_THREADS = {"jemalloc_bg_thd"}
+"""Names of threads whose libraries have handlers for a fork: importing pyarrow starts jemalloc's, which frees memory."""
+
 DRAWING = {"random", "secrets", "uuid", "os", __name__}
 """Modules that draw for whoever calls them."""
 
@@ -231,10 +234,20 @@ def _open_files() -> dict[str, str]:
 
 
 def _count_threads() -> int:
+    """Count this process's threads, but for those that a fork may end."""
     try:
-        return len(os.listdir("/proc/self/task"))
+        numbers = os.listdir("/proc/self/task")
     except OSError:
         return threading.active_count()
+    return sum(_thread_name(number) not in CARRIED_THREADS for number in numbers) if len(numbers) > 1 else 1
+
+
+def _thread_name(number: str) -> str:
+    try:
+        with open(f"/proc/self/task/{number}/comm") as file:
+            return file.read().rstrip("\n")
+    except OSError:
+        return ""  # it has ended
 
 
 def _has_threads() -> bool:

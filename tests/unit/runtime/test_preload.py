@@ -140,3 +140,25 @@ def test_torch_draws_others_after_it_is_renewed() -> None:
         randomness.renew_generators(modules={"torch": torch})
         drawn.add(int(torch.randint(2**62, (1,))))
     assert len(drawn) == 2
+
+
+@pytest.mark.parametrize(("thread", "kept_out"), [("jemalloc_bg_thd", False), ("jemalloc", True)])
+def test_a_thread_of_an_allocator_that_handles_forks_is_no_hindrance(
+    tmp_path: Path, thread: str, kept_out: bool
+) -> None:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "arrows.py").write_text(f"""
+import threading
+ready = threading.Event()
+def work():
+    with open(f"/proc/self/task/{{threading.get_native_id()}}/comm", "w") as file:
+        file.write({thread!r})
+    ready.set()
+    threading.Event().wait()
+threading.Thread(target=work, daemon=True).start()
+ready.wait()
+""")
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run([sys.executable, "-c", LOOK, "arrows"], env=environment, capture_output=True, check=True)
+    assert json.loads(done.stdout)[0] == ("arrows" if kept_out else None)
