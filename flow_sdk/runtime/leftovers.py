@@ -33,7 +33,7 @@ TRUSTED = {"joblib", "matplotlib", "numpy", "pandas", "rich", "scipy", "sklearn"
 """Packages that draw random numbers when they are imported, on which nothing of a result depends."""
 
 CARRIED_THREADS = {"jemalloc_bg_thd"}
-"""Names of threads whose libraries have handlers for a fork: importing pyarrow starts jemalloc's, which frees memory."""
+"""Names of threads whose libraries have handlers for a fork: that of jemalloc, which pyarrow starts, frees memory."""
 
 DRAWING = {"random", "secrets", "uuid", "os", __name__}
 """Modules that draw for whoever calls them."""
