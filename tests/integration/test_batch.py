@@ -254,7 +254,7 @@ def test_list_and_kill(rig: BatchServer, tmp_path: Path) -> None:
     others = call(tmp_path, *AT, "batch", "kill", "--user", "nobody", environment=settings(rig))
     assert others.stdout == "" and state(rig, "WaitingFlow-") == "RUNNING"
     killed = call(tmp_path, *AT, "batch", "kill", "--run-id", run, environment=settings(rig))
-    assert killed.stdout == f"ended WaitingFlow-{run}-start-1 [{job}]\n"
+    assert killed.stdout == f"ended WaitingFlow-{run}-start-0 [{job}]\n"
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "with batch kill" in output and job in output
@@ -308,7 +308,7 @@ def test_a_container_that_fails_before_our_code(tmp_path: Path) -> None:
         # Each step was tried as often as it should be and never here: then @catch took over, without a container.
         assert done.returncode == 0 and done.stdout == ""
         names = [job["jobName"] for job in broken.jobs()]
-        assert names == [f"WaitingFlow-1-{step}-0" for step in ("start", "start", "end", "end")]
+        assert names == [f"WaitingFlow-1-{task}" for task in ("start-0", "start-0", "end-1", "end-1")]
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,6 @@ def test_logs(folder):
         ("dump 1/fti", 1, "has no step 'fti'"),
         ("logs 1/fit/1.7", 1, "'1.7'"),
         ("logs 1/fit/1.0 --attempt 3", 1, "3"),
-        ("dump 1", 1, "names no step"),
         ("dump 1/fit/1.0/score/x", 1, "isn't a pathspec"),
         ("tag add x --run-id 9", 1, "has no run '9'"),
         ("tag remove user:tester --run-id 1", 2, "user:tester"),

@@ -24,7 +24,7 @@ def test_a_run_in_s3(s3, tmp_path):
     assert files(tmp_path) == {"train.py"}
     run = re.search(r"Run TrainFlow/(\d+) started", done.stderr)
     assert run is not None
-    assert "score" in call(tmp_path, "dump", f"{run.group(1)}/fit/1", *AT, environment=s3.env()).stdout
+    assert "score" in call(tmp_path, "dump", f"{run.group(1)}/fit/1.1", *AT, environment=s3.env()).stdout
     assert call(tmp_path, *AT, "logs", f"{run.group(1)}/end", environment=s3.env()).stdout == "done [0, 10]\n"
     settings = {"FLOW_SDK_DEFAULT_DATASTORE": "s3", "FLOW_SDK_DATASTORE_SYSROOT_S3": "s3://flows/team"}
     listed = call(tmp_path, "tag", "list", "--all", environment={**s3.env(), **settings})

@@ -56,7 +56,8 @@ def clean_run(flow: type[FlowSpec]) -> Clean:
     with contextlib.redirect_stderr(io.StringIO()):
         run = InProcessRun(flow).run()
     assert run.scheduler.finished
-    hashes = {key: {name: ref.hash for name, ref in task.artifacts.items()} for key, task in run.tasks().items()}
+    committed = run.tasks().values()
+    hashes = {(task.step, task.task): {name: ref.hash for name, ref in task.artifacts.items()} for task in committed}
     return Clean(hashes, NOISY.get(flow.__name__, frozenset()))
 
 
