@@ -153,8 +153,8 @@ def test_a_laptop_resumes_a_run_with_its_files_configs_and_decorators(done: dict
     flow.call("--datastore-root", done["store"], *words)
     resumed = (done["folder"] / "resumed.id").read_text()
     assert hashes(done["store"], f"ConfiguredFlow/{resumed}") == hashes(done["store"], f"ConfiguredFlow/{run}")
-    assert Task(f"ConfiguredFlow/{run}/measure/2.1").data.counted and len(list(Run(f"ConfiguredFlow/{run}"))) == 4
-    assert Task(f"ConfiguredFlow/{run}/measure/2.1").current_attempt == 1
+    assert Task(f"ConfiguredFlow/{run}/measure/1.1").data.counted and len(list(Run(f"ConfiguredFlow/{run}"))) == 4
+    assert Task(f"ConfiguredFlow/{run}/measure/1.1").current_attempt == 1
 
 
 def test_a_run_carries_namespace_and_runtime(done: dict[str, Any]) -> None:
@@ -167,7 +167,7 @@ def test_a_run_carries_namespace_and_runtime(done: dict[str, Any]) -> None:
 
 def test_the_log_of_a_step_is_in_airflow_and_in_the_store(done: dict[str, Any]) -> None:
     read_from(done)
-    task = Task(f"HelloFlow/airflow-{done['runs']['HelloFlow']['run_id']}/end/1")
+    task = Task(f"HelloFlow/airflow-{done['runs']['HelloFlow']['run_id']}/end/2")
     lines = [line for line in task.stdout.splitlines() if line]
     assert lines and all(line in done["log"] for line in lines)
 

@@ -148,10 +148,10 @@ def at_hand(origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(run: str) -> dict[str, str | None]:
-    """What each task of the foreach has made, by id; None where it has made nothing."""
+    """What each task of the foreach has made, by its index; None where it has made nothing."""
     found: dict[str, str | None] = {}
     for task in Run(f"MiddleFlow/{run}")["fit"]:
-        found[task.id] = task.data.made if task.successful else None
+        found[str(task.index)] = task.data.made if task.successful else None
     return found
 
 
