@@ -128,11 +128,14 @@ def client(service: str, *, config: Any = None, **instead: str | None) -> Any:
     """
     from botocore.config import Config
 
-    from flow_sdk.aws.settings import session
+    from flow_sdk.aws.settings import address_from_metaflow, session
 
     config = config or Config(retries={"mode": "standard", "max_attempts": ATTEMPTS})
     with aws_errors(f"use {service}"):
-        made = session().create_client(service, config=config, **instead)
+        found = session()
+        if "endpoint_url" not in instead and (address := address_from_metaflow(found, service)):
+            instead["endpoint_url"] = address
+        made = found.create_client(service, config=config, **instead)
     # Errors of connections name an address at most. So it is kept in mind which service each thread asked last.
     made.meta.events.register("before-send", _remember_request)
     return made

@@ -39,6 +39,9 @@ __all__ = [
 ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
 """What S3 can encrypt objects with by itself."""
 
+_OF_METAFLOW = "METAFLOW_S3_ENDPOINT_URL"
+"""Metaflow's variable for the address of S3; it counts where AWS's settings name none."""
+
 _BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 _METADATA_TRIES = 3
 """How often a machine's metadata service is asked: botocore's own single try fails on a busy machine."""
@@ -361,7 +364,7 @@ def _is_unsigned() -> bool:
 
 
 def _read_plain(credentials: RenewedCredentials | None) -> S3Settings:
-    endpoint = _environment("AWS_ENDPOINT_URL_S3") or _environment("AWS_ENDPOINT_URL")
+    endpoint = _environment("AWS_ENDPOINT_URL_S3") or _environment("AWS_ENDPOINT_URL") or _environment(_OF_METAFLOW)
     named = _environment("AWS_REGION") or _environment("AWS_DEFAULT_REGION")
     return S3Settings(named, endpoint, _bundle_of({}), credentials, encryption())
 
@@ -373,7 +376,7 @@ def _read_with_botocore() -> S3Settings:
     with aws_errors("read the AWS settings"):
         found = made.get_config_variable("region") or None
         profile = made.get_scoped_config()
-        endpoint = _endpoint(made, "s3", found)
+        endpoint = _endpoint(made, "s3", found) or _environment(_OF_METAFLOW)
     credentials = _given or (None if _is_unsigned() else _credentials())
     return S3Settings(found, endpoint, _bundle_of(profile), credentials, encryption())
 
@@ -392,6 +395,20 @@ def _endpoint(made: Any, service: str, region: str | None) -> str | None:
         or profile.get("endpoint_url")
         or None
     )
+
+
+def address_from_metaflow(made: Any, service: str) -> str | None:
+    """Return the address of a service that Metaflow's variable gives; None where AWS's settings give one.
+
+    Parameters
+    ----------
+    made : botocore.session.Session
+        What knows AWS's settings.
+    service : str
+        botocore's name of the service; the variable is for ``s3``.
+    """
+    address = _environment(_OF_METAFLOW) if service == "s3" else None
+    return None if address is None or _endpoint(made, service, made.get_config_variable("region")) else address
 
 
 def _bundle_of(profile: dict[str, Any]) -> CaBundle | None:

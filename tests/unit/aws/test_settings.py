@@ -548,3 +548,16 @@ def test_settings_that_change_are_read_anew(rig: Rig) -> None:
     assert s3_settings() is s3_settings()
     rig.profile("[default]\nendpoint_url = http://elsewhere\n")
     assert s3_settings().endpoint == "http://elsewhere"
+
+
+def test_the_address_of_s3_under_metaflows_name(rig: Rig) -> None:
+    rig.usual()
+    with FaultProxy(rig.moto.url) as other:
+        rig.set(METAFLOW_S3_ENDPOINT_URL=other.url)
+        rig.use()
+        assert other.count() == 0  # AWS's own settings come first
+        rig.set(AWS_ENDPOINT_URL=None)
+        rig.set(AWS_ENDPOINT_URL_BATCH=rig.proxy.url)
+        before = len(rig.proxy.asked)
+        rig.use()
+        assert other.count() > 5 and {asked.key for asked in rig.proxy.asked[before:]} == {"v1/describejobqueues"}
