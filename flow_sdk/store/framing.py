@@ -17,6 +17,8 @@ Raw: the payload follows as it is, so any part of it can be read by its offset. 
 of size and bytes, so that nothing is decompressed that wasn't verified.
 """
 
+import re
+import shlex
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -136,13 +138,15 @@ def read_header(data: bytes, where: str) -> Header:
 
 
 def damaged(seen: str, where: str) -> IntegrityError:
-    """Build the error for an object that doesn't verify."""
+    """Build the error for an object that doesn't verify; what it advises to call checks the store in ``where``."""
+    found = re.search(r" in ((?:file|s3)://.*)", where, re.DOTALL)
+    store = f" --datastore-root {shlex.quote(found[1])}" if found else ""
     return IntegrityError(
         "A stored object is damaged.",
         seen=seen,
         wanted="the bytes that were stored",
         where=where,
-        help="See whether it is damaged in the store or changed on its way here: flow-sdk store check",
+        help=f"See whether it is damaged in the store or changed on its way here: flow-sdk store check{store}",
     )
 
 

@@ -243,3 +243,16 @@ def test_large_memory_is_private_and_writable(store: ObjectStore) -> None:
     assert view[0] == payload[0]
     view[1] ^= 0xFF
     assert bytes(read_blob(store, digest, len(payload), where="x")) == payload
+
+
+@pytest.mark.parametrize(
+    ("store", "command"),
+    [
+        ("file:///tmp/a in b/.flow_sdk", "flow-sdk store check --datastore-root 'file:///tmp/a in b/.flow_sdk'"),
+        ("s3://bucket/flows", "flow-sdk store check --datastore-root s3://bucket/flows"),
+    ],
+)
+def test_the_advice_for_a_damaged_object_names_its_store(store, command):
+    from flow_sdk.store.framing import damaged
+
+    assert str(damaged("it is cut", f"plan of X/1, object blobs/f in {store}").help).endswith(": " + command)
