@@ -12,7 +12,7 @@ from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.caller import FACTS
 from flow_sdk.cli.main import GENERAL, load_command
 from flow_sdk.errors import ParameterError, UsageError, nearest
-from flow_sdk.programmatic.process import Process, temporary_folder
+from flow_sdk.programmatic.process import CellFile, Process, temporary_folder
 
 __all__ = ["FlowFile", "facts_of"]
 
@@ -61,8 +61,9 @@ class FlowFile:
         if self.cwd is not None and not os.path.isdir(self.cwd):
             raise UsageError("There is no such folder.", where=self.cwd)
         self.program = [self.file]
-        self.in_notebook = False
         """What the interpreter is started with: the flow file, or a module and its arguments."""
+        self.cell: CellFile | None = None
+        """The temporary file of a notebook's cell, kept for as long as a command may be called."""
         self.show_output = show_output
         self.environment = {"PYTHONIOENCODING": "utf-8", **os.environ, **(env or {})}
         if profile is not None:
@@ -120,7 +121,9 @@ class FlowFile:
         try:
             words += [f"--{name}={os.path.join(folder, name)}" for name in files]
             line = [sys.executable, *self.program, *self._general, f"--caller={folder}", *words]
-            return Process(line, parameters, self.environment, self.cwd, folder, in_notebook=self.in_notebook)
+            if self.cell is not None:
+                self.cell.restore()
+            return Process(line, parameters, self.environment, self.cwd, folder, cell=self.cell)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -11,6 +11,7 @@ from typing import Any
 
 from flow_sdk.client import Run
 from flow_sdk.errors import UsageError
+from flow_sdk.programmatic.cell_names import missing_names
 from flow_sdk.programmatic.deployer import Deployer
 from flow_sdk.programmatic.runner import Runner
 from flow_sdk.spec.flow import step_functions
@@ -54,7 +55,7 @@ class NBRunner(Runner):
     ) -> None:
         self._cell = _CellFile(flow, base_dir)
         super().__init__(self._cell.path, show_output, profile, env, self._cell.folder, **kwargs)
-        self._file.in_notebook = True
+        self._file.cell = self._cell
 
     def nbrun(self, **kwargs: Any) -> Run:
         """Run the flow, wait for its end, and return the run. See :meth:`Runner.run`."""
@@ -103,18 +104,18 @@ class NBDeployer(Deployer):
     ) -> None:
         self._cell = _CellFile(flow, base_dir)
         super().__init__(self._cell.path, show_output, profile, env, self._cell.folder, **kwargs)
-        self._file.in_notebook = True
+        self._file.cell = self._cell
 
     def cleanup(self) -> None:
-        """Remove the flow's file. The deployment has its code."""
+        """Remove the flow's file. The deployment has its code; a later command writes the file again."""
         self._cell.remove()
 
 
 class _CellFile:
-    """A flow file made of a cell; gone with its owner."""
+    """A flow file made of a cell; removed when nothing that needs it is left: runner, deployed flow, runs."""
 
     def __init__(self, flow: type, base_dir: str | None) -> None:
-        text = flow_file_text(flow)
+        self._text = flow_file_text(flow)
         self.folder = os.path.abspath(base_dir or os.getcwd())
         try:
             descriptor, self.path = tempfile.mkstemp(".py", f"{flow.__name__.lower()}_", self.folder)
@@ -123,8 +124,23 @@ class _CellFile:
                 "The flow's file can't be written.", seen=error.strerror, where=self.folder, help="Give base_dir=."
             ) from error
         with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        self.remove = weakref.finalize(self, _remove, self.path, os.getpid())
+            file.write(self._text)
+        self._finalizer = weakref.finalize(self, _remove, self.path, os.getpid())
+
+    def remove(self) -> None:
+        """Remove the file; :meth:`restore` writes it again."""
+        self._finalizer()
+
+    def restore(self) -> None:
+        """Write the file again if it was removed, for a command that comes after the cleanup."""
+        if os.path.exists(self.path):
+            return
+        try:
+            with open(self.path, "w", encoding="utf-8") as file:
+                file.write(self._text)
+        except OSError as error:
+            raise UsageError("The flow's file can't be written.", seen=error.strerror, where=self.path) from error
+        self._finalizer = weakref.finalize(self, _remove, self.path, os.getpid())
 
 
 def _remove(path: str, owner: int) -> None:
@@ -149,7 +165,7 @@ def flow_file_text(flow: type) -> str:
     Raises
     ------
     UsageError
-        If it is no flow, or its source isn't known.
+        If it is no flow, its source isn't known, or the cell lacks what the flow uses.
     """
     try:
         steps = step_functions(flow)
@@ -181,6 +197,13 @@ def flow_file_text(flow: type) -> str:
         else:
             kept.append(node)
     text = "\n".join(ast.get_source_segment(source, node, padded=True) or "" for node in map(_decorated, kept))
+    if missing := missing_names(text, flow.__name__, own[-1].__globals__, gone):
+        raise UsageError(
+            f"The cell of {flow.__name__} has to hold its imports, too.",
+            seen=f"not defined in the cell: {', '.join(missing)}",
+            where=name,
+            help="Put the imports, functions and values that the flow uses into the flow's cell.",
+        )
     return f'{text}\n\n\nif __name__ == "__main__":\n    {flow.__name__}()\n'
 
 

@@ -9,12 +9,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from flow_sdk.cli.caller import REQUEST
 from flow_sdk.errors import UsageError
 
-__all__ = ["STREAMS", "Process", "check_stream", "temporary_folder"]
+__all__ = ["STREAMS", "CellFile", "Process", "check_stream", "temporary_folder"]
 
 STREAMS = ("stdout", "stderr")
 
@@ -25,6 +25,13 @@ KEPT = 16 << 20
 """Bytes of each stream that are still known after :meth:`Process.close`."""
 
 _running: "set[Process]" = set()
+
+
+class CellFile(Protocol):
+    """A temporary flow file that is removed when nothing refers to it any more."""
+
+    def restore(self) -> None:
+        """Write the file again if it was removed."""
 
 
 class Process:
@@ -42,8 +49,8 @@ class Process:
         Its folder.
     folder : str
         A temporary folder of its own: what it prints is kept there. Removed with :meth:`close`.
-    in_notebook : bool
-        Whether the flow is written in a notebook: no command line can call it then.
+    cell : CellFile or None
+        The temporary flow file of a notebook's cell, kept while the command needs it. No command line can call it.
     """
 
     def __init__(
@@ -54,17 +61,18 @@ class Process:
         cwd: str | None,
         folder: str,
         *,
-        in_notebook: bool = False,
+        cell: CellFile | None = None,
     ) -> None:
         self.command = list(arguments)
         self.folder = folder
         self.timed_out = False
+        self._cell = cell
         self._kept: dict[str, str] = {}
         self._owner = os.getpid()
         # Its other end is ours until we end, however that comes about.
         life, self._life = os.pipe()
         with open(self.path(REQUEST), "w", encoding="utf-8") as file:
-            json.dump({"parameters": parameters, "life": life, "notebook": in_notebook}, file)
+            json.dump({"parameters": parameters, "life": life, "notebook": cell is not None}, file)
         try:
             with open(self.path("stdout"), "wb") as out, open(self.path("stderr"), "wb") as err:
                 self._popen = subprocess.Popen(

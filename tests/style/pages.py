@@ -3,6 +3,7 @@
 ========================  ==========================================================================
 ```` ```python file=x````  is written to the file ``x``
 ```` ```python````         is run as a script
+```` ```ipython````        is run as the cells of a notebook, each after a line ``# In [1]:``
 ```` ```pycon````          is run as a doctest (``...`` stands for anything)
 ```` ```console````        runs each ``$ command``; what follows is its output (``...`` stands for anything)
 ```` ```sh````             commands that need something that isn't here: those of a flow file of the page are
@@ -31,7 +32,11 @@ _DOCTEST = """import doctest, sys
 test = doctest.DocTestParser().get_doctest(sys.stdin.read(), {"__name__": "__main__"}, sys.argv[1], sys.argv[1], 0)
 sys.exit(doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(test).failed)
 """
-
+_NOTEBOOK = """import re, sys
+from IPython.core.interactiveshell import InteractiveShell
+for cell in re.split(r"^# In \\[\\d+\\]:\\n", sys.stdin.read(), flags=re.MULTILINE)[1:]:
+    InteractiveShell.instance().run_cell(cell, store_history=True).raise_error()
+"""
 
 _COMMAND = re.compile(r"^(?:\w+=\$\()?python (\S+\.py) (.*?)\)? *(?:#.*)?$", re.MULTILINE)
 _PARSE = """import importlib, json, shlex, sys
@@ -82,6 +87,8 @@ def run_page(page: Path, folder: Path) -> int:
             (folder / block.file).write_text(block.text, encoding="utf-8")
         elif block.kind == "python":
             _run([sys.executable, "-c", block.text], folder, where)
+        elif block.kind == "ipython":
+            _run([sys.executable, "-c", _NOTEBOOK], folder, where, given=block.text)
         elif block.kind == "pycon":
             _run([sys.executable, "-c", _DOCTEST, where], folder, where, given=block.text)
         elif block.kind == "console":

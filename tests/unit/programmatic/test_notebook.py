@@ -1,5 +1,7 @@
 """Flows of a notebook's cell."""
 
+import asyncio
+import gc
 import linecache
 import subprocess
 import sys
@@ -167,3 +169,72 @@ def test_a_failure_of_a_cells_flow_names_no_command_line(tmp_path: Path) -> None
     done = subprocess.run(words, input=cell, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     shown = done.stdout + done.stderr
     assert 'print(Task("CellFlow/1/end/1").stderr)' in shown and "python cell" not in shown
+
+
+def test_a_flow_of_a_cell_is_deployed_in_one_line(tmp_path: Path) -> None:
+    flow = cell()["CellFlow"]
+    (tmp_path / "dags").mkdir()
+    deployed = NBDeployer(flow, False, base_dir=str(tmp_path), production=True).airflow().create(target="dags")
+    assert list(tmp_path.glob("cellflow_*.py")), "the deployed flow's commands need the file"
+    assert deployed.delete()
+    del deployed
+    gc.collect()
+    assert not list(tmp_path.glob("*.py"))
+
+
+def test_a_deployed_flow_of_a_cell_has_commands_after_the_cleanup(tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    with NBDeployer(cell()["CellFlow"], show_output=False, base_dir=str(tmp_path), production=True) as deployer:
+        deployed = deployer.airflow().create(target="dags")
+    assert deployed.delete() and not (tmp_path / "dags" / "cells.prod.CellFlow.py").exists()
+
+
+def test_a_run_of_a_cell_keeps_its_file(tmp_path: Path) -> None:
+    async def started() -> list[str]:
+        run = await NBRunner(cell()["CellFlow"], False, base_dir=str(tmp_path)).async_run(count=4)
+        gc.collect()
+        kept = [path.name for path in tmp_path.glob("cellflow_*.py")]
+        await run.wait()
+        assert run.status == "successful"
+        run._process.close()
+        return kept
+
+    assert asyncio.run(started())
+    gc.collect()
+    assert not list(tmp_path.glob("cellflow_*.py"))
+
+
+IMPORTS_ELSEWHERE = """
+class CellFlow(FlowSpec):
+    @step
+    def start(self):
+        self.root = helper()
+        self.next(self.end)
+    @step
+    def end(self):
+        pass
+def helper():
+    return math.sqrt(4)
+def shown():
+    return plot.show()
+"""
+
+
+def test_a_cell_without_its_imports_says_what_it_lacks(tmp_path: Path) -> None:
+    import math
+
+    from flow_sdk import FlowSpec, step
+
+    def defined(text: str) -> Any:
+        linecache.cache["<cell 2>"] = (len(text), None, text.splitlines(keepends=True), "<cell 2>")
+        scope: dict[str, Any] = {"__name__": "__nb__", "FlowSpec": FlowSpec, "step": step, "math": math, "plot": 1}
+        exec(compile(text, "<cell 2>", "exec"), scope)
+        return scope["CellFlow"]
+
+    for kind in (NBRunner, NBDeployer):
+        with pytest.raises(UsageError, match="has to hold its imports, too") as refused:
+            kind(defined(IMPORTS_ELSEWHERE), base_dir=str(tmp_path))
+        assert "not defined in the cell: FlowSpec, math, step" in str(refused.value)
+    assert not list(tmp_path.iterdir())
+    flow_file_text(defined("from flow_sdk import FlowSpec, step\nimport math\n" + IMPORTS_ELSEWHERE))
+    flow_file_text(defined("from flow_sdk import *\nfrom math import *\n" + IMPORTS_ELSEWHERE))
