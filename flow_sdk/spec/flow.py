@@ -121,12 +121,30 @@ class TaskState(Protocol):
 
 
 def _starting_command_line(init: Any) -> Any:
-    """Wrap a subclass's ``__init__``: the command line starts also where that of ``FlowSpec`` isn't called."""
+    """Wrap a subclass's ``__init__``: the command line starts also where that of ``FlowSpec`` isn't called.
+
+    In a task the launcher is called when the whole ``__init__`` has ended: the step runs on this object.
+    """
 
     def __init__(self: FlowSpec, *arguments: Any, **named: Any) -> None:
-        init(self, *arguments, **named)
-        if type(self).__init__ is __init__ and "__flow_initialised__" not in self.__dict__:
-            FlowSpec.__init__(self)
+        if type(self).__init__ is not __init__:  # the one of a base class
+            init(self, *arguments, **named)
+            return
+        self.__dict__["__flow_init_runs__"] = True
+        created: FlowSpec | BaseException = self
+        try:
+            init(self, *arguments, **named)
+            if "__flow_initialised__" not in self.__dict__:
+                FlowSpec.__init__(self)
+        except (Exception, SystemExit) as error:
+            if "__flow_waiting_launcher__" not in self.__dict__:
+                raise
+            created = error
+        finally:
+            self.__dict__.pop("__flow_init_runs__", None)
+        if (launcher := self.__dict__.pop("__flow_waiting_launcher__", None)) is not None:
+            type(self).__flow_created__ = created
+            launcher(type(self))
 
     for name in ("__doc__", "__module__", "__qualname__"):
         setattr(__init__, name, getattr(init, name, None))
@@ -135,7 +153,23 @@ def _starting_command_line(init: Any) -> Any:
 
 
 def create_flow_object(flow: type[FlowSpec]) -> FlowSpec:
-    """Create the object that a step runs on. Runs the ``__init__`` of the user's class, and no command line."""
+    """Return the object that a step runs on, without starting a command line.
+
+    It is the one that the flow file has created, where it came as far as that: the user's ``__init__`` runs once in a
+    task. Otherwise a new one is created.
+
+    Raises
+    ------
+    BaseException
+        What the user's ``__init__`` raises, or has raised in the flow file.
+    """
+    created: FlowSpec | BaseException | None = flow.__dict__.get("__flow_created__")
+    if created is not None:
+        del flow.__flow_created__  # a class of the flow file may be stored by value
+    if isinstance(created, BaseException):
+        raise created
+    if created is not None:
+        return created
     arguments, named = flow.__flow_arguments__
     FlowSpec.__flow_creating__ = True
     try:
@@ -183,8 +217,8 @@ class FlowSpec:
     """Base class of all flows.
 
     Subclass it, mark methods with :func:`step`, hand on with :meth:`next`, and end the file with
-    ``if __name__ == "__main__": MyFlow()``. A subclass may have an ``__init__``. It runs in every task before the step,
-    with the arguments that the flow file gives; what it sets are artifacts of that step.
+    ``if __name__ == "__main__": MyFlow()``. A subclass may have an ``__init__``. It runs once in every task, before the
+    step, with the arguments that the flow file gives; what it sets are artifacts of that step.
 
     Parameters
     ----------
@@ -196,6 +230,8 @@ class FlowSpec:
     __flow_transition__: Transition | None = None
     __flow_fixed__: frozenset[str] = frozenset()
     __flow_launcher__: ClassVar[Callable[[type[FlowSpec]], None] | None] = None
+    __flow_created__: ClassVar[FlowSpec | BaseException | None] = None
+    """The object that the flow file has created in a task, or what the ``__init__`` raised, for the step to come."""
     __flow_creating__: ClassVar[bool] = False
     """Whether :func:`create_flow_object` is creating an object: its ``__init__`` starts no command line then."""
     __flow_arguments__: ClassVar[tuple[tuple[Any, ...], dict[str, Any]]] = ((), {})
@@ -215,8 +251,11 @@ class FlowSpec:
     def __init__(self, use_cli: bool = True) -> None:
         self.__dict__["__flow_initialised__"] = True
         if use_cli and not FlowSpec.__flow_creating__:
-            if FlowSpec.__flow_launcher__ is not None:
-                FlowSpec.__flow_launcher__(type(self))
+            launcher = FlowSpec.__flow_launcher__
+            if launcher is not None and "__flow_init_runs__" in self.__dict__:
+                self.__dict__["__flow_waiting_launcher__"] = launcher
+            elif launcher is not None:
+                launcher(type(self))
             else:
                 import importlib
 

@@ -130,3 +130,67 @@ def test_an_init_that_asks_for_no_command_line_gets_none(tmp_path: Path) -> None
         file.write("    print('made')\n")
     done = call(tmp_path, "run")
     assert (done.returncode, done.stdout) == (0, "made\n"), done.stderr
+
+
+ONCE = """
+import os
+from flow_sdk import FlowSpec, catch, step
+
+def log(word):
+    with open("log.txt", "a") as file:
+        file.write(f"{os.getpid()} {word}\\n")
+
+class Once(FlowSpec):
+    def __init__(self, *arguments, **named):
+        log("before")
+        self.early = 1
+        super().__init__(*arguments, **named)
+        log("after")
+        self.late = 2
+
+    @catch(var="failure", print_exception=False)
+    @step
+    def start(self):
+        assert (self.early, self.late) == (1, 2)
+        log("start")
+        if os.environ.get("END") == "exception":
+            raise ValueError
+        if os.environ.get("END") == "process":
+            os._exit(1)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        log("end")
+
+if __name__ == "__main__":
+    Once()
+"""
+
+
+@pytest.mark.parametrize("isolation", ["fork", "spawn"])
+@pytest.mark.parametrize("end", ["", "exception", "process"])
+def test_an_init_runs_once_in_each_task(
+    tmp_path: Path, isolation: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made.py").write_text(ONCE)
+    monkeypatch.setenv("END", end)
+    done = call(tmp_path, "run", "--isolation", isolation)
+    assert done.returncode == 0, done.stderr
+    said: dict[str, list[str]] = {}
+    for line in (tmp_path / "log.txt").read_text().splitlines():
+        said.setdefault(line.split()[0], []).append(line.split()[1])
+    first = [["before", "after", "start"], *([["before", "after"]] if end == "process" else [])]
+    assert list(said.values()) == [["before"], *first, ["before", "after", "end"]]
+
+
+def test_what_an_init_raises_after_super_is_the_failure_of_the_task(tmp_path: Path) -> None:
+    init = (
+        f"    def __init__(self):\n        super().__init__()\n{STATE}        print('once')\n        raise KeyError(1)"
+    )
+    write_flow(tmp_path, "    pass", init)
+    done = call(tmp_path, "run")
+    assert done.returncode == 1 and done.stdout.count("once") == 1
+    metadata(str(tmp_path / "store"))
+    namespace(None)
+    assert "KeyError" in str(Run("Made/1")["start"].task.exception)
