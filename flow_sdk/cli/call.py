@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
+from flow_sdk.cli.terminal import LenientStream
 from flow_sdk.config import check_profile, expand_home
 from flow_sdk.errors import UsageError, visible
 from flow_sdk.spec.flow import is_plain
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from flow_sdk.store.code_entry import Entry
 
 __all__ = ["Call", "check_writable", "note", "store_root", "write_file"]
+
+INACTIVE_ENVIRONMENTS = ("conda", "fast-bakery", "pypi", "uv")
+"""Values of ``--environment`` that are known from Metaflow and have no effect in this release."""
 
 
 class Call:
@@ -143,6 +147,12 @@ class Call:
         return self.code.build_for_workers(leave_out)
 
     @property
+    def inactive_environment(self) -> str | None:
+        """The option or variable with its value, such as ``--environment=conda``, where it has no effect."""
+        value = self.values["environment"]
+        return f"{self._sources.get('environment', '--environment')}={value}" if value not in (None, "local") else None
+
+    @property
     def root(self) -> str:
         """The store's address, in its one form: from the options, else from the settings."""
         root = store_root(self.values["datastore"] or self.values["metadata"], self.values["datastore-root"])
@@ -258,12 +268,10 @@ class Call:
 
 def note(text: str) -> None:
     """Print to stderr, what a terminal would obey written out."""
-    try:
-        print(visible(text), file=sys.stderr, flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError:
-        pass  # nobody can be told on a disk that is full, and what was asked for is done all the same
+    # Nobody can be told on a full disk or through a closed pipe; what was asked for is done all the same.
+    stream = LenientStream(sys.stderr)
+    stream.write(visible(text) + "\n")
+    stream.flush()
 
 
 def check_writable(path: str | None) -> None:
@@ -346,9 +354,10 @@ def _check_general(values: dict[str, Any], variables: dict[str, str]) -> None:
     if metadata and datastore and metadata != datastore:
         # The peer pairs local metadata with an S3 store; here the store decides.
         values["metadata"] = datastore
-    if values["environment"] not in (None, "local"):
+    if values["environment"] not in (None, "local", *INACTIVE_ENVIRONMENTS):
         raise UsageError(
             f"{variables.get('environment', '--environment')} can't be {values['environment']!r}.",
             wanted="local",
-            help="Environments with packages of their own come with a later release.",
+            help="Environments with packages of their own aren't in this release: "
+            f"{', '.join(INACTIVE_ENVIRONMENTS)} are accepted for a run on this machine, and have no effect.",
         )

@@ -27,27 +27,33 @@ _INSTEAD = {
 
 
 def tell_inactive(call: Call) -> None:
-    """Say, one line for each decorator, what has no effect in a run on this machine."""
+    """Say, one line for each decorator and option, what has no effect in a run on this machine."""
     for name, steps in _found(call).items():
         where = f" of {', '.join(steps)}" if steps else ""
         instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
         call.say(f"@{name}{where} has no effect in this release of Flow SDK{instead}.")
+    if call.inactive_environment:
+        instead = _INSTEAD["conda_base"]
+        call.say(f"{call.inactive_environment} has no effect in this release of Flow SDK: {instead}.")
 
 
 def refuse_inactive(call: Call) -> None:
-    """Refuse to deploy a flow with decorators that have no effect.
+    """Refuse to deploy a flow with decorators, or an option, that have no effect.
 
     Raises
     ------
     DeployError
         With all of them.
     """
-    found = _found(call)
-    if found:
-        names = ", ".join(f"@{name}" + (f" on {', '.join(steps)}" if steps else "") for name, steps in found.items())
+    names = [f"@{name}" + (f" on {', '.join(steps)}" if steps else "") for name, steps in _found(call).items()]
+    what = "decorators that have"
+    if call.inactive_environment:
+        what = "decorators and options that have" if names else "an option that has"
+        names.append(call.inactive_environment)
+    if names:
         raise DeployError(
-            "A flow with decorators that have no effect in this release can't be deployed.",
-            seen=names,
+            f"A flow with {what} no effect in this release can't be deployed.",
+            seen=", ".join(names),
             help="Take them away, or run the flow on this machine.",
         )
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.call import Call
     from flow_sdk.plan.model import ParameterPlan
 
-__all__ = ["given_data", "parameter_options"]
+__all__ = ["given_data", "given_values", "parameter_options"]
 
 METAVARS = {"str": "TEXT", "int": "INTEGER", "float": "FLOAT", "bool": "true|false", "json": "JSON", "file": "PATH"}
 
@@ -59,6 +59,28 @@ def _text(default: Any) -> str:
     return str(default)
 
 
+def given_values(call: Call, declared: tuple[ParameterPlan, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Take the parameters that the command line and the environment give.
+
+    Returns
+    -------
+    (dict, dict)
+        What was given by parameter name, and the values of all parameters by artifact name.
+
+    Raises
+    ------
+    ParameterError
+        If one is missing, unknown or mistyped.
+    """
+    import os
+
+    from flow_sdk.plan.parameters import from_environment, resolve, variables_of
+
+    given = {**from_environment(declared, os.environ), **call.parameters}
+    variables = variables_of((p for p in declared if p.name not in call.parameters), os.environ)
+    return given, resolve(declared, given, paths=True, variables=variables)
+
+
 def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
     """Check the parameters that the command line and the environment give, for a run somewhere else.
 
@@ -75,13 +97,10 @@ def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
     ParameterError
         If one is missing, unknown or mistyped.
     """
-    import os
-
-    from flow_sdk.plan.parameters import convert, from_environment, resolve
+    from flow_sdk.plan.parameters import convert
 
     declared = call.parameter_plans()
-    given = {**from_environment(declared, os.environ), **call.parameters}
-    resolve(declared, given, paths=True)
+    given, _ = given_values(call, declared)
     return {p.name: _as_data(p, convert(p, given[p.name], paths=True), ordered) for p in declared if p.name in given}
 
 

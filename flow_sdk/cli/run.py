@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.call import Call, check_writable
 from flow_sdk.cli.inactive import tell_inactive
-from flow_sdk.cli.parameters import parameter_options
+from flow_sdk.cli.parameters import given_values, parameter_options
 from flow_sdk.cli.terminal import LenientStream
 from flow_sdk.errors import RunFailed, UsageError
 
@@ -74,12 +73,9 @@ def isolation(call: Call) -> str:
 
 
 def _compile_and_run(call: Call, server: ForkServer | None) -> int:
-    from flow_sdk.plan.parameters import from_environment, resolve
-
     declared = call.parameter_plans()
     plan = call.plan(declared)
-    given = {**from_environment(declared, os.environ), **call.parameters}
-    parameters = resolve(declared, given, paths=True)
+    _, parameters = given_values(call, declared)
     return start_run(call, plan, parameters, server)
 
 
@@ -126,7 +122,10 @@ def start_run(
         # The reporter has said it all.
         return INTERRUPTED if reporter.state == "cancelled" else failed.exit_code
     finally:
-        if out.failure is not None:
+        if isinstance(out.failure, BrokenPipeError):
+            err.write("The run went on after the reader of its output had gone.\n")
+            err.flush()
+        elif out.failure is not None:
             err.write(f"What the run printed couldn't be written: {out.failure.strerror}.\n")
             err.flush()
     return 0

@@ -47,9 +47,9 @@ def shown(text: str, stream: TextIO | None = None) -> str:
 
 
 class LenientStream:
-    """A text stream whose reader matters less than what is done meanwhile: a full disk ends what it shows, and no more.
+    """A text stream whose reader matters less than what is done meanwhile.
 
-    A reader that goes away (head, less) still raises BrokenPipeError.
+    A full disk, or a reader that goes away (head, less), ends what it shows, and no more.
 
     Parameters
     ----------
@@ -65,8 +65,6 @@ class LenientStream:
         """Write text, or drop it once writing has failed."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            raise
         except OSError as error:
             self._give_up(error)
             return len(text)
@@ -75,8 +73,6 @@ class LenientStream:
         """Write what is buffered."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            raise
         except OSError as error:
             self._give_up(error)
 

@@ -97,7 +97,8 @@ def metadata(url: str) -> str:
     ----------
     url : str
         A store's URL, a folder, or the short forms ``local@/folder`` and ``s3@bucket/prefix``. A folder is a store's
-        own, or one with a store in its ``.flow_sdk``.
+        own, or one with a store in its ``.flow_sdk``. ``local`` and ``s3`` alone mean the store of that kind in the
+        settings.
 
     Returns
     -------
@@ -152,6 +153,14 @@ def store_url(text: str) -> str:
             help="default_metadata() goes back to the store of your settings.",
         )
     kind, at, rest = text.partition("@")
+    if kind == "service":
+        raise ConfigError(
+            "This names no store: there is no metadata service, and runs are found through the store itself.",
+            seen=repr(text),
+            wanted="local@/folder, s3@bucket/prefix, a folder or a URL",
+        )
+    if text in _KINDS:
+        return _default_of_kind(text)
     if at and "/" not in kind and ":" not in kind:
         if kind not in _KINDS or not rest:
             raise ConfigError(
@@ -162,7 +171,27 @@ def store_url(text: str) -> str:
         return _folder_of_store(rest) if kind == "local" else f"s3://{rest}"
     if not text:
         raise ConfigError("This names no store.", seen="an empty text", wanted="local@/folder or s3@bucket/prefix")
-    return text if "://" in text else _folder_of_store(text)
+    if "://" in text:
+        return text
+    if os.path.basename(text) == text and not text.startswith("~") and not os.path.isdir(text):
+        raise ConfigError(
+            "There is no such folder.",
+            seen=repr(text),
+            wanted="local@/folder, s3@bucket/prefix, a folder or a URL",
+            where=os.getcwd(),
+        )
+    return _folder_of_store(text)
+
+
+def _default_of_kind(kind: str) -> str:
+    """The store of a kind that the settings name."""
+    from flow_sdk import config
+
+    try:
+        return config.datastore_root(kind)
+    except ConfigError as error:
+        error.help = "Give the address, such as metadata('s3@bucket/prefix'), or set FLOW_SDK_DATASTORE_SYSROOT_S3."
+        raise
 
 
 def _folder_of_store(path: str) -> str:

@@ -17,7 +17,7 @@ from flow_sdk.plan.files import file_value
 from flow_sdk.plan.model import ParameterPlan
 from flow_sdk.plan.refusal import WANTED, check_text, help_of, refused
 
-__all__ = ["convert", "from_environment", "json_schema", "plan_parameters", "resolve"]
+__all__ = ["convert", "from_environment", "json_schema", "plan_parameters", "resolve", "variables_of"]
 
 PREFIXES = ("FLOW_SDK_RUN_", "METAFLOW_RUN_")
 """Environment variables that set parameters; the first counts where both are set."""
@@ -300,17 +300,28 @@ def from_environment(parameters: Iterable[ParameterPlan], environ: Mapping[str, 
     dict
         Text by parameter name, to be given to :func:`resolve` below what the command line says.
     """
+    return {name: environ[variable] for name, variable in variables_of(parameters, environ).items()}
+
+
+def variables_of(parameters: Iterable[ParameterPlan], environ: Mapping[str, str]) -> dict[str, str]:
+    """Find the environment variables that give parameters, by parameter name."""
     found: dict[str, str] = {}
     for parameter in parameters:
         name = parameter.name.replace("-", "_").upper()
         for prefix in PREFIXES:
             if prefix + name in environ:
-                found[parameter.name] = environ[prefix + name]
+                found[parameter.name] = prefix + name
                 break
     return found
 
 
-def resolve(parameters: Iterable[ParameterPlan], given: Mapping[str, Any], *, paths: bool = False) -> dict[str, Any]:
+def resolve(
+    parameters: Iterable[ParameterPlan],
+    given: Mapping[str, Any],
+    *,
+    paths: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Work out the values of all parameters of a run.
 
     Parameters
@@ -321,6 +332,8 @@ def resolve(parameters: Iterable[ParameterPlan], given: Mapping[str, Any], *, pa
         Text or data by parameter name, ``-`` and ``_`` being the same.
     paths : bool
         As for :func:`convert`: True for a command line, False for an orchestrator's data.
+    variables : mapping, optional
+        By parameter name, the environment variable that gave its value; an error names it.
 
     Returns
     -------
@@ -351,12 +364,19 @@ def resolve(parameters: Iterable[ParameterPlan], given: Mapping[str, Any], *, pa
             wanted="; ".join(f"--{p.name}: {WANTED[p.type]}" for p in missing),
             help=help_of(missing[0]) if len(missing) == 1 else None,
         )
-    return {
-        parameter.artifact: convert(parameter, raw[plain], paths=paths)
-        if plain in raw
-        else _default_value(parameter, paths)
-        for plain, parameter in known.items()
-    }
+    values: dict[str, Any] = {}
+    for plain, parameter in known.items():
+        if plain not in raw:
+            values[parameter.artifact] = _default_value(parameter, paths)
+            continue
+        try:
+            values[parameter.artifact] = convert(parameter, raw[plain], paths=paths)
+        except ParameterError as error:
+            variable = (variables or {}).get(parameter.name)
+            if variable is not None:
+                error.where = f"environment variable {variable}" + (f", {error.where}" if error.where else "")
+            raise
+    return values
 
 
 def _default_value(parameter: ParameterPlan, paths: bool) -> Any:

@@ -185,6 +185,24 @@ def test_a_run_does_its_work_when_nobody_can_be_told(tmp_path: Path) -> None:
     assert "What the run printed couldn't be written: No space left on device." in done.stderr
 
 
+@pytest.mark.parametrize("options", [(), ("--output", "json")])
+@pytest.mark.parametrize("streams", ["", "2>&1"])
+def test_a_run_does_its_work_when_its_reader_goes_away(tmp_path: Path, streams: str, options: tuple[str, ...]) -> None:
+    done_file = tmp_path / "done"
+    body = "for i in range(2000): print('said' * 50)"
+    command = write(tmp_path, LINEAR, body=body, end=f"open({str(done_file)!r}, 'w').close()")
+    line = f'{{ "$@" {streams}; echo $? > code; }} | head -n 1'
+    shell = ["sh", "-c", line, "sh", *command, *options]
+    done = subprocess.run(
+        shell, env=environment(), timeout=120, check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done_file.exists(), done.stderr
+    assert (tmp_path / "code").read_text() == "0\n" and done.stdout.count("\n") == 1
+    assert "BrokenPipe" not in done.stderr and "Exception ignored" not in done.stderr
+    if not streams:
+        assert done.stderr.endswith("The run went on after the reader of its output had gone.\n")
+
+
 def test_an_output_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     command = write(tmp_path, LINEAR)
     with open("/dev/full", "w") as full:

@@ -319,3 +319,17 @@ def test_a_run_says_what_has_no_effect_and_deploying_is_refused(tmp_path: Path) 
 def test_the_tables_do_not_overlap() -> None:
     assert not OTHERS & MODULES.keys()
     assert Parameter is __import__("flow_sdk.parameters", fromlist=["Parameter"]).Parameter
+
+
+def test_the_command_that_changes_the_imports_changes_nothing_else(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "coming-from-metaflow.md").read_text(encoding="utf-8")
+    command = page[page.index("`sed ") + 1 :].partition("`")[0]
+    (tmp_path / "flow.py").write_text(
+        "import metaflow\nfrom metaflow import S3\n    from metaflow.cards import Table\n"
+        'import metaflow_tools\nROOT = "s3://acme-metaflow/data"  # import metaflow\n'
+    )
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    assert (tmp_path / "flow.py").read_text() == (
+        "import flow_sdk\nfrom flow_sdk import S3\n    from flow_sdk.cards import Table\n"
+        'import metaflow_tools\nROOT = "s3://acme-metaflow/data"  # import metaflow\n'
+    )

@@ -37,7 +37,7 @@ USAGE = [
     ("run --folds 2 --datastore local --datastore-root s3://b", "--datastore-root can't be 's3://b'.", "a folder"),
     ("run --folds 2 --datastore-root gs://b", "There is no store of kind 'gs'.", "s3://bucket/prefix"),
     ("run --folds 2 --metadata service", "--metadata can't be 'service'.", "local or s3"),
-    ("run --folds 2 --environment conda", "--environment can't be 'conda'.", "later release"),
+    ("run --folds 2 --environment docker", "--environment can't be 'docker'.", "conda, fast-bakery, pypi, uv"),
     ("run --folds 2 --run-id-file missing/id", "This file can't be written.", "missing"),
     ("run --folds 2 --run-id-file .", "This file can't be written.", "a folder"),
     ("dump 1/start --file missing/x", "This file can't be written.", "missing"),

@@ -61,7 +61,7 @@ def test_a_flow_with_configs_has_its_branch_from_the_environment(run):
         ({"METAFLOW_PRODUCTION": "maybe"}, "METAFLOW_PRODUCTION can't be 'maybe'"),
         ({"METAFLOW_BRANCH": "B 1"}, "METAFLOW_BRANCH can't be 'B 1'"),
         ({"METAFLOW_DATASTORE": "azure"}, "environment variable METAFLOW_DATASTORE"),
-        ({"METAFLOW_ENVIRONMENT": "conda"}, "METAFLOW_ENVIRONMENT can't be 'conda'"),
+        ({"METAFLOW_ENVIRONMENT": "docker"}, "METAFLOW_ENVIRONMENT can't be 'docker'"),
         ({"METAFLOW_PROFILE": "nosuch"}, "no profile 'nosuch'"),
     ],
 )
@@ -122,3 +122,25 @@ def test_options_of_a_run(run, tmp_path, prefix):
 def test_an_option_of_a_run_that_is_no_number_is_refused(run, name):
     done = run("run", file=PLAIN, **{"METAFLOW_RUN_" + name: "many"})
     assert done.returncode == 2 and f"environment variable METAFLOW_RUN_{name}" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["conda", "fast-bakery", "pypi", "uv"])
+def test_an_environment_without_effect_is_said_and_not_deployed(run, tmp_path, kind):
+    said = f"{kind} has no effect in this release of Flow SDK: the steps have the packages of this interpreter."
+    done = run(f"--environment={kind}", "run", file=PLAIN)
+    assert done.returncode == 0 and done.stderr.count(f"--environment={said}") == 1, done.stderr
+    done = run("run", file=PLAIN, METAFLOW_ENVIRONMENT=kind)
+    assert done.returncode == 0 and done.stderr.count(f"METAFLOW_ENVIRONMENT={said}") == 1, done.stderr
+    done = run(f"--environment={kind}", "check", file=PLAIN)
+    assert done.returncode == 0 and "no effect" not in done.stderr, done.stderr
+    done = run(f"--environment={kind}", "airflow", "create", "dags", file=PLAIN)
+    assert done.returncode != 0 and "no effect in this release can't be deployed" in done.stderr, done.stderr
+    assert f"--environment={kind}" in done.stderr and not (tmp_path / "dags").exists()
+
+
+@pytest.mark.parametrize("prefix", ["METAFLOW_RUN_", "FLOW_SDK_RUN_"])
+def test_a_wrong_value_of_a_parameter_names_its_variable(run, prefix):
+    done = run("run", file=PLAIN, **{prefix + "FOLDS": "abc"})
+    assert done.returncode == 2 and f"where:  environment variable {prefix}FOLDS" in done.stderr, done.stderr
+    done = run("run", "--folds", "abc", file=PLAIN, **{prefix + "FOLDS": "1"})
+    assert done.returncode == 2 and "environment variable" not in done.stderr, done.stderr

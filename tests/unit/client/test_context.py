@@ -123,6 +123,31 @@ def test_a_store_that_is_none(flow: Builder, bad: object) -> None:
     assert client.get_metadata().startswith("memory://")
 
 
+@pytest.mark.parametrize(
+    ("word", "said"), [("service", "no metadata service"), ("nonsense", "no such folder"), ("s3", "where in S3")]
+)
+def test_a_word_that_names_no_store_is_refused_at_once(
+    flow: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=said) as caught:
+        client.metadata(word)
+    assert "--" not in str(caught.value)
+    assert client.get_metadata().startswith("memory://")
+
+
+def test_a_kind_alone_is_the_store_of_that_kind_in_the_settings(
+    flow: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_S3", "s3://bucket/prefix")
+    monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", str(tmp_path / "kept"))
+    assert client.metadata("s3") == "s3@bucket/prefix"
+    assert client.metadata("local") == f"local@{tmp_path}/kept"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    assert client.metadata("results") == f"local@{tmp_path}/results"
+
+
 @pytest.mark.parametrize("form", ["local@{}", "{}"])
 def test_the_folder_of_a_flow_names_the_store_below_it(flow: Builder, tmp_path: Path, form: str) -> None:
     Builder(str(tmp_path / "shop" / ".flow_sdk")).run("7")
