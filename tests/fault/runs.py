@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 FLOW = Path(__file__).with_name("crash_flow.py")
+ROOT = Path(__file__).resolve().parent.parent.parent
 NAME = "CrashFlow"
 
 Hashes = dict[tuple[str, str, str], str]
@@ -44,21 +46,20 @@ def begin(root: Path | str, *words: str, prologue: str = "") -> "subprocess.Pope
     words : str
         The command.
     prologue : str
-        Python that the process runs first.
+        Python that each interpreter of the run executes first.
     """
-    program = [str(FLOW)]
+    environment = {**os.environ, "FLOW_SDK_USER": "tester"}
     if prologue:
-        text = (
-            f"{prologue}\nimport runpy, sys\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
-        )
-        program = ["-c", text, str(FLOW)]
+        folder = Path(tempfile.mkdtemp(prefix="prologue-", dir=Path(root).parent))
+        (folder / "sitecustomize.py").write_text(prologue, encoding="utf-8")
+        environment["PYTHONPATH"] = os.pathsep.join((str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")))
     place = ["--datastore", "s3" if str(root).startswith("s3:") else "local", "--datastore-root", str(root)]
     return subprocess.Popen(
-        [sys.executable, *program, *place, *words, "--max-workers", "3"],
+        [sys.executable, str(FLOW), *place, *words, "--max-workers", "3"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd=FLOW.parent,
-        env={**os.environ, "FLOW_SDK_USER": "tester"},
+        env=environment,
         start_new_session=True,
     )
 
