@@ -175,7 +175,7 @@ GIVEN = (f"--given={CANARIES['given']}", f"--parameter={CANARIES['parameter']}")
 
 def pages(run: str) -> str:
     task = Task(f"Careful/{run}/work/1")
-    found = [Run(f"Careful/{run}"), task, task.data, Task(f"Careful/{run}/end/1"), Run(f"Careful/{run}").code]
+    found = [Run(f"Careful/{run}"), task, task.data, Task(f"Careful/{run}/end/2"), Run(f"Careful/{run}").code]
     return "".join(item._repr_html_() + repr(item) for item in found if item is not None)
 
 
@@ -192,7 +192,7 @@ def test_runs_and_failures(machine: Machine, isolation: str) -> None:
     machine.call("run", "--given", *GIVEN, code=2)
     machine.call("show", "--format", "json")
     machine.call("package", "list")
-    raised = Task("Careful/2/end/1").exception
+    raised = Task("Careful/2/end/2").exception
     assert raised is not None and "refused again" in str(raised)
     assert holding(open_store(machine.root), CANARIES).keys() == set(PARAMETERS)  # what is looked for is found
     machine.check(pages("1"), pages("2"), raised.stacktrace)
@@ -241,7 +241,7 @@ def test_what_is_searched_is_found_wherever_it_is(machine: Machine) -> None:
     machine.call("airflow", "create", "dags")
     definition = machine.call("step-functions", "create", "--only-json")
     dag = (machine.folder / "dags" / "Careful.py").read_text()
-    end = Task("Careful/1/end/1", attempt=0)
+    end = Task("Careful/1/end/2", attempt=0)
     run = Run("Careful/1")
     shown = "".join(item._repr_html_() for item in (run, end, end.data))
     raised = end.exception
