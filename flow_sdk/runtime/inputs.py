@@ -5,6 +5,7 @@ from typing import Any
 
 from flow_sdk.errors import InputsError, nearest
 from flow_sdk.plan.model import StepPlan
+from flow_sdk.spec.flow import FlowSpec, TaskState
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records import ArtifactRef, Manifest
 
@@ -15,30 +16,72 @@ _NOT_STORED = "an input of a join can't be an artifact; store the values you nee
 
 
 class InputView:
-    """One input of a join: the artifacts of a finished task, loaded when they are asked for."""
+    """One input of a join: a finished task as its step saw itself, read-only. What it has is loaded when it is used.
+
+    Artifacts come first, then what the flow class defines: its methods and properties are bound to the input, so that
+    they read its artifacts.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The task.
+    fixed : dict of str to ArtifactRef
+        Parameters and constants, which every task has.
+    artifacts : Artifacts
+        Where to load from.
+    flow : type
+        The flow class.
+    find_task : callable
+        Returns the task's place in the foreachs around it. Is called when the flow class asks for it.
+    """
 
     def __init__(
-        self, manifest: Manifest, fixed: dict[str, ArtifactRef], artifacts: Artifacts, index: int | None
+        self,
+        manifest: Manifest,
+        fixed: dict[str, ArtifactRef],
+        artifacts: Artifacts,
+        flow: type[FlowSpec],
+        find_task: Callable[[], TaskState],
     ) -> None:
         self.__dict__["_manifest"] = manifest
         self.__dict__["_refs"] = {**manifest.artifacts, **fixed}
         self.__dict__["_artifacts"] = artifacts
-        self.__dict__["index"] = index
+        self.__dict__["_flow_class"] = flow
+        self.__dict__["_find_task"] = find_task
+
+    # super() and isinstance() in the flow's methods look at it.
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[FlowSpec]:  # type: ignore[override]
+        flow: type[FlowSpec] = self.__dict__["_flow_class"]
+        return flow
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__flow_task__":  # what the properties of FlowSpec read
+            task = self.__dict__[name] = self.__dict__["_find_task"]()
+            return task
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)  # Python itself asks, perhaps of an object that isn't filled yet
         manifest: Manifest = self.__dict__["_manifest"]
         ref = self.__dict__["_refs"].get(name)
         if ref is None:
-            raise AttributeError(
-                f"Task {manifest.step}/{manifest.task} has no artifact {name!r}. "
-                + nearest(name, self.__dict__["_refs"])
-            )
+            return self._class_attribute(name)
         where = f"{manifest.flow}/{manifest.run}/{manifest.step}/{manifest.task}, artifact {name!r}"
         value = self.__dict__["_artifacts"].load(ref, where=where)
         self.__dict__[name] = value
         return value
+
+    def _class_attribute(self, name: str) -> Any:
+        """Return an attribute of the flow class, bound to this input as Python binds it to an object."""
+        flow: type[FlowSpec] = self.__dict__["_flow_class"]
+        for kind in flow.__mro__:
+            if name in vars(kind):
+                value = vars(kind)[name]
+                bind = getattr(type(value), "__get__", None)
+                return value if bind is None else bind(value, self, flow)
+        manifest: Manifest = self.__dict__["_manifest"]
+        raise AttributeError(
+            f"Task {manifest.step}/{manifest.task} has no artifact {name!r}. " + nearest(name, self.__dict__["_refs"])
+        )
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"An input of a join can't be changed (tried to set {name!r}); set it on self")

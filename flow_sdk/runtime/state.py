@@ -1,5 +1,6 @@
 """The running task behind a flow object: lazy artifacts, foreach items, merging, and what is stored in the end."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -172,12 +173,25 @@ class LiveTask:
 
     def inputs(self) -> Inputs:
         """The join's inputs."""
-        by_index = self.view.plan[self.step.joins or ""].kind == FOREACH
+        openers: dict[str, Manifest] = {}
         views = [
-            InputView(parent, self.record.artifacts, self.artifacts, number if by_index else None)
-            for number, parent in enumerate(self.parents)
+            InputView(
+                parent,
+                self.record.artifacts,
+                self.artifacts,
+                type(self.flow),
+                functools.partial(self._input_task, parent, openers),
+            )
+            for parent in self.parents
         ]
         return Inputs(views, [parent.step for parent in self.parents])
+
+    def _input_task(self, parent: Manifest, openers: dict[str, Manifest]) -> "LiveTask":
+        """Return the state of an input's task. The inputs of a join share all foreachs, and what was read of them."""
+        step = self.view.plan[parent.step]
+        task = LiveTask(self.view, self.record, step, step.position(parent.task), [])
+        task._openers = openers
+        return task
 
     def save(
         self, refuse: Callable[[str, SerializationError], None] | None = None
@@ -221,7 +235,7 @@ class LiveTask:
         """Store an artifact of the step, unless it was inherited and only read."""
         where = f"step {self.step.name!r}, artifact self.{name}"
         if isinstance(value, FlowSpec | Inputs | InputView):
-            what = "the flow itself" if isinstance(value, FlowSpec) else "an input of the join"
+            what = "an input of the join" if isinstance(value, Inputs | InputView) else "the flow itself"
             raise SerializationError(
                 f"self.{name} is {what}; that can't be an artifact.",
                 where=where,

@@ -178,11 +178,20 @@ def create_flow_object(flow: type[FlowSpec]) -> FlowSpec:
         FlowSpec.__flow_creating__ = False
 
 
-class _Name:
-    """A flow's name, for those of its objects that have no artifact called so."""
+class _NameOfClass:
+    """A name that a flow's objects have from their class, unless an artifact is called so."""
+
+    def __init__(self, find: Callable[[type[FlowSpec]], str]) -> None:
+        self._find = find
 
     def __get__(self, flow: FlowSpec | None, owner: type[FlowSpec]) -> Any:
-        return self if flow is None else owner.__name__
+        return self if flow is None else self._find(owner)
+
+
+def _script_name(flow: type[FlowSpec]) -> str:
+    """Return the file name of the module that defines a flow, without its folder; ``""`` where it has no file."""
+    file = getattr(sys.modules.get(flow.__module__), "__file__", None) or ""
+    return file.replace("\\", "/").rpartition("/")[2]
 
 
 def _refuse_without_command_line(flow: type[FlowSpec]) -> None:
@@ -325,7 +334,8 @@ class FlowSpec:
             raise TransitionError("merge_artifacts() works inside a running join step only.")
         self.__flow_task__.merge(self, inputs, include, exclude)
 
-    name = _Name()
+    name = _NameOfClass(lambda flow: flow.__name__)
+    script_name = _NameOfClass(_script_name)
 
     def __getattr__(self, name: str) -> Any:
         task = self.__dict__.get("__flow_task__")
