@@ -278,8 +278,10 @@ def _again(call: Call, verb: str) -> str:
 
 def _delete(call: Call) -> int:
     from flow_sdk.deploy.airflow.delete import check_place, delete_deployment
+    from flow_sdk.deploy.airflow.origin import check_origin
     from flow_sdk.deploy.airflow.runs import DagRuns
     from flow_sdk.deploy.airflow.target import check_holds, open_target
+    from flow_sdk.deploy.tokens import existing_store
 
     name = deployed_name(call)
     if call["history"] and not airflow_url(call):
@@ -290,7 +292,10 @@ def _delete(call: Call) -> int:
     if api is not None:
         check_place(place, name, api.dag(name))
     keeper = _keeper(call, api)
-    _check_holder(call, keeper)
+    gate, store = token_gate(call, name, keeper), existing_store(call.root)
+    if keeper is None:  # the store alone says whose the file is, even where it has no claim to authorize
+        check_origin(place, name, call.root, store, gate)
+    check_origin(place, name, call.root, store, gate, gate.check_holder(store))
     deleted = delete_deployment(
         place,
         name,

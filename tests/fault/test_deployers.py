@@ -211,7 +211,7 @@ class Stopping:
     def __init__(self, target: str, dag: str) -> None:
         stop("get definition")
         self.inner = open_target(target, dag)
-        self.name = self.inner.name
+        self.name, self.before = self.inner.name, self.inner.before
 
     def write(self, text: str) -> bool:
         stop("put definition")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.deploy.airflow.dagfile import dag_file
 from flow_sdk.deploy.airflow.limits import check_deployment
+from flow_sdk.deploy.airflow.origin import check_origin
 from flow_sdk.deploy.airflow.target import open_target
 from flow_sdk.deploy.releases import note_release
 from flow_sdk.deploy.tokens import TokenGate, existing_store
@@ -188,7 +189,8 @@ def create_deployment(
     Raises
     ------
     DeployError
-        If Airflow couldn't run it, the token isn't right, or the file can't be written. Nothing is written then.
+        If Airflow couldn't run it, the token isn't right, the file there is that of another deployment, or it can't be
+        written. Nothing is written then.
     UsageError
         If a step with ``@batch`` can't run on AWS Batch, or a setting for it is missing. Nothing is written then.
     AwsError
@@ -203,9 +205,11 @@ def create_deployment(
 
     check_deployment(plan, deployment_data(plan, store, "", None, options))
     jobs = plan_targets(plan, store)
-    place = open_target(target, options.name or deployed_name(plan))
-    if gate is not None:
-        gate.check(existing_store(store))
+    name = options.name or deployed_name(plan)
+    place = open_target(target, name)
+    before = existing_store(store)
+    grant = None if gate is None else gate.check(before)
+    check_origin(place, name, store, before, gate, None if grant is None else grant.token)
     artifacts = Artifacts(open_store(store))
     if gate is not None:
         chosen, tags = gate.claim(artifacts.store).runs_in(options.namespace, options.tags)
