@@ -133,7 +133,7 @@ def check_origin(
 
 
 def _is_unclaimed(gate: TokenGate | None) -> bool:
-    """Tell whether the store has no claim: where a file has a token, the store was emptied, or is another one by now."""
+    """Tell whether the store has no claim: where a file has a token, the store was emptied, or is another one now."""
     return gate is not None and gate.grant is not None and gate.grant.first
 
 
