@@ -223,7 +223,7 @@ class LiveReporter:
         if not self._quiet:
             self._say(f"Run {flow}/{run}" + (f", tags {', '.join(map(printable, tags))}" if tags else ""))
 
-    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
+    def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
         self._step(step).running += 1
         self._tick()
 
@@ -245,16 +245,18 @@ class LiveReporter:
         line.caught += caught
         self._tick()
 
-    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
+    def task_failed(
+        self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None, takes_over: bool = False
+    ) -> None:
         line = self._ended(step)
         if retry_in is None:
             line.failed += 1
             self._failures.add(step, task, attempt, reason)
         else:
-            line.retried += 1
+            line.retried += not takes_over
             line.expected = max(line.expected, line.done + line.failed + line.running + 1)
         self._say(
-            f"[{self._run}/{step}/{task}] {failure_text(attempt, reason, retry_in)}",
+            f"[{self._run}/{step}/{task}] {failure_text(attempt, reason, retry_in, takes_over)}",
             RED if retry_in is None else YELLOW,
         )
 

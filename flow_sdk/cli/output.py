@@ -96,11 +96,13 @@ def ending(run: str, seconds: float, state: str, reason: str | None) -> str:
     return text + (f": {first_line(reason)}" if reason else "")
 
 
-def failure_text(attempt: int, reason: str, retry_in: float | None) -> str:
+def failure_text(attempt: int, reason: str, retry_in: float | None, takes_over: bool = False) -> str:
     """How a failed attempt is told. The reason of a task's last one is told at the end of the run."""
     if retry_in is None:
         return failed_text(attempt)
     reason = first_line(reason)
+    if takes_over:
+        return f"attempt {attempt} failed: {reason}; @catch takes over"
     when = f" in {seconds_text(retry_in)}" if retry_in > 0 else ""
     return f"attempt {attempt} failed: {reason}; trying again{when}"
 
@@ -162,9 +164,10 @@ class PlainReporter:
         if not self._quiet:
             self._say(f"Run {flow}/{run} started" + (f", tags {', '.join(map(printable, tags))}" if tags else ""))
 
-    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
+    def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
         if not self._quiet:
-            self._say(f"started (pid {pid})" + (f", attempt {attempt}" if attempt else ""), f"{step}/{task}")
+            then = ", to store the failure" if takes_over else f", attempt {attempt}" if attempt else ""
+            self._say(f"started (pid {pid}){then}", f"{step}/{task}")
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
         out = self._err if stream == "stderr" else self._out
@@ -176,8 +179,10 @@ class PlainReporter:
             how = "failed and was caught" if caught else "finished"
             self._say(f"{how} after {seconds_text(seconds)}", f"{step}/{task}")
 
-    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
-        self._say(failure_text(attempt, reason, retry_in), f"{step}/{task}")
+    def task_failed(
+        self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None, takes_over: bool = False
+    ) -> None:
+        self._say(failure_text(attempt, reason, retry_in, takes_over), f"{step}/{task}")
         if retry_in is None:
             self._failures.add(step, task, attempt, reason)
 
@@ -221,8 +226,10 @@ class JsonReporter:
         self._run = run
         self._write("run_started", flow=flow, run=run, tags=tags)
 
-    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None:
-        self._write("task_started", run=self._run, step=step, task=task, attempt=attempt, pid=pid)
+    def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
+        self._write(
+            "task_started", run=self._run, step=step, task=task, attempt=attempt, pid=pid, takes_over=takes_over
+        )
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
         self._write("task_output", run=self._run, step=step, task=task, attempt=attempt, stream=stream, line=line)
@@ -232,9 +239,18 @@ class JsonReporter:
             "task_finished", run=self._run, step=step, task=task, attempt=attempt, seconds=seconds, caught=caught
         )
 
-    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
+    def task_failed(
+        self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None, takes_over: bool = False
+    ) -> None:
         self._write(
-            "task_failed", run=self._run, step=step, task=task, attempt=attempt, reason=reason, retry_in=retry_in
+            "task_failed",
+            run=self._run,
+            step=step,
+            task=task,
+            attempt=attempt,
+            reason=reason,
+            retry_in=retry_in,
+            takes_over=takes_over,
         )
 
     def split(self, step: str, task: str, count: int) -> None:

@@ -249,7 +249,7 @@ class Driver:
             return
         if "pid" in message:
             worker.pid = message["pid"]
-            self.reporter.task_started(worker.request.step, worker.request.task, self._tried(worker), worker.pid)
+            self._report_start(worker)
         else:
             self._ended(worker, message["status"])
 
@@ -261,8 +261,14 @@ class Driver:
         if self.server.is_ready:
             self.selector.unregister(self.server.socket)
 
-    def _tried(self, worker: Worker) -> int:
-        return self.scheduler.attempts.get(worker.key, 1) - 1
+    def _report_start(self, worker: Worker) -> None:
+        request, attempt = worker.request, self.scheduler.attempts.get(worker.key, 1) - 1
+        takes_over = self._has_catch(worker) and request.tries_left == 0
+        self.reporter.task_started(request.step, request.task, attempt, worker.pid, takes_over=takes_over)
+
+    def _has_catch(self, worker: Worker) -> bool:
+        """Whether the last attempt of a worker's task runs nothing of the step: @catch takes the failure."""
+        return self.plan[worker.request.step].decorator("catch") is not None
 
     def _start(self, key: TaskKey, left: int) -> None:
         self._await_server()
@@ -309,7 +315,7 @@ class Driver:
         for fd in reads:
             self.selector.register(fd, selectors.EVENT_READ, (worker, worker.pipes[fd]))
         if worker.process is not None:
-            self.reporter.task_started(request.step, request.task, self._tried(worker), worker.pid)
+            self._report_start(worker)
 
     def _line(self, worker: Worker, stream: str, line: str) -> None:
         if worker.target is None:  # otherwise whoever runs the task stores its log
@@ -396,7 +402,10 @@ class Driver:
         retry_in = self.scheduler.failed_attempt(worker.key, time.monotonic(), fatal=fatal)
         if retry_in is None:
             self.reason = f"{request.step}/{request.task}: {reason}"
-        self.reporter.task_failed(request.step, request.task, worker.attempt, reason, retry_in=retry_in)
+        takes_over = retry_in is not None and self._has_catch(worker) and request.tries_left == 1
+        self.reporter.task_failed(
+            request.step, request.task, worker.attempt, reason, retry_in=retry_in, takes_over=takes_over
+        )
 
     def _stop_all(self) -> None:
         """End what still runs: ask, wait, kill."""

@@ -13,14 +13,18 @@ class Reporter(Protocol):
 
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None: ...
 
-    def task_started(self, step: str, task: str, attempt: int, pid: int) -> None: ...
+    def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
+        """``takes_over`` tells that the attempt doesn't run the step: it stores the failure that ``@catch`` takes."""
+        ...
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None: ...
 
     def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None: ...
 
-    def task_failed(self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None) -> None:
-        """``retry_in`` is None when the task isn't tried again."""
+    def task_failed(
+        self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None, takes_over: bool = False
+    ) -> None:
+        """``retry_in`` is None when no attempt follows; ``takes_over`` as the following attempt is started with."""
         ...
 
     def split(self, step: str, task: str, count: int) -> None:

@@ -298,3 +298,40 @@ def test_ctrl_c_on_a_terminal(tmp_path):
     assert code == 130
     assert "Traceback" not in shown
     assert "Run 1 cancelled" in shown.rstrip().splitlines()[-1]
+
+
+KILLED = """
+import os, signal
+from flow_sdk import FlowSpec, catch, retry, step
+
+class Killed(FlowSpec):
+    @catch(var="failure")
+    {retry}
+    @step
+    def start(self):
+        print("the step runs")
+        {end}
+        self.next(self.end)
+
+    @step
+    def end(self):
+        print("caught", self.failure.exception)
+
+if __name__ == "__main__":
+    Killed()
+"""
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)"])
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_killed_step_with_catch_is_not_told_to_run_again(tmp_path, tries, end):
+    retry = f"@retry(times={tries - 1}, minutes_between_retries=0)" if tries > 1 else ""
+    write(tmp_path, KILLED.format(retry=retry, end=end))
+    done = call(tmp_path, "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the step runs") == tries and "caught " in done.stdout
+    said = [line.partition("] ")[2] for line in untimed(done.stderr) if line.startswith("[1/start/0] ")]
+    assert sum("; trying again" in line for line in said) == tries - 1
+    assert sum(line.endswith("), to store the failure") for line in said) == 1
+    assert sum(f"attempt {tries - 1} failed: " in line and line.endswith("; @catch takes over") for line in said) == 1
+    assert not any(f"attempt {tries}" in line for line in said)

@@ -303,3 +303,17 @@ def test_the_log_of_a_notebooks_flow_is_read_with_python(capsys):
     reporter.run_finished("F", "7", 1.0, "failed", "work/0: ValueError: no")
     said = capsys.readouterr().err
     assert 'print(Task("F/7/work/0").stderr)' in said and "python f.py" not in said
+
+
+def test_an_attempt_that_only_takes_a_failure_is_not_told_as_another_try():
+    for make in (PlainReporter, JsonReporter):
+        out = io.StringIO()
+        reporter = make(out=out, err=out) if make is PlainReporter else make(out)
+        reporter.task_failed("work", "1", 0, "it was killed", retry_in=0.0, takes_over=True)
+        reporter.task_started("work", "1", 1, 14, takes_over=True)
+        if make is PlainReporter:
+            first, second = (line[24:] for line in out.getvalue().splitlines())
+            assert first.endswith("attempt 0 failed: it was killed; @catch takes over")
+            assert second.endswith("started (pid 14), to store the failure")
+        else:
+            assert [json.loads(line)["takes_over"] for line in out.getvalue().splitlines()] == [True, True]
