@@ -275,9 +275,9 @@ def _of_metaflow(name: str) -> object:
     if not name.startswith("__"):
         import sys
 
-        from flow_sdk.compatibility.absent import AbsentName
         from flow_sdk.compatibility.modules import find_module
         from flow_sdk.spec import later
+        from flow_sdk.spec.absent import AbsentName
 
         if name in later.NAMES:
             return AbsentName(name)

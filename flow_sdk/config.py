@@ -7,6 +7,10 @@ import os
 
 from flow_sdk.errors import ConfigError, nearest
 
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = [
     "SECRETS",
     "SETTINGS",
@@ -17,6 +21,7 @@ __all__ = [
     "datastore_root",
     "expand_home",
     "file_settings",
+    "profile_file",
     "read_setting",
     "settings_file",
     "settings_folder",
@@ -176,17 +181,45 @@ def _settings_file() -> tuple[str, str] | None:
         if profile:
             raise ConfigError("There's no such profile.", where=path, help="Make it with flow-sdk configure.")
         return None
-    name = _file_name("METAFLOW_PROFILE", theirs)
-    folders = [os.environ.get("FLOW_SDK_HOME") or os.path.join("~", LOCAL_FOLDER)]
-    folders.append(os.environ.get("METAFLOW_HOME") or os.path.join("~", METAFLOW_FOLDER))
-    paths = [os.path.expanduser(os.path.join(folder, name)) for folder in folders]
+    return profile_file(theirs, os.environ)
+
+
+def profile_file(profile: str, environ: Mapping[str, str], source: str = "METAFLOW_PROFILE") -> tuple[str, str]:
+    """Find the settings file of a profile, one of ours or of Metaflow's.
+
+    Parameters
+    ----------
+    profile : str
+        The profile's name.
+    environ : mapping
+        The environment variables that say where settings files are.
+    source : str
+        What names the profile, for errors.
+
+    Returns
+    -------
+    (str, str)
+        The path, and what its names begin with.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile.
+    """
+    name = _file_name(source, profile)
+    folders = [environ.get("FLOW_SDK_HOME") or os.path.join("~", LOCAL_FOLDER)]
+    folders.append(environ.get("METAFLOW_HOME") or os.path.join("~", METAFLOW_FOLDER))
+    home = environ.get("HOME")
+    paths = [os.path.join(folder, name) for folder in folders]
+    paths = [home + path[1:] if home and path.startswith("~/") else os.path.expanduser(path) for path in paths]
     for path, prefix in zip(paths, PREFIX_IN_FILES, strict=True):
         if not path.startswith("~") and os.path.exists(path):
             return path, prefix
+    leave_out = f"unset {source}" if source.isupper() else f"leave out {source}"
     raise ConfigError(
-        f"There's no profile {theirs!r}, which METAFLOW_PROFILE names.",
+        f"There's no profile {profile!r}, which {source} names.",
         seen=f"neither {paths[0]} nor {paths[1]}",
-        help=f"Make it with: FLOW_SDK_PROFILE={theirs} flow-sdk configure NAME=VALUE. Or unset METAFLOW_PROFILE.",
+        help=f"Make it with: FLOW_SDK_PROFILE={profile} flow-sdk configure NAME=VALUE. Or {leave_out}.",
     )
 
 

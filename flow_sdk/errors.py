@@ -292,6 +292,10 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+_MOST_NAMES = 30
+"""Names that are listed; all commands are among them, and not all settings."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name is meant, as a help sentence.
 
@@ -315,5 +319,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"Did you mean {close[0]!r}?"
     if not names:
         return ""
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"Known: {shown}."
+    more = len(names) - _MOST_NAMES
+    return f"Known: {', '.join(names[:_MOST_NAMES])}" + (f" and {more} more." if more > 0 else ".")

@@ -73,6 +73,10 @@ def execute_console(argv: Sequence[str]) -> int:
         return _help()
     name, *words = parsed.words
     if name not in commands:
+        from flow_sdk.cli.absent import absent_command
+
+        if (absent := absent_command(name)) is not None:
+            raise absent
         known = [*commands, "configure", "doctor", "store"]
         raise UsageError(f"There's no command {name!r}.", help=nearest(name, known))
     if words:

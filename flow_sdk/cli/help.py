@@ -14,7 +14,12 @@ def _help(call: Any) -> int:
 
     words = call.words
     if words and not any(name == " ".join(words) or name.split()[0] == words[0] for name in known):
-        raise UsageError(f"There's no command {words[0]!r}.", help=nearest(words[0], {n.split()[0] for n in known}))
+        from flow_sdk.cli.absent import absent_command
+
+        known_words = {name.split()[0] for name in known}
+        raise absent_command(words[0]) or UsageError(
+            f"There's no command {words[0]!r}.", help=nearest(words[0], known_words)
+        )
     return print_help(call.flow_class, words)
 
 

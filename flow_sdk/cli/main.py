@@ -268,4 +268,6 @@ def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
         return UsageError(
             f"There's no command {' '.join(words[:2])!r}.", help=nearest(words[1], known), wanted=" or ".join(known)
         )
-    return UsageError(f"There's no command {words[0]!r}.", help=nearest(words[0], groups))
+    from flow_sdk.cli.absent import absent_command
+
+    return absent_command(words[0]) or UsageError(f"There's no command {words[0]!r}.", help=nearest(words[0], groups))

@@ -60,6 +60,10 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
         print(f"Usage: {program()} {words[0]} COMMAND [OPTIONS]\n\nCommands:")
         _table((name, COMMANDS[name][1]) for name in group)
     else:
+        from flow_sdk.cli.absent import absent_command
+
+        if words and (absent := absent_command(words[0])) is not None:
+            raise absent
         print(f"Usage: {program()} [OPTIONS] COMMAND [ARGUMENTS]\n")
         head = (flow_class.__doc__ or "").strip().split("\n\n")[0]
         print(flow_class.__name__ + (": " + harmless(" ".join(head.split())) if head else ""))

@@ -124,6 +124,11 @@ class Run(InRun[Step]):
         return code_of(self._run)
 
     @property
+    def trigger(self) -> None:
+        """The events that started the run: None, as no event starts a run in this release."""
+        return None
+
+    @property
     def origin_pathspec(self) -> str | None:
         """The run that this one was resumed from; None for a run that wasn't."""
         origin = self._run.record.origin_run

@@ -67,6 +67,21 @@ class Step(InRun[Task]):
         return self._if_tagged(tags)
 
     @property
+    def control_task(self) -> Task | None:
+        """The task that starts the others of a parallel step: None, as there are no such steps in this release."""
+        return None
+
+    def control_tasks(self, *tags: str) -> Iterator[Task]:
+        """Iterate over the tasks that start the others of a parallel step: there are none in this release.
+
+        Parameters
+        ----------
+        *tags : str
+            Not used.
+        """
+        return iter(())
+
+    @property
     def created_at(self) -> datetime:
         """When the step's first task started, in local time."""
         return min((task.created_at for task in self), default=local_time(self._run.record.started))

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from flow_sdk.compatibility.absent import AbsentName
+from flow_sdk.spec.absent import AbsentName
 
 __all__ = ["find_module"]
 

@@ -11,6 +11,7 @@ from typing import Any
 from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.caller import FACTS
 from flow_sdk.cli.main import GENERAL, load_command
+from flow_sdk.config import profile_file
 from flow_sdk.errors import ParameterError, UsageError, nearest
 from flow_sdk.programmatic.process import CellFile, Process, temporary_folder
 
@@ -68,6 +69,8 @@ class FlowFile:
         self.environment = {"PYTHONIOENCODING": "utf-8", **os.environ, **(env or {})}
         if profile is not None:
             # This variable names one of our profiles or one of Metaflow's.
+            if profile:
+                profile_file(profile, self.environment, "profile=")
             self.environment["METAFLOW_PROFILE"] = profile
             self.environment.pop("FLOW_SDK_PROFILE", None)
         options = {option.name: option for option in GENERAL}

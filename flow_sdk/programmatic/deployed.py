@@ -12,6 +12,7 @@ from flow_sdk.programmatic.command import FlowFile, facts_of
 from flow_sdk.programmatic.failures import failure
 from flow_sdk.programmatic.runner import LOOK, Shown
 from flow_sdk.programmatic.targets import Target
+from flow_sdk.spec.absent import AbsentName
 
 __all__ = [
     "AirflowDeployedFlow",
@@ -165,6 +166,27 @@ class DeployedFlow:
         """
         deployed = cls.from_deployment(identifier, metadata, impl)
         return deployed._run_kind(deployed, run_id, run_id)
+
+    @classmethod
+    def from_step_functions(cls, identifier: str, metadata: str | None = None) -> "StepFunctionsDeployedFlow":
+        """Find a flow that was deployed to Step Functions. See :meth:`from_deployment`."""
+        return StepFunctionsDeployedFlow.from_deployment(identifier, metadata)
+
+    @classmethod
+    def list_step_functions(cls, flow_name: str | None = None) -> Iterator["StepFunctionsDeployedFlow"]:
+        """Find all flows that were deployed to Step Functions. See :meth:`list_deployed_flows`."""
+        return StepFunctionsDeployedFlow.list_deployed_flows(flow_name)
+
+    @classmethod
+    def get_triggered_step_functions_run(
+        cls, identifier: str, run_id: str, metadata: str | None = None
+    ) -> "TriggeredRun":
+        """Find a run of a flow that was deployed to Step Functions. See :meth:`get_triggered_run`."""
+        return StepFunctionsDeployedFlow.get_triggered_run(identifier, run_id, metadata)
+
+    from_argo_workflows = AbsentName("DeployedFlow.from_argo_workflows")
+    list_argo_workflows = AbsentName("DeployedFlow.list_argo_workflows")
+    get_triggered_argo_workflows_run = AbsentName("DeployedFlow.get_triggered_argo_workflows_run")
 
     @property
     def metadata(self) -> str:

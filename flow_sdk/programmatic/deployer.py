@@ -17,6 +17,7 @@ from flow_sdk.programmatic.deployed import (
     TriggeredRun,
 )
 from flow_sdk.programmatic.targets import AIRFLOW, STEP_FUNCTIONS, Target
+from flow_sdk.spec.absent import AbsentName
 
 __all__ = [
     "AirflowDeployedFlow",
@@ -89,6 +90,8 @@ class Deployer:
             The deployed name; the flow's name by default.
         """
         return StepFunctionsDeployer(self._file, STEP_FUNCTIONS, name)
+
+    argo_workflows = AbsentName("Deployer.argo_workflows")
 
     def cleanup(self) -> None:
         """Nothing is left to clean up: each command removes its own files."""

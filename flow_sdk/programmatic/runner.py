@@ -12,6 +12,7 @@ from flow_sdk.errors import RunFailed
 from flow_sdk.programmatic.command import FlowFile, facts_of
 from flow_sdk.programmatic.failures import failure
 from flow_sdk.programmatic.process import Process, check_stream
+from flow_sdk.spec.absent import AbsentName
 
 __all__ = ["ExecutingRun", "Runner"]
 
@@ -279,6 +280,9 @@ class Runner:
     async def async_resume(self, **kwargs: Any) -> ExecutingRun:
         """Resume a run, and return as soon as the new one has begun. See :meth:`resume`."""
         return await self._begun(self._start("resume", kwargs))
+
+    spin = AbsentName("Runner.spin")
+    async_spin = AbsentName("Runner.async_spin")
 
     def cleanup(self) -> None:
         """End what is still running, and remove the temporary files."""

@@ -13,10 +13,10 @@ import pytest
 import flow_sdk
 from flow_sdk import FlowSpec, Parameter, card, current, exit_hook, kubernetes, pypi_base, step, trigger
 from flow_sdk.cards import Markdown, MetaflowCard, get_cards
-from flow_sdk.compatibility.absent import AbsentName
 from flow_sdk.compatibility.modules import MODULES, OTHERS
 from flow_sdk.compatibility.parallel import MulticoreException, parallel_imap_unordered, parallel_map, profile
 from flow_sdk.errors import FlowSDKError, NotFound, UsageError
+from flow_sdk.spec.absent import AbsentName
 from flow_sdk.spec.inactive import INACTIVE, IgnoredCards, find_inactive
 from tests.unit.cli.flow_file import call
 

@@ -61,6 +61,7 @@ def test_version(arguments, capsys):
     ("arguments", "error", "help"),
     [
         (["stauts"], UsageError, "Did you mean 'status'?"),
+        (["zzz"], UsageError, "Known: configure, doctor, help, status, store, version."),
         (["status", "now"], UsageError, "See flow-sdk --help."),
         (["--hlp"], UsageError, "Did you mean '--help'?"),
         (["configure", "USER"], UsageError, "Did you mean 'USER'?"),

@@ -22,6 +22,13 @@ def test_from_all_flows_down_to_a_value(flow: Builder) -> None:
     assert Run("Shapes/1").data.result == {"ok": True}  # type: ignore[union-attr]
 
 
+def test_what_no_run_of_this_release_has_is_none(flow: Builder) -> None:
+    flow.whole_run()
+    assert Run("Shapes/1").trigger is None
+    step = Run("Shapes/1")["end"]
+    assert step.control_task is None and list(step.control_tasks()) == []
+
+
 def test_steps_come_newest_first_and_only_those_that_started(flow: Builder) -> None:
     flow.whole_run()
     assert ids(Run("Shapes/1")) == ["end", "merge", "b", "a", "collect", "done", "work", "start"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk import DeployedFlow, Deployer
+from flow_sdk import DeployedFlow, Deployer, default_metadata, metadata
 from flow_sdk.errors import DeployError, FlowSDKError, NotFound, PlanError, UsageError
 from flow_sdk.ids import airflow_run_id
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
@@ -206,6 +206,18 @@ def test_what_is_deployed_is_found_without_its_file(
     assert [one.name for one in AirflowDeployedFlow.list_deployed_flows("Talk", store)] == ["another", "talk"]
     assert list(DeployedFlow.list_deployed_flows("Other", store)) == []
     assert list(StepFunctionsDeployedFlow.list_deployed_flows(metadata=store)) == []
+    with pytest.raises(NotFound, match="was never deployed with step_functions"):
+        DeployedFlow.from_step_functions("talk", store)
+    with pytest.raises(NotFound, match="was never deployed with step_functions"):
+        DeployedFlow.get_triggered_step_functions_run("talk", "sfn-1", store)
+    metadata(store)
+    assert list(DeployedFlow.list_step_functions("Talk")) == []
+    default_metadata()
+    for name in ("from_argo_workflows", "list_argo_workflows", "get_triggered_argo_workflows_run"):
+        with pytest.raises(UsageError, match=f"'DeployedFlow.{name}' of Metaflow isn't in this release"):
+            getattr(DeployedFlow, name)("talk")
+    with pytest.raises(UsageError, match=r"'Deployer.argo_workflows' of Metaflow isn't in this release"):
+        second.argo_workflows().create()
     with pytest.raises(UsageError, match="no way to deploy called 'argo'"):
         next(DeployedFlow.list_deployed_flows(metadata=store, impl="argo"))
     del listed, second

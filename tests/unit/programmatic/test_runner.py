@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk import Runner, get_namespace
-from flow_sdk.errors import FlowSDKError, ParameterError, RunFailed, UsageError
+from flow_sdk.errors import ConfigError, FlowSDKError, ParameterError, RunFailed, UsageError
 from tests.unit.programmatic.flow_files import FLOW, write
 
 
@@ -118,8 +118,14 @@ def test_wrong_runners(flow: str, tmp_path: Path) -> None:
         Runner(flow, cwd=str(tmp_path / "gone"))
     with pytest.raises(UsageError, match="True or False"):
         Runner(flow, quiet="yes")
-    with pytest.raises(FlowSDKError, match="profile"):
-        Runner(flow, show_output=False, profile="nobody").run()
+    with pytest.raises(ConfigError, match=r"no profile 'nobody', which profile= names") as caught:
+        Runner(flow, profile="nobody", env={"HOME": str(tmp_path)})
+    assert "METAFLOW_PROFILE" not in str(caught.value) and f"{tmp_path}/.metaflowconfig" in str(caught.value)
+    with pytest.raises(ConfigError, match="profile= isn't the name"):
+        Runner(flow, profile="../x")
+    for name in ("spin", "async_spin"):
+        with pytest.raises(UsageError, match=f"'Runner.{name}' of Metaflow isn't in this release"):
+            getattr(Runner(flow), name)(step="start")
     broken = write(tmp_path, FLOW.replace("self.next(self.work)", "self.next(self.wrk)"), "broken.py")
     with pytest.raises(RunFailed, match="didn't begin") as raised:
         Runner(broken, show_output=False).run()
