@@ -211,9 +211,10 @@ class LiveTask:
         Raises
         ------
         SerializationError
-            If a value can't be stored, or is the flow or an input itself, and ``refuse`` isn't given.
+            If values can't be stored, or are the flow or an input itself, and ``refuse`` isn't given; it names all.
         """
         refs = dict(self.inherited)
+        refused: dict[str, SerializationError] = {}
         own: list[str] = []
         for name, value in sorted(vars(self.flow).items()):
             if (name.startswith("__") and name.endswith("__")) or name in self.record.artifacts:
@@ -221,14 +222,16 @@ class LiveTask:
             try:
                 ref = self._save(name, value)
             except SerializationError as error:
-                if refuse is None:
-                    raise
-                refuse(name, error)
+                refused[name] = error
+                if refuse is not None:
+                    refuse(name, error)
                 refs.pop(name, None)  # what it was before isn't what the step left
                 continue
             if name not in refs or not refs[name].is_same(ref):
                 own.append(name)
                 refs[name] = ref
+        if refused and refuse is None:
+            raise _unstorable(self.step.name, refused) from next(iter(refused.values())).__cause__
         return refs, tuple(own)
 
     def _save(self, name: str, value: Any) -> ArtifactRef:
@@ -238,6 +241,7 @@ class LiveTask:
             what = "an input of the join" if isinstance(value, Inputs | InputView) else "the flow itself"
             raise SerializationError(
                 f"self.{name} is {what}; that can't be an artifact.",
+                seen=what,
                 where=where,
                 help="Store the values you need from it instead.",
             )
@@ -247,3 +251,26 @@ class LiveTask:
         if type(value) in _IMMUTABLE:
             return loaded
         return self.artifacts.save_again(value, loaded, where=where)
+
+
+def _unstorable(step: str, refused: dict[str, SerializationError]) -> SerializationError:
+    """Make one error of those of all artifacts that can't be stored, by name."""
+    names = [f"self.{name}" for name in refused]
+    first, *more = refused.values()
+    deletion = f"before the step ends: del {', '.join(names)}"
+    if not more:
+        return SerializationError(
+            f"{names[0]} can't be stored.",
+            seen=first.seen,
+            wanted=first.wanted,
+            where=first.where,
+            help=f"{first.help} Or delete it {deletion}",
+        )
+    return SerializationError(
+        f"{', '.join(names[:-1])} and {names[-1]} can't be stored.",
+        seen="; ".join(f"self.{name}: {error.seen}" for name, error in refused.items()),
+        wanted="values that can be pickled",
+        where=f"step {step!r}",
+        help="Store them in another form, such as a list, text or a path, keep them in local variables, or delete them "
+        + deletion,
+    )

@@ -240,8 +240,8 @@ def _refuse(value: Any, where: str, error: BaseException) -> NoReturn:
         + f": {_told(error)}",
         wanted="a value that can be pickled",
         where=f"{where}{path}",
-        help="Keep it in a local variable, give its name a leading underscore and delete it before the step ends, "
-        "or give its class a __getstate__ that leaves the part out.",
+        help="Store it in another form, such as a list, text or a path, keep it in a local variable, or give its class "
+        "a __getstate__ that leaves the part out.",
     ) from error
 
 
