@@ -4,13 +4,21 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["TEXT_OR_NONE", "check_fields", "parse_json", "parse_object"]
+__all__ = ["TEXT_OR_NONE", "Time", "check_fields", "parse_json", "parse_object"]
 
 TEXT_OR_NONE = (str, type(None))
 """The types of a text field that may be left out."""
 
+LATEST_TIME = 253402214400.0
+"""Seconds since the epoch that ``datetime`` can't hold in every time zone any more: 9999-12-31 (UTC)."""
+
+
+class Time(float):
+    """The type of a field that holds a time: a number of seconds since the epoch, >= 0 and < :data:`LATEST_TIME`."""
+
+
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
-_NAMES |= {dict: "an object", type(None): "null"}
+_NAMES |= {dict: "an object", type(None): "null", Time: "a time"}
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -57,18 +65,24 @@ def check_fields(data: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]
         The object. Fields that ``fields`` doesn't name aren't looked at.
     fields : mapping of str to tuple of type
         The types that each field may have. ``float`` includes whole numbers, and a field may be missing where
-        ``NoneType`` is among them.
+        ``NoneType`` is among them. :class:`Time` includes all numbers in its range.
 
     Raises
     ------
     TypeError
         If a field is missing or has another type.
+    ValueError
+        If a time is out of range, or no number.
     """
     for name, types in fields.items():
         value = data.get(name)
         found = type(value)
         if found in types or (found is int and float in types):
             continue
+        if Time in types and isinstance(value, int | float) and found is not bool:
+            if 0.0 <= value < LATEST_TIME:  # neither does NaN lie there
+                continue
+            raise ValueError(f"the field {name!r} is out of the range of times")
         if name not in data:
             raise TypeError(f"the field {name!r} is missing")
         raise TypeError(f"the field {name!r} is {_type_name(value)}, not {' or '.join(map(_NAMES.__getitem__, types))}")

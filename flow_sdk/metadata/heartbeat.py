@@ -8,8 +8,8 @@ from typing import Any
 
 from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord
-from flow_sdk.strict_json import parse_object
+from flow_sdk.store.records import Fields, RunRecord
+from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields, parse_object
 
 __all__ = ["LOCAL", "SILENCE", "is_gone", "this_process", "write_beat"]
 
@@ -18,6 +18,16 @@ LOCAL = "local"
 
 SILENCE = 60.0
 """Seconds without a beat after which a run's process counts as gone."""
+
+
+_NUMBER_OR_NONE = (int, type(None))
+_FIELDS: Fields = {
+    "time": (Time, type(None)),
+    "host": TEXT_OR_NONE,
+    "pid": _NUMBER_OR_NONE,
+    "pids": TEXT_OR_NONE,
+    "since": _NUMBER_OR_NONE,
+}
 
 
 def this_process() -> dict[str, Any]:
@@ -59,7 +69,7 @@ def _exists(pid: int) -> bool:
 
 def _is_alive(facts: dict[str, Any]) -> bool | None:
     """Tell whether a process is alive; None when that can't be seen from here."""
-    if facts.get("host") != os.uname().nodename or "pid" not in facts:
+    if facts.get("host") != os.uname().nodename or facts.get("pid") is None:
         return None
     if sys.platform != "linux":
         return None if _exists(int(facts["pid"])) else False
@@ -80,7 +90,10 @@ def write_beat(store: ObjectStore, flow: str, run: str) -> None:
 def _facts(beat: bytes | None) -> dict[str, Any] | None:
     """What a beat says; None when there is none, or a power cut has left nothing to be read of it."""
     try:
-        return None if beat is None else parse_object(beat)
+        facts = None if beat is None else parse_object(beat)
+        if facts is not None:
+            check_fields(facts, _FIELDS)
+        return facts
     except (ValueError, TypeError):
         return None
 
@@ -105,7 +118,7 @@ def is_gone(store: ObjectStore, record: RunRecord) -> bool:
     alive = _is_alive(facts)
     if alive is not None:
         return not alive
-    times = [record.started, float(facts.get("time", record.started))]
+    times = [record.started, float(facts.get("time") or record.started)]
     now = time.time()
     if any(abs(now - at) <= SILENCE for at in times):
         return False

@@ -13,7 +13,16 @@ from flow_sdk.store.attempts import is_redirect
 from flow_sdk.store.framing import damaged, digest_of
 from flow_sdk.store.keyed import Kind, kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode
+from flow_sdk.store.records import (
+    END_FIELDS,
+    FAILURE_FIELDS,
+    REDIRECT_FIELDS,
+    RELEASE_FIELDS,
+    ArtifactRef,
+    Manifest,
+    RunRecord,
+    decode,
+)
 from flow_sdk.store.sealed import unseal
 from flow_sdk.strict_json import parse_json, parse_object
 
@@ -34,6 +43,7 @@ _Out = TypeVar("_Out")
 
 _BATCH = 64
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_FIELDS = {"commit": REDIRECT_FIELDS, "end": END_FIELDS, "failure": FAILURE_FIELDS, "release": RELEASE_FIELDS}
 _NOTES = {"heartbeat", "start", "input"}
 _HASTY = {"start", "heartbeat"}
 """Written without waiting for the disk, never read for what a run has made: a power cut may leave less, or zeros."""
@@ -245,16 +255,14 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
     try:
         if kind.name == "run":
             run = decode(RunRecord, text, info.key)
-            _check_names(run, kind)
             record.value = run
             _take_run(record, run)
         elif kind.name == "manifest" or (kind.name == "commit" and not is_redirect(text)):
             manifest = decode(Manifest, text, info.key)
-            _check_names(manifest, kind)
             record.value = manifest
             _take_manifest(record, manifest)
         elif kind.name in ("token", "release"):
-            record.value = unseal(text, info.key)
+            record.value = unseal(text, info.key, fields=_FIELDS.get(kind.name))
             blobs = record.value.get("blobs", {})
             record.references = [Reference(bytes.fromhex(blobs[what]), f"the {what}") for what in sorted(blobs)]
         elif kind.name == "request":
@@ -267,7 +275,7 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
                 if request.get(name)
             ]
         elif kind.name in ("commit", "end", "failure"):
-            record.value = unseal(text, info.key)
+            record.value = unseal(text, info.key, fields=_FIELDS[kind.name])
         elif kind.name in _NOTES:
             record.value = parse_object(text)
         elif kind.name == "handoff":
@@ -285,12 +293,6 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
 def _told(error: IntegrityError) -> str:
     text = " ".join(part for part in (error.headline, error.seen) if part)
     return f"{text} ({error.help})" if error.help and "newer" in error.headline else text
-
-
-def _check_names(value: RunRecord | Manifest, kind: Kind) -> None:
-    for name in ("flow", "run", "step", "task"):
-        if name in kind.parts and getattr(value, name) != kind.parts[name]:
-            raise TypeError(f"it is the record of another {name}, {getattr(value, name)!r}")
 
 
 def _take_run(record: Record, run: RunRecord) -> None:

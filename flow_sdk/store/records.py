@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from flow_sdk.errors import IntegrityError
 from flow_sdk.ids import position_text
 from flow_sdk.store.sealed import seal, unseal
-from flow_sdk.strict_json import TEXT_OR_NONE, check_fields
+from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields
 
 __all__ = [
     "EARLIER_END",
@@ -24,6 +24,7 @@ __all__ = [
     "REDIRECT_FIELDS",
     "RELEASE_FIELDS",
     "ArtifactRef",
+    "Fields",
     "Manifest",
     "ParentRef",
     "RunRecord",
@@ -34,7 +35,7 @@ __all__ = [
 
 Fields = Mapping[str, tuple[type, ...]]
 
-END_FIELDS: Fields = {"state": (str,), "reason": TEXT_OR_NONE, "time": (float, type(None)), "by": TEXT_OR_NONE}
+END_FIELDS: Fields = {"state": (str,), "reason": TEXT_OR_NONE, "time": (Time, type(None)), "by": TEXT_OR_NONE}
 """Fields of ``end.json``, as :func:`flow_sdk.strict_json.check_fields` takes them; so are those below."""
 
 FAILURE_FIELDS: Fields = {
@@ -42,12 +43,12 @@ FAILURE_FIELDS: Fields = {
     "task": (str,),
     "attempt": (int,),
     "reason": TEXT_OR_NONE,
-    "time": (float, type(None)),
+    "time": (Time, type(None)),
 }
 
 REDIRECT_FIELDS: Fields = {"redirect": (int,), "generation": (int, type(None))}
 
-RELEASE_FIELDS: Fields = {"name": (str,), "target": (str,), "time": (float,), "blobs": (dict,)}
+RELEASE_FIELDS: Fields = {"name": (str,), "target": (str,), "time": (Time,), "blobs": (dict,)}
 
 _RUN_FIELDS: Fields = {
     "flow": (str,),
@@ -57,7 +58,7 @@ _RUN_FIELDS: Fields = {
     "artifacts": (dict,),
     "parameters": (list,),
     "user": (str,),
-    "started": (float,),
+    "started": (Time,),
     "system_tags": (list, type(None)),
     "tags": (list, type(None)),
     "namespace": TEXT_OR_NONE,
@@ -80,8 +81,8 @@ _MANIFEST_FIELDS: Fields = {
     "next": (list, type(None)),
     "items": (dict, type(None)),
     "parents": (list, type(None)),
-    "started": (float, type(None)),
-    "finished": (float, type(None)),
+    "started": (Time, type(None)),
+    "finished": (Time, type(None)),
     "exception": (dict, type(None)),
     "generation": (int, type(None)),
     "origin": TEXT_OR_NONE,
@@ -330,6 +331,24 @@ def _parent(data: Any) -> ParentRef:
     return ParentRef(**data)
 
 
+def _check_texts(record: RunRecord | Manifest) -> None:
+    """Refuse names that aren't valid text: half a surrogate pair is JSON, but no part of a key."""
+    names = [*record.artifacts]
+    if isinstance(record, RunRecord):
+        names += [record.end or "", record.end_task or "", *record.parameters]
+    else:
+        names += [
+            *record.own,
+            *record.next,
+            *(text for parent in record.parents for text in (parent.step, parent.task)),
+        ]
+    for name in names:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError(f"the name {name!a} isn't valid Unicode text") from None
+
+
 def decode(kind: type[_Record], text: bytes, key: str) -> _Record:
     """Read a record from its JSON.
 
@@ -364,7 +383,10 @@ def decode(kind: type[_Record], text: bytes, key: str) -> _Record:
         if kind is RunRecord:
             _check_digest(data["plan"], "the plan")
             _check_digest(data.setdefault("package", None) or data["plan"], "the code package")
-        return kind(**data)
+        record = kind(**data)
+        if b"\\u" in text:
+            _check_texts(record)
+        return record
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IntegrityError(
             f"A {kind.__name__} can't be read.",

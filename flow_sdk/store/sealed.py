@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_sdk.errors import IntegrityError
+from flow_sdk.store.keyed import kind_of
 from flow_sdk.strict_json import check_fields, parse_json
 
 __all__ = ["FORMAT", "seal", "unseal"]
@@ -50,7 +51,8 @@ def unseal(
     what : str
         What it is, for the error.
     fields : mapping of str to tuple of type, optional
-        The types of its fields, as :func:`~flow_sdk.strict_json.check_fields` takes them.
+        The types of its fields, as :func:`~flow_sdk.strict_json.check_fields` takes them. Those among them that name
+        a flow, run, step or task must name that of the key.
 
     Raises
     ------
@@ -73,9 +75,18 @@ def unseal(
     if fields is not None:
         try:
             check_fields(data, fields)
-        except TypeError as error:
+            _check_names(data, fields, key)
+        except (TypeError, ValueError) as error:
             raise _unreadable(what, str(error), key) from error
     return data  # type: ignore[no-any-return]
+
+
+def _check_names(data: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]], key: str) -> None:
+    """See that a record names the flow, run, step and task whose object it is: other keys are made of these."""
+    parts = kind_of(key).parts
+    for name in ("flow", "run", "step", "task"):
+        if name in fields and name in parts and data[name] != parts[name]:
+            raise ValueError(f"it is the record of another {name}, {data[name]!a}")
 
 
 def _sum(key: str, body: bytes) -> bytes:

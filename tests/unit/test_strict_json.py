@@ -2,7 +2,7 @@
 
 import pytest
 
-from flow_sdk.strict_json import TEXT_OR_NONE, check_fields, parse_json, parse_object
+from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields, parse_json, parse_object
 
 
 @pytest.mark.parametrize("text", [b"[" * 200_000, b'{"a":' * 200_000, "", "{", b"\xff", "9" * 5000])
@@ -28,3 +28,18 @@ def test_fields_are_of_the_types_that_are_wanted() -> None:
     ):
         with pytest.raises(TypeError, match=message):
             check_fields(wrong, fields)
+
+
+@pytest.mark.parametrize("time", [-1, -0.5, 2**70, 253402300800, float("nan"), float("inf"), float("-inf")])
+def test_a_time_that_no_clock_shows_is_a_value_error(time: float) -> None:
+    with pytest.raises(ValueError, match="'at' is out of the range of times"):
+        check_fields({"at": time}, {"at": (Time,)})
+
+
+def test_times() -> None:
+    for time in (0, 1.5, 1_800_000_000, 253402214399.0):
+        check_fields({"at": time}, {"at": (Time,)})
+    check_fields({}, {"at": (Time, type(None))})
+    for wrong in (True, "1", None):
+        with pytest.raises(TypeError, match="not a time"):
+            check_fields({"at": wrong}, {"at": (Time,)})

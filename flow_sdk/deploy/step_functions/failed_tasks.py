@@ -3,6 +3,7 @@
 from flow_sdk.store.attempts import read_tasks
 from flow_sdk.store.layout import failures_prefix
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import FAILURE_FIELDS
 from flow_sdk.store.sealed import unseal
 
 __all__ = ["failed_task"]
@@ -28,7 +29,7 @@ def failed_task(store: ObjectStore, flow: str, run: str) -> tuple[str, str] | No
     """
     keys = [info.key for info in store.list(failures_prefix(flow, run), limit=LOOKED_AT)]
     texts = zip(keys, store.get_many(keys), strict=True) if keys else ()
-    marks = [unseal(text, key) for key, text in texts if text is not None]
+    marks = [unseal(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
     if not marks:
         return None
     commits = read_tasks(store, flow, run, [(mark["step"], mark["task"]) for mark in marks])

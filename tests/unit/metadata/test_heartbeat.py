@@ -148,3 +148,13 @@ def test_the_silence_is_several_beats_long() -> None:
     from flow_sdk.runtime.heartbeat import INTERVAL
 
     assert heartbeat.SILENCE >= 5 * INTERVAL
+
+
+@pytest.mark.parametrize("beat", ['{"time": 1e400}', '{"time": NaN}', '{"time": "x"}', '{"pid": "x"}', '{"since": []}'])
+def test_a_beat_that_is_damaged_counts_as_none(beat: str) -> None:
+    store = MemoryStore(f"memory://{time.time_ns()}")
+    orchestrator = {"kind": "local", **ELSEWHERE}
+    Runs(store).create(RunRecord("F", "1", "0" * 64, None, {}, (), "anne", 5.0, orchestrator=orchestrator))
+    store.put(heartbeat_key("F", "1"), beat.encode())
+    found = Runs(Aged(store, 1000.0)).outcome("F", "1", PLAN)  # type: ignore[arg-type]
+    assert (found.state, found.reason) == ("failed", GONE)

@@ -13,12 +13,22 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.attempts import read_task
 from flow_sdk.store.check import check_store
 from flow_sdk.store.items import write_items
-from flow_sdk.store.layout import blob_key, commit_key, handoff_key, run_input_key, run_key, start_key
+from flow_sdk.store.layout import (
+    blob_key,
+    commit_key,
+    failure_key,
+    handoff_key,
+    release_key,
+    run_end_key,
+    run_input_key,
+    run_key,
+    start_key,
+)
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest, RunRecord, decode
+from flow_sdk.store.records import END_FIELDS, FAILURE_FIELDS, RELEASE_FIELDS, Manifest, RunRecord, decode
 from flow_sdk.store.sealed import seal, unseal
 from tests.rig.finished import finished_run
 
@@ -288,6 +298,23 @@ WRONG_FIELDS = [
     ("run", "plan", "../../etc"),
     ("run", "artifacts", {"x": []}),
     ("run", "orchestrator", []),
+    ("run", "run", "2"),
+    ("run", "flow", "Other"),
+    ("run", "started", float("inf")),
+    ("run", "started", 1180591620717411303424),
+    ("run", "end", "\ud800"),
+    ("commit", "step", "\ud800"),
+    ("commit", "step", "end"),
+    ("commit", "task", "1"),
+    ("commit", "run", "2"),
+    ("commit", "flow", "../Kept"),
+    ("commit", "finished", 1180591620717411303424),
+    ("commit", "finished", float("nan")),
+    ("commit", "finished", float("-inf")),
+    ("commit", "started", -1),
+    ("commit", "started", 253402300800),
+    ("commit", "next", ["\ud800"]),
+    ("commit", "parents", [{"step": "\ud800", "task": "0"}]),
     ("commit", "attempt", "0"),
     ("commit", "ok", 1),
     ("commit", "next", {}),
@@ -308,3 +335,29 @@ def test_a_record_with_a_field_of_the_wrong_type(store: ObjectStore, kind: str, 
     assert found.count(key) == 1
     with pytest.raises(IntegrityError, match="can't be read"):
         decode(RunRecord if kind == "run" else Manifest, store.get(key), key)
+
+
+MARKS: list[tuple[str, dict[str, Any], Any]] = [
+    (run_end_key("Kept", "1"), {"state": "failed", "time": 1e300}, END_FIELDS),
+    (run_end_key("Kept", "1"), {"state": "failed", "time": float("nan")}, END_FIELDS),
+    (failure_key("Kept", "1", "each", "1.1"), {"step": "\ud800", "task": "1.1", "attempt": 0}, FAILURE_FIELDS),
+    (failure_key("Kept", "1", "each", "1.1"), {"step": "each", "task": "1.2", "attempt": 0}, FAILURE_FIELDS),
+    (failure_key("Kept", "1", "x", "1"), {"step": "x", "task": "1", "attempt": 0, "time": -5}, FAILURE_FIELDS),
+    (release_key("x", "airflow", "0"), {"name": "x", "target": "airflow", "time": 1e13, "blobs": {}}, RELEASE_FIELDS),
+]
+
+
+@pytest.mark.parametrize(("key", "data", "fields"), MARKS)
+def test_a_mark_with_a_wrong_name_or_time(store: ObjectStore, key: str, data: dict[str, Any], fields: Any) -> None:
+    store.put(key, seal(data, key))
+    assert [damage.key for damage in check_store(store).damage] == [key]
+    with pytest.raises(IntegrityError, match="can't be read") as caught:
+        unseal(store.get(key), key, fields=fields)
+    assert caught.value.where == key
+
+
+def test_text_in_any_script_is_no_damage(store: ObjectStore) -> None:
+    key = PLACES["commit"]
+    data = {**unseal(store.get(key), key), "exception": {"type": "E", "message": "\ud800 \u00fc", "stacktrace": ""}}
+    store.put(key, seal({**data, "own": ["gr\u00f6\u00dfe", "\U0001f600"]}, key))
+    assert decode(Manifest, store.get(key), key).own == ("gr\u00f6\u00dfe", "\U0001f600")
