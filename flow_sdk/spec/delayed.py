@@ -24,6 +24,19 @@ _UNPACKED = "_flow_unpacked_"
 """How the one key begins that ``**config.section`` gives, until the section is known."""
 
 
+class _KeyOrDefault:
+    """A key that needn't be there: what ``config.get(key, default)`` looks up."""
+
+    __slots__ = ("default", "key")
+
+    def __init__(self, key: Any, default: Any) -> None:
+        self.key = key
+        self.default = default
+
+    def __repr__(self) -> str:
+        return f"get({self.key!r}, {self.default!r})"
+
+
 class Delayed:
     """A value that a config will have: ``config.section.key``, ``config["key"]`` or an expression.
 
@@ -59,10 +72,15 @@ class Delayed:
         """The one key that stands for all, for ``**config.section``."""
         return [_UNPACKED + str(id(self))]
 
-    def __call__(self, context: Any = None, *_others: Any) -> Any:
-        """Find the value: a parameter calls its default with a context that holds the configs."""
+    def __call__(self, context: Any = None, default: Any = None) -> Any:
+        """Find the value: a parameter calls its default with a context that holds the configs.
+
+        ``config.get(key, default)`` is a call, too, of what is named ``get``; it gives a delayed value.
+        """
         configs = getattr(context, "configs", None)
         if not isinstance(configs, dict):
+            if self._path[-1:] == ("get",) and context is not None:
+                return Delayed(self._text, self._names, (*self._path[:-1], _KeyOrDefault(context, default)))
             raise self._early("called")
         return resolve(self, configs)
 
@@ -235,6 +253,12 @@ def _lookup(delayed: Delayed, configs: Mapping[str, Any]) -> Any:
             ) from error
     name = delayed._text
     for key in delayed._path:
+        if isinstance(key, _KeyOrDefault):
+            wanted = resolve(key.key, configs)
+            if isinstance(value, dict) and wanted not in value:
+                value, name = resolve(key.default, configs), f"{name}.{key!r}"
+                continue
+            key = wanted
         key = resolve(key, configs)
         value = _key(delayed, value, key, "key", name)
         name = f"{name}.{key}"

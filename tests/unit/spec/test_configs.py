@@ -83,6 +83,12 @@ EXPRESSIONS = [
     (config_expr("[k for k in cfg.a if k in cfg.a]"), ["b", "list"]),
     (config_expr("cfg.a").b, 1),
     (cfg[config_expr("'a'")].b, 1),
+    (cfg.get("name"), "n"),
+    (cfg.get("none"), None),
+    (cfg.get("none", 3), 3),
+    (cfg.get("none", default=cfg.a.b), 1),
+    (cfg.a.get("list")[0].c, 2),
+    (cfg.a.get("none", {"x": 1}).x, 1),
     ("text", "text"),
 ]
 
@@ -100,6 +106,7 @@ def test_what_is_delayed_becomes_its_value(delayed: Any, value: Any) -> None:
         (cfg.nam, "Did you mean 'name'"),
         (cfg.a.list[7], "has no key 7"),
         (cfg.name.first, "'n'"),
+        (cfg.name.get("x"), "'n'"),
         (Config("cgf").a, "Did you mean 'cfg'"),
         (config_expr("cfg.a.c"), "config has no key 'c'"),
         (config_expr("1 / 0"), "ZeroDivisionError"),
@@ -119,8 +126,9 @@ def test_a_config_without_a_value_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "use", [lambda v: f"{v}", str, bool, list, lambda v: v.upper(), lambda v: [1 for _ in v]],
-    ids=["format", "str", "bool", "list", "call", "for"],
+    "use", [lambda v: f"{v}", str, bool, list, lambda v: v.upper(), lambda v: [1 for _ in v],
+     lambda v: v.items(), lambda v: v.values()],
+    ids=["format", "str", "bool", "list", "call", "for", "items", "values"],
 )  # fmt: skip
 def test_a_value_that_is_used_too_early_is_refused(use: Any) -> None:
     with pytest.raises(UsageError, match=r"isn't known yet when the class is made") as error:
@@ -269,10 +277,12 @@ def test_flow_decorators_and_defaults_of_parameters() -> None:
     class F(FlowSpec):
         cfg = Config("cfg", default_value={"cron": "1 2 * * *", "alpha": 0.5})
         alpha = Parameter("alpha", default=cfg.alpha)
+        gamma = Parameter("gamma", default=cfg.get("gamma", 7))
 
     provide_configs(F, lambda: read(F))
     assert [d.attributes() for d in flow_decorators(F)] == [{"cron": "1 2 * * *", "timezone": None}]
     assert F.alpha.default(DeployContext("F", "anne", configs=settled(F).configs)) == 0.5
+    assert F.gamma.default(DeployContext("F", "anne", configs=settled(F).configs)) == 7
     with pytest.raises(UsageError, match="isn't known yet"):
         Parameter("beta", default=1, required=cfg.flag)
 
