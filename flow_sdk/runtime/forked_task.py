@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import threading
 from typing import Any, NoReturn
 
 from flow_sdk.metadata.runs import Runs  # noqa: F401 - the last task needs it: loaded once, before the fork
@@ -54,6 +55,7 @@ def run_forked_task(
 def _become_fresh(fds: list[int], program: Program) -> Report:
     """Make this process what an interpreter that has just been started would be."""
     os.setpgid(0, 0)
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]  # it is still that of the parent
     die_with_parent()
     for number, fd in enumerate(fds[:2], 1):
         os.dup2(fd, number)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
+from flow_sdk.runtime.finalization import finalize_objects, flush_file
 from flow_sdk.runtime.origins import is_installed
 
 __all__ = ["LEAST_SECONDS", "QUIET_SECONDS", "c_library", "end_forked_process", "exit_code", "limit_end"]
@@ -97,14 +98,18 @@ def end_forked_process(code: int, inherited: frozenset[str]) -> NoReturn:
     code : int
         The exit code.
     inherited : frozenset of str
-        Names of the modules that were loaded before the fork; these and what they hold are left alone.
+        Names of the modules that were loaded before the fork; these are left alone, and of what they hold only what
+        this process has made is finalized.
     """
     _try(threading._shutdown)  # type: ignore[attr-defined]
     _try(atexit._run_exitfuncs)
     # What follows is short. Threads that are daemons would find their modules empty.
     sys.setswitchinterval(100.0)
     threading.excepthook = lambda arguments: None
-    _try(lambda: _free_modules(inherited))
+    detached: dict[int, str] = {}
+    _try(lambda: detached.update(_detach_modules(inherited)))
+    _try(finalize_objects)
+    _try(lambda: _clear_modules(detached))
     _try(_flush_files)
     os._exit(code)
 
@@ -121,23 +126,44 @@ def _try(part: Callable[[], Any]) -> None:
                 pass
 
 
-def _free_modules(inherited: frozenset[str]) -> None:
-    """Free the user's modules, the last imported first: so what they hold is closed, and ``__del__`` is called."""
+def _detach_modules(inherited: frozenset[str]) -> dict[int, str]:
+    """Take the user's modules out of ``sys.modules``.
+
+    What nothing else holds is freed here; ``__del__`` finds the names of its module as they were.
+
+    Returns
+    -------
+    dict of int to str
+        The id of each module's dictionary and the module's name, the last imported first.
+    """
+    flush_file(sys.stdout)
+    flush_file(sys.stderr)
+    sys.stdout, sys.stderr = sys.__stdout__ or sys.stdout, sys.__stderr__ or sys.stderr
+    sys.last_type = sys.last_value = sys.last_traceback = None
     own = [
-        (name, module)
+        (name, id(module.__dict__))
         for name, module in list(sys.modules.items())
         if isinstance(module, ModuleType)
         and (name == "__main__" or (name not in inherited and not is_installed(module)))
     ]
+    modules: dict[str, Any] = sys.modules
     for name, _ in own:
-        del sys.modules[name]
-    for _, module in reversed(own):
-        values = module.__dict__
+        modules[name] = None  # as Python does: it can't be imported again
+    gc.collect()
+    return {key: name for name, key in reversed(own)}
+
+
+def _clear_modules(detached: dict[int, str]) -> None:
+    """Clear the modules that are still there, so that what they hold is freed."""
+    found = {id(each): each for each in gc.get_objects() if id(each) in detached and type(each) is dict}
+    for key in detached:
+        values = found.pop(key, {})
+        if "__builtins__" not in values and "__name__" not in values:
+            continue  # another dictionary where that of the module was
         # As Python does it: first what has a private name, which the rest may need.
         for name in sorted(values, key=lambda name: not (name.startswith("_") and not name.startswith("__"))):
             if name != "__builtins__":
                 values[name] = None
-    del own[:]
     gc.collect()
 
 
@@ -145,15 +171,7 @@ def _flush_files() -> None:
     """Write what the buffers of open files hold, Python's and those of C libraries."""
     for each in gc.get_objects():
         if issubclass(type(each), _IOBase):
-            _flush(each)
-    _flush(sys.stdout)
-    _flush(sys.stderr)
+            flush_file(each)
+    flush_file(sys.stdout)
+    flush_file(sys.stderr)
     c_library().fflush(None)
-
-
-def _flush(file: Any) -> None:
-    try:
-        if not file.closed and file.writable():
-            file.flush()
-    except Exception:  # noqa: BLE001 - a pipe without a reader, a closed descriptor
-        pass

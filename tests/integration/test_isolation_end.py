@@ -1,7 +1,9 @@
 """How a task's process ends: as a Python process does, after the commit, which nothing of it can undo."""
 
+import bz2
 import gzip
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +237,185 @@ def test_a_forged_report_is_believed_only_if_the_store_has_the_commit(tmp_path: 
     assert done.returncode == 1 and "bug in Flow SDK" not in done.stderr
     end: Any = json.loads((folder.store / "flows/Reports/runs/1/end.json").read_text())
     assert end["state"] == "failed" and "exit code 0 and no result" in end["reason"]
+
+
+KEEPER = """
+import functools, threading
+
+KEEP = []
+LOCAL = threading.local()
+
+
+@functools.lru_cache
+def call(function):
+    return function()
+"""
+
+KEPT = """
+import bz2, functools, gzip, io, os, tarfile, threading, time, zipfile
+import keeper
+from flow_sdk import FlowSpec, step
+
+PREFIX = "deleted"
+
+
+class Journal:
+    def __init__(self, name, *held):
+        self.name, self.held = name, held
+
+    def __del__(self):
+        print(PREFIX, self.name, flush=True)
+        for file in self.held:
+            file.write("the journal's line\\n")
+        if self.name == "broken":
+            raise OSError("no journal")
+
+
+class Raw(io.RawIOBase):
+    def __init__(self):
+        self.file = open("raw.log", "wb", buffering=0)
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return self.file.write(data)
+
+    def close(self):
+        if not self.closed:
+            self.file.write(b"closed")
+        super().close()
+
+
+def lines():
+    try:
+        yield
+    finally:
+        print(PREFIX, "generator", flush=True)
+
+
+@functools.lru_cache
+def cached():
+    return Journal("in a cache")
+
+
+at_module_level = Journal("at module level")
+_private = Journal("private")
+
+
+class Kept(FlowSpec):
+    @step
+    def start(self):
+        archive = zipfile.ZipFile("a.zip", "w")
+        archive.writestr("x", "zipped")
+        packed, packed_text, squeezed = gzip.open("b.gz", "wb"), gzip.open("t.gz", "wt"), bz2.open("c.bz2", "wb")
+        packed.write(b"packed")
+        squeezed.write(b"squeezed")
+        keeper.KEEP += [packed, archive, Journal("in a list", packed_text)]
+        keeper.LOCAL.file = squeezed
+        keeper.call(lambda: Journal("in an installed module's cache"))
+        keeper.KEEP.append(Journal("broken"))
+        keeper.KEEP.append({"raw": io.TextIOWrapper(io.BufferedWriter(Raw()))})
+        keeper.KEEP[-1]["raw"].write("text ")
+        cycle = [Journal("in a cycle")]
+        cycle.append(cycle)
+        keeper.KEEP.append(cycle)
+        cached()
+        generator = lines()
+        next(generator)
+        keeper.KEEP.append(generator)
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Kept()
+"""
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_what_an_installed_module_holds_is_finalized_as_well(tmp_path: Path, isolation: str) -> None:
+    folder = Folder(tmp_path)
+    folder.install("keeper.py", KEEPER)
+    folder.write("flow.py", KEPT)
+    folder.run_well("run", "--isolation", isolation)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.read("x") == b"zipped"
+    with gzip.open(tmp_path / "b.gz") as file:
+        assert file.read() == b"packed"
+    with gzip.open(tmp_path / "t.gz", "rt") as text:
+        assert text.read() == "the journal's line\n"
+    with bz2.open(tmp_path / "c.bz2") as squeezed:
+        assert squeezed.read() == b"squeezed"
+    assert (tmp_path / "raw.log").read_text() == "text closed"
+    start = data_of(folder, "Kept/1")["start"].task
+    names = ["at module level", "broken", "generator", "in a cache", "in a cycle", "in a list"]
+    names += ["in an installed module's cache", "private"]
+    assert sorted(start.stdout.splitlines()) == [f"deleted {name}" for name in names]
+    assert start.stderr.count("OSError: no journal") == 1 and start.stderr.count("Traceback") == 1
+
+
+DAEMON = """
+import os, sys, threading
+from flow_sdk import FlowSpec, step
+
+
+class Journal:
+    def __del__(self):
+        print("deleted", flush=True)
+
+
+class Output:
+    def write(self, text):
+        return sys.__stdout__.write(text.upper())
+
+    def flush(self):
+        sys.__stdout__.flush()
+
+
+def wait(begun):
+    journal = Journal()
+    begun.set()
+    threading.Event().wait()
+
+
+class Daemon(FlowSpec):
+    @step
+    def start(self):
+        begun = threading.Event()
+        threading.Thread(target=wait, args=(begun,), daemon=True).start()
+        begun.wait()
+        self.main = (threading.main_thread().native_id, threading.get_native_id(), os.getpid())
+        sys.stdout = Output()
+        print("replaced")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Daemon()
+"""
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_what_a_daemon_thread_uses_is_left_alone(tmp_path: Path, isolation: str) -> None:
+    folder = Folder(tmp_path)
+    folder.write("flow.py", DAEMON)
+    folder.run_well("run", "--isolation", isolation)
+    start = data_of(folder, "Daemon/1")["start"].task
+    assert (start.stdout, start.stderr) == ("REPLACED\n", "")
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_the_main_thread_has_the_id_of_its_process(tmp_path: Path, isolation: str) -> None:
+    folder = Folder(tmp_path)
+    folder.write("flow.py", DAEMON)
+    folder.run_well("run", "--isolation", isolation)
+    main, own, process = data_of(folder, "Daemon/1")["start"].task.data.main
+    assert main == own == process
