@@ -14,6 +14,10 @@ MOST_GROWTH = 1.05
 """Resident memory at the end, at most, as a multiple of what it was when the process had warmed up."""
 
 
+POOL = 2
+"""How many more connections a pool may keep open at the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What a process held at one moment.
@@ -23,13 +27,16 @@ class Sample:
     time : float
         Seconds since the epoch.
     descriptors : int
-        Open file descriptors.
+        Open file descriptors that aren't sockets.
+    sockets : int
+        Open sockets: a pool of connections keeps more or fewer of them.
     resident : int
         Resident memory in bytes.
     """
 
     time: float
     descriptors: int
+    sockets: int
     resident: int
 
 
@@ -43,14 +50,23 @@ def measure(pid: int | str = "self") -> Sample:
     """
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:
         pages = int(file.read().split()[1])
-    count = len(os.listdir(f"/proc/{pid}/fd")) - (pid == "self")  # the listing itself has one open
-    return Sample(time.time(), count, pages * os.sysconf("SC_PAGE_SIZE"))
+    targets = [_target(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+    sockets = sum(target.startswith("socket:") for target in targets)
+    others = sum(bool(target) for target in targets) - sockets  # without those that were closed meanwhile
+    return Sample(time.time(), others, sockets, pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _target(link: str) -> str:
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return ""
 
 
 def write_sample(path: Path, sample: Sample) -> None:
     """Append a sample to a file."""
     with open(path, "a", encoding="ascii") as file:
-        file.write(json.dumps([sample.time, sample.descriptors, sample.resident]) + "\n")
+        file.write(json.dumps([sample.time, sample.descriptors, sample.sockets, sample.resident]) + "\n")
 
 
 def read_samples(path: Path) -> list[Sample]:
@@ -87,6 +103,9 @@ def find_growth(samples: list[Sample], warm_up: float, window: float) -> list[st
     first, last = min(one.descriptors for one in before), min(one.descriptors for one in after)
     if first != last:
         found.append(f"open descriptors: {first} after the warm-up, {last} at the end")
+    first, last = min(one.sockets for one in before), min(one.sockets for one in after)
+    if last > first + POOL:
+        found.append(f"open sockets: {first} after the warm-up, {last} at the end")
     first, last = _median(one.resident for one in before), _median(one.resident for one in after)
     if last > first * MOST_GROWTH:
         found.append(f"resident memory: {first / 1e6:.1f} MB after the warm-up, {last / 1e6:.1f} MB at the end")

@@ -11,7 +11,7 @@ from flow_sdk import FlowSpec, Parameter, catch, current, retry, step
 class SoakFlow(FlowSpec):
     items = Parameter("items", default=4)
     seconds = Parameter("seconds", default=0.0)
-    trouble = Parameter("trouble", default=0.0, help="share of the first attempts that fail")
+    trouble = Parameter("trouble", default=0.0, help="share of the first three attempts that fail")
 
     @step
     def start(self):
@@ -23,7 +23,7 @@ class SoakFlow(FlowSpec):
     def work(self):
         print("item", self.input, "attempt", current.retry_count)
         time.sleep(self.seconds)
-        if random.random() < self.trouble:
+        if current.retry_count < 3 and random.random() < self.trouble:
             if self.input % 2:
                 os.kill(os.getpid(), signal.SIGKILL)
             raise ValueError("the first attempt fails")

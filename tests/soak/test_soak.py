@@ -1,5 +1,6 @@
 """The soak finds what grows; an hour of it is ``make test-soak``."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from tests.soak.samples import Sample, find_growth, measure, read_samples, write
 
 def samples(descriptors: list[int], resident: list[int]) -> list[Sample]:
     pairs = zip(descriptors, resident, strict=True)
-    return [Sample(10.0 * number, count, size) for number, (count, size) in enumerate(pairs)]
+    return [Sample(10.0 * number, count, 3, size) for number, (count, size) in enumerate(pairs)]
 
 
 FLAT = [100_000_000] * 40
@@ -24,6 +25,13 @@ def test_what_stays_as_it_is_has_not_grown() -> None:
 def test_descriptors_that_are_left_open_are_found() -> None:
     (found,) = find_growth(samples([7 + number // 10 for number in range(40)], FLAT), 100, 60)
     assert found == "open descriptors: 8 after the warm-up, 10 at the end"
+
+
+def test_connections_that_are_left_open_are_found() -> None:
+    grown = [Sample(10.0 * number, 7, 3 + number // 8, FLAT[0]) for number in range(40)]
+    (found,) = find_growth(grown, 100, 60)
+    assert found == "open sockets: 4 after the warm-up, 7 at the end"
+    assert find_growth([replace(sample, sockets=min(sample.sockets, 6)) for sample in grown], 100, 60) == []
 
 
 def test_memory_that_grows_is_found() -> None:
