@@ -339,7 +339,8 @@ def write_settings(changes: dict[str, str | None]) -> str:
 
     for name in changes:
         if name not in SETTINGS:
-            raise ConfigError(f"There's no setting {name!r}.", help=nearest(name, SETTINGS))
+            near = name.upper() if name.upper() in SETTINGS else name
+            raise ConfigError(f"There's no setting {name!r}.", help=nearest(near, SETTINGS))
     path = config_file()
     settings = {**file_settings(), **changes}
     text = json.dumps({name: value for name, value in sorted(settings.items()) if value}, indent=2) + "\n"

@@ -117,9 +117,11 @@ class Command:
         Its own options.
     parameters : callable, optional
         Takes the flow class, returns one option for each parameter of the flow.
+    advise : callable, optional
+        Takes positional arguments that are too many, returns what to do about them; "" where nothing is known.
     """
 
-    __slots__ = ("arguments", "options", "parameters", "run")
+    __slots__ = ("advise", "arguments", "options", "parameters", "run")
 
     def __init__(
         self,
@@ -128,8 +130,10 @@ class Command:
         arguments: Sequence[Argument] = (),
         options: Sequence[Option] = (),
         parameters: Callable[[Any], Sequence[Option]] | None = None,
+        advise: Callable[[Sequence[str]], str] | None = None,
     ) -> None:
         self.run = run
+        self.advise = advise
         self.arguments = arguments
         self.options = options
         self.parameters = parameters

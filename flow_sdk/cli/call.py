@@ -197,7 +197,17 @@ class Call:
         if len(words) != 1:
             seen = " ".join(self.words)
             raise UsageError(f"{self.name} needs one run, step or task.", seen=seen, wanted="run[/step[/task]]")
-        return words[0].removeprefix(f"{self.flow}/")
+        path = words[0].removeprefix(f"{self.flow}/")
+        if path.count("/") > 2:
+            name = path.split("/", 3)[3]
+            advice = f"For one artifact: {self.name} {path[: -len(name) - 1]} --include {name}"
+            raise UsageError(
+                f"{self.name} needs one run, step or task.",
+                seen=words[0],
+                wanted="RUN[/STEP[/TASK]]",
+                help=advice if "include" in self.values and name.isidentifier() else None,
+            )
+        return path
 
     def parameter_plans(self) -> tuple[ParameterPlan, ...]:
         """The flow's parameters as data. Calls functions given as their defaults."""

@@ -84,22 +84,49 @@ def execute_configure(argv: Sequence[str]) -> int:
         return _configure_aws(argv[1:])
     if argv and argv[0] == "show":
         return _show(argv[1:])
+    if argv and argv[0] == "--help":
+        print(_HELP_TEXT)
+        _list_settings("  ")
+        return 0
     return _set(argv)
+
+
+_HELP_TEXT = """Usage: flow-sdk configure [NAME=VALUE...]
+       flow-sdk configure aws [OPTIONS]
+       flow-sdk configure show [--profile NAME]
+
+Keep settings in the settings file. NAME= removes one; without arguments, list what there is to set.
+
+Settings:"""
+
+
+def _list_settings(indent: str = "") -> None:
+    width = max(map(len, config.SETTINGS))
+    for name, what in config.SETTINGS.items():
+        print(f"{indent}{name:<{width}}  {what}")
 
 
 def _set(words: Sequence[str]) -> int:
     if not words:
-        for name, what in config.SETTINGS.items():
-            print(f"{name:<28} {what}")
+        _list_settings()
         return 0
     changes: dict[str, str | None] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
             known = [*config.SETTINGS, "aws", "show"]
-            raise UsageError(f"{word!r} sets nothing.", wanted="NAME=VALUE", help=nearest(name, known))
+            near = name.upper() if name.upper() in config.SETTINGS else name
+            raise UsageError(f"{word!r} sets nothing.", wanted="NAME=VALUE", help=nearest(near, known))
         changes[name] = value or None
-    print(f"Settings are in {config.write_settings(changes)}.", file=sys.stderr)
+    before = config.file_settings() if changes.keys() <= config.SETTINGS.keys() else {}
+    path = config.write_settings(changes)
+    for name, new in changes.items():
+        if new is not None:
+            done = f"{name} is set to {'...' if name in config.SECRETS else shown(new)}"
+        else:
+            done = f"{name} is removed" if name in before else f"{name} wasn't set"
+        print(f"{done}.", file=sys.stderr)
+    print(f"Settings are in {path}.", file=sys.stderr)
     return 0
 
 
@@ -117,10 +144,11 @@ def _show(argv: Sequence[str]) -> int:
 def print_settings() -> None:
     """Print the settings file's path, and each setting with its value and where that comes from."""
     print(f"settings file: {config.settings_file() or config.config_file()}")
+    width = max(map(len, config.SETTINGS))
     for name in config.SETTINGS:
         setting = config.read_setting(name)
         value = "..." if name in config.SECRETS and setting.value else shown(setting.value) if setting.value else "-"
-        print(f"  {name:<28} {value}  ({setting.source})")
+        print(f"  {name:<{width}}  {value}  ({setting.source})")
 
 
 def shown(value: str) -> str:
@@ -270,10 +298,11 @@ def _ask(names: Sequence[str], found: dict[str, tuple[str, str]]) -> None:
 def _report(path: str, found: dict[str, tuple[str, str]]) -> None:
     print(f"Written to {path}:")
     held = config.file_settings()
+    width = max(map(len, held), default=0)
     for name in config.SETTINGS:
         if name in held:
             source = found[name][1] if name in found else "as before"
-            print(f"  {name:<28} {shown(held[name])}  ({source})")
+            print(f"  {name:<{width}}  {shown(held[name])}  ({source})")
     for name in found:
         setting = config.read_setting(name)
         if setting.source != path:

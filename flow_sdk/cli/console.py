@@ -59,7 +59,7 @@ def execute_console(argv: Sequence[str]) -> int:
         from flow_sdk.cli.doctor import execute_doctor
 
         return execute_doctor(argv[1:])
-    if list(argv[:1]) == ["configure"] and not {"-h", "--help"} & set(argv[1:2]):
+    if list(argv[:1]) == ["configure"]:
         from flow_sdk.cli.configure import execute_configure
 
         return execute_configure(argv[1:])

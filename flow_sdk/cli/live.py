@@ -3,6 +3,7 @@
 Written by hand with a few escape codes: importing a library for it would cost more than a small run.
 """
 
+import math
 import os
 import signal
 import sys
@@ -23,6 +24,10 @@ FRAME = 1 / 12
 BEAT = 0.25
 """Seconds after which the block is drawn anew although nothing has happened."""
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+FIXED = 3
+"""Parts of a line that are always there: mark, name and count."""
+LEAST_NAME = 7
+"""Characters that stay of a step's name where the terminal is narrow."""
 
 
 def can_be_live(out: TextIO, err: TextIO) -> bool:
@@ -35,12 +40,17 @@ def can_be_live(out: TextIO, err: TextIO) -> bool:
 class StepLine:
     """What the live line of one step tells."""
 
-    __slots__ = ("caught", "done", "expected", "failed", "finished_at", "retried", "reused", "running", "started_at")
+    __slots__ = (
+        *("caught", "done", "expected", "failed", "finished_at", "retried", "reused", "running", "started_at"),
+        "retry_at",
+    )
 
     def __init__(self) -> None:
         self.running = self.done = self.failed = self.caught = self.retried = self.reused = self.expected = 0
         self.started_at = time.monotonic()
         self.finished_at = 0.0
+        self.retry_at: dict[str, float] = {}
+        """For each task that waits for its next attempt, when that starts, as of time.monotonic()."""
 
     @property
     def total(self) -> int:
@@ -55,6 +65,14 @@ class StepLine:
     def seconds(self) -> float:
         """How long the step has been going on, or went on."""
         return (time.monotonic() if self.running else self.finished_at or time.monotonic()) - self.started_at
+
+    def waiting(self) -> str:
+        """Say how many tasks wait for their next attempt, and how long the first of them still does; "" if none."""
+        if not self.retry_at:
+            return ""
+        left = math.ceil(min(self.retry_at.values()) - time.monotonic())
+        text = f"{len(self.retry_at)} waiting"
+        return f"{text}, retry in {f'{left} s' if left < 100 else seconds_text(left)}" if left > 0 else text
 
 
 def certain_bodies(plan: FlowPlan) -> dict[str, tuple[str, ...]]:
@@ -129,11 +147,16 @@ class LiveReporter:
                     keep.append(name)
             names = [name for name in names if name in keep]
         # One column stays free: a terminal may wrap a line that is full.
-        lines = [self._line(name, self._steps[name], max(columns - 1, 10), final) for name in names]
+        columns = max(columns - 1, 10)
+        parts = {name: self._parts(self._steps[name], final) for name in names}
+        longest = max((sum(len(part) for _, part in found) for found in parts.values()), default=0)
+        width = min(self._width, max(columns - longest - len("  "), LEAST_NAME))
+        lines = [self._line(name, parts[name], width, columns) for name in names]
         self._drawn = 0 if final else len(lines)
         return "".join(line + "\n" for line in lines)
 
-    def _line(self, name: str, step: StepLine, columns: int, final: bool) -> str:
+    def _parts(self, step: StepLine, final: bool) -> list[tuple[str, str]]:
+        """What a step's line has beside the name, each with its colour: mark, count, time and notes."""
         if step.running and not final:
             mark, colour = (SPINNER[self._frame % len(SPINNER)] if self._unicode else "|/-\\"[self._frame % 4]), CYAN
         elif step.failed:
@@ -142,23 +165,26 @@ class LiveReporter:
             mark, colour = ("·" if self._unicode else "."), DIM
         else:
             mark, colour = ("✓" if self._unicode else "+"), GREEN
-        count = f"{step.done}/{step.total}"
-        parts = [
-            (colour, mark),
-            ("", f" {name:<{self._width}} "),
-            ("", f"{count:>9} "),
-            (DIM, f"{self._elapsed(step)}"),
+        notes = [
+            (CYAN, step.running and f"{step.running} " + ("stopped" if final else "running")),
+            (YELLOW, not final and step.waiting()),
+            (DIM, step.reused and f"{step.reused} reused"),
+            (YELLOW, step.retried and f"{step.retried} retried"),
+            (YELLOW, step.caught and f"{step.caught} caught"),
+            (RED, step.failed and f"{step.failed} failed"),
         ]
-        if step.running:
-            parts.append((CYAN, f"  {step.running} " + ("stopped" if final else "running")))
-        if step.reused:
-            parts.append((DIM, f"  {step.reused} reused"))
-        if step.retried:
-            parts.append((YELLOW, f"  {step.retried} retried"))
-        if step.caught:
-            parts.append((YELLOW, f"  {step.caught} caught"))
-        if step.failed:
-            parts.append((RED, f"  {step.failed} failed"))
+        count = f"{step.done}/{step.total}"
+        shown = [(colour, mark), ("", f"{count:>9}"), (DIM, f" {self._elapsed(step)}")]
+        return shown + [(colour, f"  {text}") for colour, text in notes if text]
+
+    def _line(self, name: str, parts: list[tuple[str, str]], width: int, columns: int) -> str:
+        if len(name) > width:
+            name = name[: width - 1] + ("…" if self._unicode else "~")
+        mark, *others = parts
+        parts = [mark, ("", f" {name:<{width}} "), *others]
+        # A number without its word says nothing: the time goes first, then whole notes, the failures last of all.
+        while len(parts) > FIXED and sum(len(part) for _, part in parts) > columns:
+            del parts[FIXED]
         text = ""
         for code, part in parts:
             part = part[:columns]
@@ -214,6 +240,7 @@ class LiveReporter:
     def _step(self, name: str) -> StepLine:
         if name not in self._steps:
             self._steps[name] = step = StepLine()
+            self._width = max(self._width, len(name))
             step.expected = self._expected.get(name, 0)
         return self._steps[name]
 
@@ -224,7 +251,9 @@ class LiveReporter:
             self._say(f"Run {flow}/{run}" + (f", tags {', '.join(map(printable, tags))}" if tags else ""))
 
     def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
-        self._step(step).running += 1
+        line = self._step(step)
+        line.running += 1
+        line.retry_at.pop(task, None)
         self._tick()
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
@@ -254,6 +283,8 @@ class LiveReporter:
             self._failures.add(step, task, attempt, reason)
         else:
             line.retried += not takes_over
+            if retry_in > 0:
+                line.retry_at[task] = time.monotonic() + retry_in
             line.expected = max(line.expected, line.done + line.failed + line.running + 1)
         self._say(
             f"[{self._run}/{step}/{task}] {failure_text(attempt, reason, retry_in, takes_over)}",
@@ -283,6 +314,9 @@ class LiveReporter:
         self._stop_clock()
         self._draw(final=True)
         colour = GREEN if state == "succeeded" else RED
-        for line in (*self._failures.lines(run), ending(run, seconds, state, self._failures.reason_left(reason))):
+        for line in (
+            *self._failures.lines(run, state),
+            ending(run, seconds, state, self._failures.reason_left(reason)),
+        ):
             self._out.write(self._painted(line, colour) + "\n")
         self._out.flush()

@@ -243,7 +243,8 @@ def _check_arguments(name: str, command: Command, parsed: Parsed) -> None:
         raise UsageError(
             f"{name} doesn't take {extra!r}.",
             wanted=" ".join(argument.name for argument in arguments) or "options only",
-            help=f"Did you mean --{extra}?" if extra in options else f"See {name} --help.",
+            help=(command.advise(words) if command.advise else "")
+            or (f"Did you mean --{extra}?" if extra in options else f"See {name} --help."),
         )
 
 

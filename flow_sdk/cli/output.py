@@ -62,14 +62,16 @@ class Failures:
         told = any(reason == f"{step}/{task}: {whole}" for step, task, whole in self._reasons)
         return None if told else reason
 
-    def lines(self, run: str) -> list[str]:
-        """Which tasks failed, after how many attempts, and how their logs are read."""
+    def lines(self, run: str, state: str = "failed") -> list[str]:
+        """Which tasks failed, after how many attempts, how their logs are read, and how the run is resumed."""
         lines = []
         for step, task, attempt, reason in self._failed[:SHOWN_FAILURES]:
             lines.append(f"{run}/{step}/{task} {failed_text(attempt)}: {reason}")
             lines.append(f"  {self._log_hint(f'{run}/{step}/{task}')}")
         if len(self._failed) > SHOWN_FAILURES:
             lines.append(f"and {len(self._failed) - SHOWN_FAILURES} more tasks failed")
+        if state != "succeeded" and self._notebook_flow is None:
+            lines.append(f"To run what is left: {self._command} resume --origin-run-id {run}")
         return lines
 
     def _log_hint(self, path: str) -> str:
@@ -101,6 +103,8 @@ def failure_text(attempt: int, reason: str, retry_in: float | None, takes_over: 
     if retry_in is None:
         return failed_text(attempt)
     reason = first_line(reason)
+    if not reason.endswith("..."):
+        reason = reason.removesuffix(".")
     if takes_over:
         return f"attempt {attempt} failed: {reason}; @catch takes over"
     when = f" in {seconds_text(retry_in)}" if retry_in > 0 else ""
@@ -201,7 +205,7 @@ class PlainReporter:
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
         self.state = state
-        for line in self._failures.lines(run):
+        for line in self._failures.lines(run, state):
             self._say(line)
         if not self._quiet or state != "succeeded":
             self._say(ending(run, seconds, state, self._failures.reason_left(reason)))

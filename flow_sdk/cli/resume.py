@@ -11,6 +11,8 @@ from flow_sdk.errors import UsageError
 from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flow_sdk.runtime.resume import Forecast
 
 __all__ = ["COMMANDS"]
@@ -59,6 +61,15 @@ def _named(call: Call) -> tuple[str | None, str | None]:
     return word, None
 
 
+def _advise(words: Sequence[str]) -> str:
+    """Say how a run and a step are given together."""
+    steps = [word for word in words if word.isidentifier()]
+    runs = [word for word in words if not word.isidentifier()]
+    if len(steps) != 1 or len(runs) != 1:
+        return ""
+    return f"A step and a run: resume {steps[0]} --origin-run-id {runs[0]}"
+
+
 def _table(forecasts: list[Forecast]) -> list[str]:
     rows = [("step", "reused", "run", "why")]
     for step in forecasts:
@@ -85,6 +96,7 @@ COMMANDS = {
     "resume": Command(
         _resume,
         parameters=_parameters,
+        advise=_advise,
         arguments=[
             Argument("STEP", "Run this step again, and all that comes after it; or a run's id.", required=False)
         ],

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flow_sdk.cli.arguments import Command, Option, parse
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import StoreUnavailable, UsageError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +70,13 @@ def _open(values: dict[str, Any]) -> ObjectStore:
     from flow_sdk import config
     from flow_sdk.store.open_store import open_store
 
-    return open_store(values["datastore-root"] or config.datastore_root(), create=False)
+    given = values["datastore-root"]
+    try:
+        return open_store(given or config.datastore_root(), create=False)
+    except StoreUnavailable as error:
+        if not given and error.headline.startswith("There is no "):
+            error.help = "That is where a run started here would store its results. Name another with --datastore-root."
+        raise
 
 
 def size_text(size: int) -> str:

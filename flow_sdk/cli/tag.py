@@ -24,12 +24,16 @@ def _change(call: Call, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
     check_tags(add, reserved=True)
     runs = _runs(call)
     runs.read(call.flow, run)
+    before = runs.user_tags(call.flow, run)
     if add and remove:
         runs.replace_tags(call.flow, run, remove, add)
     elif add:
         runs.add_tags(call.flow, run, add)
     else:
         runs.remove_tags(call.flow, run, remove)
+    missing = [printable(tag) for tag in dict.fromkeys(remove) if tag not in before]
+    if missing:
+        call.say(f"{call.flow}/{run} didn't have the tag{'' if len(missing) == 1 else 's'} {', '.join(missing)}.")
     tags = ", ".join(map(printable, runs.user_tags(call.flow, run)))
     call.say(f"{call.flow}/{run} now has " + (f"the tags {tags}." if tags else "no user tags."))
     return 0

@@ -124,7 +124,7 @@ def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
     else:
         call.say(f"{gate.text} has a new production token; the old one no longer counts. Its new namespace is empty.")
         if shared:
-            call.say("The other flows of it move there with their next create.")
+            call.say("Any other flow of it moves there with its next create.")
     own = call.project is not None and call.project.is_user  # others who say the same deploy their own branch
     call.say(
         f"  Namespace of its runs:  {grant.namespace}\n"

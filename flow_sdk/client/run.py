@@ -8,6 +8,7 @@ from flow_sdk.client.artifact import TaskData
 from flow_sdk.client.objects import InRun, local_time
 from flow_sdk.client.step import Step
 from flow_sdk.client.task import Task
+from flow_sdk.errors import UsageError
 from flow_sdk.metadata.port import RunOutcome
 from flow_sdk.metadata.runs import Runs
 
@@ -144,7 +145,7 @@ class Run(InRun[Step]):
 
     def add_tags(self, tags: str | Iterable[str]) -> None:
         """Add user tags; those that are there already are passed over."""
-        self._runs.add_tags(self._run.flow, self._run.run, _several(tags))
+        self.replace_tags((), tags)
 
     def remove_tag(self, tag: str | Iterable[str]) -> None:
         """Remove a user tag; a missing one is passed over. System tags can't be removed."""
@@ -152,7 +153,7 @@ class Run(InRun[Step]):
 
     def remove_tags(self, tags: str | Iterable[str]) -> None:
         """Remove user tags; missing ones are passed over. System tags can't be removed."""
-        self._runs.remove_tags(self._run.flow, self._run.run, _several(tags))
+        self.replace_tags(tags, ())
 
     def replace_tag(self, tag_to_remove: str | Iterable[str], tag_to_add: str | Iterable[str]) -> None:
         """Remove a user tag and add another."""
@@ -160,7 +161,12 @@ class Run(InRun[Step]):
 
     def replace_tags(self, tags_to_remove: str | Iterable[str], tags_to_add: str | Iterable[str]) -> None:
         """Remove and add user tags; a tag in both stays."""
-        self._runs.replace_tags(self._run.flow, self._run.run, _several(tags_to_remove), _several(tags_to_add))
+        try:
+            self._runs.replace_tags(self._run.flow, self._run.run, _several(tags_to_remove), _several(tags_to_add))
+        except UsageError as error:
+            if error.help and "--namespace" in error.help:  # an option of the command line; this is Python
+                error.help = f"To look for results in another namespace, call namespace({error.seen})."
+            raise
 
 
 def _several(tags: str | Iterable[str]) -> Iterable[str]:

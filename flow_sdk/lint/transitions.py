@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from flow_sdk.errors import nearest
 from flow_sdk.lint.rules import CheckedFlow, Finding, rule
@@ -51,9 +51,17 @@ def known_targets(flow: CheckedFlow) -> Iterator[Finding]:
             for target in call.targets:
                 if target.name not in flow.graph.nodes:
                     known = [name for name in flow.graph.nodes if name not in (node.name, *flow.graph.starts)]
+                    known = _with_obvious(target.name, known, flow.graph.nodes)
                     near = f"Put @step above def {target.name}." if target.name in flow.graph.methods else ""
                     message = f"{target.name!r} isn't a step of the flow"
                     yield Finding(message, target.span, near or nearest(target.name, known))
+
+
+def _with_obvious(name: str, known: list[str], steps: Iterable[str]) -> list[str]:
+    """Return what a target may mean: of the steps that can't be one, such as the first, those misspelt by a letter."""
+    import difflib
+
+    return known + difflib.get_close_matches(name, set(steps).difference(known), cutoff=0.8)
 
 
 @rule("FS204", "The targets of self.next are written as `self.<step>`.")

@@ -113,7 +113,8 @@ def check_tags(tags: Iterable[str], *, reserved: bool = False) -> list[str]:
 
 
 def _described(value: object) -> str:
-    return f"{value!r}, a {type(value).__name__}"
+    kind = type(value).__name__
+    return f"{value!r}, {'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def refuse_reserved(tags: Iterable[str]) -> None:

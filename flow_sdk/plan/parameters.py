@@ -76,7 +76,9 @@ def _plan(parameter: Any, context: Any) -> ParameterPlan:
             default = default(context.of(parameter.name))
         except Exception as error:
             raise ParameterError(
-                f"The function for the default of {parameter.name!r} failed.", seen=f"{type(error).__name__}: {error}"
+                f"The function for the default of {parameter.name!r} failed.",
+                seen=f"{type(error).__name__}: {error}",
+                where=parameter.where,
             ) from error
         if parameter.type is None and kind == "str":
             kind = _inferred(next(iter(default), "") if multiple and isinstance(default, list | tuple) else default)
@@ -98,6 +100,7 @@ def _plan(parameter: Any, context: Any) -> ParameterPlan:
         return replace(planned, default=_default(planned, default))
     except ParameterError as error:
         error.headline = f"The default of the parameter {parameter.name!r} can't be used."
+        error.where = error.where or parameter.where
         raise
 
 

@@ -144,7 +144,8 @@ def _read(runs: Runs, flow: str, run: str) -> RunRecord:
     try:
         return runs.read(flow, run)
     except NotFound as error:
-        close = nearest(run, list(runs.newest(flow, limit=100)))
+        # Of a number no other one is a misspelling: the error names the newest runs.
+        close = "" if run.isdecimal() else nearest(run, list(runs.newest(flow, limit=100)))
         if close.startswith("Did"):
             error.help = close
         raise
@@ -370,7 +371,7 @@ class Reuse:
             return other
         one = len(counts) == 1 and not other
         kinds = (FAILED, STOPPED, GOES_ON, NOT_BEGUN)
-        parts = [kind if one else f"{counts[kind]} {kind}" for kind in kinds if counts[kind]]
+        parts = [kind if one else f"{counts[kind]} {_plural(kind, counts[kind])}" for kind in kinds if counts[kind]]
         text = f"{'it ' if one else ''}{', '.join(parts)} in run {self.origin.run}"
         return f"{text}; {other}" if other else text
 
@@ -434,6 +435,10 @@ class Reuse:
     def _id_here(self, step: str, task: str) -> str:
         """The id in the new run of a task of the origin: the plans may have different versions."""
         return self.plan[step].task_id(self._before[step].position(task))
+
+
+def _plural(kind: str, count: int) -> str:
+    return {STOPPED: "were stopped", GOES_ON: "go on"}.get(kind, kind) if count > 1 else kind
 
 
 def _count(manifest: Manifest) -> int | None:

@@ -3,6 +3,7 @@
 import os
 import textwrap
 import traceback
+from collections.abc import Iterable
 
 from flow_sdk.errors import FlowSDKError, without_password
 
@@ -12,6 +13,7 @@ LONGEST = 1000
 """Characters of a reason that are shown; the whole message is in the attempt's manifest and log."""
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_POOLS = os.path.join(os.path.dirname(os.__file__), "concurrent", "futures") + os.sep
 
 
 def user_traceback(error: BaseException) -> str:
@@ -25,7 +27,7 @@ def user_traceback(error: BaseException) -> str:
 def _chain(error: BaseException, seen: set[int]) -> list[str]:
     seen.add(id(error))  # a chain may lead back to where it began
     frames = traceback.extract_tb(error.__traceback__)
-    kept = [frame for frame in frames if not frame.filename.startswith((_OWN, "<frozen "))]
+    kept = _users_frames(frames)
     if isinstance(error, FlowSDKError) and not kept:
         return [f"{type(error).__name__}: {error}\n"]
     parts: list[str] = []
@@ -47,6 +49,16 @@ def _chain(error: BaseException, seen: set[int]) -> list[str]:
             text = "".join(_chain(inner, seen)) if id(inner) not in seen else f"{_kind(inner)}, as above\n"
             parts.append(f"  Exception {number} of {len(error.exceptions)} in it:\n" + textwrap.indent(text, "    "))
     return parts
+
+
+def _users_frames(frames: Iterable[traceback.FrameSummary]) -> list[traceback.FrameSummary]:
+    """Return the frames that aren't the framework's, nor those of a thread pool that the framework has called."""
+    kept, ours = [], False
+    for frame in frames:
+        ours = frame.filename.startswith((_OWN, "<frozen ")) or (ours and frame.filename.startswith(_POOLS))
+        if not ours:
+            kept.append(frame)
+    return kept
 
 
 def _last_lines(error: BaseException) -> list[str]:

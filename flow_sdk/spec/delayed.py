@@ -274,7 +274,7 @@ def _key(delayed: Delayed, values: Any, key: Any, kind: str, name: str) -> Any:
     known = [str(known) for known in values] if hasattr(values, "keys") else []
     seen = f"{name} is {'None: no value was given' if values is None else repr(values)[:80]}" if not known else None
     raise UsageError(
-        f"There is no config {key!r}." if kind == "config" else f"The config {name} has no key {key!r}.",
+        f"There is no config {key!r}." if kind == "config" else f"The config {name!r} has no key {key!r}.",
         seen=seen,
         where=delayed._where,
         help=nearest(str(key), known) if known else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk.errors import ParameterError, nearest
-from flow_sdk.spec.declaration import refused
+from flow_sdk.spec.declaration import refused, users_place
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
@@ -229,6 +229,7 @@ class Parameter(Generic[T]):
     def take(self, name: Any, others: tuple[Any, ...], unknown: dict[str, Any]) -> None:
         """Keep the name; refuse it, or whatever a declaration doesn't take."""
         self.name = name
+        self.where = users_place()
         what = type(self).__name__
         if others:
             raise refused(ParameterError, f"{what} has too many arguments.", wanted=f"name, {', '.join(self.options)}")

@@ -98,7 +98,7 @@ def test_logs(folder):
         ("dump 1/fti", 1, "has no step 'fti'"),
         ("logs 1/fit/1.7", 1, "'1.7'"),
         ("logs 1/fit/1.0 --attempt 3", 1, "3"),
-        ("dump 1/fit/1.0/score/x", 1, "isn't a pathspec"),
+        ("dump 1/fit/1.0/score/x", 2, "needs one run, step or task"),
         ("tag add x --run-id 9", 1, "has no run '9'"),
         ("tag remove user:tester --run-id 1", 2, "user:tester"),
         ("tag list --all --my-runs", 2, "Choose one"),
@@ -126,6 +126,11 @@ def test_tags(tmp_path):
     assert user_tags() == ["y z"]
     assert call(tmp_path, "tag", "replace", "--run-id", "1", "--remove", "y z", "--add", "v").returncode == 0
     assert user_tags() == ["v"]
+    gone = call(tmp_path, "tag", "remove", "x", "v", "--run-id", "1")
+    assert gone.returncode == 0 and "TrainFlow/1 didn't have the tag x.\n" in gone.stderr
+    gone = call(tmp_path, "tag", "replace", "--run-id", "1", "--remove", "x", "--remove", "v", "--add", "w")
+    assert gone.returncode == 0 and "TrainFlow/1 didn't have the tags x, v.\n" in gone.stderr
+    assert call(tmp_path, "tag", "replace", "--run-id", "1", "--remove", "w", "--add", "v").returncode == 0
     assert "user:tester" in call(tmp_path, "tag", "list", "1").stdout
     assert call(tmp_path, "tag", "list", "--all", "--group-by-tag").stdout.splitlines()[0] == "v: TrainFlow/1"
     assert call(tmp_path, "tag", "list", "--my-runs", "--group-by-run").stdout.startswith("TrainFlow/1: v, ")
@@ -174,9 +179,10 @@ def test_a_failing_step_shows_the_users_traceback_and_how_to_go_on(tmp_path):
     assert "[1/fit/1.0] ValueError: an unlucky number" in err
     assert not [line for line in err if "flow_sdk" + os.sep in line]
     assert "[1/fit/1.0] attempt 0 failed: ValueError: an unlucky number; trying again" in err
-    assert err[-3:-1] == [
+    assert err[-4:-1] == [
         "[1] 1/fit/1.0 failed after 2 attempts: ValueError: an unlucky number",
         "[1]   python train.py logs 1/fit/1.0",
+        "[1] To run what is left: python train.py resume --origin-run-id 1",
     ]
     assert err[-1].startswith("[1] Run 1 failed after ")
     assert "an unlucky number" in call(tmp_path, "logs", "1/fit/1.0").stdout

@@ -59,6 +59,13 @@ USAGE = [
     ("tag add --run-id 1", "tag add needs TAG.", "tag add --help"),
     ("tag replace --run-id 1 --add x", "tag replace needs both --add and --remove.", ""),
     ("dump", "dump needs RUN[/STEP[/TASK]].", "dump --help"),
+    ("resume 2 w", "resume doesn't take 'w'.", "resume w --origin-run-id 2"),
+    ("resume w 2", "resume doesn't take '2'.", "resume w --origin-run-id 2"),
+    ("resume a b", "resume doesn't take 'b'.", "See resume --help."),
+    ("dump 1/loop/4-1/n", "dump needs one run, step or task.", "dump 1/loop/4-1 --include n"),
+    ("dump TrainFlow/1/loop/4-1/n", "dump needs one run, step or task.", "dump 1/loop/4-1 --include n"),
+    ("dump 1/loop/4-1/n/m", "dump needs one run, step or task.", "RUN[/STEP[/TASK]]"),
+    ("logs 1/loop/4-1/n", "logs needs one run, step or task.", "RUN[/STEP[/TASK]]"),
     ("help rnu", "There's no command 'rnu'.", "Did you mean 'run'?"),
 ]
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -55,8 +56,8 @@ def test_options_are_written_without_a_question(here, capsys):
     assert config.file_settings() == {**GOOD, "DEFAULT_DATASTORE": "s3"}
     text = capsys.readouterr().out
     assert f"Written to {here / 'home' / 'config.json'}:" in text
-    assert "  BATCH_JOB_QUEUE              jobs  (--batch-job-queue)\n" in text
-    assert "  DEFAULT_DATASTORE            s3  (DATASTORE_SYSROOT_S3 is set)\n" in text
+    assert re.search(r"^  BATCH_JOB_QUEUE +jobs  \(--batch-job-queue\)$", text, re.MULTILINE)
+    assert re.search(r"^  DEFAULT_DATASTORE +s3  \(DATASTORE_SYSROOT_S3 is set\)$", text, re.MULTILINE)
     assert "missing" not in text
 
 
@@ -65,7 +66,7 @@ def test_what_was_there_stays(capsys):
     execute_console(["configure", "aws", "--batch-image", "flows:1"])
     assert config.file_settings() == {"USER": "anne", "BATCH_JOB_QUEUE": "old", "BATCH_IMAGE": "flows:1"}
     text = capsys.readouterr().out
-    assert "  USER                         anne  (as before)\n" in text
+    assert re.search(r"^  USER +anne  \(as before\)$", text, re.MULTILINE)
     assert "Still missing: DATASTORE_SYSROOT_S3.\n" in text
 
 
@@ -76,7 +77,8 @@ def test_a_profile_has_a_file_of_its_own(here, capsys):
     os.environ["FLOW_SDK_PROFILE"] = ""
     assert config.read_setting("BATCH_JOB_QUEUE").value is None
     execute_console(["configure", "show", "--profile", "team-a"])
-    assert f"BATCH_JOB_QUEUE              jobs  ({here / 'home' / 'config_team-a.json'})" in capsys.readouterr().out
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "BATCH_JOB_QUEUE" in line]
+    assert line.split(maxsplit=1)[1] == f"jobs  ({here / 'home' / 'config_team-a.json'})"
 
 
 def test_the_output_of_terraform(here, monkeypatch, capsys):
@@ -218,3 +220,36 @@ def test_a_password_in_an_address_is_not_shown():
 def test_help(arguments, capsys):
     assert execute_console(["configure", *arguments]) == 0
     assert capsys.readouterr().out.startswith(f"Usage: flow-sdk configure {arguments[0]}")
+
+
+def test_a_setting_in_lower_case_is_suggested_as_it_is_written(here):
+    for word in ("user=carl", "user"):
+        with pytest.raises(UsageError) as wrong:
+            execute_console(["configure", word])
+        assert wrong.value.help == "Did you mean 'USER'?"
+    assert not (here / "home").exists()
+
+
+def test_configure_says_what_it_has_set_and_removed(capsys):
+    execute_console(["configure", "USER=carl", "AIRFLOW_URL=https://anne:hunter2@airflow.example.com"])
+    said = capsys.readouterr().err
+    assert "USER is set to carl.\n" in said and "AIRFLOW_URL is set to" in said and "hunter2" not in said
+    execute_console(["configure", "USER=", "BATCH_IMAGE="])
+    said = capsys.readouterr().err
+    assert "USER is removed.\n" in said and "BATCH_IMAGE wasn't set.\n" in said
+    assert list(config.file_settings()) == ["AIRFLOW_URL"]
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_of_configure_itself(word, capsys):
+    assert execute_console(["configure", word]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Usage: flow-sdk configure [NAME=VALUE...]") and all(
+        name in said for name in config.SETTINGS
+    )
+
+
+def test_the_listing_of_settings_is_aligned(capsys):
+    execute_console(["configure"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len({line.index(config.SETTINGS[line.split()[0]]) for line in lines}) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from flow_sdk import __version__
 from flow_sdk.cli.console import execute_console
-from flow_sdk.errors import ConfigError, UsageError
+from flow_sdk.errors import ConfigError, StoreUnavailable, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,7 @@ def test_version(arguments, capsys):
         (["zzz"], UsageError, "Known: configure, doctor, help, status, store, version."),
         (["status", "now"], UsageError, "See flow-sdk --help."),
         (["--hlp"], UsageError, "Did you mean '--help'?"),
+        (["configure", "user=carl"], ConfigError, "Did you mean 'USER'?"),
         (["configure", "USER"], UsageError, "Did you mean 'USER'?"),
         (["configure", "USRE=x"], ConfigError, "Did you mean 'USER'?"),
     ],
@@ -74,3 +75,13 @@ def test_what_is_wrong_is_said(here, arguments, error, help):
     assert caught.value.help == help
     assert caught.value.exit_code == 2
     assert list(here.iterdir()) == []
+
+
+def test_a_store_that_is_not_there_is_said_to_be_where_it_was_looked_for(here):
+    with pytest.raises(StoreUnavailable, match="There is no store") as default:
+        execute_console(["store", "check"])
+    assert default.value.where == str(here / ".flow_sdk")
+    assert str(default.value.help).endswith("Name another with --datastore-root.")
+    with pytest.raises(StoreUnavailable, match="There is no store") as named:
+        execute_console(["store", "check", "--datastore-root", "nowhere"])
+    assert named.value.help == "Check the path given with --datastore-root."

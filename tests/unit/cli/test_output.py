@@ -110,6 +110,7 @@ def test_plain_lines_keep_results_apart_from_messages():
         "[7] stopping",
         "[7] 7/work/1 failed after 2 attempts: ValueError: no",
         "[7]   python f.py logs 7/work/1",
+        "[7] To run what is left: python f.py resume --origin-run-id 7",
         "[7] Run 7 failed after 75.0 s: 1 task failed",
     ]
 
@@ -135,8 +136,8 @@ def test_many_failures_are_counted():
     for n in range(13):
         failures.add("work", str(n), 0, "ValueError")
     lines = failures.lines("7")
-    assert len(lines) == 21
-    assert lines[-1] == "and 3 more tasks failed"
+    assert len(lines) == 22
+    assert lines[-2] == "and 3 more tasks failed"
 
 
 def test_a_hundred_tasks_cost_little():
@@ -222,6 +223,7 @@ def test_live_lines_stay_below_the_output(terminal):
     assert screen[9:] == [
         "7/work/1 failed after 2 attempts: ValueError: no",
         "  python f.py logs 7/work/1",
+        "To run what is left: python f.py resume --origin-run-id 7",
         "Run 7 failed after 75.0 s: 1 task failed",
         "",
     ]
@@ -232,7 +234,9 @@ def test_live_lines_fit_a_narrow_terminal(terminal):
     reporter = LiveReporter(PLAN, out=terminal, quiet=True)
     reporter.task_started("start", "0", 0, 1)
     reporter.task_started("work", "0", 0, 1)
-    assert [len(line) for line in terminal.screen if line] == [19, 19]
+    lines = [line for line in terminal.screen if line]
+    assert [line.split()[1:] for line in lines] == [["start", "0/1"], ["work", "0/1"]]
+    assert all(len(line) < 20 for line in lines)
 
 
 def test_live_lines_fit_a_low_terminal(terminal):
@@ -286,6 +290,7 @@ def test_the_reason_of_a_failure_is_told_once(capsys):
         "[7]   python 'f g.py' logs 7/work/0",
         "[7] 7/work/1 failed after 1 attempt: ValueError: no ...",
         "[7]   python 'f g.py' logs 7/work/1",
+        "[7] To run what is left: python 'f g.py' resume --origin-run-id 7",
         "[7] Run 7 failed after 1.00 s",
     ]
 
@@ -317,3 +322,64 @@ def test_an_attempt_that_only_takes_a_failure_is_not_told_as_another_try():
             assert second.endswith("started (pid 14), to store the failure")
         else:
             assert [json.loads(line)["takes_over"] for line in out.getvalue().splitlines()] == [True, True]
+
+
+LONG = "train_the_model_of_every_country"
+
+
+def test_a_narrow_terminal_shortens_names_and_keeps_words(terminal):
+    terminal.columns = 70
+    plan = FlowPlan("F", "f.py", "", (StepPlan("start", "linear", next=(LONG,)), StepPlan(LONG, "end")))
+    reporter = LiveReporter(plan, "python f.py", out=terminal, quiet=True)
+    reporter.reused(LONG, 12, 4, "6")
+    reporter.task_started("start", "0", 0, 1)
+    for task in ("1", "2"):
+        reporter.task_started(LONG, task, 0, 1)
+        reporter.task_failed(LONG, task, 0, "ValueError", retry_in=0)
+        reporter.task_started(LONG, task, 1, 1)
+        reporter.task_failed(LONG, task, 1, "ValueError", retry_in=None)
+    first, second = (line for line in terminal.screen if line.startswith(tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏✗")))
+    assert re.fullmatch(r"✗ train_\S+… +12/16 +\S+ s  12 reused  2 retried  2 failed", first) and len(first) <= 69
+    assert "start" in second and second.endswith("1 running")
+
+
+@pytest.mark.parametrize("columns", range(20, 75))
+def test_no_live_line_ends_in_a_bare_number(terminal, columns):
+    terminal.columns = columns
+    plan = FlowPlan("F", "f.py", "", (StepPlan(LONG, "end"),))
+    reporter = LiveReporter(plan, "python f.py", out=terminal, quiet=True)
+    reporter.reused(LONG, 12, 4, "6")
+    reporter.task_started(LONG, "1", 0, 1)
+    reporter.task_started(LONG, "2", 0, 1)
+    reporter.task_failed(LONG, "2", 0, "ValueError", retry_in=None)
+    line = terminal.screen[-2]
+    assert len(line) < columns
+    assert re.search(r"(13/16|/16|\d s|running|reused|failed)$", line), line
+
+
+def test_a_wait_for_the_next_attempt_is_shown(terminal):
+    reporter = LiveReporter(PLAN, "python f.py", out=terminal, quiet=True)
+    reporter.task_started("work", "0", 0, 1)
+    reporter.task_failed("work", "0", 0, "ValueError", retry_in=50.0)
+    assert re.search(r"work .*  1 waiting, retry in (50|4\d) s  1 retried$", terminal.screen[-2])
+    reporter.task_started("work", "1", 0, 1)
+    reporter.task_failed("work", "1", 0, "ValueError", retry_in=7200.0)
+    assert re.search(r"  2 waiting, retry in (50|4\d) s  2 retried$", terminal.screen[-2])
+    reporter.task_started("work", "0", 1, 1)
+    assert re.search(r"  1 running  1 waiting, retry in 2 h 00 min  2 retried$", terminal.screen[-2])
+    reporter.task_started("work", "1", 1, 1)
+    assert "waiting" not in terminal.screen[-2]
+
+
+def test_a_reason_that_is_a_sentence_goes_on(capsys):
+    for reason, said in (("ran 2 seconds.", "ran 2 seconds; trying"), ("one\ntwo", "one ...; trying")):
+        PlainReporter().task_failed("work", "0", 0, reason, retry_in=1.0)
+        assert f"{said} again in 1.00 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("state", "told"), [("failed", True), ("cancelled", True), ("succeeded", False)])
+def test_the_end_says_how_the_run_is_resumed(terminal, capsys, state, told):
+    PlainReporter("python f.py").run_finished("F", "7", 1.0, state, "interrupted")
+    LiveReporter(PLAN, "python f.py", out=terminal).run_finished("F", "7", 1.0, state, "interrupted")
+    for text in (capsys.readouterr().err, "\n".join(terminal.screen)):
+        assert ("To run what is left: python f.py resume --origin-run-id 7\n" in text) is told

@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
+from flow_sdk.errors import UsageError
 from tests.unit.client.builder import Builder
 
 
@@ -200,3 +201,11 @@ def test_pickled_data_still_reads(flow: Builder) -> None:
     task = Task("Shapes/1/end/0")
     assert pickle.loads(pickle.dumps(task.data)).result == {"ok": True}
     assert pickle.loads(pickle.dumps(task.artifacts)).total.data == 1
+
+
+def test_a_tag_like_a_namespace_is_refused_with_what_python_has(flow: Builder) -> None:
+    flow.run("1", started=10.0)
+    for change in (Run("Shapes/1").add_tag, Run("Shapes/1").add_tags):
+        with pytest.raises(UsageError, match="can't begin with 'user:'") as refused:
+            change("user:x")
+        assert refused.value.help == "To look for results in another namespace, call namespace('user:x')."

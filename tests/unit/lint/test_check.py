@@ -133,3 +133,9 @@ def test_a_folder_is_cut_off_whole_names_only() -> None:
     assert render(diagnostic, "/a/bc").startswith("f.py:1:1:")
     assert render(diagnostic, "/a/b").startswith("/a/bc/f.py:1:1:")
     assert render(diagnostic, "/a/bc/f.py").startswith("/a/bc/f.py:1:1:")
+
+
+@pytest.mark.parametrize(("written", "help"), [("strat", "Did you mean 'start'?"), ("middle", "Known: end.")])
+def test_the_first_step_is_suggested_only_where_it_is_misspelt(tmp_path: Path, written: str, help: str) -> None:
+    flow = small_flow(tmp_path, "start: self.next(self.a)", f"a: self.next(self.{written})", "end: pass")
+    assert [d.help for d in check_class(flow) if d.code == "FS203"] == [help]

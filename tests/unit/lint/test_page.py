@@ -8,8 +8,8 @@ from tests.conftest import ROOT
 PAGE = ROOT / "docs" / "checks.md"
 HEAD = """# What is checked before anything runs
 
-`python flow.py check` reads the flow's source, without running any of it, and reports everything at once; `run` and
-`airflow create` do the same first. A finding looks like a compiler's:
+`python flow.py check` reads the flow's source and reports everything at once; `run` and `airflow create` do the same
+first. The top level of the file runs for that, as in any import; no step runs. A finding looks like a compiler's:
 
 ```text
 train.py:15:38: FS203 'jion' isn't a step of the flow

@@ -201,7 +201,7 @@ def test_a_wrong_key_is_told_with_the_nearest_and_its_line() -> None:
             pass
 
     line = F.start.__code__.co_firstlineno
-    with pytest.raises(UsageError, match="The config cfg has no key 'tims'") as error:
+    with pytest.raises(UsageError, match="The config 'cfg' has no key 'tims'") as error:
         compiled(F)
     assert "Did you mean 'times'" in str(error.value)
     assert f"test_configs.py:{line}" in str(error.value)

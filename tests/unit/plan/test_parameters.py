@@ -1,5 +1,6 @@
 """Parameter values: the same from text and from data, and everything else refused."""
 
+import inspect
 import math
 import re
 from pathlib import Path
@@ -245,10 +246,13 @@ def test_defaults_of_the_wrong_type() -> None:
         a = Parameter("a", default="x", type=JSONType)
 
     for flow in (Wrong, Unquoted):
-        with pytest.raises(ParameterError, match="The default of the parameter 'a' can't be used"):
+        line = inspect.getsourcelines(flow)[1] + 1
+        with pytest.raises(ParameterError, match="The default of the parameter 'a' can't be used") as caught:
             plan_parameters(flow, CONTEXT)
+        assert caught.value.where == f"{__file__}:{line}"
     with pytest.raises(ParameterError, match="The function for the default of 'a' failed") as caught:
         plan_parameters(Failing, CONTEXT)
+    assert str(caught.value.where).startswith(f"{__file__}:")
     assert caught.value.seen == "ZeroDivisionError: division by zero"
 
 

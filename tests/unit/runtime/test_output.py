@@ -1,6 +1,8 @@
 """Tracebacks, and the lines of a process's output."""
 
 import os
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,6 +11,7 @@ from flow_sdk.runtime.crash import crash_reason
 from flow_sdk.runtime.logs import LineSplitter, drain
 from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
 from flow_sdk.runtime.transition import chosen_case
+from flow_sdk.store.ahead import ahead
 
 
 def test_frames_of_the_framework_are_folded_and_counted() -> None:
@@ -18,6 +21,23 @@ def test_frames_of_the_framework_are_folded_and_counted() -> None:
         text = user_traceback(error)
     assert "test_output.py" in text and "transition.py" not in text
     assert "1 frame of Flow SDK not shown" in text
+
+
+def test_the_threads_of_the_framework_are_folded_with_it() -> None:
+    try:
+        list(ahead(lambda number: 1 / number, [1, 0]))
+    except ZeroDivisionError as error:
+        text = user_traceback(error)
+    assert "test_output.py" in text and "concurrent" not in text
+    assert re.search(r"\(\d+ frames of Flow SDK not shown\)", text)
+
+
+def test_the_threads_of_the_step_are_shown() -> None:
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: 1 / 0).result()
+    except ZeroDivisionError as error:
+        assert "concurrent" in user_traceback(error) and "Flow SDK" not in user_traceback(error)
 
 
 def test_a_chain_of_exceptions_is_kept() -> None:

@@ -256,6 +256,10 @@ def test_what_took_its_inputs_from_an_attempt_that_was_cleared_since_runs_again(
 def test_origins(tmp_path: Path) -> None:
     first = finished(small(tmp_path))
     runs = Runs(first.store)
+    runs.create(dataclasses.replace(first.record, run="2", system_tags=(), started=2.0))
+    with pytest.raises(NotFound, match="no run '42'") as far:
+        find_origin(runs, "Small", "tester", "42")
+    assert far.value.help == "Its newest runs: 1, 2."
     for name in ("1", "Small/1"):
         assert find_origin(runs, "Small", "tester", name) == (first.record, "it was named")
     with pytest.raises(UsageError, match="can't resume a run of 'Other'"):
