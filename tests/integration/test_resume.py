@@ -142,7 +142,7 @@ def test_a_dry_run_says_why_and_starts_nothing(folder: Path) -> None:
     assert done.stderr == "Resuming TrainFlow/1 (it is the last run of 'anne')\n"
     assert lines[0].split() == ["step", "reused", "run", "why"]
     assert re.fullmatch(r"start +1 +0", lines[1])
-    assert re.fullmatch(r"fit +\d +\d  (1 failed(, \d was stopped)?(, \d hadn't begun)?|it failed) in run 1", lines[2])
+    assert re.fullmatch(r"fit +\d +\d  (1 failed(, \d w\w+ stopped)?(, \d hadn't begun)?|it failed) in run 1", lines[2])
     assert re.fullmatch(r"join +0 +1  it hadn't begun in run 1", lines[3])
     again = resume(folder, "fit", "--dry-run").stdout.splitlines()
     assert re.fullmatch(r"fit +0 +4  it was named", again[2])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -324,3 +325,11 @@ def test_an_unknown_step(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no step 'wrk'") as error:
         reuse_of(first, small(tmp_path), "wrk")
     assert error.value.help == "Did you mean 'work'?"
+
+
+def test_several_tasks_that_were_stopped_or_go_on_are_told_in_the_plural(tmp_path: Path) -> None:
+    flow = small(tmp_path)
+    reuse, _ = reuse_of(finished(flow), flow)
+    told = reuse._in_words(Counter({"failed": 2, "was stopped": 2, "goes on": 3, "hadn't begun": 2}), "")
+    assert told == "2 failed, 2 were stopped, 3 go on, 2 hadn't begun in run 1"
+    assert reuse._in_words(Counter({"failed": 1, "was stopped": 1}), "") == "1 failed, 1 was stopped in run 1"
