@@ -44,6 +44,7 @@ def finalize_objects() -> None:
     wanted = {id(each) for each in finalizable}
     # The object that begins a reference cycle comes first: one of a class in Python rather than the files that it uses.
     ordered: list[Any] = []
+    finalizable.reverse()  # what is followed last is finalized first: the oldest, as Python does
     for each in sorted(finalizable, key=_is_builtin_file):
         if id(each) not in seen:
             ordered += _visit(each, seen, wanted)

@@ -60,6 +60,8 @@ def _become_fresh(fds: list[int], program: Program) -> Report:
     for number, fd in enumerate(fds[:2], 1):
         os.dup2(fd, number)
         os.close(fd)
+    _renew_stream(sys.__stdout__, 1)
+    _renew_stream(sys.__stderr__, 2)
     report = open_report(fds[2])
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
@@ -69,3 +71,29 @@ def _become_fresh(fds: list[int], program: Program) -> Report:
         except OSError:
             pass  # it was deleted
     return report
+
+
+def _renew_stream(stream: Any, fd: int) -> None:
+    """Have a standard stream see what its descriptor is now: whether one can seek in it is asked only once."""
+    try:
+        if type(stream) is not io.TextIOWrapper or stream.closed:
+            return
+    except ValueError:
+        return  # a module that was imported has detached its buffer
+    buffer: Any = stream.buffer
+    raw = io.FileIO(fd, "wb", closefd=False)
+    raw.name = "<stdout>" if fd == 1 else "<stderr>"
+    # The stream is made anew in place, as handlers of logging may have it already.
+    if type(buffer) is io.BufferedWriter:
+        io.BufferedWriter.__init__(buffer, raw)
+    else:
+        buffer = raw
+    io.TextIOWrapper.__init__(
+        stream,
+        buffer,
+        encoding=stream.encoding,
+        errors=stream.errors,
+        newline="\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )

@@ -419,3 +419,46 @@ def test_the_main_thread_has_the_id_of_its_process(tmp_path: Path, isolation: st
     folder.run_well("run", "--isolation", isolation)
     main, own, process = data_of(folder, "Daemon/1")["start"].task.data.main
     assert main == own == process
+
+
+WRAPPED = """
+import io, logging, sys
+from flow_sdk import FlowSpec, step
+
+
+class Wrapped(FlowSpec):
+    @step
+    def start(self):
+        logging.warning("logged")
+        streams = sys.stdout, sys.stderr
+        self.streams = [
+            (each.seekable(), each.buffer.seekable(), each.name, each.buffer.name, each.mode, each.encoding,
+             each.errors, each.line_buffering, each.write_through, each.newlines, each.fileno(), each.isatty(),
+             type(each.buffer))
+            for each in streams
+        ]
+        sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding="latin-1")
+        print("\\u00e4")
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+
+
+if __name__ == "__main__":
+    Wrapped()
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_step_can_wrap_the_standard_output(tmp_path: Path, unbuffered: str) -> None:
+    folder = Folder(tmp_path)
+    folder.write("flow.py", WRAPPED)
+    streams = []
+    for number, isolation in enumerate(ISOLATIONS, 1):
+        folder.run_well("run", "--isolation", isolation, PYTHONUNBUFFERED=unbuffered)
+        start = data_of(folder, f"Wrapped/{number}")["start"].task
+        assert start.stderr == "WARNING:root:logged\n" and start.stdout in ("\u00e4\n", "\ufffd\n")
+        streams.append(start.data.streams)
+    assert streams[0] == streams[1]
