@@ -3,11 +3,9 @@
 import hashlib
 import json
 import re
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +25,10 @@ from flow_sdk.store.open_store import open_store
 from tests.conftest import ROOT
 from tests.rig.certificates import make_certificates
 from tests.rig.fault_proxy import FaultProxy, Rule
+from tests.rig.forward_proxy import ForwardProxy, SecureFaultProxy
 from tests.rig.inprocess import load_source
 from tests.rig.moto import MotoServer
 from tests.rig.ports import free_port
-from tests.rig.served import ServedInThread
 from tests.rig.sessions import SessionServer
 
 KEY = "100000000001"
@@ -167,23 +165,10 @@ def endpoints_ignored(rig: Rig) -> None:
     assert client("s3").meta.endpoint_url.endswith(".amazonaws.com")
 
 
-class _Secure(FaultProxy):
-    context: ssl.SSLContext
-
-    def new_server(self) -> ThreadingHTTPServer:
-        server = super().new_server()
-        server.socket = self.context.wrap_socket(server.socket, server_side=True)
-        return server
-
-    @property
-    def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
-
-
 def certificate(name: str) -> Callable[[Rig], None]:
     def use(rig: Rig) -> None:
         authority, context = make_certificates(rig.folder)
-        proxy = _Secure(rig.moto.url)
+        proxy = SecureFaultProxy(rig.moto.url)
         proxy.context = context
         with proxy:
             rig.usual("AWS_ENDPOINT_URL")
@@ -207,54 +192,9 @@ def certificate(name: str) -> Callable[[Rig], None]:
     return use
 
 
-class _ForwardProxy(ServedInThread):
-    """A proxy as HTTP_PROXY names one, before one server whatever host is asked for."""
-
-    def __init__(self, upstream: FaultProxy) -> None:
-        self.upstream = upstream
-        self.hosts: list[str] = []
-
-    def new_server(self) -> ThreadingHTTPServer:
-        import http.client
-
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def forward(self) -> None:
-                _, _, host, path = self.path.split("/", 3)
-                proxy.hosts.append(host)
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                upstream = http.client.HTTPConnection("127.0.0.1", proxy.upstream.port, timeout=30)
-                # moto takes the first part of a host for a bucket.
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-                headers["Host"] = "127.0.0.1"
-                upstream.request(self.command, f"/{path}", body, headers)
-                answer = upstream.getresponse()
-                text = answer.read()
-                upstream.close()
-                self.send_response_only(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("content-length", "connection", "transfer-encoding"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        return server
-
-
 def proxies(rig: Rig) -> None:
     rig.usual("AWS_ENDPOINT_URL")
-    with _ForwardProxy(rig.proxy) as proxy:
+    with ForwardProxy(rig.proxy) as proxy:
         rig.set(AWS_ENDPOINT_URL="http://aws.example", HTTP_PROXY=f"http://127.0.0.1:{proxy.port}")
         rig.use()
         assert len(proxy.hosts) == len(rig.proxy.asked) > 6 and set(proxy.hosts) == {"aws.example"}
