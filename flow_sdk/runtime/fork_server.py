@@ -49,6 +49,8 @@ class ForkServer:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
+                    env=program.environment,  # packages may look at it when they are imported
+                    cwd=program.folder if program.folder and os.path.isdir(program.folder) else None,
                     start_new_session=True,
                 )
         except BaseException:
@@ -134,7 +136,7 @@ def _passed_file(data: bytes) -> IO[bytes]:
 
 def _preparation(program: Program) -> dict[str, Any]:
     """What the process needs to know before the first task."""
-    loaded, sources = loaded_modules()
+    loaded, own = loaded_modules()
     return {
         "file": program.file,
         "environment": program.environment,
@@ -143,7 +145,7 @@ def _preparation(program: Program) -> dict[str, Any]:
         "imported": program.imported,
         "search_path": program.search_path,
         "loaded": loaded,
-        "sources": list(dict.fromkeys((program.file, *sources))),
+        "own": own,
     }
 
 

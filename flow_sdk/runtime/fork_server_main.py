@@ -19,10 +19,11 @@ from typing import Any
 
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan
+from flow_sdk.runtime.early_imports import imports_before_effects
 from flow_sdk.runtime.flowfile import CompiledFile
 from flow_sdk.runtime.fork_server import LARGEST_MESSAGE, interpreter_command
 from flow_sdk.runtime.leftovers import Leftovers
-from flow_sdk.runtime.preload import Excluded, names_imported, preload
+from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
 from flow_sdk.runtime.process_end import c_library
 from flow_sdk.runtime.program import Program
 from flow_sdk.store.records import RunRecord, decode
@@ -56,23 +57,21 @@ class _Source:
             search_path=tuple(facts["search_path"]),
         )
         self.loaded: dict[str, str] = facts["loaded"]
-        self.sources: list[str] = facts["sources"]
+        self.own: dict[str, str] = facts["own"]
         self.compiled: CompiledFile | None = None
 
     def compile(self) -> list[str]:
-        """Compile the program once for all tasks; returns the modules that it and the user's others import."""
-        names: list[str] = []
-        for path in self.sources:
-            try:
-                with open(path, "rb") as file:
-                    source = file.read()
-                tree = ast.parse(source, path)
-                names += names_imported(tree)
-                if path == self.program.file and not self.program.imported:
-                    self.compiled = CompiledFile(source, compile(tree, path, "exec", dont_inherit=True))
-            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-                continue  # what the program is lacking, a task says
-        return names
+        """Compile the program once for all tasks; returns the modules that it imports before anything else."""
+        program = self.program
+        try:
+            with open(program.file, "rb") as file:
+                source = file.read()
+            tree = ast.parse(source, program.file)
+            if not program.imported:
+                self.compiled = CompiledFile(source, compile(tree, program.file, "exec", dont_inherit=True))
+            return imports_before_effects(tree, program.module, program.imported, self.own)
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            return []  # what the program is lacking, a task says
 
 
 def main() -> None:
@@ -80,13 +79,11 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     channel.set_inheritable(False)
     excluded: list[str] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else []
-    sys.argv = [""]
-    begun_with = dict(os.environ)
     with open(0, "rb", closefd=False) as file:
         program = _Source(json.load(file))
+    sys.argv = [program.program.file]
     try:
         names = program.compile()
-        gc.disable()
         left_out, generators = _import_all(names, program.loaded, excluded)
     except BaseException as error:
         _send(channel, {"unusable": f"{type(error).__name__}: {error}"})
@@ -95,16 +92,17 @@ def main() -> None:
         if EVERYTHING in excluded or left_out.name == EVERYTHING:
             _send(channel, {"unusable": f"starting Python {left_out.reason}"})
             return
-        _send(channel, {"note": f"Each task imports {left_out.name} by itself, as importing it {left_out.reason}."})
-        _start_again(channel, [*excluded, left_out.name])
+        name, others = left_out.name, ""
+        if left_out.changes_others:
+            name, others = f"{name}{AND_LATER}", ", and what is imported after it,"
+        text = f"Each task imports {left_out.name}{others} by itself, as importing it {left_out.reason}."
+        _send(channel, {"note": text})
+        _start_again(channel, [*excluded, name], program.program)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    imports_set = {name: value for name, value in os.environ.items() if begun_with.get(name) != value}
-    _change_environment({**program.program.environment, **imports_set})
     gc.collect()
     gc.freeze()
-    gc.enable()
     from flow_sdk.runtime.forked_task import run_forked_task
     from flow_sdk.runtime.task import Prepared
 
@@ -136,21 +134,16 @@ def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -
     return preload(wanted, loaded, set(excluded))
 
 
-def _change_environment(wanted: dict[str, str]) -> None:
-    """Have the environment be what tasks begin with, so that none of them has to change it."""
-    for name in [name for name in os.environ if name not in wanted]:
-        del os.environ[name]
-    os.environ.update(wanted)
-
-
-def _start_again(channel: socket.socket, excluded: list[str]) -> None:
+def _start_again(channel: socket.socket, excluded: list[str], program: Program) -> None:
     """Become the same process anew, without what mustn't be imported: nothing else gets rid of threads."""
     if len(excluded) > MOST_RESTARTS:
         excluded = [EVERYTHING]
     os.lseek(0, 0, os.SEEK_SET)
     channel.set_inheritable(True)
     command = interpreter_command("flow_sdk.runtime.fork_server_main")
-    os.execv(command[0], [*command, str(channel.fileno()), json.dumps(excluded)])
+    if program.folder is not None and os.path.isdir(program.folder):
+        os.chdir(program.folder)
+    os.execve(command[0], [*command, str(channel.fileno()), json.dumps(excluded)], program.environment)
 
 
 def _send(channel: socket.socket, message: dict[str, Any]) -> None:

@@ -70,6 +70,10 @@ def _become_fresh(fds: list[int], program: Program) -> Report:
             os.chdir(program.folder)
         except OSError:
             pass  # it was deleted
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None:
+        processes.current_process().authkey = os.urandom(32)
     return report
 
 

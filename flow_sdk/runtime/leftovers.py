@@ -11,10 +11,13 @@ import random
 import sys
 import tempfile
 import threading
+import uuid
 import warnings
 import weakref
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import PathFinder
+from types import FrameType, ModuleType, TracebackType
 from typing import Any
 
 from flow_sdk.runtime.randomness import unused_numpy_generators
@@ -31,6 +34,9 @@ HARMLESS_FILES = {"/dev/null", "/dev/urandom", "/dev/random"}
 
 TRUSTED = {"joblib", "matplotlib", "numpy", "pandas", "rich", "scipy", "sklearn", "torch"}
 """Packages that draw random numbers when they are imported, on which nothing of a result depends."""
+
+COMPARING = {"bson", "fsspec", "psutil"}
+"""Packages that ask for their process id only to look at the system, or to find out later that they were forked."""
 
 CARRIED_THREADS = {"jemalloc_bg_thd"}
 """Names of threads whose libraries have handlers for a fork: that of jemalloc, which pyarrow starts, frees memory."""
@@ -54,13 +60,17 @@ class Leftovers:
         self.generators: list[Any] = []
         self._exits: list[str] = []
         self._draws: list[str] = []
+        self._asked_pid: list[str] = []
         self._seeded: list[tuple[random.Random, Any]] = []
         self._numpy_seeds = self._numpy_seeds_trusted = 0
         self._files = set(_open_files())
         self._numpy_state: Any = None
+        self._shared = _shared_mappings()
+        self._folder, self._search_path = _current_folder(), list(sys.path)
 
     def __enter__(self) -> "Leftovers":
         register, urandom, seed = atexit.register, os.urandom, random.Random.seed
+        getpid, uuid1 = os.getpid, uuid.uuid1
 
         def watched_register(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Callable[..., Any]:
             if self._watching and not _is_harmless(sys._getframe(1).f_code.co_filename):
@@ -70,6 +80,16 @@ class Leftovers:
         def watched_urandom(size: int, /) -> bytes:
             self._note_draw("random bytes")
             return urandom(size)
+
+        def watched_getpid() -> int:
+            place = _drawing_place(sys._getframe(1)) if self._watching else None
+            if place is not None and _package(place) not in TRUSTED | COMPARING:
+                self._asked_pid.append(place)
+            return getpid()
+
+        def watched_uuid1(node: int | None = None, clock_seq: int | None = None) -> uuid.UUID:
+            self._note_draw("a UUID")
+            return uuid1(node, clock_seq)
 
         def watched_seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
             seed(generator, a, version)
@@ -85,9 +105,17 @@ class Leftovers:
         self._watching = True
         self._replace(atexit, "register", watched_register)
         self._replace(os, "urandom", watched_urandom)
+        self._replace(os, "getpid", watched_getpid)
+        self._replace(uuid, "uuid1", watched_uuid1)
         self._replace(random, "_urandom", watched_urandom)
         self._replace(random, "seed", watched_global_seed)
         self._replace(random.Random, "seed", watched_seed)
+        if "numpy.random" in sys.modules:
+            self._used_numpy()
+        else:
+            finder = _Watch("numpy.random", self._used_numpy)
+            sys.meta_path.insert(0, finder)
+            self._undo.append(lambda: sys.meta_path.remove(finder))
         return self
 
     def __exit__(
@@ -112,6 +140,8 @@ class Leftovers:
         draws = self._used_numpy() or self._used_generators() or self._draws
         if draws:
             return f"draws {draws[0]}"
+        if self.changes_others():
+            return "changes the current folder" if _current_folder() != self._folder else "changes sys.path"
         if _has_threads():
             return "starts a thread"
         if _has_children():
@@ -124,7 +154,15 @@ class Leftovers:
         exits = self._exits or [_name(function) for function in _finalizers() if _may_remove(function)]
         if exits:
             return f"registers the exit function {exits[0]}"
-        return "makes a lock or queue of multiprocessing" if _has_shared_objects() else None
+        if _has_shared_objects():
+            return "makes a lock or queue of multiprocessing"
+        if not _shared_mappings() <= self._shared:
+            return "makes memory that processes share"
+        return f"asks for its process id in {self._asked_pid[0]}" if self._asked_pid else None
+
+    def changes_others(self) -> bool:
+        """Tell whether an import has changed what the import of another module may depend on."""
+        return _current_folder() != self._folder or sys.path != self._search_path
 
     def _used_numpy(self) -> list[str]:
         """Tell whether NumPy's global generator was used or seeded."""
@@ -169,6 +207,34 @@ class Leftovers:
             if len(found) < self._numpy_seeds - self._numpy_seeds_trusted:
                 return ["from a NumPy generator of its own"]
         return []
+
+
+class _Watch(MetaPathFinder, Loader):
+    """Calls a function when a module has been imported, before any other that imports it can use it."""
+
+    def __init__(self, name: str, function: Callable[[], object]) -> None:
+        self._name, self._function = name, function
+        self._loader: Any = None
+
+    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> Any:
+        """Return the module's spec, with this object as the loader; None for other modules."""
+        if fullname != self._name:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            self._loader, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: Any) -> Any:
+        """Create the module as its own loader does."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute the module, then call the function; leaves the module with its own loader."""
+        assert module.__spec__ is not None
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._function()
 
 
 def _drawing_place(frame: FrameType | None) -> str | None:
@@ -231,6 +297,22 @@ def _open_files() -> dict[str, str]:
         except OSError:
             pass  # it was the one of the listing
     return found
+
+
+def _shared_mappings() -> set[str]:
+    """The mappings of memory that this process shares with those it forks, and may write to."""
+    try:
+        with open("/proc/self/maps", errors="surrogateescape") as file:
+            return {line for line in file if line.split(" ", 2)[1] == "rw-s"}
+    except OSError:
+        return set()
+
+
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None  # it was deleted
 
 
 def _count_threads() -> int:

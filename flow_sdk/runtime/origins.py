@@ -40,22 +40,22 @@ def is_installed(module: ModuleType) -> bool:
     return origin is None or origin_is_installed(origin)
 
 
-def loaded_modules() -> tuple[dict[str, str], list[str]]:
+def loaded_modules() -> tuple[dict[str, str], dict[str, str]]:
     """Sort the modules of this process.
 
     Returns
     -------
-    (dict of str to str, list of str)
-        The origins of those that are installed, by name; the source files of the user's own ones.
+    (dict of str to str, dict of str to str)
+        The origins of those that are installed, and those of the user's own ones, by name.
     """
     installed: dict[str, str] = {}
-    sources: list[str] = []
+    own: dict[str, str] = {}
     for name, module in sys.modules.copy().items():
         origin = module_origin(module) if isinstance(module, ModuleType) else None
         if origin is None:
             continue
         if origin_is_installed(origin):
             installed[name] = origin
-        elif origin.endswith(".py"):
-            sources.append(origin)
-    return installed, sources
+        elif name != "__main__":
+            own[name] = origin
+    return installed, own

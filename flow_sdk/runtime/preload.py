@@ -1,27 +1,26 @@
 """Importing installed modules before tasks are forked, so that not each task pays for it.
 
-The user's own modules are not among them: each task executes these. What is imported is what the sources of the flow
-name at their top level and what the process that started the run has really loaded.
+The user's own modules are not among them: each task executes these. What is imported is what the program imports before
+anything else (:mod:`flow_sdk.runtime.early_imports`) and what the process that started the run has loaded.
 """
 
-import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from flow_sdk.runtime.leftovers import Leftovers
 from flow_sdk.runtime.origins import is_installed, module_origin
 
-__all__ = ["Excluded", "names_imported", "preload"]
+__all__ = ["AND_LATER", "Excluded", "preload"]
 
 CHANGES_OTHERS = ("gevent.monkey", "eventlet.patcher")
 """Modules that change others, which therefore mustn't be loaded before them."""
 
-FIRST = ("numpy.random",)
-"""Modules that come before others, if the flow has loaded them: which generators the others make can be seen then."""
+AND_LATER = " and later"
+"""What follows the name of a module that isn't to be imported, nor any that the program imports after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +33,13 @@ class Excluded:
         The module.
     reason : str
         Why; follows "importing it".
+    changes_others : bool
+        Whether packages that are imported after it may depend on that.
     """
 
     name: str
     reason: str
-
-
-def names_imported(tree: ast.Module) -> Iterator[str]:
-    """Give the names of modules that a source imports at its top level, in its order, classes and branches included.
-
-    For ``from a import b``, both ``a`` and ``a.b`` are given. Relative imports are left out.
-    """
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            if not node.level and node.module:
-                yield node.module
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.expr):
-            waiting.extend(reversed(list(ast.iter_child_nodes(node))))
+    changes_others: bool = False
 
 
 def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) -> tuple[Excluded | None, list[Any]]:
@@ -64,11 +48,11 @@ def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) ->
     Parameters
     ----------
     names : iterable of str
-        What the sources import.
+        What the program imports, in its order.
     loaded : dict
         Origins of the installed modules that the process which started the run has loaded, by name.
     excluded : set of str
-        Modules that aren't to be imported.
+        Modules that aren't to be imported; with :data:`AND_LATER`, those that follow aren't either.
 
     Returns
     -------
@@ -79,7 +63,9 @@ def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) ->
     if any(name in loaded for name in CHANGES_OTHERS):
         return None, []
     with Leftovers() as leftovers:
-        for name in dict.fromkeys((*FIRST, *names)):
+        for name in dict.fromkeys(names):
+            if f"{name}{AND_LATER}" in excluded:
+                break
             if name not in loaded or name in sys.modules or _is_excluded(name, excluded):
                 continue
             before = set(sys.modules)
@@ -87,7 +73,7 @@ def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) ->
             if len(sys.modules) != len(before):
                 reason = reason or _foreign(before, loaded) or leftovers.found()
             if reason is not None:
-                return Excluded(name, reason), []
+                return Excluded(name, reason, leftovers.changes_others()), []
     return None, leftovers.generators
 
 

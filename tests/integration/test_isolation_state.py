@@ -38,8 +38,8 @@ DRAWING = """
 import random, uuid
 import numpy as np
 from flow_sdk import FlowSpec, step
-import beside
 import packaged
+import beside
 {own}
 
 

@@ -12,41 +12,66 @@ from typing import Any
 import pytest
 
 from flow_sdk.runtime import randomness
-from flow_sdk.runtime.preload import names_imported
+from flow_sdk.runtime.early_imports import imports_before_effects
+
+BEFORE = {
+    "imports": ("import a, b.c as d\nfrom e.f import g", ["a", "b.c", "e.f", "e.f.g"]),
+    "definitions": (
+        "'A text.'\nfrom __future__ import annotations\nNAMES = ['x', -1, {**A.b}]\nn: int\n"
+        "def f(x=1) -> list[int]:\n    call()\nasync def g(): call()\n"
+        "@dataclass(frozen=True)\nclass K(Base):\n    'Text'\n    import a\n    X = 1\n"
+        "    @property\n    def x(self): call()\nL = lambda: call()\nimport b",
+        ["__future__", "__future__.annotations", "a", "b"],
+    ),
+    "branches": (
+        "if sys.version_info > (3,):\n    import a\nelse:\n    import b\n"
+        "try:\n    import c\nexcept ImportError:\n    raise SystemExit(call())\nelse:\n    import d\n"
+        "finally:\n    import e\nif TYPE_CHECKING:\n    import f\nimport g",
+        ["a", "b", "c", "d", "e", "g"],
+    ),
+    "a logger": ("import logging\nLOG = logging.getLogger(__name__)\nimport a", ["logging", "a"]),
+    "the main guard": ("import a\nif __name__ == '__main__':\n    import b\nimport c", ["a"]),
+    "own modules": ("import near\nimport parts.deep\nfrom parts import other\nimport far", ["n", "p", "p.d", "d", "o"]),
+}
+EFFECTS = (
+    "call()", "x = call()", "os.environ['X'] = '1'", "json.dumps = None", "x += [1]", "del x", "with x:\n    pass",
+    "for x in y:\n    pass", "while x:\n    pass", "if call():\n    pass", "if x:\n    call()",
+    "try:\n    call()\nexcept E:\n    pass", "def f(x=call()): pass", "@register\ndef f(): pass",
+    "class K(make()): pass", "class K:\n    x = call()", "class K(metaclass=meta()): pass", "[call() for x in y]",
+    "assert call()", "x: T = call()", "x, y.z = 1, 2", "import effect", "import extension", "from parts import effect",
+)  # fmt: skip
 
 
-def test_the_names_of_the_top_level() -> None:
-    source = """
-import a, b.c as d
-from e.f import g, h
-from . import near
-from .near import value
-if TYPE_CHECKING:
-    import i
-try:
-    import j
-except ImportError:
-    import k
-else:
-    import l
-finally:
-    import m
-with x:
-    import n
-class Klass:
-    import o
-    def method(self):
-        import hidden
-def function():
-    import hidden
-async def other():
-    import hidden
-value = lambda: __import__("hidden")
-for q in r:
-    import s
-"""
-    found = list(names_imported(ast.parse(source)))
-    assert found == ["a", "b.c", "e.f", "e.f.g", "e.f.h", *"ijklmnos"]
+def names_before(text: str, folder: Path) -> list[str]:
+    own = {}
+    files = {
+        "near": "import n\nimport near",
+        "parts": "import p\nfrom p import d",
+        "parts.deep": "import d\nfrom . import deep, other\nfrom .deep import missing",
+        "parts.other": "import o",
+        "parts.effect": "call()",
+        "effect": "import e\ncall()\nimport never",
+    }
+    for name, source in files.items():
+        file = folder / (f"{name.replace('.', '/')}.py" if name != "parts" else "parts/__init__.py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(source)
+        own[name] = str(file)
+    own["extension"] = str(folder / "extension.so")
+    return imports_before_effects(ast.parse(text), "", imported=False, own=own)
+
+
+@pytest.mark.parametrize("what", BEFORE)
+def test_imports_before_effects_are_found(tmp_path: Path, what: str) -> None:
+    text, names = BEFORE[what]
+    found = [name for name in names_before(text, tmp_path) if not name.startswith(("parts.", "far"))]
+    assert list(dict.fromkeys(found)) == names
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_what_is_imported_after_an_effect_is_left_to_tasks(tmp_path: Path, effect: str) -> None:
+    found = names_before(f"import before\n{effect}\nimport after", tmp_path)
+    assert "before" in found and "after" not in found and "never" not in found
 
 
 LOOK = """
@@ -82,6 +107,15 @@ MODULES = {
     "a used generator": ("import random\nR = random.Random()\nX = R.random()", "generator of its own"),
     "a used NumPy generator": ("import numpy as np\nX = np.random.default_rng().random()", "generator of its own"),
     "a lock": ("import multiprocessing\nLOCK = multiprocessing.get_context('fork').Lock()", "multiprocessing"),
+    "memory": ("import mmap\nPAGE = mmap.mmap(-1, 8)", "memory that processes share"),
+    "a process id": ("import os\nOWNER = os.getpid()", "asks for its process id in"),
+    "a time-based uuid": ("import uuid\nNAME = uuid.uuid1()", "draws a UUID in"),
+    "a folder": ("import os\nos.chdir('/')", "changes the current folder"),
+    "a search path": ("import sys\nsys.path.insert(0, '/nowhere')", "changes sys.path"),
+    "an own mapping": ("import mmap\nPAGE = mmap.mmap(-1, 8, flags=mmap.MAP_PRIVATE)", ""),
+    "a log": ("import logging\nlogging.warning('logging asks for the process id')", ""),
+    "NumPy that it loads itself": ("import numpy as np\nnp.random.seed(3)", "numpy.random"),
+    "a generator of the NumPy that it loads": ("import numpy as np\nX = np.random.default_rng().random()", "generator"),
     "an error": ("raise RuntimeError('not here')", "fails outside of the flow (RuntimeError: not here)"),
     "an exit": ("import sys\nsys.exit(4)", "fails outside of the flow (SystemExit: 4)"),
     "a module of the user's": ("import users_own", "your module users_own"),
@@ -101,7 +135,7 @@ def test_what_keeps_a_module_from_being_imported_before_the_fork(tmp_path: Path,
     (installed / "found.py").write_text(code)
     (tmp_path / "users_own.py").write_text("")
     path = os.pathsep.join(filter(None, (str(installed), str(tmp_path), os.environ.get("PYTHONPATH"))))
-    names = ("numpy.random", "found") if "NumPy" in what or "seeded" in what else ("found",)
+    names = ("found",)
     command = [sys.executable, "-c", LOOK, *names]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path})
     name, found, generators = json.loads(done.stdout.splitlines()[-1])
