@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # what type checkers look for; importing typing for it wo
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Entry", "find_entry", "import_base", "is_installed"]
+__all__ = ["Entry", "find_entry", "import_base", "is_installed", "is_package_file"]
 
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 
@@ -72,6 +72,12 @@ def is_installed(path: str) -> bool:
     return "site-packages" in parts or "dist-packages" in parts or real.startswith(_STANDARD_LIBRARY)
 
 
+def is_package_file(path: str, module: str) -> bool:
+    """Tell whether a module is a package: its file is the package's, unless it was imported as ``package.__init__``."""
+    is_named = module.rpartition(".")[2] == "__init__"
+    return bool(module) and not is_named and os.path.basename(path).startswith("__init__.")
+
+
 def import_base(path: str, module: str) -> str:
     """Return the folder that a module is found in: the one of its file without the parts of its name.
 
@@ -83,7 +89,7 @@ def import_base(path: str, module: str) -> str:
         Its dotted name; ``""`` for a script, which is found in its own folder.
     """
     folder = os.path.dirname(path)
-    above = module.count(".") + (bool(module) and os.path.basename(path).startswith("__init__."))
+    above = module.count(".") + is_package_file(path, module)
     for _ in range(above):
         folder = os.path.dirname(folder)
     return folder

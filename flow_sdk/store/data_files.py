@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from flow_sdk.store.code_entry import is_package_file
 from flow_sdk.store.code_layout import CodeLayout
 from flow_sdk.store.imports import parse_source
 
@@ -14,6 +15,8 @@ _WRITES = ("to_", "save", "write", "dump", "print", "mkdir", "makedirs", "touch"
 """What functions begin with that don't read the file they are called with."""
 _STORED_AT_CREATE = ("IncludeFile", "Config")
 """What reads a file when a flow is deployed, so that its content travels otherwise."""
+_IN_PACKAGE = ("files", "get_data", "read_text", "read_binary", "open_text", "open_binary", "path")
+"""Functions of ``importlib.resources`` and ``pkgutil`` whose first argument names the package that the file lies in."""
 _JOINS = ("join", "joinpath", "Path", "PurePath", "PosixPath")
 _LONGEST = 1024
 
@@ -41,7 +44,7 @@ def data_files_left_out(layout: CodeLayout, packaged: Iterable[str]) -> list[Dat
     """Find the files that the flow reads by a literal relative path and that its package leaves out.
 
     A path counts if it names a file in the folder that corresponds to a task's current folder, in the folder of the
-    source file, or in the current folder.
+    source file, in the current folder, or in a package that the source reads resources of.
 
     Parameters
     ----------
@@ -56,12 +59,29 @@ def data_files_left_out(layout: CodeLayout, packaged: Iterable[str]) -> list[Dat
         if os.path.realpath(module.file) not in travels:
             continue
         tree = parse_source(module.file)
-        folders = dict.fromkeys((layout.worker_folder, os.path.dirname(module.file), os.getcwd()))
+        packages = [] if tree is None else _package_folders(tree, layout)
+        folders = dict.fromkeys((layout.worker_folder, os.path.dirname(module.file), os.getcwd(), *packages))
         for name, line in literal_paths(tree) if tree is not None else ():
             paths = [path for folder in folders if (path := _file_at(folder, name)) is not None]
             if paths and not travels.intersection(paths):
                 found.setdefault(paths[0], DataFile(name, paths[0], f"{module.file}:{line}"))
     return sorted(found.values(), key=lambda file: file.name)
+
+
+def _package_folders(tree: ast.AST, layout: CodeLayout) -> Iterator[str]:
+    """Find the folders of the user's packages whose resources a source reads, as far as it names them itself."""
+    files = {module.name: module.file for module in layout.modules}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and node.args and _called(node) in _IN_PACKAGE):
+            continue
+        given = node.args[0]
+        name = _literal(given) if isinstance(given, ast.Constant) else ast.unparse(given)
+        if not name or not all(part.isidentifier() for part in name.split(".")):
+            continue
+        if is_package_file(files.get(name, ""), name):
+            yield os.path.dirname(files[name])
+        for base in layout.paths or (".",):
+            yield os.path.join(layout.root, base, *name.split("."))
 
 
 def _file_at(folder: str, name: str) -> str | None:

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flow_sdk.store.code_entry import Entry, import_base, is_installed
+from flow_sdk.store.code_entry import Entry, import_base, is_installed, is_package_file
 
 __all__ = ["UserModule", "find_user_modules", "imported_names", "parse_source"]
 
 _OURS = ("flow_sdk", "flow_provider", "metaflow")
-_PACKAGE_FILE = "__init__."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class UserModule:
     @property
     def package(self) -> str:
         """The package that its relative imports start from."""
-        return self.name if os.path.basename(self.file).startswith(_PACKAGE_FILE) else self.name.rpartition(".")[0]
+        return self.name if is_package_file(self.file, self.name) else self.name.rpartition(".")[0]
 
 
 def find_user_modules(entry: Entry, more: Iterable[str] = ()) -> list[UserModule]:

@@ -125,6 +125,7 @@ def test_delete_without_an_airflow(folder):
 
 
 def data_of(folder, *options: str) -> dict[str, Any]:
+    (folder / "dag.py").unlink(missing_ok=True)  # of another name, it would be refused
     done = call(folder, "airflow", "create", "dag.py", "--quiet", *options)
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = {}

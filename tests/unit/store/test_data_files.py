@@ -66,3 +66,49 @@ def test_files_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("a.csv", f"{tmp_path}/flow.py:2"),
         ("data/b.csv", f"{tmp_path}/helper.py:1"),
     ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "importlib.resources.files('p').joinpath('d.txt').read_text()",
+        "(resources.files('p') / 'd.txt').read_text()",
+        "import p\nresources.files(p).joinpath('d.txt')",
+        "importlib.resources.read_text('p', 'd.txt')",
+        "resources.open_binary('p', 'd.txt')",
+        "pkgutil.get_data('p', 'd.txt')",
+        "from p import q\npkgutil.get_data('p', 'd.txt')",
+        "resources.files('p.deep').joinpath('d.txt')",
+    ],
+)
+def test_resources_of_packages_that_are_left_out(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "p" / "deep").mkdir(parents=True)
+    for name in ("p/__init__.py", "p/q.py", "p/d.txt", "p/deep/d.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "flow.py").write_text(source + "\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    layout = find_layout(Entry(str(tmp_path / "flow.py")))
+    files = [file.path for file in find_files(str(tmp_path))]
+    (found,) = data_files_left_out(layout, files)
+    assert found.path == str(tmp_path / ("p/deep/d.txt" if "deep" in source else "p/d.txt"))
+    assert not data_files_left_out(layout, [*files, found.path])
+
+
+@pytest.mark.parametrize(
+    "imports", ["import tools, tools.__init__", "import tools.__init__", "from tools import __init__"]
+)
+def test_a_package_imported_by_the_name_of_its_file(
+    imports: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "above" / "flows"
+    (folder / "tools").mkdir(parents=True)
+    (tmp_path / "above" / "unrelated").mkdir()
+    (folder / "tools" / "__init__.py").write_text("from . import inner\n")
+    (folder / "tools" / "inner.py").write_text("")
+    (folder / "flow.py").write_text(imports + "\n")
+    monkeypatch.syspath_prepend(str(folder))
+    layout = find_layout(Entry(str(folder / "flow.py")))
+    assert (layout.root, layout.paths) == (str(folder), ())
+    assert {module.file for module in layout.modules} == {
+        str(folder / name) for name in ("flow.py", "tools/__init__.py", "tools/inner.py")
+    }
