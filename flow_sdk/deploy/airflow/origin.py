@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -147,12 +148,13 @@ def _knows_token(store: "ObjectStore | None", gate: TokenGate | None, origin: Da
 
 def _another_deployment(place: Target, dag: str, origin: DagFileOrigin, wanted: str) -> DeployError:
     owner = f" of {origin.owner if origin.owner.isprintable() else ascii(origin.owner)}" if origin.owner else ""
+    option = shlex.quote(f"--datastore-root={origin.store}")
     return DeployError(
         f"This is the DAG file of another deployment{owner}. Nothing was changed.",
         seen=f"{dag} in the namespace {origin.namespace or 'of everything'}, from the store {origin.store}",
         wanted=wanted,
         where=place.name,
-        help=f"To go on with that deployment, use its store, with its production token: --datastore-root={origin.store}"
+        help=f"To go on with that deployment, use its store, with its production token: {option}"
         " (with it, airflow delete removes the file, too). Or deploy to another folder, or under another name or "
         "branch. If that store is gone, remove the file by hand.",
     )
