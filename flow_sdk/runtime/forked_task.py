@@ -87,14 +87,13 @@ def _renew_stream(stream: Any, fd: int) -> None:
     buffer: Any = stream.buffer
     raw = io.FileIO(fd, "wb", closefd=False)
     raw.name = "<stdout>" if fd == 1 else "<stderr>"
-    # The stream is made anew in place, as handlers of logging may have it already.
+    # What handlers of logging may have already is made anew in place.
     if type(buffer) is io.BufferedWriter:
-        io.BufferedWriter.__init__(buffer, raw)
-    else:
-        buffer = raw
+        io.BufferedWriter.__init__(buffer, raw)  # the stream asks it
+        return
     io.TextIOWrapper.__init__(
         stream,
-        buffer,
+        raw,
         encoding=stream.encoding,
         errors=stream.errors,
         newline="\n",
