@@ -73,7 +73,12 @@ class ForkServer:
             The record's key in the store.
         """
         with _passed_file(plan) as first, _passed_file(record) as second:
-            socket.send_fds(self.socket, [json.dumps({"run": record_key}).encode()], [first.fileno(), second.fileno()])
+            try:
+                socket.send_fds(
+                    self.socket, [json.dumps({"run": record_key}).encode()], [first.fileno(), second.fileno()]
+                )
+            except ConnectionError:
+                pass  # it was killed: what receives its messages sees it, and the run ends with that reason
 
     def start(self, key: str, request: dict[str, Any], fds: list[int]) -> None:
         """Ask for a task's process.

@@ -127,6 +127,17 @@ def test_a_killed_fork_server_fails_the_run_with_its_reason(tmp_path: Path) -> N
     rerun(tmp_path, "2")
 
 
+def test_a_fork_server_that_is_killed_at_once_fails_the_run_with_its_reason(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    server: list[int] = []
+    wait_for(lambda: server.extend(children(process.pid)) or server, "the fork server")
+    os.kill(server[0], signal.SIGKILL)  # before the run is handed over to it
+    count(faults=1)
+    assert process.wait(30) == 1
+    assert process.stderr is not None and b"fork server" in process.stderr.read()
+    rerun(tmp_path, "2")
+
+
 def test_an_interrupted_run_ends_its_tasks_and_says_so(tmp_path: Path) -> None:
     process = start(tmp_path)
     wait_for(lambda: list(tmp_path.glob("flows/KillFlow/runs/1/steps/work/*/0")), "a task")
