@@ -37,7 +37,7 @@ class Seen(FlowSpec):
         except NamespaceMismatch:
             found["others are checked"] = True
         current.run.add_tag("scored")
-        metadata("elsewhere")
+        metadata("./elsewhere")
         found["in another store"] = sorted(current.run.user_tags)
         print(json.dumps(found))
         self.items = [1]
