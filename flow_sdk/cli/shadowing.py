@@ -18,7 +18,7 @@ aifc antigravity asynchat asyncore audioop bdb cProfile cgi cgitb chunk cmath cm
 curses dbm distutils doctest ensurepip faulthandler filecmp fileinput fractions ftplib getopt graphlib idlelib imaplib
 imghdr imp lib2to3 mailbox mailcap modulefinder msilib msvcrt netrc nis nntplib nt nturl2path ossaudiodev pdb
 pickletools pipes plistlib poplib profile pstats pty py_compile pyclbr pydoc pydoc_data readline rlcompleter sched
-shelve smtpd smtplib sndhdr spwd sqlite3 sunau symtable syslog tabnanny telnetlib this timeit tkinter
+shelve smtpd smtplib sndhdr spwd sqlite3 sunau syslog tabnanny telnetlib this timeit tkinter
 tomllib trace tracemalloc tty turtle turtledemo unittest uu venv wave webbrowser winreg winsound wsgiref xdrlib xmlrpc
 zipapp
 """
