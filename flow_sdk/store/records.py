@@ -332,16 +332,14 @@ def _parent(data: Any) -> ParentRef:
 
 
 def _check_texts(record: RunRecord | Manifest) -> None:
-    """Refuse names that aren't valid text: half a surrogate pair is JSON, but no part of a key."""
-    names = [*record.artifacts]
+    """Refuse names that aren't valid text: half a surrogate pair is JSON, but no part of a key.
+
+    Names of artifacts may be any text, as ``setattr`` takes it, and are part of no key.
+    """
     if isinstance(record, RunRecord):
-        names += [record.end or "", record.end_task or "", *record.parameters]
+        names = [record.end or "", record.end_task or ""]
     else:
-        names += [
-            *record.own,
-            *record.next,
-            *(text for parent in record.parents for text in (parent.step, parent.task)),
-        ]
+        names = [*record.next, *(text for parent in record.parents for text in (parent.step, parent.task))]
     for name in names:
         try:
             name.encode("utf-8")

@@ -98,7 +98,7 @@ def test_a_failed_run_tells_its_message_and_obeys_nothing(folder: Path, environm
     (folder / "flow.py").write_text(flow_text(fails=True), encoding="utf-8")
     done = call(folder, environment, "run", "--output", "plain", "--quiet")
     assert done.returncode == 1
-    last = done.stderr.decode().splitlines()[-3:]
+    last = done.stderr.decode().splitlines()[-4:]
     assert "".join(last).isprintable() and f"$(touch {CANARY})" in "".join(last)
     raised = Task("Hostile/1/end/4").exception
     assert raised is not None and all(text in str(raised.exception) for text in SHORT.values())
