@@ -291,15 +291,16 @@ def _of_metaflow(name: str) -> object:
 
 
 class _MetaflowModules:
-    """Finds ``flow_sdk.<module>`` for modules of Metaflow that Flow SDK has no file for; asked last."""
+    """Finds ``flow_sdk.<module>`` for moved modules, and for Metaflow's that have no file here; asked last."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if not name.startswith("flow_sdk.") or name.startswith("flow_sdk.compatibility"):
             return None
         from flow_sdk.compatibility.modules import find_module
+        from flow_sdk.moved_modules import find_moved_module
 
-        return find_module(name)
+        return find_moved_module(name) or find_module(name)
 
 
 def _remove_finder() -> None:

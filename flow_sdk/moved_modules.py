@@ -1,0 +1,86 @@
+"""Module paths of earlier releases, and where their content is now.
+
+Container commands in job definitions, DAG files, users' pickled artifacts and earlier releases of the Airflow provider
+name modules of the release that wrote them. Each such path stays importable: the finder in ``flow_sdk/__init__.py``,
+which Python asks only after it has found no file, looks it up here. A path is entered when its module moves and one of
+these can name it; modules that only the SDK itself imports are not entered.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import CodeType, ModuleType
+
+MOVED_MODULES: dict[str, str] = {}
+"""The module that has the content now, by the earlier path; of a package it holds for the modules below, too."""
+
+RENAMED_NAMES: dict[str, dict[str, str]] = {}
+"""The present name by the earlier one, by the earlier module path."""
+
+
+def current_module(name: str) -> str | None:
+    """Return the present path of a module by its earlier path, or None where the path isn't an earlier one."""
+    if name in MOVED_MODULES:
+        return MOVED_MODULES[name]
+    package, _, last = name.rpartition(".")
+    above = current_module(package) if package else None
+    return f"{above}.{last}" if above is not None else None
+
+
+def find_moved_module(name: str) -> ModuleSpec | None:
+    """Return how to import a module by its earlier path, or None where the path isn't an earlier one.
+
+    Parameters
+    ----------
+    name : str
+        The dotted path that is imported.
+    """
+    target = current_module(name)
+    try:
+        current = None if target is None else find_spec(target)
+    except ModuleNotFoundError:  # a module above the present path is missing
+        return None
+    if target is None or current is None:
+        return None
+    spec = ModuleSpec(name, MovedModuleLoader(target))
+    if current.submodule_search_locations is not None or any(key.startswith(f"{name}.") for key in MOVED_MODULES):
+        spec.submodule_search_locations = []  # modules below an earlier path are looked up here, too
+    return spec
+
+
+class MovedModuleLoader(Loader):
+    """Loads a module under its earlier path; its names are those of the present module.
+
+    Parameters
+    ----------
+    target : str
+        The present path.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave the creation of the module object to the import system."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Import the present module, and look up names there."""
+        current = importlib.import_module(self.target)
+        renamed = RENAMED_NAMES.get(module.__name__, {})
+
+        def get_name(name: str) -> object:
+            return getattr(current, renamed.get(name, name))
+
+        module.__doc__ = current.__doc__
+        module.__dict__["__getattr__"] = get_name
+
+    def get_code(self, name: str) -> CodeType | None:
+        """Return the code of the present module, which ``python -m`` executes."""
+        spec = find_spec(self.target)
+        if spec is None or spec.loader is None:
+            return None
+        code: CodeType | None = spec.loader.get_code(self.target)  # type: ignore[attr-defined]
+        return code
