@@ -11,6 +11,63 @@ TYPE_CHECKING = False  # what type checkers look for; importing typing for it wo
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
+    from flow_sdk.authoring.airflow import airflow_dag as airflow_dag
+    from flow_sdk.authoring.airflow import airflow_task as airflow_task
+    from flow_sdk.authoring.configs import Config as Config
+    from flow_sdk.authoring.configs import ConfigValue as ConfigValue
+    from flow_sdk.authoring.current import current as current
+    from flow_sdk.authoring.decorators import batch as batch
+    from flow_sdk.authoring.decorators import catch as catch
+    from flow_sdk.authoring.decorators import environment as environment
+    from flow_sdk.authoring.decorators import project as project
+    from flow_sdk.authoring.decorators import resources as resources
+    from flow_sdk.authoring.decorators import retry as retry
+    from flow_sdk.authoring.decorators import schedule as schedule
+    from flow_sdk.authoring.decorators import secrets as secrets
+    from flow_sdk.authoring.decorators import timeout as timeout
+    from flow_sdk.authoring.deferred import config_expr as config_expr
+    from flow_sdk.authoring.flow import FlowSpec as FlowSpec
+    from flow_sdk.authoring.flow import step as step
+    from flow_sdk.authoring.inactive_decorators import airflow_external_task_sensor as airflow_external_task_sensor
+    from flow_sdk.authoring.inactive_decorators import airflow_s3_key_sensor as airflow_s3_key_sensor
+    from flow_sdk.authoring.inactive_decorators import card as card
+    from flow_sdk.authoring.inactive_decorators import checkpoint as checkpoint
+    from flow_sdk.authoring.inactive_decorators import conda as conda
+    from flow_sdk.authoring.inactive_decorators import conda_base as conda_base
+    from flow_sdk.authoring.inactive_decorators import deepspeed as deepspeed
+    from flow_sdk.authoring.inactive_decorators import exit_hook as exit_hook
+    from flow_sdk.authoring.inactive_decorators import gpu_profile as gpu_profile
+    from flow_sdk.authoring.inactive_decorators import huggingface_hub as huggingface_hub
+    from flow_sdk.authoring.inactive_decorators import kubernetes as kubernetes
+    from flow_sdk.authoring.inactive_decorators import metaflow_ray as metaflow_ray
+    from flow_sdk.authoring.inactive_decorators import modal as modal
+    from flow_sdk.authoring.inactive_decorators import model as model
+    from flow_sdk.authoring.inactive_decorators import mpi as mpi
+    from flow_sdk.authoring.inactive_decorators import namespaced_event_name as namespaced_event_name
+    from flow_sdk.authoring.inactive_decorators import nim as nim
+    from flow_sdk.authoring.inactive_decorators import nvct as nvct
+    from flow_sdk.authoring.inactive_decorators import nvidia as nvidia
+    from flow_sdk.authoring.inactive_decorators import ollama as ollama
+    from flow_sdk.authoring.inactive_decorators import parallel as parallel
+    from flow_sdk.authoring.inactive_decorators import pypi as pypi
+    from flow_sdk.authoring.inactive_decorators import pypi_base as pypi_base
+    from flow_sdk.authoring.inactive_decorators import pytorch_parallel as pytorch_parallel
+    from flow_sdk.authoring.inactive_decorators import slurm as slurm
+    from flow_sdk.authoring.inactive_decorators import tensorflow as tensorflow
+    from flow_sdk.authoring.inactive_decorators import torchrun as torchrun
+    from flow_sdk.authoring.inactive_decorators import trigger as trigger
+    from flow_sdk.authoring.inactive_decorators import trigger_on_finish as trigger_on_finish
+    from flow_sdk.authoring.inactive_decorators import vllm as vllm
+    from flow_sdk.authoring.include_file import IncludeFile as IncludeFile
+    from flow_sdk.authoring.mutable import MutableFlow as MutableFlow
+    from flow_sdk.authoring.mutable import MutableStep as MutableStep
+    from flow_sdk.authoring.parameters import JSONType as JSONType
+    from flow_sdk.authoring.parameters import Parameter as Parameter
+    from flow_sdk.authoring.user_decorators import USER_SKIP_STEP as USER_SKIP_STEP
+    from flow_sdk.authoring.user_decorators import FlowMutator as FlowMutator
+    from flow_sdk.authoring.user_decorators import StepMutator as StepMutator
+    from flow_sdk.authoring.user_decorators import UserStepDecorator as UserStepDecorator
+    from flow_sdk.authoring.user_decorators import user_step_decorator as user_step_decorator
     from flow_sdk.client import DataArtifact as DataArtifact
     from flow_sdk.client import Flow as Flow
     from flow_sdk.client import Metaflow as Metaflow
@@ -32,92 +89,35 @@ if TYPE_CHECKING:
     from flow_sdk.programmatic.notebook import NBRunner as NBRunner
     from flow_sdk.programmatic.runner import Runner as Runner
     from flow_sdk.s3 import S3 as S3
-    from flow_sdk.spec.airflow import airflow_dag as airflow_dag
-    from flow_sdk.spec.airflow import airflow_task as airflow_task
-    from flow_sdk.spec.configs import Config as Config
-    from flow_sdk.spec.configs import ConfigValue as ConfigValue
-    from flow_sdk.spec.current import current as current
-    from flow_sdk.spec.decorators import batch as batch
-    from flow_sdk.spec.decorators import catch as catch
-    from flow_sdk.spec.decorators import environment as environment
-    from flow_sdk.spec.decorators import project as project
-    from flow_sdk.spec.decorators import resources as resources
-    from flow_sdk.spec.decorators import retry as retry
-    from flow_sdk.spec.decorators import schedule as schedule
-    from flow_sdk.spec.decorators import secrets as secrets
-    from flow_sdk.spec.decorators import timeout as timeout
-    from flow_sdk.spec.delayed import config_expr as config_expr
-    from flow_sdk.spec.flow import FlowSpec as FlowSpec
-    from flow_sdk.spec.flow import step as step
-    from flow_sdk.spec.inactive import airflow_external_task_sensor as airflow_external_task_sensor
-    from flow_sdk.spec.inactive import airflow_s3_key_sensor as airflow_s3_key_sensor
-    from flow_sdk.spec.inactive import card as card
-    from flow_sdk.spec.inactive import checkpoint as checkpoint
-    from flow_sdk.spec.inactive import conda as conda
-    from flow_sdk.spec.inactive import conda_base as conda_base
-    from flow_sdk.spec.inactive import deepspeed as deepspeed
-    from flow_sdk.spec.inactive import exit_hook as exit_hook
-    from flow_sdk.spec.inactive import gpu_profile as gpu_profile
-    from flow_sdk.spec.inactive import huggingface_hub as huggingface_hub
-    from flow_sdk.spec.inactive import kubernetes as kubernetes
-    from flow_sdk.spec.inactive import metaflow_ray as metaflow_ray
-    from flow_sdk.spec.inactive import modal as modal
-    from flow_sdk.spec.inactive import model as model
-    from flow_sdk.spec.inactive import mpi as mpi
-    from flow_sdk.spec.inactive import namespaced_event_name as namespaced_event_name
-    from flow_sdk.spec.inactive import nim as nim
-    from flow_sdk.spec.inactive import nvct as nvct
-    from flow_sdk.spec.inactive import nvidia as nvidia
-    from flow_sdk.spec.inactive import ollama as ollama
-    from flow_sdk.spec.inactive import parallel as parallel
-    from flow_sdk.spec.inactive import pypi as pypi
-    from flow_sdk.spec.inactive import pypi_base as pypi_base
-    from flow_sdk.spec.inactive import pytorch_parallel as pytorch_parallel
-    from flow_sdk.spec.inactive import slurm as slurm
-    from flow_sdk.spec.inactive import tensorflow as tensorflow
-    from flow_sdk.spec.inactive import torchrun as torchrun
-    from flow_sdk.spec.inactive import trigger as trigger
-    from flow_sdk.spec.inactive import trigger_on_finish as trigger_on_finish
-    from flow_sdk.spec.inactive import vllm as vllm
-    from flow_sdk.spec.include_file import IncludeFile as IncludeFile
-    from flow_sdk.spec.mutable import MutableFlow as MutableFlow
-    from flow_sdk.spec.mutable import MutableStep as MutableStep
-    from flow_sdk.spec.parameters import JSONType as JSONType
-    from flow_sdk.spec.parameters import Parameter as Parameter
-    from flow_sdk.spec.user_decorators import USER_SKIP_STEP as USER_SKIP_STEP
-    from flow_sdk.spec.user_decorators import FlowMutator as FlowMutator
-    from flow_sdk.spec.user_decorators import StepMutator as StepMutator
-    from flow_sdk.spec.user_decorators import UserStepDecorator as UserStepDecorator
-    from flow_sdk.spec.user_decorators import user_step_decorator as user_step_decorator
 
 _HOMES = {
-    "FlowSpec": "flow_sdk.spec.flow",
-    "step": "flow_sdk.spec.flow",
-    "Parameter": "flow_sdk.spec.parameters",
-    "JSONType": "flow_sdk.spec.parameters",
-    "IncludeFile": "flow_sdk.spec.include_file",
-    "Config": "flow_sdk.spec.configs",
-    "ConfigValue": "flow_sdk.spec.configs",
-    "config_expr": "flow_sdk.spec.delayed",
-    "user_step_decorator": "flow_sdk.spec.user_decorators",
-    "UserStepDecorator": "flow_sdk.spec.user_decorators",
-    "USER_SKIP_STEP": "flow_sdk.spec.user_decorators",
-    "StepMutator": "flow_sdk.spec.user_decorators",
-    "FlowMutator": "flow_sdk.spec.user_decorators",
-    "MutableFlow": "flow_sdk.spec.mutable",
-    "MutableStep": "flow_sdk.spec.mutable",
-    "current": "flow_sdk.spec.current",
-    "airflow_dag": "flow_sdk.spec.airflow",
-    "airflow_task": "flow_sdk.spec.airflow",
-    "retry": "flow_sdk.spec.decorators",
-    "catch": "flow_sdk.spec.decorators",
-    "timeout": "flow_sdk.spec.decorators",
-    "environment": "flow_sdk.spec.decorators",
-    "resources": "flow_sdk.spec.decorators",
-    "batch": "flow_sdk.spec.decorators",
-    "schedule": "flow_sdk.spec.decorators",
-    "secrets": "flow_sdk.spec.decorators",
-    "project": "flow_sdk.spec.decorators",
+    "FlowSpec": "flow_sdk.authoring.flow",
+    "step": "flow_sdk.authoring.flow",
+    "Parameter": "flow_sdk.authoring.parameters",
+    "JSONType": "flow_sdk.authoring.parameters",
+    "IncludeFile": "flow_sdk.authoring.include_file",
+    "Config": "flow_sdk.authoring.configs",
+    "ConfigValue": "flow_sdk.authoring.configs",
+    "config_expr": "flow_sdk.authoring.deferred",
+    "user_step_decorator": "flow_sdk.authoring.user_decorators",
+    "UserStepDecorator": "flow_sdk.authoring.user_decorators",
+    "USER_SKIP_STEP": "flow_sdk.authoring.user_decorators",
+    "StepMutator": "flow_sdk.authoring.user_decorators",
+    "FlowMutator": "flow_sdk.authoring.user_decorators",
+    "MutableFlow": "flow_sdk.authoring.mutable",
+    "MutableStep": "flow_sdk.authoring.mutable",
+    "current": "flow_sdk.authoring.current",
+    "airflow_dag": "flow_sdk.authoring.airflow",
+    "airflow_task": "flow_sdk.authoring.airflow",
+    "retry": "flow_sdk.authoring.decorators",
+    "catch": "flow_sdk.authoring.decorators",
+    "timeout": "flow_sdk.authoring.decorators",
+    "environment": "flow_sdk.authoring.decorators",
+    "resources": "flow_sdk.authoring.decorators",
+    "batch": "flow_sdk.authoring.decorators",
+    "schedule": "flow_sdk.authoring.decorators",
+    "secrets": "flow_sdk.authoring.decorators",
+    "project": "flow_sdk.authoring.decorators",
     "Flow": "flow_sdk.client",
     "Run": "flow_sdk.client",
     "Step": "flow_sdk.client",
@@ -139,36 +139,36 @@ _HOMES = {
     "parallel_imap_unordered": "flow_sdk.compatibility.parallel",
     "parallel_map": "flow_sdk.compatibility.parallel",
     "profile": "flow_sdk.compatibility.parallel",
-    "airflow_external_task_sensor": "flow_sdk.spec.inactive",
-    "airflow_s3_key_sensor": "flow_sdk.spec.inactive",
-    "card": "flow_sdk.spec.inactive",
-    "checkpoint": "flow_sdk.spec.inactive",
-    "conda": "flow_sdk.spec.inactive",
-    "conda_base": "flow_sdk.spec.inactive",
-    "deepspeed": "flow_sdk.spec.inactive",
-    "exit_hook": "flow_sdk.spec.inactive",
-    "gpu_profile": "flow_sdk.spec.inactive",
-    "huggingface_hub": "flow_sdk.spec.inactive",
-    "kubernetes": "flow_sdk.spec.inactive",
-    "metaflow_ray": "flow_sdk.spec.inactive",
-    "modal": "flow_sdk.spec.inactive",
-    "model": "flow_sdk.spec.inactive",
-    "mpi": "flow_sdk.spec.inactive",
-    "namespaced_event_name": "flow_sdk.spec.inactive",
-    "nim": "flow_sdk.spec.inactive",
-    "nvct": "flow_sdk.spec.inactive",
-    "nvidia": "flow_sdk.spec.inactive",
-    "ollama": "flow_sdk.spec.inactive",
-    "parallel": "flow_sdk.spec.inactive",
-    "pypi": "flow_sdk.spec.inactive",
-    "pypi_base": "flow_sdk.spec.inactive",
-    "pytorch_parallel": "flow_sdk.spec.inactive",
-    "slurm": "flow_sdk.spec.inactive",
-    "tensorflow": "flow_sdk.spec.inactive",
-    "torchrun": "flow_sdk.spec.inactive",
-    "trigger": "flow_sdk.spec.inactive",
-    "trigger_on_finish": "flow_sdk.spec.inactive",
-    "vllm": "flow_sdk.spec.inactive",
+    "airflow_external_task_sensor": "flow_sdk.authoring.inactive_decorators",
+    "airflow_s3_key_sensor": "flow_sdk.authoring.inactive_decorators",
+    "card": "flow_sdk.authoring.inactive_decorators",
+    "checkpoint": "flow_sdk.authoring.inactive_decorators",
+    "conda": "flow_sdk.authoring.inactive_decorators",
+    "conda_base": "flow_sdk.authoring.inactive_decorators",
+    "deepspeed": "flow_sdk.authoring.inactive_decorators",
+    "exit_hook": "flow_sdk.authoring.inactive_decorators",
+    "gpu_profile": "flow_sdk.authoring.inactive_decorators",
+    "huggingface_hub": "flow_sdk.authoring.inactive_decorators",
+    "kubernetes": "flow_sdk.authoring.inactive_decorators",
+    "metaflow_ray": "flow_sdk.authoring.inactive_decorators",
+    "modal": "flow_sdk.authoring.inactive_decorators",
+    "model": "flow_sdk.authoring.inactive_decorators",
+    "mpi": "flow_sdk.authoring.inactive_decorators",
+    "namespaced_event_name": "flow_sdk.authoring.inactive_decorators",
+    "nim": "flow_sdk.authoring.inactive_decorators",
+    "nvct": "flow_sdk.authoring.inactive_decorators",
+    "nvidia": "flow_sdk.authoring.inactive_decorators",
+    "ollama": "flow_sdk.authoring.inactive_decorators",
+    "parallel": "flow_sdk.authoring.inactive_decorators",
+    "pypi": "flow_sdk.authoring.inactive_decorators",
+    "pypi_base": "flow_sdk.authoring.inactive_decorators",
+    "pytorch_parallel": "flow_sdk.authoring.inactive_decorators",
+    "slurm": "flow_sdk.authoring.inactive_decorators",
+    "tensorflow": "flow_sdk.authoring.inactive_decorators",
+    "torchrun": "flow_sdk.authoring.inactive_decorators",
+    "trigger": "flow_sdk.authoring.inactive_decorators",
+    "trigger_on_finish": "flow_sdk.authoring.inactive_decorators",
+    "vllm": "flow_sdk.authoring.inactive_decorators",
 }
 
 __all__ = [
@@ -275,11 +275,11 @@ def _of_metaflow(name: str) -> object:
     if not name.startswith("__"):
         import sys
 
+        from flow_sdk.authoring import unsupported_names
+        from flow_sdk.authoring.unsupported import AbsentName
         from flow_sdk.compatibility.modules import find_module
-        from flow_sdk.spec import later
-        from flow_sdk.spec.absent import AbsentName
 
-        if name in later.NAMES:
+        if name in unsupported_names.NAMES:
             return AbsentName(name)
         # ``from flow_sdk import util`` imports the module by itself, when it hears that there is no such attribute.
         importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"

@@ -3,6 +3,7 @@
 ``MetaflowException`` is the base of all errors of Flow SDK, and may be raised and derived from.
 """
 
+from flow_sdk.authoring.caught_failure import CaughtFailure
 from flow_sdk.errors import (
     FlowSDKError,
     InputsError,
@@ -13,7 +14,6 @@ from flow_sdk.errors import (
     StoreError,
     UsageError,
 )
-from flow_sdk.spec.failure import CaughtFailure
 
 __all__ = [
     "METAFLOW_EXIT_ALLOW_RETRY",

@@ -315,8 +315,8 @@ def _delete(call: Call) -> int:
 
 def _remains(call: Call, deleted: Deleted, api: AirflowApi | None, keeper: Any) -> str:
     """What ``delete`` leaves."""
+    from flow_sdk.authoring.project import claim_name
     from flow_sdk.deploy.airflow.variables import variable_key
-    from flow_sdk.spec.project import claim_name
 
     name = deployed_name(call)
     text = f"What remains: all runs and artifacts in {call.root}, and {token_text(name)} there."

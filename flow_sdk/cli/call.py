@@ -6,19 +6,19 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
 from flow_sdk.cli.terminal import LenientStream
 from flow_sdk.config import check_profile, expand_home
 from flow_sdk.errors import UsageError, visible
-from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from flow_sdk.authoring.project import Project
     from flow_sdk.cli.arguments import Parsed
     from flow_sdk.cli.code import FlowCode
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
-    from flow_sdk.spec.project import Project
     from flow_sdk.store.code_entry import Entry
 
 __all__ = ["Call", "check_writable", "note", "store_root", "write_file"]
@@ -108,7 +108,7 @@ class Call:
         if declared is None:
             return None
         from flow_sdk import config
-        from flow_sdk.spec.project import Project, full_branch
+        from flow_sdk.authoring.project import Project, full_branch
 
         if declared["name"] is None:
             raise UsageError("@project has no name.", seen="name=None", help="Set the variable that it comes from.")
@@ -123,7 +123,7 @@ class Call:
             return None, False
         if declared is not None:
             self._sources.update(self._take_environment(BRANCHING))
-        from flow_sdk.spec.project import choose_branch
+        from flow_sdk.authoring.project import choose_branch
 
         branch, production = (self.values[name] if name in given else None for name in BRANCHING)
         return choose_branch(declared, branch, production, self._sources)
@@ -212,9 +212,9 @@ class Call:
     def parameter_plans(self) -> tuple[ParameterPlan, ...]:
         """The flow's parameters as data. Calls functions given as their defaults."""
         from flow_sdk import config
+        from flow_sdk.authoring.current import current
+        from flow_sdk.authoring.parameters import DeployContext
         from flow_sdk.plan.parameters import plan_parameters
-        from flow_sdk.spec.current import current
-        from flow_sdk.spec.parameters import DeployContext
 
         project = self.project
         if project is not None:
@@ -223,8 +223,8 @@ class Call:
         kind = "s3" if self.root.startswith("s3://") else "local"
         configs = None
         if not is_plain():
-            from flow_sdk.spec.configs import ConfigValue
-            from flow_sdk.spec.settled import settled
+            from flow_sdk.authoring.configs import ConfigValue
+            from flow_sdk.authoring.resolved_flow import settled
 
             configs = ConfigValue(settled(self.flow_class).configs)
         context = DeployContext(self.flow, config.user(), logger=note, ds_type=kind, configs=configs)
@@ -232,7 +232,7 @@ class Call:
 
     def extra_decorators(self) -> list[Any]:
         """The decorators that every step gets that lacks them, those of ``--with`` before the environment's."""
-        from flow_sdk.spec.with_text import VARIABLES, parse_many, parse_with
+        from flow_sdk.authoring.decospec import VARIABLES, parse_many, parse_with
 
         module = self.flow_class.__module__
         extra = [parse_with(text, module) for text in self.values["with"]]
@@ -348,7 +348,7 @@ def store_root(kind: str | None, root: str | None) -> str:
 
 def _declared_project(flow_class: Any) -> dict[str, Any] | None:
     """The attributes of the flow's ``@project``, if it has one."""
-    from flow_sdk.spec.decorators import flow_decorators
+    from flow_sdk.authoring.decorators import flow_decorators
 
     return next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "project"), None)
 

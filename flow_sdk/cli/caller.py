@@ -34,7 +34,7 @@ def answer(call: Call) -> None:
     call.in_notebook = request.get("notebook", False)
     given = request["parameters"]
     if given:
-        from flow_sdk.spec.parameters import flow_parameters
+        from flow_sdk.authoring.parameters import flow_parameters
 
         # A name with "-" can't be a keyword of Python.
         declared = {parameter.name.replace("-", "_"): parameter.name for parameter in flow_parameters(call.flow_class)}

@@ -11,11 +11,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flow_sdk.authoring.configs import Declaration, flow_configs
+from flow_sdk.authoring.parameters import declared_parameters
+from flow_sdk.authoring.resolved_flow import Settled, provide_configs, settled
 from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.plan.configs import Given, check_names, read_configs
-from flow_sdk.spec.configs import Declaration, flow_configs
-from flow_sdk.spec.parameters import declared_parameters
-from flow_sdk.spec.settled import Settled, provide_configs, settled
 
 if TYPE_CHECKING:
     from flow_sdk.cli.call import Call
@@ -40,8 +40,8 @@ class _Source:
 
     def __call__(self) -> dict[str, Any]:
         from flow_sdk import config
+        from flow_sdk.authoring.parameters import DeployContext
         from flow_sdk.cli.call import note
-        from flow_sdk.spec.parameters import DeployContext
 
         given = {**from_environment(self.flow_class, os.environ), **self.given}
         context = DeployContext(self.flow_class.__name__, config.user(), logger=note)

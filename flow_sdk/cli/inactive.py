@@ -61,9 +61,9 @@ def refuse_inactive(call: Call) -> None:
 def _found(call: Call) -> dict[str, list[str]]:
     """Each decorator without effect, with its steps."""
     found: dict[str, list[str]] = {}
-    if "flow_sdk.spec.inactive" not in sys.modules:
+    if "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return found  # no flow of this process can have one
-    from flow_sdk.spec.inactive import find_inactive
+    from flow_sdk.authoring.inactive_decorators import find_inactive
 
     for name, step in find_inactive(call.flow_class):
         found.setdefault(name, []).extend([step] if step else [])

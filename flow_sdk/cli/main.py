@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.arguments import Command, Option, Parsed, parse
 from flow_sdk.errors import FlowSDKError, UsageError, nearest
-from flow_sdk.spec.flow import is_plain
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flow_sdk.spec.schedule import CronSchedule
+    from flow_sdk.cron.parse import CronSchedule
 
 __all__ = ["next_text", "schedule_of"]
 
@@ -15,8 +15,8 @@ SHOWN = 3
 
 def schedule_of(flow_class: Any) -> CronSchedule | None:
     """The schedule that a flow declares; None without ``@schedule``."""
-    from flow_sdk.spec.decorators import flow_decorators
-    from flow_sdk.spec.schedule import parse
+    from flow_sdk.authoring.decorators import flow_decorators
+    from flow_sdk.cron.parse import parse
 
     declared = next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "schedule"), None)
     return None if declared is None else parse(declared["cron"], declared.get("timezone"))
@@ -34,7 +34,7 @@ def next_text(schedule: CronSchedule, after: datetime | None = None) -> str:
     """
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-    from flow_sdk.spec.schedule import next_times
+    from flow_sdk.cron.parse import next_times
 
     try:
         times = next_times(schedule, after or datetime.now(UTC), SHOWN)

@@ -95,7 +95,7 @@ def _options(call: Call, name: str) -> CreateOptions:
 
 
 def _batch_tags(given: tuple[str, ...]) -> dict[str, str]:
-    from flow_sdk.spec.batch import check_tags
+    from flow_sdk.authoring.batch import check_tags
 
     tags: dict[str, str] = {}
     for text in given:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.arguments import Option
 from flow_sdk.cli.call import Call
-from flow_sdk.spec.flow import is_plain
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.claims import Keeper
@@ -87,7 +87,7 @@ def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
 
 def token_text(name: str) -> str:
     """The production token of a deployed name, for people: what ``delete`` leaves."""
-    from flow_sdk.spec.project import claim_name, claim_text
+    from flow_sdk.authoring.project import claim_name, claim_text
 
     claimed = claim_name(name)
     shared = "" if claimed == name else ", which all its flows share,"

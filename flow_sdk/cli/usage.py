@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.terminal import harmless
-from flow_sdk.spec.flow import is_plain
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from flow_sdk.spec.absent import AbsentName
+from flow_sdk.authoring.unsupported import AbsentName
 
 __all__ = ["find_module"]
 
@@ -55,11 +55,11 @@ MODULES: dict[str, dict[str, str]] = {
     "decorators": {"FlowMutator": _PUBLIC, "StepMutator": _PUBLIC, "step": _PUBLIC},
     "flowspec": {"FlowSpec": _PUBLIC},
     "includefile": {"IncludeFile": _PUBLIC},
-    "metaflow_current": {"current": _PUBLIC, "Current": "flow_sdk.spec.current"},
+    "metaflow_current": {"current": _PUBLIC, "Current": "flow_sdk.authoring.current"},
     "metaflow_profile": {"profile": _PARALLEL},
     "metaflow_version": {"get_version": _CONVERSIONS},
     "multicore_utils": dict.fromkeys(("parallel_map", "parallel_imap_unordered", "MulticoreException"), _PARALLEL),
-    "parameters": {"Parameter": _PUBLIC, "JSONType": _PUBLIC, "DeployContext": "flow_sdk.spec.parameters"},
+    "parameters": {"Parameter": _PUBLIC, "JSONType": _PUBLIC, "DeployContext": "flow_sdk.authoring.parameters"},
     "plugins.cards.card_client": {"get_cards": _CARDS},
     "plugins.cards.card_modules": {"MetaflowCard": _CARDS, "MetaflowCardComponent": _CARDS},
     "plugins.cards.card_modules.basic": dict.fromkeys(("BlankCard", "DefaultCard", "ErrorCard"), _CARDS),

@@ -37,7 +37,7 @@ class Claim:
     Parameters
     ----------
     name : str
-        What is claimed, as :func:`flow_sdk.spec.project.claim_name` names it.
+        What is claimed, as :func:`flow_sdk.authoring.project.claim_name` names it.
     generation : int
         How many tokens of this name came before (>= 0).
     owner : str

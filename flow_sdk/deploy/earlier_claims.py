@@ -7,10 +7,10 @@ branch; each other flow of the branch moves to it with its next deployment. What
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from flow_sdk.authoring.project import claim_name, claim_text
 from flow_sdk.deploy.claims import Claim, Keeper, StoreClaims
 from flow_sdk.errors import DeployError
 from flow_sdk.metadata.tags import decode_tag
-from flow_sdk.spec.project import claim_name, claim_text
 from flow_sdk.store.layout import deployments_prefix
 from flow_sdk.store.port import ObjectStore
 

@@ -9,10 +9,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from flow_sdk.authoring.project import claim_name, claim_text
 from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of, standing
 from flow_sdk.deploy.earlier_claims import EarlierClaims, counting_claim, still_apart
 from flow_sdk.errors import DeployError, FlowSDKError, StoreUnavailable
-from flow_sdk.spec.project import claim_name, claim_text
 from flow_sdk.store.port import ObjectStore
 
 __all__ = ["Grant", "TokenGate", "existing_store", "new_token"]

@@ -2,5 +2,5 @@
 
 ``model`` holds the data, ``source`` finds the text of a step, ``parse`` reads its ``self.next``, ``loops`` and
 ``regions`` match splits with joins and find loops, ``render`` and ``svg`` draw. Pure but for reading source files.
-Imports ``flow_sdk.spec`` and below; ``lint`` and ``plan`` are built on it.
+Imports ``flow_sdk.authoring`` and below; ``lint`` and ``plan`` are built on it.
 """

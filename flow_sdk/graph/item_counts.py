@@ -9,8 +9,8 @@ from __future__ import annotations
 import ast
 from typing import Any, TypeGuard
 
+from flow_sdk.authoring.flow import step_functions
 from flow_sdk.graph.source import FunctionSource, Sources
-from flow_sdk.spec.flow import step_functions
 
 __all__ = ["item_counts"]
 

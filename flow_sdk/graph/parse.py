@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from flow_sdk.authoring.flow import is_step, step_functions
 from flow_sdk.graph.methods import assigned_names, find_methods, names_replaced, steps_overwritten
 from flow_sdk.graph.model import Case, Fault, Graph, NextCall, Node, Span, Target
 from flow_sdk.graph.paths import last_calls
@@ -18,7 +19,6 @@ from flow_sdk.graph.source import (
     dedent_docstring,
     innermost,
 )
-from flow_sdk.spec.flow import is_step, step_functions
 
 __all__ = ["read_graph"]
 

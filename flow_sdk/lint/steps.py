@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import nearest
 from flow_sdk.graph.model import Node
 from flow_sdk.ids import is_flow_name, is_step_name
 from flow_sdk.lint.rules import CheckedFlow, Finding, rule
-from flow_sdk.spec.flow import FlowSpec
 
 RESERVED = frozenset({"name", "next", "input", "index", "cmd"})
 """Step names that Metaflow reserves too."""

@@ -4,8 +4,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from flow_sdk.authoring.project import BOTH_TAG, BRANCH_TAG, PROJECT_TAG
 from flow_sdk.errors import UsageError
-from flow_sdk.spec.project import BOTH_TAG, BRANCH_TAG, PROJECT_TAG
 
 __all__ = [
     "MOST_TAGS",

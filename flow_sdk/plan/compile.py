@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
+from flow_sdk.authoring.decorators import flow_decorators, step_decorators
+from flow_sdk.authoring.flow import FlowSpec, is_plain, is_step, step_functions
+from flow_sdk.authoring.parameters import Parameter
 from flow_sdk.errors import CheckFailed, PlanError
 from flow_sdk.graph.model import Graph
 from flow_sdk.graph.parse import read_graph
@@ -17,9 +20,6 @@ from flow_sdk.lint.diagnostic import Diagnostic, render_all
 from flow_sdk.lint.rules import CheckedFlow
 from flow_sdk.plan.codec import ordered_json
 from flow_sdk.plan.model import ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
-from flow_sdk.spec.decorators import flow_decorators, step_decorators
-from flow_sdk.spec.flow import FlowSpec, is_plain, is_step, step_functions
-from flow_sdk.spec.parameters import Parameter
 
 __all__ = ["check_class", "compile_plan", "constants", "read_flow"]
 
@@ -116,7 +116,7 @@ def _read(flow_class: type[FlowSpec], extra: Iterable[Any]) -> tuple[CheckedFlow
     if is_plain():
         decorators = _declared(flow_class, extra)
     else:
-        from flow_sdk.spec.settled import settled
+        from flow_sdk.authoring.resolved_flow import settled
 
         steps = settled(flow_class).with_extra(extra).steps
         decorators = {name: tuple(step.decorators) for name, step in steps.items()}
@@ -145,7 +145,7 @@ def _declared(flow_class: type[FlowSpec], extra: list[Any]) -> dict[str, tuple[A
 
 def _parameters(flow_class: type[FlowSpec]) -> tuple[tuple[str, Any], ...]:
     if not is_plain():
-        from flow_sdk.spec.settled import settled
+        from flow_sdk.authoring.resolved_flow import settled
 
         return tuple(settled(flow_class).parameters.items())
     return tuple((name, v) for name, v in _attributes(flow_class).items() if isinstance(v, Parameter))
@@ -194,8 +194,8 @@ def _as_data(given: Iterable[Any]) -> Decorators:
 
 def _configs(flow_class: type[FlowSpec]) -> tuple[ConfigPlan, ...]:
     """A flow's configs with their values."""
-    from flow_sdk.spec.configs import flow_configs
-    from flow_sdk.spec.settled import settled
+    from flow_sdk.authoring.configs import flow_configs
+    from flow_sdk.authoring.resolved_flow import settled
 
     values = settled(flow_class).values
     return tuple(

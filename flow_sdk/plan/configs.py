@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from flow_sdk.authoring.configs import Declaration, flow_configs
 from flow_sdk.errors import FlowSDKError, ParameterError, nearest
-from flow_sdk.spec.configs import Declaration, flow_configs
 
 __all__ = ["Given", "check_names", "read_configs"]
 
@@ -41,7 +41,7 @@ def read_configs(
         The flow's class.
     given : mapping
         What was given, by config name.
-    context : flow_sdk.spec.parameters.DeployContext
+    context : flow_sdk.authoring.parameters.DeployContext
         What functions given as defaults are called with.
     fixed : mapping, optional
         Values that are taken as they are, by config name: those of the run that is resumed.

@@ -49,7 +49,7 @@ def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
     ----------
     flow : type
         The flow's class.
-    context : flow_sdk.spec.parameters.DeployContext
+    context : flow_sdk.authoring.parameters.DeployContext
         What those functions are called with (each gets it with its parameter's name).
 
     Returns
@@ -63,7 +63,7 @@ def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
     ParameterError
         If two parameters have one name, a default hasn't the parameter's type, or its function fails.
     """
-    from flow_sdk.spec.parameters import flow_parameters
+    from flow_sdk.authoring.parameters import flow_parameters
 
     return tuple(_plan(parameter, context) for parameter in flow_parameters(flow))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flow_sdk.authoring.project import Project
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.spec.project import Project
 
 __all__ = ["deployed_name", "project_of", "with_project"]
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self
 
+from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.client import Run
 from flow_sdk.errors import DeployError, NotFound, RunFailed
 from flow_sdk.programmatic.command import FlowFile, facts_of
 from flow_sdk.programmatic.failures import failure
 from flow_sdk.programmatic.runner import LOOK, Shown
 from flow_sdk.programmatic.targets import Target
-from flow_sdk.spec.absent import AbsentName
 
 __all__ = [
     "AirflowDeployedFlow",

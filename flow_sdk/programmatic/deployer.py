@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
+from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.errors import UsageError
 from flow_sdk.programmatic.command import FlowFile
 from flow_sdk.programmatic.deployed import (
@@ -17,7 +18,6 @@ from flow_sdk.programmatic.deployed import (
     TriggeredRun,
 )
 from flow_sdk.programmatic.targets import AIRFLOW, STEP_FUNCTIONS, Target
-from flow_sdk.spec.absent import AbsentName
 
 __all__ = [
     "AirflowDeployedFlow",

@@ -9,12 +9,12 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from flow_sdk.authoring.flow import step_functions
 from flow_sdk.client import Run
 from flow_sdk.errors import UsageError
 from flow_sdk.programmatic.cell_names import missing_names
 from flow_sdk.programmatic.deployer import Deployer
 from flow_sdk.programmatic.runner import Runner
-from flow_sdk.spec.flow import step_functions
 
 __all__ = ["NBDeployer", "NBRunner", "flow_file_text"]
 

@@ -10,11 +10,11 @@ runs.
 import sys
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec, step
+from flow_sdk.authoring.include_file import IncludeFile
+from flow_sdk.authoring.parameters import JSONType, Parameter
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
-from flow_sdk.spec.flow import FlowSpec, step
-from flow_sdk.spec.include_file import IncludeFile
-from flow_sdk.spec.parameters import JSONType, Parameter
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 

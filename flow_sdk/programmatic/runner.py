@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
+from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.client import Run
 from flow_sdk.errors import RunFailed
 from flow_sdk.programmatic.command import FlowFile, facts_of
 from flow_sdk.programmatic.failures import failure
 from flow_sdk.programmatic.process import Process, check_stream
-from flow_sdk.spec.absent import AbsentName
 
 __all__ = ["ExecutingRun", "Runner"]
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flow_sdk.authoring.caught_failure import CaughtFailure
+from flow_sdk.authoring.flow import FlowSpec, create_flow_object
 from flow_sdk.errors import FlowSDKError, SerializationError, StepTimeout, TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
@@ -21,8 +23,6 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
-from flow_sdk.spec.failure import CaughtFailure
-from flow_sdk.spec.flow import FlowSpec, create_flow_object
 from flow_sdk.store import attempts
 from flow_sdk.store.records import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 

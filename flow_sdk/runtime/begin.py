@@ -4,14 +4,14 @@ import json
 import time
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec
+from flow_sdk.authoring.parameters import apply_parsers
 from flow_sdk.errors import DeployError, ObjectMissing
 from flow_sdk.plan.codec import ordered_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import resolve
 from flow_sdk.plan.project import project_of
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.spec.flow import FlowSpec
-from flow_sdk.spec.parameters import apply_parsers
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.layout import run_key
 from flow_sdk.store.port import ObjectStore
@@ -69,8 +69,8 @@ def start_artifacts(
 
 def _configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -> dict[str, ArtifactRef]:
     """Store a run's configs, and let the flow's class have their values: on a worker it has none but the plan's."""
-    from flow_sdk.spec.configs import ConfigValue
-    from flow_sdk.spec.settled import provide_configs
+    from flow_sdk.authoring.configs import ConfigValue
+    from flow_sdk.authoring.resolved_flow import provide_configs
 
     provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs}, anew=False)
     refs = {}

@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from flow_sdk.authoring.current import current
+from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.project import project_of_run
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
-from flow_sdk.spec.current import current
-from flow_sdk.spec.flow import is_plain
-from flow_sdk.spec.project import project_of_run
 
 __all__ = ["graph_facts", "set_current"]
 
@@ -64,9 +64,9 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
 
 def _inactive_facts(task: LiveTask) -> dict[str, Callable[[], Any]]:
     """What decorators without effect have in ``current``."""
-    if is_plain() and "flow_sdk.spec.inactive" not in sys.modules:
+    if is_plain() and "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return {}  # no flow of this process can have one
-    from flow_sdk.spec.inactive import inactive_facts
+    from flow_sdk.authoring.inactive_decorators import inactive_facts
 
     return inactive_facts(type(task.flow), task.step.name)
 

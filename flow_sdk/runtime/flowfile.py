@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from types import CodeType
 
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import PlanError, TaskError
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.code_entry import import_base
 from flow_sdk.store.sources import by_value_module
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec, TaskState
 from flow_sdk.errors import InputsError, nearest
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.spec.flow import FlowSpec, TaskState
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records import ArtifactRef, Manifest
 

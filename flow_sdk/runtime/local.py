@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Any
 
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.metadata.heartbeat import LOCAL, this_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
@@ -12,7 +13,6 @@ from flow_sdk.runtime.driver import Driver, RunOptions
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.program import Program
-from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.layout import run_key
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore

@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-from flow_sdk.spec.started import start_environment, start_folder
+from flow_sdk.authoring.process_start import start_environment, start_folder
 
 __all__ = ["Program"]
 

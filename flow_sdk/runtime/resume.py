@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import NotFound, ParameterError, UsageError, nearest
 from flow_sdk.metadata.port import RUNNING
 from flow_sdk.metadata.runs import Runs
@@ -22,7 +23,6 @@ from flow_sdk.plan.parameters import resolve
 from flow_sdk.runtime.begin import start_artifacts
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
-from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import commit, read_tasks
 from flow_sdk.store.layout import failures_prefix, resumed_prefix, run_key, tasks_prefix

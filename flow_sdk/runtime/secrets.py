@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from flow_sdk.authoring.secrets import INLINE
 from flow_sdk.aws import aws_errors, client
 from flow_sdk.errors import AwsError, SecretError
-from flow_sdk.spec.secrets import INLINE
 
 __all__ = ["set_secrets"]
 

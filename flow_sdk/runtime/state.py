@@ -4,13 +4,13 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import InputsError, SerializationError, nearest
 from flow_sdk.ids import FOREACH, Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.positions import known_numbers
 from flow_sdk.runtime.inputs import Inputs, InputView, plan_merge
 from flow_sdk.runtime.parents import RunView
-from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import FlowSDKError, ParameterError, PlanError
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan
@@ -26,7 +27,6 @@ from flow_sdk.runtime.process_end import LEAST_SECONDS, c_library, limit_end
 from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
-from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import RunRecord

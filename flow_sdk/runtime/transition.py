@@ -4,9 +4,9 @@ from collections.abc import Sized
 from itertools import islice
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec, Transition
 from flow_sdk.errors import TransitionError, nearest
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.spec.flow import FlowSpec, Transition
 
 __all__ = ["check_transition", "chosen_case", "foreach_values"]
 

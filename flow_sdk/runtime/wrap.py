@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flow_sdk.authoring.flow import FlowSpec, Transition
+from flow_sdk.authoring.user_decorators import Applied, UserStepDecorator, find_custom
 from flow_sdk.errors import TransitionError
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.spec.flow import FlowSpec, Transition
-from flow_sdk.spec.user_decorators import Applied, UserStepDecorator, find_custom
 
 __all__ = ["wrapped"]
 

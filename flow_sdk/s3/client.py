@@ -25,8 +25,8 @@ from flow_sdk.store.ahead import ahead
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from flow_sdk.authoring.flow import FlowSpec
     from flow_sdk.client import Run
-    from flow_sdk.spec.flow import FlowSpec
 
 __all__ = ["S3"]
 

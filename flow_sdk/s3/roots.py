@@ -3,6 +3,8 @@
 import os
 from typing import TYPE_CHECKING
 
+from flow_sdk.authoring.current import current
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.client.context import STORE_VARIABLE, current_store
 from flow_sdk.client.reader import open_existing_store
 from flow_sdk.client.run import Run
@@ -11,8 +13,6 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.s3.addresses import check_key, split_url
 from flow_sdk.s3.place import Place
 from flow_sdk.s3.run_files import RunFiles, Writer
-from flow_sdk.spec.current import current
-from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store import layout
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.s3 import S3Store

@@ -10,12 +10,12 @@ import pytest
 from cfnlint.api import lint_all
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from flow_sdk.authoring.project import claim_name
 from flow_sdk.aws import _OPERATIONS
 from flow_sdk.deploy.step_functions.machine import ALIAS
 from flow_sdk.deploy.step_functions.names import parameter_name, rule_name, schedule_name
 from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
-from flow_sdk.spec.project import claim_name
 from flow_sdk.store.layout import (
     alive_key,
     commit_key,

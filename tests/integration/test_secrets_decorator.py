@@ -13,9 +13,9 @@ import boto3
 import pytest
 
 from flow_sdk import client as results
+from flow_sdk.authoring.kinds import Secrets
 from flow_sdk.errors import AwsError, FlowSDKError, SecretError
 from flow_sdk.runtime.secrets import set_secrets
-from flow_sdk.spec.kinds import Secrets
 from flow_sdk.store.open_store import open_store
 from tests.rig.moto import ACCOUNT, MotoServer
 from tests.security.stored import holding

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.client import Run, Task, metadata, namespace
 from flow_sdk.errors import StoreUnavailable
 from flow_sdk.plan.codec import to_json
@@ -18,7 +19,6 @@ from flow_sdk.runtime import logs
 from flow_sdk.runtime import supervise as supervising
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import Supervised, supervise
-from flow_sdk.spec.parameters import DeployContext
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import read_attempt
 from flow_sdk.store.local import LocalStore

@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from flow_sdk.authoring.current import current
+from flow_sdk.authoring.flow import FlowSpec
+from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
@@ -15,9 +18,6 @@ from flow_sdk.runtime.begin import start_artifacts
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
-from flow_sdk.spec.current import current
-from flow_sdk.spec.flow import FlowSpec
-from flow_sdk.spec.parameters import DeployContext
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.attempts import read_task
 from flow_sdk.store.memory import MemoryStore

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+from flow_sdk.authoring.current import current
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import RunFailed
 from flow_sdk.metadata import heartbeat, runs
 from flow_sdk.plan.codec import to_json
@@ -24,8 +26,6 @@ from flow_sdk.runtime.resume import Resume
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.runtime.task import run_and_report
 from flow_sdk.runtime.workers import Worker
-from flow_sdk.spec.current import current
-from flow_sdk.spec.flow import FlowSpec
 from flow_sdk.store import attempts, sweep
 from flow_sdk.store.records import RunRecord
 from tests.rig.inprocess import InProcessRun

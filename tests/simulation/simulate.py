@@ -7,11 +7,11 @@ where tasks are cleared all the time.
 import sys
 from dataclasses import dataclass, replace
 
+from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.metadata.outcome import OpenRun
 from flow_sdk.metadata.port import SUCCEEDED
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.spec.flow import FlowSpec
 from tests.simulation.flows import FLOWS
 from tests.simulation.runs import RunProcess, clean_run, installed, plan_of
 from tests.simulation.watch import Watch

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.cli.console import execute_console
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.plan.codec import from_json, to_json
@@ -21,7 +22,6 @@ from flow_sdk.plan.parameters import plan_parameters
 from flow_sdk.programmatic.runner import Runner
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
-from flow_sdk.spec.parameters import DeployContext
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package import build

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flow_sdk.spec.flow import FlowSpec
+from flow_sdk.authoring.flow import FlowSpec
 
 HEADER = "from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, catch, project, retry, step, timeout\n\n\n"
 

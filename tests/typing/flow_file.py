@@ -31,7 +31,7 @@ from flow_sdk import (
     step,
     timeout,
 )
-from flow_sdk.spec.parameters import DeployContext
+from flow_sdk.authoring.parameters import DeployContext
 
 
 def letters(context: DeployContext) -> int:
@@ -81,7 +81,7 @@ class TypedFlow(FlowSpec):
         reveal_type(self.notes)  # str
         reveal_type(self.picture)  # bytes
         reveal_type(self.lines)  # pathlib.Path
-        reveal_type(TypedFlow.alpha)  # flow_sdk.spec.parameters.Parameter[float]
+        reveal_type(TypedFlow.alpha)  # flow_sdk.authoring.parameters.Parameter[float]
         reveal_type(current.run_id)  # str | None
         reveal_type(current.is_running_flow)  # bool
         reveal_type(current.tags)  # set[str] | None
@@ -123,7 +123,7 @@ def results() -> None:
         reveal_type(run)  # flow_sdk.client.run.Run
         for found in run.steps("tag"):
             for task in found:
-                reveal_type(task.exception)  # flow_sdk.spec.failure.CaughtFailure | None
+                reveal_type(task.exception)  # flow_sdk.authoring.caught_failure.CaughtFailure | None
                 reveal_type([artifact.sha for artifact in task])  # list[str]
     reveal_type(flow.latest_successful_run)  # flow_sdk.client.run.Run | None
     run = flow["1"]
@@ -161,7 +161,7 @@ class Mutator(FlowMutator):
     """A mutator of flows."""
 
     def pre_mutate(self, mutable_flow: MutableFlow) -> None:
-        reveal_type(mutable_flow)  # flow_sdk.spec.mutable.MutableFlow
+        reveal_type(mutable_flow)  # flow_sdk.authoring.mutable.MutableFlow
 
 
 def programs() -> None:

@@ -12,12 +12,12 @@ import pytest
 
 import flow_sdk
 from flow_sdk import FlowSpec, Parameter, card, current, exit_hook, kubernetes, pypi_base, step, trigger
+from flow_sdk.authoring.inactive_decorators import INACTIVE, IgnoredCards, find_inactive
+from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.cards import Markdown, MetaflowCard, get_cards
 from flow_sdk.compatibility.modules import MODULES, OTHERS
 from flow_sdk.compatibility.parallel import MulticoreException, parallel_imap_unordered, parallel_map, profile
 from flow_sdk.errors import FlowSDKError, NotFound, UsageError
-from flow_sdk.spec.absent import AbsentName
-from flow_sdk.spec.inactive import INACTIVE, IgnoredCards, find_inactive
 from tests.unit.cli.flow_file import call
 
 LINES = """
@@ -128,7 +128,9 @@ def test_modules_are_attributes_as_soon_as_the_package_is_imported() -> None:
 def test_nothing_of_it_is_loaded_without_need() -> None:
     code = "import sys, flow_sdk\nfrom flow_sdk import FlowSpec, step, current\nprint(*sys.modules)"
     loaded = set(fresh(code).stdout.split())
-    assert not {name for name in loaded if name.startswith(("flow_sdk.compatibility", "flow_sdk.spec.inactive"))}
+    assert not {
+        name for name in loaded if name.startswith(("flow_sdk.compatibility", "flow_sdk.authoring.inactive_decorators"))
+    }
 
 
 @pytest.mark.parametrize(

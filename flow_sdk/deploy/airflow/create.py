@@ -113,8 +113,8 @@ def deployment_data(
     owner : str, optional
         Who the tasks belong to in Airflow.
     """
+    from flow_sdk.cron.parse import parse, to_airflow
     from flow_sdk.release import __version__
-    from flow_sdk.spec.schedule import parse, to_airflow
 
     name = options.name or deployed_name(plan)
     cron = timezone = None

@@ -3,8 +3,8 @@
 import hashlib
 import re
 
+from flow_sdk.authoring.project import claim_text
 from flow_sdk.errors import ConfigError
-from flow_sdk.spec.project import claim_text
 
 __all__ = ["NAME_TAG", "check_prefix", "machine_name", "parameter_name", "rule_name", "schedule_name", "tag_value"]
 

@@ -40,7 +40,7 @@ def wanted_schedule(plan: FlowPlan) -> Schedule | None:
     UsageError
         If EventBridge can't run it.
     """
-    from flow_sdk.spec.schedule import parse, to_eventbridge
+    from flow_sdk.cron.parse import parse, to_eventbridge
 
     declared = plan.decorator("schedule")
     if declared is None:

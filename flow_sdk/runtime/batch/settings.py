@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from flow_sdk.authoring.batch import check_tags
 from flow_sdk.aws.settings import encryption, region
 from flow_sdk.config import read_setting
 from flow_sdk.errors import AwsError, ConfigError, UsageError
-from flow_sdk.spec.batch import check_tags
 
 __all__ = ["read_settings"]
 

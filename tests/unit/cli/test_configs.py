@@ -173,8 +173,9 @@ def test_a_flow_without_configs_imports_nothing_for_them(tmp_path: Path) -> None
     write(tmp_path)
     (tmp_path / "spy.py").write_text(
         "import atexit, sys\n"
-        "names = ('delayed', 'configs', 'user_decorators', 'settled', 'mutable')\n"
-        "atexit.register(lambda: print([n for n in names if 'flow_sdk.spec.' + n in sys.modules], file=sys.stderr))\n"
+        "names = ('deferred', 'configs', 'user_decorators', 'resolved_flow', 'mutable')\n"
+        "known = lambda: [n for n in names if 'flow_sdk.authoring.' + n in sys.modules]\n"
+        "atexit.register(lambda: print(known(), file=sys.stderr))\n"
         "sys.argv = ['train.py', *sys.argv[1:]]\n"
         "exec(compile(open('train.py').read(), 'train.py', 'exec'))\n"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.cli.schedule_shown import next_text
-from flow_sdk.spec.schedule import parse
+from flow_sdk.cron.parse import parse
 from tests.unit.cli.flow_file import FLOW, call, write
 
 CONFIGURED = """

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from flow_sdk.authoring.project import Project, claim_name, project_of_deployed
 from flow_sdk.deploy.airflow.variables import ApiVariables, variable_key
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.step_functions.changes import _token_change
 from flow_sdk.deploy.step_functions.names import parameter_name
 from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import DeployError
-from flow_sdk.spec.project import Project, claim_name, project_of_deployed
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from tests.unit.deploy.airflow.fake_api import MaskingApi

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from flow_sdk.authoring.decospec import parse_with
 from flow_sdk.errors import CheckFailed
 from flow_sdk.lint.diagnostic import Diagnostic, render
 from flow_sdk.plan.compile import check_class, compile_plan
-from flow_sdk.spec.with_text import parse_with
 from tests.strategies.loading import HEADER, load_flow, small_flow
 
 

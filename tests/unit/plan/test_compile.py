@@ -9,11 +9,11 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+from flow_sdk.authoring.decospec import parse_with
+from flow_sdk.authoring.kinds import Schedule
 from flow_sdk.plan.codec import from_json, plan_hash, to_json
 from flow_sdk.plan.compile import compile_plan, constants
 from flow_sdk.plan.model import FlowPlan, Loop, ParameterPlan, Scope, StepPlan
-from flow_sdk.spec.kinds import Schedule
-from flow_sdk.spec.with_text import parse_with
 from tests.calls import calls_of
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import HEADER, flow_text, load_flow, small_flow

@@ -23,14 +23,14 @@ from flow_sdk import (
     step,
     user_step_decorator,
 )
+from flow_sdk.authoring.parameters import DeployContext
+from flow_sdk.authoring.resolved_flow import provide_configs, settled
 from flow_sdk.errors import ParameterError, PlanError, UsageError
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.configs import read_configs
 from flow_sdk.plan.model import ConfigPlan, FlowPlan
 from flow_sdk.plan.parameters import plan_parameters
-from flow_sdk.spec.parameters import DeployContext
-from flow_sdk.spec.settled import provide_configs, settled
 
 CONTEXT = DeployContext("F", "anne")
 VALUES = {

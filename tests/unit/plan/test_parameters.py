@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, step
+from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.errors import ParameterError
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.files import embed_files
 from flow_sdk.plan.model import FlowPlan, ParameterPlan, StepPlan
 from flow_sdk.plan.parameters import convert, from_environment, json_schema, plan_parameters, resolve
-from flow_sdk.spec.parameters import DeployContext
 
 CONTEXT = DeployContext("F", "anne")
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from flow_sdk import USER_SKIP_STEP, FlowSpec, UserStepDecorator, catch, retry, step, user_step_decorator
+from flow_sdk.authoring.flow import Transition
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.transition import check_transition
 from flow_sdk.runtime.wrap import wrapped
-from flow_sdk.spec.flow import Transition
 from tests.rig.inprocess import InProcessRun
 
 TOLD: list[str] = []

@@ -11,13 +11,13 @@ from typing import Any
 import boto3
 import pytest
 
+from flow_sdk.authoring.project import claim_name
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.step_functions.names import parameter_name
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import AwsError, DeployError
-from flow_sdk.spec.project import claim_name
 from flow_sdk.store.open_store import open_store
 from tests.rig.batch_server import BatchServer
 

@@ -7,6 +7,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
+from flow_sdk.authoring.kinds import DECORATORS
 from flow_sdk.errors import ConfigError, UsageError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.definition import (
@@ -19,7 +20,6 @@ from flow_sdk.runtime.batch.definition import (
     unheeded,
 )
 from flow_sdk.runtime.batch.platform import FARGATE_SIZES, nearest_size
-from flow_sdk.spec.kinds import DECORATORS
 
 SETTINGS = BatchSettings(queue="q", image="team/sdk:1", job_role="arn:job", execution_role="arn:exec")
 FARGATE = BatchSettings(**{**{k: getattr(SETTINGS, k) for k in SETTINGS.__slots__}, "platform": "FARGATE"})

@@ -1,0 +1,253 @@
+"""What a flow declares once its configs are known: delayed values replaced, mutators called.
+
+A flow that uses neither is never settled: see ``is_plain`` in :mod:`flow_sdk.authoring.flow`.
+"""
+
+from __future__ import annotations
+
+from flow_sdk.authoring.deferred import DelayedDecorator, holds_delayed, resolve
+from flow_sdk.authoring.user_decorators import Applied, StepMutator, UserStepDecorator, custom_decorators
+from flow_sdk.errors import FlowSDKError, UsageError
+
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from flow_sdk.authoring.decorator import Decorator
+    from flow_sdk.authoring.flow import FlowSpec
+    from flow_sdk.authoring.parameters import Parameter
+
+    ReadConfigs = Callable[[], dict[str, Any]]
+    """Gives the value of each of a flow's configs by name, as JSON data."""
+
+__all__ = ["Settled", "SettledStep", "provide_configs", "settled"]
+
+
+class SettledStep:
+    """One step's decorators.
+
+    Parameters
+    ----------
+    name : str
+        The step.
+    decorators : list of Decorator
+        The built-in ones, the lowest in the source first.
+    wrappers : list of Applied
+        The custom ones that run round the step, the innermost first.
+    mutators : list of Applied
+        Those that change it.
+    """
+
+    __slots__ = ("decorators", "mutators", "name", "wrappers")
+
+    def __init__(
+        self, name: str, decorators: list[Decorator], wrappers: list[Applied], mutators: list[Applied]
+    ) -> None:
+        self.name = name
+        self.decorators = decorators
+        self.wrappers = wrappers
+        self.mutators = mutators
+
+    def take(self, applied: Applied) -> None:
+        """Add a custom decorator, which may be of both kinds."""
+        if issubclass(applied.kind, UserStepDecorator):
+            self.wrappers.append(applied)
+        if issubclass(applied.kind, StepMutator):
+            self.mutators.append(applied)
+
+    def copy(self) -> SettledStep:
+        """Return the same with lists of its own."""
+        return SettledStep(self.name, list(self.decorators), list(self.wrappers), list(self.mutators))
+
+
+class Settled:
+    """A flow's declarations, known in full.
+
+    Parameters
+    ----------
+    flow : type
+        The flow's class.
+    values : dict
+        Its configs' values by name, as JSON data.
+    """
+
+    def __init__(self, flow: type[FlowSpec], values: dict[str, Any]) -> None:
+        from flow_sdk.authoring.configs import ConfigValue, flow_configs
+        from flow_sdk.authoring.decorators import declared_flow_decorators, step_decorators
+        from flow_sdk.authoring.flow import step_functions
+        from flow_sdk.authoring.parameters import declared_parameters
+
+        self.flow = flow
+        self.values = values
+        plain = {declared.name for declared in flow_configs(flow) if declared.plain}
+        self.configs: dict[str, Any] = {
+            name: value if name in plain or not isinstance(value, dict) else ConfigValue(value)
+            for name, value in values.items()
+        }
+        self.decorators: dict[str, Decorator] = {
+            found.name: self.known(found) for found in declared_flow_decorators(flow)
+        }
+        self.parameters: dict[str, Parameter[Any]] = declared_parameters(flow)
+        self.inactive: list[tuple[str, str]] = []  # decorators without effect that mutators add, with their steps
+        self.steps: dict[str, SettledStep] = {}
+        for name, function in step_functions(flow).items():
+            step = SettledStep(name, [self.known(found) for found in step_decorators(function)], [], [])
+            for applied in custom_decorators(function):
+                step.take(self.known_arguments(applied))
+            self.steps[name] = step
+        self.mutators = [
+            self.known_arguments(applied) for klass in reversed(flow.__mro__) for applied in custom_decorators(klass)
+        ]
+
+    def known(self, decorator: Any) -> Any:
+        """A decorator with its attributes known."""
+        return decorator.resolved(self.configs) if isinstance(decorator, DelayedDecorator) else decorator
+
+    def known_arguments(self, applied: Applied) -> Applied:
+        """A custom decorator with its arguments known."""
+        if not holds_delayed((applied.args, applied.kwargs)):
+            return applied
+        found = Applied(applied.kind, resolve(applied.args, self.configs), resolve(applied.kwargs, self.configs))
+        found.where = applied.where
+        return found
+
+    @classmethod
+    def as_declared(cls, flow: type[FlowSpec]) -> Settled:
+        """Return what a flow declares, for its help alone: configs unknown, mutators not called."""
+        from flow_sdk.authoring.parameters import declared_parameters
+
+        made: Settled = object.__new__(cls)
+        made.flow, made.parameters = flow, declared_parameters(flow)
+        return made
+
+    def copy(self) -> Settled:
+        """Return the same with steps of its own."""
+        made: Settled = object.__new__(Settled)
+        made.__dict__.update(self.__dict__)
+        made.steps = {name: step.copy() for name, step in self.steps.items()}
+        return made
+
+    def mutate(self, phase: str) -> None:
+        """Call the mutators: the flow's first, then each step's. Those they add are called, too.
+
+        Parameters
+        ----------
+        phase : {"pre_mutate", "mutate"}
+            Their method.
+        """
+        from flow_sdk.authoring.mutable import MutableFlow
+
+        for applied in self.mutators:
+            _call(applied, phase, MutableFlow(self, phase, applied.kind), self.flow.__name__)
+        for step in self.steps.values():
+            for applied in step.mutators:
+                flow = MutableFlow(self, phase, applied.kind)
+                _call(applied, phase, flow.step(step.name), f"step {step.name!r}")
+
+    def with_extra(self, extra: Iterable[Any]) -> Settled:
+        """Add the decorators of ``--with`` to each step that lacks them, and let the mutators see them.
+
+        Parameters
+        ----------
+        extra : iterable of Decorator or Applied
+            The decorators; of two with one name the first counts.
+
+        Returns
+        -------
+        Settled
+            A copy; this one stays.
+        """
+        made = self.copy()
+        for step in made.steps.values():
+            for decorator in extra:
+                own = step.wrappers + step.mutators
+                if isinstance(decorator, Applied):
+                    if all(known.kind is not decorator.kind for known in own):
+                        step.take(self.known_arguments(decorator))
+                elif all(known.name != decorator.name for known in step.decorators):
+                    step.decorators.append(decorator)
+            for applied in [applied for applied in step.mutators if applied not in self.steps[step.name].mutators]:
+                from flow_sdk.authoring.mutable import MutableFlow
+
+                flow = MutableFlow(made, "pre_mutate", applied.kind)
+                _call(applied, "pre_mutate", flow.step(step.name), f"step {step.name!r}")
+        made.mutate("mutate")
+        return made
+
+
+def _call(applied: Applied, phase: str, target: Any, place: str) -> None:
+    """Call a mutator, turning whatever it raises into an error with its place."""
+    try:
+        getattr(applied.made(), phase)(target)
+    except FlowSDKError as error:
+        error.where = error.where or applied.where
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"The mutator {applied.kind.__name__} of {place} failed in {phase}.",
+            seen=f"{type(error).__name__}: {error}",
+            where=_raised_at(error) or applied.where,
+        ) from error
+
+
+def _raised_at(error: BaseException) -> str | None:
+    """The innermost line outside of this package that an exception came through."""
+    place, traceback = None, error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_globals.get("__name__", "").partition(".")[0] != "flow_sdk":
+            place = f"{frame.f_code.co_filename}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place
+
+
+def provide_configs(flow: type[FlowSpec], read: ReadConfigs, *, anew: bool = True) -> None:
+    """Say where the values of a flow's configs come from.
+
+    Parameters
+    ----------
+    flow : type
+        The flow's class.
+    read : callable
+        Called at most once, when a value is first needed.
+    anew : bool
+        Whether what was settled before is forgotten; otherwise it stays as it is.
+    """
+    if not anew and vars(flow).get("__flow_settled__") is not None:
+        return
+    flow.__flow_configs__ = read  # type: ignore[attr-defined]
+    flow.__flow_settled__ = None  # type: ignore[attr-defined]
+
+
+def settled(flow: type[FlowSpec]) -> Settled:
+    """Return what a flow declares, its ``pre_mutate`` mutators called.
+
+    Raises
+    ------
+    UsageError
+        If a config's value can't be had or used.
+    """
+    found: Settled | None = vars(flow).get("__flow_settled__")
+    if found is None:
+        found = Settled(flow, _values(flow))
+        found.mutate("pre_mutate")
+        flow.__flow_settled__ = found  # type: ignore[attr-defined]
+    return found
+
+
+def _values(flow: type[FlowSpec]) -> dict[str, Any]:
+    from flow_sdk.authoring.configs import flow_configs
+
+    read = vars(flow).get("__flow_configs__")
+    if read is not None:
+        return read()  # type: ignore[no-any-return]
+    declared = flow_configs(flow)
+    if declared:
+        raise UsageError(
+            f"The configs of {flow.__name__} haven't been read.",
+            seen=", ".join(found.name for found in declared),
+            where=declared[0].where,
+            help="Run the flow file, or call flow_sdk.plan.configs.read_configs first.",
+        )
+    return {}

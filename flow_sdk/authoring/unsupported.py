@@ -1,0 +1,55 @@
+"""Names of Metaflow that Flow SDK doesn't have: they can be imported, and say so when they are used."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from flow_sdk.authoring.declaration_errors import refused
+from flow_sdk.errors import UsageError
+
+__all__ = ["AbsentName"]
+
+
+class AbsentName:
+    """Stands for a function, class or constant that isn't there.
+
+    Parameters
+    ----------
+    name : str
+        Its name with its module, as Metaflow has it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def _refuse(self) -> UsageError:
+        return refused(
+            UsageError,
+            f"{self.__name__!r} of Metaflow isn't in this release of Flow SDK.",
+            help="Leave out what uses it; docs/coming-from-metaflow.md lists what there is.",
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise self._refuse()
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
+        raise self._refuse()
+
+    def __enter__(self) -> NoReturn:
+        raise self._refuse()
+
+    def __exit__(self, *args: object) -> None: ...
+
+    def __iter__(self) -> NoReturn:
+        raise self._refuse()
+
+    def __getitem__(self, key: Any) -> NoReturn:
+        raise self._refuse()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)  # Python itself asks
+        raise self._refuse()
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__} of Metaflow, not in Flow SDK>"
