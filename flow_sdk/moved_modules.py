@@ -14,7 +14,20 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import CodeType, ModuleType
 
-MOVED_MODULES: dict[str, str] = {}
+MOVED_MODULES: dict[str, str] = {
+    "flow_sdk.spec": "flow_sdk.authoring",
+    "flow_sdk.spec.absent": "flow_sdk.authoring.unsupported",
+    "flow_sdk.spec.attributes": "flow_sdk.authoring.decorator",
+    "flow_sdk.spec.declaration": "flow_sdk.authoring.declaration_errors",
+    "flow_sdk.spec.delayed": "flow_sdk.authoring.deferred",
+    "flow_sdk.spec.failure": "flow_sdk.authoring.caught_failure",
+    "flow_sdk.spec.firing": "flow_sdk.cron.occurrences",
+    "flow_sdk.spec.inactive": "flow_sdk.authoring.inactive_decorators",
+    "flow_sdk.spec.notation": "flow_sdk.cron.formats",
+    "flow_sdk.spec.schedule": "flow_sdk.cron.parse",
+    "flow_sdk.spec.settled": "flow_sdk.authoring.resolved_flow",
+    "flow_sdk.spec.with_text": "flow_sdk.authoring.decospec",
+}
 """The module that has the content now, by the earlier path; of a package it holds for the modules below, too."""
 
 RENAMED_NAMES: dict[str, dict[str, str]] = {}
