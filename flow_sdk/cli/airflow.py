@@ -7,10 +7,10 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.airflow_server import SERVER_OPTIONS, airflow_api, airflow_url
-from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.context import Call
 from flow_sdk.cli.inactive import refuse_inactive
 from flow_sdk.cli.parameters import given_data, parameter_options
+from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.started_run import RUN_ID_OPTIONS, given_run_id, hand_over_run, refuse_stored_run
 from flow_sdk.cli.tokens import AUTHORIZE, TOKEN_OPTIONS, deployed_name, naming, tell_token, token_gate, token_text
 from flow_sdk.config import expand_home

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from flow_sdk.cli.arguments import Option
-from flow_sdk.cli.call import note
+from flow_sdk.cli.parser import Option
+from flow_sdk.cli.terminal import note
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
     from flow_sdk.deploy.airflow.api import AirflowApi
     from flow_sdk.deploy.airflow.login import Login
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.errors import ParameterError, nearest
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
 
 __all__ = ["FACTS", "REQUEST", "answer"]
 
@@ -74,7 +74,7 @@ def _end_with(pipe: int) -> None:
 
 
 def _unknown(call: Call, name: str, declared: dict[str, str]) -> ParameterError:
-    from flow_sdk.cli.main import GENERAL, load_command
+    from flow_sdk.cli.registry import GENERAL, load_command
 
     options = [option.name.replace("-", "_") for option in (*load_command(call.name).options, *GENERAL)]
     close = nearest(name, [*declared, *options])

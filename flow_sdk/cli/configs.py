@@ -18,7 +18,7 @@ from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.plan.configs import Given, check_names, read_configs
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
 
 __all__ = ["config_rows", "from_environment", "given_words", "settle_for_help", "take_configs", "use_origin"]
 
@@ -41,7 +41,7 @@ class _Source:
     def __call__(self) -> dict[str, Any]:
         from flow_sdk import config
         from flow_sdk.authoring.parameters import DeployContext
-        from flow_sdk.cli.call import note
+        from flow_sdk.cli.terminal import note
 
         given = {**from_environment(self.flow_class, os.environ), **self.given}
         context = DeployContext(self.flow_class.__name__, config.user(), logger=note)

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from flow_sdk.cli.arguments import Option, Parsed, parse
 from flow_sdk.cli.main import guarded
+from flow_sdk.cli.parser import Option, Parsed, parse
 from flow_sdk.errors import FlowSDKError, UsageError, nearest
 from flow_sdk.release import __version__
 
@@ -52,15 +52,15 @@ def execute_console(argv: Sequence[str]) -> int:
         Whatever is wrong.
     """
     if argv and argv[0] == "store":
-        from flow_sdk.cli.store import execute_store
+        from flow_sdk.cli.commands.store import execute_store
 
         return execute_store(argv[1:])
     if argv and argv[0] == "doctor":
-        from flow_sdk.cli.doctor import execute_doctor
+        from flow_sdk.cli.commands.doctor import execute_doctor
 
         return execute_doctor(argv[1:])
     if list(argv[:1]) == ["configure"]:
-        from flow_sdk.cli.configure import execute_configure
+        from flow_sdk.cli.commands.configure import execute_configure
 
         return execute_configure(argv[1:])
     if not argv or "-h" in argv:
@@ -73,7 +73,7 @@ def execute_console(argv: Sequence[str]) -> int:
         return _help()
     name, *words = parsed.words
     if name not in commands:
-        from flow_sdk.cli.absent import absent_command
+        from flow_sdk.cli.unsupported_commands import absent_command
 
         if (absent := absent_command(name)) is not None:
             raise absent
@@ -96,8 +96,8 @@ def _version() -> int:
 
 def _status() -> int:
     from flow_sdk import config
-    from flow_sdk.cli.configure import print_settings
-    from flow_sdk.cli.version import describe_versions
+    from flow_sdk.cli.commands.configure import print_settings
+    from flow_sdk.cli.commands.version import describe_versions
 
     print(describe_versions())
     print_settings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flow_sdk.cli.output import seconds_text
+from flow_sdk.cli.reporters.plain import seconds_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flow_sdk.errors import FlowSDKError
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
     from flow_sdk.cli.deployed_runs import ListedRun
 
 __all__ = ["Ends"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from flow_sdk.cli.arguments import Option
+from flow_sdk.cli.parser import Option
 from flow_sdk.config import PREFIXES
 from flow_sdk.errors import UsageError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from flow_sdk.cli.arguments import Parsed
+    from flow_sdk.cli.parser import Parsed
 
 __all__ = ["BRANCHING", "NAMES", "OF_RUNS", "take_environment"]
 

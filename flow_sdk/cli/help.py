@@ -1,26 +1,112 @@
-"""``help [COMMAND]``."""
+"""The help of the command line, printed without importing what it is about."""
 
-from typing import Any
+from __future__ import annotations
 
-from flow_sdk.cli.arguments import Argument, Command
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.authoring.flow import is_plain
+from flow_sdk.cli.program import program
+from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
+from flow_sdk.cli.terminal import harmless
 
-__all__ = ["COMMANDS"]
+TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
 
+    from flow_sdk.cli.parser import Command, Option
 
-def _help(call: Any) -> int:
-    from flow_sdk.cli.main import COMMANDS as known
-    from flow_sdk.cli.usage import print_help
+__all__ = ["WIDTH", "print_help"]
 
-    words = call.words
-    if words and not any(name == " ".join(words) or name.split()[0] == words[0] for name in known):
-        from flow_sdk.cli.absent import absent_command
-
-        known_words = {name.split()[0] for name in known}
-        raise absent_command(words[0]) or UsageError(
-            f"There's no command {words[0]!r}.", help=nearest(words[0], known_words)
-        )
-    return print_help(call.flow_class, words)
+WIDTH = 100
 
 
-COMMANDS = {"help": Command(_help, arguments=[Argument("COMMAND", "A command.", required=False, repeat=True)])}
+def print_help(flow_class: Any, argv: Sequence[str]) -> int:
+    """Print the help of the command named in ``argv``, of a group of commands, or of the whole flow file."""
+    if not is_plain():
+        from flow_sdk.cli.configs import settle_for_help
+
+        settle_for_help(flow_class)
+    words = [token for token in argv if not token.startswith("-")]
+    names = [name for name in COMMANDS if name in (" ".join(words[:2]), *words[:1])]
+    group = [name for name in COMMANDS if words and name.startswith(words[0] + " ")]
+    if names:
+        _print_command(flow_class, names[-1], COMMANDS[names[-1]][1], load_command(names[-1]))
+    elif group:
+        print(f"Usage: {program()} {words[0]} COMMAND [OPTIONS]\n\nCommands:")
+        _table((name, COMMANDS[name][1]) for name in group)
+    else:
+        from flow_sdk.cli.unsupported_commands import absent_command
+
+        if words and (absent := absent_command(words[0])) is not None:
+            raise absent
+        print(f"Usage: {program()} [OPTIONS] COMMAND [ARGUMENTS]\n")
+        head = (flow_class.__doc__ or "").strip().split("\n\n")[0]
+        print(flow_class.__name__ + (": " + harmless(" ".join(head.split())) if head else ""))
+        print("\nCommands:")
+        _table((name, help) for name, (_, help) in COMMANDS.items())
+        print("\nOptions of every command (before or after it):")
+        _table([*_config_rows(flow_class), *_rows(GENERAL)])
+        print(f"\n{program()} COMMAND --help says more of one command.")
+    return 0
+
+
+def _print_command(flow_class: Any, name: str, summary: str, command: Command) -> None:
+    parameters = [one for one in command.parameters(flow_class) if not one.hidden] if command.parameters else []
+    placeholders = [
+        ("{}" if argument.required else "[{}]").format(argument.name + ("..." if argument.repeat else ""))
+        for argument in command.arguments
+    ]
+    print(f"Usage: {' '.join([program(), name, '[OPTIONS]', *placeholders])}\n\n{summary}")
+    if command.arguments:
+        print("\nArguments:")
+        _table((argument.name, argument.help) for argument in command.arguments)
+    if parameters:
+        print("\nParameters of the flow:")
+        _table(_rows(parameters))
+    if command.options:
+        print("\nOptions:")
+        _table(_rows(command.options))
+    print("\nOptions of every command:")
+    _table([*_config_rows(flow_class), *_rows(GENERAL)])
+
+
+def _config_rows(flow_class: Any) -> list[tuple[str, str]]:
+    if is_plain():
+        return []
+    from flow_sdk.cli.configs import config_rows
+
+    return config_rows(flow_class)
+
+
+def _rows(options: Iterable[Option]) -> Iterable[tuple[str, str]]:
+    for option in options:
+        if option.hidden:
+            continue
+        notes = [option.help] if option.help else []
+        if option.repeat:
+            notes.append("May be given several times.")
+        if option.default not in (None, (), False, "") and not option.flag:
+            notes.append(f"[default: {option.default}]")
+        yield f"--{option.name}" + ("" if option.flag else f" {option.metavar}"), " ".join(notes)
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> None:
+    found = list(rows)
+    left = min(max((len(name) for name, _ in found), default=0), 34)
+    for name, help in found:
+        lines = _wrapped(help, max(WIDTH - left - 4, 30))
+        if len(name) > left:
+            print(f"  {name}")
+            name = ""
+        print(f"  {name:<{left}}  {lines[0]}".rstrip())
+        for line in lines[1:]:
+            print(f"  {'':<{left}}  {line}")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = [""]
+    for word in harmless(" ".join(text.split())).split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return lines

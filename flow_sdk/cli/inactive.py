@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flow_sdk.errors import DeployError
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
 
 __all__ = ["refuse_inactive", "tell_inactive"]
 

@@ -6,7 +6,8 @@ import os
 import sys
 
 from flow_sdk.authoring.flow import is_plain
-from flow_sdk.cli.arguments import Command, Option, Parsed, parse
+from flow_sdk.cli.parser import Command, Parsed, parse
+from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
 from flow_sdk.errors import FlowSDKError, UsageError, nearest
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
@@ -14,64 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["COMMANDS", "GENERAL", "execute", "guarded", "load_command", "main"]
-
-COMMANDS = {
-    "check": ("flow_sdk.cli.check", "Check the flow's source; say all that is wrong with it."),
-    "show": ("flow_sdk.cli.show", "Show the flow's steps as text, or its graph in another format."),
-    "output-dot": ("flow_sdk.cli.show", "Print the flow's graph for Graphviz."),
-    "run": ("flow_sdk.cli.run", "Run the flow on this machine."),
-    "resume": ("flow_sdk.cli.resume", "Run the flow again from where an earlier run got to, or from a step on."),
-    "dump": ("flow_sdk.cli.dump", "Show the artifacts of a run, a step or a task."),
-    "logs": ("flow_sdk.cli.logs", "Show what the tasks of a run or a step have printed."),
-    "tag add": ("flow_sdk.cli.tag", "Add tags to a run."),
-    "tag remove": ("flow_sdk.cli.tag", "Remove tags from a run."),
-    "tag replace": ("flow_sdk.cli.tag", "Replace a tag of a run by another."),
-    "tag list": ("flow_sdk.cli.tag", "List the tags of runs."),
-    "airflow create": ("flow_sdk.cli.airflow", "Write the flow as a DAG of Apache Airflow."),
-    "airflow trigger": ("flow_sdk.cli.airflow", "Start a run of the deployed flow in Airflow."),
-    "airflow list-runs": ("flow_sdk.cli.airflow", "List the runs of the deployed flow in Airflow."),
-    "airflow status": ("flow_sdk.cli.airflow", "Show the deployed flow and its latest runs, or one run."),
-    "airflow terminate": ("flow_sdk.cli.airflow", "Stop a run in Airflow."),
-    "airflow delete": ("flow_sdk.cli.airflow", "Delete the deployed flow from Airflow; artifacts stay."),
-    "batch list": ("flow_sdk.cli.batch", "List the flow's jobs on AWS Batch that haven't ended."),
-    "batch kill": ("flow_sdk.cli.batch", "End the flow's jobs on AWS Batch."),
-    "step-functions create": ("flow_sdk.cli.step_functions", "Deploy the flow to AWS Step Functions and AWS Batch."),
-    "step-functions trigger": ("flow_sdk.cli.step_functions", "Start a run of the deployed flow on AWS."),
-    "step-functions list-runs": ("flow_sdk.cli.step_functions", "List the runs of the deployed flow on AWS."),
-    "step-functions status": ("flow_sdk.cli.step_functions", "Show the deployed flow and its latest runs, or one run."),
-    "step-functions terminate": ("flow_sdk.cli.step_functions", "Stop a run on AWS."),
-    "step-functions resume": ("flow_sdk.cli.step_functions", "Let a failed run on AWS go on where it stopped."),
-    "step-functions rollback": ("flow_sdk.cli.step_functions", "Move the deployed flow back to an earlier version."),
-    "step-functions delete": ("flow_sdk.cli.step_functions", "Delete the deployed flow from AWS; artifacts stay."),
-    "package info": ("flow_sdk.cli.package", "Say what the flow's code package is made of."),
-    "package list": ("flow_sdk.cli.package", "List the files of the code package, with their sizes in bytes."),
-    "package save": ("flow_sdk.cli.package", "Write the code package to a file."),
-    "version": ("flow_sdk.cli.version", "Print the version of Flow SDK."),
-    "help": ("flow_sdk.cli.help", "Show this help, or that of a command."),
-}
-"""Every command: the module it lies in, and what it does. Kept here so that the help imports none of them."""
-
-GENERAL = (
-    Option("datastore", "Where artifacts are kept.", choices=("local", "s3")),
-    Option("datastore-root", "Folder or s3:// address that artifacts are kept under.", metavar="URL"),
-    Option("metadata", "Same as --datastore: runs are found through the store itself.", metavar="local|s3"),
-    Option("environment", "Where the steps' packages come from.", metavar="local"),
-    Option("with", "Add a decorator to every step that lacks it.", metavar="DECORATOR[:ATTR=VALUE,...]", repeat=True),
-    Option("namespace", "Namespace to work in, such as user:anne; empty for the global one.", metavar="NAME"),
-    Option("branch", "Branch of the flow's @project to work in.", metavar="NAME"),
-    Option("production", "Work in the production branch of the flow's @project.", flag=True),
-    Option("package-suffixes", "Also put files that end like this into the code package.", metavar=".R,.sql"),
-    Option("package-root", "Folder that the code package is made of; found from the flow file.", metavar="FOLDER"),
-    Option("quiet", "Say nothing but what was asked for.", flag=True),
-    Option("help", "Show help and exit.", flag=True),
-    Option("caller", hidden=True),
-    Option("pylint", flag=True, hidden=True),
-    Option("event-logger", hidden=True),
-    Option("monitor", hidden=True),
-    Option("force-rebuild-environments", flag=True, hidden=True),
-)
-"""Options of every command. Hidden ones are known from elsewhere and change nothing here, but ``caller``: Runner's."""
+__all__ = ["execute", "find_command", "guarded", "main"]
 
 
 def main(flow_class: Any) -> None:
@@ -109,7 +53,7 @@ def guarded(command: Any) -> int:
         sys.stdout.flush()
         return code
     except FlowSDKError as error:
-        from flow_sdk.cli.failure import print_error
+        from flow_sdk.cli.errors import print_error
 
         print_error(error)
         return error.exit_code
@@ -121,7 +65,7 @@ def guarded(command: Any) -> int:
         _drop_output(sys.stdout)
         return 141
     except Exception as error:  # noqa: BLE001 - the last place where a mistake of ours can be told as such
-        from flow_sdk.cli.failure import exhausted_resource, print_bug, print_error
+        from flow_sdk.cli.errors import exhausted_resource, print_bug, print_error
         from flow_sdk.cli.shadowing import find_shadowed
 
         known = exhausted_resource(error) or find_shadowed()
@@ -174,13 +118,13 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
     # A last -h after an option is that option's value.
     short = argv[-1:] == ["-h"] and not "".join(argv[-2:-1]).startswith("-")
     if not argv or "--help" in options or short:
-        from flow_sdk.cli.usage import print_help
+        from flow_sdk.cli.help import print_help
 
         return print_help(flow_class, options)
     if list(argv) == ["--version"]:
         argv = ["version"]
     name, parsed, command = find_command(flow_class, argv)
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
 
     call = Call(flow_class, name, parsed)
     if call["caller"] is not None:
@@ -188,15 +132,6 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
 
         answer(call)
     return command.run(call)
-
-
-def load_command(name: str) -> Command:
-    """Import one command of :data:`COMMANDS`."""
-    import importlib
-
-    module = importlib.import_module(COMMANDS[name][0])
-    command: Command = module.COMMANDS[name]
-    return command
 
 
 def find_command(flow_class: Any, argv: Sequence[str]) -> tuple[str, Parsed, Command]:
@@ -269,6 +204,6 @@ def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
         return UsageError(
             f"There's no command {' '.join(words[:2])!r}.", help=nearest(words[1], known), wanted=" or ".join(known)
         )
-    from flow_sdk.cli.absent import absent_command
+    from flow_sdk.cli.unsupported_commands import absent_command
 
     return absent_command(words[0]) or UsageError(f"There's no command {words[0]!r}.", help=nearest(words[0], groups))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.arguments import Option
+from flow_sdk.cli.parser import Option
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
     from flow_sdk.plan.model import ParameterPlan
 
 __all__ = ["given_data", "given_values", "parameter_options"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_sdk.cli.arguments import Option
-from flow_sdk.cli.call import check_writable, write_file
+from flow_sdk.cli.parser import Option
+from flow_sdk.cli.user_files import check_writable, write_file
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
     from flow_sdk.deploy.run_ids import RunIdRule
 
 __all__ = ["RUN_ID_OPTIONS", "given_run_id", "hand_over_run", "refuse_stored_run"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from flow_sdk.errors import visible
+
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from typing import Any, TextIO
 
-__all__ = ["LenientStream", "harmless", "shown"]
+__all__ = ["LenientStream", "harmless", "note", "shown"]
 
 _RESET = "\x1b[0m"
 # CSI, then OSC and what is written like it, then other escapes. Half of one isn't printable, or harmless text.
@@ -87,3 +89,11 @@ class LenientStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def note(text: str) -> None:
+    """Print to stderr, what a terminal would obey written out."""
+    # Nobody can be told on a full disk or through a closed pipe; what was asked for is done all the same.
+    stream = LenientStream(sys.stderr)
+    stream.write(visible(text) + "\n")
+    stream.flush()

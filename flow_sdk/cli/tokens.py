@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_sdk.authoring.flow import is_plain
-from flow_sdk.cli.arguments import Option
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Option
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.claims import Keeper
@@ -154,8 +154,8 @@ def _line(call: Call, place: str | None, token: str) -> str:
     """The command that deploys the same from elsewhere: complete, to be pasted into a shell in the flow's folder."""
     import shlex
 
-    from flow_sdk.cli.main import GENERAL, load_command
-    from flow_sdk.cli.usage import program
+    from flow_sdk.cli.program import program
+    from flow_sdk.cli.registry import GENERAL, load_command
 
     if call.in_notebook:
         return f"create(authorize={token!r})"

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from flow_sdk.cli.arguments import Command, Option
 from flow_sdk.cli.caller import FACTS
-from flow_sdk.cli.main import GENERAL, load_command
+from flow_sdk.cli.parser import Command, Option
+from flow_sdk.cli.registry import GENERAL, load_command
 from flow_sdk.config import profile_file
 from flow_sdk.errors import ParameterError, UsageError, nearest
 from flow_sdk.programmatic.process import CellFile, Process, temporary_folder

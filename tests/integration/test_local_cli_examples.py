@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.cli.show import FORMATS
+from flow_sdk.cli.commands.show import FORMATS
 from tests.unit.cli.flow_file import call, files
 
 ROOT = Path(__file__).resolve().parent.parent.parent

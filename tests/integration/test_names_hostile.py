@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from flow_sdk import client
-from flow_sdk.cli.call import note
-from flow_sdk.cli.failure import print_error
-from flow_sdk.cli.output import PlainReporter
+from flow_sdk.cli.errors import print_error
+from flow_sdk.cli.reporters.plain import PlainReporter
+from flow_sdk.cli.terminal import note
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task, context, reader
 from flow_sdk.client.listing import dump_lines, find_runs, find_tasks, tag_lines
 from flow_sdk.errors import FlowSDKError

@@ -73,7 +73,7 @@ def test_the_commands_of_the_page_on_scheduling_work(aws: StepFunctionsServer, t
 
 
 def test_every_command_and_setting_is_on_the_page() -> None:
-    from flow_sdk.cli.main import COMMANDS, load_command
+    from flow_sdk.cli.registry import COMMANDS, load_command
     from flow_sdk.config import SETTINGS
 
     for name in COMMANDS:

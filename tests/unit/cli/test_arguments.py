@@ -2,7 +2,7 @@
 
 import pytest
 
-from flow_sdk.cli.arguments import Option, parse
+from flow_sdk.cli.parser import Option, parse
 from flow_sdk.errors import UsageError
 
 GENERAL = [Option("datastore", choices=("local", "s3")), Option("quiet", flag=True), Option("with", repeat=True)]

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from flow_sdk import config
-from flow_sdk.cli.configure import AWS_SETTINGS, shown
+from flow_sdk.cli.commands.configure import AWS_SETTINGS, shown
 from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import ConfigError, UsageError
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from flow_sdk import __version__
-from flow_sdk.cli.main import COMMANDS, load_command
+from flow_sdk.cli.registry import COMMANDS, load_command
 from tests.unit.cli.flow_file import call, files, write
 
 

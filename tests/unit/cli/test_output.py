@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from flow_sdk.cli import live, output
-from flow_sdk.cli.live import LiveReporter, certain_bodies
-from flow_sdk.cli.output import JsonReporter, PlainReporter, seconds_text
+from flow_sdk.cli.reporters import live
+from flow_sdk.cli.reporters import plain as output
+from flow_sdk.cli.reporters.live import LiveReporter, certain_bodies
+from flow_sdk.cli.reporters.plain import JsonReporter, PlainReporter, seconds_text
 from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
 from tests.calls import calls_of
 

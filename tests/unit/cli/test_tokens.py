@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.context import Call
 from flow_sdk.cli.main import find_command
 from flow_sdk.cli.tokens import tell_token
 from flow_sdk.deploy.claims import KnownTokens

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from flow_sdk.cli.arguments import Command, Option, parse
+from flow_sdk.cli.parser import Command, Option, parse
 from flow_sdk.errors import StoreUnavailable, UsageError, nearest
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call, check_writable, write_file
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Argument, Command, Option
+from flow_sdk.cli.user_files import check_writable, write_file
 from flow_sdk.errors import SerializationError
 
 __all__ = ["COMMANDS"]

@@ -7,24 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.arguments import Command, Option
-from flow_sdk.cli.call import Call, check_writable
+from flow_sdk.cli.context import Call
 from flow_sdk.cli.inactive import tell_inactive
 from flow_sdk.cli.parameters import given_values, parameter_options
+from flow_sdk.cli.parser import Command
+from flow_sdk.cli.run_options import ISOLATIONS, RUN_OPTIONS
 from flow_sdk.cli.terminal import LenientStream
+from flow_sdk.cli.user_files import check_writable
 from flow_sdk.errors import RunFailed, UsageError
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.output import Ending
+    from flow_sdk.cli.reporters.plain import Ending
     from flow_sdk.plan.model import FlowPlan
     from flow_sdk.runtime.fork_server import ForkServer
     from flow_sdk.runtime.resume import Resume
 
-__all__ = ["COMMANDS", "RUN_OPTIONS", "early_server", "start_run"]
+__all__ = ["COMMANDS", "early_server", "start_run"]
 
 INTERRUPTED = 130
-ISOLATIONS = ("fork", "spawn")
-"""Fork each task from a process that has imported what it needs, or start a fresh interpreter for it."""
 
 
 def _run(call: Call) -> int:
@@ -157,31 +157,20 @@ def _targets(call: Call, plan: FlowPlan) -> dict[str, Any]:
 
 
 def _reporter(call: Call, plan: FlowPlan, out: Any, err: Any) -> Ending:
-    from flow_sdk.cli import output
+    from flow_sdk.cli.reporters import plain
 
     form = call["output"]
     if form == "json":
-        return output.JsonReporter(out)
+        return plain.JsonReporter(out)
     if form in (None, "live"):
-        from flow_sdk.cli.live import LiveReporter, can_be_live
+        from flow_sdk.cli.reporters.live import LiveReporter, can_be_live
 
         if can_be_live(sys.stdout, sys.stderr):
             return LiveReporter(plan, call.again, quiet=call["quiet"])
         if form == "live":
             raise UsageError("--output live needs a terminal.", help="Leave --output out, or use --output plain.")
     notebook_flow = call.flow if call.in_notebook else None
-    return output.PlainReporter(call.again, quiet=call["quiet"], notebook_flow=notebook_flow, out=out, err=err)
+    return plain.PlainReporter(call.again, quiet=call["quiet"], notebook_flow=notebook_flow, out=out, err=err)
 
-
-RUN_OPTIONS = [
-    Option("tag", "Tag of the run.", metavar="TAG", repeat=True),
-    Option("max-workers", "Most tasks at a time.", default=16, least=1),
-    Option("max-num-splits", "Most tasks of one foreach.", default=100, least=1),
-    Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
-    Option("max-log-size", "Megabytes of a task's log that are kept.", default=10, least=1),
-    Option("isolation", "Fork each task, or start an interpreter for it.", choices=ISOLATIONS),
-    Option("output", "How the run is shown; on a terminal live.", choices=("live", "plain", "json")),
-]
-"""What every command that starts a run on this machine takes."""
 
 COMMANDS = {"run": Command(_run, parameters=parameter_options, options=RUN_OPTIONS)}

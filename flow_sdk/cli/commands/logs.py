@@ -1,7 +1,7 @@
 """``logs``."""
 
-from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.errors import NotFound, UsageError
 
 __all__ = ["COMMANDS"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:

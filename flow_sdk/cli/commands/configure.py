@@ -7,7 +7,7 @@ import re
 import sys
 
 from flow_sdk import config
-from flow_sdk.cli.arguments import Option, parse
+from flow_sdk.cli.parser import Option, parse
 from flow_sdk.errors import ConfigError, FlowSDKError, UsageError, nearest
 
 TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms

@@ -2,8 +2,9 @@
 
 import os
 
-from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call, check_writable, write_file
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Argument, Command, Option
+from flow_sdk.cli.user_files import check_writable, write_file
 
 __all__ = ["COMMANDS"]
 
@@ -40,7 +41,7 @@ def _list(call: Call) -> int:
     width = max(map(len, sizes), default=0)
     for file, size in zip(files, sizes, strict=True):
         print(f"{size:>{width}}  {file.name if call['archive'] else os.path.join(call.code.layout.root, file.name)}")
-    from flow_sdk.cli.code import size_text
+    from flow_sdk.cli.code_package import size_text
 
     call.say(f"{len(files)} file{'s' if len(files) != 1 else ''}, {size_text(sum(file.size for file in files))}.")
     _warn(call)

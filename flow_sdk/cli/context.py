@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
-from flow_sdk.cli.terminal import LenientStream
+from flow_sdk.cli.program import program
+from flow_sdk.cli.registry import GENERAL
+from flow_sdk.cli.terminal import note
 from flow_sdk.config import check_profile, expand_home
-from flow_sdk.errors import UsageError, visible
+from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flow_sdk.authoring.project import Project
-    from flow_sdk.cli.arguments import Parsed
-    from flow_sdk.cli.code import FlowCode
+    from flow_sdk.cli.code_package import FlowCode
+    from flow_sdk.cli.parser import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
     from flow_sdk.store.code_entry import Entry
 
-__all__ = ["Call", "check_writable", "note", "store_root", "write_file"]
+__all__ = ["Call", "store_root"]
 
 INACTIVE_ENVIRONMENTS = ("conda", "fast-bakery", "pypi", "uv")
 """Values of ``--environment`` that are known from Metaflow and have no effect in this release."""
@@ -62,14 +63,11 @@ class Call:
 
     def _take_environment(self, names: Iterable[str]) -> dict[str, str]:
         """Add the options that the environment gives; returns the variable of each."""
-        from flow_sdk.cli.main import GENERAL
-
         return take_environment(self._parsed, GENERAL, names)
 
     def _take_environment_of_runs(self) -> dict[str, str]:
         """Add the options of runs that the environment gives. No parameter is called like one of them."""
-        from flow_sdk.cli.main import GENERAL
-        from flow_sdk.cli.run import RUN_OPTIONS
+        from flow_sdk.cli.run_options import RUN_OPTIONS
 
         return take_environment(self._parsed, (*GENERAL, *RUN_OPTIONS), OF_RUNS, self.name)
 
@@ -94,7 +92,7 @@ class Call:
     @property
     def code(self) -> FlowCode:
         """The flow's code package."""
-        from flow_sdk.cli.code import FlowCode
+        from flow_sdk.cli.code_package import FlowCode
 
         if self._code is None:
             self._code = FlowCode(self)
@@ -165,8 +163,6 @@ class Call:
     @property
     def again(self) -> str:
         """How to call the flow file again with the same store, to be pasted into a shell."""
-        from flow_sdk.cli.usage import program
-
         words = [program()]
         for name in ("datastore", "datastore-root"):
             if name in self.given:
@@ -274,46 +270,6 @@ class Call:
         """Tell the user something that isn't a result: on stderr, unless quiet."""
         if not self.values["quiet"]:
             note(text)
-
-
-def note(text: str) -> None:
-    """Print to stderr, what a terminal would obey written out."""
-    # Nobody can be told on a full disk or through a closed pipe; what was asked for is done all the same.
-    stream = LenientStream(sys.stderr)
-    stream.write(visible(text) + "\n")
-    stream.flush()
-
-
-def check_writable(path: str | None) -> None:
-    """Refuse a file that can't be written to, before anything is done for it.
-
-    Raises
-    ------
-    UsageError
-        If it is a folder, or its folder isn't there or is closed.
-    """
-    if path is None:
-        return
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path):
-        raise UsageError("This file can't be written.", seen="a folder", where=path)
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise UsageError("This file can't be written.", seen=f"no folder {folder} to write to", where=path)
-
-
-def write_file(path: str, data: bytes) -> None:
-    """Write a file that the user named.
-
-    Raises
-    ------
-    UsageError
-        If it can't be written.
-    """
-    try:
-        with open(path, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise UsageError("This file can't be written.", seen=error.strerror, where=path) from error
 
 
 def store_root(kind: str | None, root: str | None) -> str:

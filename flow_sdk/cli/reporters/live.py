@@ -10,8 +10,8 @@ import sys
 import time
 from typing import Any, TextIO
 
-from flow_sdk.cli.failure import CYAN, DIM, RED, RESET, YELLOW, wants_colour
-from flow_sdk.cli.output import Failures, ending, failure_text, seconds_text
+from flow_sdk.cli.errors import CYAN, DIM, RED, RESET, YELLOW, wants_colour
+from flow_sdk.cli.reporters.plain import Failures, ending, failure_text, seconds_text
 from flow_sdk.cli.terminal import harmless
 from flow_sdk.metadata.tags import printable
 from flow_sdk.plan.model import FlowPlan

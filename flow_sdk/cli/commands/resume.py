@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.authoring.flow import is_plain
-from flow_sdk.cli.arguments import Argument, Command, Option
-from flow_sdk.cli.call import Call
-from flow_sdk.cli.run import RUN_OPTIONS, early_server, start_run
+from flow_sdk.cli.commands.run import early_server, start_run
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Argument, Command, Option
+from flow_sdk.cli.registry import GENERAL
+from flow_sdk.cli.run_options import RUN_OPTIONS
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +87,6 @@ def _table(forecasts: list[Forecast]) -> list[str]:
 def _parameters(flow_class: Any) -> list[Option]:
     """The flow's parameters: known, so that it can be said why they aren't taken."""
     from flow_sdk.authoring.parameters import declared_parameters
-    from flow_sdk.cli.main import GENERAL
 
     taken = {option.name for option in (*GENERAL, *COMMANDS["resume"].options)}
     names = [parameter.name for parameter in declared_parameters(flow_class).values()]

@@ -110,7 +110,7 @@ class Command:
     Parameters
     ----------
     run : callable
-        Takes the :class:`~flow_sdk.cli.call.Call`, returns the exit code.
+        Takes the :class:`~flow_sdk.cli.context.Call`, returns the exit code.
     arguments : sequence of Argument
         Its positional arguments.
     options : sequence of Option

@@ -2,8 +2,8 @@
 
 import sys
 
-from flow_sdk.cli.arguments import Command, Option
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Command, Option
 from flow_sdk.cli.terminal import shown
 from flow_sdk.errors import FlowSDKError
 

@@ -62,7 +62,7 @@ def print_bug(error: BaseException, stream: TextIO | None = None) -> None:
     """Print an exception that no one foresaw: it is our mistake, and the traceback helps to mend it."""
     import traceback
 
-    from flow_sdk.cli.version import describe_versions
+    from flow_sdk.cli.commands.version import describe_versions
 
     out = stream or sys.stderr
     traceback.print_exception(error, file=out)

@@ -15,7 +15,7 @@ from flow_sdk.store.ignoring import IGNORE_FILE
 from flow_sdk.store.package import LIMIT, PackagedFile, build, find_files
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.call import Call
+    from flow_sdk.cli.context import Call
     from flow_sdk.store.imports import UserModule
 
 __all__ = ["FlowCode", "size_text"]

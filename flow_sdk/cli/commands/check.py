@@ -1,7 +1,7 @@
 """``check``."""
 
-from flow_sdk.cli.arguments import Command
-from flow_sdk.cli.call import Call
+from flow_sdk.cli.context import Call
+from flow_sdk.cli.parser import Command
 
 __all__ = ["COMMANDS"]
 

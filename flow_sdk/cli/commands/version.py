@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from flow_sdk.cli.arguments import Command
+from flow_sdk.cli.parser import Command
 from flow_sdk.release import __version__
 
 __all__ = ["COMMANDS", "describe_versions"]
