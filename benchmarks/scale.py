@@ -156,8 +156,8 @@ def measure(what: str, count: int, source: str, folder: Path) -> Measured:
 def join_of(foreach: Measured, folder: Path) -> Measured:
     """How long the join of a measured foreach took, by the record of its task."""
     from flow_sdk.metadata.runs import Runs
-    from flow_sdk.store.attempts import read_task
     from flow_sdk.store.open_store import open_store
+    from flow_sdk.store.records.commits import read_task
 
     store = open_store(str(folder / ".flow_sdk"))
     (run,) = Runs(store).newest("Wide")

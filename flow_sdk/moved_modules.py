@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from types import CodeType, ModuleType
 
 MOVED_MODULES: dict[str, str] = {
+    "flow_sdk.client.facts": "flow_sdk.client.attempt_metadata",
     "flow_sdk.spec": "flow_sdk.authoring",
     "flow_sdk.spec.absent": "flow_sdk.authoring.unsupported",
     "flow_sdk.spec.attributes": "flow_sdk.authoring.decorator",
@@ -27,6 +28,7 @@ MOVED_MODULES: dict[str, str] = {
     "flow_sdk.spec.schedule": "flow_sdk.cron.parse",
     "flow_sdk.spec.settled": "flow_sdk.authoring.resolved_flow",
     "flow_sdk.spec.with_text": "flow_sdk.authoring.decospec",
+    "flow_sdk.store.byvalue": "flow_sdk.store.pickling.by_value",
 }
 """The module that has the content now, by the earlier path; of a package it holds for the modules below, too."""
 

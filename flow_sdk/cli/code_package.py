@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.config import read_setting
 from flow_sdk.errors import UsageError
-from flow_sdk.store.code_layout import CodeLayout, find_layout, resolved
-from flow_sdk.store.data_files import DataFile, data_files_left_out
-from flow_sdk.store.ignoring import IGNORE_FILE
-from flow_sdk.store.package import LIMIT, PackagedFile, build, find_files
+from flow_sdk.store.package.archive import LIMIT, PackagedFile, build, find_files
+from flow_sdk.store.package.code_layout import CodeLayout, find_layout, resolved
+from flow_sdk.store.package.data_files import DataFile, data_files_left_out
+from flow_sdk.store.package.ignore_rules import IGNORE_FILE
 
 if TYPE_CHECKING:
     from flow_sdk.cli.context import Call
-    from flow_sdk.store.imports import UserModule
+    from flow_sdk.store.package.user_modules import UserModule
 
 __all__ = ["FlowCode", "size_text"]
 

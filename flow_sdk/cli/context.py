@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.code_package import FlowCode
     from flow_sdk.cli.parser import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
-    from flow_sdk.store.code_entry import Entry
+    from flow_sdk.store.package.entry import Entry
 
 __all__ = ["Call", "store_root"]
 
@@ -83,7 +83,7 @@ class Call:
     @property
     def entry(self) -> Entry:
         """The flow file and how it is executed."""
-        from flow_sdk.store.code_entry import find_entry
+        from flow_sdk.store.package.entry import find_entry
 
         if self._entry is None:
             self._entry = find_entry(self.flow_class)
@@ -156,7 +156,7 @@ class Call:
         root = store_root(self.values["datastore"] or self.values["metadata"], self.values["datastore-root"])
         if not root.startswith("s3://"):
             return root
-        from flow_sdk.store.keys import s3_place
+        from flow_sdk.store.key_syntax import s3_place
 
         return "s3://" + "/".join(filter(None, s3_place(root)))
 

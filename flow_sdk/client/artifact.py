@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from flow_sdk.client.objects import InRun
 from flow_sdk.errors import NotFound, nearest
-from flow_sdk.store.records import ArtifactRef
+from flow_sdk.store.records.model import ArtifactRef
 
 if TYPE_CHECKING:
     from flow_sdk.client.task import Task
@@ -145,7 +145,7 @@ class TaskArtifacts:
         return self.__task
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.views import view
+        from flow_sdk.client.html.views import view
 
         return view(self)
 
@@ -190,7 +190,7 @@ class TaskData:
         return self._task  # type: ignore[no-any-return]
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.views import view
+        from flow_sdk.client.html.views import view
 
         return view(self)
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.layout import blob_key
+from flow_sdk.store.records.layout import blob_key
 
 if TYPE_CHECKING:
     import tarfile
@@ -55,7 +55,7 @@ class Code:
     @property
     def flowspec(self) -> str:
         """Text of the flow file."""
-        from flow_sdk.store.package import list_files
+        from flow_sdk.store.package.archive import list_files
 
         if self.script_name not in {file.name for file in list_files(self._bytes)}:
             raise IntegrityError("The code package has no such flow file.", seen=repr(self.script_name))
@@ -76,14 +76,14 @@ class Code:
 
     def extract(self) -> "TemporaryDirectory[str]":
         """Unpack the files into a temporary folder, which goes when the returned object does."""
-        from flow_sdk.store.package import unpack
+        from flow_sdk.store.package.archive import unpack
 
         folder = TemporaryDirectory(prefix="flow-code-")
         unpack(self._bytes, folder.name)
         return folder
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.views import view
+        from flow_sdk.client.html.views import view
 
         return view(self)
 

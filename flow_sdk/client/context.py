@@ -202,7 +202,7 @@ def _folder_of_store(path: str) -> str:
 
 
 def _is_store(folder: str) -> bool:
-    from flow_sdk.store.layout import STORE_MARKER
+    from flow_sdk.store.records.layout import STORE_MARKER
 
     return os.path.isfile(os.path.join(folder, STORE_MARKER))
 

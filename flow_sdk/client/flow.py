@@ -152,7 +152,7 @@ class Metaflow:
         return get_namespace() or "all"
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.views import view
+        from flow_sdk.client.html.views import view
 
         return view(self)
 

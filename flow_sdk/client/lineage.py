@@ -6,7 +6,7 @@ from flow_sdk.client.reader import RunReader
 from flow_sdk.ids import FOREACH
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records.model import Manifest
 
 __all__ = ["child_ids", "child_tasks"]
 

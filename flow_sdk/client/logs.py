@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flow_sdk.errors import ObjectMissing, UsageError
-from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records import layout
 
 __all__ = ["LogLine", "LogTail", "Place", "check_stream", "follow_lines", "task_lines"]
 

@@ -107,7 +107,7 @@ class ClientObject(Generic[Child]):
         return True
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.views import view
+        from flow_sdk.client.html.views import view
 
         return view(self)
 

@@ -9,15 +9,15 @@ from typing import Any
 from flow_sdk.client.context import is_safe
 from flow_sdk.errors import NotFound, StoreUnavailable
 from flow_sdk.ids import FOREACH, is_step_name, is_task_id
-from flow_sdk.metadata.alive import life_signs
 from flow_sdk.metadata.listing import Glance, RunListing
 from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
 from flow_sdk.metadata.port import RunOutcome
 from flow_sdk.metadata.runs import Runs
+from flow_sdk.metadata.task_heartbeat import life_signs
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.store import attempts, layout
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord, decode
+from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord, decode
 
 __all__ = ["Reader", "RunReader", "open_reader", "read_ahead"]
 
@@ -223,20 +223,20 @@ class RunReader:
 
     def committed(self, step: str, task: str) -> Manifest | None:
         """Read a task's committed manifest."""
-        return attempts.read_task(self.reader.store, self.flow, self.run, step, task)
+        return commits.read_task(self.reader.store, self.flow, self.run, step, task)
 
     def all_committed(self, tasks: list[tuple[str, str]]) -> Iterator[Manifest | None]:
         """Read the committed manifests of many tasks, given as (step, task), some ahead of the caller."""
         for first in range(0, len(tasks), _BATCH):
-            yield from attempts.read_tasks(self.reader.store, self.flow, self.run, tasks[first : first + _BATCH])
+            yield from commits.read_tasks(self.reader.store, self.flow, self.run, tasks[first : first + _BATCH])
 
     def attempts(self, step: str, task: str) -> list[int]:
         """Numbers of a task's attempts."""
-        return attempts.attempts(self.reader.store, self.flow, self.run, step, task)
+        return commits.attempts(self.reader.store, self.flow, self.run, step, task)
 
     def attempt(self, step: str, task: str, number: int) -> Manifest | None:
         """Read one attempt's manifest; None when it wrote none."""
-        return attempts.read_attempt(self.reader.store, self.flow, self.run, step, task, number)
+        return commits.read_attempt(self.reader.store, self.flow, self.run, step, task, number)
 
     def started(self, step: str, task: str, number: int = 0) -> float | None:
         """When an attempt was started, in seconds since the epoch."""
@@ -256,7 +256,7 @@ def read_ahead(runs: list[RunReader]) -> None:
     there = [run for run in runs if "record" in vars(run)]
     opened = [run for run in there if run.listed() is not None]
     ended = [run for run in there if run not in opened]
-    ends = attempts.read_places(store, [(run.flow, run.run, *run.end) for run in ended])
+    ends = commits.read_places(store, [(run.flow, run.run, *run.end) for run in ended])
     for run, end in zip(ended, ends, strict=True):
         run._ended = end
     if opened:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.authoring.caught_failure import CaughtFailure
 from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
-from flow_sdk.client.facts import Metadata, attempt_facts, attempt_metadata
+from flow_sdk.client.attempt_metadata import Metadata, attempt_facts, attempt_metadata
 from flow_sdk.client.objects import InRun, local_time
 from flow_sdk.errors import NotFound, PathspecError, nearest
 from flow_sdk.ids import FOREACH, is_task_id
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED
-from flow_sdk.store import layout
-from flow_sdk.store.records import ArtifactRef, Manifest
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.model import ArtifactRef, Manifest
 
 if TYPE_CHECKING:
     from flow_sdk.client.code import Code

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from flow_sdk.errors import DeployError, IntegrityError, ObjectExists
 from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.durable import make_folders, replace_file
-from flow_sdk.store.layout import token_key, token_prefix
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.layout import token_key, token_prefix
 from flow_sdk.strict_json import parse_object
 
 __all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of", "standing"]

@@ -11,8 +11,8 @@ from flow_sdk.authoring.project import claim_name, claim_text
 from flow_sdk.deploy.claims import Claim, Keeper, StoreClaims
 from flow_sdk.errors import DeployError
 from flow_sdk.metadata.tags import decode_tag
-from flow_sdk.store.layout import deployments_prefix
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.layout import deployments_prefix
 
 __all__ = ["EarlierClaims", "counting_claim", "several_tokens", "still_apart"]
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 from flow_sdk.errors import ObjectExists
 from flow_sdk.metadata.tags import encode_tag
-from flow_sdk.store.blobs import digest_of
-from flow_sdk.store.layout import deployments_prefix, release_key, release_prefix
+from flow_sdk.store.blobs.blob import digest_of
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RELEASE_FIELDS
-from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.layout import deployments_prefix, release_key, release_prefix
+from flow_sdk.store.records.model import RELEASE_FIELDS
 
 __all__ = ["deployed_names", "newest_releases", "note_release"]
 

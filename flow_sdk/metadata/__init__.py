@@ -1,7 +1,7 @@
 """Which runs there are, how they stand and how they are tagged.
 
 ``port`` is the interface, ``runs`` keeps it in the object store itself, so that no service is needed;
-``tags`` says what a tag may be, ``index`` orders runs newest first. May import store, plan, ids and errors.
+``tags`` defines what a tag may be, ``index`` orders runs newest first. May import store, plan, ids and errors.
 """
 
 import importlib

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from flow_sdk.metadata.tags import HASHED, LONGEST, encode_tag
-from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import EARLIER_END
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.model import EARLIER_END
 
 __all__ = ["RunIndex"]
 

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from flow_sdk.metadata.alive import life_signs, lost_task, silent_since
-from flow_sdk.metadata.heartbeat import LOCAL, is_gone
 from flow_sdk.metadata.listing import Listed
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED, RunOutcome
-from flow_sdk.store import layout
-from flow_sdk.store.attempts import read_tasks
+from flow_sdk.metadata.run_heartbeat import LOCAL, is_gone
+from flow_sdk.metadata.task_heartbeat import life_signs, lost_task, silent_since
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import END_FIELDS, FAILURE_FIELDS, Manifest, RunRecord
-from flow_sdk.store.sealed import unseal
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.commits import read_tasks
+from flow_sdk.store.records.model import END_FIELDS, FAILURE_FIELDS, Manifest, RunRecord
 
 __all__ = ["GONE", "SILENT", "OpenRun", "outcome_of_end"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.records.model import Manifest, RunRecord
 
 __all__ = ["CANCELLED", "FAILED", "RUNNING", "SUCCEEDED", "Metadata", "RunOutcome"]
 

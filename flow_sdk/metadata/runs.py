@@ -9,14 +9,14 @@ from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.listing import CAUGHT, NOTED, RunListing
 from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
 from flow_sdk.metadata.port import CANCELLED, FAILED, SUCCEEDED, RunOutcome
-from flow_sdk.metadata.tagging import UserTags, check_count, tag_key
 from flow_sdk.metadata.tags import check_tags, encode_tag, refuse_reserved
+from flow_sdk.metadata.user_tags import UserTags, check_count, tag_key
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.store import layout
-from flow_sdk.store.attempts import mark_failed, read_task
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord, decode, encode
-from flow_sdk.store.sealed import seal
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.checksummed_json import seal
+from flow_sdk.store.records.commits import mark_failed, read_task
+from flow_sdk.store.records.model import RunRecord, decode, encode
 
 __all__ = ["Runs"]
 

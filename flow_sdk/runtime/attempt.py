@@ -23,8 +23,8 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
-from flow_sdk.store import attempts
-from flow_sdk.store.records import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.model import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 
 __all__ = ["Outcome", "run_attempt"]
 
@@ -121,13 +121,13 @@ def _claimed(
     committed = view.read(step, position)
     if committed is not None:
         if committed.generation >= request.generation:
-            attempts.settled_task(view.store, view.flow, view.run, step.name, request.task)
+            commits.settled_task(view.store, view.flow, view.run, step.name, request.task)
             return Outcome(committed, already=True)
-        attempts.reopen(view.store, committed, request.generation)
+        commits.reopen(view.store, committed, request.generation)
     facts = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}
     if job := request.environment.get("batch"):
         facts["batch"] = job
-    number = attempts.claim(view.store, view.flow, view.run, step.name, request.task, facts)
+    number = commits.claim(view.store, view.flow, view.run, step.name, request.task, facts)
     announce({"attempt": number})
     return _Attempt(view, record, request, step, position, number, announce)
 
@@ -231,7 +231,7 @@ class _Attempt:
         return self.number > int(retry.get("times", 0))
 
     def _last_failure(self) -> dict[str, str]:
-        previous = attempts.read_attempt(
+        previous = commits.read_attempt(
             self.view.store, self.view.flow, self.view.run, self.step.name, self.request.task, self.number - 1
         )
         if previous is not None and previous.exception is not None:
@@ -300,7 +300,7 @@ class _Attempt:
 
             runs = Runs(self.view.store)
             (runs.expect_success if caught is None else runs.expect_caught)(self.record)
-        winner = attempts.commit(self.view.store, manifest)
+        winner = commits.commit(self.view.store, manifest)
         return Outcome(winner, already=winner is not manifest)
 
     def _failed(
@@ -316,7 +316,7 @@ class _Attempt:
             except FlowSDKError:
                 refs = task.inherited
         manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)
-        attempts.fail(self.view.store, manifest)
+        commits.fail(self.view.store, manifest)
         if fatal or self.request.tries_left == 0:
             from flow_sdk.metadata.runs import Runs
 

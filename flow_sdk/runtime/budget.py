@@ -13,7 +13,7 @@ from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.positions import known_numbers
 from flow_sdk.runtime.handoff import indices_of
 from flow_sdk.runtime.parents import RunView
-from flow_sdk.store.layout import events_prefix
+from flow_sdk.store.records.layout import events_prefix
 
 __all__ = ["reserve"]
 

@@ -13,9 +13,9 @@ from flow_sdk.plan.positions import child_position, enclosing_position
 from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.layout import run_key
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import RunRecord, decode
+from flow_sdk.store.records.layout import run_key
+from flow_sdk.store.records.model import RunRecord, decode
 
 __all__ = ["foreach_children", "is_chosen", "loop_outcome", "open_run", "task_of"]
 

@@ -54,7 +54,7 @@ def unpacked(package: bytes, digest: str) -> str:
     IntegrityError
         If the package is damaged, or a file of it can't be replaced.
     """
-    from flow_sdk.store.package import mend
+    from flow_sdk.store.package.archive import mend
 
     base = _private_base()
     folder = os.path.join(base, digest)
@@ -85,7 +85,7 @@ def _private_base() -> str:
 def _unpack_new(package: bytes, base: str, folder: str) -> None:
     """Unpack beside the folder and rename, so that it appears as a whole; another task may be faster."""
     from flow_sdk.store.durable import sync_folder
-    from flow_sdk.store.package import unpack
+    from flow_sdk.store.package.archive import unpack
 
     fresh = tempfile.mkdtemp(prefix=_NEW, dir=base)
     try:

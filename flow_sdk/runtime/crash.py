@@ -5,9 +5,9 @@ import time
 
 from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.store import attempts
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.model import Manifest
 
 __all__ = ["HARD_GRACE", "crash_line", "crash_reason", "note_crash", "note_failure"]
 
@@ -71,7 +71,7 @@ def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: s
         generation=request.generation,
         environment=request.environment,
     )
-    attempts.fail(store, manifest)
+    commits.fail(store, manifest)
     if request.tries_left == 0 and not stopped:
         note_failure(store, request, attempt, reason)
 

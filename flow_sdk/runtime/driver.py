@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import RunFailed
-from flow_sdk.metadata.heartbeat import write_beat
+from flow_sdk.metadata.run_heartbeat import write_beat
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.crash import HARD_GRACE, crash_line, crash_reason, note_crash
 from flow_sdk.runtime.events import Reporter
@@ -22,10 +22,10 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
-from flow_sdk.store.attempts import claim, settled_task
-from flow_sdk.store.layout import commit_key
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records.commits import claim, settled_task
+from flow_sdk.store.records.layout import commit_key
+from flow_sdk.store.records.model import RunRecord
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.submit import JobTarget

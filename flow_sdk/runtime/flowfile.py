@@ -11,8 +11,8 @@ from types import CodeType
 from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import PlanError, TaskError
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.store.code_entry import import_base
-from flow_sdk.store.sources import by_value_module
+from flow_sdk.store.package.entry import import_base
+from flow_sdk.store.pickling.flow_modules import by_value_module
 
 __all__ = ["CompiledFile", "load_flow", "load_packaged_flow"]
 

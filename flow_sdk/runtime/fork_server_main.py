@@ -26,7 +26,7 @@ from flow_sdk.runtime.leftovers import Leftovers
 from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
 from flow_sdk.runtime.process_end import c_library
 from flow_sdk.runtime.program import Program
-from flow_sdk.store.records import RunRecord, decode
+from flow_sdk.store.records.model import RunRecord, decode
 
 __all__ = ["main"]
 

@@ -12,9 +12,9 @@ from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, known_numbers
 from flow_sdk.runtime.parents import RunView
-from flow_sdk.store.layout import handoff_key, run_input_key
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records.layout import handoff_key, run_input_key
+from flow_sdk.store.records.model import Manifest
 
 __all__ = [
     "accepted_input",

@@ -7,7 +7,7 @@ from flow_sdk.authoring.flow import FlowSpec, TaskState
 from flow_sdk.errors import InputsError, nearest
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.records import ArtifactRef, Manifest
+from flow_sdk.store.records.model import ArtifactRef, Manifest
 
 __all__ = ["InputView", "Inputs", "plan_merge"]
 

@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.authoring.flow import FlowSpec
-from flow_sdk.metadata.heartbeat import LOCAL, this_process
+from flow_sdk.metadata.run_heartbeat import LOCAL, this_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
@@ -13,11 +13,11 @@ from flow_sdk.runtime.driver import Driver, RunOptions
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.program import Program
-from flow_sdk.store.layout import run_key
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.pickling.flow_modules import by_value_module
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord, encode
-from flow_sdk.store.sources import by_value_module
+from flow_sdk.store.records.layout import run_key
+from flow_sdk.store.records.model import RunRecord, encode
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.resume import Resume, Reuse

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
-from flow_sdk.store.layout import log_key
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.layout import log_key
 
 __all__ = ["END_PATIENCE", "LineSplitter", "LogSender", "LogWriter", "drain", "log_entry"]
 

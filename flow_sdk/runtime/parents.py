@@ -6,10 +6,10 @@ from flow_sdk.errors import TransitionError
 from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import Numbers, enclosing_position, known_numbers, last_number, position_from
-from flow_sdk.store.attempts import read_task, read_tasks
-from flow_sdk.store.layout import commit_key
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records.commits import read_task, read_tasks
+from flow_sdk.store.records.layout import commit_key
+from flow_sdk.store.records.model import Manifest
 
 __all__ = ["RunView", "find_parents", "is_first"]
 

@@ -24,10 +24,10 @@ from flow_sdk.runtime.begin import start_artifacts
 from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.attempts import commit, read_tasks
-from flow_sdk.store.layout import failures_prefix, resumed_prefix, run_key, tasks_prefix
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
+from flow_sdk.store.records.commits import commit, read_tasks
+from flow_sdk.store.records.layout import failures_prefix, resumed_prefix, run_key, tasks_prefix
+from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 
 __all__ = ["Forecast", "Resume", "Reuse", "find_origin", "hold_origin"]
 
@@ -128,7 +128,7 @@ def _is_orchestrated(record: RunRecord) -> bool:
 
 
 def hold_origin(store: ObjectStore, flow: str, run: str) -> None:
-    """Keep a collector of garbage from removing a run that is going to be resumed (see metadata/removal.py).
+    """Keep a collector of garbage from removing a run that is going to be resumed (see upkeep/run_removal.py).
 
     Raises
     ------

@@ -12,7 +12,7 @@ from flow_sdk.plan.positions import known_numbers
 from flow_sdk.runtime.inputs import Inputs, InputView, plan_merge
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.records import ArtifactRef, Manifest, RunRecord
+from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 
 __all__ = ["LiveTask"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flow_sdk.errors import StoreError
-from flow_sdk.metadata import alive
+from flow_sdk.metadata import task_heartbeat
 from flow_sdk.runtime.crash import HARD_GRACE, crash_line, crash_reason, note_crash, note_failure
 from flow_sdk.runtime.fork_server import LAUNCHER
 from flow_sdk.runtime.heartbeat import Heartbeat
@@ -28,8 +28,8 @@ from flow_sdk.runtime.report import (
     read_report,
 )
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.store.attempts import settled_task
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.commits import settled_task
 
 __all__ = ["Supervised", "supervise"]
 
@@ -75,7 +75,7 @@ class _Supervisor:
         self.store = open_store(request.root)
         self.logs = LogSender(self.store, lambda line: on_line("stderr", line))
         self.log = LogWriter(self.logs)
-        self.sign: alive.LifeSign | None = None
+        self.sign: task_heartbeat.LifeSign | None = None
         self.beat: Heartbeat | None = None
         self.stopped = self.garbled = False
         self.killed_for: str | None = None
@@ -104,8 +104,8 @@ class _Supervisor:
             request = self.request
             place = (request.flow, request.run, request.step, request.task, said.attempt)
             self.log.place(*place)
-            self.sign = alive.LifeSign(self.store, *place)
-            self.beat = Heartbeat(self.sign.give, first=alive.FIRST, interval=alive.INTERVAL)
+            self.sign = task_heartbeat.LifeSign(self.store, *place)
+            self.beat = Heartbeat(self.sign.give, first=task_heartbeat.FIRST, interval=task_heartbeat.INTERVAL)
             self.beat.start()
         elif isinstance(said, Finished):
             self.result.facts = said.facts

@@ -29,7 +29,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["Prepared", "die_with_parent", "execute", "main", "run_and_report", "run_process"]
 

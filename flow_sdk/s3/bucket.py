@@ -10,7 +10,7 @@ from flow_sdk.aws.settings import forget_settings
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
 from flow_sdk.s3.botocore_bucket import METADATA, BotocoreBucket, is_unusual
 from flow_sdk.s3.place import PIECE, Content, Entry, Found, Label, Span, pieces
-from flow_sdk.store.ahead import ahead
+from flow_sdk.store.prefetch import ahead
 from flow_sdk.store.s3_client import connect
 from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_refused
 

@@ -20,7 +20,7 @@ from flow_sdk.s3.objects import S3GetObject, S3Object, S3PutObject
 from flow_sdk.s3.place import Content, Found, Label, Place, Span
 from flow_sdk.s3.roots import run_files
 from flow_sdk.s3.temporary import Downloads
-from flow_sdk.store.ahead import ahead
+from flow_sdk.store.prefetch import ahead
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -13,8 +13,8 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.s3.addresses import check_key, split_url
 from flow_sdk.s3.place import Place
 from flow_sdk.s3.run_files import RunFiles, Writer
-from flow_sdk.store import layout
 from flow_sdk.store.local import LocalStore
+from flow_sdk.store.records import layout
 from flow_sdk.store.s3 import S3Store
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from flow_sdk.errors import ObjectMissing
 from flow_sdk.ids import is_step_name, is_task_id
 from flow_sdk.s3.addresses import decode_key, encode_key
 from flow_sdk.s3.place import Content, Entry, Found, Label, Place, Span
-from flow_sdk.store import attempts
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.model import Manifest
 
 __all__ = ["RunFiles", "Writer"]
 
@@ -179,7 +179,7 @@ class RunFiles:
         if run != self._run:
             return None
         if task not in newest:
-            newest[task] = max(attempts.attempts(self._store, self._flow, run, *task), default=0)
+            newest[task] = max(commits.attempts(self._store, self._flow, run, *task), default=0)
         return version.entry.modified if writer.attempt == newest[task] else None
 
     def _read(self, tasks: set[tuple[str, str]]) -> None:
@@ -187,5 +187,5 @@ class RunFiles:
         wanted = sorted(tasks - self._committed.keys())
         for first in range(0, len(wanted), _BATCH):
             batch = wanted[first : first + _BATCH]
-            read = attempts.read_tasks(self._store, self._flow, self._run, batch)
+            read = commits.read_tasks(self._store, self._flow, self._run, batch)
             self._committed |= {task: manifest for task, manifest in zip(batch, read, strict=True) if manifest}

@@ -1,6 +1,6 @@
-"""Objects, blobs and the commit protocol.
+"""Objects, blobs, records and packages.
 
-``port`` is the interface, ``local``, ``memory`` and ``s3`` implement it; ``blobs`` and ``codecs`` turn
-artifacts into verified content-addressed objects; ``records`` and ``attempts`` hold the commit protocol;
-``package`` makes the code package. May import plan, ids and errors.
+``port`` is the interface, ``local``, ``memory`` and ``s3`` implement it. ``blobs`` are verified content-addressed
+objects, ``pickling`` turns values into their bytes, ``artifacts`` joins both; ``records`` holds keys, records and the
+commit protocol, ``package`` the code package. May import plan, ids and errors.
 """

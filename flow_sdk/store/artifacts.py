@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from flow_sdk.errors import SerializationError, StoreError
-from flow_sdk.store import items as item_pack
-from flow_sdk.store.blobs import Payload, digest_of, read_blob, write_blob
-from flow_sdk.store.codecs import Encoded, decode, encode
-from flow_sdk.store.framing import damaged
+from flow_sdk.store.blobs import item_pack as item_pack
+from flow_sdk.store.blobs.blob import Payload, digest_of, read_blob, write_blob
+from flow_sdk.store.blobs.frame_format import damaged
+from flow_sdk.store.pickling.codecs import Encoded, decode, encode
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import ArtifactRef, SplitItems
+from flow_sdk.store.records.model import ArtifactRef, SplitItems
 
 __all__ = ["INLINE", "Artifacts"]
 
@@ -77,7 +77,7 @@ class Artifacts:
         SerializationError, StoreError
             As :meth:`save` does.
         """
-        from flow_sdk.store.comparison import was_only_read
+        from flow_sdk.store.pickling.comparison import was_only_read
 
         encoded = encode(value, where=where)
         digest = digest_of(encoded.parts)
@@ -103,7 +103,7 @@ class Artifacts:
         where : str
             As for :meth:`load`.
         """
-        from flow_sdk.store.comparison import are_equal
+        from flow_sdk.store.pickling.comparison import are_equal
 
         if one.is_same(other):
             return True

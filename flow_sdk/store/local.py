@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
 from flow_sdk.store.durable import FLUSH, PIECE, WriteBehind, sync_folder, sync_names, write_part
-from flow_sdk.store.keys import check_key, check_prefix, is_key
+from flow_sdk.store.key_syntax import check_key, check_prefix, is_key
 from flow_sdk.store.port import Buffers, ObjectInfo
 
 __all__ = ["LocalStore"]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from flow_sdk.errors import ObjectExists, ObjectMissing
-from flow_sdk.store.keys import check_key, check_prefix
+from flow_sdk.store.key_syntax import check_key, check_prefix
 from flow_sdk.store.port import Buffers, ObjectInfo
 
 __all__ = ["MemoryStore"]

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.config import expand_home
 from flow_sdk.errors import ConfigError, ObjectExists, ObjectMissing, StoreError, StoreUnavailable
-from flow_sdk.store.layout import STORE_MARKER
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.layout import STORE_MARKER
 
 if TYPE_CHECKING:
     from flow_sdk.store.memory import MemoryStore

@@ -3,8 +3,8 @@
 import os
 
 from flow_sdk.errors import ConfigError, ObjectExists, StoreError, StoreUnavailable
-from flow_sdk.store.layout import STORE_MARKER
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.layout import STORE_MARKER
 
 __all__ = ["probe_store", "try_store"]
 

@@ -13,12 +13,12 @@ from flow_sdk.metadata.port import Metadata
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.model import Manifest, RunRecord
 from tests.rig.moto import MotoServer
 
 PLAN = FlowPlan(
@@ -270,14 +270,14 @@ def test_a_run_is_pinned_to_its_plan(runs: Metadata, store: ObjectStore) -> None
 
 
 def commit(store: ObjectStore, step: str, *, successful: bool = True) -> None:
-    attempts.commit(store, Manifest("F", "1", step, "0", 0, ok=True, successful=successful, finished=99.0))
+    commits.commit(store, Manifest("F", "1", step, "0", 0, ok=True, successful=successful, finished=99.0))
 
 
 def test_states(runs: Metadata, store: ObjectStore) -> None:
     runs.create(record("1"))
     assert runs.outcome("F", "1", PLAN).state == runs.state("F", "1", PLAN) == "running"
 
-    attempts.mark_failed(store, "F", "1", "start", "0", 2, "ValueError: x")
+    commits.mark_failed(store, "F", "1", "start", "0", 2, "ValueError: x")
     failed = runs.outcome("F", "1", PLAN)
     assert (failed.state, failed.reason) == ("failed", "Task start/0 failed: ValueError: x")
     assert failed.time == pytest.approx(time.time(), abs=60)
@@ -319,11 +319,11 @@ def test_a_caught_end_is_no_success(runs: Metadata, store: ObjectStore) -> None:
 def test_a_cleared_end_counts_again_once_it_is_done(runs: Metadata, store: ObjectStore) -> None:
     runs.create(record("1"))
     commit(store, "end")
-    old = attempts.read_task(store, "F", "1", "end", "0")
+    old = commits.read_task(store, "F", "1", "end", "0")
     assert old is not None
-    attempts.reopen(store, old, 1)
+    commits.reopen(store, old, 1)
     assert runs.state("F", "1", PLAN) == "running"
-    attempts.commit(store, dataclasses.replace(old, attempt=1, generation=1))
+    commits.commit(store, dataclasses.replace(old, attempt=1, generation=1))
     assert runs.state("F", "1", PLAN) == "succeeded"
 
 
@@ -339,7 +339,7 @@ def test_the_latest_success_in_each_namespace(runs: Metadata, store: ObjectStore
         made = runs.create(record(run, float(number), tags=tags))
         if run != "2":
             runs.expect_success(made)
-            attempts.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=run != "3"))
+            commits.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=run != "3"))
     assert runs.latest_successful("F") == runs.latest_successful("F", "a") == long
     assert runs.latest_successful("F", "b") is runs.latest_successful("F", "c") is None
     runs.remove_tags("F", long, ["a"])
@@ -359,7 +359,7 @@ def test_a_tag_added_while_the_run_ends_is_a_namespace_of_its_success(store: Obj
         tagger.start()
         time.sleep(0.0005 * number)
         Runs(store).expect_success(made)
-        attempts.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=True))
+        commits.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=True))
         tagger.join()
         assert runs.latest_successful("F", f"t{number}") == run
 
@@ -430,8 +430,8 @@ def test_the_outcome_of_a_wide_run_costs_few_requests(store: ObjectStore) -> Non
     runs = Runs(store)
     runs.create(record("1"))
     for number in range(30):
-        attempts.mark_failed(store, "F", "1", "start", str(number), 0, "x")
-        attempts.commit(store, Manifest("F", "1", "start", str(number), 0, ok=True, successful=True))
+        commits.mark_failed(store, "F", "1", "start", str(number), 0, "x")
+        commits.commit(store, Manifest("F", "1", "start", str(number), 0, ok=True, successful=True))
     counted = Mortal(store)
     assert Runs(counted).state("F", "1", PLAN) == "running"  # type: ignore[arg-type]
     assert counted.requests <= 8

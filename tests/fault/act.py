@@ -8,7 +8,7 @@ from typing import Any
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records.model import RunRecord
 from tests.fault.cut_flow import Cut
 from tests.rig.inprocess import InProcessRun
 

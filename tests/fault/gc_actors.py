@@ -10,20 +10,20 @@ import pytest
 
 from flow_sdk.deploy.releases import note_release
 from flow_sdk.errors import NotFound, ObjectMissing
-from flow_sdk.metadata.collection import collect_garbage
-from flow_sdk.metadata.removal import Rules
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.batch.submit import read_request, save_request
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.resume import hold_origin
-from flow_sdk.store import attempts
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.blobs import digest_of, write_blob
-from flow_sdk.store.layout import blob_key
+from flow_sdk.store.blobs.blob import digest_of, write_blob
+from flow_sdk.store.blobs.write_protocol import LEAST_GRACE
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import Manifest, RunRecord
-from flow_sdk.store.sweep import LEAST_GRACE
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.layout import blob_key
+from flow_sdk.store.records.model import Manifest, RunRecord
+from flow_sdk.upkeep.garbage_collection import collect_garbage
+from flow_sdk.upkeep.run_removal import Rules
 from tests.rig.stepped import SteppedLocal, World
 
 __all__ = [
@@ -91,11 +91,11 @@ def resumer(world: World, run: str, origin: str) -> Work:
 def _committed(store: ObjectStore, run: str, number: int, generation: int = 0) -> None:
     """Store an artifact and the items of a foreach, and commit a task that has both."""
     artifacts = Artifacts(store)
-    attempt = attempts.claim(store, "F", run, "start", "0", {})
+    attempt = commits.claim(store, "F", run, "start", "0", {})
     ref = artifacts.save(payload(number), where="a")
     items = artifacts.save_items([payload(number), payload(number + 1)], where="b")
     which = {"flow": "F", "run": run, "step": "start", "task": "0", "attempt": attempt, "generation": generation}
-    attempts.commit(store, Manifest(**which, ok=True, successful=True, artifacts={"a": ref}, items=items))  # type: ignore
+    commits.commit(store, Manifest(**which, ok=True, successful=True, artifacts={"a": ref}, items=items))  # type: ignore
 
 
 def task(world: World, run: str, number: int) -> Work:
@@ -112,9 +112,9 @@ def clearer(run: str, number: int) -> Work:
     """An orchestrator's user who clears a committed task, and the attempt that follows."""
 
     def work(store: ObjectStore) -> None:
-        found = attempts.read_task(store, "F", run, "start", "0")
+        found = commits.read_task(store, "F", run, "start", "0")
         if found is not None:
-            attempts.reopen(store, found, found.generation + 1)
+            commits.reopen(store, found, found.generation + 1)
             _committed(store, run, number, found.generation + 1)
 
     return work

@@ -19,8 +19,8 @@ from flow_sdk.s3.place import Label, Span
 from flow_sdk.s3.roots import _inner
 from flow_sdk.s3.run_files import RunFiles
 from flow_sdk.s3.run_files import Writer as Putter
-from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.records import commits, layout
 from tests.fault.act import NAME, Place, Writer, begun, begun_run, record
 from tests.fault.cut_flow import Cut
 
@@ -61,9 +61,9 @@ def _taken_over(place: Place) -> Any:
     store = place.store()
     found = []
     for step, task in (("start", "0"), ("each", "1.0"), ("each", "1.1"), ("join", "2")):
-        manifest = attempts.read_task(store, NAME, "r", step, task)
+        manifest = commits.read_task(store, NAME, "r", step, task)
         if manifest is not None:
-            first = attempts.read_task(store, NAME, "first", step, task)
+            first = commits.read_task(store, NAME, "first", step, task)
             assert first is not None and manifest.origin == f"{NAME}/first/{step}/{task}"
             assert (manifest.artifacts, manifest.items) == (first.artifacts, first.items)
             found.append((step, task))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store import layout
-from flow_sdk.store.check import check_store
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records import layout
+from flow_sdk.upkeep.store_check import check_store
 from tests.rig.verify import verify_store
 
 __all__ = [

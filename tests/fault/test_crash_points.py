@@ -14,9 +14,9 @@ import pytest
 
 from flow_sdk.client import Flow, metadata
 from flow_sdk.errors import NotFound
-from flow_sdk.store.check import check_store
-from flow_sdk.store.layout import run_key
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.layout import run_key
+from flow_sdk.upkeep.store_check import check_store
 from tests.fault.cut_flow import Cut
 from tests.fault.disk import layer
 from tests.fault.killer import Killer

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.store.check import check_store
+from flow_sdk.upkeep.store_check import check_store
 from tests.fault.disk import fail_at, layer
 from tests.fault.report import count, recovering
 from tests.fault.runs import Hashes, begin, check_whole, end, hashes, listed, run_ids

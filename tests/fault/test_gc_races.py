@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from flow_sdk.errors import FlowSDKError, ObjectExists, ObjectMissing
-from flow_sdk.metadata import removal
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.batch import submit
-from flow_sdk.store import blobs, gc, layout, sweep
+from flow_sdk.store.blobs import blob, write_protocol
+from flow_sdk.store.blobs.write_protocol import LEAST_GRACE, OVERDUE, RELIED
 from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.sweep import LEAST_GRACE, OVERDUE, RELIED
+from flow_sdk.store.records import layout
+from flow_sdk.upkeep import mark_sweep, run_removal
 from tests.fault import gc_actors
 from tests.fault.gc_actors import (
     DAY,
@@ -199,9 +200,9 @@ def test_any_order(
 @pytest.mark.parametrize(
     ("place", "name", "broken", "gone"),
     [
-        (gc, "_REFERRING", gc._REFERRING, None),
-        (gc, "_REFERRING", ("run", "manifest", "release"), "commit.json"),
-        (gc, "_REFERRING", ("run", "commit", "manifest"), "deployments/"),
+        (mark_sweep, "_REFERRING", mark_sweep._REFERRING, None),
+        (mark_sweep, "_REFERRING", ("run", "manifest", "release"), "commit.json"),
+        (mark_sweep, "_REFERRING", ("run", "commit", "manifest"), "deployments/"),
         (submit, "request_key", lambda flow, run, digest: layout.blob_key(digest), "request"),
     ],
     ids=["nothing broken", "commits", "releases", "requests"],
@@ -333,10 +334,10 @@ def test_a_run_is_resumed_while_it_is_being_removed(share: Shares) -> None:
 @pytest.mark.parametrize(
     ("place", "name", "broken"),
     [
-        (blobs, "is_recent", lambda info: info is not None),
-        (sweep, "_saw_none", lambda store: True),
-        (sweep, "_outlast", lambda store, key: None),
-        (gc, "NOTICE", 0.0),
+        (blob, "is_recent", lambda info: info is not None),
+        (write_protocol, "_saw_none", lambda store: True),
+        (write_protocol, "_outlast", lambda store, key: None),
+        (mark_sweep, "NOTICE", 0.0),
     ],
 )
 def test_a_broken_protocol_is_seen(place: Any, name: str, broken: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,11 +351,11 @@ def test_a_broken_resume_is_seen(broken: str, monkeypatch: pytest.MonkeyPatch) -
     if broken == "no mark":
         monkeypatch.setattr(gc_actors, "hold_origin", lambda *_: None)
     else:
-        real = removal.is_active
+        real = run_removal.is_active
 
         def look_once(store: MemoryStore, flow: str, run: str, before: float) -> bool:
             return layout.run_key(flow, run) in store._objects and real(store, flow, run, before)
 
-        monkeypatch.setattr(removal, "is_active", look_once)
+        monkeypatch.setattr(run_removal, "is_active", look_once)
     with pytest.raises(AssertionError, match=r"run\.json"):
         _until_seen(_resumer_and_collector())

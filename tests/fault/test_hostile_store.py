@@ -14,9 +14,9 @@ import pytest
 
 from flow_sdk.errors import IntegrityError, ObjectExists, StoreError, StoreUnavailable
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.check import check_store
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.s3 import S3Store
+from flow_sdk.upkeep.store_check import check_store
 from tests.fault.report import count
 from tests.rig.fault_proxy import FaultProxy, Rule
 from tests.rig.moto import MotoServer
@@ -200,7 +200,7 @@ def test_a_wrong_answer_is_asked_for_again(proxy: FaultProxy, store: S3Store, fa
 def test_ranges_that_arrive_wrong_are_read_again(
     proxy: FaultProxy, fault: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_sdk.store.reread._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("flow_sdk.store.blobs.verified_read._FIRST_PAUSE", 0.01)
     store = open_store(f"s3://flows/again-{fault}-{what.replace(' ', '-')}")
     rng, artifacts = random.Random(11), Artifacts(store)
     if "item" in what:

@@ -20,7 +20,7 @@ import json, random, resource, sys, time
 import numpy as np
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import ArtifactRef
+from flow_sdk.store.records.model import ArtifactRef
 
 doing, root, kind, size, *ref = sys.argv[1:]
 artifacts = Artifacts(open_store(root))

@@ -15,17 +15,17 @@ from flow_sdk.deploy.claims import Claim, StoreClaims
 from flow_sdk.deploy.releases import newest_releases, note_release
 from flow_sdk.errors import DeployError, FlowSDKError, IntegrityError
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store import attempts, layout
-from flow_sdk.store.attempts import read_task
-from flow_sdk.store.check import CheckReport, check_store
+from flow_sdk.store.blobs.verification import verify_blob
 from flow_sdk.store.keyed import kind_of
-from flow_sdk.store.layout import blob_key, commit_key
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.reachable import read_record
-from flow_sdk.store.records import Manifest, decode
-from flow_sdk.store.verify import verify_blob
+from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.commits import read_task
+from flow_sdk.store.records.layout import blob_key, commit_key
+from flow_sdk.store.records.model import Manifest, decode
+from flow_sdk.upkeep.references import read_record
+from flow_sdk.upkeep.store_check import CheckReport, check_store
 from tests.fault.report import count
 from tests.rig.finished import finished_run
 
@@ -181,9 +181,9 @@ def records() -> MemoryStore:
     store = finished_run(MemoryStore(), orchestrator={"kind": "local"})
     first = read_task(store, "Kept", "1", "start", "0")
     assert first is not None
-    attempts.reopen(store, first, 1)
-    attempts.commit(store, dataclasses.replace(first, generation=1, attempt=1))
-    attempts.mark_failed(store, "Kept", "1", "end", "3", 0, "no reason")
+    commits.reopen(store, first, 1)
+    commits.commit(store, dataclasses.replace(first, generation=1, attempt=1))
+    commits.mark_failed(store, "Kept", "1", "end", "3", 0, "no reason")
     store.delete([layout.commit_key("Kept", "1", "end", "3")])
     StoreClaims(store, "kept").add(Claim("kept", 0, "anne", "2026-01-31", "salt", "d" * 64))
     note_release(store, "airflow", "kept", {"plan": Runs(store).read("Kept", "1").plan})

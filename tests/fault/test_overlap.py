@@ -20,9 +20,9 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.attempts import read_task
 from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records.commits import read_task
+from flow_sdk.store.records.model import Manifest
 from tests.fault.report import count
 from tests.rig.inprocess import InProcessRun
 from tests.rig.stepped import Actor, SteppedStore, World

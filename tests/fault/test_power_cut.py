@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.store.check import check_store
+from flow_sdk.upkeep.store_check import check_store
 from tests.fault.disk import Call
 from tests.fault.power import Recorder, build
 from tests.fault.report import count, recovering

@@ -16,18 +16,18 @@ from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError, ObjectMissing, StoreUnavailable
-from flow_sdk.metadata.heartbeat import is_gone, write_beat
 from flow_sdk.metadata.outcome import OpenRun
+from flow_sdk.metadata.run_heartbeat import is_gone, write_beat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.scheduler import TaskKey
-from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.blobs import digest_of, read_blob
+from flow_sdk.store.blobs.blob import digest_of, read_blob
 from flow_sdk.store.durable import replace_file, sync_folder
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.model import Manifest
 from tests.fault.act import EARLY, NAME, Place, Writer, begun, begun_run, record
 from tests.fault.cut_flow import Cut
 from tests.fault.run_writers import RUN_WRITERS
@@ -70,23 +70,23 @@ def _tried(seen: Any) -> Any:
 
 
 def _numbers(place: Place) -> list[int]:
-    return attempts.attempts(place.store(), NAME, "1", "start", "0")
+    return commits.attempts(place.store(), NAME, "1", "start", "0")
 
 
 def _commit(place: Place, **which: int) -> None:
-    attempts.commit(place.store(), _manifest(**which))
+    commits.commit(place.store(), _manifest(**which))
 
 
 def _committed(place: Place) -> Any:
-    found = attempts.read_task(place.store(), NAME, "1", "start", "0")
+    found = commits.read_task(place.store(), NAME, "1", "start", "0")
     return found and dataclasses.asdict(found)
 
 
 def _reopen(place: Place) -> None:
     store = place.store()
-    standing = attempts.read_task(store, NAME, "1", "start", "0")
+    standing = commits.read_task(store, NAME, "1", "start", "0")
     if standing is not None and standing.generation < 1:
-        attempts.reopen(store, standing, 1)
+        commits.reopen(store, standing, 1)
     _commit(place, attempt=1, generation=1)
 
 
@@ -160,7 +160,7 @@ def _task(step: str) -> Writer:
 
     def look(place: Place) -> Any:
         store = place.store()
-        found = attempts.read_task(store, NAME, "r", step, TASKS[step])
+        found = commits.read_task(store, NAME, "r", step, TASKS[step])
         values = found and {name: ref.hash for name, ref in found.artifacts.items()}
         for name, ref in (found.artifacts if found else {}).items():
             Artifacts(store).load(ref, where=name)
@@ -284,13 +284,13 @@ def _marker(place: Place) -> Any:
 
 def _fail(place: Place) -> None:
     store = place.store()
-    attempts.fail(store, dataclasses.replace(_manifest(), run="r", ok=False, successful=False))
+    commits.fail(store, dataclasses.replace(_manifest(), run="r", ok=False, successful=False))
     runs = Runs(store)
     runs.note_failure(runs.read(NAME, "r"), "start", "0", 0, "it broke")
 
 
 def _failed(place: Place) -> Any:
-    found = attempts.read_attempt(place.store(), NAME, "r", "start", "0", 0)
+    found = commits.read_attempt(place.store(), NAME, "r", "start", "0", 0)
     return found and found.ok, _outcome(place)
 
 
@@ -306,7 +306,7 @@ def _allocate(place: Place) -> Any:
 
 
 def _claim(place: Place) -> Any:
-    return attempts.claim(place.store(), NAME, "1", "start", "0", {"host": "here"})
+    return commits.claim(place.store(), NAME, "1", "start", "0", {"host": "here"})
 
 
 WRITERS: dict[str, Writer] = {

@@ -12,9 +12,9 @@ from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.runtime.batch.register import ensure_registered
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.layout import events_prefix
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package import build
+from flow_sdk.store.package.archive import build
+from flow_sdk.store.records.layout import events_prefix
 from tests.golden.compiled import plan_of
 from tests.integration.airflow_runs import FlowFile, Hashes, clean_environment, hashes
 from tests.rig import second_interpreter

@@ -16,7 +16,7 @@ from flow_sdk import Deployer
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.deploy.airflow.http import send
 from flow_sdk.errors import DeployError
-from flow_sdk.store.layout import run_end_key
+from flow_sdk.store.records.layout import run_end_key
 from tests.integration.airflow_runs import clean_environment, dag_run_id
 from tests.integration.airflow_servers import AirflowServers, only
 from tests.parts import LINES

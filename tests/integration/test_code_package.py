@@ -19,7 +19,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package import list_files
+from flow_sdk.store.package.archive import list_files
 from tests.conftest import interpreter
 from tests.integration.airflow_runs import clean_environment, dag_test
 from tests.parts import LINES

@@ -26,8 +26,8 @@ from flow_sdk.runtime.flowfile import load_flow
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.check import check_store
 from flow_sdk.store.open_store import open_store
+from flow_sdk.upkeep.store_check import check_store
 
 HERE = Path(__file__).parent / "earlier_release"
 FLOW = HERE / "earlier.py"

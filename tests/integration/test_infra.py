@@ -16,7 +16,7 @@ from flow_sdk.deploy.step_functions.machine import ALIAS
 from flow_sdk.deploy.step_functions.names import parameter_name, rule_name, schedule_name
 from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
-from flow_sdk.store.layout import (
+from flow_sdk.store.records.layout import (
     alive_key,
     commit_key,
     events_prefix,
@@ -425,7 +425,7 @@ from flow_sdk.plan.codec import to_json
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package import build
+from flow_sdk.store.package.archive import build
 from pathlib import Path
 from tests.golden.compiled import plan_of
 

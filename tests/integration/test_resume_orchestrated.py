@@ -10,8 +10,8 @@ import pytest
 
 from flow_sdk.client import Flow, Run, Task, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
-from flow_sdk.store.layout import run_end_key
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.layout import run_end_key
 from tests.integration.airflow_runs import dag_run_id
 from tests.integration.airflow_servers import only
 from tests.integration.test_stories import AirflowTeam, StatesTeam, Team, team_on

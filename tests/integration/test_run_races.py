@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store import layout
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.model import RunRecord
 from tests.rig.moto import MotoServer
 
 # Forks the racers, waits until each has opened the store, and lets them go at once. Each prints one line of JSON.
@@ -23,7 +23,7 @@ import json, os, random, sys, traceback
 from flow_sdk.errors import UsageError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records.model import RunRecord
 
 def record(run):
     return RunRecord("F", run, "0" * 64, None, {}, (), "anne", 1e9 + random.random(), ("user:anne",), end="end")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.metadata import alive
-from flow_sdk.metadata.alive import life_signs
+from flow_sdk.metadata import task_heartbeat
+from flow_sdk.metadata.task_heartbeat import life_signs
 from flow_sdk.runtime import supervise as supervising
-from flow_sdk.store.layout import alive_prefix
+from flow_sdk.store.records.layout import alive_prefix
 from tests.integration import test_supervise
 from tests.integration.test_supervise import Deployed
 
@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_falls_silent(deployed: Deployed, monkeypatch: p
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    monkeypatch.setattr(alive, "SILENCE", 0.3)
+    monkeypatch.setattr(task_heartbeat, "SILENCE", 0.3)
     wait_for(lambda: deployed.client().state == "failed")
     assert "killed from outside" in (deployed.client().reason or "")
     monkeypatch.undo()
@@ -117,15 +117,15 @@ def test_a_kill_hook_says_so_before_the_first_sign(deployed: Deployed) -> None:
 
 def test_a_short_task_leaves_and_costs_nothing(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
-    monkeypatch.setattr(alive.LifeSign, "give", lambda self: given.append(self))
+    monkeypatch.setattr(task_heartbeat.LifeSign, "give", lambda self: given.append(self))
     assert deployed.supervise().code == 0
     assert deployed.supervise("end").code == 0
     assert given == [] and list(deployed.store.list(alive_prefix("Sent", "r1"))) == []
 
 
 def test_a_long_task_takes_its_sign_back(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alive, "FIRST", 0.02)
-    monkeypatch.setattr(alive, "INTERVAL", 0.02)
+    monkeypatch.setattr(task_heartbeat, "FIRST", 0.02)
+    monkeypatch.setattr(task_heartbeat, "INTERVAL", 0.02)
     assert deployed.supervise(parameters={"seconds": 1}).code == 0
     assert list(deployed.store.list(alive_prefix("Sent", "r1"))) == []
 

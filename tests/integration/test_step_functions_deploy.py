@@ -27,9 +27,9 @@ from flow_sdk.deploy.step_functions.schedule import Scheduler
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.store.check import check_store
 from flow_sdk.store.keyed import kind_of
 from flow_sdk.store.open_store import open_store
+from flow_sdk.upkeep.store_check import check_store
 from tests.integration.killed_create import create_apart
 from tests.rig.step_functions import StepFunctionsServer
 from tests.unit.deploy.step_functions.flows import plan_of

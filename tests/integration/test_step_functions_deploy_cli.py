@@ -77,7 +77,7 @@ class User:
         """What the store was told of a run's end; ``forget`` takes it away afterwards."""
         code = """
 import sys
-from flow_sdk.store.layout import run_end_key
+from flow_sdk.store.records.layout import run_end_key
 from flow_sdk.store.open_store import open_store
 
 store, key = open_store(sys.argv[1]), run_end_key("TrainFlow", sys.argv[2])

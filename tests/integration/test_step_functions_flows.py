@@ -18,8 +18,8 @@ from flow_sdk.deploy.step_functions.definition import MachineOptions, state_mach
 from flow_sdk.runtime.batch.container import REFUSED_INPUT
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.runtime.handoff import accepted_input, write_input_handoff
-from flow_sdk.store.layout import handoff_key
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.layout import handoff_key
 from tests.golden.compiled import plan_of
 from tests.integration.airflow_runs import EXAMPLES, Hashes, hashes
 from tests.integration.machine_runs import ROOT, MachineRun, PlacedFlow, place
@@ -357,7 +357,7 @@ STOPPED = """
 import os, time
 from pathlib import Path
 from flow_sdk import FlowSpec, current, step
-from flow_sdk.store.layout import commit_key
+from flow_sdk.store.records.layout import commit_key
 from flow_sdk.store.open_store import open_store
 
 FOLDER = Path("@FOLDER@")

@@ -20,11 +20,11 @@ from flow_sdk.runtime import supervise as supervising
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import Supervised, supervise
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.attempts import read_attempt
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package import build
+from flow_sdk.store.package.archive import build
 from flow_sdk.store.port import Buffers
+from flow_sdk.store.records.commits import read_attempt
 from tests.rig.inprocess import load_source
 
 SOURCE = """
@@ -240,7 +240,7 @@ def test_a_task_whose_code_cannot_be_loaded_fails_the_run(deployed: Deployed) ->
     assert deployed.client().state == "running"
     broken = deployed.folder / "broken"
     broken.mkdir()
-    (broken / "sitecustomize.py").write_text("import sys; sys.modules['flow_sdk.store.package'] = None\n")
+    (broken / "sitecustomize.py").write_text("import sys; sys.modules['flow_sdk.store.package.archive'] = None\n")
     env = {**os.environ, "PYTHONPATH": f"{broken}:{os.environ.get('PYTHONPATH', '')}", "TMPDIR": str(broken)}
     for attempt, (tries_left, state) in enumerate(((1, "running"), (0, "failed"))):
         ended = supervise(deployed.request("end", tries_left=tries_left), lambda stream, line: None, env=env)

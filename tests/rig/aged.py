@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.store import gc, memory, sweep
+from flow_sdk.store import memory
+from flow_sdk.store.blobs import write_protocol
+from flow_sdk.upkeep import mark_sweep
 
 __all__ = ["DAY", "Clock"]
 
@@ -35,6 +37,6 @@ class Clock:
 
     def install(self, monkeypatch: pytest.MonkeyPatch | Any) -> "Clock":
         """Make it the clock of memory stores, writers and collectors."""
-        for module in (memory, sweep, gc):
+        for module in (memory, write_protocol, mark_sweep):
             monkeypatch.setattr(module, "time", self)
         return self

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.store import gc, memory, sweep
+from flow_sdk.store import memory
+from flow_sdk.store.blobs import write_protocol
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import Buffers, ObjectInfo
+from flow_sdk.upkeep import mark_sweep
 
 __all__ = ["Actor", "Killed", "SteppedLocal", "SteppedStore", "World"]
 
@@ -34,7 +36,7 @@ class World:
         self.actors: list[Actor] = []
 
     def install(self, patch: pytest.MonkeyPatch) -> "World":
-        for module in (memory, sweep, gc):
+        for module in (memory, write_protocol, mark_sweep):
             patch.setattr(module, "time", self)
         return self
 

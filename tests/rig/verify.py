@@ -1,10 +1,10 @@
 """Checks a store from the outside: whatever is readable must be whole."""
 
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.attempts import read_task
-from flow_sdk.store.layout import flows_prefix, run_key, runs_prefix, steps_prefix, tasks_prefix
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import RunRecord, decode
+from flow_sdk.store.records.commits import read_task
+from flow_sdk.store.records.layout import flows_prefix, run_key, runs_prefix, steps_prefix, tasks_prefix
+from flow_sdk.store.records.model import RunRecord, decode
 
 __all__ = ["verify_store"]
 

@@ -17,7 +17,7 @@ import pytest
 from flow_sdk.client import Run
 from flow_sdk.errors import FlowSDKError, IntegrityError, PlanError, UsageError
 from flow_sdk.runtime.code_folder import unpacked
-from flow_sdk.store.package import build, find_files, list_files, unpack
+from flow_sdk.store.package.archive import build, find_files, list_files, unpack
 from tests.fault.report import count
 from tests.unit.client.builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture

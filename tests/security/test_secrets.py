@@ -14,8 +14,8 @@ import pytest
 from flow_sdk import client
 from flow_sdk.client import Run, Task, reader
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store.layout import blob_key, commit_key, log_key
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.layout import blob_key, commit_key, log_key
 from tests.conftest import ROOT
 from tests.integration.airflow_runs import dag_test
 from tests.parts import LINES

@@ -12,7 +12,7 @@ from typing import Any
 from flow_sdk.authoring.current import current
 from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import RunFailed
-from flow_sdk.metadata import heartbeat, runs
+from flow_sdk.metadata import run_heartbeat, runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
@@ -26,8 +26,9 @@ from flow_sdk.runtime.resume import Resume
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.runtime.task import run_and_report
 from flow_sdk.runtime.workers import Worker
-from flow_sdk.store import attempts, sweep
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.blobs import write_protocol
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.model import RunRecord
 from tests.rig.inprocess import InProcessRun
 from tests.simulation.bucket import Store
 from tests.simulation.flows import FLOWS, NOISY, Trial
@@ -40,7 +41,7 @@ USER = "tester"
 ORCHESTRATOR = {"kind": "simulated"}
 MOST_CLEARED = 100
 """Tasks that a user clears in a run: else they would be cleared faster than they run where the scheduler is slow."""
-_CLOCKS = (attempt, crash, driver, local, begin, attempts, runs, sweep, heartbeat)
+_CLOCKS = (attempt, crash, driver, local, begin, commits, runs, write_protocol, run_heartbeat)
 _NAMES = (resume,)
 
 

@@ -11,9 +11,10 @@ from flow_sdk.errors import ObjectExists, StoreUnavailable
 from flow_sdk.runtime.driver import Driver
 from flow_sdk.runtime.resume import Reuse
 from flow_sdk.runtime.scheduler import Scheduler
-from flow_sdk.store import artifacts, attempts
-from flow_sdk.store.layout import commit_key
-from flow_sdk.store.records import Manifest
+from flow_sdk.store import artifacts
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.layout import commit_key
+from flow_sdk.store.records.model import Manifest
 from tests.simulation.bucket import Store
 from tests.simulation.simulate import play
 
@@ -54,8 +55,8 @@ def takes_an_unknown_put_for_refused(patch: pytest.MonkeyPatch) -> None:
         except StoreUnavailable:
             return manifest
 
-    real = attempts.commit
-    patch.setattr(attempts, "commit", commit)
+    real = commits.commit
+    patch.setattr(commits, "commit", commit)
 
 
 def resumes_without_a_look_at_the_parents(patch: pytest.MonkeyPatch) -> None:
@@ -69,12 +70,12 @@ def redirects_to_the_place_of_a_generation(patch: pytest.MonkeyPatch) -> None:
         return there if 0 < there <= generation else None
 
     def reopen(store: Store, manifest: Manifest, generation: int) -> None:
-        attempts.fail(store, manifest)
+        commits.fail(store, manifest)
         key = commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
         store.put(key, b'{"redirect":%d}' % generation)
 
-    patch.setattr(attempts, "_cleared", cleared)
-    patch.setattr(attempts, "reopen", reopen)
+    patch.setattr(commits, "_cleared", cleared)
+    patch.setattr(commits, "reopen", reopen)
 
 
 def counts_an_end_twice(patch: pytest.MonkeyPatch) -> None:
@@ -88,13 +89,13 @@ def counts_an_end_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_loser_takes_itself_for_the_winner(patch: pytest.MonkeyPatch) -> None:
-    real = attempts.commit
+    real = commits.commit
 
     def commit(store: Store, manifest: Manifest) -> Manifest:
         real(store, manifest)
         return manifest
 
-    patch.setattr(attempts, "commit", commit)
+    patch.setattr(commits, "commit", commit)
 
 
 def an_artifact_that_could_not_be_stored_is_let_go(patch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package import build
+from flow_sdk.store.package.archive import build
 from tests.rig.inprocess import load_source
 from tests.soak.samples import measure, write_sample
 

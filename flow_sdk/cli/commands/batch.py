@@ -36,7 +36,7 @@ def _found(call: Call) -> tuple[Any, list[dict[str, Any]]]:
 
 def _latest(call: Call) -> str:
     from flow_sdk.client import context
-    from flow_sdk.client.listing import find_runs
+    from flow_sdk.client.command_text import find_runs
 
     if call["namespace"] is not None:
         context.namespace(call["namespace"] or None)

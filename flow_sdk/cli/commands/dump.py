@@ -12,7 +12,7 @@ __all__ = ["COMMANDS"]
 
 def _dump(call: Call) -> int:
     from flow_sdk.cli.terminal import shown
-    from flow_sdk.client.listing import dump_lines, dump_values, find_tasks
+    from flow_sdk.client.command_text import dump_lines, dump_values, find_tasks
 
     file = call["file"]
     check_writable(file)

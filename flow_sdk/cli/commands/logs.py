@@ -9,7 +9,7 @@ __all__ = ["COMMANDS"]
 
 def _logs(call: Call) -> int:
     from flow_sdk.cli.terminal import shown
-    from flow_sdk.client.listing import find_tasks, log_lines
+    from flow_sdk.client.command_text import find_tasks, log_lines
 
     stdout, stderr = call["stdout"], call["stderr"]
     if call["both"] or not call.given & {"stdout", "stderr"}:

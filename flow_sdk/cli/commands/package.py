@@ -12,7 +12,7 @@ __all__ = ["COMMANDS"]
 def _info(call: Call) -> int:
     import hashlib
 
-    from flow_sdk.store.package import SUFFIXES, list_files
+    from flow_sdk.store.package.archive import SUFFIXES, list_files
 
     layout, package = call.code.layout, call.code.build()
     files = list_files(package)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from flow_sdk.metadata.collection import GcReport
-    from flow_sdk.store.check import CheckReport
     from flow_sdk.store.port import ObjectStore
+    from flow_sdk.upkeep.garbage_collection import GcReport
+    from flow_sdk.upkeep.store_check import CheckReport
 
 __all__ = ["execute_store"]
 
@@ -119,7 +119,7 @@ def _read_text(report: CheckReport) -> str:
 
 
 def _check(values: dict[str, Any]) -> int:
-    from flow_sdk.store.check import check_store
+    from flow_sdk.upkeep.store_check import check_store
 
     store = _open(values)
     progress = _Progress()
@@ -161,8 +161,8 @@ def _show_check(report: CheckReport, url: str) -> None:
 
 def _gc(values: dict[str, Any]) -> int:
     from flow_sdk import config
-    from flow_sdk.metadata.collection import collect_garbage
-    from flow_sdk.metadata.removal import Rules
+    from flow_sdk.upkeep.garbage_collection import collect_garbage
+    from flow_sdk.upkeep.run_removal import Rules
 
     store = _open(values)
     rules = Rules(tags=values["keep-tag"], days=values["keep-days"], last=values["keep-last"])

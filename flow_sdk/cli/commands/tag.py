@@ -62,7 +62,7 @@ def _replace(call: Call) -> int:
 
 def _list(call: Call) -> int:
     from flow_sdk.client import context
-    from flow_sdk.client.listing import find_runs, tag_lines
+    from flow_sdk.client.command_text import find_runs, tag_lines
 
     run = call.words[0] if call.words else call["run-id"]
     if sum((run is not None, call["all"], call["my-runs"])) > 1:

@@ -17,7 +17,7 @@ from flow_sdk.errors import StoreError
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.blobs import digest_of
+from flow_sdk.store.blobs.blob import digest_of
 from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:

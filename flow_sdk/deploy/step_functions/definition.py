@@ -36,7 +36,7 @@ from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
 from flow_sdk.runtime.batch.container import REFUSED_INPUT, run_id_of, tries
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
 from flow_sdk.runtime.handoff import accepted_input
-from flow_sdk.store.layout import handoff_key, run_input_key
+from flow_sdk.store.records.layout import handoff_key, run_input_key
 
 __all__ = ["MachineOptions", "job_definitions", "state_machine"]
 

@@ -1,10 +1,10 @@
 """Which task a run failed of, where AWS doesn't say: of a distributed map it says only that an item failed."""
 
-from flow_sdk.store.attempts import read_tasks
-from flow_sdk.store.layout import failures_prefix
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import FAILURE_FIELDS
-from flow_sdk.store.sealed import unseal
+from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.commits import read_tasks
+from flow_sdk.store.records.layout import failures_prefix
+from flow_sdk.store.records.model import FAILURE_FIELDS
 
 __all__ = ["failed_task"]
 

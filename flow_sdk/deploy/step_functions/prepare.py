@@ -167,7 +167,7 @@ def prepare(
     """
     from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
     from flow_sdk.runtime.batch.definition import unheeded
-    from flow_sdk.store.blobs import digest_of
+    from flow_sdk.store.blobs.blob import digest_of
 
     refuse_inline_secrets(plan)
     schedule = check_options(plan, store, options)

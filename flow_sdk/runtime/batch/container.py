@@ -37,11 +37,11 @@ from flow_sdk.runtime.report import FAILED, FATAL, OK
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.attempts import attempts
-from flow_sdk.store.layout import failure_key, start_key
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import FAILURE_FIELDS
-from flow_sdk.store.sealed import unseal
+from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.commits import attempts
+from flow_sdk.store.records.layout import failure_key, start_key
+from flow_sdk.store.records.model import FAILURE_FIELDS
 from flow_sdk.strict_json import parse_json
 
 __all__ = [

@@ -13,11 +13,11 @@ from flow_sdk.runtime.logs import log_entry
 from flow_sdk.runtime.report import FAILED, FATAL, OK, Report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
-from flow_sdk.store import attempts
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.layout import log_key, log_prefix
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.layout import log_key, log_prefix
+from flow_sdk.store.records.model import Manifest
 
 __all__ = ["RemoteTask"]
 
@@ -56,12 +56,12 @@ class RemoteTask:
 
     def expect(self) -> None:
         """Take note of the attempts there are; call it right before the job is submitted."""
-        self._known = set(attempts.attempts(self.store, *self.place))
+        self._known = set(commits.attempts(self.store, *self.place))
 
     def expect_of_another(self) -> None:
         """Do so for a job that somebody else submitted: what has failed by now isn't its attempt."""
-        known = attempts.attempts(self.store, *self.place)
-        self._known = {n for n in known if attempts.read_attempt(self.store, *self.place, n) is not None}
+        known = commits.attempts(self.store, *self.place)
+        self._known = {n for n in known if commits.read_attempt(self.store, *self.place, n) is not None}
 
     def remember(self) -> dict[str, Any]:
         """What :meth:`recall` takes in another process to go on; plain data."""
@@ -77,7 +77,7 @@ class RemoteTask:
 
     def committed(self) -> Manifest | None:
         """The task's committed manifest, if it is one that the attempt was started for."""
-        manifest = attempts.read_task(self.store, *self.place)
+        manifest = commits.read_task(self.store, *self.place)
         return manifest if manifest is not None and manifest.generation >= self.request.generation else None
 
     def status(self, job_id: str, status: str, reason: str) -> None:
@@ -89,7 +89,7 @@ class RemoteTask:
         """Find the attempt that the container has claimed, and show what is new in its log."""
         if not self._begun:
             return  # jobs may wait for hours: no need to ask the store
-        for number in attempts.attempts(self.store, *self.place):
+        for number in commits.attempts(self.store, *self.place):
             if number not in self._known:  # more than one when Batch started the container anew
                 self._show_rest()
                 self._take_up(number)
@@ -144,7 +144,7 @@ class RemoteTask:
             self._report(facts)
             return OK
         code = FATAL if _exit_code(job) == FATAL else FAILED
-        failed = None if self.attempt is None else attempts.read_attempt(self.store, *self.place, self.attempt)
+        failed = None if self.attempt is None else commits.read_attempt(self.store, *self.place, self.attempt)
         if failed is not None and failed.exception is not None:
             self._report({"error": one_line(failed.exception)})
             return code
@@ -169,7 +169,7 @@ class RemoteTask:
     def _claim(self, job: Job) -> None:
         """Count an attempt that never came so far as to count itself."""
         facts = {"host": socket.gethostname(), "time": time.time(), "batch": {"job": job["jobId"]}}
-        self.attempt = attempts.claim(self.store, *self.place, facts, first=len(self._known))
+        self.attempt = commits.claim(self.store, *self.place, facts, first=len(self._known))
         self._report({"attempt": self.attempt})
 
     def _show_container(self, job: Job, logs: Callable[[], Any]) -> None:

@@ -10,9 +10,9 @@ from flow_sdk.aws import aws_errors
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.runtime.request import WITHOUT_LOCAL_FILE, TaskRequest
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.blobs import digest_of
-from flow_sdk.store.framing import damaged
-from flow_sdk.store.layout import request_key
+from flow_sdk.store.blobs.blob import digest_of
+from flow_sdk.store.blobs.frame_format import damaged
+from flow_sdk.store.records.layout import request_key
 
 __all__ = ["JobTarget", "job_name", "read_request", "save_request", "submission", "submission_errors", "submit"]
 

@@ -8,10 +8,10 @@ from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan, Loop, Scope, StepPlan
-from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import ArtifactRef, Manifest, ParentRef, RunRecord
+from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.model import ArtifactRef, Manifest, ParentRef, RunRecord
 
 EACH = Scope(FOREACH, "start")
 PASS = Scope(LOOP, "work")
@@ -100,7 +100,7 @@ class Builder:
 
     def start(self, run: str, step: str, task: str = "0") -> int:
         """Claim the next attempt, as a runner does."""
-        return attempts.claim(self.store, self.plan.flow, run, step, task, {"time": time.time()})
+        return commits.claim(self.store, self.plan.flow, run, step, task, {"time": time.time()})
 
     def commit(self, run: str, step: str, task: str = "0", **more: Any) -> Manifest:
         """Start and commit a task."""
@@ -109,13 +109,13 @@ class Builder:
         if step == self.plan.end.name:
             record = self.runs.read(self.plan.flow, run)
             (self.runs.expect_success if manifest.successful else self.runs.expect_caught)(record)
-        return attempts.commit(self.store, manifest)
+        return commits.commit(self.store, manifest)
 
     def fail(self, run: str, step: str, task: str = "0", *, for_good: bool = False, **more: Any) -> None:
         """Start an attempt and let it fail."""
         attempt = self.start(run, step, task)
         more.setdefault("exception", {"type": "ValueError", "message": "bad", "stacktrace": "line 1\nValueError: bad"})
-        attempts.fail(self.store, self.manifest(run, step, task, attempt, ok=False, successful=False, **more))
+        commits.fail(self.store, self.manifest(run, step, task, attempt, ok=False, successful=False, **more))
         if for_good:
             self.runs.note_failure(self.runs.read(self.plan.flow, run), step, task, attempt, "ValueError: bad")
 

@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 
 from flow_sdk.client import Run, Task
-from flow_sdk.store.package import build
+from flow_sdk.store.package.archive import build
 from tests.unit.client.builder import Builder
 
 

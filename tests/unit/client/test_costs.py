@@ -12,14 +12,15 @@ import pytest
 from flow_sdk import client
 from flow_sdk.client import Flow, Metaflow, Run, Step, context, reader
 from flow_sdk.metadata import listing
-from flow_sdk.metadata.heartbeat import this_process
 from flow_sdk.metadata.index import RunIndex
+from flow_sdk.metadata.run_heartbeat import this_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
-from flow_sdk.store import attempts, open_store
+from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.model import Manifest, RunRecord
 from tests.rig.counting import PAGE, CountingS3, CountingStore
 from tests.unit.client.builder import PLAN, Builder
 
@@ -48,7 +49,7 @@ def fill(store: MemoryStore, *, failed: int) -> None:
         if number <= RUNS - failed:
             for tag in (None, *tags, *own):
                 index.add_ended(tag, record.run, record.started, ("end", "0"))
-            attempts.commit(store, Manifest("Shapes", str(number), "end", "0", 0, ok=True, successful=True))
+            commits.commit(store, Manifest("Shapes", str(number), "end", "0", 0, ok=True, successful=True))
 
 
 AIRFLOW = {"kind": "airflow"}
@@ -290,7 +291,7 @@ def test_a_tag_too_long_for_the_listing(flow: Builder) -> None:
 def test_a_wide_step(flow: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     flow.run()
     for number in range(4000):
-        attempts.commit(flow.store, flow.manifest("1", "done", str(number)))
+        commits.commit(flow.store, flow.manifest("1", "done", str(number)))
     flow.fail("1", "done", "0", for_good=True)
     requests = Counter(os.environ["FLOW_SDK_STORE"], None, monkeypatch)
     page = Step("Shapes/1/done")._repr_html_()
@@ -309,7 +310,7 @@ def test_a_killed_success_is_passed_over() -> None:
     for number in range(1, 6):
         made = runs.create(replace(record, run=str(number), started=float(number)))
         runs.expect_success(made)
-    attempts.commit(store, Manifest("F", "2", "last", "0", 0, ok=True, successful=True))
-    attempts.commit(store, Manifest("F", "4", "last", "0", 0, ok=True, successful=False))
+    commits.commit(store, Manifest("F", "2", "last", "0", 0, ok=True, successful=True))
+    commits.commit(store, Manifest("F", "4", "last", "0", 0, ok=True, successful=False))
     assert runs.latest_successful("F") == runs.latest_successful("F", "user:anne") == "2"
     assert runs.latest_successful("F", "user:bob") is None

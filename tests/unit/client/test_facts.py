@@ -11,9 +11,9 @@ from flow_sdk import client
 from flow_sdk.client import Flow, Metaflow, Run, Step, Task
 from flow_sdk.client.task import Metadata
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.metadata.alive import LifeSign
-from flow_sdk.metadata.heartbeat import write_beat
-from flow_sdk.store.layout import alive_key
+from flow_sdk.metadata.run_heartbeat import write_beat
+from flow_sdk.metadata.task_heartbeat import LifeSign
+from flow_sdk.store.records.layout import alive_key
 from tests.unit.client.builder import Builder
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from flow_sdk.client.logs import LogTail, follow_lines, task_lines
-from flow_sdk.store import layout
+from flow_sdk.store.records import layout
 from tests.unit.client.builder import Builder
 
 PLACE = ("Shapes", "1", "start", "0")

@@ -6,7 +6,7 @@ import pytest
 
 from flow_sdk.client import DataArtifact, Flow, Run, Step, Task
 from flow_sdk.errors import NotFound, PathspecError, UsageError
-from flow_sdk.store import attempts
+from flow_sdk.store.records import commits
 from tests.unit.client.builder import Builder
 
 LOG = ("2026-01-02T03:04:05.000001Z o one\n2026-01-02T03:04:05.000002Z e oops\n", "2026-01-02T03:04:06.000000Z o two\n")
@@ -149,7 +149,7 @@ def test_a_reused_task_names_its_origin_and_has_its_log(flow: Builder) -> None:
     flow.commit("1", "start", values={"x": 1})
     flow.log("1", "start", "0", *LOG, attempt=1)
     flow.run("2", origin_run="1")
-    attempts.commit(flow.store, flow.manifest("2", "start", "0", 1, values={"x": 1}, origin="Shapes/1/start/0"))
+    commits.commit(flow.store, flow.manifest("2", "start", "0", 1, values={"x": 1}, origin="Shapes/1/start/0"))
     task = Task("Shapes/2/start/0")
     assert Run("Shapes/2").origin_pathspec == "Shapes/1"
     assert Step("Shapes/2/start").origin_pathspec == "Shapes/1/start"

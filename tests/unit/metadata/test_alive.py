@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.metadata import alive
-from flow_sdk.metadata.alive import LifeSign, life_signs
+from flow_sdk.metadata import task_heartbeat
 from flow_sdk.metadata.runs import Runs
+from flow_sdk.metadata.task_heartbeat import LifeSign, life_signs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.heartbeat import INTERVAL as LOCAL_INTERVAL
-from flow_sdk.store import attempts
 from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.records import commits
+from flow_sdk.store.records.model import Manifest, RunRecord
 
 PLAN = FlowPlan(
     "F", "f.py", "", (StepPlan("start", "linear", next=("end",)), StepPlan("end", "end", parents=("start",)))
@@ -26,11 +26,11 @@ class Orchestrated:
         self.store = MemoryStore("memory://alive")
         self.runs = Runs(self.store)
         facts = {"kind": kind, "host": "another", "pid": 1, "pids": "pid:[1]", "since": 1}
-        started = time.time() - (2 * alive.GIVEN_UP if kind == "airflow" else 1)
+        started = time.time() - (2 * task_heartbeat.GIVEN_UP if kind == "airflow" else 1)
         self.runs.create(RunRecord("F", "1", "0" * 64, None, {}, (), "airflow", started, orchestrator=facts, end="end"))
 
     def begin(self, step: str = "start", task: str = "0") -> LifeSign:
-        attempt = attempts.claim(self.store, "F", "1", step, task, {})
+        attempt = commits.claim(self.store, "F", "1", step, task, {})
         return LifeSign(self.store, "F", "1", step, task, attempt)
 
     def age(self, seconds: float) -> None:
@@ -45,7 +45,7 @@ class Orchestrated:
             self.store._objects[key] = (data, time.time() - seconds)
 
     def commit(self, step: str = "start", task: str = "0", **more: Any) -> None:
-        attempts.commit(self.store, Manifest("F", "1", step, task, 0, ok=True, successful=True, **more))
+        commits.commit(self.store, Manifest("F", "1", step, task, 0, ok=True, successful=True, **more))
 
     @property
     def state(self) -> str:
@@ -72,9 +72,9 @@ def test_between_tasks_it_runs(run: Orchestrated) -> None:
 
 def test_a_task_that_falls_silent_was_killed(run: Orchestrated) -> None:
     run.begin().give()
-    run.age(alive.SILENCE - 5)
+    run.age(task_heartbeat.SILENCE - 5)
     assert run.state == "running"
-    run.age(alive.SILENCE + 5)
+    run.age(task_heartbeat.SILENCE + 5)
     outcome = run.runs.outcome("F", "1", PLAN)
     assert outcome.state == "failed" and outcome.time == pytest.approx(time.time() - 305, abs=60)
     assert (outcome.reason or "").startswith("Task start/0 was last heard of then: it was killed from outside")
@@ -104,7 +104,7 @@ def test_a_sign_that_came_too_late_to_be_taken_back_means_nothing(run: Orchestra
     sign = run.begin()
     run.commit()
     sign.give()
-    run.age(alive.SILENCE + 5)
+    run.age(task_heartbeat.SILENCE + 5)
     assert run.state == "running"
 
 
@@ -115,7 +115,7 @@ def test_a_local_run_has_its_own_beat(run: Orchestrated) -> None:
 
 
 def test_the_silence_is_several_signs_long() -> None:
-    assert alive.SILENCE >= 5 * alive.INTERVAL > LOCAL_INTERVAL
+    assert task_heartbeat.SILENCE >= 5 * task_heartbeat.INTERVAL > LOCAL_INTERVAL
 
 
 def test_a_run_that_its_orchestrator_gave_up_between_two_tasks_has_failed(run: Orchestrated) -> None:
@@ -125,7 +125,7 @@ def test_a_run_that_its_orchestrator_gave_up_between_two_tasks_has_failed(run: O
     assert (outcome.state, outcome.reason, outcome.time) == ("failed", "Airflow has given it up", 7.0)
     # The first word counts; a task that failed for good says more.
     assert not run.runs.note_given_up("F", "1", "airflow", "again")
-    attempts.mark_failed(run.store, "F", "1", "end", "0", 0, "ValueError: x")
+    commits.mark_failed(run.store, "F", "1", "end", "0", 0, "ValueError: x")
     assert run.runs.outcome("F", "1", PLAN).reason == "Task end/0 failed: ValueError: x"
 
 
@@ -146,12 +146,12 @@ def test_what_goes_on_after_all_is_running_and_what_is_done_succeeded(run: Orche
 
 def test_a_run_of_which_nothing_has_come_for_a_day_counts_as_given_up(run: Orchestrated) -> None:
     run.commit()
-    run.age_all(alive.GIVEN_UP - 60)
+    run.age_all(task_heartbeat.GIVEN_UP - 60)
     assert run.state == "running"
-    run.age_all(alive.GIVEN_UP + 60)
+    run.age_all(task_heartbeat.GIVEN_UP + 60)
     outcome = run.runs.outcome("F", "1", PLAN)
     assert outcome.state == "failed" and "nothing has come from it since" in (outcome.reason or "")
-    assert outcome.time == pytest.approx(time.time() - alive.GIVEN_UP - 60, abs=30)
+    assert outcome.time == pytest.approx(time.time() - task_heartbeat.GIVEN_UP - 60, abs=30)
     run.begin("end")  # held back, and begun at last
     assert run.state == "running"
 
@@ -159,5 +159,5 @@ def test_a_run_of_which_nothing_has_come_for_a_day_counts_as_given_up(run: Orche
 def test_a_sign_that_was_left_by_a_task_that_is_done_keeps_no_run_alive(run: Orchestrated) -> None:
     run.begin().give()
     run.commit()
-    run.age_all(alive.GIVEN_UP + 60)
+    run.age_all(task_heartbeat.GIVEN_UP + 60)
     assert run.state == "failed"

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.metadata import heartbeat
-from flow_sdk.metadata.heartbeat import this_process, write_beat
+from flow_sdk.metadata import run_heartbeat
+from flow_sdk.metadata.run_heartbeat import this_process, write_beat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.heartbeat import Heartbeat
-from flow_sdk.store.layout import heartbeat_key
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records.layout import heartbeat_key
+from flow_sdk.store.records.model import RunRecord
 
 PLAN = FlowPlan("F", "f.py", "", (StepPlan("start", "end"),))
 GONE = "the process that ran it is gone"
@@ -79,7 +79,7 @@ def test_orchestrated_runs_have_no_beat() -> None:
 
 
 def test_a_dead_process_of_this_machine_is_known_at_once_and_a_live_one_needs_no_beat() -> None:
-    ask = "import json; from flow_sdk.metadata.heartbeat import this_process; print(json.dumps(this_process()))"
+    ask = "import json; from flow_sdk.metadata.run_heartbeat import this_process; print(json.dumps(this_process()))"
     process = subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE)
     assert process.stdout is not None
     facts = json.loads(process.stdout.read())
@@ -147,7 +147,7 @@ def test_a_store_that_fails_once_doesnt_end_the_beat(tmp_path: Path) -> None:
 def test_the_silence_is_several_beats_long() -> None:
     from flow_sdk.runtime.heartbeat import INTERVAL
 
-    assert heartbeat.SILENCE >= 5 * INTERVAL
+    assert run_heartbeat.SILENCE >= 5 * INTERVAL
 
 
 @pytest.mark.parametrize("beat", ['{"time": 1e400}', '{"time": NaN}', '{"time": "x"}', '{"pid": "x"}', '{"since": []}'])

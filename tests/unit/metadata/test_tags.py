@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from flow_sdk.errors import UsageError
 from flow_sdk.metadata.index import ALL
 from flow_sdk.metadata.tags import RESERVED, check_tags, decode_tag, encode_tag
-from flow_sdk.store.keys import check_key
+from flow_sdk.store.key_syntax import check_key
 
 TEXT = st.text(min_size=1, max_size=500).filter(lambda text: not any("\ud800" <= c <= "\udfff" for c in text))
 

@@ -19,7 +19,7 @@ from flow_sdk.programmatic.deployer import AirflowDeployedFlow, StepFunctionsDep
 from flow_sdk.programmatic.plan_flow import build_flow_class
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.store.records.checksummed_json import seal, unseal
 from tests.unit.cli.flow_file import call
 from tests.unit.programmatic.flow_files import FLOW, write
 

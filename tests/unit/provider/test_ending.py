@@ -10,7 +10,7 @@ from flow_provider.run_ids import flow_run_id
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records.model import RunRecord
 
 PLAN = FlowPlan(
     "F", "f.py", "", (StepPlan("start", "linear", next=("end",)), StepPlan("end", "end", parents=("start",)))

@@ -11,7 +11,7 @@ import pytest
 
 from flow_sdk.runtime import code_folder
 from flow_sdk.runtime.code_folder import MOST_UNUSED, UNUSED_AGE, unpacked
-from flow_sdk.store.package import build
+from flow_sdk.store.package.archive import build
 
 HOLDER = """
 import sys, tempfile

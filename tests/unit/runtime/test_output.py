@@ -11,7 +11,7 @@ from flow_sdk.runtime.crash import crash_reason
 from flow_sdk.runtime.logs import LineSplitter, drain
 from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
 from flow_sdk.runtime.transition import chosen_case
-from flow_sdk.store.ahead import ahead
+from flow_sdk.store.prefetch import ahead
 
 
 def test_frames_of_the_framework_are_folded_and_counted() -> None:

@@ -12,9 +12,9 @@ from flow_sdk.errors import NotFound, ParameterError, UsageError
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume import Resume, Reuse, find_origin
-from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.records import commits, layout
 from tests.rig.inprocess import InProcessRun, load_source
 from tests.strategies.flows import flow_source
 from tests.unit.runtime.flows import Loops, Shapes
@@ -235,10 +235,10 @@ def test_a_task_that_was_cleared_is_reused_as_it_is_now(tmp_path: Path) -> None:
     flow = small(tmp_path)
     first = finished(flow)
     old = first.task("end")
-    attempts.reopen(first.store, old, 1)
+    commits.reopen(first.store, old, 1)
     second, _ = resumed(first, flow)
     assert second.order == [("end", "0")]
-    attempts.commit(first.store, dataclasses.replace(old, attempt=1, generation=1))
+    commits.commit(first.store, dataclasses.replace(old, attempt=1, generation=1))
     third, _ = resumed(first, flow, run="3")
     assert third.order == [] and third.task("end").attempt == 1 and third.task("end").generation == 0
 
@@ -247,8 +247,8 @@ def test_what_took_its_inputs_from_an_attempt_that_was_cleared_since_runs_again(
     flow = small(tmp_path)
     first = finished(flow)
     old = first.task("start")
-    attempts.reopen(first.store, old, 1)
-    attempts.commit(first.store, dataclasses.replace(old, attempt=1, generation=1))
+    commits.reopen(first.store, old, 1)
+    commits.commit(first.store, dataclasses.replace(old, attempt=1, generation=1))
     second, _ = resumed(first, flow)
     assert second.task("start").attempt == 1
     assert second.order and ("start", "0") not in second.order

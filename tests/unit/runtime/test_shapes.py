@@ -96,7 +96,7 @@ def test_a_second_attempt_of_a_committed_task_runs_nothing() -> None:
 
 def test_a_task_cleared_on_purpose_runs_again_and_its_old_result_stays_readable() -> None:
     from flow_sdk.runtime.scheduler import TaskKey
-    from flow_sdk.store.attempts import read_attempt
+    from flow_sdk.store.records.commits import read_attempt
 
     run = InProcessRun(Shapes).run()
     before = run.task("work", "1")
@@ -113,7 +113,7 @@ def test_a_killed_last_attempt_is_caught_by_one_that_runs_nothing() -> None:
     from flow_sdk.runtime.crash import note_crash
     from flow_sdk.runtime.request import TaskRequest
     from flow_sdk.runtime.scheduler import TaskKey
-    from flow_sdk.store.attempts import claim
+    from flow_sdk.store.records.commits import claim
 
     run = InProcessRun(Failing)
     run.attempt(TaskKey("start", ()), 2)

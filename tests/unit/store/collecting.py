@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from flow_sdk.metadata.collection import GcReport, collect_garbage
-from flow_sdk.metadata.removal import Rules
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store.blobs import digest_of, write_blob
-from flow_sdk.store.check import check_store
-from flow_sdk.store.layout import blob_key
+from flow_sdk.store.blobs.blob import digest_of, write_blob
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.layout import blob_key
+from flow_sdk.upkeep.garbage_collection import GcReport, collect_garbage
+from flow_sdk.upkeep.run_removal import Rules
+from flow_sdk.upkeep.store_check import check_store
 from tests.rig.aged import Clock
 
 __all__ = ["collect", "keys", "runs", "store_payload", "whole"]

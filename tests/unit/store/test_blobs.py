@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from flow_sdk.errors import IntegrityError, ObjectMissing, StoreError
-from flow_sdk.store import framing
-from flow_sdk.store.blobs import digest_of, read_blob, write_blob
-from flow_sdk.store.layout import blob_key
+from flow_sdk.store.blobs import frame_format
+from flow_sdk.store.blobs.blob import digest_of, read_blob, write_blob
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.layout import blob_key
 
 MIB = 1 << 20
 
@@ -145,7 +145,7 @@ def test_a_large_blob_in_s3_is_relied_upon_by_its_header_and_length(name: str) -
     store.get_range = lambda key, start, length: read.append(length) or whole(key)[start : start + length]  # type: ignore
     written = store.head(key)
     save(store, payload)
-    assert store.head(key) == written and sum(read) <= framing.HEAD
+    assert store.head(key) == written and sum(read) <= frame_format.HEAD
     for bad in (good[:-1], good[: len(good) // 2], good + b"x", good[:9] + b"x" + good[10:]):
         store.put(key, bad)
         save(store, payload)
@@ -206,7 +206,7 @@ def test_swapped_blobs_are_found(store: ObjectStore) -> None:
 def test_a_header_that_lies_consistently_is_found(store: ObjectStore) -> None:
     payload = b"something else"
     digest = digest_of([b"the right thing"])
-    header = framing.write_header(framing.Header(framing.RAW, framing.FRAME, len(payload), digest))
+    header = frame_format.write_header(frame_format.Header(frame_format.RAW, frame_format.FRAME, len(payload), digest))
     store.put(blob_key(digest.hex()), [header, payload])
     with pytest.raises(IntegrityError, match="doesn't have the hash"):
         read_blob(store, digest.hex(), len(payload), where="x")
@@ -253,6 +253,6 @@ def test_large_memory_is_private_and_writable(store: ObjectStore) -> None:
     ],
 )
 def test_the_advice_for_a_damaged_object_names_its_store(store, command):
-    from flow_sdk.store.framing import damaged
+    from flow_sdk.store.blobs.frame_format import damaged
 
     assert str(damaged("it is cut", f"plan of X/1, object blobs/f in {store}").help).endswith(": " + command)

@@ -10,10 +10,14 @@ import pytest
 from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import ConfigError, IntegrityError, StoreError
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store.attempts import read_task
-from flow_sdk.store.check import check_store
-from flow_sdk.store.items import write_items
-from flow_sdk.store.layout import (
+from flow_sdk.store.blobs.item_pack import write_items
+from flow_sdk.store.local import LocalStore
+from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.open_store import open_store
+from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.commits import read_task
+from flow_sdk.store.records.layout import (
     blob_key,
     commit_key,
     failure_key,
@@ -24,12 +28,8 @@ from flow_sdk.store.layout import (
     run_key,
     start_key,
 )
-from flow_sdk.store.local import LocalStore
-from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.open_store import open_store
-from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import END_FIELDS, FAILURE_FIELDS, RELEASE_FIELDS, Manifest, RunRecord, decode
-from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.store.records.model import END_FIELDS, FAILURE_FIELDS, RELEASE_FIELDS, Manifest, RunRecord, decode
+from flow_sdk.upkeep.store_check import check_store
 from tests.rig.finished import finished_run
 
 PLACES = {"commit": commit_key("Kept", "1", "start", "0"), "run": run_key("Kept", "1")}

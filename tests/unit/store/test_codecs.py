@@ -19,7 +19,7 @@ from flow_sdk.errors import IntegrityError, SerializationError
 from flow_sdk.store.artifacts import INLINE, Artifacts
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.records import ArtifactRef
+from flow_sdk.store.records.model import ArtifactRef
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_data_frames(artifacts: Artifacts) -> None:
 
 
 def test_an_array_is_not_copied_on_its_way_out() -> None:
-    from flow_sdk.store.codecs import encode
+    from flow_sdk.store.pickling.codecs import encode
 
     array = np.arange(100_000.0)
     parts = encode(array, where="x").parts
@@ -245,7 +245,7 @@ def test_an_unknown_codec_is_of_a_newer_release(artifacts: Artifacts) -> None:
 def test_code_of_another_python_is_refused(artifacts: Artifacts) -> None:
     ref = artifacts.save(lambda: 1, where="x")
     assert ref.codec == "cloudpickle" and ref.inline is not None
-    from flow_sdk.store.blobs import digest_of
+    from flow_sdk.store.blobs.blob import digest_of
 
     other = bytearray(ref.inline)
     other[5] += 1  # the minor version
@@ -322,9 +322,9 @@ import sys
 NAME, STORE, FILE = sys.argv[1:4]
 import importlib.util
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.codecs import by_value_module
+from flow_sdk.store.pickling.codecs import by_value_module
 from flow_sdk.store.local import LocalStore
-from flow_sdk.store.records import ArtifactRef
+from flow_sdk.store.records.model import ArtifactRef
 spec = importlib.util.spec_from_file_location(NAME, FILE)
 flow = importlib.util.module_from_spec(spec)
 sys.modules[NAME] = flow
@@ -377,7 +377,7 @@ def stored(tmp_path: Path, flow_file: Path) -> ArtifactRef:
 
 def test_flow_file_classes_load_where_the_file_is_not(tmp_path: Path, stored: ArtifactRef) -> None:
     code = (
-        "from flow_sdk.store.artifacts import Artifacts\nfrom flow_sdk.store.records import ArtifactRef\n"
+        "from flow_sdk.store.artifacts import Artifacts\nfrom flow_sdk.store.records.model import ArtifactRef\n"
         "from flow_sdk.store.local import LocalStore\n"
         f"artifacts = Artifacts(LocalStore({str(tmp_path / 'store')!r}))\nREF = {stored!r}\n{LOAD}"
         "copy = artifacts.load(artifacts.save(value, where='x'), where='x')\n"
@@ -454,12 +454,12 @@ def test_bytes_by_hash(artifacts: Artifacts) -> None:
 def test_a_flow_file_that_takes_the_place_of_main_later_is_known(tmp_path: Path, flow_file: Path) -> None:
     # As in a worker: the process starts as another program, then runs the flow file as __main__.
     code = (
-        "import sys, types\nfrom flow_sdk.store.codecs import encode\nclass Early: pass\n"
+        "import sys, types\nfrom flow_sdk.store.pickling.codecs import encode\nclass Early: pass\n"
         "encode(Early(), where='x')\n"
         f"module = types.ModuleType('__main__')\nmodule.__file__ = {str(flow_file)!r}\n"
         "sys.modules['__main__'] = module\n"
         "exec(compile(open(module.__file__).read(), module.__file__, 'exec'), module.__dict__)\n"
-        "from flow_sdk.store.sources import origin_of\n"
+        "from flow_sdk.store.pickling.flow_modules import origin_of\n"
         "assert origin_of(module.Point)[0] == 'flow.py', origin_of(module.Point)\n"
     )
     (tmp_path / "early.py").write_text(code)

@@ -129,7 +129,7 @@ def test_values_of_other_types_are_not_equal(one: Any, other: Any) -> None:
 
 
 def test_what_takes_too_long_to_compare_counts_as_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_sdk.store.comparison.MOST_OBJECTS", 20)
+    monkeypatch.setattr("flow_sdk.store.pickling.comparison.MOST_OBJECTS", 20)
     artifacts = Artifacts(MemoryStore())
     one, other = (artifacts.save(set(values), where="it") for values in ([*range(30), 1000], [1000, *range(30)]))
     assert one.hash == other.hash or not artifacts.are_equal(one, other, where="it")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.store.code_entry import Entry
-from flow_sdk.store.code_layout import find_layout
-from flow_sdk.store.data_files import data_files_left_out, literal_paths
-from flow_sdk.store.package import find_files
+from flow_sdk.store.package.archive import find_files
+from flow_sdk.store.package.code_layout import find_layout
+from flow_sdk.store.package.data_files import data_files_left_out, literal_paths
+from flow_sdk.store.package.entry import Entry
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,18 @@ from flow_sdk.cli.console import execute_console
 from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.releases import note_release
 from flow_sdk.errors import NotFound, StoreError, UsageError
-from flow_sdk.metadata.collection import GRACE
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume import hold_origin
-from flow_sdk.store import attempts, layout
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.blobs import read_blob
-from flow_sdk.store.check import check_store
-from flow_sdk.store.layout import blob_key, commit_key, run_key, start_key
+from flow_sdk.store.blobs.blob import read_blob
+from flow_sdk.store.blobs.write_protocol import LEAST_GRACE, RELIED
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records import Manifest, decode
-from flow_sdk.store.sweep import LEAST_GRACE, RELIED
+from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.layout import blob_key, commit_key, run_key, start_key
+from flow_sdk.store.records.model import Manifest, decode
+from flow_sdk.upkeep.garbage_collection import GRACE
+from flow_sdk.upkeep.store_check import check_store
 from tests.rig.aged import DAY, Clock
 from tests.rig.finished import finished_run
 from tests.rig.inprocess import InProcessRun, load_source
@@ -126,7 +126,7 @@ def test_a_removed_run_leaves_nothing_and_its_id_is_not_given_again(five: Memory
 
 
 def _record(flow: str, run: str, plan: str, **fields: Any) -> Any:
-    from flow_sdk.store.records import RunRecord
+    from flow_sdk.store.records.model import RunRecord
 
     return RunRecord(flow, run, plan, None, {}, (), "tester", fields.pop("started", 1.0), **fields)
 
@@ -246,9 +246,9 @@ def test_what_attempts_that_never_ended_have_left(clock: Clock) -> None:
     store = finished_run(MemoryStore())
     dead = [start_key("Kept", "1", "end", "3", 1), layout.log_key("Kept", "1", "end", "3", 1, 0)]
     still = [start_key("Kept", "1", "each", "1.9", 0), layout.log_key("Kept", "1", "each", "1.9", 0, 0)]
-    failed = attempts.read_task(store, "Kept", "1", "end", "3")
+    failed = commits.read_task(store, "Kept", "1", "end", "3")
     assert failed is not None
-    attempts.fail(store, Manifest("Kept", "1", "end", "3", 2, ok=False, successful=False))
+    commits.fail(store, Manifest("Kept", "1", "end", "3", 2, ok=False, successful=False))
     store.put(start_key("Kept", "1", "end", "3", 2), b"{}")
     for key in (*dead, *still):
         store.put(key, b"{}")
@@ -324,15 +324,15 @@ def test_a_task_that_is_reopened_while_records_are_read(clock: Clock) -> None:
 
     store = Reopening()
     finished_run(store)
-    manifest = attempts.read_task(store, "Kept", "1", "start", "0")
+    manifest = commits.read_task(store, "Kept", "1", "start", "0")
     assert manifest is not None
     own = Artifacts(store).save(b"own" * 2000, where="")
     manifest = Manifest("Kept", "1", "solo", "0", 0, ok=True, successful=True, artifacts={"own": own})
-    attempts.commit(store, manifest)
+    commits.commit(store, manifest)
     clock.now += GRACE + 60
-    store.then = lambda: attempts.reopen(store, manifest, 1)
+    store.then = lambda: commits.reopen(store, manifest, 1)
     assert collect(store, clock).blobs == 0
-    assert attempts.read_attempt(store, "Kept", "1", "solo", "0", 0) == manifest
+    assert commits.read_attempt(store, "Kept", "1", "solo", "0", 0) == manifest
 
 
 def test_files_that_killed_processes_left_half_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

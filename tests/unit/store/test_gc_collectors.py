@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import pytest
 
 from flow_sdk.errors import ObjectExists, StoreError
-from flow_sdk.metadata.collection import GRACE
-from flow_sdk.store import layout
-from flow_sdk.store.gc import DEAD, Collector
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import Buffers
+from flow_sdk.store.records import layout
+from flow_sdk.upkeep.garbage_collection import GRACE
+from flow_sdk.upkeep.mark_sweep import DEAD, Collector
 from tests.rig.aged import DAY, Clock
 from tests.rig.finished import finished_run
 from tests.unit.store.collecting import collect, keys, store_payload, whole

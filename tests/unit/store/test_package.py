@@ -14,8 +14,8 @@ import pytest
 
 from flow_sdk.errors import IntegrityError, UsageError
 from flow_sdk.runtime.code_folder import unpacked
-from flow_sdk.store.ignoring import Ignore
-from flow_sdk.store.package import build, find_files, list_files, unpack
+from flow_sdk.store.package.archive import build, find_files, list_files, unpack
+from flow_sdk.store.package.ignore_rules import Ignore
 
 
 def tree(folder: Path, *names: str, text: str = "x") -> Path:

@@ -19,13 +19,13 @@ import pytest
 
 from flow_sdk import client
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
-from flow_sdk.client.listing import dump_lines, dump_values
+from flow_sdk.client.command_text import dump_lines, dump_values
 from flow_sdk.errors import SerializationError
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.codecs import decode
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
-from flow_sdk.store.records import ArtifactRef
+from flow_sdk.store.pickling.codecs import decode
+from flow_sdk.store.records.model import ArtifactRef
 from tests.conftest import ROOT
 from tests.unit.client.builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture
@@ -43,7 +43,7 @@ def read(folder: Path, ref: ArtifactRef, before: str = "") -> str:
     """What a process of its own says when it loads an artifact."""
     script = (
         f"{before}\nfrom flow_sdk.errors import FlowSDKError\nfrom flow_sdk.store.artifacts import Artifacts\n"
-        "from flow_sdk.store.records import ArtifactRef\nfrom flow_sdk.store.local import LocalStore\n"
+        "from flow_sdk.store.records.model import ArtifactRef\nfrom flow_sdk.store.local import LocalStore\n"
         f"try:\n    print(repr(Artifacts(LocalStore('store')).load({ref!r}, where={WHERE!r})))\n"
         "except FlowSDKError as error:\n    print(type(error).__name__, error, repr(error.__cause__))\n"
     )
@@ -130,7 +130,7 @@ def pythons() -> list[str]:
 
 ENCODE = """
 import json, sys
-from flow_sdk.store.codecs import encode
+from flow_sdk.store.pickling.codecs import encode
 class Kind:
     x = 1
 values = [{"a": [1, 2.5, "ü", None]}, bytearray(b"x" * 5000), ValueError("x"), lambda: 1, Kind()]
@@ -139,7 +139,7 @@ print(json.dumps([(e.codec, b"".join(e.parts).hex()) for e in (encode(v, where="
 DECODE = """
 import json, sys
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.store.codecs import decode
+from flow_sdk.store.pickling.codecs import decode
 for codec, payload in json.load(sys.stdin):
     try:
         print(repr(decode(codec, bytes.fromhex(payload), where="Train/5/fit/0, artifact 'model'"))[:60])

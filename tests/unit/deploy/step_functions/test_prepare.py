@@ -14,7 +14,7 @@ from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.plan.codec import to_json
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.store.blobs import digest_of
+from flow_sdk.store.blobs.blob import digest_of
 from tests.unit.deploy.step_functions.flows import plan_of
 
 SETTINGS = BatchSettings(queue="rig", image="image:1", job_role="arn:aws:iam::123456789012:role/job")

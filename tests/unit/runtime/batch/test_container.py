@@ -16,9 +16,9 @@ from flow_sdk.plan.model import FlowPlan, ParameterPlan, StepPlan
 from flow_sdk.runtime.batch.container import _Container, given_parameters, run_container, tries_left
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.attempts import claim, read_task
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package import build
+from flow_sdk.store.package.archive import build
+from flow_sdk.store.records.commits import claim, read_task
 from tests.strategies.loading import flow_text, load_flow
 
 MACHINE = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from flow_sdk.errors import FlowSDKError, SerializationError
-from flow_sdk.store.sources import by_value_module, by_value_names, is_by_value
+from flow_sdk.store.pickling.flow_modules import by_value_module, by_value_names, is_by_value
 
 __all__ = ["CODECS", "Encoded", "by_value_module", "decode", "encode"]
 
@@ -106,7 +106,7 @@ def _pickled(value: Any, where: str) -> tuple[str, list[_Part]]:
     except Exception as error:
         if isinstance(error, FlowSDKError):
             raise
-    from flow_sdk.store.byvalue import ByReference, ByValue
+    from flow_sdk.store.pickling.by_value import ByReference, ByValue
 
     try:
         return "cloudpickle", _layout(*_dump(ByValue, value), sys.version_info[:2])
@@ -229,7 +229,7 @@ def _writable(view: memoryview) -> memoryview:
 
 
 def _refuse(value: Any, where: str, error: BaseException) -> NoReturn:
-    from flow_sdk.store.diagnose import find_culprit
+    from flow_sdk.store.pickling.diagnosis import find_culprit
 
     path, culprit = find_culprit(value, lambda part: _can_pickle(part))
     kind = type(culprit)
@@ -246,7 +246,7 @@ def _refuse(value: Any, where: str, error: BaseException) -> NoReturn:
 
 
 def _can_pickle(value: Any) -> bool:
-    from flow_sdk.store.byvalue import ByReference, ByValue
+    from flow_sdk.store.pickling.by_value import ByReference, ByValue
 
     for kind in (ByValue, ByReference):
         try:

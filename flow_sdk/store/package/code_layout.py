@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flow_sdk.errors import UsageError
-from flow_sdk.store.code_entry import Entry, is_installed
-from flow_sdk.store.imports import UserModule, find_user_modules
+from flow_sdk.store.package.entry import Entry, is_installed
+from flow_sdk.store.package.user_modules import UserModule, find_user_modules
 
 __all__ = ["CodeLayout", "find_layout", "resolved"]
 

@@ -5,9 +5,11 @@ machine is stored (random ids, paths, the module's name), and a class or functio
 the flow file loaded gets its own one, so ``isinstance`` holds from step to step; any other makes it once.
 
 Stored pickles name ``make_class``, ``make_enum``, ``make_function``, ``set_class_state``, ``set_function_state`` and
-``flow_object``: they stay, with their arguments.
+``flow_object`` in the module :data:`STORED_MODULE`: these names stay, with their arguments, whatever this file is
+called. So every release reads what another one stored.
 """
 
+import importlib
 import io
 import os
 import pickle
@@ -20,7 +22,7 @@ from typing import Any, ClassVar
 
 from cloudpickle import cloudpickle
 
-from flow_sdk.store.sources import CANONICAL, Origin, find, is_by_value, origin_of
+from flow_sdk.store.pickling.flow_modules import CANONICAL, Origin, find, is_by_value, origin_of
 
 __all__ = [
     "ByReference",
@@ -32,6 +34,9 @@ __all__ = [
     "set_class_state",
     "set_function_state",
 ]
+
+STORED_MODULE = "flow_sdk.store.byvalue"
+"""The module of this file's functions in stored pickles; :mod:`flow_sdk.moved_modules` leads it here."""
 
 _made: "weakref.WeakValueDictionary[Origin, Any]" = weakref.WeakValueDictionary()
 _origins: "weakref.WeakKeyDictionary[Any, Origin]" = weakref.WeakKeyDictionary()
@@ -183,3 +188,9 @@ def set_function_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
     if origin is None or find(origin, types.FunctionType) is not made:
         cloudpickle._function_setstate(made, content)
     return made
+
+
+for _function in (make_class, make_enum, make_function, set_class_state, set_function_state, flow_object):
+    _function.__module__ = STORED_MODULE
+# cloudpickle stores a function by its name only if its module is imported.
+importlib.import_module(STORED_MODULE)

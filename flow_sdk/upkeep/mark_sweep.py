@@ -1,7 +1,7 @@
 """The garbage collector's part that knows blobs: one collector at a time, mark, sweep.
 
-Why a writer never loses a blob to it says :mod:`flow_sdk.store.sweep`, and in which order runs are removed
-:mod:`flow_sdk.metadata.removal`.
+:mod:`flow_sdk.store.blobs.write_protocol` explains why a writer never loses a blob to it, and
+:mod:`flow_sdk.upkeep.run_removal` in which order runs are removed.
 """
 
 import json
@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flow_sdk.errors import ObjectExists, StoreError
-from flow_sdk.store import layout
+from flow_sdk.store.blobs.write_protocol import NOTICE, OVERDUE
 from flow_sdk.store.keyed import Kind
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.reachable import (
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.model import Manifest
+from flow_sdk.strict_json import parse_object
+from flow_sdk.upkeep.references import (
     BlobTable,
     Damage,
     Record,
@@ -22,9 +25,6 @@ from flow_sdk.store.reachable import (
     objects_of,
     read_records,
 )
-from flow_sdk.store.records import Manifest
-from flow_sdk.store.sweep import NOTICE, OVERDUE
-from flow_sdk.strict_json import parse_object
 
 __all__ = ["DEAD", "Collector", "RunSurvey", "mark", "store_time", "survey_run", "sweep"]
 
@@ -277,7 +277,7 @@ def sweep(
     collector: Collector,
     told: Callable[[int, int], None] = lambda count, size: None,
 ) -> tuple[int, int]:
-    """Delete the blobs that aren't marked, in the order that :mod:`flow_sdk.store.sweep` explains.
+    """Delete the blobs that aren't marked, in the order that :mod:`flow_sdk.store.blobs.write_protocol` explains.
 
     Parameters
     ----------

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
-from flow_sdk.store.ahead import ahead
-from flow_sdk.store.attempts import is_redirect
-from flow_sdk.store.framing import damaged, digest_of
+from flow_sdk.store.blobs.frame_format import damaged, digest_of
 from flow_sdk.store.keyed import Kind, kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.records import (
+from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.commits import is_redirect
+from flow_sdk.store.records.model import (
     END_FIELDS,
     FAILURE_FIELDS,
     REDIRECT_FIELDS,
@@ -23,7 +24,6 @@ from flow_sdk.store.records import (
     RunRecord,
     decode,
 )
-from flow_sdk.store.sealed import unseal
 from flow_sdk.strict_json import parse_json, parse_object
 
 __all__ = [

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flow_sdk.store.code_entry import Entry, import_base, is_installed, is_package_file
+from flow_sdk.store.package.entry import Entry, import_base, is_installed, is_package_file
 
 __all__ = ["UserModule", "find_user_modules", "imported_names", "parse_source"]
 

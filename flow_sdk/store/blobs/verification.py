@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store import framing, items
-from flow_sdk.store.framing import HEAD, RAW, Header, damaged
+from flow_sdk.store.blobs import frame_format, item_pack
+from flow_sdk.store.blobs.frame_format import HEAD, RAW, Header, damaged
+from flow_sdk.store.blobs.write_protocol import NEAR
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.sweep import NEAR
 
 __all__ = ["verify_blob"]
 
@@ -35,12 +35,12 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes, *, unpack: 
         If a byte isn't what it was, or a newer release has written it.
     """
     where = f"object {info.key} in {store.url}"
-    read, size = items.reader(store, info)
+    read, size = item_pack.reader(store, info)
     start = read(0, HEAD)
-    if items.is_pack(start):
-        items.verify_pack(read, size, digest, where)
+    if item_pack.is_pack(start):
+        item_pack.verify_pack(read, size, digest, where)
         return
-    header = framing.read_header(start, where)
+    header = frame_format.read_header(start, where)
     if header.digest != digest:
         raise damaged("it is another payload's object", where)
     if header.frame == 0:
@@ -52,7 +52,7 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes, *, unpack: 
         raise damaged("its payload doesn't have the hash it is stored under", where)
 
 
-def _pieces(read: items.Read, start: int, size: int) -> Iterator[bytes]:
+def _pieces(read: item_pack.Read, start: int, size: int) -> Iterator[bytes]:
     while start < size:
         data = read(start, min(NEAR - start % NEAR, size - start))
         if not data:
@@ -81,7 +81,7 @@ def _payload(header: Header, stored: Iterator[bytes], where: str) -> Iterator[me
         target = memoryview(bytearray(min(header.frame, left)))
         if not len(target):
             raise damaged("it has more frames than it should", where)
-        framing.unpack_into(frame, target, where)
+        frame_format.unpack_into(frame, target, where)
         left -= len(target)
         yield target
 
@@ -89,7 +89,7 @@ def _payload(header: Header, stored: Iterator[bytes], where: str) -> Iterator[me
 def _verify_frames(header: Header, stored: Iterator[bytes], where: str) -> None:
     count, wanted = 0, -(-header.size // header.frame)
     for frame in _frames(header, stored, where):
-        framing.verify_frame(frame, where)
+        frame_format.verify_frame(frame, where)
         count += 1
     if count != wanted:
         raise damaged(f"{count:,} frames instead of {wanted:,}", where)
@@ -100,7 +100,7 @@ def _frames(header: Header, stored: Iterator[bytes], where: str) -> Iterator[mem
     rest = memoryview(b"")
     for data in stored:
         rest = memoryview(bytes(rest) + data if rest else data)
-        while (length := framing.stored_size(rest)) is not None:
+        while (length := frame_format.stored_size(rest)) is not None:
             # No frame is longer than its payload and the few bytes in front of it.
             if length > header.frame + HEAD:
                 raise damaged("a frame has the wrong size", where)

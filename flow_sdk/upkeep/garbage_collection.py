@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from flow_sdk.errors import StoreError, UsageError
-from flow_sdk.metadata.removal import (
+from flow_sdk.store.blobs.write_protocol import LEAST_GRACE
+from flow_sdk.store.port import ObjectInfo, ObjectStore
+from flow_sdk.store.records import layout
+from flow_sdk.store.unfinished import remove_unfinished, unfinished
+from flow_sdk.upkeep.mark_sweep import Collector, RunSurvey, mark, survey_run, sweep
+from flow_sdk.upkeep.references import BlobTable, Damage, list_blobs, spread
+from flow_sdk.upkeep.run_removal import (
     Candidate,
     Rules,
     choose,
@@ -16,12 +22,6 @@ from flow_sdk.metadata.removal import (
     stray_entries,
     with_origins,
 )
-from flow_sdk.store import layout
-from flow_sdk.store.gc import Collector, RunSurvey, mark, survey_run, sweep
-from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.reachable import BlobTable, Damage, list_blobs, spread
-from flow_sdk.store.sweep import LEAST_GRACE
-from flow_sdk.store.unfinished import remove_unfinished, unfinished
 
 __all__ = ["GRACE", "FlowShare", "GcReport", "collect_garbage"]
 
@@ -122,7 +122,7 @@ def collect_garbage(
     now : float
         The time, for a dry run; one that deletes goes by the store's own.
     grace : float
-        Nothing younger, in seconds, is deleted: at least :data:`~flow_sdk.store.sweep.LEAST_GRACE`.
+        Nothing younger, in seconds, is deleted: at least :data:`~flow_sdk.store.blobs.write_protocol.LEAST_GRACE`.
     delete : bool
         Whether to delete, or only to say what would go.
     despite_damage : bool

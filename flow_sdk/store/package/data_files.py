@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flow_sdk.store.code_entry import is_package_file
-from flow_sdk.store.code_layout import CodeLayout
-from flow_sdk.store.imports import parse_source
+from flow_sdk.store.package.code_layout import CodeLayout
+from flow_sdk.store.package.entry import is_package_file
+from flow_sdk.store.package.user_modules import parse_source
 
 __all__ = ["DataFile", "data_files_left_out", "literal_paths"]
 

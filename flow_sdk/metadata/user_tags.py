@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from flow_sdk.errors import UsageError
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.tags import MOST_TAGS, decode_tag, encode_tag
-from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["UserTags", "check_count", "tag_key"]
 

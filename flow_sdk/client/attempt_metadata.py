@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flow_sdk.store.records import Manifest
+from flow_sdk.store.records.model import Manifest
 
 if TYPE_CHECKING:
     from flow_sdk.client.task import Task

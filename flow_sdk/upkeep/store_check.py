@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
-from flow_sdk.store.attempts import read_task
+from flow_sdk.store.blobs.verification import verify_blob
 from flow_sdk.store.keyed import Kind
-from flow_sdk.store.layout import blob_key, commit_key, run_key
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.reachable import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
-from flow_sdk.store.records import Manifest, RunRecord
+from flow_sdk.store.records.commits import read_task
+from flow_sdk.store.records.layout import blob_key, commit_key, run_key
+from flow_sdk.store.records.model import Manifest, RunRecord
 from flow_sdk.store.unfinished import unfinished
-from flow_sdk.store.verify import verify_blob
+from flow_sdk.upkeep.references import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
 
 __all__ = ["CheckReport", "check_store"]
 

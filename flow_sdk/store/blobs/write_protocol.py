@@ -34,7 +34,7 @@ all errors of clocks included (the grace period is at least :data:`LEAST_GRACE`;
 code is through, so the code's own time doesn't count); a process's clocks don't both stand still while it believes to
 have looked just now; a request to delete has its effect less than :data:`OVERDUE` after the list was written, which
 matters only if the collector is killed in between. Records that are copied instead of written anew need a rule of
-their own: see :mod:`flow_sdk.metadata.removal`.
+their own: see :mod:`flow_sdk.upkeep.run_removal`.
 """
 
 import time
@@ -42,8 +42,8 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from flow_sdk.errors import ObjectMissing
-from flow_sdk.store.layout import doomed_key, sweep_key
 from flow_sdk.store.port import Buffers, ObjectInfo, ObjectStore
+from flow_sdk.store.records.layout import doomed_key, sweep_key
 from flow_sdk.strict_json import parse_json
 
 __all__ = ["LEAST_GRACE", "LOOKED", "NEAR", "NOTICE", "OVERDUE", "RELIED", "is_near", "is_recent", "put_blob"]

@@ -5,12 +5,12 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.client.html import Html, code, duration, fold, moment, page, size, state, table, tags
+from flow_sdk.client.html.elements import Html, code, duration, fold, moment, page, size, state, table, tags
 from flow_sdk.client.objects import local_time
 from flow_sdk.client.reader import read_ahead
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED
-from flow_sdk.store import layout
-from flow_sdk.store.records import ArtifactRef
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.model import ArtifactRef
 
 if TYPE_CHECKING:
     from flow_sdk.client.artifact import DataArtifact

@@ -16,12 +16,12 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 
 from flow_sdk.errors import IntegrityError, ObjectMissing, StoreError
-from flow_sdk.store.codecs import CODECS, Encoded
-from flow_sdk.store.framing import damaged, digest_of
-from flow_sdk.store.layout import blob_key
+from flow_sdk.store.blobs.frame_format import damaged, digest_of
+from flow_sdk.store.blobs.verified_read import read_verified
+from flow_sdk.store.blobs.write_protocol import NEAR, is_near, is_recent, put_blob
+from flow_sdk.store.pickling.codecs import CODECS, Encoded
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.reread import read_verified
-from flow_sdk.store.sweep import NEAR, is_near, is_recent, put_blob
+from flow_sdk.store.records.layout import blob_key
 
 __all__ = ["Read", "is_pack", "read_item", "reader", "verify_pack", "write_items"]
 

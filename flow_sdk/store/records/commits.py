@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
-from flow_sdk.store import layout
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import REDIRECT_FIELDS, Manifest, decode, encode
-from flow_sdk.store.sealed import FORMAT, seal, unseal
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.checksummed_json import FORMAT, seal, unseal
+from flow_sdk.store.records.model import REDIRECT_FIELDS, Manifest, decode, encode
 
 __all__ = [
     "attempts",

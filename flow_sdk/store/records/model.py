@@ -2,7 +2,7 @@
 
 A committed task is one object, ``commit.json``: the winning attempt's whole manifest. Small artifacts lie in the
 manifest itself, so a small task costs one read. Each record carries the checksum of its key and content
-(:mod:`flow_sdk.store.sealed`).
+(:mod:`flow_sdk.store.records.checksummed_json`).
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError
 from flow_sdk.ids import position_text
-from flow_sdk.store.sealed import seal, unseal
+from flow_sdk.store.records.checksummed_json import seal, unseal
 from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields
 
 __all__ = [

@@ -7,10 +7,10 @@ and takes it away when the task ends. A sign that is left and grows old is one o
 import time
 from dataclasses import dataclass
 
-from flow_sdk.store import layout
-from flow_sdk.store.attempts import read_tasks
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records import RunRecord
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.commits import read_tasks
+from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["FIRST", "GIVEN_UP", "INTERVAL", "SILENCE", "LifeSign", "Sign", "life_signs", "lost_task", "silent_since"]
 

@@ -7,14 +7,14 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from flow_sdk.errors import ObjectMissing, StoreError
-from flow_sdk.store import framing
-from flow_sdk.store.ahead import ahead
-from flow_sdk.store.framing import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged, digest_of
-from flow_sdk.store.layout import blob_key
+from flow_sdk.store.blobs import frame_format
+from flow_sdk.store.blobs.frame_format import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged, digest_of
+from flow_sdk.store.blobs.verification import verify_blob
+from flow_sdk.store.blobs.verified_read import read_verified
+from flow_sdk.store.blobs.write_protocol import is_near, is_recent, put_blob
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.reread import read_verified
-from flow_sdk.store.sweep import is_near, is_recent, put_blob
-from flow_sdk.store.verify import verify_blob
+from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.records.layout import blob_key
 
 if TYPE_CHECKING:
     from blake3 import blake3
@@ -41,7 +41,7 @@ def write_blob(
 
     A blob that is there is verified, of a large one in S3 header and length: what a bad disk did to an object is mended
     by the next one who stores the same payload. An old one is written anew, so that the garbage collector sees that it
-    is wanted (:mod:`flow_sdk.store.sweep`).
+    is wanted (:mod:`flow_sdk.store.blobs.write_protocol`).
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ def write_blob(
         if durable:
             store.keep(key)
         return
-    packing = ZSTD if framing.compressible(parts, size) else RAW
-    header = framing.write_header(Header(packing, FRAME, size, digest, note))
+    packing = ZSTD if frame_format.compressible(parts, size) else RAW
+    header = frame_format.write_header(Header(packing, FRAME, size, digest, note))
     put_blob(store, key, lambda: chain([header], _packed(parts, packing)), durable=durable)
 
 
@@ -76,7 +76,7 @@ def _is_there(store: ObjectStore, key: str, digest: bytes, parts: Sequence[bytes
         if is_near(store, info.size):
             verify_blob(store, info, digest, unpack=size < _LARGE)
             return True
-        header = _expected(framing.read_header(store.get_range(key, 0, HEAD), key), digest, key)
+        header = _expected(frame_format.read_header(store.get_range(key, 0, HEAD), key), digest, key)
         # How long it is when compressed says only compressing it: still less than sending it as well.
         return info.size == header.length + sum(memoryview(part).nbytes for part in _packed(parts, header.packing))
     except StoreError:  # also what a disk can't read any more; a store that is gone says so when it is written to
@@ -87,7 +87,7 @@ def _packed(parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]
     if packing == RAW:
         yield from parts
         return
-    for packed in ahead(framing.pack, framing.frames(parts, FRAME)):
+    for packed in ahead(frame_format.pack, frame_format.frames(parts, FRAME)):
         yield from packed
 
 
@@ -142,7 +142,7 @@ def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) 
 def _read_small(data: bytes, digest: bytes, where: str) -> Payload:
     from blake3 import blake3
 
-    header = _expected(framing.read_header(data[:HEAD], where), digest, where)
+    header = _expected(frame_format.read_header(data[:HEAD], where), digest, where)
     if header.packing == RAW:
         payload: Payload = data[header.length :]
         if len(payload) != header.size:
@@ -151,7 +151,7 @@ def _read_small(data: bytes, digest: bytes, where: str) -> Payload:
         payload = bytearray(header.size) if header.size < _LARGE else _memory(header.size)
         view, rest = memoryview(payload), memoryview(data)[header.length :]
         for start in range(0, header.size, header.frame):
-            rest = rest[framing.unpack_into(rest, view[start : start + header.frame], where) :]
+            rest = rest[frame_format.unpack_into(rest, view[start : start + header.frame], where) :]
         if len(rest):
             raise damaged(f"{len(rest):,} bytes too many", where)
     if blake3(payload).digest() != digest:
@@ -170,7 +170,7 @@ def _expected(header: Header, digest: bytes, where: str) -> Header:
 def _read_large(store: ObjectStore, key: str, start: bytes, digest: bytes, where: str) -> Payload:
     from blake3 import blake3
 
-    header = _expected(framing.read_header(start[:HEAD], where), digest, where)
+    header = _expected(frame_format.read_header(start[:HEAD], where), digest, where)
     info = store.head(key)
     stored = info.size if info is not None else 0
     if header.packing == RAW and stored != header.length + header.size:
@@ -222,7 +222,7 @@ def _unpack(
             offset += len(data)
             rest += data
             view = memoryview(bytes(rest))
-            while (size := framing.stored_size(view)) is not None and size <= len(view):
+            while (size := frame_format.stored_size(view)) is not None and size <= len(view):
                 yield view[:size]
                 view = view[size:]
             rest = bytearray(view)
@@ -232,7 +232,7 @@ def _unpack(
     def unpack(work: tuple[int, memoryview]) -> memoryview:
         number, data = work
         target = payload[number * header.frame : (number + 1) * header.frame]
-        if not len(target) or framing.unpack_into(data, target, where) != len(data):
+        if not len(target) or frame_format.unpack_into(data, target, where) != len(data):
             raise damaged("it has more frames than it should", where)
         return target
 

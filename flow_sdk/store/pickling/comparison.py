@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.store.codecs import Encoded, encode
+from flow_sdk.store.pickling.codecs import Encoded, encode
 
 __all__ = ["are_equal", "was_only_read"]
 

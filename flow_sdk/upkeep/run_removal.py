@@ -7,7 +7,7 @@ The order, for each run, is
 3. its ``run.json`` goes: from now on there is no such run;
 4. it is looked once more whether anything of it was written just now. If so, steps 3 and 2 are undone;
 5. the rest goes;
-6. after all runs, the blobs that no record needs go (:mod:`flow_sdk.store.gc`).
+6. after all runs, the blobs that no record needs go (:mod:`flow_sdk.upkeep.mark_sweep`).
 
 Whatever step a collector is killed at, each run that can be read is whole: blobs go last, and of them only those that
 no record needs which is still there, with a ``run.json`` beside it or without. A run killed at step 2 can still be read
@@ -26,11 +26,11 @@ from dataclasses import dataclass
 
 from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.metadata.index import RunIndex
-from flow_sdk.store import layout
 from flow_sdk.store.keyed import kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.reachable import spread
-from flow_sdk.store.records import RunRecord, decode
+from flow_sdk.store.records import layout
+from flow_sdk.store.records.model import RunRecord, decode
+from flow_sdk.upkeep.references import spread
 
 __all__ = ["Candidate", "Rules", "choose", "find_runs", "index_entries", "remove_run", "stray_entries", "with_origins"]
 

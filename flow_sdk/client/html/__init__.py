@@ -1,0 +1,1 @@
+"""What a notebook shows of client objects: ``elements`` are escaped parts, ``views`` one view for each class."""
