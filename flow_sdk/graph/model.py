@@ -167,7 +167,17 @@ class Node(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """One level around a step: ``kind`` is foreach, split or loop; see ``flow_sdk.plan.model.Scope``."""
+    """One level that encloses a step, in graphs and in plans.
+
+    Parameters
+    ----------
+    kind : {"foreach", "split", "loop"}
+        What opened the level. A static split adds no number to a task's position.
+    step : str
+        The step that opened it: the splitting step, or a loop's entry.
+    branch : str or None
+        For a static split, the branch (the target named in ``self.next``) the step lies in.
+    """
 
     kind: str
     step: str

@@ -42,6 +42,8 @@ def _sparse(item: Any) -> dict[str, Any]:
     """A dataclass as a dict without the fields that hold their default."""
     out: dict[str, Any] = {}
     for field in dataclasses.fields(item):
+        if not field.init:
+            continue  # derived from the others
         value = getattr(item, field.name)
         if field.default is dataclasses.MISSING or value != field.default:
             out[field.name] = value
@@ -61,7 +63,9 @@ def to_data(plan: FlowPlan) -> dict[str, Any]:
         entry = _sparse(step)
         entry.pop("number", None)
         if step.scopes:
-            entry["scopes"] = [_sparse(scope) for scope in step.scopes]
+            entry["scopes"] = [
+                {key: value for key, value in scope._asdict().items() if value is not None} for scope in step.scopes
+            ]
         wrappers = [(name, dict(sorted(attributes.items()))) for name, attributes in entry.pop("wrappers", ())]
         data["steps"].append(_with_values(entry, {"wrappers": wrappers} if wrappers else {}))
     if plan.loops:
@@ -130,7 +134,7 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
                 StepPlan,
                 {
                     **step,
-                    "scopes": tuple(_build(Scope, s) for s in step.get("scopes", ())),
+                    "scopes": tuple(Scope(s["kind"], s["step"], s.get("branch")) for s in step.get("scopes", ())),
                     "number": number if version > 1 else None,
                 },
             )

@@ -19,7 +19,7 @@ from flow_sdk.lint.check import check_flow
 from flow_sdk.lint.diagnostic import Diagnostic, render_all
 from flow_sdk.lint.rules import CheckedFlow
 from flow_sdk.plan.codec import ordered_json
-from flow_sdk.plan.model import ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
+from flow_sdk.plan.model import ConfigPlan, FlowPlan, Loop, ParameterPlan, StepPlan
 
 __all__ = ["check_class", "compile_plan", "constants", "read_flow"]
 
@@ -238,7 +238,7 @@ def _steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[StepPlan
                 foreach=call.foreach if call and node.kind == "foreach" else None,
                 condition=call.condition if call and node.kind == "switch" else None,
                 cases=tuple((case.value, case.target) for case in call.cases) if call else (),
-                scopes=tuple(Scope(scope.kind, scope.step, scope.branch) for scope in regions.scopes[name]),
+                scopes=regions.scopes[name],
                 parents=regions.parents[name],
                 back=regions.back[name],
                 joins=regions.joins.get(name),

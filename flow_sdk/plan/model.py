@@ -4,10 +4,14 @@ A plan holds names, numbers and text only: no code, no paths of a machine, no ti
 JSON is byte-identical for the same flow on every Python version, and its hash names it.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from flow_sdk.graph.model import Scope
 from flow_sdk.ids import FOREACH, LOOP, Position, parse_position, position_of, position_text, task_id
+
+if TYPE_CHECKING:
+    from flow_sdk.plan.tree import FlowTree
 
 __all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "Loop", "ParameterPlan", "Scope", "StepPlan"]
 
@@ -18,25 +22,6 @@ Format 2 differs from 1 in the ids of the tasks: they begin with the number of t
 """
 
 JSON = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """One level that encloses a step.
-
-    Parameters
-    ----------
-    kind : {"foreach", "split", "loop"}
-        What opened the level. A static split adds no number to a task's position.
-    step : str
-        The step that opened it: the splitting step, or a loop's entry.
-    branch : str or None
-        For a static split, the branch (the target named in ``self.next``) the step lies in.
-    """
-
-    kind: str
-    step: str
-    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +248,7 @@ class FlowPlan:
     module: str = ""
     imported: bool = False
     paths: tuple[str, ...] = ()
+    _tree: "FlowTree | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> StepPlan:
         for step in self.steps:
@@ -289,6 +275,22 @@ class FlowPlan:
     def end_task(self) -> str:
         """The id of the last step's task, of which there is one."""
         return self.end.task_id(())
+
+    @property
+    def tree(self) -> "FlowTree":
+        """The nesting of the flow's steps, derived on first use; see :mod:`flow_sdk.plan.tree`.
+
+        Raises
+        ------
+        PlanError
+            If the scopes of the steps don't fit their edges.
+        """
+        if self._tree is None:
+            from flow_sdk.plan.tree import build_tree
+
+            object.__setattr__(self, "_tree", build_tree(self))
+        assert self._tree is not None
+        return self._tree
 
     def loop(self, entry: str) -> Loop:
         """Return the loop entered at step ``entry``."""

@@ -22,17 +22,16 @@ from typing import Any
 
 from flow_sdk.deploy.step_functions.limits import (
     INLINE_WORKERS,
-    Region,
     check_definition,
     checks_input,
     distributed_maps,
     event_budget,
     most_items,
-    region_of,
 )
 from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
 from flow_sdk.ids import FOREACH, LOOP
-from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
+from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
 from flow_sdk.runtime.batch.container import REFUSED_INPUT, run_id_of, tries
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
 from flow_sdk.runtime.handoff import accepted_input
@@ -140,8 +139,7 @@ class _Machine:
     def __init__(self, plan: FlowPlan, options: MachineOptions) -> None:
         self.plan, self.options, self.distributed = plan, options, options.distributed(plan)
         self.bucket, _, self.prefix = options.store.removeprefix("s3://").rstrip("/").partition("/")
-        self.entries = {loop.entry for loop in plan.loops}
-        self.join_of = {step.joins: step.name for step in plan.steps if step.joins is not None}
+        self.tree = plan.tree
 
     def build(self) -> State:
         words = self.plan.doc.partition("\n")[0]
@@ -149,44 +147,45 @@ class _Machine:
         found["StartAt"] = state_name(self.plan.start.name)
         if self.options.workflow_timeout is not None:
             found["TimeoutSeconds"] = self.options.workflow_timeout
-        return {**found, "States": self._states(())}
+        return {**found, "States": self._states(self.tree.root)}
 
-    def _states(self, region: Region) -> State:
-        """The states of the steps of one region."""
+    def _states(self, body: Sequence) -> State:
+        """The states of the steps of one region: the flow, a branch of a parallel, or the body of a foreach."""
         found: State = {}
-        for step in self.plan.steps:
-            if region_of(step) == region:
-                states = dict(self._of_step(step, region))
-                checked = step is self.plan.start and checks_input(self.plan)
-                found.update(self._with_input_check(states) if checked else states)
+        for node in self.tree.region(body):
+            states = dict(self._of_node(node))
+            checked = node.step is self.plan.start and checks_input(self.plan)
+            found.update(self._with_input_check(states) if checked else states)
         return found
 
-    def _of_step(self, step: StepPlan, region: Region) -> Iterator[tuple[str, State]]:
+    def _of_node(self, node: StepNode) -> Iterator[tuple[str, State]]:
         """The states that stand for a step, in the order in which they come."""
+        step = node.step
         task = self._task(step)
-        if step.kind == "split":
-            yield state_name(step.name), {**task, "Next": state_name(step.name, "branches")}
-            yield state_name(step.name, "branches"), self._parallel(step)
-        elif step.kind == "foreach":
-            read = "each" if step.name in self.distributed else "items"
-            yield state_name(step.name), {**task, "Next": state_name(step.name, read)}
-            if read == "items":
-                yield state_name(step.name, "items"), self._read(step)
-            yield state_name(step.name, "each"), self._map(step)
-        elif step.kind == "switch":
-            yield state_name(step.name), {**task, "Next": state_name(step.name, "next")}
-            yield state_name(step.name, "next"), self._read(step)
-            yield state_name(step.name, "choose"), self._choice(step, region)
-            if any(self._leaves(target, region) for target in step.next):
-                yield state_name(step.name, "done"), {"Type": "Pass", "Result": {}, "End": True}
-        elif step.kind == "end":
-            yield state_name(step.name), {**task, "End": True}
-        else:
-            yield from self._linear(step, region, task)
+        match node:
+            case Parallel():
+                yield state_name(step.name), {**task, "Next": state_name(step.name, "branches")}
+                yield state_name(step.name, "branches"), self._parallel(node)
+            case ForEach():
+                read = "each" if step.name in self.distributed else "items"
+                yield state_name(step.name), {**task, "Next": state_name(step.name, read)}
+                if read == "items":
+                    yield state_name(step.name, "items"), self._read(step)
+                yield state_name(step.name, "each"), self._map(node)
+            case Switch():
+                yield state_name(step.name), {**task, "Next": state_name(step.name, "next")}
+                yield state_name(step.name, "next"), self._read(step)
+                yield state_name(step.name, "choose"), self._choice(step)
+                if any(self._leaves(target) for target in step.next):
+                    yield state_name(step.name, "done"), {"Type": "Pass", "Result": {}, "End": True}
+            case _ if step.next:
+                yield from self._linear(step, task)
+            case _:
+                yield state_name(step.name), {**task, "End": True}
 
-    def _linear(self, step: StepPlan, region: Region, task: State) -> Iterator[tuple[str, State]]:
+    def _linear(self, step: StepPlan, task: State) -> Iterator[tuple[str, State]]:
         target = step.next[0]
-        if self._leaves(target, region):
+        if self._leaves(target):
             yield state_name(step.name), {**task, "ResultSelector": {}, "ResultPath": "$", "End": True}
         elif target in step.back:
             yield state_name(step.name), {**task, "Next": state_name(step.name, "again")}
@@ -196,13 +195,13 @@ class _Machine:
         else:
             yield state_name(step.name), {**task, **self._entering(step, target), "Next": state_name(target)}
 
-    def _leaves(self, target: str, region: Region) -> bool:
-        """Whether a step lies outside the region: it is the join that closes it."""
-        return region_of(self.plan[target]) != region
+    def _leaves(self, target: str) -> bool:
+        """Whether an edge leads out of its region: to the join that closes it."""
+        return self.plan[target].joins is not None
 
     def _entering(self, step: StepPlan, target: str) -> State:
         """What the result of a task is made into where a loop begins after it: the number of its first pass."""
-        if target not in self.entries or step is self.plan.start:
+        if target not in self.tree.loops or step is self.plan.start:
             return {}
         return {"ResultSelector": {"pass": 0}, "ResultPath": f"$.loops.{target}"}
 
@@ -320,12 +319,12 @@ class _Machine:
             return {**state, "ResultPath": "$.items", "Next": state_name(step.name, "each")}
         return {**state, "OutputPath": "$.read", "Next": state_name(step.name, "choose")}
 
-    def _choice(self, step: StepPlan, region: Region) -> State:
+    def _choice(self, step: StepPlan) -> State:
         rules = [
             {
                 "Variable": "$.next",
                 "StringEquals": target,
-                "Next": state_name(step.name, "done") if self._leaves(target, region) else state_name(target),
+                "Next": state_name(step.name, "done") if self._leaves(target) else state_name(target),
             }
             for target in dict.fromkeys(step.next)
         ]
@@ -333,24 +332,20 @@ class _Machine:
 
     # What encloses other states
 
-    def _parallel(self, step: StepPlan) -> State:
-        branches = []
-        for target in step.next:
-            region = (*region_of(step), Scope("split", step.name, target))
-            branches.append({"StartAt": state_name(target), "States": self._states(region)})
+    def _parallel(self, node: Parallel) -> State:
+        step = node.step
+        branches = [{"StartAt": state_name(one.target), "States": self._states(one.body)} for one in node.branches]
         state: State = {"Type": "Parallel", "Branches": branches, "ResultPath": None}
         data = self._data_inside(step, step.next)
         if data is not None:
             state["Parameters"] = {**({"split.$": "$.split"} if self._in_foreach(step) else {}), **data}
-        return {**state, "Next": state_name(self.join_of[step.name])}
+        return {**state, "Next": state_name(node.join)}
 
-    def _map(self, step: StepPlan) -> State:
+    def _map(self, node: ForEach) -> State:
+        step = node.step
         target = step.next[0]
         selector = self._data_inside(step, (target,)) or self._data()
-        processor: State = {
-            "StartAt": state_name(target),
-            "States": self._states((*region_of(step), Scope(FOREACH, step.name))),
-        }
+        processor: State = {"StartAt": state_name(target), "States": self._states(node.body)}
         state: State = {"Type": "Map", "ItemSelector": {**selector, "split.$": "$$.Map.Item.Value"}}
         if step.name in self.distributed:
             state["Label"] = map_label(step.name)
@@ -369,7 +364,7 @@ class _Machine:
             state["ItemProcessor"] = {"ProcessorConfig": {"Mode": "INLINE"}, **processor}
             state["ResultSelector"] = {}  # the list has done its work; what the items give back is empty
             state["ResultPath"] = "$.items"
-        return {**state, "Next": state_name(self.join_of[step.name])}
+        return {**state, "Next": state_name(node.join)}
 
     def _in_foreach(self, step: StepPlan) -> bool:
         return any(scope.kind == FOREACH for scope in step.scopes)
@@ -380,7 +375,7 @@ class _Machine:
 
     def _data_inside(self, step: StepPlan, targets: tuple[str, ...]) -> State | None:
         """State data for a body or branches of which some begin with a loop; None where none does."""
-        begun = [target for target in targets if target in self.entries]
+        begun = [target for target in targets if target in self.tree.loops]
         if not begun:
             return None
         around = [scope.step for scope in step.scopes if scope.kind == LOOP]

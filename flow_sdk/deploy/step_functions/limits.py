@@ -11,20 +11,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flow_sdk.errors import DeployError
-from flow_sdk.ids import FOREACH, LOOP
-from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
+from flow_sdk.ids import FOREACH
+from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.batch.container import tries
 
 __all__ = [
     "INLINE_WORKERS",
-    "Region",
     "check_definition",
     "checks_input",
     "distributed_maps",
     "encode_definition",
     "event_budget",
     "most_items",
-    "region_of",
     "shares",
     "transitions_of_item",
 ]
@@ -62,18 +60,10 @@ MOST_DISTRIBUTED = 87_000
 
 BYTES, OVERRIDES, DATA = "bytes of the definition", "bytes of a job's overrides", "bytes of a state's data"
 
-Region = tuple[Scope, ...]
-"""What encloses a step but for loops: the foreachs and branches whose ``States`` object it lies in."""
-
 
 def encode_definition(definition: dict[str, Any]) -> str:
     """The JSON that is sent to AWS."""
     return json.dumps(definition, separators=(",", ":"))
-
-
-def region_of(step: StepPlan) -> Region:
-    """The region that a step lies in."""
-    return tuple(scope for scope in step.scopes if scope.kind != LOOP)
 
 
 def checks_input(plan: FlowPlan) -> bool:
@@ -133,28 +123,28 @@ class _Events:
 
     def __init__(self, plan: FlowPlan, distributed: frozenset[str]) -> None:
         self.plan, self.distributed = plan, distributed
+        self.tree = plan.tree
 
-    def of_task(self, step: StepPlan, inside: Region = ()) -> int:
+    def of_task(self, step: StepPlan, *, repeats: bool = False) -> int:
         """Events of one task with all that belongs to it, one item of a foreach included.
 
-        A switch that leads out of its region ends there by a pass, but once however often a loop in the region
-        ``inside`` goes round.
+        A switch that leads out of its region ends there by a pass, but once however often a loop in its region
+        goes round; ``repeats`` says that the task is counted for a further pass of such a loop.
         """
         around = RUN_EVENTS if step.name in self.distributed else READ_EVENTS + AROUND_EVENTS + ITEM_EVENTS
         further = {"split": AROUND_EVENTS, "foreach": around, "switch": READ_EVENTS + CHOICE_EVENTS}.get(step.kind, 0)
         if step.kind != "switch" and step.back:
             further += PASS_EVENTS
-        region = region_of(step)
-        if step.kind == "switch" and region != inside and any(region_of(self.plan[to]) != region for to in step.next):
+        if step.kind == "switch" and not repeats and any(self.plan[to].joins is not None for to in step.next):
             further += PASS_EVENTS
         if step is self.plan.start and checks_input(self.plan):
             further += INPUT_EVENTS + (PASS_EVENTS if step.kind == "end" else 0)
         return JOB_EVENTS + further
 
-    def _together(self, steps: Iterable[StepPlan], history: str | None, inside: Region = ()) -> int:
+    def _together(self, steps: Iterable[StepPlan], history: str | None, repeated: frozenset[str] = frozenset()) -> int:
         """Events of one task of each step, as far as they are in a history (its foreach; None for the run's)."""
         found = (step for step in steps if _history_of(step, self.distributed) == history)
-        return sum(self.of_task(step, inside) for step in found)
+        return sum(self.of_task(step, repeats=step.name in repeated) for step in found)
 
     def once(self, history: str | None) -> int:
         """Events of a history in which each foreach has one item and each loop one pass."""
@@ -162,14 +152,14 @@ class _Events:
 
     def of_item(self, foreach: str) -> int:
         """Events that a further item of a foreach adds to the history of an inline map."""
-        body = (step for step in self.plan.steps if Scope(FOREACH, foreach) in step.scopes)
-        return ITEM_EVENTS + self._together(body, _history_of(self.plan[foreach], self.distributed))
+        (body,) = self.tree.nodes[foreach].bodies
+        return ITEM_EVENTS + self._together(body.steps(), _history_of(self.plan[foreach], self.distributed))
 
     def of_pass(self, entry: str) -> int:
         """Events that a further pass of the loop entered at a step adds."""
-        body = (self.plan[name] for name in self.plan.loop(entry).body)
-        step = self.plan[entry]
-        return self._together(body, _history_of(step, self.distributed), region_of(step))
+        body = self.tree.loops[entry].body
+        repeated = frozenset(node.step.name for node in self.tree.region(body))
+        return self._together(body.steps(), _history_of(self.plan[entry], self.distributed), repeated)
 
 
 def event_budget(plan: FlowPlan, step: StepPlan, distributed: frozenset[str]) -> dict[str, Any] | None:
@@ -312,11 +302,11 @@ def shares(
 def transitions_of_item(plan: FlowPlan, foreach: str, distributed: frozenset[str]) -> int:
     """State transitions of one item of a foreach, without retries and further passes; inner foreachs have one item."""
     count = 0
-    for step in plan.steps:
-        if Scope(FOREACH, foreach) in step.scopes:
-            around = 1 if step.name in distributed else 2
-            count += 1 + {"split": 1, "foreach": around, "switch": 2}.get(step.kind, 0)
-            count += 1 if step.back and step.kind != "switch" else 0
+    (body,) = plan.tree.nodes[foreach].bodies
+    for step in body.steps():
+        around = 1 if step.name in distributed else 2
+        count += 1 + {"split": 1, "foreach": around, "switch": 2}.get(step.kind, 0)
+        count += 1 if step.back and step.kind != "switch" else 0
     return count
 
 

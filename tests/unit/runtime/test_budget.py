@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flow_sdk.deploy.step_functions import limits
-from flow_sdk.deploy.step_functions.limits import event_budget, region_of
+from flow_sdk.deploy.step_functions.limits import event_budget
 from flow_sdk.errors import TransitionError
 from flow_sdk.runtime.attempt import Outcome
 from flow_sdk.runtime.budget import reserve
@@ -73,7 +73,7 @@ def counted(run: InProcessRun) -> int:
         elif step.kind == "split":
             total += limits.AROUND_EVENTS
         elif step.kind == "switch":
-            leaves = region_of(run.plan[manifest.next[0]]) != region_of(step)
+            leaves = run.plan[manifest.next[0]].joins is not None
             total += limits.READ_EVENTS + limits.CHOICE_EVENTS + (limits.PASS_EVENTS if leaves else 0)
         elif step.back:
             total += limits.PASS_EVENTS
