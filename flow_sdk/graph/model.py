@@ -65,6 +65,11 @@ class Case(NamedTuple):
     target: str
     span: Span
 
+    @property
+    def value_text(self) -> str:
+        """The value for people: a word as it is, anything else as Python writes it."""
+        return self.value if isinstance(self.value, str) and self.value.isidentifier() else repr(self.value)
+
 
 class NextCall(NamedTuple):
     """One call of ``self.next``.
@@ -164,6 +169,15 @@ class Node(NamedTuple):
     def next(self) -> tuple[str, ...]:
         """Distinct targets in source order."""
         return tuple(dict.fromkeys(target.name for target in self.calls[-1].targets)) if self.calls else ()
+
+    def describe_edge(self, target: str) -> str:
+        """Return when the edge to a step is taken, for people: the foreach's artifact, or the switch's cases."""
+        call = self.call
+        if call is not None and self.kind == "foreach":
+            return f"each of {call.foreach}"
+        if call is not None and self.kind == "switch":
+            return ", ".join(case.value_text for case in call.cases if case.target == target)
+        return ""
 
 
 class Scope(NamedTuple):

@@ -38,22 +38,6 @@ def _ordered(graph: Graph, regions: Regions) -> list[Node]:
     return [graph.nodes[name] for name in (*regions.order, *rest)]
 
 
-def edge_label(node: Node, target: str) -> str:
-    """Say when an edge is taken: the foreach's artifact, or the switch's cases."""
-    call = node.call
-    if call is None:
-        return ""
-    if node.kind == "foreach":
-        return f"each of {call.foreach}"
-    if node.kind == "switch":
-        return ", ".join(_case(case.value) for case in call.cases if case.target == target)
-    return ""
-
-
-def _case(value: Any) -> str:
-    return value if isinstance(value, str) and value.isidentifier() else repr(value)
-
-
 def as_text(graph: Graph) -> str:
     """Describe the flow step by step, nested steps indented, for a terminal."""
     regions = find_regions(graph)
@@ -79,7 +63,7 @@ def _hand_on(node: Node, regions: Regions) -> list[str]:
     if node.kind == "foreach":
         return [f"=> {named(node.next[0])}, for each of {call.foreach}"] if node.next else []
     if node.kind == "switch":
-        return [f"-> {call.condition} = {_case(case.value)}: {named(case.target)}" for case in call.cases]
+        return [f"-> {call.condition} = {case.value_text}: {named(case.target)}" for case in call.cases]
     arrow = "=> " if len(node.next) > 1 else "-> "
     return [arrow + " and ".join(map(named, node.next))] if node.next else []
 
@@ -96,7 +80,7 @@ def as_mermaid(graph: Graph) -> str:
     for node in nodes:
         for target in node.next:
             if target in number:
-                label = _mermaid_text(edge_label(node, target))
+                label = _mermaid_text(node.describe_edge(target))
                 back = target in regions.back.get(node.name, ())
                 arrow = "==>" if node.kind == "foreach" else "-.->" if back else "-->"
                 arrow += f'|"{label}"|' if label else ""
@@ -120,7 +104,7 @@ def as_dot(graph: Graph) -> str:
     for node in nodes:
         for target in node.next:
             if target in graph.nodes:
-                label = edge_label(node, target)
+                label = node.describe_edge(target)
                 marks = [f"label={_quoted(label)}"] if label else []
                 marks += ["style=bold"] if node.kind == "foreach" else []
                 marks += ["style=dashed", "constraint=false"] if target in regions.back.get(node.name, ()) else []

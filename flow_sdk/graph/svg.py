@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flow_sdk.graph.model import Graph
 from flow_sdk.graph.regions import Regions, find_regions
-from flow_sdk.graph.render import edge_label
 
 __all__ = ["as_svg"]
 
@@ -108,7 +107,7 @@ def _edges(graph: Graph, regions: Regions, places: dict[str, tuple[float, int, f
                 label_x, label_y = (start[0] + end[0]) / 2 - 0.75 * bow + 4, middle + 4
             line = f"M{start[0]:.1f},{start[1]:.1f} {curve} {end[0]:.1f},{end[1]:.1f}"
             kind = "back" if back else node.kind
-            label = _escaped(edge_label(node, target))
+            label = _escaped(node.describe_edge(target))
             text = f'<text class="label" x="{label_x:.1f}" y="{label_y:.1f}">{label}</text>' if label else ""
             parts.append(f'<g class="{kind}"><path d="{line}" marker-end="url(#tip)"/>{text}</g>')
     return parts

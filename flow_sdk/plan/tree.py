@@ -38,11 +38,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flow_sdk.errors import PlanError
+from flow_sdk.graph.model import Scope
 from flow_sdk.ids import FOREACH, LOOP
-from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
+
+if TYPE_CHECKING:
+    from flow_sdk.plan.model import FlowPlan, StepPlan
 
 __all__ = [
     "Branch",
