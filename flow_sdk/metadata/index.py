@@ -183,4 +183,4 @@ class RunIndex:
             self._store.delete(self._number_key(old) for old in range(max(number - 2 * _KEPT, 1), number - _KEPT))
 
     def _number_key(self, number: int) -> str:
-        return layout.number_prefix(self._flow) + f"{_HIGHEST - number:012d}"
+        return layout.number_key(self._flow, f"{_HIGHEST - number:012d}")

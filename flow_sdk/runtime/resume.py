@@ -26,7 +26,7 @@ from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.commits import commit, read_tasks
-from flow_sdk.store.records.layout import failures_prefix, resumed_prefix, run_key, tasks_prefix
+from flow_sdk.store.records.layout import failure_key, failures_prefix, resumed_prefix, run_key, tasks_prefix
 from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 
 __all__ = ["Forecast", "Resume", "Reuse", "find_origin", "hold_origin"]
@@ -349,9 +349,8 @@ class Reuse:
         """How a task stands in the origin that isn't committed there."""
         task, place = self._name(key)[1], (self.origin.flow, self.origin.run)
         if self._failed is None:
-            prefix = failures_prefix(*place)
-            self._failed = {info.key[len(prefix) :] for info in self.store.list(prefix)}
-        if f"{key.step}/{task}.json" in self._failed:
+            self._failed = {info.key for info in self.store.list(failures_prefix(*place))}
+        if failure_key(*place, key.step, task) in self._failed:
             return FAILED
         if key.step not in self._begun:
             self._begun[key.step] = set(self.store.folders(tasks_prefix(*place, key.step)))

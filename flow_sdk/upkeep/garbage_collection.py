@@ -28,8 +28,6 @@ __all__ = ["GRACE", "FlowShare", "GcReport", "collect_garbage"]
 GRACE = 7 * 24 * 3600.0
 """The grace period, in seconds, unless another one is given."""
 
-_OF_FLOWS = ("index", "numbers", "runs")
-
 
 @dataclass(slots=True)
 class FlowShare:
@@ -257,7 +255,7 @@ class _Collection:
         def look(place: tuple[str, str]) -> tuple[str, RunSurvey]:
             return place[0], survey_run(self.store, place[1], self.still)
 
-        for flow, survey in spread(look, chain([("", "deployments/")], self._places()), self.threads):
+        for flow, survey in spread(look, chain([("", layout.deployments_prefix())], self._places()), self.threads):
             self.report.damage += mark(self.store, self.table, survey)
             dead = [info for info in survey.dead if info.modified < self.before]
             if flow and dead:
@@ -275,9 +273,10 @@ class _Collection:
     def _places(self) -> Iterator[tuple[str, str]]:
         """Every folder that records may lie in."""
         for flow in self.store.folders(layout.flows_prefix()):
-            for name in self.store.folders(f"flows/{flow}/"):
-                if name not in _OF_FLOWS:
-                    yield flow, f"flows/{flow}/{name}/"
+            folder = layout.flow_prefix(flow)
+            for name in self.store.folders(folder):
+                if name not in layout.FLOW_FOLDERS:
+                    yield flow, f"{folder}{name}/"
             for run in self.store.folders(layout.runs_prefix(flow)):
                 if (flow, run) not in self.gone or self.collector is not None:
                     yield flow, layout.run_prefix(flow, run)

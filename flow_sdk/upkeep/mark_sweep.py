@@ -12,9 +12,9 @@ from typing import Any
 
 from flow_sdk.errors import ObjectExists, StoreError
 from flow_sdk.store.blobs.write_protocol import NOTICE, OVERDUE
-from flow_sdk.store.keyed import Kind
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
+from flow_sdk.store.records.layout import ParsedKey
 from flow_sdk.store.records.model import Manifest
 from flow_sdk.strict_json import parse_object
 from flow_sdk.upkeep.references import (
@@ -195,24 +195,24 @@ def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lamb
     ended: set[tuple[str, str, int]] = set()
     committed: set[tuple[str, str]] = set()
 
-    def listed() -> Iterator[tuple[ObjectInfo, Kind]]:
-        for info, kind in objects_of(store, prefix):
+    def listed() -> Iterator[tuple[ObjectInfo, ParsedKey]]:
+        for info, parsed in objects_of(store, prefix):
             survey.objects += 1
             survey.size += info.size
             survey.newest = max(survey.newest, info.modified)
-            parts = kind.parts
+            parts = parsed.fields
             if parts.get("attempt"):
                 attempt = (parts["step"], parts["task"], int(parts["attempt"]))
                 attempts.setdefault(attempt, []).append(info)
-                if kind.name == "manifest":
+                if parsed.kind == "manifest":
                     ended.add(attempt)
-            if kind.name in _REFERRING and info.size <= _LARGEST:
-                yield info, kind
+            if parsed.kind in _REFERRING and info.size <= _LARGEST:
+                yield info, parsed
 
     for record, text in _with_reopened(store, listed()):
         still()
         _take(survey, record, text)
-        if isinstance(record.value, Manifest) and record.kind.name == "commit":
+        if isinstance(record.value, Manifest) and record.parsed.kind == "commit":
             ended.add((record.value.step, record.value.task, record.value.attempt))
             committed.add((record.value.step, record.value.task))
     for attempt, infos in attempts.items():
@@ -221,17 +221,21 @@ def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lamb
     return survey
 
 
-def _with_reopened(store: ObjectStore, objects: Iterable[tuple[ObjectInfo, Kind]]) -> Iterator[tuple[Record, bytes]]:
+def _with_reopened(
+    store: ObjectStore, objects: Iterable[tuple[ObjectInfo, ParsedKey]]
+) -> Iterator[tuple[Record, bytes]]:
     """Read records; of a task whose commit has been replaced by a redirect look at all of them once more.
 
     The manifest that was its commit may have gone to a place that the listing had passed already.
     """
     for record, text in read_records(store, objects, 1):
         yield record, text
-        if record.kind.name == "commit" and isinstance(record.value, dict):
-            parts = record.kind.parts
+        if record.parsed.kind == "commit" and isinstance(record.value, dict):
+            parts = record.parsed.fields
             task = layout.task_prefix(parts["flow"], parts["run"], parts["step"], parts["task"])
-            again = [(info, kind) for info, kind in objects_of(store, task) if kind.name in ("commit", "manifest")]
+            again = [
+                (info, parsed) for info, parsed in objects_of(store, task) if parsed.kind in ("commit", "manifest")
+            ]
             yield from read_records(store, again, 1)
 
 
@@ -339,7 +343,11 @@ def _delete(
         collector.still()
         since = (time.time(), time.monotonic())
         store.put(listed, json.dumps(digests).encode())
-        infos = [info for info in store.list(f"blobs/{folder}/") if info.key in wanted and info.modified < before]
+        infos = [
+            info
+            for info in store.list(layout.blob_folder_prefix(folder))
+            if info.key in wanted and info.modified < before
+        ]
         # An error from here on leaves the list where it is: whether the request will have an effect isn't known then.
         if 0 <= time.time() - since[0] < _PATIENCE and time.monotonic() - since[1] < _PATIENCE:
             collector.is_unsure = True

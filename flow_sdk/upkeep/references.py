@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store.blobs.frame_format import damaged, digest_of
-from flow_sdk.store.keyed import Kind, kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.records import layout
 from flow_sdk.store.records.checksummed_json import unseal
 from flow_sdk.store.records.commits import is_redirect
+from flow_sdk.store.records.layout import ParsedKey, parse_key
 from flow_sdk.store.records.model import (
     END_FIELDS,
     FAILURE_FIELDS,
@@ -136,7 +137,7 @@ class Record:
     ----------
     info : ObjectInfo
         The object.
-    kind : Kind
+    parsed : ParsedKey
         What it is.
     references : list of Reference
         The blobs it needs.
@@ -151,7 +152,7 @@ class Record:
     """
 
     info: ObjectInfo
-    kind: Kind
+    parsed: ParsedKey
     references: list[Reference] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)
     value: RunRecord | Manifest | dict[str, Any] | None = None
@@ -161,7 +162,7 @@ class Record:
     @property
     def place(self) -> str:
         """Whose record it is, for people."""
-        parts = self.kind.parts
+        parts = self.parsed.fields
         if "name" in parts:
             return f"deployment {parts['name']}"
         path = "/".join(parts[name] for name in ("flow", "run", "step", "task") if parts.get(name))
@@ -177,7 +178,7 @@ def digests_in(text: bytes) -> Iterator[bytes]:
 
 
 def read_records(
-    store: ObjectStore, objects: Iterable[tuple[ObjectInfo, Kind]], threads: int
+    store: ObjectStore, objects: Iterable[tuple[ObjectInfo, ParsedKey]], threads: int
 ) -> Iterator[tuple[Record, bytes]]:
     """Read many records.
 
@@ -185,7 +186,7 @@ def read_records(
     ----------
     store : ObjectStore
         Where from.
-    objects : iterable of (ObjectInfo, Kind)
+    objects : iterable of (ObjectInfo, ParsedKey)
         What to read.
     threads : int
         How many batches are read at a time (>= 1).
@@ -196,18 +197,20 @@ def read_records(
         Each record with its text.
     """
 
-    def read(batch: Sequence[tuple[ObjectInfo, Kind]]) -> list[tuple[Record, bytes]]:
+    def read(batch: Sequence[tuple[ObjectInfo, ParsedKey]]) -> list[tuple[Record, bytes]]:
         try:
             texts = list(store.get_many([info.key for info, _ in batch]))
         except IntegrityError:
-            return [_read_alone(store, info, kind) for info, kind in batch]
-        return [(read_record(info, kind, text), text or b"") for (info, kind), text in zip(batch, texts, strict=True)]
+            return [_read_alone(store, info, parsed) for info, parsed in batch]
+        return [
+            (read_record(info, parsed, text), text or b"") for (info, parsed), text in zip(batch, texts, strict=True)
+        ]
 
     for batch in spread(read, _batches(objects), threads):
         yield from batch
 
 
-def _read_alone(store: ObjectStore, info: ObjectInfo, kind: Kind) -> tuple[Record, bytes]:
+def _read_alone(store: ObjectStore, info: ObjectInfo, parsed: ParsedKey) -> tuple[Record, bytes]:
     """Read one of some records of which the store says that one isn't as it was written; also that one."""
     seen = ""
     try:
@@ -216,7 +219,7 @@ def _read_alone(store: ObjectStore, info: ObjectInfo, kind: Kind) -> tuple[Recor
         text = None
     except IntegrityError as error:
         text, seen = store.get_range(info.key, 0, info.size), _told(error)
-    record = read_record(info, kind, text)
+    record = read_record(info, parsed, text)
     if seen and not record.damage:
         record.damage.append(Damage(info.key, seen, record.place))
     return record, text or b""
@@ -233,40 +236,40 @@ def _batches(objects: Iterable[_In]) -> Iterator[list[_In]]:
         yield batch
 
 
-def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
+def read_record(info: ObjectInfo, parsed: ParsedKey, text: bytes | None) -> Record:
     """Read one record and verify what lies in it.
 
     Parameters
     ----------
     info : ObjectInfo
         The object.
-    kind : Kind
+    parsed : ParsedKey
         What it is.
     text : bytes or None
         Its bytes; None when it is gone.
     """
-    record = Record(info, kind)
+    record = Record(info, parsed)
     if text is None:
         record.gone = True
         return record
-    if kind.name in _HASTY and (not text.endswith(b"}") or b"\0" in text):
+    if parsed.kind in _HASTY and (not text.endswith(b"}") or b"\0" in text):
         record.incomplete = True
         return record
     try:
-        if kind.name == "run":
+        if parsed.kind == "run":
             run = decode(RunRecord, text, info.key)
             record.value = run
             _take_run(record, run)
-        elif kind.name == "manifest" or (kind.name == "commit" and not is_redirect(text)):
+        elif parsed.kind == "manifest" or (parsed.kind == "commit" and not is_redirect(text)):
             manifest = decode(Manifest, text, info.key)
             record.value = manifest
             _take_manifest(record, manifest)
-        elif kind.name in ("token", "release"):
-            record.value = unseal(text, info.key, fields=_FIELDS.get(kind.name))
+        elif parsed.kind in ("token", "release"):
+            record.value = unseal(text, info.key, fields=_FIELDS.get(parsed.kind))
             blobs = record.value.get("blobs", {})
             record.references = [Reference(bytes.fromhex(blobs[what]), f"the {what}") for what in sorted(blobs)]
-        elif kind.name == "request":
-            if digest_of((text,)).hex() != kind.parts["digest"]:
+        elif parsed.kind == "request":
+            if digest_of((text,)).hex() != parsed.fields["digest"]:
                 raise damaged("its bytes don't have the hash it is stored under", info.key)
             request = record.value = parse_object(text)
             record.references = [
@@ -274,14 +277,14 @@ def read_record(info: ObjectInfo, kind: Kind, text: bytes | None) -> Record:
                 for name, what in (("plan", "plan"), ("package", "code package"))
                 if request.get(name)
             ]
-        elif kind.name in ("commit", "end", "failure"):
-            record.value = unseal(text, info.key, fields=_FIELDS[kind.name])
-        elif kind.name in _NOTES:
+        elif parsed.kind in ("commit", "end", "failure"):
+            record.value = unseal(text, info.key, fields=_FIELDS[parsed.kind])
+        elif parsed.kind in _NOTES:
             record.value = parse_object(text)
-        elif kind.name == "handoff":
+        elif parsed.kind == "handoff":
             if not isinstance(parse_json(text), dict | list):  # of a switch, or of a foreach
                 raise TypeError("it isn't an object or a list of JSON")
-        elif kind.name == "tag":
+        elif parsed.kind == "tag":
             text.decode("utf-8")
     except IntegrityError as error:
         record.damage.append(Damage(info.key, _told(error), record.place))
@@ -318,11 +321,11 @@ def _take_artifacts(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
             record.damage.append(Damage(record.info.key, seen, f"{record.place}, artifact {name!r}"))
 
 
-def objects_of(store: ObjectStore, prefix: str = "") -> Iterator[tuple[ObjectInfo, Kind]]:
+def objects_of(store: ObjectStore, prefix: str = "") -> Iterator[tuple[ObjectInfo, ParsedKey]]:
     """List a store's objects by key, each with what it is."""
-    return ((info, kind_of(info.key)) for info in store.list(prefix))
+    return ((info, parse_key(info.key)) for info in store.list(prefix))
 
 
 def list_blobs(store: ObjectStore) -> Iterator[ObjectInfo]:
     """List a store's blobs by their hash."""
-    return (info for info, kind in objects_of(store, "blobs/") if kind.name == "blob")
+    return (info for info, parsed in objects_of(store, layout.blobs_prefix()) if parsed.kind == "blob")

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 
 from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.metadata.index import RunIndex
-from flow_sdk.store.keyed import kind_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
+from flow_sdk.store.records.layout import parse_key
 from flow_sdk.store.records.model import RunRecord, decode
 from flow_sdk.upkeep.references import spread
 
@@ -148,7 +148,7 @@ def with_origins(runs: Sequence[Candidate], keep: set[str]) -> set[str]:
 def index_entries(store: ObjectStore, flow: str, runs: Iterable[str]) -> dict[str, list[ObjectInfo]]:
     """Find the entries of runs in their flow's indexes, those among all runs first."""
     found: dict[str, list[ObjectInfo]] = {run: [] for run in runs}
-    for info in store.list(f"flows/{flow}/index/"):
+    for info in store.list(layout.indexes_prefix(flow)):
         run = _entered(store, info)
         if run in found:
             found[run].append(info)
@@ -158,15 +158,15 @@ def index_entries(store: ObjectStore, flow: str, runs: Iterable[str]) -> dict[st
 def stray_entries(store: ObjectStore, flow: str, runs: Iterable[str], before: float) -> list[ObjectInfo]:
     """Find the entries of a flow's indexes, written before a time, that name none of its ``runs``."""
     known = set(runs)
-    old = (info for info in store.list(f"flows/{flow}/index/") if info.modified < before)
+    old = (info for info in store.list(layout.indexes_prefix(flow)) if info.modified < before)
     return [info for info in old if _entered(store, info) not in known]
 
 
 def _entered(store: ObjectStore, info: ObjectInfo) -> str | None:
-    kind = kind_of(info.key)
-    if kind.name != "index":
+    parsed = parse_key(info.key)
+    if parsed.kind != "index":
         return None
-    name = kind.parts["entry"][17:]
+    name = parsed.fields["entry"][17:]
     if name.startswith("=h"):
         try:
             name = store.get(info.key).decode("utf-8", "replace")

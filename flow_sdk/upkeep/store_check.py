@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
 from flow_sdk.store.blobs.verification import verify_blob
-from flow_sdk.store.keyed import Kind
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records.commits import read_task
-from flow_sdk.store.records.layout import blob_key, commit_key, run_key
+from flow_sdk.store.records.layout import ParsedKey, blob_key, commit_key, run_key
 from flow_sdk.store.records.model import Manifest, RunRecord
 from flow_sdk.store.unfinished import unfinished
 from flow_sdk.upkeep.references import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
@@ -41,7 +40,11 @@ _UNREAD = (
     "events",
     "resumed",
     "marker",
+    "probe",
     "collection",
+    "doomed",
+    "sweep",
+    "clock",
     "foreign",
     "blob",
 )
@@ -159,7 +162,7 @@ class _Check:
 
     def run(self) -> CheckReport:
         objects = objects_of(self.store)
-        first: list[tuple[ObjectInfo, Kind]] = []
+        first: list[tuple[ObjectInfo, ParsedKey]] = []
         self.table = BlobTable(self._verified(self._blobs(objects, first)))
         for record, _ in read_records(self.store, self._readable(objects, first), self.threads):
             self._take(record)
@@ -172,16 +175,16 @@ class _Check:
         return self.report
 
     def _blobs(
-        self, objects: Iterator[tuple[ObjectInfo, Kind]], first: list[tuple[ObjectInfo, Kind]]
+        self, objects: Iterator[tuple[ObjectInfo, ParsedKey]], first: list[tuple[ObjectInfo, ParsedKey]]
     ) -> Iterator[ObjectInfo]:
         """The blobs, which come first in a listing; the object after the last of them goes into ``first``."""
-        for info, kind in objects:
-            if kind.name == "blob":
+        for info, parsed in objects:
+            if parsed.kind == "blob":
                 yield info
-            elif kind.name == "foreign":
+            elif parsed.kind == "foreign":
                 self._foreign(info)
             else:
-                first.append((info, kind))
+                first.append((info, parsed))
                 return
 
     def _verified(self, infos: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
@@ -210,27 +213,27 @@ class _Check:
         return seen
 
     def _readable(
-        self, objects: Iterator[tuple[ObjectInfo, Kind]], first: list[tuple[ObjectInfo, Kind]]
-    ) -> Iterator[tuple[ObjectInfo, Kind]]:
+        self, objects: Iterator[tuple[ObjectInfo, ParsedKey]], first: list[tuple[ObjectInfo, ParsedKey]]
+    ) -> Iterator[tuple[ObjectInfo, ParsedKey]]:
         for source in (iter(first), objects):
-            for info, kind in source:
-                self._list(info, kind)
-                if kind.name not in _UNREAD:
-                    yield info, kind
+            for info, parsed in source:
+                self._list(info, parsed)
+                if parsed.kind not in _UNREAD:
+                    yield info, parsed
 
-    def _list(self, info: ObjectInfo, kind: Kind) -> None:
+    def _list(self, info: ObjectInfo, parsed: ParsedKey) -> None:
         """Take in an object's key."""
-        parts = kind.parts
-        if kind.name == "foreign":
+        parts = parsed.fields
+        if parsed.kind == "foreign":
             self._foreign(info)
-        elif kind.name == "index":
+        elif parsed.kind == "index":
             self._index(info, parts["flow"], parts["tag"], parts["entry"][17:])
         elif "run" in parts:
             run = self.runs.setdefault((parts["flow"], parts["run"]), _Run())
-            run.has_record = run.has_record or kind.name == "run"
-            if kind.name in ("start", "log", "manifest"):
+            run.has_record = run.has_record or parsed.kind == "run"
+            if parsed.kind in ("start", "log", "manifest"):
                 attempt = (parts["step"], parts["task"], int(parts["attempt"]))
-                (run.started if kind.name == "start" else run.known).add(attempt)
+                (run.started if parsed.kind == "start" else run.known).add(attempt)
 
     def _index(self, info: ObjectInfo, flow: str, tag: str, name: str) -> None:
         if name.startswith("=h"):
@@ -251,7 +254,7 @@ class _Check:
 
     def _take(self, record: Record) -> None:
         """Take in a record."""
-        parts = record.kind.parts
+        parts = record.parsed.fields
         self.report.records += 1
         if "run" in parts:
             here = (parts["flow"], parts["run"])
@@ -266,7 +269,7 @@ class _Check:
         if isinstance(value, RunRecord):
             self.report.runs += 1
             self.runs[(value.flow, value.run)].end = value.last_task
-        elif record.kind.name in ("commit", "end"):
+        elif record.parsed.kind in ("commit", "end"):
             self._take_progress(record, self.runs[(parts["flow"], parts["run"])])
         for reference in record.references:
             if self.table.reach(reference.digest) < 0 or reference.digest in self.bad:
@@ -275,10 +278,10 @@ class _Check:
     def _take_progress(self, record: Record, run: _Run) -> None:
         """Note which tasks are committed, and of which others that follows."""
         value = record.value
-        if record.kind.name == "end":
+        if record.parsed.kind == "end":
             run.has_succeeded = isinstance(value, dict) and value.get("state") == SUCCEEDED
             return
-        step, task = record.kind.parts["step"], record.kind.parts["task"]
+        step, task = record.parsed.fields["step"], record.parsed.fields["task"]
         run.committed.add((step, task))  # what can't be read is damaged, and not missing
         if isinstance(value, Manifest):
             run.known.add((step, task, value.attempt))

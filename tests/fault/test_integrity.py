@@ -16,13 +16,12 @@ from flow_sdk.deploy.releases import newest_releases, note_release
 from flow_sdk.errors import DeployError, FlowSDKError, IntegrityError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.blobs.verification import verify_blob
-from flow_sdk.store.keyed import kind_of
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import commits, layout
 from flow_sdk.store.records.commits import read_task
-from flow_sdk.store.records.layout import blob_key, commit_key
+from flow_sdk.store.records.layout import blob_key, commit_key, parse_key
 from flow_sdk.store.records.model import Manifest, decode
 from flow_sdk.upkeep.references import read_record
 from flow_sdk.upkeep.store_check import CheckReport, check_store
@@ -197,7 +196,7 @@ def test_every_byte_of_a_record(records: MemoryStore, name: str) -> None:
     if name == "end":
         Runs(records).finish("Kept", "1", "failed", "why not")
     key = key or next(info.key for info in records.list(layout.release_prefix("kept")))
-    whole, kind = records.get(key), kind_of(key)
+    whole, kind = records.get(key), parse_key(key)
     json.loads(whole)  # people can read it still
     reader(records)
     chance = random.Random(name)

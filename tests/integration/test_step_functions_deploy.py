@@ -27,8 +27,8 @@ from flow_sdk.deploy.step_functions.schedule import Scheduler
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.store.keyed import kind_of
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.layout import parse_key
 from flow_sdk.upkeep.store_check import check_store
 from tests.integration.killed_create import create_apart
 from tests.rig.step_functions import StepFunctionsServer
@@ -341,7 +341,7 @@ def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployme
 
 def kinds(found: dict[str, Any]) -> list[str]:
     """The kinds of objects of a store, one for each object: what a kill leaves behind would be one more."""
-    return sorted(kind_of(key).name for key in found["objects"])
+    return sorted(parse_key(key).kind for key in found["objects"])
 
 
 def test_delete_and_what_remains(deployment):

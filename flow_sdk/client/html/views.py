@@ -79,9 +79,9 @@ def _run(run: "Run") -> str:
 def _steps(run: "Run") -> Iterable[tuple[object, ...]]:
     """A row for each step that has started, from one listing of each step's objects."""
     flow, id = run._run.flow, run._run.run
-    prefix = layout.failures_prefix(flow, id)
-    marks = run._reader.store.list(prefix, limit=_MOST_KEYS)
-    failed = {tuple(info.key[len(prefix) :].removesuffix(".json").split("/")) for info in marks}
+    marks = run._reader.store.list(layout.failures_prefix(flow, id), limit=_MOST_KEYS)
+    fields = [layout.parse_key(info.key).fields for info in marks]
+    failed = {(found.get("step"), found.get("task")) for found in fields}
     for step in reversed(run._run.steps()):
         place = layout.tasks_prefix(flow, id, step)
         infos = list(run._reader.store.list(place, limit=_MOST_KEYS))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.keyed import kind_of
+from flow_sdk.store.records.layout import parse_key
 from flow_sdk.strict_json import check_fields, parse_json
 
 __all__ = ["FORMAT", "seal", "unseal"]
@@ -83,7 +83,7 @@ def unseal(
 
 def _check_names(data: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]], key: str) -> None:
     """See that a record names the flow, run, step and task whose object it is: other keys are made of these."""
-    parts = kind_of(key).parts
+    parts = parse_key(key).fields
     for name in ("flow", "run", "step", "task"):
         if name in fields and name in parts and data[name] != parts[name]:
             raise ValueError(f"it is the record of another {name}, {data[name]!a}")

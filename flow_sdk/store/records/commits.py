@@ -42,11 +42,6 @@ def is_redirect(text: bytes) -> bool:
     return text.startswith(_REDIRECT)
 
 
-def _place(first: str, number: int) -> str:
-    """Key of a task's commit after so many clearings; ``first`` is that of the first one."""
-    return first.removesuffix(".json") + f".{number}.json" if number else first
-
-
 def _follow(store: ObjectStore, first: str, text: bytes | None) -> tuple[str, bytes | None]:
     """Follow the redirects to the key and text that count now."""
     key, number = first, 0
@@ -54,7 +49,7 @@ def _follow(store: ObjectStore, first: str, text: bytes | None) -> tuple[str, by
         last, number = number, int(unseal(text, key, fields=REDIRECT_FIELDS)["redirect"])
         if number <= last:
             raise IntegrityError("A task's commit leads back to itself.", seen=text.decode(), where=key)
-        key = _place(first, number)
+        key = layout.later_commit_key(first, number)
         text = _get(store, key)
     return key, text
 
@@ -106,7 +101,7 @@ def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
     first = layout.commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
     number = 0
     while True:
-        key = _place(first, number)
+        key = layout.later_commit_key(first, number)
         try:
             store.put_if_absent(key, encode(manifest, key))
             return manifest
@@ -175,7 +170,7 @@ def reopen(store: ObjectStore, manifest: Manifest, generation: int) -> None:
     number: int | None = 0
     while number is not None and store.head(key) is not None:
         number = _cleared(store, key, number, generation)
-        key = _place(first, number or 0)
+        key = layout.later_commit_key(first, number or 0)
 
 
 def read_task(store: ObjectStore, flow: str, run: str, step: str, task: str) -> Manifest | None:

@@ -13,7 +13,7 @@ from flow_sdk.errors import TransitionError
 from flow_sdk.runtime.attempt import Outcome
 from flow_sdk.runtime.budget import reserve
 from flow_sdk.runtime.scheduler import TaskKey
-from flow_sdk.store.keyed import kind_of
+from flow_sdk.store.records.layout import parse_key
 from tests.rig.inprocess import InProcessRun
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import load_flow, small_flow
@@ -93,7 +93,7 @@ def test_the_account_never_falls_short(seed: int, tmp_path: Path) -> None:
 def test_a_loop_is_counted_pass_by_pass(tmp_path: Path) -> None:
     made = run(tmp_path, *LOOP)
     assert len(made.put_down()) == 49
-    assert kind_of("flows/Small/runs/1/events/run/" + made.put_down()[0]).name == "events"
+    assert parse_key("flows/Small/runs/1/events/run/" + made.put_down()[0]).kind == "events"
     assert counted(made) == made.account == 2 + 6 + 50 * 13 + 6
 
 
