@@ -25,8 +25,6 @@ __all__ = [
     "FOREACH",
     "LOOP",
     "Position",
-    "airflow_run_id",
-    "airflow_run_prefix",
     "is_flow_name",
     "is_run_id",
     "is_step_name",
@@ -189,39 +187,6 @@ def position_of(kinds: tuple[str, ...], text: str, number: int | None) -> Positi
     )
 
 
-def airflow_run_id(dag_id: str, flow: str, dag_run_id: str) -> str:
-    """Derive a run's id from Airflow's.
-
-    Parameters
-    ----------
-    dag_id : str
-        The DAG. Where it isn't named like the flow, a digest of it keeps runs of two deployments apart.
-    flow : str
-        The flow's name.
-    dag_run_id : str
-        The DAG run's id.
-
-    Returns
-    -------
-    str
-        ``airflow-<run id>`` where that can be a run's id in the store, else a digest of it.
-    """
-    prefix = airflow_run_prefix(dag_id, flow)
-    run = prefix + dag_run_id
-    return run if is_run_id(run) else f"{prefix}sha-{_digest(dag_run_id, 40)}"
-
-
-def airflow_run_prefix(dag_id: str, flow: str) -> str:
-    """Return what the ids of a DAG's runs have before Airflow's id in the store, see :func:`airflow_run_id`."""
-    return "airflow-" if dag_id == flow else f"airflow-{_digest(dag_id, 8)}-"
-
-
-def _digest(text: str, digits: int) -> str:
-    import hashlib
-
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:digits]
-
-
 def split_pathspec(pathspec: str, most: int = 5) -> list[str]:
     """Split ``Flow/run/step/task/artifact`` into its components.
 
@@ -249,3 +214,13 @@ def split_pathspec(pathspec: str, most: int = 5) -> list[str]:
             wanted="/".join(("Flow", "run", "step", "task", "artifact")[:most]),
         )
     return parts
+
+
+def __getattr__(name: str) -> object:
+    """Return what earlier releases had here: the Airflow provider of release 0.1.0 imports it."""
+    if name in ("airflow_run_id", "airflow_run_prefix"):
+        from importlib import import_module
+
+        found: object = getattr(import_module("flow_sdk.deploy.airflow.runtime"), name)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -168,8 +168,8 @@ def _teller(call: Call) -> Any:
 def _trigger(call: Call) -> int:
     from flow_sdk.deploy.airflow.advice import paused_advice
     from flow_sdk.deploy.airflow.api import AirflowRefused
+    from flow_sdk.deploy.airflow.runtime import airflow_run_id, airflow_run_prefix
     from flow_sdk.deploy.run_ids import AIRFLOW_RUN_IDS, existing_run_error
-    from flow_sdk.ids import airflow_run_id, airflow_run_prefix
 
     name = deployed_name(call)
     prefix = airflow_run_prefix(name, call.flow)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flow_sdk.ids import airflow_run_prefix
+from flow_sdk.deploy.airflow.runtime import airflow_run_prefix
 
 __all__ = ["AIRFLOW", "STEP_FUNCTIONS", "TARGETS", "Target"]
 

@@ -15,9 +15,9 @@ from flow_sdk.authoring.flow import FlowSpec, create_flow_object
 from flow_sdk.errors import FlowSDKError, SerializationError, StepTimeout, TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.budget import reserve
+from flow_sdk.plan.retries import count_retries
 from flow_sdk.runtime.current import set_current
-from flow_sdk.runtime.item_text import item_texts
+from flow_sdk.runtime.orchestrator import FinishedStep, find_adapter
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.state import LiveTask
@@ -151,6 +151,7 @@ class _Attempt:
         self.process = os.getpid()
         self.catch = step.decorator("catch")
         self.item_texts: list[str] | None = None
+        self.adapter = find_adapter(request.orchestrator.get("kind"))
 
     def run(self) -> Outcome:
         try:
@@ -200,13 +201,10 @@ class _Attempt:
         targets = (chosen_case(step, flow),) if step.kind == "switch" else step.next
         values = None
         if step.kind == "foreach":
-            kind = self.request.orchestrator.get("kind", "")
-            values = foreach_values(step, flow, self.request.max_num_splits, kind)
-            if kind == "airflow":  # its UI names mapped tasks after their items
-                self.item_texts = item_texts(values)
-        if self.request.events is not None:
-            count = 0 if values is None else len(values)
-            reserve(self.view, step, self.position, targets[0], count, self.request.events)
+            values = foreach_values(step, flow, self.request.max_num_splits, self.adapter.foreach_limit_help)
+            self.item_texts = self.adapter.describe_items(values)
+        finished = FinishedStep(self.view, step, self.position, targets[0] if targets else "", values)
+        self.adapter.check_next_tasks(finished, self.request.adapter_data)
         if self.catch is not None and self.catch.get("var"):
             setattr(flow, self.catch["var"], None)
         refs, own = task.save()
@@ -227,8 +225,7 @@ class _Attempt:
 
     def _takes_over(self) -> bool:
         """Whether this is the extra attempt that doesn't run the step again: an earlier one was ended from outside."""
-        retry = self.step.decorator("retry") or {}
-        return self.number > int(retry.get("times", 0))
+        return self.number > count_retries(self.step)
 
     def _last_failure(self) -> dict[str, str]:
         previous = commits.read_attempt(

@@ -10,6 +10,9 @@ __all__ = ["WITHOUT_LOCAL_FILE", "TaskRequest"]
 WITHOUT_LOCAL_FILE: dict[str, Any] = {"file": None, "module": "", "imported": False, "search_path": ()}
 """The fields that say where the flow file is on this machine, as a request for another machine has them."""
 
+_JSON_NAMES = {"adapter_data": "events"}
+"""Fields that have another name in the JSON, whose bytes are the same in all releases."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
@@ -32,7 +35,7 @@ class TaskRequest:
         Attempts that the orchestrator would still make after this one fails (>= 0), the one that only
         takes over for ``@catch`` included.
     generation : int
-        Grows when the orchestrator's user clears a task on purpose (Airflow: ``max_tries``). A committed task whose
+        Counts how often a user has told the orchestrator to run a finished task again (>= 0). A committed task whose
         commit has a smaller one is run again.
     parameters : dict
         Parameter values by name, as data; read by the start task only.
@@ -46,9 +49,9 @@ class TaskRequest:
         Who runs it, as in the run's record.
     max_num_splits : int or None
         Most items of one foreach; None for no limit.
-    events : dict or None
-        What the history of the orchestrator's run has room for, as :func:`flow_sdk.runtime.budget.reserve` takes it;
-        None where nothing bounds it.
+    adapter_data : JSON value
+        What the orchestrator's adapter passes from the container to itself in the task's process; None for nothing.
+        In the JSON it is called ``events``, after what it was first used for.
     environment : dict
         Facts about this try, for people: kept in the manifest, such as the orchestrator's task id and log address.
     """
@@ -73,7 +76,7 @@ class TaskRequest:
     namespace: str | None = None
     orchestrator: dict[str, Any] = field(default_factory=dict)
     max_num_splits: int | None = None
-    events: dict[str, Any] | None = None
+    adapter_data: Any = None
     environment: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -83,7 +86,7 @@ class TaskRequest:
 
     def to_json(self) -> bytes:
         """Encode as JSON."""
-        data = dataclasses.asdict(self)
+        data = {_JSON_NAMES.get(name, name): value for name, value in dataclasses.asdict(self).items()}
         for name in ("module", "imported", "search_path"):
             if not data[name]:
                 del data[name]  # a worker with an earlier release doesn't know them
@@ -99,4 +102,6 @@ class TaskRequest:
         """Make a request of what JSON gave; the dict is changed."""
         for name in ("tags", "system_tags", "search_path"):
             data[name] = tuple(data.get(name, ()))
+        for name, in_json in _JSON_NAMES.items():
+            data[name] = data.pop(in_json, None)
         return cls(**data)

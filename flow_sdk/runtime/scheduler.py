@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from flow_sdk.ids import FOREACH, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, enclosing_position, known_numbers
+from flow_sdk.plan.retries import count_extra_attempts, count_retries
 
 __all__ = ["Scheduler", "TaskKey"]
 
@@ -71,11 +72,6 @@ class Scheduler:
         """Make tasks ready that were offered and are to run after all."""
         self._ready.extend(keys)
 
-    def tries(self, step: StepPlan) -> int:
-        """Most attempts of a task: the first, the retries, and one more in which ``@catch`` takes over."""
-        retry = step.decorator("retry")
-        return 1 + int(retry["times"] if retry else 0) + (1 if step.decorator("catch") else 0)
-
     def take(self) -> list[tuple[TaskKey, int]]:
         """Take the tasks to start now.
 
@@ -90,7 +86,7 @@ class Scheduler:
             used = self.attempts.get(key, 0)
             self.attempts[key] = used + 1
             self.running.add(key)
-            taken.append((key, self.tries(self.plan[key.step]) - used - 1))
+            taken.append((key, count_extra_attempts(self.plan[key.step]) - used))
         return taken
 
     def committed(self, key: TaskKey, targets: tuple[str, ...], count: int | None) -> None:
@@ -143,12 +139,12 @@ class Scheduler:
         """
         self.running.discard(key)
         step = self.plan[key.step]
-        if fatal or self.attempts[key] >= self.tries(step):
+        if fatal or self.attempts[key] > count_extra_attempts(step):
             self.failed = True
             return None
         retry = step.decorator("retry") or {}
         delay = 60.0 * float(retry.get("minutes_between_retries", 0))
-        if self.attempts[key] > int(retry.get("times", 0)):
+        if self.attempts[key] > count_retries(step):
             delay = 0.0  # only @catch is left: nothing runs that a pause would help
         if delay:
             heapq.heappush(self._delayed, (now + delay, key))

@@ -104,15 +104,7 @@ def _nearest_name(name: str, flow: FlowSpec) -> str | None:
     return nearest(name, known) or None
 
 
-_MORE = {
-    "airflow": "Airflow's own setting [core] max_map_length sets it; with fewer, larger items it can stay.",
-    "step-functions": "AWS ends an execution at 25,000 events. Deploy with --use-distributed-map, where each item "
-    "has an execution of its own, and there may be 87,000; or make fewer, larger items.",
-}
-"""How the limit is raised, by kind of orchestrator."""
-
-
-def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, orchestrator: str = "") -> list[Any]:
+def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, limit_help: str | None = None) -> list[Any]:
     """List the items of a foreach.
 
     Parameters
@@ -123,8 +115,8 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, orchestrato
         The flow object after the step.
     most : int, optional
         The most items allowed.
-    orchestrator : str
-        Kind of the orchestrator that allows no more.
+    limit_help : str, optional
+        How a user raises the limit; the option of ``run`` when not given.
 
     Raises
     ------
@@ -141,7 +133,7 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, orchestrato
             help=_nearest_name(step.foreach or "", flow),
         ) from error
     if isinstance(value, Sized) and most is not None and len(value) > most:
-        raise _too_many(len(value), most, where, orchestrator)
+        raise _too_many(len(value), most, where, limit_help)
     try:
         rest = iter(value.items() if isinstance(value, dict) else value)
         items = list(islice(rest, most))
@@ -161,13 +153,13 @@ def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, orchestrato
             help="Check the list before, or choose another step with a switch when there is nothing to do.",
         )
     if most is not None and more:
-        raise _too_many(most + more if more < ENDLESS else None, most, where, orchestrator)
+        raise _too_many(most + more if more < ENDLESS else None, most, where, limit_help)
     return items
 
 
-def _too_many(count: int | None, most: int, where: str, orchestrator: str) -> TransitionError:
+def _too_many(count: int | None, most: int, where: str, limit_help: str | None) -> TransitionError:
     return TransitionError(
         f"The foreach would start {f'{count} tasks, ' if count else ''}more than the limit of {most}.",
         where=where,
-        help=_MORE.get(orchestrator, f"If that is meant, raise the limit: --max-num-splits {count or 'N'}"),
+        help=limit_help or f"If that is meant, raise the limit: --max-num-splits {count or 'N'}",
     )

@@ -9,9 +9,9 @@ from typing import Any
 from unittest.mock import patch
 
 from flow_sdk.client.logs import task_lines
+from flow_sdk.deploy.step_functions.state_data import write_state_data
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime import resume
-from flow_sdk.runtime.handoff import write_handoff
 from flow_sdk.runtime.logs import FLUSH_BYTES, LogSender, LogWriter
 from flow_sdk.runtime.resume import Resume
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
@@ -20,7 +20,7 @@ from flow_sdk.s3.roots import _inner
 from flow_sdk.s3.run_files import RunFiles
 from flow_sdk.s3.run_files import Writer as Putter
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.model import commits, layout
 from tests.fault.act import NAME, Place, Writer, begun, begun_run, record
 from tests.fault.cut_flow import Cut
 
@@ -104,7 +104,7 @@ def _foreach(place: Place) -> None:
 
 def _hand_off(place: Place) -> None:
     made = begun_run(place)
-    write_handoff(made.view, made.plan["start"], "0", "execution")
+    write_state_data(made.view, made.plan["start"], "0", "execution")
 
 
 def _handed(place: Place) -> Any:

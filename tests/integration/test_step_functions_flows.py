@@ -15,9 +15,9 @@ import pytest
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.deploy.step_functions import limits
 from flow_sdk.deploy.step_functions.definition import MachineOptions, state_machine
-from flow_sdk.runtime.batch.container import REFUSED_INPUT
+from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT
+from flow_sdk.deploy.step_functions.state_data import accepted_input, write_input_state
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.runtime.handoff import accepted_input, write_input_handoff
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.layout import handoff_key
 from tests.golden.compiled import plan_of
@@ -284,7 +284,7 @@ def test_more_than_a_thousand_items_and_the_length_of_their_history(
     wanted = MachineOptions(store=ROOT, request="0" * 64, settings=settings, max_workers=100 if distributed else 40)
     key = handoff_key(plan.flow, f"sfn-{name}", "start", "0")
     open_store(ROOT).put(key, json.dumps([str(number) for number in range(items)]).encode())
-    write_input_handoff(open_store(ROOT), plan.flow, f"sfn-{name}", accepted_input(plan, name))
+    write_input_state(open_store(ROOT), plan.flow, f"sfn-{name}", accepted_input(plan, name))
     done = aws.run(without_jobs(state_machine(plan, wanted)), name=name)
     assert done["status"] == "SUCCEEDED", done
     monkeypatch.setattr(limits, "JOB_EVENTS", limits.PASS_EVENTS)

@@ -37,15 +37,13 @@ def _logs(call: Call) -> int:
 def _elsewhere(call: Call, run: str) -> str | None:
     """Where the cause is of an orchestrator's run that the store doesn't know: it may have failed before it began."""
     from flow_sdk.runtime.begin import read_record
+    from flow_sdk.runtime.orchestrator import adapter_of_run
     from flow_sdk.store.open_store import open_store
 
-    if not run.startswith(("sfn-", "airflow-")):
+    why = adapter_of_run(run).explain_missing_run(run, call.again)
+    if why is None or read_record(open_store(call.root, create=False), call.flow, run) is not None:
         return None
-    if read_record(open_store(call.root, create=False), call.flow, run) is not None:
-        return None
-    if run.startswith("sfn-"):
-        return f"If it failed before it began, this says why: {call.again} step-functions status {run}"
-    return "If it failed before it began, the log of its start task in Airflow says why."
+    return why
 
 
 COMMANDS = {

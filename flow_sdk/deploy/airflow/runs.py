@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from flow_sdk.deploy.airflow.api import AirflowApi
+from flow_sdk.deploy.airflow.runtime import airflow_run_id, airflow_run_prefix
 from flow_sdk.errors import DeployError, UsageError
-from flow_sdk.ids import airflow_run_id, airflow_run_prefix
 
 __all__ = ["STATUSES", "DagRun", "DagRuns"]
 

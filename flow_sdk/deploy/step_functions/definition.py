@@ -28,13 +28,14 @@ from flow_sdk.deploy.step_functions.limits import (
     event_budget,
     most_items,
 )
+from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT, run_id_of
+from flow_sdk.deploy.step_functions.state_data import accepted_input
 from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
 from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.plan.retries import count_extra_attempts
 from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
-from flow_sdk.runtime.batch.container import REFUSED_INPUT, run_id_of, tries
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
-from flow_sdk.runtime.handoff import accepted_input
 from flow_sdk.store.records.layout import handoff_key, run_input_key
 
 __all__ = ["MachineOptions", "job_definitions", "state_machine"]
@@ -247,7 +248,7 @@ class _Machine:
             if checks_input(self.plan):
                 variables.append({"Name": "FLOW_SDK_REFUSABLE", "Value": "1"})
         variables += self._bounds(step)
-        again = tries(step)
+        again = count_extra_attempts(step)
         if again:
             variables.append({"Name": "FLOW_SDK_RETRIES", "Value.$": "States.Format('{}', $$.State.RetryCount)"})
         tags = {

@@ -13,8 +13,8 @@ from typing import Any
 from flow_sdk.aws import aws_errors, error_code
 from flow_sdk.deploy.run_ids import STEP_FUNCTIONS_RUN_IDS, existing_run_error
 from flow_sdk.deploy.step_functions.machine import StateMachine
+from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT
 from flow_sdk.errors import DeployError, ParameterError, UsageError
-from flow_sdk.runtime.batch.container import REFUSED_INPUT
 
 __all__ = ["STATUSES", "Execution", "Executions", "execution_name", "input_text"]
 

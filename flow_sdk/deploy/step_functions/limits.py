@@ -3,7 +3,7 @@
 A history is that of one execution: the run's, and with distributed maps that of each item. How many events it will have
 isn't known before a foreach has its items and a loop its passes. So the compiler counts each foreach with one item and
 each loop with one pass, and tells the tasks that start more what each further one costs (`event_budget`). They keep
-account of it while the run goes on (`flow_sdk.runtime.budget`).
+account of it while the run goes on (`history_budget`).
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from flow_sdk.errors import DeployError
 from flow_sdk.ids import FOREACH
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.runtime.batch.container import tries
+from flow_sdk.plan.retries import count_extra_attempts
 
 __all__ = [
     "INLINE_WORKERS",
@@ -71,7 +71,7 @@ def checks_input(plan: FlowPlan) -> bool:
 
     It does where an input can be wrong, or where a failed job of the start step would be tried again.
     """
-    return bool(plan.parameters) or tries(plan.start) > 0
+    return bool(plan.parameters) or count_extra_attempts(plan.start) > 0
 
 
 def distributed_maps(

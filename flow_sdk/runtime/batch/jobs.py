@@ -7,6 +7,7 @@ from typing import Any
 from flow_sdk.aws import aws_errors
 from flow_sdk.runtime.batch.follow import ENDED, Job, describe
 from flow_sdk.runtime.batch.submit import job_name, tag_value
+from flow_sdk.runtime.orchestrator import adapter_of_run
 from flow_sdk.runtime.request import TaskRequest
 
 __all__ = ["UNFINISHED", "TaskJobs", "sort_jobs", "task_jobs", "unfinished_jobs", "was_terminated"]
@@ -26,7 +27,7 @@ def unfinished_jobs(client: Any, flow: str, *, run: str | None = None, user: str
     flow : str
         The flow's name.
     run : str, optional
-        Only those of this run; the id of a run of Step Functions with or without ``sfn-``.
+        Only those of this run: its id in the store, or the one that the orchestrator gives its jobs.
     user : str, optional
         Only those that this user started.
 
@@ -44,7 +45,7 @@ def unfinished_jobs(client: Any, flow: str, *, run: str | None = None, user: str
     ]
     wanted = {"flow_sdk.flow": {tag_value(flow)}}
     if run is not None:
-        wanted["flow_sdk.run"] = {tag_value(run), tag_value(run.removeprefix("sfn-"))}
+        wanted["flow_sdk.run"] = {tag_value(run), tag_value(adapter_of_run(run).job_run_id(run))}
     if user is not None:
         wanted["flow_sdk.user"] = {tag_value(user)}
     jobs = describe(client, list(dict.fromkeys(ids))).values()

@@ -12,6 +12,7 @@ from flow_provider.labels import TEMPLATE
 from flow_provider.layout import DagLayout, Group, TaskNode, lay_out, loop_dag_id
 from flow_provider.operators.splits import SplitsOperator
 from flow_provider.operators.step import StepOperator
+from flow_sdk.plan.retries import count_extra_attempts
 
 __all__ = ["load_dags"]
 
@@ -187,9 +188,8 @@ def _tries(node: TaskNode) -> dict[str, Any]:
     """Retries, delay, time limit and documentation of a step's task, from its decorators."""
     step = node.step
     retry = step.decorator("retry") or {}
-    times = int(retry.get("times", 0))
     found: dict[str, Any] = {
-        "retries": times + (1 if step.decorator("catch") is not None else 0),
+        "retries": count_extra_attempts(step),
         "retry_delay": timedelta(minutes=float(retry.get("minutes_between_retries", 0))),
         "do_xcom_push": step.kind == "foreach",
         # Airflow 2.11 takes a text that ends in ".md" for a file's name.

@@ -2,13 +2,18 @@
 
 import hashlib
 
-from flow_sdk.ids import airflow_run_id as flow_run_id
-
 __all__ = ["child_run_id", "flow_run_id", "generation", "tries_left"]
 
 
 def _digest(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:digits]
+
+
+def flow_run_id(dag_id: str, flow: str, dag_run_id: str) -> str:
+    """Return the id in the store of a run of the flow's own DAG."""
+    from flow_sdk.runtime.orchestrator import find_adapter  # not at the top: every parse would pay for it
+
+    return find_adapter("airflow").store_run_id(flow, {"kind": "airflow", "dag": dag_id, "run": dag_run_id})
 
 
 def child_run_id(airflow_run_id: str, position: str, series: int) -> str:

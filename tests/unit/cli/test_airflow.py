@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.ids import airflow_run_id
+from flow_sdk.deploy.airflow.runtime import airflow_run_id
 from tests.rig.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
 from tests.unit.deploy.airflow.web import airflow3, data, page, web_server

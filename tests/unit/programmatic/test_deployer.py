@@ -12,8 +12,8 @@ import pytest
 
 from flow_sdk import DeployedFlow, Deployer, default_metadata, metadata
 from flow_sdk.authoring.parameters import flow_parameters
+from flow_sdk.deploy.airflow.runtime import airflow_run_id
 from flow_sdk.errors import DeployError, FlowSDKError, NotFound, PlanError, UsageError
-from flow_sdk.ids import airflow_run_id
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
 from flow_sdk.programmatic.deployer import AirflowDeployedFlow, StepFunctionsDeployedFlow, TriggeredRun
 from flow_sdk.programmatic.plan_flow import build_flow_class

@@ -10,9 +10,9 @@ from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
 from flow_sdk.deploy.airflow.delete import check_place, delete_deployment
 from flow_sdk.deploy.airflow.login import TokenLogin
 from flow_sdk.deploy.airflow.runs import DagRuns
+from flow_sdk.deploy.airflow.runtime import airflow_run_id
 from flow_sdk.deploy.airflow.target import open_target
 from flow_sdk.errors import DeployError, UsageError
-from flow_sdk.ids import airflow_run_id
 
 
 def fact(name: str, state: str = "running", conf: Any = None) -> dict[str, Any]:

@@ -11,11 +11,11 @@ import pytest
 from flow_sdk.deploy.step_functions import limits
 from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
 from flow_sdk.deploy.step_functions.limits import check_definition, most_items, shares, transitions_of_item
+from flow_sdk.deploy.step_functions.state_data import accepted_input
 from flow_sdk.errors import ConfigError, DeployError
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.runtime.handoff import accepted_input
 from tests.rig.second_interpreter import validate
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import load_flow, small_flow

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flow_sdk.runtime.handoff import handoff, write_handoff
+from flow_sdk.deploy.step_functions.state_data import derive_state_data, write_state_data
 from tests.rig.inprocess import InProcessRun
 from tests.strategies.loading import small_flow
 
@@ -16,7 +16,7 @@ def ran(folder: Path, *steps: str) -> InProcessRun:
 def read(run: InProcessRun, step: str, position: str = "0") -> Any:
     """The object that a task leaves, by way of the store."""
     task = run.id(step, position)
-    write_handoff(run.view, run.plan[step], task, "nightly")
+    write_state_data(run.view, run.plan[step], task, "nightly")
     return json.loads(run.store.get(f"flows/Small/runs/1/steps/{step}/{task}/next.json"))
 
 
@@ -38,7 +38,7 @@ def test_a_foreach_lists_the_indices_of_its_children(tmp_path: Path) -> None:
 
 def test_a_step_that_hands_on_to_one_leaves_nothing(tmp_path: Path) -> None:
     run = ran(tmp_path, *NESTED)
-    write_handoff(run.view, run.plan["inner"], "2.0.0", "nightly")
+    write_state_data(run.view, run.plan["inner"], "2.0.0", "nightly")
     assert run.store.head("flows/Small/runs/1/steps/inner/2.0.0/next.json") is None
 
 
@@ -70,5 +70,5 @@ def test_a_switch_inside_a_foreach_keeps_the_indices_and_the_loops_around_it(tmp
 def test_the_object_is_the_same_however_often_it_is_written(tmp_path: Path) -> None:
     run = ran(tmp_path, *NESTED)
     step, manifest = run.plan["start"], run.task("start")
-    assert handoff(run.view, step, (), manifest, "n") == handoff(run.view, step, (), manifest, "n")
+    assert derive_state_data(run.view, step, (), manifest, "n") == derive_state_data(run.view, step, (), manifest, "n")
     assert read(run, "start") == read(run, "start")

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from flow_sdk.deploy.step_functions import limits
+from flow_sdk.deploy.step_functions.history_budget import reserve_events
 from flow_sdk.deploy.step_functions.limits import event_budget
+from flow_sdk.deploy.step_functions.runtime import KIND
 from flow_sdk.errors import TransitionError
 from flow_sdk.runtime.attempt import Outcome
-from flow_sdk.runtime.budget import reserve
+from flow_sdk.runtime.orchestrator import FinishedStep
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.store.records.layout import parse_key
 from tests.rig.inprocess import InProcessRun
@@ -34,7 +36,7 @@ class MachineTasks(InProcessRun):
     def attempt(self, key: TaskKey, left: int, **request: Any) -> Outcome:
         budget = event_budget(self.plan, self.plan[key.step], self.distributed)
         told = None if budget is None else {**budget, "limit": self.limit}
-        return super().attempt(key, left, events=told, **request)
+        return super().attempt(key, left, orchestrator={"kind": KIND}, adapter_data=told, **request)
 
     def put_down(self, history: str = "run") -> list[str]:
         """What is in the account."""
@@ -204,7 +206,7 @@ def test_of_several_at_once_none_passes_the_limit(tmp_path: Path) -> None:
     def one(number: int) -> None:
         ready.wait()
         try:
-            reserve(made.view, step, (number,), "fit", 0, budget)
+            reserve_events(FinishedStep(made.view, step, (number,), "fit"), budget)
         except TransitionError:
             refused.append(number)
 
@@ -221,9 +223,9 @@ def test_trying_again_takes_nothing_more(tmp_path: Path) -> None:
     made = InProcessRun(small_flow(tmp_path, *two(1, 1)))
     step, budget = made.plan["start"], {"limit": 100, "once": 20, "each": {"a": 10}}
     for count in (9, 9, 5):
-        reserve(made.view, step, (), "a", count, budget)
+        reserve_events(FinishedStep(made.view, step, (), "a", range(count)), budget)
     with pytest.raises(TransitionError, match="room for 9"):
-        reserve(made.view, step, (), "a", 10, budget)
-    reserve(made.view, step, (), "a", 9, budget)
+        reserve_events(FinishedStep(made.view, step, (), "a", range(10)), budget)
+    reserve_events(FinishedStep(made.view, step, (), "a", range(9)), budget)
     with pytest.raises(TransitionError, match="room for 1"):
-        reserve(made.view, made.plan["j"], (), "b", 2, {**budget, "each": {"b": 10}})
+        reserve_events(FinishedStep(made.view, made.plan["j"], (), "b", range(2)), {**budget, "each": {"b": 10}})

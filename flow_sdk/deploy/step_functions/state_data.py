@@ -1,8 +1,8 @@
-"""What a task leaves beside its commit for an orchestrator that reads S3 itself: the items of a map, the case chosen.
+"""What a task leaves beside its commit for the state machine: the items of a map, the data behind a switch.
 
-A state machine can't run our code between two tasks, and can read one small JSON object. So the object says just what
-the machine needs: for a foreach the list of its children, for a switch the data that the next state begins with. It is
-derived from the committed manifest alone, and so is the same whoever writes it, and how often.
+A state machine can't run our code between two tasks, and can read one small JSON object. The object holds what the
+machine needs: for a foreach the list of its children, for a switch the data that the next state begins with. It is
+derived from the committed manifest alone, and so is the same whichever attempt writes it, and how often.
 """
 
 import json
@@ -18,30 +18,24 @@ from flow_sdk.store.records.model import Manifest
 
 __all__ = [
     "accepted_input",
-    "handoff",
-    "hands_off",
-    "indices_of",
+    "derive_state_data",
+    "foreach_indices",
     "refused_input",
-    "write_handoff",
-    "write_input_handoff",
+    "write_input_state",
+    "write_state_data",
 ]
 
 LONGEST_REASON = 4_000
 """Characters of the reason for which an input was refused."""
 
 
-def hands_off(step: StepPlan) -> bool:
-    """Tell whether a step's tasks leave such an object."""
-    return step.kind in ("foreach", "switch")
-
-
-def indices_of(step: StepPlan, position: Position) -> str:
-    """The foreach indices of a position, from the outermost, as ``3.1``; ``0`` outside any foreach."""
+def foreach_indices(step: StepPlan, position: Position) -> str:
+    """Return the foreach indices of a position, from the outermost, as ``3.1``; ``0`` outside any foreach."""
     return step.position_text(position).partition("-")[0]
 
 
-def handoff(view: RunView, step: StepPlan, position: Position, manifest: Manifest, execution: str) -> Any:
-    """Say where a foreach or switch leads.
+def derive_state_data(view: RunView, step: StepPlan, position: Position, manifest: Manifest, execution: str) -> Any:
+    """Return the object of a foreach or switch.
 
     Parameters
     ----------
@@ -52,7 +46,7 @@ def handoff(view: RunView, step: StepPlan, position: Position, manifest: Manifes
     manifest : Manifest
         Its commit.
     execution : str
-        Name of the orchestrator's run, which a switch's state data begin with.
+        Name of the execution, which a switch's state data begin with.
 
     Returns
     -------
@@ -63,41 +57,52 @@ def handoff(view: RunView, step: StepPlan, position: Position, manifest: Manifes
     child = view.plan[manifest.next[0]]
     if step.kind == FOREACH:
         count = manifest.items.count if manifest.items is not None else 0
-        return [indices_of(child, child_position(step, position, child, i)) for i in range(count)]
+        return [foreach_indices(child, child_position(step, position, child, i)) for i in range(count)]
     numbers = known_numbers(step, position)
     inside = {(scope.kind, scope.step) for scope in child.scopes}
     if child.joins is None:
         numbers = known_numbers(child, child_position(step, position, child))
     loops = {name: {"pass": n} for (kind, name), n in numbers.items() if kind == LOOP and (kind, name) in inside}
-    return {"run": execution, "split": indices_of(step, position), "next": child.name, "loops": loops}
+    return {"run": execution, "split": foreach_indices(step, position), "next": child.name, "loops": loops}
 
 
-def write_handoff(view: RunView, step: StepPlan, task: str, execution: str) -> None:
-    """Write a committed task's object, unless its step needs none."""
-    if not hands_off(step):
+def write_state_data(view: RunView, step: StepPlan, task: str, execution: str) -> None:
+    """Write the object of a committed task, if its step is a foreach or switch.
+
+    Parameters
+    ----------
+    view : RunView
+        The run.
+    step : StepPlan
+        The step.
+    task : str
+        The task's id.
+    execution : str
+        Name of the execution.
+    """
+    if step.kind not in (FOREACH, "switch"):
         return
     position = step.position(task)
     manifest = view.read(step, position)
     if manifest is not None:
-        text = json.dumps(handoff(view, step, position, manifest, execution), separators=(",", ":"))
+        text = json.dumps(derive_state_data(view, step, position, manifest, execution), separators=(",", ":"))
         view.store.put(handoff_key(view.flow, view.run, step.name, task), text.encode("utf-8"))
 
 
 def accepted_input(plan: FlowPlan, execution: str) -> dict[str, Any]:
-    """Say that the start task took the run's input.
+    """Return the state data after a start task that has accepted the run's input.
 
     Parameters
     ----------
     plan : FlowPlan
         The flow.
     execution : str
-        Name of the orchestrator's run.
+        Name of the execution.
 
     Returns
     -------
     dict
-        The state data that the machine goes on with: ``run`` and, in a flow with loops, ``loops`` with the first pass
-        of those that the start step leads to.
+        ``run`` and, in a flow with loops, ``loops`` with the first iteration of those that the start step leads to.
     """
     entries = {loop.entry for loop in plan.loops}
     loops = {name: {"pass": 0} for name in plan.start.next if name in entries}
@@ -105,10 +110,10 @@ def accepted_input(plan: FlowPlan, execution: str) -> dict[str, Any]:
 
 
 def refused_input(execution: str, reason: str) -> dict[str, Any]:
-    """Say why a run can't begin with its input."""
+    """Return the state data after a start task that has refused the run's input."""
     return {"run": execution, "refused": reason[:LONGEST_REASON]}
 
 
-def write_input_handoff(store: ObjectStore, flow: str, run: str, data: dict[str, Any]) -> None:
+def write_input_state(store: ObjectStore, flow: str, run: str, data: dict[str, Any]) -> None:
     """Write what the machine reads after the start task: :func:`accepted_input` or :func:`refused_input`."""
     store.put(run_input_key(flow, run), json.dumps(data, separators=(",", ":")).encode("utf-8"))

@@ -1,4 +1,4 @@
-"""A Batch container: what it is told, what it leaves, how it ends."""
+"""A task's container: its environment, what it leaves, how it ends; most tests are of a run of Step Functions."""
 
 import json
 import os
@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.errors import ParameterError
+from flow_sdk.deploy.step_functions.runtime import count_earlier_jobs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
-from flow_sdk.plan.model import FlowPlan, ParameterPlan, StepPlan
-from flow_sdk.runtime.batch.container import _Container, given_parameters, run_container, tries_left
+from flow_sdk.runtime.container import _Container, run_container
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
@@ -145,55 +144,6 @@ def test_the_input_of_a_flow_without_parameters(
     assert said in capfd.readouterr().err
 
 
-WITH_ALPHA = ParameterPlan(name="alpha", type="float", default=0.1)
-CALLED_PARAMETERS = ParameterPlan(name="Parameters", type="json", default={})
-
-
-def plan_with(*parameters: ParameterPlan) -> FlowPlan:
-    return FlowPlan(flow="Small", file="flow.py", doc="", steps=(), loops=(), parameters=parameters, constants=())
-
-
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [
-        ({"alpha": 0.5}, {"alpha": 0.5}),
-        ({"Parameters": '{"alpha": 0.5}'}, {"alpha": 0.5}),
-        ({"Parameters": '{"alpha": "0.5"}', "Comment": "from a rule"}, {"alpha": "0.5"}),
-        ({"Parameters": {"alpha": 0.5}}, {"alpha": 0.5}),
-        ({"Parameters": "{}"}, {}),
-        ({"Parameters": {}}, {}),
-        ({}, {}),
-    ],
-)
-def test_the_forms_of_an_input(given: Any, found: dict[str, Any]) -> None:
-    assert given_parameters(given, plan_with(WITH_ALPHA)) == found
-
-
-def test_in_a_flow_with_a_parameter_of_that_name_it_is_the_parameter() -> None:
-    plan = plan_with(WITH_ALPHA, CALLED_PARAMETERS)
-    for given in ({"Parameters": '{"alpha": 0.5}'}, {"Parameters": {"alpha": 1}, "alpha": 0.5}):
-        assert given_parameters(given, plan) == given
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ([1], "isn't an object of parameters"),
-        ("text", "isn't an object of parameters"),
-        ({"Parameters": "alpha=0.5"}, "isn't JSON"),
-        ({"Parameters": "[1]"}, "isn't an object of parameters"),
-        ({"Parameters": "[" * 100_000}, "isn't JSON"),
-        ({"Parameters": None}, "isn't an object of parameters"),
-        ({"Parameters": 3}, "isn't an object of parameters"),
-        ({"Parameters": "{}", "alpha": 0.5}, "has 'alpha' beside 'Parameters'"),
-    ],
-)
-def test_inputs_of_no_form(given: Any, said: str) -> None:
-    with pytest.raises(ParameterError) as refused:
-        given_parameters(given, plan_with(WITH_ALPHA))
-    assert said in str(refused.value) and '{"alpha": 0.5}' in str(refused.value)
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -242,11 +192,11 @@ def test_a_lost_machine_and_a_throttled_call_are_no_try(told: dict[str, str]) ->
     place = ("Small", "sfn-nightly", "j", "2")
     claim(store, *place, {"batch": {"job": "one", "attempt": "1"}})
     container = _Container({**code, "AWS_BATCH_JOB_ID": "one"})
-    assert container._jobs_before() == 0
+    assert count_earlier_jobs(container.task) == 0
     # Of another job it would have been one: the step failed, and Step Functions tried it again.
-    assert _Container({**code, "AWS_BATCH_JOB_ID": "two"})._jobs_before() == 1
+    assert count_earlier_jobs(_Container({**code, "AWS_BATCH_JOB_ID": "two"}).task) == 1
     claim(store, *place, {"host": "x"})
-    assert container._jobs_before() == 1
+    assert count_earlier_jobs(container.task) == 1
 
 
 def test_an_attempt_says_of_which_job_it_is(told: dict[str, str]) -> None:
@@ -272,14 +222,3 @@ def test_what_is_wrong_is_said(
 ) -> None:
     assert run_container({**told, **change}) == 1
     assert said in capsys.readouterr().err
-
-
-def test_tries_are_counted_by_whoever_counts_fewer() -> None:
-    step = StepPlan("fit", "linear", decorators=(("catch", {}), ("retry", {"times": 2})))
-    assert tries_left(step, retries=0, before=0) == 3
-    assert tries_left(step, retries=2, before=0) == 3, "calls that were throttled, nothing was tried"
-    assert tries_left(step, retries=0, before=2) == 3, "a redrive"
-    assert tries_left(step, retries=1, before=3) == 2
-    assert tries_left(step, retries=3, before=3) == 0
-    assert tries_left(step, retries=9, before=9) == 0
-    assert tries_left(StepPlan("fit", "linear"), retries=0, before=0) == 0

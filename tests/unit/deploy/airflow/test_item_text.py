@@ -8,7 +8,7 @@ import pathlib
 import numpy
 import pytest
 
-from flow_sdk.runtime.item_text import LONGEST, item_texts
+from flow_sdk.deploy.airflow.item_text import LONGEST, item_texts
 
 
 class Hostile(str):
