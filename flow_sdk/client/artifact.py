@@ -40,9 +40,7 @@ class DataArtifact(InRun[NoReturn]):
         return made
 
     def _ensure_exists(self) -> None:
-        from flow_sdk.client.task import Task
-
-        task = Task._near(self, self._parts[:4])
+        task: Task = self._ancestor(4)
         task._attempt = self._attempt
         task._ensure_exists()
         self._task = task

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from flow_sdk.client.context import current_store, get_namespace
-from flow_sdk.client.objects import ClientObject, local_time
+from flow_sdk.client.local_time import local_time
+from flow_sdk.client.objects import ClientObject
 from flow_sdk.client.reader import RunReader, open_reader
 from flow_sdk.client.run import Run
 from flow_sdk.errors import NamespaceMismatch, NotFound, nearest

@@ -1,7 +1,6 @@
 """What all client objects have in common: a place, a parent, children."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 
 from flow_sdk.client.context import current_store, get_namespace
@@ -10,15 +9,20 @@ from flow_sdk.errors import NamespaceMismatch, NotFound, PathspecError
 from flow_sdk.ids import split_pathspec
 from flow_sdk.metadata.tags import check_tags, printable
 
-__all__ = ["ClientObject", "InRun", "local_time"]
+__all__ = ["ClientObject", "InRun", "class_of_level"]
 
 Child = TypeVar("Child")
 Self = TypeVar("Self", bound="ClientObject[Any]")
 
+_CLASSES: dict[int, "type[ClientObject[Any]]"] = {}
 
-def local_time(seconds: float) -> datetime:
-    """Turn seconds since the epoch into local time without a zone, the form that client objects give."""
-    return datetime.fromtimestamp(seconds)
+
+def class_of_level(level: int) -> "type[Any]":
+    """Return the class of the objects with so many names in their pathspec: 1 for Flow, 2 for Run and so on.
+
+    Classes find their parents' class here: each file imports the classes below its own, and none above.
+    """
+    return _CLASSES[level]
 
 
 class ClientObject(Generic[Child]):
@@ -41,6 +45,10 @@ class ClientObject(Generic[Child]):
 
     _form: ClassVar[str]
     """The pathspec this class takes, for people: ``Flow/run``."""
+
+    def __init_subclass__(cls) -> None:
+        if "_form" in vars(cls):
+            _CLASSES.setdefault(cls._form.count("/") + 1, cls)
 
     def __init__(self, pathspec: str) -> None:
         self._place(_components(pathspec, type(self)), current_store(), get_namespace())
@@ -181,6 +189,10 @@ class InRun(ClientObject[Child]):
     def _below(cls: "type[InRunSelf]", parent: "InRun[Any]", id: str) -> "InRunSelf":
         """Make a child of another object, without looking whether it exists."""
         return cls._near(parent, (*parent._parts, id))
+
+    def _ancestor(self, level: int) -> Any:
+        """Return the object above this one with so many names in its pathspec."""
+        return class_of_level(level)._near(self, self._parts[:level])
 
     def _ensure_visible(self) -> None:
         if self._namespace is None or self._run.carries(self._namespace):

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flow_sdk.client.artifact import TaskData
-from flow_sdk.client.objects import InRun, local_time
+from flow_sdk.client.local_time import local_time
+from flow_sdk.client.objects import InRun, class_of_level
 from flow_sdk.client.step import Step
 from flow_sdk.client.task import Task
 from flow_sdk.errors import UsageError
@@ -38,9 +39,8 @@ class Run(InRun[Step]):
     @property
     def parent(self) -> "Flow":
         """The flow."""
-        from flow_sdk.client.flow import Flow
-
-        return Flow._at(self._parts[:1], self._url, self._namespace)
+        flow: Flow = class_of_level(1)._at(self._parts[:1], self._url, self._namespace)
+        return flow
 
     def steps(self, *tags: str) -> Iterator[Step]:
         """Iterate over the steps that have started, newest first.

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.client.objects import InRun, local_time
+from flow_sdk.client.local_time import local_time
+from flow_sdk.client.objects import InRun
 from flow_sdk.client.task import Task
 from flow_sdk.errors import NotFound
 from flow_sdk.plan.model import StepPlan
@@ -46,9 +47,7 @@ class Step(InRun[Task]):
     @property
     def parent(self) -> "Run":
         """The run."""
-        from flow_sdk.client.run import Run
-
-        return Run._near(self, self._parts[:2])
+        return self._ancestor(2)  # type: ignore[no-any-return]
 
     @property
     def task(self) -> Task | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.authoring.caught_failure import CaughtFailure
 from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
 from flow_sdk.client.attempt_metadata import Metadata, attempt_facts, attempt_metadata
-from flow_sdk.client.objects import InRun, local_time
+from flow_sdk.client.local_time import local_time
+from flow_sdk.client.objects import InRun
 from flow_sdk.errors import NotFound, PathspecError, nearest
 from flow_sdk.ids import FOREACH, is_task_id
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED
@@ -120,9 +121,7 @@ class Task(InRun[DataArtifact]):
     @property
     def parent(self) -> "Step":
         """The step."""
-        from flow_sdk.client.step import Step
-
-        return Step._near(self, self._parts[:3])
+        return self._ancestor(3)  # type: ignore[no-any-return]
 
     @property
     def data(self) -> TaskData:

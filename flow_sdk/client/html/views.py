@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.client.html.elements import Html, code, duration, fold, moment, page, size, state, table, tags
-from flow_sdk.client.objects import local_time
+from flow_sdk.client.local_time import local_time
 from flow_sdk.client.reader import read_ahead
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED
 from flow_sdk.store.records import layout
