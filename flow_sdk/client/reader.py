@@ -17,7 +17,8 @@ from flow_sdk.metadata.task_heartbeat import life_signs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits, layout
-from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord, decode
+from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 
 __all__ = ["Reader", "RunReader", "open_reader", "read_ahead"]
 

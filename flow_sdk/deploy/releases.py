@@ -13,8 +13,8 @@ from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.blobs.blob import digest_of
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.codec import RELEASE_FIELDS
 from flow_sdk.store.records.layout import deployments_prefix, release_key, release_prefix
-from flow_sdk.store.records.model import RELEASE_FIELDS
 
 __all__ = ["deployed_names", "newest_releases", "note_release"]
 

@@ -11,8 +11,9 @@ from flow_sdk.metadata.task_heartbeat import life_signs, lost_task, silent_since
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS
 from flow_sdk.store.records.commits import read_tasks
-from flow_sdk.store.records.model import END_FIELDS, FAILURE_FIELDS, Manifest, RunRecord
+from flow_sdk.store.records.model import Manifest, RunRecord
 
 __all__ = ["GONE", "SILENT", "OpenRun", "outcome_of_end"]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
-from flow_sdk.store.records.model import Fields, RunRecord
+from flow_sdk.store.records.codec import Fields
+from flow_sdk.store.records.model import RunRecord
 from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields, parse_object
 
 __all__ = ["LOCAL", "SILENCE", "is_gone", "this_process", "write_beat"]

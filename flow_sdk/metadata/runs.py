@@ -15,8 +15,9 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.checksummed_json import seal
+from flow_sdk.store.records.codec import decode, encode
 from flow_sdk.store.records.commits import mark_failed, read_task
-from flow_sdk.store.records.model import RunRecord, decode, encode
+from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["Runs"]
 

@@ -14,8 +14,9 @@ from flow_sdk.plan.project import project_of
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.layout import run_key
-from flow_sdk.store.records.model import ArtifactRef, RunRecord, decode
+from flow_sdk.store.records.model import ArtifactRef, RunRecord
 
 __all__ = ["begin", "check_owner", "date_tag", "project_tags", "read_record", "start_artifacts"]
 

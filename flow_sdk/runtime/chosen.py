@@ -14,8 +14,9 @@ from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.layout import run_key
-from flow_sdk.store.records.model import RunRecord, decode
+from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["foreach_children", "is_chosen", "loop_outcome", "open_run", "task_of"]
 

@@ -26,7 +26,8 @@ from flow_sdk.runtime.leftovers import Leftovers
 from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
 from flow_sdk.runtime.process_end import c_library
 from flow_sdk.runtime.program import Program
-from flow_sdk.store.records.model import RunRecord, decode
+from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["main"]
 

@@ -16,8 +16,9 @@ from flow_sdk.runtime.program import Program
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.pickling.flow_modules import by_value_module
 from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.records.codec import encode
 from flow_sdk.store.records.layout import run_key
-from flow_sdk.store.records.model import RunRecord, encode
+from flow_sdk.store.records.model import RunRecord
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.resume import Resume, Reuse

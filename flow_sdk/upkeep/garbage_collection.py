@@ -10,7 +10,8 @@ from flow_sdk.store.blobs.write_protocol import LEAST_GRACE
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.store.unfinished import remove_unfinished, unfinished
-from flow_sdk.upkeep.mark_sweep import Collector, RunSurvey, mark, survey_run, sweep
+from flow_sdk.upkeep.collector import Collector
+from flow_sdk.upkeep.mark_sweep import RunSurvey, mark, survey_run, sweep
 from flow_sdk.upkeep.references import BlobTable, Damage, list_blobs, spread
 from flow_sdk.upkeep.run_removal import (
     Candidate,

@@ -13,18 +13,10 @@ from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.prefetch import ahead
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS, REDIRECT_FIELDS, RELEASE_FIELDS, decode
 from flow_sdk.store.records.commits import is_redirect
 from flow_sdk.store.records.layout import ParsedKey, parse_key
-from flow_sdk.store.records.model import (
-    END_FIELDS,
-    FAILURE_FIELDS,
-    REDIRECT_FIELDS,
-    RELEASE_FIELDS,
-    ArtifactRef,
-    Manifest,
-    RunRecord,
-    decode,
-)
+from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 from flow_sdk.strict_json import parse_json, parse_object
 
 __all__ = [

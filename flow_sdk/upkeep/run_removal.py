@@ -28,8 +28,9 @@ from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
+from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.layout import parse_key
-from flow_sdk.store.records.model import RunRecord, decode
+from flow_sdk.store.records.model import RunRecord
 from flow_sdk.upkeep.references import spread
 
 __all__ = ["Candidate", "Rules", "choose", "find_runs", "index_entries", "remove_run", "stray_entries", "with_origins"]

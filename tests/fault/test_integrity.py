@@ -20,9 +20,10 @@ from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import blob_key, commit_key, parse_key
-from flow_sdk.store.records.model import Manifest, decode
+from flow_sdk.store.records.model import Manifest
 from flow_sdk.upkeep.references import read_record
 from flow_sdk.upkeep.store_check import CheckReport, check_store
 from tests.fault.report import count

@@ -7,7 +7,7 @@ import pytest
 
 from flow_sdk.store import memory
 from flow_sdk.store.blobs import write_protocol
-from flow_sdk.upkeep import mark_sweep
+from flow_sdk.upkeep import collector, mark_sweep
 
 __all__ = ["DAY", "Clock"]
 
@@ -37,6 +37,6 @@ class Clock:
 
     def install(self, monkeypatch: pytest.MonkeyPatch | Any) -> "Clock":
         """Make it the clock of memory stores, writers and collectors."""
-        for module in (memory, write_protocol, mark_sweep):
+        for module in (memory, write_protocol, collector, mark_sweep):
             monkeypatch.setattr(module, "time", self)
         return self

@@ -13,7 +13,7 @@ from flow_sdk.store.blobs import write_protocol
 from flow_sdk.store.local import LocalStore
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import Buffers, ObjectInfo
-from flow_sdk.upkeep import mark_sweep
+from flow_sdk.upkeep import collector, mark_sweep
 
 __all__ = ["Actor", "Killed", "SteppedLocal", "SteppedStore", "World"]
 
@@ -36,7 +36,7 @@ class World:
         self.actors: list[Actor] = []
 
     def install(self, patch: pytest.MonkeyPatch) -> "World":
-        for module in (memory, write_protocol, mark_sweep):
+        for module in (memory, write_protocol, collector, mark_sweep):
             patch.setattr(module, "time", self)
         return self
 

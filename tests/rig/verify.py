@@ -2,9 +2,10 @@
 
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import flows_prefix, run_key, runs_prefix, steps_prefix, tasks_prefix
-from flow_sdk.store.records.model import RunRecord, decode
+from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["verify_store"]
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flow_sdk.store.records.codec import encode
 from flow_sdk.store.records.commits import is_redirect, read_task
 from flow_sdk.store.records.layout import blob_key
-from flow_sdk.store.records.model import Manifest, encode
+from flow_sdk.store.records.model import Manifest
 from flow_sdk.upkeep.store_check import check_store
 from tests.simulation.bucket import Bucket
 from tests.simulation.world import Violation

@@ -2,9 +2,9 @@
 
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.codec import FAILURE_FIELDS
 from flow_sdk.store.records.commits import read_tasks
 from flow_sdk.store.records.layout import failures_prefix
-from flow_sdk.store.records.model import FAILURE_FIELDS
 
 __all__ = ["failed_task"]
 

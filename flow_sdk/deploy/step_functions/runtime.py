@@ -33,9 +33,9 @@ from flow_sdk.runtime.orchestrator import ContainerTask, FinishedStep, PlainAdap
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.codec import FAILURE_FIELDS
 from flow_sdk.store.records.commits import attempts
 from flow_sdk.store.records.layout import failure_key, start_key
-from flow_sdk.store.records.model import FAILURE_FIELDS
 from flow_sdk.strict_json import parse_json
 
 __all__ = ["KIND", "REFUSED_INPUT", "RUN_ID_PREFIX", "StepFunctionsAdapter", "count_tries_left", "run_id_of"]

@@ -16,7 +16,8 @@ from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.checksummed_json import FORMAT, seal, unseal
-from flow_sdk.store.records.model import REDIRECT_FIELDS, Manifest, decode, encode
+from flow_sdk.store.records.codec import REDIRECT_FIELDS, decode, encode
+from flow_sdk.store.records.model import Manifest
 
 __all__ = [
     "attempts",

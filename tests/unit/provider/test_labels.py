@@ -9,8 +9,8 @@ from flow_provider.labels import KEY, TEMPLATE, label_task
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.records.codec import encode
 from flow_sdk.store.records.layout import run_key
-from flow_sdk.store.records.model import encode
 from tests.rig.inprocess import InProcessRun, load_source
 
 FLOW = """

@@ -16,6 +16,7 @@ from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS, RELEASE_FIELDS, decode
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import (
     blob_key,
@@ -28,7 +29,7 @@ from flow_sdk.store.records.layout import (
     run_key,
     start_key,
 )
-from flow_sdk.store.records.model import END_FIELDS, FAILURE_FIELDS, RELEASE_FIELDS, Manifest, RunRecord, decode
+from flow_sdk.store.records.model import Manifest, RunRecord
 from flow_sdk.upkeep.store_check import check_store
 from tests.rig.finished import finished_run
 

@@ -21,8 +21,9 @@ from flow_sdk.store.blobs.write_protocol import LEAST_GRACE, RELIED
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import commits, layout
+from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.layout import blob_key, commit_key, run_key, start_key
-from flow_sdk.store.records.model import Manifest, decode
+from flow_sdk.store.records.model import Manifest
 from flow_sdk.upkeep.garbage_collection import GRACE
 from flow_sdk.upkeep.store_check import check_store
 from tests.rig.aged import DAY, Clock

@@ -8,8 +8,8 @@ from flow_sdk.errors import ObjectExists, StoreError
 from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import Buffers
 from flow_sdk.store.records import layout
+from flow_sdk.upkeep.collector import DEAD, Collector
 from flow_sdk.upkeep.garbage_collection import GRACE
-from flow_sdk.upkeep.mark_sweep import DEAD, Collector
 from tests.rig.aged import DAY, Clock
 from tests.rig.finished import finished_run
 from tests.unit.store.collecting import collect, keys, store_payload, whole
