@@ -1,6 +1,5 @@
 """Runs newest first: the order is in the keys, so that the newest is one LIST of one key."""
 
-import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -57,7 +56,11 @@ class RunIndex:
     def place(name: str, started: float) -> str:
         """Where a name stands in an index: newest first, what is too long for a key by its hash."""
         time = min(max(int(started * 1_000_000), 0), _LATEST)
-        short = name if len(name) <= LONGEST else HASHED + hashlib.sha256(name.encode()).hexdigest()
+        short = name
+        if len(name) > LONGEST:
+            import hashlib
+
+            short = HASHED + hashlib.sha256(name.encode()).hexdigest()
         return f"{_LATEST - time:016d}-{short}"
 
     def ended_prefix(self, tag: str | None) -> str:

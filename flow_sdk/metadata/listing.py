@@ -4,8 +4,8 @@ Both indexes are in the order of the runs, so that they are walked beside them: 
 that a page or a notebook shows. What a listing can't tell, and what is asked for again, is read from the run itself.
 """
 
-import threading
 import time
+from _thread import allocate_lock  # not threading: each task that has it is slower to fork
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -73,7 +73,7 @@ class RunListing:
         index = RunIndex(store, flow)
         self._ended = _Walk(store, index.ended_prefix(tag))
         self._facts = _Walk(store, index.facts_prefix())
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     def find(self, run: str, started: float) -> Listed | None:
         """Tell how a run stands whose last step certainly isn't committed; None when it may be."""

@@ -1,6 +1,5 @@
 """What a tag may be, and its form as one component of a key."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 
@@ -59,7 +58,11 @@ def encode_tag(tag: str) -> str:
     """
     raw = _utf8(tag)
     text = _UNSAFE.sub(lambda found: b"=%02X" % found.group()[0], raw).decode("ascii")
-    return text if len(text) <= LONGEST else HASHED + hashlib.sha256(raw).hexdigest()
+    if len(text) <= LONGEST:
+        return text
+    import hashlib
+
+    return HASHED + hashlib.sha256(raw).hexdigest()
 
 
 def decode_tag(encoded: str) -> str | None:

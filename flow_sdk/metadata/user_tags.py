@@ -1,8 +1,7 @@
 """The user tags of one run, changed by several people at once: nothing is lost and no limit passed."""
 
-import random
+import os
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -99,7 +98,7 @@ class UserTags:
         prefix = layout.tag_claims_prefix(self._flow, self._run)
         wanted = set(map(encode_tag, add))
         for number in range(_TRIES):
-            mine = prefix + uuid.uuid4().hex
+            mine = prefix + os.urandom(16).hex()
             self._store.put(mine, "\n".join(wanted).encode("ascii"), durable=False)
             try:
                 others = self._claimed(prefix, mine)
@@ -110,6 +109,8 @@ class UserTags:
                     return
             finally:
                 self._store.delete([mine])
+            import random
+
             time.sleep(random.uniform(0.01, 0.05) * min(number + 1, 10))
         raise UsageError(
             "Others are adding tags to this run at the same moment, and there may not be room for all.",

@@ -1,7 +1,6 @@
 """JSON of a plan, the same bytes for the same flow; its hash; reading it back."""
 
 import dataclasses
-import hashlib
 import json
 from typing import Any
 
@@ -91,6 +90,8 @@ def to_json(plan: FlowPlan) -> bytes:
 
 def plan_hash(plan: FlowPlan) -> str:
     """Return the plan's name: SHA-256 of its canonical JSON, 64 hexadecimal digits."""
+    import hashlib  # here, as OpenSSL's library is large: tasks are forked faster without it
+
     return hashlib.sha256(to_json(plan)).hexdigest()
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -334,8 +333,9 @@ def _call(
     variables = (step.decorator("environment") or {}).get("vars") or {}
     for name, value in variables.items():
         os.environ[name] = value
-    if not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
-        tempfile.tempdir = None  # what was found before the step had these
+    temporary: Any = sys.modules.get("tempfile")
+    if temporary is not None and not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
+        temporary.tempdir = None  # what was found before the step had these
     if (secrets := step.decorator("secrets")) is not None:
         from flow_sdk.runtime.secrets import set_secrets
 

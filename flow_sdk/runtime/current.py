@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +39,7 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
         client=_client_objects(request.root),
         lazy={
             "graph": lambda: graph_facts(task.view.plan),
-            "tempdir": tempfile.gettempdir,
+            "tempdir": _temporary_folder,
             **_inactive_facts(task),
         },
         flow_name=record.flow,
@@ -60,6 +59,12 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
     os.environ["FLOW_SDK_STORE"] = request.root
     if record.namespace is not None:
         os.environ["FLOW_SDK_NAMESPACE"] = record.namespace
+
+
+def _temporary_folder() -> str:
+    import tempfile
+
+    return tempfile.gettempdir()
 
 
 def _inactive_facts(task: LiveTask) -> dict[str, Callable[[], Any]]:

@@ -229,7 +229,7 @@ class Driver:
             if message is None:
                 self._lose_server()
             elif "ready" in message:
-                self.selector.register(self.server.socket, selectors.EVENT_READ, None)
+                self.selector.register(self.server.channel, selectors.EVENT_READ, None)
             elif "note" in message:
                 self.reporter.message(message["note"])
             else:
@@ -259,7 +259,7 @@ class Driver:
         self.scheduler.failed = True
         self.reason = "the fork server, the process that starts tasks, was killed"
         if self.server.is_ready:
-            self.selector.unregister(self.server.socket)
+            self.selector.unregister(self.server.channel)
 
     def _report_start(self, worker: Worker) -> None:
         request, attempt = worker.request, self.scheduler.attempts.get(worker.key, 1) - 1

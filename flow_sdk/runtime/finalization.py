@@ -5,15 +5,16 @@ would have to copy that memory to clear them. So it looks for its own objects in
 frozen (see :func:`gc.freeze`), and isn't among the objects that the garbage collector lists.
 """
 
+import functools
 import gc
 import itertools
 import sys
-import threading
-from collections.abc import Iterator
+from _thread import get_ident
+from collections.abc import Callable, Iterator
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, FunctionType, GeneratorType, ModuleType
 from typing import Any
 
-__all__ = ["finalize_objects", "flush_file"]
+__all__ = ["finalize_objects", "finalizer_function", "flush_file"]
 
 MOST_VISITED = 200_000
 """Objects that are looked at, at most, to find the order of the finalizers."""
@@ -33,7 +34,7 @@ def finalize_objects() -> None:
     if not finalizable:
         return
     seen: set[int] = set()
-    others = [frame for ident, frame in sys._current_frames().items() if ident != threading.get_ident()]
+    others = [frame for ident, frame in sys._current_frames().items() if ident != get_ident()]
     for innermost in others:
         frame: FrameType | None = innermost
         while frame is not None:
@@ -48,15 +49,22 @@ def finalize_objects() -> None:
     for each in sorted(finalizable, key=_is_builtin_file):
         if id(each) not in seen:
             ordered += _visit(each, seen, wanted)
-    import ctypes
-
-    call_finalizer = ctypes.pythonapi.PyObject_CallFinalizer  # it is known then that the finalizer was called
-    call_finalizer.argtypes, call_finalizer.restype = [ctypes.py_object], None
+    call_finalizer = finalizer_function()
     for each in reversed(ordered):
         if _is_builtin_file(each):
             flush_file(each)
         else:
             call_finalizer(each)  # sys.unraisablehook() shows what it raises
+
+
+@functools.cache
+def finalizer_function() -> Callable[[Any], None]:
+    """Return Python's own function that calls an object's finalizer: it knows then that it was called."""
+    import ctypes
+
+    function = ctypes.pythonapi.PyObject_CallFinalizer
+    function.argtypes, function.restype = [ctypes.py_object], None
+    return function
 
 
 def flush_file(file: Any) -> None:

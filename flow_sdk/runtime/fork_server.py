@@ -6,26 +6,17 @@ It is started by exec, so it has nothing of this process: no threads, no connect
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from typing import IO, Any
 
+from flow_sdk.authoring.flow import COMMAND_LINE
+from flow_sdk.runtime.channel import Channel
+from flow_sdk.runtime.interpreter import interpreter_command
 from flow_sdk.runtime.origins import loaded_modules
 from flow_sdk.runtime.program import Program
 
-__all__ = ["LARGEST_MESSAGE", "LAUNCHER", "ForkServer", "interpreter_command", "open_standard"]
-
-LARGEST_MESSAGE = 128 * 1024
-"""Bytes of a message on the socket."""
-
-LAUNCHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launcher.py")
-
-
-def interpreter_command(module: str) -> list[str]:
-    """Return the command that starts ``module.main()`` in an interpreter with the flags of this one."""
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return [sys.executable, *flags, LAUNCHER, module]
+__all__ = ["ForkServer", "open_standard"]
 
 
 class ForkServer:
@@ -40,7 +31,7 @@ class ForkServer:
     def __init__(self, program: Program) -> None:
         open_standard()
         self.is_ready = False
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = Channel.make_pair()
         try:
             with _passed_file(json.dumps(_preparation(program)).encode()) as facts:
                 self.process = subprocess.Popen(
@@ -58,9 +49,9 @@ class ForkServer:
             raise
         finally:
             theirs.close()
-        self.socket = ours
+        self.channel = ours
 
-    def begin_run(self, plan: bytes, record: bytes, record_key: str) -> None:
+    def begin_run(self, plan: bytes, record: bytes, record_key: str, root: str) -> None:
         """Hand over what every task of the run would read.
 
         Parameters
@@ -71,12 +62,12 @@ class ForkServer:
             Its record.
         record_key : str
             The record's key in the store.
+        root : str
+            The store's address.
         """
         with _passed_file(plan) as first, _passed_file(record) as second:
             try:
-                socket.send_fds(
-                    self.socket, [json.dumps({"run": record_key}).encode()], [first.fileno(), second.fileno()]
-                )
+                self.channel.send({"run": record_key, "root": root}, [first.fileno(), second.fileno()])
             except ConnectionError:
                 pass  # it was killed: what receives its messages sees it, and the run ends with that reason
 
@@ -92,7 +83,7 @@ class ForkServer:
         fds : list of int
             Its stdout, stderr and report descriptors.
         """
-        socket.send_fds(self.socket, [json.dumps({"key": key, "request": request}).encode()], fds)
+        self.channel.send({"key": key, "request": request}, fds)
 
     def receive(self) -> dict[str, Any] | None:
         """Receive a message; waits for one.
@@ -104,19 +95,16 @@ class ForkServer:
             for the user; ``{"key", "pid"}`` for a start, ``{"key", "status"}`` for an end; None when the process is
             gone.
         """
-        try:
-            data = self.socket.recv(LARGEST_MESSAGE)
-        except ConnectionError:
+        received = self.channel.receive()
+        if received is None:
             return None
-        if not data:
-            return None
-        message: dict[str, Any] = json.loads(data)
+        message, _ = received
         self.is_ready = self.is_ready or "ready" in message
         return message
 
     def close(self) -> None:
         """Let the process end and wait for it."""
-        self.socket.close()
+        self.channel.close()
         if not self.is_ready:  # it may be importing for a long time yet
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -151,7 +139,16 @@ def _preparation(program: Program) -> dict[str, Any]:
         "search_path": program.search_path,
         "loaded": loaded,
         "own": own,
+        "ours": _modules_of_ours(),
     }
+
+
+def _modules_of_ours() -> list[str]:
+    """The modules of this package that the program has imported; those of the command line came after them."""
+    names = list(sys.modules)
+    if COMMAND_LINE in names:
+        del names[names.index(COMMAND_LINE) :]
+    return [name for name in names if name.startswith("flow_sdk.") and not name.startswith("flow_sdk.cli")]
 
 
 def open_standard() -> None:

@@ -8,26 +8,35 @@ The standard input is a file with what :func:`flow_sdk.runtime.fork_server._prep
 """
 
 import ast
+import dataclasses
 import gc
 import json
 import os
-import signal
-import socket
+import select
 import sys
-from dataclasses import dataclass
-from typing import Any
 
+# Not the module signal, whose functions make enumerations of what they are given: each task would copy that memory.
+from _signal import SIGCHLD, SIGKILL, set_wakeup_fd  # type: ignore[import-not-found]
+from _signal import signal as set_handler
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flow_sdk.errors import FlowSDKError
 from flow_sdk.plan.codec import from_json
-from flow_sdk.plan.model import FlowPlan
+from flow_sdk.runtime.channel import Channel
 from flow_sdk.runtime.early_imports import imports_before_effects
 from flow_sdk.runtime.flowfile import CompiledFile
-from flow_sdk.runtime.fork_server import LARGEST_MESSAGE, interpreter_command
+from flow_sdk.runtime.interpreter import interpreter_command
 from flow_sdk.runtime.leftovers import Leftovers
 from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
-from flow_sdk.runtime.process_end import c_library
+from flow_sdk.runtime.process_end import find_c_functions
 from flow_sdk.runtime.program import Program
 from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.model import RunRecord
+
+if TYPE_CHECKING:
+    from flow_sdk.runtime.task import Prepared
+    from flow_sdk.store.port import ObjectStore
 
 __all__ = ["main"]
 
@@ -59,6 +68,7 @@ class _Source:
         )
         self.loaded: dict[str, str] = facts["loaded"]
         self.own: dict[str, str] = facts["own"]
+        self.ours: list[str] = facts["ours"]
         self.compiled: CompiledFile | None = None
 
     def compile(self) -> list[str]:
@@ -77,43 +87,40 @@ class _Source:
 
 def main() -> None:
     """Prepare, then fork a process for each request; in such a process, run the task."""
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    channel.set_inheritable(False)
+    channel = Channel(int(sys.argv[1]))
+    os.set_inheritable(channel.fileno(), False)
     excluded: list[str] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else []
     with open(0, "rb", closefd=False) as file:
         program = _Source(json.load(file))
     sys.argv = [program.program.file]
     try:
         names = program.compile()
-        left_out, generators = _import_all(names, program.loaded, excluded)
+        left_out, generators = _import_all([*program.ours, *names], program.loaded, excluded)
     except BaseException as error:
-        _send(channel, {"unusable": f"{type(error).__name__}: {error}"})
+        channel.send({"unusable": f"{type(error).__name__}: {error}"})
         raise
     if left_out is not None:
         if EVERYTHING in excluded or left_out.name == EVERYTHING:
-            _send(channel, {"unusable": f"starting Python {left_out.reason}"})
+            channel.send({"unusable": f"starting Python {left_out.reason}"})
             return
         name, others = left_out.name, ""
         if left_out.changes_others:
             name, others = f"{name}{AND_LATER}", ", and what is imported after it,"
         text = f"Each task imports {left_out.name}{others} by itself, as importing it {left_out.reason}."
-        _send(channel, {"note": text})
+        channel.send({"note": text})
         _start_again(channel, [*excluded, name], program.program)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    gc.collect()
-    gc.freeze()
-    from flow_sdk.runtime.forked_task import run_forked_task
+    from flow_sdk.runtime.forked_task import prepare_streams, run_forked_task
     from flow_sdk.runtime.task import Prepared
 
-    _send(channel, {"ready": True})
+    prepare_streams()
+    gc.collect()
+    gc.freeze()
+    channel.send({"ready": True})
     inherited = frozenset(sys.modules)
-    server = _Server(channel)
+    server = _Server(channel, Prepared(program.compiled))
     child = server.serve()
     if child is not None:
-        prepared = Prepared(program.compiled, server.run)
-        run_forked_task(child.request, child.fds, program.program, prepared, generators, inherited)
+        run_forked_task(child.request, child.fds, program.program, server.prepared, generators, inherited)
 
 
 def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -> tuple[Excluded | None, list[Any]]:
@@ -126,72 +133,63 @@ def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -
 
         if "flow_sdk.store.s3" in loaded:
             import flow_sdk.store.s3  # noqa: F401
-        c_library()
+        find_c_functions()
         reason = leftovers.found()
     if reason is not None:
         return Excluded(EVERYTHING, reason), []
-    own = [name for name in loaded if name.startswith("flow_sdk.") and not name.startswith("flow_sdk.cli")]
-    wanted = [] if EVERYTHING in excluded else [*own, *names]
-    return preload(wanted, loaded, set(excluded))
+    return preload([] if EVERYTHING in excluded else names, loaded, set(excluded))
 
 
-def _start_again(channel: socket.socket, excluded: list[str], program: Program) -> None:
+def _start_again(channel: Channel, excluded: list[str], program: Program) -> None:
     """Become the same process anew, without what mustn't be imported: nothing else gets rid of threads."""
     if len(excluded) > MOST_RESTARTS:
         excluded = [EVERYTHING]
     os.lseek(0, 0, os.SEEK_SET)
-    channel.set_inheritable(True)
+    os.set_inheritable(channel.fileno(), True)
     command = interpreter_command("flow_sdk.runtime.fork_server_main")
     if program.folder is not None and os.path.isdir(program.folder):
         os.chdir(program.folder)
     os.execve(command[0], [*command, str(channel.fileno()), json.dumps(excluded)], program.environment)
 
 
-def _send(channel: socket.socket, message: dict[str, Any]) -> None:
-    channel.send(json.dumps(message).encode())
-
-
 class _Server:
     """Forks on request and tells of ends."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: Channel, prepared: "Prepared") -> None:
         self.channel = channel
-        self.run: tuple[RunRecord, FlowPlan] | None = None
+        self.prepared = prepared
         self.children: dict[int, str] = {}
 
     def serve(self) -> _Child | None:
         """Serve until the scheduler goes away; returns in each forked process what it is to do."""
-        import selectors
-
-        before = signal.signal(signal.SIGCHLD, lambda *_: None)
+        before = set_handler(SIGCHLD, lambda *_: None)
         read, write = os.pipe()
         os.set_blocking(write, False)
         os.set_blocking(read, False)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        selector = selectors.DefaultSelector()
-        selector.register(self.channel, selectors.EVENT_READ)
-        selector.register(read, selectors.EVENT_READ)
+        set_wakeup_fd(write, warn_on_full_buffer=False)
+        waiting, requests = select.poll(), self.channel.fileno()
+        waiting.register(requests, select.POLLIN)
+        waiting.register(read, select.POLLIN)
         child: _Child | None = None
         try:
             while child is None:
-                ready = [key.fileobj for key, _ in selector.select()]
+                ready = dict(waiting.poll())
                 if read in ready:
                     os.read(read, 4096)
                     self._reap()
-                if self.channel in ready:
-                    data, fds, _, _ = socket.recv_fds(self.channel, LARGEST_MESSAGE, 3)
-                    if not data:
+                if requests in ready:
+                    received = self.channel.receive()
+                    if received is None:
                         break
-                    child = self._take(json.loads(data), fds)
-        except (BrokenPipeError, ConnectionError):
+                    child = self._take(*received)
+        except ConnectionError:
             pass
         if child is None:
             for pid in self.children:
                 _kill_group(pid)
             return None
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, before)
-        selector.close()
+        set_wakeup_fd(-1)
+        set_handler(SIGCHLD, before)
         self.channel.close()
         os.close(read)
         os.close(write)
@@ -201,7 +199,8 @@ class _Server:
         """Do what a message says; returns something in the forked process only."""
         if "run" in message:
             with open(fds[0], "rb") as plan, open(fds[1], "rb") as record:
-                self.run = decode(RunRecord, record.read(), message["run"]), from_json(plan.read())
+                run = decode(RunRecord, record.read(), message["run"]), from_json(plan.read())
+            self.prepared = dataclasses.replace(self.prepared, run=run, store=_opened_store(message["root"]))
             gc.collect()
             gc.freeze()
             return None
@@ -211,7 +210,7 @@ class _Server:
         except OSError as error:
             os.write(fds[1], f"The task's process can't be started: {error}\n".encode())
             _close(fds)
-            _send(self.channel, {"key": key, "status": 1})
+            self.channel.send({"key": key, "status": 1})
             return None
         if pid == 0:
             return _Child(message["request"], fds)
@@ -221,7 +220,7 @@ class _Server:
             pass  # it has ended already
         _close(fds)
         self.children[pid] = key
-        _send(self.channel, {"key": key, "pid": pid})
+        self.channel.send({"key": key, "pid": pid})
         return None
 
     def _reap(self) -> None:
@@ -234,7 +233,7 @@ class _Server:
                 return
             key = self.children.pop(pid, None)
             if key is not None:
-                _send(self.channel, {"key": key, "status": os.waitstatus_to_exitcode(status)})
+                self.channel.send({"key": key, "status": os.waitstatus_to_exitcode(status)})
 
 
 def _close(fds: list[int]) -> None:
@@ -242,8 +241,20 @@ def _close(fds: list[int]) -> None:
         os.close(fd)
 
 
+def _opened_store(root: str) -> "tuple[str, ObjectStore] | None":
+    """Open a store on this machine once for all tasks; None for another, whose connections no fork carries."""
+    if not os.path.isabs(root):
+        return None
+    from flow_sdk.store.open_store import open_store
+
+    try:
+        return root, open_store(root, create=False)
+    except FlowSDKError:
+        return None  # a task says it
+
+
 def _kill_group(pid: int) -> None:
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass

@@ -3,10 +3,10 @@
 import io
 import os
 import sys
-import threading
 from typing import Any, NoReturn
 
 from flow_sdk.metadata.runs import Runs  # noqa: F401 - the last task needs it: loaded once, before the fork
+from flow_sdk.runtime.finalization import flush_file
 from flow_sdk.runtime.process_end import end_forked_process, exit_code
 from flow_sdk.runtime.program import Program
 from flow_sdk.runtime.randomness import renew_generators
@@ -14,7 +14,7 @@ from flow_sdk.runtime.report import Report, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task import Prepared, die_with_parent, run_process
 
-__all__ = ["run_forked_task"]
+__all__ = ["prepare_streams", "run_forked_task"]
 
 
 def run_forked_task(
@@ -55,30 +55,46 @@ def run_forked_task(
 def _become_fresh(fds: list[int], program: Program) -> Report:
     """Make this process what an interpreter that has just been started would be."""
     os.setpgid(0, 0)
-    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]  # it is still that of the parent
     die_with_parent()
     for number, fd in enumerate(fds[:2], 1):
         os.dup2(fd, number)
         os.close(fd)
-    _renew_stream(sys.__stdout__, 1)
-    _renew_stream(sys.__stderr__, 2)
     report = open_report(fds[2])
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
     if program.folder is not None:
         try:
             os.chdir(program.folder)
         except OSError:
             pass  # it was deleted
-    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:
+        threading.main_thread()._set_native_id()  # it is still that of the parent
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None:
         processes.current_process().authkey = os.urandom(32)
     return report
 
 
+def prepare_streams() -> None:
+    """Have the standard streams expect pipes, which they will be in each task: a stream asks only once."""
+    flush_file(sys.__stdout__)  # what modules have printed when they were imported isn't the tasks'
+    flush_file(sys.__stderr__)
+    read, write = os.pipe()
+    for fd in (1, 2):
+        os.dup2(write, fd)
+    os.close(write)
+    _renew_stream(sys.__stdout__, 1)
+    _renew_stream(sys.__stderr__, 2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    for fd, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
+        null = os.open(os.devnull, mode)
+        os.dup2(null, fd)
+        os.close(null)
+    os.close(read)
+
+
 def _renew_stream(stream: Any, fd: int) -> None:
-    """Have a standard stream see what its descriptor is now: whether one can seek in it is asked only once."""
+    """Have a standard stream see what its descriptor is now."""
     try:
         if type(stream) is not io.TextIOWrapper or stream.closed:
             return

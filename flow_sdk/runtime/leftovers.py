@@ -7,20 +7,18 @@ when it is imported has to be imported by each task itself.
 
 import atexit
 import os
-import random
 import sys
-import tempfile
-import threading
-import uuid
 import warnings
 import weakref
 from collections.abc import Callable
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import PathFinder
 from types import FrameType, ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flow_sdk.runtime.randomness import unused_numpy_generators
+
+if TYPE_CHECKING:
+    import random
 
 __all__ = ["Leftovers"]
 
@@ -69,8 +67,7 @@ class Leftovers:
         self._folder, self._search_path = _current_folder(), list(sys.path)
 
     def __enter__(self) -> "Leftovers":
-        register, urandom, seed = atexit.register, os.urandom, random.Random.seed
-        getpid, uuid1 = os.getpid, uuid.uuid1
+        register, urandom, getpid = atexit.register, os.urandom, os.getpid
 
         def watched_register(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Callable[..., Any]:
             if self._watching and not _is_harmless(sys._getframe(1).f_code.co_filename):
@@ -87,35 +84,13 @@ class Leftovers:
                 self._asked_pid.append(place)
             return getpid()
 
-        def watched_uuid1(node: int | None = None, clock_seq: int | None = None) -> uuid.UUID:
-            self._note_draw("a UUID")
-            return uuid1(node, clock_seq)
-
-        def watched_seed(generator: random.Random, a: Any = None, version: int = 2) -> None:
-            seed(generator, a, version)
-            if a is None and self._watching and (place := _drawing_place(sys._getframe(1))) is not None:
-                self._seeded.append((generator, None if _is_trusted(place) else generator.getstate()))
-
-        def watched_global_seed(a: Any = None, version: int = 2) -> None:
-            if a is not None and self._watching:
-                self._draws.append("a fixed sequence, as it seeds the generator of random")
-            seed(global_generator, a, version)
-
-        global_generator = random._inst
         self._watching = True
         self._replace(atexit, "register", watched_register)
         self._replace(os, "urandom", watched_urandom)
         self._replace(os, "getpid", watched_getpid)
-        self._replace(uuid, "uuid1", watched_uuid1)
-        self._replace(random, "_urandom", watched_urandom)
-        self._replace(random, "seed", watched_global_seed)
-        self._replace(random.Random, "seed", watched_seed)
-        if "numpy.random" in sys.modules:
-            self._used_numpy()
-        else:
-            finder = _Watch("numpy.random", self._used_numpy)
-            sys.meta_path.insert(0, finder)
-            self._undo.append(lambda: sys.meta_path.remove(finder))
+        self._when_imported("random", lambda: self._watch_random(urandom))
+        self._when_imported("uuid", self._watch_uuid)
+        self._when_imported("numpy.random", self._used_numpy)
         return self
 
     def __exit__(
@@ -124,6 +99,15 @@ class Leftovers:
         self._watching = False  # a package may have kept one of the functions
         for undo in reversed(self._undo):
             undo()
+
+    def _when_imported(self, name: str, function: Callable[[], object]) -> None:
+        """Call a function once a module has been imported, now if it is."""
+        if name in sys.modules:
+            function()
+            return
+        finder = _Watch(name, function)
+        sys.meta_path.insert(0, finder)
+        self._undo.append(lambda: sys.meta_path.remove(finder))
 
     def _replace(self, owner: Any, name: str, value: Any) -> None:
         before = getattr(owner, name)
@@ -149,7 +133,7 @@ class Leftovers:
         opened = [path for fd, path in _open_files().items() if fd not in self._files and path not in HARMLESS_FILES]
         if opened:
             return f"leaves {opened[0]} open"
-        if tempfile._name_sequence is not None:  # type: ignore[attr-defined]
+        if getattr(sys.modules.get("tempfile"), "_name_sequence", None) is not None:
             return "makes a temporary file"
         exits = self._exits or [_name(function) for function in _finalizers() if _may_remove(function)]
         if exits:
@@ -163,6 +147,37 @@ class Leftovers:
     def changes_others(self) -> bool:
         """Tell whether an import has changed what the import of another module may depend on."""
         return _current_folder() != self._folder or sys.path != self._search_path
+
+    def _watch_random(self, urandom: Callable[[int], bytes]) -> None:
+        """See what the generators of ``random`` are seeded with."""
+        module: Any = sys.modules["random"]
+        seed, global_generator = module.Random.seed, module._inst
+
+        def watched_seed(generator: "random.Random", a: Any = None, version: int = 2) -> None:
+            seed(generator, a, version)
+            if a is None and self._watching and (place := _drawing_place(sys._getframe(1))) is not None:
+                self._seeded.append((generator, None if _is_trusted(place) else generator.getstate()))
+
+        def watched_global_seed(a: Any = None, version: int = 2) -> None:
+            if a is not None and self._watching:
+                self._draws.append("a fixed sequence, as it seeds the generator of random")
+            seed(global_generator, a, version)
+
+        self._replace(module, "seed", watched_global_seed)
+        self._replace(module.Random, "seed", watched_seed)
+        module._urandom = os.urandom  # it may have been imported before, with the one that isn't watched, or since
+        self._undo.append(lambda: setattr(module, "_urandom", urandom))
+
+    def _watch_uuid(self) -> None:
+        """See UUIDs drawn that the system's library makes."""
+        module: Any = sys.modules["uuid"]
+        uuid1 = module.uuid1
+
+        def watched_uuid1(node: int | None = None, clock_seq: int | None = None) -> Any:
+            self._note_draw("a UUID")
+            return uuid1(node, clock_seq)
+
+        self._replace(module, "uuid1", watched_uuid1)
 
     def _used_numpy(self) -> list[str]:
         """Tell whether NumPy's global generator was used or seeded."""
@@ -209,8 +224,8 @@ class Leftovers:
         return []
 
 
-class _Watch(MetaPathFinder, Loader):
-    """Calls a function when a module has been imported, before any other that imports it can use it."""
+class _Watch:
+    """A finder and loader: calls a function when a module has been imported, before whoever imports it can use it."""
 
     def __init__(self, name: str, function: Callable[[], object]) -> None:
         self._name, self._function = name, function
@@ -222,7 +237,7 @@ class _Watch(MetaPathFinder, Loader):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            self._loader, spec.loader = spec.loader, self
+            self._loader, spec.loader = spec.loader, cast(Any, self)
         return spec
 
     def create_module(self, spec: Any) -> Any:
@@ -320,6 +335,8 @@ def _count_threads() -> int:
     try:
         numbers = os.listdir("/proc/self/task")
     except OSError:
+        import threading
+
         return threading.active_count()
     return sum(_thread_name(number) not in CARRIED_THREADS for number in numbers) if len(numbers) > 1 else 1
 

@@ -83,7 +83,7 @@ def run_flow(
                 file.write(record.run)
         if server is not None:
             key = run_key(record.flow, record.run)
-            server.begin_run(to_json(plan), encode(record, key), key)
+            server.begin_run(to_json(plan), encode(record, key), key, options.root)
         Driver(store, plan, record, options, reporter, program, server, reuse).run()
         return record.run
     finally:

@@ -13,16 +13,23 @@ import gc
 import os
 import signal
 import sys
-import threading
 from _io import _IOBase
 from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-from flow_sdk.runtime.finalization import finalize_objects, flush_file
+from flow_sdk.runtime.finalization import finalize_objects, finalizer_function, flush_file
 from flow_sdk.runtime.origins import is_installed
 
-__all__ = ["LEAST_SECONDS", "QUIET_SECONDS", "c_library", "end_forked_process", "exit_code", "limit_end"]
+__all__ = [
+    "LEAST_SECONDS",
+    "QUIET_SECONDS",
+    "c_library",
+    "end_forked_process",
+    "exit_code",
+    "find_c_functions",
+    "limit_end",
+]
 
 LEAST_SECONDS = 5.0
 """Seconds that the end of a process has at least, whatever its step has used up of its @timeout."""
@@ -37,6 +44,14 @@ def c_library() -> Any:
     import ctypes
 
     return ctypes.CDLL(None)
+
+
+def find_c_functions() -> None:
+    """Look up the functions of C that a task calls, which are remembered: before the fork, once for all tasks."""
+    library = c_library()
+    for name in ("fflush", "prctl") if sys.platform == "linux" else ("fflush",):
+        getattr(library, name)
+    finalizer_function()
 
 
 def limit_end(task: str, seconds: float | None, code: int) -> None:
@@ -72,6 +87,9 @@ def limit_end(task: str, seconds: float | None, code: int) -> None:
 
 
 def _waited_for() -> str:
+    threading: Any = sys.modules.get("threading")
+    if threading is None:
+        return "an exit function runs"
     me = threading.main_thread()
     names = [thread.name for thread in threading.enumerate() if thread is not me and not thread.daemon]
     if not names:
@@ -101,11 +119,15 @@ def end_forked_process(code: int, inherited: frozenset[str]) -> NoReturn:
         Names of the modules that were loaded before the fork; these are left alone, and of what they hold only what
         this process has made is finalized.
     """
-    _try(threading._shutdown)  # type: ignore[attr-defined]
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:
+        _try(threading._shutdown)
     _try(atexit._run_exitfuncs)
     # What follows is short. Threads that are daemons would find their modules empty.
     sys.setswitchinterval(100.0)
-    threading.excepthook = lambda arguments: None
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading.excepthook = lambda arguments: None
     detached: dict[int, str] = {}
     _try(lambda: detached.update(_detach_modules(inherited)))
     _try(finalize_objects)

@@ -6,9 +6,8 @@ task, as they do from process to process. What the user's code makes or seeds ne
 
 import gc
 import pickle
-import random
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -35,12 +34,12 @@ GENERATORS: dict[str, Callable[[Any], None]] = {"numpy.random": _renew_numpy, "t
 """What renews the global generator of a module, by its name. Python itself does it for ``random``."""
 
 
-def renew_generators(made: Iterable[Any] = (), modules: Mapping[str, ModuleType] | None = None) -> None:
+def renew_generators(made: Sequence[Any] = (), modules: Mapping[str, ModuleType] | None = None) -> None:
     """Seed generators from the system's randomness.
 
     Parameters
     ----------
-    made : iterable
+    made : sequence
         Generators of ``random`` and NumPy that modules made when they were imported.
     modules : mapping, optional
         The loaded modules by name, whose global generators are seeded; those of this process when not given.
@@ -50,6 +49,10 @@ def renew_generators(made: Iterable[Any] = (), modules: Mapping[str, ModuleType]
         module = loaded.get(name)
         if module is not None:
             renew(module)
+    if not made:
+        return
+    import random
+
     for generator in made:
         if isinstance(generator, random.Random):
             generator.seed()

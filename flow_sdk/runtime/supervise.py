@@ -13,8 +13,8 @@ from typing import Any
 from flow_sdk.errors import StoreError
 from flow_sdk.metadata import task_heartbeat
 from flow_sdk.runtime.crash import HARD_GRACE, crash_line, crash_reason, note_crash, note_failure
-from flow_sdk.runtime.fork_server import LAUNCHER
 from flow_sdk.runtime.heartbeat import Heartbeat
+from flow_sdk.runtime.interpreter import LAUNCHER
 from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
 from flow_sdk.runtime.report import (
     FAILED,

@@ -20,7 +20,6 @@ from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import Outcome, fail_to_load, run_attempt
 from flow_sdk.runtime.begin import begin, check_owner, read_record
-from flow_sdk.runtime.code_folder import unpacked
 from flow_sdk.runtime.flowfile import CompiledFile, load_flow, load_packaged_flow
 from flow_sdk.runtime.parents import RunView, is_first
 from flow_sdk.runtime.process_end import LEAST_SECONDS, c_library, limit_end
@@ -29,6 +28,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
+from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.model import RunRecord
 
 __all__ = ["Prepared", "die_with_parent", "execute", "main", "run_and_report", "run_process"]
@@ -44,10 +44,13 @@ class Prepared:
         The flow file; None where a module is imported or the file couldn't be compiled.
     run : (RunRecord, FlowPlan) or None
         The record of a run, and its plan.
+    store : (str, ObjectStore) or None
+        The address of a store, and the store.
     """
 
     file: CompiledFile | None = None
     run: tuple[RunRecord, FlowPlan] | None = None
+    store: tuple[str, ObjectStore] | None = None
 
 
 def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = None) -> Outcome:
@@ -63,7 +66,10 @@ def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = 
         What needn't be read any more.
     """
     owner = os.getpid()
-    store = open_store(request.root)
+    if prepared is not None and prepared.store is not None and prepared.store[0] == request.root:
+        store = prepared.store[1]
+    else:
+        store = open_store(request.root)
     artifacts = Artifacts(store)
     if prepared is not None and prepared.run is not None:
         record: RunRecord | None
@@ -105,6 +111,8 @@ def _load(
     """Load the flow: where it lies for a local run, else from its code package."""
     arguments = ("step", request.step, "--run-id", request.run, "--task-id", request.task)
     if package is not None and request.file is None:
+        from flow_sdk.runtime.code_folder import unpacked
+
         data = artifacts.get_bytes(package, where=f"the code package of {request.flow}/{request.run}")
         return load_packaged_flow(unpacked(data, package), plan, arguments)
     return load_flow(

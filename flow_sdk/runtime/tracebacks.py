@@ -1,11 +1,15 @@
 """The user's own traceback, without this framework's frames."""
 
+from __future__ import annotations
+
 import os
-import textwrap
-import traceback
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flow_sdk.errors import FlowSDKError, without_password
+
+if TYPE_CHECKING:
+    import traceback
 
 __all__ = ["exception_facts", "one_line", "user_traceback"]
 
@@ -26,6 +30,9 @@ def user_traceback(error: BaseException) -> str:
 
 def _chain(error: BaseException, seen: set[int]) -> list[str]:
     seen.add(id(error))  # a chain may lead back to where it began
+    import textwrap
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     kept = _users_frames(frames)
     if isinstance(error, FlowSDKError) and not kept:
@@ -62,6 +69,8 @@ def _users_frames(frames: Iterable[traceback.FrameSummary]) -> list[traceback.Fr
 
 
 def _last_lines(error: BaseException) -> list[str]:
+    import traceback
+
     return traceback.format_exception_only(type(error), error)
 
 

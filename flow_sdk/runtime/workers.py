@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.runtime.crash import HARD_GRACE
-from flow_sdk.runtime.fork_server import ForkServer, interpreter_command
+from flow_sdk.runtime.fork_server import ForkServer
+from flow_sdk.runtime.interpreter import interpreter_command
 from flow_sdk.runtime.logs import LineSplitter, LogWriter
 from flow_sdk.runtime.program import Program
 from flow_sdk.runtime.report import LONGEST_REPORT, REPORT_FD, Claimed, Finished, Running, read_report

@@ -2,9 +2,12 @@
 
 import errno
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import threading
 
 __all__ = ["FLUSH", "PIECE", "WriteBehind", "make_folders", "replace_file", "sync_folder", "sync_names", "write_part"]
 
@@ -36,6 +39,8 @@ class WriteBehind:
         """Have what was written so far, ``size`` bytes, go to the disk; not while it still works on earlier ones."""
         if self._thread is None or not self._thread.is_alive():
             self.started = size
+            import threading  # here, as each task that has it is slower to fork
+
             self._thread = threading.Thread(target=self._sync, daemon=True)
             self._thread.start()
 

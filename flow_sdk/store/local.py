@@ -11,7 +11,7 @@ an empty file that is made once all names above it are durable; where it is, nob
 
 import errno
 import os
-import threading
+from _thread import allocate_lock  # not threading: each task that has it is slower to fork
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -47,7 +47,7 @@ class LocalStore:
         self._base = self.root.rstrip("/") + "/"
         self._made: set[str] = set()
         self._lasting: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     def __repr__(self) -> str:
         return f"LocalStore({self.root!r})"

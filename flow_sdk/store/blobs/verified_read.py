@@ -1,6 +1,5 @@
 """Read again what doesn't verify: bytes that changed in transit are no damage in the store."""
 
-import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,9 +14,6 @@ _FIRST_PAUSE = 0.1
 
 _Data = TypeVar("_Data")
 _Result = TypeVar("_Result")
-
-# Not the module's generator: it is the user's, who may have seeded it.
-_jitter = random.SystemRandom()
 
 
 def read_verified(
@@ -56,5 +52,8 @@ def read_verified(
             left -= 1
             if left <= 0:
                 raise
-        time.sleep(pause * _jitter.uniform(0.5, 1))
+        import random
+
+        # Not the module's generator: it is the user's, who may have seeded it.
+        time.sleep(pause * random.SystemRandom().uniform(0.5, 1))
         pause *= 2
