@@ -5,9 +5,9 @@ This module holds the public names only, each loaded when it is first used.
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.release import __version__ as __version__
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 
-from flow_sdk.errors import ConfigError, nearest
+from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.errors import ConfigError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -262,7 +263,7 @@ def _parse_file(path: str, prefix: str) -> dict[str, str]:
             raise ConfigError(
                 f"The settings file holds {name!r}, which is no setting or no text.",
                 where=path,
-                help=nearest(name, SETTINGS),
+                help=suggest_name(name, SETTINGS),
             )
     return found
 
@@ -340,7 +341,7 @@ def write_settings(changes: dict[str, str | None]) -> str:
     for name in changes:
         if name not in SETTINGS:
             near = name.upper() if name.upper() in SETTINGS else name
-            raise ConfigError(f"There's no setting {name!r}.", help=nearest(near, SETTINGS))
+            raise ConfigError(f"There's no setting {name!r}.", help=suggest_name(near, SETTINGS))
     path = config_file()
     settings = {**file_settings(), **changes}
     text = json.dumps({name: value for name, value in sorted(settings.items()) if value}, indent=2) + "\n"

@@ -34,9 +34,7 @@ Each error has a headline; most also say what was seen, what was wanted, where, 
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from flow_sdk.text import escape_invisible, mask_password
 
 __all__ = [
     "AwsError",
@@ -65,19 +63,7 @@ __all__ = [
     "TransitionError",
     "UsageError",
     "UserCodeError",
-    "nearest",
-    "visible",
-    "without_password",
 ]
-
-
-def without_password(text: str) -> str:
-    """The text with ``***`` for who is named in an address with a password: ``http://***@host/``."""
-    if "://" not in text or "@" not in text:
-        return text
-    import re
-
-    return re.sub(r"(?<=://)[^\s/?#@:]*:[^\s/?#]*(?=@)", "***", text)
 
 
 class FlowSDKError(Exception):
@@ -128,14 +114,14 @@ class FlowSDKError(Exception):
         for label, text in (("seen", self.seen), ("wanted", self.wanted), ("where", self.where), ("help", self.help)):
             if text:
                 lines.append(f"  {label + ':':<8}{text}")
-        return visible("\n".join(lines))
+        return escape_invisible("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
 
 
 def _safe(text: str) -> str:
-    return visible(without_password(text))
+    return escape_invisible(mask_password(text))
 
 
 def _rebuild(kind: type[FlowSDKError], state: dict[str, object]) -> FlowSDKError:
@@ -272,52 +258,3 @@ class NamespaceMismatch(ClientError):
 
 class PathspecError(ClientError):
     """A pathspec has the wrong number or form of components."""
-
-
-def visible(text: str) -> str:
-    """Show a text so that no terminal obeys it and nothing in it is turned round: such characters are written out.
-
-    Parameters
-    ----------
-    text : str
-        Any text. Its lines stay lines, and a tab stays one.
-
-    Returns
-    -------
-    str
-        The same with control, formatting and other invisible characters as in a Python literal, such as ``\\x1b``.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-_MOST_NAMES = 30
-"""Names that are listed; all commands are among them, and not all settings."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name is meant, as a help sentence.
-
-    Parameters
-    ----------
-    name : str
-        The name that isn't known.
-    known : iterable of str
-        The names that are.
-
-    Returns
-    -------
-    str
-        ``"Did you mean 'x'?"``, or a list of what there is, or ``""`` when there is nothing.
-    """
-    import difflib
-
-    names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean {close[0]!r}?"
-    if not names:
-        return ""
-    more = len(names) - _MOST_NAMES
-    return f"Known: {', '.join(names[:_MOST_NAMES])}" + (f" and {more} more." if more > 0 else ".")

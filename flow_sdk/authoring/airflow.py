@@ -5,12 +5,12 @@ The attributes are called as those of Airflow's ``DAG`` and operators are. They 
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused
 from flow_sdk.authoring.decorator import Decorator
 from flow_sdk.authoring.placing import use
 from flow_sdk.errors import UsageError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, NoReturn, TypeVar, overload

@@ -6,11 +6,12 @@ A class body runs when its module is imported, before anyone has read a config. 
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused, users_place
 from flow_sdk.authoring.deferred import Delayed, plain_data
-from flow_sdk.errors import ParameterError, nearest
+from flow_sdk.errors import ParameterError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any, NoReturn, Self, overload
@@ -40,7 +41,9 @@ class ConfigValue(dict):  # type: ignore[type-arg]
         try:
             return self[key]
         except KeyError:
-            raise AttributeError(f"The config has no key {key!r}. {nearest(key, map(str, self))}".strip()) from None
+            raise AttributeError(
+                f"The config has no key {key!r}. {suggest_name(key, map(str, self))}".strip()
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as plain dicts, which can be changed."""
@@ -146,7 +149,7 @@ class Config:
         given = (default, default_value, help, required, parser, show_default, plain)
         declared = Declaration(name, dict(zip(OPTIONS, given, strict=True)))
         for key in _unknown:
-            raise declared.refuse(f"has no option {key!r}", wanted=", ".join(OPTIONS), help=nearest(key, OPTIONS))
+            raise declared.refuse(f"has no option {key!r}", wanted=", ".join(OPTIONS), help=suggest_name(key, OPTIONS))
         if default is not None and default_value is not None:
             raise declared.refuse("has two defaults", seen="default and default_value", wanted="one of them")
         if default is not None and not (isinstance(default, str) or callable(default)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+from flow_sdk._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -131,9 +132,9 @@ class Current:
             raise AttributeError(f"current.{name} is set in flows with {_NEEDS[name]} only; this isn't one.")
         if name in _ABSENT:
             raise AttributeError(f"current.{name} needs @{name}, which has no effect in this release of Flow SDK.")
-        from flow_sdk.errors import nearest
+        from flow_sdk.text import suggest_name
 
-        raise AttributeError(f"current has no {name!r}. {nearest(name, (*FIELDS, *_CLIENT))}")
+        raise AttributeError(f"current has no {name!r}. {suggest_name(name, (*FIELDS, *_CLIENT))}")
 
     def _client_object(self, kind: str) -> Any:
         pathspec = self._facts.get("pathspec")

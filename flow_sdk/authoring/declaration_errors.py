@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.errors import FlowSDKError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any, TypeVar

@@ -5,10 +5,11 @@ Not a dataclass, because importing :mod:`dataclasses` takes longer than all of t
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
@@ -48,7 +49,7 @@ class Decorator:
                     UsageError,
                     f"@{self.name} has no attribute {key!r}.",
                     wanted=", ".join(self.defaults) or "no attributes",
-                    help=nearest(key, self.defaults),
+                    help=suggest_name(key, self.defaults),
                 )
         # os.environ.get("NAME") must not end the import of a flow file where the variable isn't set.
         known = {key: value for key, value in given.items() if value is not None}

@@ -6,11 +6,11 @@ class holds its own ones; the compiler merges along the MRO). What acts on them 
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.authoring.kinds import Batch, Catch, Environment, Project, Resources, Retry, Schedule, Secrets, Timeout
 from flow_sdk.authoring.placing import use
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Protocol, TypeVar, overload

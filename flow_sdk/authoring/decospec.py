@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.authoring.kinds import DECORATORS
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
@@ -69,7 +70,7 @@ def parse_decorator(text: str, module: str) -> Any:
 
     if name in INACTIVE:
         raise UsageError(f"@{name} has no effect in this release of Flow SDK.", help="Leave it out.")
-    raise UsageError(f"There is no decorator {name!r}.", help=nearest(name, steps))
+    raise UsageError(f"There is no decorator {name!r}.", help=suggest_name(name, steps))
 
 
 def parse_many(text: str, module: str = "__main__") -> list[Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused, users_place
-from flow_sdk.errors import FlowSDKError, UsageError, nearest
+from flow_sdk.errors import FlowSDKError, UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any, NoReturn
@@ -277,5 +278,5 @@ def _key(delayed: Delayed, values: Any, key: Any, kind: str, name: str) -> Any:
         f"There is no config {key!r}." if kind == "config" else f"The config {name!r} has no key {key!r}.",
         seen=seen,
         where=delayed._where,
-        help=nearest(str(key), known) if known else None,
+        help=suggest_name(str(key), known) if known else None,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 import flow_sdk.authoring.process_start  # noqa: F401 - it records what the file begins with, before its next line runs
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused
 from flow_sdk.errors import TransitionError, UsageError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any, ClassVar, Protocol, Self, TypeVar

@@ -5,11 +5,12 @@ A flow with them runs on a laptop, where a line says that they have no effect, a
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused
 from flow_sdk.authoring.decorator import kind_of
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
@@ -57,7 +58,7 @@ class InactiveDecorator:
                     UsageError,
                     f"@{self.name} has no attribute {key!r}.",
                     wanted=", ".join(self.attributes) or "no attributes",
-                    help=nearest(key, self.attributes),
+                    help=suggest_name(key, self.attributes),
                 )
         if not targets:
             return self._put

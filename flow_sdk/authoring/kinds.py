@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.airflow import AirflowDag, AirflowTask
 from flow_sdk.authoring.batch import Batch
 from flow_sdk.authoring.declaration_errors import refused
@@ -9,7 +10,6 @@ from flow_sdk.authoring.decorator import Decorator, made
 from flow_sdk.authoring.secrets import Secrets
 from flow_sdk.errors import UsageError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any

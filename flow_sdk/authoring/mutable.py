@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.decorator import Decorator
 from flow_sdk.authoring.inactive_decorators import INACTIVE, InactiveDecorator
 from flow_sdk.authoring.kinds import DECORATORS
@@ -14,9 +15,9 @@ from flow_sdk.authoring.user_decorators import (
     find_custom,
     find_in_modules,
 )
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, ClassVar
@@ -263,7 +264,7 @@ class MutableFlow(_Decorated):
             if name in found:
                 return found[name]
         known = [*self._settled.steps, *self._settled.configs, *self._settled.parameters]
-        raise AttributeError(f"{self!r} has no step, config or parameter {name!r}. {nearest(name, known)}")
+        raise AttributeError(f"{self!r} has no step, config or parameter {name!r}. {suggest_name(name, known)}")
 
     def __repr__(self) -> str:
         return f"MutableFlow({self._settled.flow.__name__!r})"

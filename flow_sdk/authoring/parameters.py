@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused, users_place
-from flow_sdk.errors import ParameterError, nearest
+from flow_sdk.errors import ParameterError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Generic, Literal, Self, TypeVar, overload
@@ -241,7 +242,9 @@ class Parameter(Generic[T]):
                 wanted="text of ASCII letters, digits, '-' and '_', beginning with a letter",
             )
         for key in unknown:
-            raise self.refuse(f"has no option {key!r}", wanted=", ".join(self.options), help=nearest(key, self.options))
+            raise self.refuse(
+                f"has no option {key!r}", wanted=", ".join(self.options), help=suggest_name(key, self.options)
+            )
         if name in RESERVED or name.replace("_", "-").lower() in RESERVED:
             raise self.refuse(
                 "has a name that is taken", seen=name, wanted="a name that no option of the run command has",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused
 from flow_sdk.authoring.decorator import Decorator, kind_of
 from flow_sdk.errors import UsageError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from typing import Any
 

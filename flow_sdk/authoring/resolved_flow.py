@@ -5,11 +5,11 @@ A flow that uses neither is never settled: see ``is_plain`` in :mod:`flow_sdk.au
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.deferred import DelayedDecorator, holds_delayed, resolve
 from flow_sdk.authoring.user_decorators import Applied, StepMutator, UserStepDecorator, custom_decorators
 from flow_sdk.errors import FlowSDKError, UsageError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any

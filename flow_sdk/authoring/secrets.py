@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused
 from flow_sdk.authoring.decorator import Decorator
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
@@ -61,7 +62,7 @@ class Secrets(Decorator):
             self._no_source(type(given).__name__, 'text such as "aws-secrets-manager.prod/db", or a dict')
         for key in given:
             if key not in _KEYS:
-                self._no_source(f"the key {key!r}", ", ".join(_KEYS), nearest(str(key), _KEYS))
+                self._no_source(f"the key {key!r}", ", ".join(_KEYS), suggest_name(str(key), _KEYS))
         options = given.get("options")
         kind = self._kind(given)
         secret = given.get("id", "" if kind == INLINE else None)
@@ -103,7 +104,7 @@ class Secrets(Decorator):
             self._no_source(f"options that are {type(given).__name__}", "a dict")
         for key, value in given.items():
             if key not in known:
-                self._no_source(f"the option {key!r}", ", ".join(known), nearest(str(key), known))
+                self._no_source(f"the option {key!r}", ", ".join(known), suggest_name(str(key), known))
             # Only the type is shown: the value may be a secret.
             fits = isinstance(value, known[key]) and value != ""
             if isinstance(value, dict):

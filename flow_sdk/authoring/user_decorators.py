@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import refused, users_place
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, ClassVar
@@ -420,5 +421,5 @@ def find_custom(name: str, module: str = "__main__") -> type[_Custom]:
         return _KNOWN[endings[0]]
     own = f"{module}."
     names = [known.removeprefix(own) for known in _KNOWN if not known.startswith("flow_sdk.")]
-    close = nearest(name.removeprefix(own), names)
+    close = suggest_name(name.removeprefix(own), names)
     raise UsageError(f"There is no decorator {name!r}.", help=close or None)

@@ -7,9 +7,9 @@ import os
 import re
 import threading
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.errors import AwsError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

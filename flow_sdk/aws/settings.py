@@ -11,10 +11,10 @@ import contextlib
 import os
 import re
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.config import read_setting
 from flow_sdk.errors import AwsError, ConfigError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from flow_sdk.cli.parser import Option
-from flow_sdk.cli.terminal import note
+from flow_sdk.cli.terminal import print_note
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,5 +84,5 @@ def _user(call: Call) -> tuple[str, str]:
     user = call["airflow-user"] or config.read_setting("AIRFLOW_USER").value or ""
     password = os.environ.get(PASSWORD, "")
     if user and not password:
-        note(f"{PASSWORD} isn't set; Airflow is asked with an empty password.")
+        print_note(f"{PASSWORD} isn't set; Airflow is asked with an empty password.")
     return user, password

@@ -6,7 +6,8 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.deployed_runs import RunTable, rows_text, shortened, time_rows, time_text
+from flow_sdk.cli.deployed_runs import RunTable, rows_text, time_rows, time_text
+from flow_sdk.text import shorten_line
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.airflow.runs import DagRun, DagRuns
@@ -38,9 +39,9 @@ def run_lines(run: DagRun, failed: list[str], url: str, logs: str) -> list[str]:
     """
     rows = [("Run", run.run), ("Status", run.status), *time_rows(run), ("Type", run.type)]
     if run.facts.get("conf"):
-        rows.append(("Parameters", shortened(json.dumps(run.facts["conf"], ensure_ascii=False), 300)))
+        rows.append(("Parameters", shorten_line(json.dumps(run.facts["conf"], ensure_ascii=False), 300)))
     if failed:
-        rows.append(("Failed", shortened(", ".join(failed), 300)))
+        rows.append(("Failed", shorten_line(", ".join(failed), 300)))
     steps = failed[:3] or ["STEP"]
     rows += [("Logs", f"{logs} {run.run}/{step}") for step in steps]
     return rows_text([*rows, ("Airflow", url)])
@@ -66,7 +67,7 @@ def dag_lines(runs: DagRuns, dag: dict[str, Any], error: dict[str, Any] | None, 
     rows.append(("Schedule", "none" if gone else _schedule(dag)))
     if error is not None:
         last = str(error.get("stack_trace", "")).strip().rpartition("\n")[2]
-        rows.append(("Import error", shortened(last, 300)))
+        rows.append(("Import error", shorten_line(last, 300)))
     shown = [run for _, run in zip(range(latest), runs.list(), strict=False)]
     return [*rows_text(rows), "", *([RUNS_HEAD, *map(run_line, shown)] if shown else ["No run yet."])]
 

@@ -10,7 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.errors import ParameterError, nearest
+from flow_sdk.errors import ParameterError
+from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
     from flow_sdk.cli.context import Call
@@ -77,7 +78,7 @@ def _unknown(call: Call, name: str, declared: dict[str, str]) -> ParameterError:
     from flow_sdk.cli.registry import GENERAL, load_command
 
     options = [option.name.replace("-", "_") for option in (*load_command(call.name).options, *GENERAL)]
-    close = nearest(name, [*declared, *options])
+    close = suggest_name(name, [*declared, *options])
     if not close.startswith("Did"):
-        close = nearest(name, declared)
+        close = suggest_name(name, declared)
     return ParameterError(f"The flow has no parameter {name!r}, and {call.name} no such option.", help=close)

@@ -41,10 +41,10 @@ class _Source:
     def __call__(self) -> dict[str, Any]:
         from flow_sdk import config
         from flow_sdk.authoring.parameters import DeployContext
-        from flow_sdk.cli.terminal import note
+        from flow_sdk.cli.terminal import print_note
 
         given = {**from_environment(self.flow_class, os.environ), **self.given}
-        context = DeployContext(self.flow_class.__name__, config.user(), logger=note)
+        context = DeployContext(self.flow_class.__name__, config.user(), logger=print_note)
         return read_configs(self.flow_class, given, context, self.fixed)
 
 

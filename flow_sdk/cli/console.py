@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-from flow_sdk.cli.main import guarded
+from flow_sdk.cli.main import run_guarded
 from flow_sdk.cli.parser import Option, Parsed, parse
-from flow_sdk.errors import FlowSDKError, UsageError, nearest
+from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.release import __version__
+from flow_sdk.text import suggest_name
 
 __all__ = ["execute_console", "main"]
 
@@ -35,7 +36,7 @@ def main() -> None:
     SystemExit
         Always, with the exit code.
     """
-    sys.exit(guarded(lambda: execute_console(sys.argv[1:])))
+    sys.exit(run_guarded(lambda: execute_console(sys.argv[1:])))
 
 
 def execute_console(argv: Sequence[str]) -> int:
@@ -78,7 +79,7 @@ def execute_console(argv: Sequence[str]) -> int:
         if (absent := absent_command(name)) is not None:
             raise absent
         known = [*commands, "configure", "doctor", "store"]
-        raise UsageError(f"There's no command {name!r}.", help=nearest(name, known))
+        raise UsageError(f"There's no command {name!r}.", help=suggest_name(name, known))
     if words:
         raise UsageError(f"{name} doesn't take {words[0]!r}.", help="See flow-sdk --help.")
     return commands[name]()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
-from flow_sdk.cli.program import program
+from flow_sdk.cli.program import program_text
 from flow_sdk.cli.registry import GENERAL
-from flow_sdk.cli.terminal import note
+from flow_sdk.cli.terminal import print_note
 from flow_sdk.config import check_profile, expand_home
 from flow_sdk.errors import UsageError
 
@@ -163,7 +163,7 @@ class Call:
     @property
     def again(self) -> str:
         """How to call the flow file again with the same store, to be pasted into a shell."""
-        words = [program()]
+        words = [program_text()]
         for name in ("datastore", "datastore-root"):
             if name in self.given:
                 import shlex
@@ -223,7 +223,7 @@ class Call:
             from flow_sdk.authoring.resolved_flow import settled
 
             configs = ConfigValue(settled(self.flow_class).configs)
-        context = DeployContext(self.flow, config.user(), logger=note, ds_type=kind, configs=configs)
+        context = DeployContext(self.flow, config.user(), logger=print_note, ds_type=kind, configs=configs)
         return plan_parameters(self.flow_class, context)
 
     def extra_decorators(self) -> list[Any]:
@@ -269,7 +269,7 @@ class Call:
     def say(self, text: str) -> None:
         """Tell the user something that isn't a result: on stderr, unless quiet."""
         if not self.values["quiet"]:
-            note(text)
+            print_note(text)
 
 
 def store_root(kind: str | None, root: str | None) -> str:

@@ -10,7 +10,7 @@ from flow_sdk.cli.reporters.plain import seconds_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ListedRun", "RunTable", "rows_text", "shortened", "time_rows", "time_text", "took"]
+__all__ = ["ListedRun", "RunTable", "rows_text", "time_rows", "time_text", "took"]
 
 
 class ListedRun(Protocol):
@@ -89,10 +89,3 @@ def took(run: ListedRun) -> str:
         return ""
     end = run.stopped or datetime.now(UTC)
     return seconds_text(max(0.0, (end - run.started).total_seconds()))
-
-
-def shortened(text: str, most: int) -> str:
-    """Text of unknown length and content on one line."""
-    line = " ".join(text.split())
-    line = line if line.isprintable() else ascii(line)
-    return line if len(line) <= most else f"{line[:most]}..."

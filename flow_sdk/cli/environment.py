@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Option
 from flow_sdk.config import PREFIXES
 from flow_sdk.errors import UsageError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any

@@ -6,10 +6,10 @@ import errno
 import os
 import sys
 
-from flow_sdk.cli.terminal import shown
+from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.errors import CheckFailed, FlowSDKError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -28,9 +28,9 @@ def print_error(error: FlowSDKError, stream: TextIO | None = None) -> None:
     out = stream or sys.stderr
     colour = wants_colour(out)
     if isinstance(error, CheckFailed):
-        text = shown(str(error), out)
+        text = text_for_stream(str(error), out)
     else:
-        head, *rest = shown(str(error), out).split("\n")
+        head, *rest = text_for_stream(str(error), out).split("\n")
         mark, plain = (f"{RED}{BOLD}error:{RESET} {BOLD}", RESET) if colour else ("error: ", "")
         lines = [f"{mark}{head}{plain}"]
         for line in rest:

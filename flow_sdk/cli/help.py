@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import is_plain
-from flow_sdk.cli.program import program
+from flow_sdk.cli.program import program_text
 from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
-from flow_sdk.cli.terminal import harmless
+from flow_sdk.text import strip_control_sequences
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
@@ -31,21 +31,21 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
     if names:
         _print_command(flow_class, names[-1], COMMANDS[names[-1]][1], load_command(names[-1]))
     elif group:
-        print(f"Usage: {program()} {words[0]} COMMAND [OPTIONS]\n\nCommands:")
+        print(f"Usage: {program_text()} {words[0]} COMMAND [OPTIONS]\n\nCommands:")
         _table((name, COMMANDS[name][1]) for name in group)
     else:
         from flow_sdk.cli.unsupported_commands import absent_command
 
         if words and (absent := absent_command(words[0])) is not None:
             raise absent
-        print(f"Usage: {program()} [OPTIONS] COMMAND [ARGUMENTS]\n")
+        print(f"Usage: {program_text()} [OPTIONS] COMMAND [ARGUMENTS]\n")
         head = (flow_class.__doc__ or "").strip().split("\n\n")[0]
-        print(flow_class.__name__ + (": " + harmless(" ".join(head.split())) if head else ""))
+        print(flow_class.__name__ + (": " + strip_control_sequences(" ".join(head.split())) if head else ""))
         print("\nCommands:")
         _table((name, help) for name, (_, help) in COMMANDS.items())
         print("\nOptions of every command (before or after it):")
         _table([*_config_rows(flow_class), *_rows(GENERAL)])
-        print(f"\n{program()} COMMAND --help says more of one command.")
+        print(f"\n{program_text()} COMMAND --help says more of one command.")
     return 0
 
 
@@ -55,7 +55,7 @@ def _print_command(flow_class: Any, name: str, summary: str, command: Command) -
         ("{}" if argument.required else "[{}]").format(argument.name + ("..." if argument.repeat else ""))
         for argument in command.arguments
     ]
-    print(f"Usage: {' '.join([program(), name, '[OPTIONS]', *placeholders])}\n\n{summary}")
+    print(f"Usage: {' '.join([program_text(), name, '[OPTIONS]', *placeholders])}\n\n{summary}")
     if command.arguments:
         print("\nArguments:")
         _table((argument.name, argument.help) for argument in command.arguments)
@@ -104,7 +104,7 @@ def _table(rows: Iterable[tuple[str, str]]) -> None:
 
 def _wrapped(text: str, width: int) -> list[str]:
     lines = [""]
-    for word in harmless(" ".join(text.split())).split():
+    for word in strip_control_sequences(" ".join(text.split())).split():
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
             lines.append(word)
         else:

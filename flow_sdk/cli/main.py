@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.parser import Command, Parsed, parse
 from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
-from flow_sdk.errors import FlowSDKError, UsageError, nearest
+from flow_sdk.errors import FlowSDKError, UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["execute", "find_command", "guarded", "main"]
+__all__ = ["execute", "find_command", "main", "run_guarded"]
 
 
 def main(flow_class: Any) -> None:
@@ -31,7 +32,7 @@ def main(flow_class: Any) -> None:
     SystemExit
         Always: 0 for success, 1 for a failed flow, check or command, 2 for wrong usage, 130 when interrupted.
     """
-    sys.exit(guarded(lambda: _execute_file(flow_class)))
+    sys.exit(run_guarded(lambda: _execute_file(flow_class)))
 
 
 def _execute_file(flow_class: Any) -> int:
@@ -42,7 +43,7 @@ def _execute_file(flow_class: Any) -> int:
     return execute(flow_class, sys.argv[1:])
 
 
-def guarded(command: Any) -> int:
+def run_guarded(command: Any) -> int:
     """Call a command and turn whatever it raises into a message on stderr and an exit code."""
     if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
         from flow_sdk.runtime.fork_server import open_standard
@@ -202,8 +203,12 @@ def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
         if len(words) == 1:
             return UsageError(f"{words[0]} needs to be told what to do.", wanted=" or ".join(known))
         return UsageError(
-            f"There's no command {' '.join(words[:2])!r}.", help=nearest(words[1], known), wanted=" or ".join(known)
+            f"There's no command {' '.join(words[:2])!r}.",
+            help=suggest_name(words[1], known),
+            wanted=" or ".join(known),
         )
     from flow_sdk.cli.unsupported_commands import absent_command
 
-    return absent_command(words[0]) or UsageError(f"There's no command {words[0]!r}.", help=nearest(words[0], groups))
+    return absent_command(words[0]) or UsageError(
+        f"There's no command {words[0]!r}.", help=suggest_name(words[0], groups)
+    )

@@ -6,9 +6,10 @@ An option may stand before or after the command, as ``--name value`` or ``--name
 
 from __future__ import annotations
 
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
@@ -75,7 +76,7 @@ class Option:
             If it isn't a value of this option.
         """
         if self.choices and text not in self.choices:
-            close = nearest(text.lower(), self.choices)
+            close = suggest_name(text.lower(), self.choices)
             raise UsageError(
                 f"--{self.name} can't be {text!r}.",
                 wanted=" or ".join(self.choices),
@@ -276,7 +277,7 @@ def _value(option: Option, rest: Any, *tables: dict[str, Option]) -> str:
 
 
 def _unknown(token: str, options: Sequence[Option]) -> UsageError:
-    close = nearest(token.lstrip("-"), [option.name for option in options if not option.hidden])
+    close = suggest_name(token.lstrip("-"), [option.name for option in options if not option.hidden])
     if close.startswith("Did"):
         return UsageError(f"There's no option {token!r}.", help=close.replace("'", "'--", 1))
     return UsageError(f"There's no option {token!r}.", help="See --help for those there are.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["program"]
+__all__ = ["program_text"]
 
 
-def program() -> str:
+def program_text() -> str:
     """How the flow file is called, such as ``python flow.py`` or ``python -m pkg.flow``, quoted for a shell."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)

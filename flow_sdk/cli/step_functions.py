@@ -175,9 +175,9 @@ def _trigger(call: Call) -> int:
 
 
 def _list_runs(call: Call) -> int:
-    from flow_sdk.cli.deployed_runs import shortened
     from flow_sdk.cli.step_functions_shown import RUNS_HEAD, run_line
     from flow_sdk.deploy.step_functions.executions import STATUSES
+    from flow_sdk.text import shorten_line
 
     wanted = [status for status in STATUSES if call[_option(status)]]
     runs, ends, count, unbegun = _deployed_runs(call), _ends(call), 0, 0
@@ -189,7 +189,9 @@ def _list_runs(call: Call) -> int:
         count += 1
         if run.status == "FAILED" and unbegun < LATEST and not _has_begun(call, run.run):
             unbegun += 1
-            call.say(f"  it never began: {shortened(str(runs.find(run.name).facts.get('cause') or 'see status'), 200)}")
+            call.say(
+                f"  it never began: {shorten_line(str(runs.find(run.name).facts.get('cause') or 'see status'), 200)}"
+            )
     if not count:
         kind = " or ".join(_option(status).replace("-", " ") for status in wanted)
         call.say(f"{runs.machine.deployed_name} has no {kind + ' ' if kind else ''}runs.")

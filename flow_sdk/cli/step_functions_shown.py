@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.deployed_runs import RunTable, rows_text, shortened, time_rows
-from flow_sdk.cli.terminal import shown
+from flow_sdk.cli.deployed_runs import RunTable, rows_text, time_rows
+from flow_sdk.cli.terminal import text_for_stream
+from flow_sdk.text import shorten_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,18 +111,18 @@ def run_lines(
     if run.redrives:
         rows.append(("Gone on with", f"{run.redrives} time{'s' if run.redrives > 1 else ''}"))
     if run.facts.get("input"):
-        rows.append(("Parameters", shortened(run.facts["input"], 300)))
+        rows.append(("Parameters", shorten_line(run.facts["input"], 300)))
     if run.facts.get("error"):
-        rows.append(("Error", shortened(str(run.facts["error"]), 300)))
+        rows.append(("Error", shorten_line(str(run.facts["error"]), 300)))
     if run.facts.get("cause"):
         rows.append(("Cause", _cause(run.failed_job, run.facts["cause"])))
     if failed is not None:
-        rows.append(("Failed task", f"{failed[0]}: {shortened(failed[1], 300)}"))
+        rows.append(("Failed task", f"{failed[0]}: {shorten_line(failed[1], 300)}"))
     nothing = "none in the store: no task got so far" if not run.is_running else "none in the store yet"
     task = _failed_task(run) or f"{run.run}/{'STEP' if failed is None else failed[0]}"
     rows.append(("Logs", nothing if logs is None else f"{logs} {task}"))
     rows.append(("Console", console))
-    return [*rows_text(rows), *(["", "The end of the failed job's log:", *map(shown, tail)] if tail else [])]
+    return [*rows_text(rows), *(["", "The end of the failed job's log:", *map(text_for_stream, tail)] if tail else [])]
 
 
 def tail_lines(job: dict[str, Any], logs: Callable[[], Any]) -> list[str]:
@@ -175,7 +176,7 @@ def _cause(job: dict[str, Any], cause: str) -> str:
         "reason": container.get("reason") or job.get("statusReason"),
     }
     found = ", ".join(f"{name} {value}" for name, value in parts.items() if value not in (None, ""))
-    return shortened(found or cause, 300)
+    return shorten_line(found or cause, 300)
 
 
 def _failed_task(run: Execution) -> str | None:

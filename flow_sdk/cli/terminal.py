@@ -4,48 +4,23 @@ from __future__ import annotations
 
 import sys
 
-from flow_sdk.errors import visible
+from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.text import escape_invisible, strip_control_sequences
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from typing import Any, TextIO
 
-__all__ = ["LenientStream", "harmless", "note", "shown"]
-
-_RESET = "\x1b[0m"
-# CSI, then OSC and what is written like it, then other escapes. Half of one isn't printable, or harmless text.
-_SEQUENCES = (
-    r"((?:\x1b\[|\x9b)[0-9;:?]*[ -/]*[@-~]"
-    r"|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
-    r"|\x1b[ -/]*[0-~])"
-)
-_COLOURS = r"\x1b\[[0-9;:]*m"
+__all__ = ["LenientStream", "print_note", "text_for_stream"]
 
 
-def harmless(line: str) -> str:
-    """Return one line as a terminal may show it: what a carriage return would have overwritten is left out."""
-    if line.isprintable():
-        return line
-    import re
-
-    last = line.rstrip("\r").rsplit("\r", 1)[-1].expandtabs()
-    text = ""
-    for i, part in enumerate(re.split(_SEQUENCES, last)):
-        if i % 2:
-            text += part if re.fullmatch(_COLOURS, part) else ""
-        else:
-            text += "".join(c for c in part if c.isprintable())
-    return text + _RESET if "\x1b" in text else text
-
-
-def shown(text: str, stream: TextIO | None = None) -> str:
+def text_for_stream(text: str, stream: TextIO | None = None) -> str:
     """Return text as it may be written to a stream (stdout by default): as it is unless that is a terminal.
 
     A file or a pipe gets every byte, as who reads it may want it whole.
     """
     if text.isprintable() or not (stream or sys.stdout).isatty():
         return text
-    return "\n".join(map(harmless, text.split("\n")))
+    return "\n".join(map(strip_control_sequences, text.split("\n")))
 
 
 class LenientStream:
@@ -91,9 +66,9 @@ class LenientStream:
         return getattr(self._stream, name)
 
 
-def note(text: str) -> None:
+def print_note(text: str) -> None:
     """Print to stderr, what a terminal would obey written out."""
     # Nobody can be told on a full disk or through a closed pipe; what was asked for is done all the same.
     stream = LenientStream(sys.stderr)
-    stream.write(visible(text) + "\n")
+    stream.write(escape_invisible(text) + "\n")
     stream.flush()

@@ -154,7 +154,7 @@ def _line(call: Call, place: str | None, token: str) -> str:
     """The command that deploys the same from elsewhere: complete, to be pasted into a shell in the flow's folder."""
     import shlex
 
-    from flow_sdk.cli.program import program
+    from flow_sdk.cli.program import program_text
     from flow_sdk.cli.registry import GENERAL, load_command
 
     if call.in_notebook:
@@ -173,7 +173,7 @@ def _line(call: Call, place: str | None, token: str) -> str:
         else:
             words += [f"--{option.name}={one}" for one in (value if option.repeat else (value,))]
     words += [*call.name.split(), *([place] if place else []), f"--authorize={token}"]
-    return " ".join([program(), *map(shlex.quote, words)])
+    return " ".join([program_text(), *map(shlex.quote, words)])
 
 
 def naming(call: Call) -> str:

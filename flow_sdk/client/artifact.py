@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flow_sdk.client.objects import InRun
-from flow_sdk.errors import NotFound, nearest
+from flow_sdk.errors import NotFound
 from flow_sdk.store.records.model import ArtifactRef
+from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
     from flow_sdk.client.task import Task
@@ -166,7 +167,7 @@ class TaskData:
             raise AttributeError(name)
         ref = self._refs.get(name)
         if ref is None:
-            hint = nearest(name, [known for known in self._refs if not known.startswith("_")])
+            hint = suggest_name(name, [known for known in self._refs if not known.startswith("_")])
             raise AttributeError(f"Task {self._task.pathspec!r} has no artifact {name!r}. {hint}".rstrip())
         value = self._task._reader.load(ref, f"{self._task.pathspec}/{name}")
         self.__dict__[name] = value

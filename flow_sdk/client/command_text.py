@@ -9,9 +9,9 @@ from flow_sdk.client.reader import open_reader
 from flow_sdk.client.run import Run
 from flow_sdk.client.step import Step
 from flow_sdk.client.task import Task
-from flow_sdk.errors import NotFound, PathspecError, SerializationError, UsageError, nearest
+from flow_sdk.errors import NotFound, PathspecError, SerializationError, UsageError
 from flow_sdk.ids import split_pathspec
-from flow_sdk.metadata.tags import printable
+from flow_sdk.text import quote_unprintable, suggest_name
 
 __all__ = ["dump_lines", "dump_values", "find_runs", "find_tasks", "log_lines", "tag_lines"]
 
@@ -101,7 +101,7 @@ def dump_lines(
     for name in _shown(refs, private, include):
         ref = refs.get(name)
         if ref is None:
-            yield f"{printable(name)} = < no such artifact >"
+            yield f"{quote_unprintable(name)} = < no such artifact >"
             continue
         line = f"{name} [size: {ref.size} type: {ref.type.removeprefix('builtins.')}]"
         if max_value_size == 0:
@@ -147,7 +147,7 @@ def dump_values(
         missing -= set(names)
     if missing:
         name = min(missing)
-        raise NotFound(f"There is no artifact {name!r} in what was asked for.", help=nearest(name, known))
+        raise NotFound(f"There is no artifact {name!r} in what was asked for.", help=suggest_name(name, known))
     return found
 
 
@@ -250,9 +250,9 @@ def _tag_lines(runs: Sequence[Run], hide: bool, by_tag: bool, by_run: bool, flat
     elif by_tag:
         for tag in dict.fromkeys([*user, *system]):
             names = [name for name, fixed, free in found if tag in fixed | free]
-            yield f"{printable(tag)}: {', '.join(names)}"
+            yield f"{quote_unprintable(tag)}: {', '.join(names)}"
     elif flat:
-        yield from map(printable, dict.fromkeys([*user, *system]))
+        yield from map(quote_unprintable, dict.fromkeys([*user, *system]))
     else:
         yield f"Tags: {_listed(user) or 'none'}"
         if not hide:
@@ -260,4 +260,4 @@ def _tag_lines(runs: Sequence[Run], hide: bool, by_tag: bool, by_run: bool, flat
 
 
 def _listed(tags: Iterable[str]) -> str:
-    return ", ".join(map(printable, tags))
+    return ", ".join(map(quote_unprintable, tags))

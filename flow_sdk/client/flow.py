@@ -8,9 +8,10 @@ from flow_sdk.client.local_time import local_time
 from flow_sdk.client.objects import ClientObject
 from flow_sdk.client.reader import RunReader, open_reader
 from flow_sdk.client.run import Run
-from flow_sdk.errors import NamespaceMismatch, NotFound, nearest
+from flow_sdk.errors import NamespaceMismatch, NotFound
 from flow_sdk.ids import is_flow_name
-from flow_sdk.metadata.tags import check_tags, printable
+from flow_sdk.metadata.tags import check_tags
+from flow_sdk.text import quote_unprintable, suggest_name
 
 __all__ = ["Flow", "Metaflow"]
 
@@ -38,7 +39,7 @@ class Flow(ClientObject[Run]):
             raise NotFound(
                 f"There is no flow {self.id!r}.",
                 where=self._url,
-                help=nearest(self.id, known) or "The store is empty; metadata('local@/folder') chooses another.",
+                help=suggest_name(self.id, known) or "The store is empty; metadata('local@/folder') chooses another.",
             )
         tags = self._reader.runs.read(self.id, newest).system_tags
         other = next((tag for tag in tags if tag.startswith(("production:", "user:"))), None)
@@ -46,7 +47,7 @@ class Flow(ClientObject[Run]):
         raise NamespaceMismatch(
             f"{self!r} has no run in the current namespace.",
             seen=f"namespace {self._namespace!r}",
-            wanted=f"for its newest run, one of: {', '.join(map(printable, tags))}" if tags else None,
+            wanted=f"for its newest run, one of: {', '.join(map(quote_unprintable, tags))}" if tags else None,
             help=f"Switch with {' or '.join(ways)}.",
         )
 

@@ -7,7 +7,8 @@ from flow_sdk.client.context import current_store, get_namespace
 from flow_sdk.client.reader import Reader, RunReader, open_reader
 from flow_sdk.errors import NamespaceMismatch, NotFound, PathspecError
 from flow_sdk.ids import split_pathspec
-from flow_sdk.metadata.tags import check_tags, printable
+from flow_sdk.metadata.tags import check_tags
+from flow_sdk.text import quote_unprintable
 
 __all__ = ["ClientObject", "InRun", "class_of_level"]
 
@@ -198,7 +199,7 @@ class InRun(ClientObject[Child]):
         if self._namespace is None or self._run.carries(self._namespace):
             return
         tags = sorted(self._run.tags())
-        shown = ", ".join(map(printable, tags))
+        shown = ", ".join(map(quote_unprintable, tags))
         other = next((tag for tag in tags if tag.startswith(("production:", "user:"))), tags[0] if tags else None)
         ways = ([f"namespace({other!r})"] if other else []) + ["namespace(None) to see everything"]
         raise NamespaceMismatch(

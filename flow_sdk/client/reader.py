@@ -178,12 +178,12 @@ class RunReader:
         try:
             return self.plan[step]
         except KeyError:
-            from flow_sdk.errors import nearest
+            from flow_sdk.text import suggest_name
 
             raise NotFound(
                 f"Flow {self.flow!r} has no step {step!r}.",
                 where=f"{self.flow}/{self.run}",
-                help=nearest(step, [known.name for known in self.plan.steps]),
+                help=suggest_name(step, [known.name for known in self.plan.steps]),
             ) from None
 
     def steps(self) -> list[str]:

@@ -9,11 +9,12 @@ from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
 from flow_sdk.client.attempt_metadata import Metadata, attempt_facts, attempt_metadata
 from flow_sdk.client.local_time import local_time
 from flow_sdk.client.objects import InRun
-from flow_sdk.errors import NotFound, PathspecError, nearest
+from flow_sdk.errors import NotFound, PathspecError
 from flow_sdk.ids import FOREACH, is_task_id
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.model import ArtifactRef, Manifest
+from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
     from flow_sdk.client.code import Code
@@ -60,7 +61,7 @@ class Task(InRun[DataArtifact]):
             raise NotFound(
                 f"Step {'/'.join(self._parts[:3])!r} has no task {self.id!r}.",
                 where=self._url,
-                help=nearest(self.id, self._run.tasks(self._step)) or "The step hasn't started.",
+                help=suggest_name(self.id, self._run.tasks(self._step)) or "The step hasn't started.",
             )
         if self._attempt is not None and self._manifest() is None and self._attempt not in self.attempts:
             raise NotFound(
@@ -114,7 +115,7 @@ class Task(InRun[DataArtifact]):
         if id not in refs:
             raise NotFound(
                 f"Task {self.pathspec!r} has no artifact {id!r}.",
-                help=nearest(id, [name for name in refs if not name.startswith("_")]),
+                help=suggest_name(id, [name for name in refs if not name.startswith("_")]),
             )
         return DataArtifact._of(self, id)
 

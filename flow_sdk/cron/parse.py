@@ -11,7 +11,8 @@ from datetime import date
 
 from flow_sdk.cron.formats import to_airflow, to_eventbridge
 from flow_sdk.cron.occurrences import LAST, LAST_YEAR, CronSchedule, dates, next_times
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
 __all__ = ["DAILY", "HOURLY", "WEEKLY", "CronSchedule", "next_times", "parse", "to_airflow", "to_eventbridge"]
 
@@ -215,5 +216,5 @@ def _check_zone(name: object) -> None:
         raise UsageError(
             f"There is no time zone {name!r}.",
             wanted="an IANA name, such as 'Europe/Berlin'",
-            help=nearest(name, known) if isinstance(name, str) else None,
+            help=suggest_name(name, known) if isinstance(name, str) else None,
         ) from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flow_sdk.authoring.flow import FlowSpec
-from flow_sdk.errors import nearest
 from flow_sdk.graph.model import Node
 from flow_sdk.ids import is_flow_name, is_step_name
 from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.text import suggest_name
 
 RESERVED = frozenset({"name", "next", "input", "index", "cmd"})
 """Step names that Metaflow reserves too."""
@@ -115,7 +115,7 @@ def one_end(flow: CheckedFlow) -> Iterator[Finding]:
 def _one(flow: CheckedFlow, name: str, found: tuple[str, ...], marked: list[Node]) -> Iterator[Finding]:
     nodes = flow.graph.nodes
     if nodes and not found:
-        near = nearest(name, nodes)
+        near = suggest_name(name, nodes)
         yield Finding(
             f"flow {flow.graph.flow!r} has no {name} step",
             flow.graph.span,

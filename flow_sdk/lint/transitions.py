@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from flow_sdk.errors import nearest
 from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.text import suggest_name
 
 FORMS = (
     "self.next(self.a), self.next(self.a, self.b), self.next(self.a, foreach='items') or "
@@ -54,7 +54,7 @@ def known_targets(flow: CheckedFlow) -> Iterator[Finding]:
                     known = _with_obvious(target.name, known, flow.graph.nodes)
                     near = f"Put @step above def {target.name}." if target.name in flow.graph.methods else ""
                     message = f"{target.name!r} isn't a step of the flow"
-                    yield Finding(message, target.span, near or nearest(target.name, known))
+                    yield Finding(message, target.span, near or suggest_name(target.name, known))
 
 
 def _with_obvious(name: str, known: list[str], steps: Iterable[str]) -> list[str]:
@@ -80,7 +80,7 @@ def plain_targets(flow: CheckedFlow) -> Iterator[Finding]:
 def known_keywords(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.call_faults("unknown-keyword"):
         seen = fault.facts["seen"]
-        near = nearest(seen, ("foreach", "condition", "num_parallel"))
+        near = suggest_name(seen, ("foreach", "condition", "num_parallel"))
         yield Finding(f"self.next doesn't know the argument {seen!r}", fault.span, near)
 
 

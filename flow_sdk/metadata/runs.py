@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError, nearest
+from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError
 from flow_sdk.ids import is_flow_name, is_run_id
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.listing import CAUGHT, NOTED, RunListing
@@ -18,6 +18,7 @@ from flow_sdk.store.records.checksummed_json import seal
 from flow_sdk.store.records.codec import decode, encode
 from flow_sdk.store.records.commits import mark_failed, read_task
 from flow_sdk.store.records.model import RunRecord
+from flow_sdk.text import suggest_name
 
 __all__ = ["Runs"]
 
@@ -93,7 +94,7 @@ class Runs:
             raise NotFound(
                 f"Flow {flow!r} has no run {run!r}.", where=self.store.url, help=f"Its newest runs: {', '.join(known)}."
             )
-        help = nearest(flow, self.flows()) or "The store holds no flow yet."
+        help = suggest_name(flow, self.flows()) or "The store holds no flow yet."
         raise NotFound(f"There is no run {flow + '/' + run!r}.", where=self.store.url, help=help)
 
     def read_plan(self, record: RunRecord) -> FlowPlan:

@@ -13,7 +13,6 @@ __all__ = [
     "check_tags",
     "decode_tag",
     "encode_tag",
-    "printable",
     "refuse_reserved",
 ]
 
@@ -137,11 +136,6 @@ def refuse_reserved(tags: Iterable[str]) -> None:
                 wanted=f"a tag that begins with none of {', '.join(RESERVED)}",
                 help="To look for results in another namespace, use --namespace." if prefix in RESERVED[:2] else None,
             )
-
-
-def printable(tag: str) -> str:
-    """Show a tag on one line, whatever is in it: a terminal isn't to obey it."""
-    return tag if tag.isprintable() else repr(tag)
 
 
 def _utf8(tag: str) -> bytes:

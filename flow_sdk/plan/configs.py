@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flow_sdk.authoring.configs import Declaration, flow_configs
-from flow_sdk.errors import FlowSDKError, ParameterError, nearest
+from flow_sdk.errors import FlowSDKError, ParameterError
+from flow_sdk.text import suggest_name
 
 __all__ = ["Given", "check_names", "read_configs"]
 
@@ -27,7 +28,7 @@ def check_names(flow: Any, names: Mapping[str, Any]) -> None:
     known = [declared.name for declared in flow_configs(flow)]
     for name in names:
         if name not in known:
-            raise ParameterError(f"The flow has no config {name!r}.", help=nearest(name, known))
+            raise ParameterError(f"The flow has no config {name!r}.", help=suggest_name(name, known))
 
 
 def read_configs(

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from flow_sdk.errors import ParameterError, nearest
+from flow_sdk.errors import ParameterError
 from flow_sdk.plan.codec import ordered_json, sorted_data
 from flow_sdk.plan.files import file_value
 from flow_sdk.plan.model import ParameterPlan
 from flow_sdk.plan.refusal import WANTED, check_text, help_of, refused
+from flow_sdk.text import suggest_name
 
 __all__ = ["convert", "from_environment", "json_schema", "plan_parameters", "resolve", "variables_of"]
 
@@ -354,7 +355,7 @@ def resolve(
         plain = name.replace("-", "_")
         if plain not in known:
             raise ParameterError(
-                f"The flow has no parameter {name!r}.", help=nearest(name, [p.name for p in known.values()])
+                f"The flow has no parameter {name!r}.", help=suggest_name(name, [p.name for p in known.values()])
             )
         if plain in raw:
             raise ParameterError(f"The parameter {known[plain].name!r} is given twice.")

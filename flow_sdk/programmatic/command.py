@@ -12,8 +12,9 @@ from flow_sdk.cli.caller import FACTS
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.cli.registry import GENERAL, load_command
 from flow_sdk.config import profile_file
-from flow_sdk.errors import ParameterError, UsageError, nearest
+from flow_sdk.errors import ParameterError, UsageError
 from flow_sdk.programmatic.process import CellFile, Process, temporary_folder
+from flow_sdk.text import suggest_name
 
 __all__ = ["FlowFile", "facts_of"]
 
@@ -83,7 +84,7 @@ class FlowFile:
             if option is None:
                 raise UsageError(
                     f"There's no option {name!r} for a flow file.",
-                    help=nearest(name, [python_name(o.name) for o in GENERAL if not o.hidden]),
+                    help=suggest_name(name, [python_name(o.name) for o in GENERAL if not o.hidden]),
                 )
             self._general += _words(option, value)
 
@@ -203,4 +204,4 @@ def _as_data(name: str, value: Any) -> Any:
 
 def _unknown(name: str, key: str, command: Command) -> UsageError:
     known = [python_name(option.name) for option in (*command.options, *GENERAL) if not option.hidden]
-    return UsageError(f"{name} has no option {key!r}.", help=nearest(key, known))
+    return UsageError(f"{name} has no option {key!r}.", help=suggest_name(key, known))

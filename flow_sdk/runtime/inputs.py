@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from flow_sdk.authoring.flow import FlowSpec, TaskState
-from flow_sdk.errors import InputsError, nearest
+from flow_sdk.errors import InputsError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records.model import ArtifactRef, Manifest
+from flow_sdk.text import suggest_name
 
 __all__ = ["InputView", "Inputs", "plan_merge"]
 
@@ -80,7 +81,8 @@ class InputView:
                 return value if bind is None else bind(value, self, flow)
         manifest: Manifest = self.__dict__["_manifest"]
         raise AttributeError(
-            f"Task {manifest.step}/{manifest.task} has no artifact {name!r}. " + nearest(name, self.__dict__["_refs"])
+            f"Task {manifest.step}/{manifest.task} has no artifact {name!r}. "
+            + suggest_name(name, self.__dict__["_refs"])
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -116,7 +118,7 @@ class Inputs(Sequence[InputView]):
     def __getattr__(self, name: str) -> InputView:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        raise AttributeError(f"The join has no input from a step {name!r}. {nearest(name, self._by_step)}")
+        raise AttributeError(f"The join has no input from a step {name!r}. {suggest_name(name, self._by_step)}")
 
     def __getstate__(self) -> Any:
         raise TypeError(_NOT_STORED)
@@ -184,6 +186,6 @@ def plan_merge(
         raise InputsError(
             f"merge_artifacts(include=...) names what no input has: {', '.join(sorted(missing))}.",
             where=f"step {step.name!r}",
-            help=nearest(min(missing), {name for m in manifests for name in m.artifacts}),
+            help=suggest_name(min(missing), {name for m in manifests for name in m.artifacts}),
         )
     return merged

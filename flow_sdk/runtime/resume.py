@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from flow_sdk.authoring.flow import FlowSpec
-from flow_sdk.errors import NotFound, ParameterError, UsageError, nearest
+from flow_sdk.errors import NotFound, ParameterError, UsageError
 from flow_sdk.metadata.port import RUNNING
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -28,6 +28,7 @@ from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.commits import commit, read_tasks
 from flow_sdk.store.records.layout import failure_key, failures_prefix, resumed_prefix, run_key, tasks_prefix
 from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
+from flow_sdk.text import suggest_name
 
 __all__ = ["Forecast", "Resume", "Reuse", "find_origin", "hold_origin"]
 
@@ -67,7 +68,7 @@ class Resume:
         """
         names = [step.name for step in plan.steps]
         if self.step is not None and self.step not in names:
-            raise UsageError(f"Flow {plan.flow!r} has no step {self.step!r}.", help=nearest(self.step, names))
+            raise UsageError(f"Flow {plan.flow!r} has no step {self.step!r}.", help=suggest_name(self.step, names))
         runs = Runs(store)
         origin, why = find_origin(runs, plan.flow, user, self.origin)
         return Reuse(store, plan, origin, runs.read_plan(origin), self.step, why)
@@ -145,7 +146,7 @@ def _read(runs: Runs, flow: str, run: str) -> RunRecord:
         return runs.read(flow, run)
     except NotFound as error:
         # Of a number no other one is a misspelling: the error names the newest runs.
-        close = "" if run.isdecimal() else nearest(run, list(runs.newest(flow, limit=100)))
+        close = "" if run.isdecimal() else suggest_name(run, list(runs.newest(flow, limit=100)))
         if close.startswith("Did"):
             error.help = close
         raise

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flow_sdk.authoring.flow import FlowSpec
-from flow_sdk.errors import InputsError, SerializationError, nearest
+from flow_sdk.errors import InputsError, SerializationError
 from flow_sdk.ids import FOREACH, Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.positions import known_numbers
@@ -13,6 +13,7 @@ from flow_sdk.runtime.inputs import Inputs, InputView, plan_merge
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
+from flow_sdk.text import suggest_name
 
 __all__ = ["LiveTask"]
 
@@ -120,7 +121,7 @@ class LiveTask:
         headline = f"Step {self.step.name!r} has no artifact {name!r}."
         source = next((parent for parent in self.parents if name in parent.artifacts), None)
         if self.step.joins is None or source is None:
-            return f"{headline} {nearest(name, self.known_names())}".strip()
+            return f"{headline} {suggest_name(name, self.known_names())}".strip()
         return (
             f"{headline} A join inherits parameters, constants and configs only; its input {source.step}/{source.task} "
             f"has {name!r}. Choose a value, such as self.{name} = inputs[0].{name}, or take over what all inputs agree "

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flow_sdk.errors import FlowSDKError, without_password
+from flow_sdk.errors import FlowSDKError
+from flow_sdk.text import mask_password
 
 if TYPE_CHECKING:
     import traceback
@@ -91,7 +92,7 @@ def exception_facts(error: BaseException) -> dict[str, str]:
     The clients of databases and servers like to name the address they were given, password and all: it is left out.
     """
     facts = {"type": _kind(error), "message": _message(error), "stacktrace": user_traceback(error)}
-    return {name: without_password(text) for name, text in facts.items()}
+    return {name: mask_password(text) for name, text in facts.items()}
 
 
 def _message(error: BaseException) -> str:

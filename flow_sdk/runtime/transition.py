@@ -5,8 +5,9 @@ from itertools import islice
 from typing import Any
 
 from flow_sdk.authoring.flow import FlowSpec, Transition
-from flow_sdk.errors import TransitionError, nearest
+from flow_sdk.errors import TransitionError
 from flow_sdk.plan.model import StepPlan
+from flow_sdk.text import suggest_name
 
 __all__ = ["check_transition", "chosen_case", "foreach_values"]
 
@@ -101,7 +102,7 @@ def _nearest_name(name: str, flow: FlowSpec) -> str | None:
     """Say which of the step's artifacts is meant."""
     task = getattr(flow, "__flow_task__", None)
     known = task.known_names() if task is not None else {key for key in vars(flow) if not key.startswith("__")}
-    return nearest(name, known) or None
+    return suggest_name(name, known) or None
 
 
 def foreach_values(step: StepPlan, flow: FlowSpec, most: int | None, limit_help: str | None = None) -> list[Any]:

@@ -10,9 +10,10 @@ import pytest
 from flow_sdk.aws import aws_errors, client
 from flow_sdk.client import Task, metadata, namespace
 from flow_sdk.client.context import default_metadata, default_namespace
-from flow_sdk.errors import AwsError, StoreUnavailable, UsageError, without_password
+from flow_sdk.errors import AwsError, StoreUnavailable, UsageError
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.s3_errors import explain
+from flow_sdk.text import mask_password
 from tests.rig.ports import free_port
 from tests.security.stored import holding
 from tests.unit.cli.flow_file import call, write
@@ -33,7 +34,7 @@ SECRET = "canary33Secret361330"
     ],
 )
 def test_what_is_left_out(text: str, shown: str | None) -> None:
-    assert without_password(text) == (shown or text)
+    assert mask_password(text) == (shown or text)
 
 
 def test_every_part_of_an_error(tmp_path: Path) -> None:

@@ -7,15 +7,16 @@ import re
 import sys
 
 from flow_sdk import config
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Option, parse
-from flow_sdk.errors import ConfigError, FlowSDKError, UsageError, nearest
+from flow_sdk.errors import ConfigError, FlowSDKError, UsageError
+from flow_sdk.text import mask_userinfo, suggest_name
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["AWS_SETTINGS", "execute_configure", "print_settings", "shown"]
+__all__ = ["AWS_SETTINGS", "execute_configure", "print_settings"]
 
 _ROLE = (r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+", "an ARN such as arn:aws:iam::123456789012:role/NAME")
 
@@ -116,13 +117,13 @@ def _set(words: Sequence[str]) -> int:
         if not equals:
             known = [*config.SETTINGS, "aws", "show"]
             near = name.upper() if name.upper() in config.SETTINGS else name
-            raise UsageError(f"{word!r} sets nothing.", wanted="NAME=VALUE", help=nearest(near, known))
+            raise UsageError(f"{word!r} sets nothing.", wanted="NAME=VALUE", help=suggest_name(near, known))
         changes[name] = value or None
     before = config.file_settings() if changes.keys() <= config.SETTINGS.keys() else {}
     path = config.write_settings(changes)
     for name, new in changes.items():
         if new is not None:
-            done = f"{name} is set to {'...' if name in config.SECRETS else shown(new)}"
+            done = f"{name} is set to {'...' if name in config.SECRETS else mask_userinfo(new)}"
         else:
             done = f"{name} is removed" if name in before else f"{name} wasn't set"
         print(f"{done}.", file=sys.stderr)
@@ -147,13 +148,14 @@ def print_settings() -> None:
     width = max(map(len, config.SETTINGS))
     for name in config.SETTINGS:
         setting = config.read_setting(name)
-        value = "..." if name in config.SECRETS and setting.value else shown(setting.value) if setting.value else "-"
+        value = (
+            "..."
+            if name in config.SECRETS and setting.value
+            else mask_userinfo(setting.value)
+            if setting.value
+            else "-"
+        )
         print(f"  {name:<{width}}  {value}  ({setting.source})")
-
-
-def shown(value: str) -> str:
-    """A setting's value without the password that an address may hold."""
-    return re.sub(r"(?<=://)[^/@\s]*@", "...@", value)
 
 
 def _work_in(profile: str | None) -> None:
@@ -213,7 +215,9 @@ def _given(values: dict[str, Any]) -> dict[str, tuple[str, str]]:
 def _check(name: str, value: str, source: str | None = None) -> None:
     form, wanted = AWS_SETTINGS[name]
     if not re.fullmatch(form, value, re.ASCII):
-        raise ConfigError(f"{name} can't be set to this.", seen=repr(shown(value))[:200], wanted=wanted, where=source)
+        raise ConfigError(
+            f"{name} can't be set to this.", seen=repr(mask_userinfo(value))[:200], wanted=wanted, where=source
+        )
 
 
 def _stack_outputs(stack: str) -> dict[str, str]:
@@ -302,7 +306,7 @@ def _report(path: str, found: dict[str, tuple[str, str]]) -> None:
     for name in config.SETTINGS:
         if name in held:
             source = found[name][1] if name in found else "as before"
-            print(f"  {name:<{width}}  {shown(held[name])}  ({source})")
+            print(f"  {name:<{width}}  {mask_userinfo(held[name])}  ({source})")
     for name in found:
         setting = config.read_setting(name)
         if setting.source != path:

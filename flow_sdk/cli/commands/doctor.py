@@ -7,10 +7,10 @@ import re
 import sys
 
 from flow_sdk import config
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Option, parse
 from flow_sdk.errors import FlowSDKError, UsageError
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from flow_sdk.cli.context import Call
 from flow_sdk.cli.parser import Argument, Command, Option
+from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.cli.user_files import check_writable, write_file
 from flow_sdk.errors import SerializationError
 
@@ -11,7 +12,6 @@ __all__ = ["COMMANDS"]
 
 
 def _dump(call: Call) -> int:
-    from flow_sdk.cli.terminal import shown
     from flow_sdk.client.command_text import dump_lines, dump_values, find_tasks
 
     file = call["file"]
@@ -27,7 +27,7 @@ def _dump(call: Call) -> int:
             print(f"[{task.pathspec.partition('/')[2]}]")
         lines = dump_lines(task, private=call["private"], max_value_size=call["max-value-size"], include=include)
         for line in lines:
-            print(shown(line))
+            print(text_for_stream(line))
     return 0
 
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 from flow_sdk.cli.parser import Argument, Command
-from flow_sdk.errors import UsageError, nearest
+from flow_sdk.errors import UsageError
+from flow_sdk.text import suggest_name
 
 __all__ = ["COMMANDS"]
 
@@ -18,7 +19,7 @@ def _help(call: Any) -> int:
 
         known_words = {name.split()[0] for name in known}
         raise absent_command(words[0]) or UsageError(
-            f"There's no command {words[0]!r}.", help=nearest(words[0], known_words)
+            f"There's no command {words[0]!r}.", help=suggest_name(words[0], known_words)
         )
     return print_help(call.flow_class, words)
 

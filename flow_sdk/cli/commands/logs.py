@@ -2,13 +2,13 @@
 
 from flow_sdk.cli.context import Call
 from flow_sdk.cli.parser import Argument, Command, Option
+from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.errors import NotFound, UsageError
 
 __all__ = ["COMMANDS"]
 
 
 def _logs(call: Call) -> int:
-    from flow_sdk.cli.terminal import shown
     from flow_sdk.client.command_text import find_tasks, log_lines
 
     stdout, stderr = call["stdout"], call["stderr"]
@@ -30,7 +30,7 @@ def _logs(call: Call) -> int:
         # Which task a line is from matters only where there are several.
         prefix = "" if len(tasks) == 1 else f"[{task.pathspec.partition('/')[2]}] "
         for line in log_lines(task, stdout=stdout, stderr=stderr, timestamps=call["timestamps"]):
-            print(shown(prefix + line))
+            print(text_for_stream(prefix + line))
     return 0
 
 

@@ -4,7 +4,7 @@ import sys
 
 from flow_sdk.cli.context import Call
 from flow_sdk.cli.parser import Command, Option
-from flow_sdk.cli.terminal import shown
+from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.errors import FlowSDKError
 
 __all__ = ["COMMANDS"]
@@ -39,7 +39,7 @@ def _print(call: Call, form: str) -> int:
     from flow_sdk.graph.parse import read_graph
     from flow_sdk.graph.render import render
 
-    sys.stdout.write(shown(render(read_graph(call.flow_class), form)).rstrip("\n") + "\n")
+    sys.stdout.write(text_for_stream(render(read_graph(call.flow_class), form)).rstrip("\n") + "\n")
     return 0
 
 

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from flow_sdk.cli.parser import Command, Option, parse
-from flow_sdk.errors import StoreUnavailable, UsageError, nearest
+from flow_sdk.errors import StoreUnavailable, UsageError
+from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ def execute_store(argv: Sequence[str]) -> int:
         return 0
     name, *rest = argv
     if name not in COMMANDS:
-        raise UsageError(f"There's no command 'store {name}'.", help=nearest(name, COMMANDS))
+        raise UsageError(f"There's no command 'store {name}'.", help=suggest_name(name, COMMANDS))
     command = COMMANDS[name]
     parsed = parse(rest, command.options)
     if parsed.values["help"]:

@@ -15,7 +15,8 @@ __all__ = ["COMMANDS"]
 
 
 def _change(call: Call, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
-    from flow_sdk.metadata.tags import check_tags, printable
+    from flow_sdk.metadata.tags import check_tags
+    from flow_sdk.text import quote_unprintable
 
     run = call["run-id"]
     if run is None:
@@ -31,10 +32,10 @@ def _change(call: Call, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
         runs.add_tags(call.flow, run, add)
     else:
         runs.remove_tags(call.flow, run, remove)
-    missing = [printable(tag) for tag in dict.fromkeys(remove) if tag not in before]
+    missing = [quote_unprintable(tag) for tag in dict.fromkeys(remove) if tag not in before]
     if missing:
         call.say(f"{call.flow}/{run} didn't have the tag{'' if len(missing) == 1 else 's'} {', '.join(missing)}.")
-    tags = ", ".join(map(printable, runs.user_tags(call.flow, run)))
+    tags = ", ".join(map(quote_unprintable, runs.user_tags(call.flow, run)))
     call.say(f"{call.flow}/{run} now has " + (f"the tags {tags}." if tags else "no user tags."))
     return 0
 

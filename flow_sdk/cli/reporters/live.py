@@ -12,9 +12,8 @@ from typing import Any, TextIO
 
 from flow_sdk.cli.errors import CYAN, DIM, RED, RESET, YELLOW, wants_colour
 from flow_sdk.cli.reporters.plain import Failures, ending, failure_text, seconds_text
-from flow_sdk.cli.terminal import harmless
-from flow_sdk.metadata.tags import printable
 from flow_sdk.plan.model import FlowPlan
+from flow_sdk.text import quote_unprintable, strip_control_sequences
 
 __all__ = ["LiveReporter", "can_be_live"]
 
@@ -210,7 +209,7 @@ class LiveReporter:
         self._print(self._painted(text, colour))
 
     def _painted(self, text: str, colour: str) -> str:
-        text = "\n".join(map(harmless, text.split("\n")))
+        text = "\n".join(map(strip_control_sequences, text.split("\n")))
         return f"{colour}{text}{RESET}" if self._colour else text
 
     def _tick(self) -> None:
@@ -248,7 +247,7 @@ class LiveReporter:
         self._run = run
         self._start_clock()
         if not self._quiet:
-            self._say(f"Run {flow}/{run}" + (f", tags {', '.join(map(printable, tags))}" if tags else ""))
+            self._say(f"Run {flow}/{run}" + (f", tags {', '.join(map(quote_unprintable, tags))}" if tags else ""))
 
     def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
         line = self._step(step)
@@ -260,7 +259,7 @@ class LiveReporter:
         where = f"[{self._run}/{step}/{task}]"
         if self._colour:
             where = f"{RED if stream == 'stderr' else DIM}{where}{RESET}"
-        self._print(f"{where} {harmless(line)}")
+        self._print(f"{where} {strip_control_sequences(line)}")
 
     def _ended(self, name: str) -> StepLine:
         step = self._step(name)

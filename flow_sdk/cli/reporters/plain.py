@@ -7,10 +7,9 @@ import sys
 import time
 from typing import Any, Protocol, TextIO
 
-from flow_sdk.cli.terminal import harmless, shown
-from flow_sdk.errors import visible
-from flow_sdk.metadata.tags import printable
+from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.runtime.events import Reporter
+from flow_sdk.text import escape_invisible, quote_unprintable, strip_control_sequences
 
 __all__ = ["Ending", "Failures", "JsonReporter", "PlainReporter", "seconds_text"]
 
@@ -89,7 +88,7 @@ def failed_text(attempt: int) -> str:
 def first_line(text: str) -> str:
     """A reason on one line; the whole of it is in the task's log."""
     head, _, rest = text.strip().partition("\n")
-    return harmless(f"{head} ..." if rest else head)
+    return strip_control_sequences(f"{head} ..." if rest else head)
 
 
 def ending(run: str, seconds: float, state: str, reason: str | None) -> str:
@@ -159,14 +158,16 @@ class PlainReporter:
         return f"{self._clock}.{int((now - second) * 1000):03}"
 
     def _say(self, text: str, task: str = "") -> None:
-        where, text = f"{self._run}/{task}" if task else self._run, visible(text)
+        where, text = f"{self._run}/{task}" if task else self._run, escape_invisible(text)
         self._err.write(f"{self._time()} [{where}] {text}\n" if where else f"{self._time()} {text}\n")
         self._err.flush()
 
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
         self._run = run
         if not self._quiet:
-            self._say(f"Run {flow}/{run} started" + (f", tags {', '.join(map(printable, tags))}" if tags else ""))
+            self._say(
+                f"Run {flow}/{run} started" + (f", tags {', '.join(map(quote_unprintable, tags))}" if tags else "")
+            )
 
     def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
         if not self._quiet:
@@ -175,7 +176,7 @@ class PlainReporter:
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
         out = self._err if stream == "stderr" else self._out
-        out.write(f"{self._time()} [{self._run}/{step}/{task}] {shown(line, out)}\n")
+        out.write(f"{self._time()} [{self._run}/{step}/{task}] {text_for_stream(line, out)}\n")
         out.flush()
 
     def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:

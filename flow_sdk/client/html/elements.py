@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from html import escape
 
-from flow_sdk.metadata.tags import printable
+from flow_sdk.text import quote_unprintable
 
 __all__ = ["Html", "code", "duration", "fold", "moment", "page", "size", "state", "table", "tags", "text"]
 
@@ -24,7 +24,7 @@ def text(value: object, longest: int = _LONGEST) -> Html:
     """Show a value as text: on one line, isolated, so that right-to-left text doesn't reorder what is around it."""
     if isinstance(value, Html):
         return value
-    shown = printable(str(value))
+    shown = quote_unprintable(str(value))
     if len(shown) > longest:
         shown = shown[: longest - 1] + "…"
     return Html(f"<bdi>{escape(shown)}</bdi>")

@@ -7,10 +7,11 @@ from typing import Any
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden, AirflowRefused
 from flow_sdk.deploy.airflow.create import CreateOptions
 from flow_sdk.deploy.airflow.target import Target, dag_of
-from flow_sdk.errors import DeployError, FlowSDKError, visible
+from flow_sdk.errors import DeployError, FlowSDKError
 from flow_sdk.plan.codec import from_data
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.project import deployed_name
+from flow_sdk.text import escape_invisible
 
 __all__ = ["changed_steps", "deployment_advice", "paused_advice"]
 
@@ -70,7 +71,7 @@ def paused_advice(api: AirflowApi, dag: str) -> list[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    known = [visible(name) for name in names]
+    known = [escape_invisible(name) for name in names]
     return ", ".join(known[:MOST_NAMES]) + (f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else "")
 
 
@@ -106,7 +107,8 @@ def _second_files(dag: str, place: Target, beside: Iterable[str]) -> list[str]:
             continue
         if dag_of(head) == dag and not _same_name(path, place.name):
             found.append(
-                f"{visible(path)} defines the DAG {dag} as well: Airflow shows the one or the other. Remove one."
+                f"{escape_invisible(path)} defines the DAG {dag} as well: Airflow shows the one or the "
+                "other. Remove one."
             )
     return found
 
@@ -126,13 +128,16 @@ def _missing_pools(api: AirflowApi, plan: FlowPlan, options: CreateOptions) -> l
         try:
             pool = api.pool(name)
         except AirflowForbidden as error:
-            return [f"Whether Airflow has the pool {visible(name)} isn't known: your role lacks {error.permission!r}."]
+            return [
+                f"Whether Airflow has the pool {escape_invisible(name)} isn't known: your role lacks "
+                f"{error.permission!r}."
+            ]
         except AirflowRefused:
             return found
         if pool is None:
             found.append(
-                f"Airflow has no pool {visible(name)}: tasks in it wait until there is one. Make it in Airflow under "
-                "Admin, Pools,\nor with airflow pools set."
+                f"Airflow has no pool {escape_invisible(name)}: tasks in it wait until there is one. Make it in "
+                "Airflow under Admin, Pools,\nor with airflow pools set."
             )
     return found
 
@@ -149,8 +154,8 @@ def _dag_in_airflow(api: AirflowApi, dag: str, place: Target) -> list[str]:
     gone = shown.get("is_stale") if api.line == 3 else shown.get("is_active") is False
     if file and not gone and not _same_name(file, place.name):
         found.append(
-            f"Airflow has the DAG {dag} from another file, {visible(file)}: it will show the one or the other. "
-            "Remove one."
+            f"Airflow has the DAG {dag} from another file, {escape_invisible(file)}: it will show the one or the "
+            "other. Remove one."
         )
     if shown.get("is_paused"):
         found.append(f"The DAG {dag} is paused in Airflow; deploying it changes nothing about that.")

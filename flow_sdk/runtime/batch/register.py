@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flow_sdk.aws import aws_errors
-from flow_sdk.errors import AwsError, ConfigError, nearest
+from flow_sdk.errors import AwsError, ConfigError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, log_options, queues
 from flow_sdk.runtime.batch.platform import EC2, FARGATE
+from flow_sdk.text import suggest_name
 
 __all__ = ["check_log_groups", "ensure_registered", "find_platforms", "missing"]
 
@@ -126,7 +127,7 @@ def _no_queue(client: Any, queue: str) -> ConfigError:
     with aws_errors("list the job queues"):
         pages = client.get_paginator("describe_job_queues").paginate()
         known = [found["jobQueueName"] for page in pages for found in page["jobQueues"]]
-    meant = nearest(queue, known) or "There's no queue in this account and region; a template in infra/ makes one."
+    meant = suggest_name(queue, known) or "There's no queue in this account and region; a template in infra/ makes one."
     return ConfigError(
         f"AWS Batch has no job queue {queue!r}.",
         where=_region(client),
@@ -183,6 +184,8 @@ def check_log_groups(logs: Callable[[], Any], steps: Iterable[StepPlan]) -> None
                 f"CloudWatch has no log group {group!r}.",
                 where=f"step {step.name}, {_region(client)}",
                 help=" ".join(
-                    filter(None, (nearest(group, known), "Make it, or add awslogs-create-group:true to log_options."))
+                    filter(
+                        None, (suggest_name(group, known), "Make it, or add awslogs-create-group:true to log_options.")
+                    )
                 ),
             )

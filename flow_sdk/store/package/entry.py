@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # what type checkers look for; importing typing for it would cost 4 ms
+from flow_sdk._typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import Any
 

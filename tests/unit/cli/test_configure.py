@@ -14,9 +14,10 @@ import time
 import pytest
 
 from flow_sdk import config
-from flow_sdk.cli.commands.configure import AWS_SETTINGS, shown
+from flow_sdk.cli.commands.configure import AWS_SETTINGS
 from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import ConfigError, UsageError
+from flow_sdk.text import mask_userinfo
 
 ROLE = "arn:aws:iam::123456789012:role/{}"
 GOOD = {
@@ -212,8 +213,8 @@ def test_questions_left_unanswered_write_nothing(here, typed, interrupt, code):
 
 
 def test_a_password_in_an_address_is_not_shown():
-    assert shown("https://anne:hunter2@airflow.example.com/a@b") == "https://...@airflow.example.com/a@b"
-    assert shown("s3://bucket/a@b") == "s3://bucket/a@b"
+    assert mask_userinfo("https://anne:hunter2@airflow.example.com/a@b") == "https://...@airflow.example.com/a@b"
+    assert mask_userinfo("s3://bucket/a@b") == "s3://bucket/a@b"
 
 
 @pytest.mark.parametrize("arguments", [["aws", "--help"], ["show", "--help"], ["aws", "-h"]])
