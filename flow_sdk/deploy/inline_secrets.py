@@ -15,11 +15,11 @@ def refuse_inline_secrets(plan: FlowPlan) -> None:
     DeployError
         Names the steps.
     """
-    steps = []
-    for step in plan.steps:
-        attributes = step.decorator("secrets") or {}
-        if any(source["type"] == INLINE for source in attributes.get("sources", ())):
-            steps.append(step.name)
+    steps = [
+        step.name
+        for step in plan.steps
+        if step.secrets is not None and any(source["type"] == INLINE for source in step.secrets.sources)
+    ]
     if steps:
         raise DeployError(
             "A flow whose secrets are written in its source can't be deployed.",

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.graph.model import Scope
 from flow_sdk.ids import FOREACH, LOOP, Position, parse_position, position_of, position_text, task_id
+from flow_sdk.plan.policies import (
+    CatchPolicy,
+    EnvironmentPolicy,
+    ResourcesPolicy,
+    RetryPolicy,
+    SecretsPolicy,
+    TimeoutPolicy,
+)
 
 if TYPE_CHECKING:
+    from flow_sdk.plan.target_policies import AirflowDagPolicy, BatchPolicy, ProjectPolicy, SchedulePolicy
     from flow_sdk.plan.tree import FlowTree
 
 __all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "Loop", "ParameterPlan", "Scope", "StepPlan"]
@@ -106,11 +115,65 @@ class StepPlan:
         return parse_position(self.kinds, text)
 
     def decorator(self, name: str) -> dict[str, JSON] | None:
-        """Return the attributes of the step decorator ``name``, or None when the step lacks it."""
-        for known, attributes in self.decorators:
-            if known == name:
-                return attributes
-        return None
+        """Return the stored attributes of a step decorator by its name, or None when the step lacks it.
+
+        For decorators of other packages. Those of this release are properties: ``retry``, ``timeout`` and so on.
+        """
+        return dict(self.decorators).get(name)
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """``@retry``; without it no retries."""
+        return RetryPolicy.from_attributes(self.decorator("retry") or {})
+
+    @property
+    def timeout(self) -> TimeoutPolicy:
+        """``@timeout``; without it no limit."""
+        return TimeoutPolicy.from_attributes(self.decorator("timeout") or {})
+
+    @property
+    def catch(self) -> CatchPolicy | None:
+        """``@catch``, or None."""
+        return CatchPolicy.from_optional(self.decorator("catch"))
+
+    @property
+    def environment(self) -> EnvironmentPolicy:
+        """``@environment``; without it no variables."""
+        return EnvironmentPolicy.from_attributes(self.decorator("environment") or {})
+
+    @property
+    def secrets(self) -> SecretsPolicy | None:
+        """``@secrets``, or None."""
+        return SecretsPolicy.from_optional(self.decorator("secrets"))
+
+    @property
+    def resources(self) -> ResourcesPolicy | None:
+        """``@resources``, or None."""
+        return ResourcesPolicy.from_optional(self.decorator("resources"))
+
+    @property
+    def batch(self) -> "BatchPolicy | None":
+        """``@batch``, or None: the step runs where its flow does."""
+        attributes = self.decorator("batch")
+        if attributes is None:
+            return None
+        from flow_sdk.plan.target_policies import BatchPolicy
+
+        return BatchPolicy.from_attributes(attributes)
+
+    @property
+    def airflow_task(self) -> dict[str, JSON]:
+        """The arguments of ``@airflow_task`` for the step's operator; empty without it."""
+        return self.decorator("airflow_task") or {}
+
+    @property
+    def max_extra_attempts(self) -> int:
+        """How many attempts may follow a task's first one (>= 0).
+
+        These are the retries, and for a step with ``@catch`` one more, which stores the failure if the process that
+        should have done so was killed.
+        """
+        return self.retry.times + (1 if self.catch is not None else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +349,7 @@ class FlowPlan:
             If the scopes of the steps don't fit their edges.
         """
         if self._tree is None:
-            from flow_sdk.plan.tree import build_tree
+            from flow_sdk.plan.tree_builder import build_tree
 
             object.__setattr__(self, "_tree", build_tree(self))
         assert self._tree is not None
@@ -300,8 +363,36 @@ class FlowPlan:
         raise KeyError(entry)
 
     def decorator(self, name: str) -> dict[str, JSON] | None:
-        """Return the attributes of the flow decorator ``name``, or None when the flow lacks it."""
-        for known, attributes in self.decorators:
-            if known == name:
-                return attributes
-        return None
+        """Return the stored attributes of a flow decorator by its name, or None when the flow lacks it.
+
+        For decorators of other packages. Those of this release are properties: ``schedule``, ``project``,
+        ``airflow_dag``.
+        """
+        return dict(self.decorators).get(name)
+
+    @property
+    def schedule(self) -> "SchedulePolicy | None":
+        """``@schedule``, or None."""
+        attributes = self.decorator("schedule")
+        if attributes is None:
+            return None
+        from flow_sdk.plan.target_policies import SchedulePolicy
+
+        return SchedulePolicy.from_attributes(attributes)
+
+    @property
+    def project(self) -> "ProjectPolicy | None":
+        """``@project``, or None."""
+        attributes = self.decorator("project")
+        if attributes is None:
+            return None
+        from flow_sdk.plan.target_policies import ProjectPolicy
+
+        return ProjectPolicy.from_attributes(attributes)
+
+    @property
+    def airflow_dag(self) -> "AirflowDagPolicy":
+        """``@airflow_dag``; without it no arguments."""
+        from flow_sdk.plan.target_policies import AirflowDagPolicy
+
+        return AirflowDagPolicy.from_attributes(self.decorator("airflow_dag") or {})

@@ -25,10 +25,10 @@ def with_project(plan: FlowPlan, project: Project | None) -> FlowPlan:
 
 def project_of(plan: FlowPlan) -> Project | None:
     """Return the plan's project and branch; None without ``@project`` or where no branch was chosen."""
-    attributes = plan.decorator("project")
-    if attributes is None or "branch_name" not in attributes:
+    policy = plan.project
+    if policy is None or policy.branch_name is None:
         return None
-    return Project(str(attributes["name"]), str(attributes["branch_name"]))
+    return Project(policy.name, policy.branch_name)
 
 
 def deployed_name(plan: FlowPlan) -> str:

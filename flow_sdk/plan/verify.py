@@ -65,6 +65,23 @@ _PARAMETER: Fields = {
     "attribute": _TEXT_OR_MISSING,
 }
 _CONFIG: Fields = {"name": (str,), "attribute": _TEXT_OR_MISSING, "plain": _FLAG}
+_NUMBER_OR_MISSING = (int, float, type(None))
+_WHOLE_OR_MISSING = (int, type(None))
+_OBJECT_OR_MISSING = (dict, type(None))
+_SIZES = dict.fromkeys(("gpu", "memory", "disk", "shared_memory"), _WHOLE_OR_MISSING)
+_DECORATORS: Mapping[str, Fields] = {
+    "retry": {"times": _WHOLE_OR_MISSING, "minutes_between_retries": _NUMBER_OR_MISSING},
+    "timeout": {"seconds": _NUMBER_OR_MISSING},
+    "catch": {"var": _TEXT_OR_MISSING, "print_exception": _FLAG},
+    "environment": {"vars": _OBJECT_OR_MISSING},
+    "secrets": {"sources": _LIST, "role": _TEXT_OR_MISSING, "allow_override": _FLAG},
+    "resources": {"cpu": _NUMBER_OR_MISSING, **_SIZES},
+    "batch": {"cpu": _NUMBER_OR_MISSING, **_SIZES, "image": _TEXT_OR_MISSING, "queue": _TEXT_OR_MISSING},
+    "schedule": {"cron": (str,), "timezone": _TEXT_OR_MISSING},
+    "project": {"name": (str,), "branch_name": _TEXT_OR_MISSING},
+    "airflow_dag": {"tags": _LIST, "default_args": _OBJECT_OR_MISSING},
+}
+"""Attributes of this release's decorators, which ``flow_sdk.plan.policies`` reads without looking at them again."""
 
 _STEP_KINDS = ("linear", "split", "foreach", "switch", "end")
 _SCOPE_KINDS = ("foreach", "split", "loop")
@@ -134,10 +151,12 @@ def _check_step(step: Mapping[str, Any], names: set[str]) -> None:
 
 
 def _check_decorators(data: Mapping[str, Any]) -> None:
-    """Check that decorators, and a step's wrappers, are pairs of a name and its attributes."""
+    """Check that decorators and wrappers are pairs of a name and its attributes, and these of the right types."""
     for entry in (*(data.get("decorators") or ()), *(data.get("wrappers") or ())):
         if type(entry) is not list or [type(part) for part in entry] != [str, dict]:
             raise TypeError("a decorator isn't a name and an object")
+    for name, attributes in data.get("decorators") or ():
+        check_fields(attributes, _DECORATORS.get(name, {}))
 
 
 def _objects(data: Mapping[str, Any], name: str, fields: Fields) -> list[dict[str, Any]]:

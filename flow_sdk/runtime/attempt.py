@@ -14,7 +14,7 @@ from flow_sdk.authoring.flow import FlowSpec, create_flow_object
 from flow_sdk.errors import FlowSDKError, SerializationError, StepTimeout, TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.plan.retries import count_retries
+from flow_sdk.plan.policies import CatchPolicy
 from flow_sdk.runtime.current import set_current
 from flow_sdk.runtime.orchestrator import FinishedStep, find_adapter
 from flow_sdk.runtime.parents import RunView, find_parents, is_first
@@ -83,8 +83,7 @@ def run_attempt(
     if isinstance(begun, Outcome):
         return begun
     begun.flow_class = flow_class
-    seconds = (begun.step.decorator("timeout") or {}).get("seconds")
-    return dataclasses.replace(begun.run(), timeout=float(seconds) if seconds else None)
+    return dataclasses.replace(begun.run(), timeout=begun.step.timeout.seconds)
 
 
 def fail_to_load(
@@ -148,7 +147,7 @@ class _Attempt:
         self.step, self.position, self.number, self.announce = step, position, number, announce
         self.started = time.time()
         self.process = os.getpid()
-        self.catch = step.decorator("catch")
+        self.catch = step.catch
         self.item_texts: list[str] | None = None
         self.adapter = find_adapter(request.orchestrator.get("kind"))
 
@@ -204,8 +203,8 @@ class _Attempt:
             self.item_texts = self.adapter.describe_items(values)
         finished = FinishedStep(self.view, step, self.position, targets[0] if targets else "", values)
         self.adapter.check_next_tasks(finished, self.request.adapter_data)
-        if self.catch is not None and self.catch.get("var"):
-            setattr(flow, self.catch["var"], None)
+        if self.catch is not None and self.catch.var:
+            setattr(flow, self.catch.var, None)
         refs, own = task.save()
         items = None
         if values is not None:
@@ -224,7 +223,7 @@ class _Attempt:
 
     def _takes_over(self) -> bool:
         """Whether this is the extra attempt that doesn't run the step again: an earlier one was ended from outside."""
-        return self.number > count_retries(self.step)
+        return self.number > self.step.retry.times
 
     def _last_failure(self) -> dict[str, str]:
         previous = commits.read_attempt(
@@ -237,12 +236,12 @@ class _Attempt:
 
     def _caught(self, task: LiveTask, flow: FlowSpec, facts: dict[str, str]) -> Outcome:
         """Commit the task with what the step had set before it failed, as far as it can be stored, and the failure."""
-        catch = self.catch or {}
-        if catch.get("print_exception", True):
+        catch = self.catch or CatchPolicy()
+        if catch.print_exception:
             print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
             print(f"@catch takes over for step {self.step.name!r}.", file=sys.stderr, flush=True)
-        if variable := catch.get("var"):
-            setattr(flow, variable, CaughtFailure(facts["type"], facts["message"], facts["stacktrace"]))
+        if catch.var:
+            setattr(flow, catch.var, CaughtFailure(facts["type"], facts["message"], facts["stacktrace"]))
 
         def refuse(name: str, error: SerializationError) -> None:
             print(f"@catch can't keep self.{name}: {error}", file=sys.stderr, flush=True)
@@ -330,13 +329,13 @@ def _call(
     announce: Callable[[dict[str, Any]], None],
 ) -> None:
     """Run the user's function under the step's environment and timeout."""
-    variables = (step.decorator("environment") or {}).get("vars") or {}
+    variables = step.environment.vars
     for name, value in variables.items():
         os.environ[name] = value
     temporary: Any = sys.modules.get("tempfile")
     if temporary is not None and not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
         temporary.tempdir = None  # what was found before the step had these
-    if (secrets := step.decorator("secrets")) is not None:
+    if (secrets := step.secrets) is not None:
         from flow_sdk.runtime.secrets import set_secrets
 
         set_secrets(secrets)
@@ -346,7 +345,7 @@ def _call(
         from flow_sdk.runtime.wrap import wrapped
 
         function = wrapped(step, flow, function)
-    seconds = (step.decorator("timeout") or {}).get("seconds")
+    seconds = step.timeout.seconds
     arguments = (task.inputs(),) if step.is_join else ()
     if not seconds:
         function(*arguments)

@@ -60,8 +60,7 @@ class _Container:
             request = adapter.complete_request(task, self._complete_request(base), plan)
         except ParameterError as error:
             return self._reject_input(adapter, str(error))
-        timeout = (plan[task.step].decorator("timeout") or {}).get("seconds")
-        result = supervise(request, _print_line, timeout=float(timeout) if timeout else None)
+        result = supervise(request, _print_line, timeout=plan[task.step].timeout.seconds)
         if result.code == OK:
             adapter.publish_result(task, request, plan)
             return OK

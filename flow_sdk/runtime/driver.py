@@ -268,7 +268,7 @@ class Driver:
 
     def _has_catch(self, worker: Worker) -> bool:
         """Whether the last attempt of a worker's task runs nothing of the step: @catch takes the failure."""
-        return self.plan[worker.request.step].decorator("catch") is not None
+        return self.plan[worker.request.step].catch is not None
 
     def _start(self, key: TaskKey, left: int) -> None:
         self._await_server()
@@ -295,7 +295,7 @@ class Driver:
             orchestrator=self.record.orchestrator,
         )
         # The last try of a step with @catch runs nothing of the step: no need of a machine that may not be had.
-        takes_over = left == 0 and step.decorator("catch") is not None
+        takes_over = left == 0 and step.catch is not None
         target = None if takes_over else self.options.targets.get(key.step)
         started = time.monotonic()
 

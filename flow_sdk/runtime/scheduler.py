@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from flow_sdk.ids import FOREACH, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, enclosing_position, known_numbers
-from flow_sdk.plan.retries import count_extra_attempts, count_retries
 
 __all__ = ["Scheduler", "TaskKey"]
 
@@ -86,7 +85,7 @@ class Scheduler:
             used = self.attempts.get(key, 0)
             self.attempts[key] = used + 1
             self.running.add(key)
-            taken.append((key, count_extra_attempts(self.plan[key.step]) - used))
+            taken.append((key, self.plan[key.step].max_extra_attempts - used))
         return taken
 
     def committed(self, key: TaskKey, targets: tuple[str, ...], count: int | None) -> None:
@@ -139,12 +138,11 @@ class Scheduler:
         """
         self.running.discard(key)
         step = self.plan[key.step]
-        if fatal or self.attempts[key] > count_extra_attempts(step):
+        if fatal or self.attempts[key] > step.max_extra_attempts:
             self.failed = True
             return None
-        retry = step.decorator("retry") or {}
-        delay = 60.0 * float(retry.get("minutes_between_retries", 0))
-        if self.attempts[key] > count_retries(step):
+        delay = step.retry.delay
+        if self.attempts[key] > step.retry.times:
             delay = 0.0  # only @catch is left: nothing runs that a pause would help
         if delay:
             heapq.heappush(self._delayed, (now + delay, key))

@@ -10,6 +10,7 @@ from typing import Any
 from flow_sdk.authoring.secrets import INLINE
 from flow_sdk.aws import aws_errors, client
 from flow_sdk.errors import AwsError, SecretError
+from flow_sdk.plan.policies import SecretsPolicy
 
 __all__ = ["set_secrets"]
 
@@ -19,13 +20,13 @@ _RESERVED = ("FLOW_SDK_", "METAFLOW_")
 _AS_UNDERSCORE = str.maketrans("-./", "___")
 
 
-def set_secrets(attributes: Mapping[str, Any]) -> None:
+def set_secrets(policy: SecretsPolicy) -> None:
     """Fetch all secrets of a step, check them, and only then set the variables.
 
     Parameters
     ----------
-    attributes : mapping
-        Those of ``@secrets`` in the plan.
+    policy : SecretsPolicy
+        ``@secrets`` of the step.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def set_secrets(attributes: Mapping[str, Any]) -> None:
     """
     found: dict[str, str] = {}
     origin: dict[str, str] = {}
-    for source in attributes["sources"]:
+    for source in policy.sources:
         secret = f"{source['type']}.{source['id']}".rstrip(".")
         for name, value in _fetched(source, secret).items():
             _check(secret, name, value)
@@ -46,7 +47,7 @@ def set_secrets(attributes: Mapping[str, Any]) -> None:
                     seen=f"{origin[name]} and {secret}",
                     help="Take one away, or give it another name with the option env_var_name.",
                 )
-            if name in os.environ and not attributes.get("allow_override"):
+            if name in os.environ and not policy.allow_override:
                 raise SecretError(
                     f"The variable {name} is set already.",
                     seen=f"the secret {secret} sets it, too",

@@ -135,7 +135,7 @@ def _where(call: Call, plan: FlowPlan) -> dict[str, Any]:
     """The options of a run that depend on where it is kept and where its steps run."""
     found: dict[str, Any] = {}
     if call.root.startswith("s3://"):
-        on_batch = any(step.decorator("batch") is not None for step in plan.steps)
+        on_batch = any(step.batch is not None for step in plan.steps)
         found["package"] = call.package() if on_batch else call.code.build()
         if on_batch:
             call.code.tell(found["package"])
@@ -145,7 +145,7 @@ def _where(call: Call, plan: FlowPlan) -> dict[str, Any]:
 
 def _targets(call: Call, plan: FlowPlan) -> dict[str, Any]:
     """Where on AWS Batch the steps with @batch run; their job definitions are there afterwards."""
-    if all(step.decorator("batch") is None for step in plan.steps):
+    if all(step.batch is None for step in plan.steps):
         return {}
     from flow_sdk.runtime.batch.prepare import plan_targets
 

@@ -76,17 +76,17 @@ class StepLine:
 
 def certain_bodies(plan: FlowPlan) -> dict[str, tuple[str, ...]]:
     """For each foreach the steps that run once for each of its items whatever a switch decides."""
-    certain: set[str] = set()
-    for step in plan.steps:
-        parents = [step.joins] if step.joins else [name for name in step.parents if step.name not in plan[name].back]
-        if all(name in certain and (step.joins or plan[name].kind != "switch") for name in parents):
-            certain.add(step.name)
-    bodies: dict[str, list[str]] = {}
-    for step in plan.steps:
-        foreach = [scope for scope in step.scopes if scope.kind != "split"]
-        if foreach and foreach[-1].kind == "foreach" and step.name in certain:
-            bodies.setdefault(foreach[-1].step, []).append(step.name)
-    return {name: tuple(steps) for name, steps in bodies.items()}
+    from flow_sdk.plan.tree import ForEach, Loop
+
+    bodies = {node.step.name: node.body for node in plan.tree.root.walk() if isinstance(node, ForEach)}
+    return {
+        name: tuple(
+            visit.node.step.name
+            for visit in body.visit()
+            if visit.is_certain and not visit.enclosing and not isinstance(visit.node, Loop)
+        )
+        for name, body in bodies.items()
+    }
 
 
 class LiveReporter:
@@ -111,7 +111,8 @@ class LiveReporter:
         self._quiet = quiet
         self._colour = wants_colour(self._out)
         self._unicode = "utf" in (self._out.encoding or "").lower()
-        self._bodies = certain_bodies(plan)
+        self._bodies: dict[str, tuple[str, ...]] | None = None
+        self._plan = plan
         self._width = max((len(step.name) for step in plan.steps), default=4)
         self._expected: dict[str, int] = {}
         self._steps: dict[str, StepLine] = {}
@@ -291,6 +292,8 @@ class LiveReporter:
         )
 
     def split(self, step: str, task: str, count: int) -> None:
+        if self._bodies is None:  # most runs have no foreach
+            self._bodies = certain_bodies(self._plan)
         for name in self._bodies.get(step, ()):
             self._expected[name] = self._expected.get(name, 0) + count
             if name in self._steps:

@@ -78,9 +78,7 @@ def _listed(names: Iterable[str]) -> str:
 def _unused_resources(plan: FlowPlan) -> list[str]:
     """The steps whose @resources nothing honours: those that run on a plain worker."""
     names = [
-        step.name
-        for step in plan.steps
-        if step.decorator("resources") is not None and step.decorator("batch") is None and not _is_placed(step)
+        step.name for step in plan.steps if step.resources is not None and step.batch is None and not _is_placed(step)
     ]
     if not names:
         return []
@@ -93,8 +91,7 @@ def _unused_resources(plan: FlowPlan) -> list[str]:
 
 def _is_placed(step: StepPlan) -> bool:
     """Whether @airflow_task says where the step runs, so that somebody has thought of it."""
-    given = step.decorator("airflow_task") or {}
-    return any(given.get(name) for name in ("queue", "executor", "executor_config"))
+    return any(step.airflow_task.get(name) for name in ("queue", "executor", "executor_config"))
 
 
 def _second_files(dag: str, place: Target, beside: Iterable[str]) -> list[str]:
@@ -118,8 +115,8 @@ def _same_name(one: str, other: str) -> bool:
 
 
 def _missing_pools(api: AirflowApi, plan: FlowPlan, options: CreateOptions) -> list[str]:
-    shared = (plan.decorator("airflow_dag") or {}).get("default_args") or {}
-    given = [{"pool": options.worker_pool}, *(step.decorator("airflow_task") or {} for step in plan.steps)]
+    shared = plan.airflow_dag.default_args
+    given = [{"pool": options.worker_pool}, *(step.airflow_task for step in plan.steps)]
     if options.worker_pool is None:
         given.append(shared)
     names = dict.fromkeys(one["pool"] for one in given if one.get("pool"))

@@ -118,9 +118,9 @@ def deployment_data(
 
     name = options.name or deployed_name(plan)
     cron = timezone = None
-    schedule = plan.decorator("schedule")
+    schedule = plan.schedule
     if schedule is not None:
-        cron, timezone = to_airflow(parse(schedule["cron"], schedule.get("timezone")))
+        cron, timezone = to_airflow(parse(schedule.cron, schedule.timezone))
     data: dict[str, Any] = {
         "release": __version__,
         "dag": name,

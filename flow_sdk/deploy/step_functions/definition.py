@@ -33,7 +33,6 @@ from flow_sdk.deploy.step_functions.state_data import accepted_input
 from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
 from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.plan.retries import count_extra_attempts
 from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
 from flow_sdk.store.records.layout import handoff_key, run_input_key
@@ -248,7 +247,7 @@ class _Machine:
             if checks_input(self.plan):
                 variables.append({"Name": "FLOW_SDK_REFUSABLE", "Value": "1"})
         variables += self._bounds(step)
-        again = count_extra_attempts(step)
+        again = step.max_extra_attempts
         if again:
             variables.append({"Name": "FLOW_SDK_RETRIES", "Value.$": "States.Format('{}', $$.State.RetryCount)"})
         tags = {
@@ -387,6 +386,5 @@ class _Machine:
 
 def _again(step: StepPlan, times: int) -> State:
     """The rule for a step's own failures. Step Functions waits a second at least."""
-    minutes = float((step.decorator("retry") or {}).get("minutes_between_retries", 0))
-    seconds = max(1, round(60 * minutes))
+    seconds = max(1, round(step.retry.delay))
     return {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": seconds, "BackoffRate": 1, "MaxAttempts": times}

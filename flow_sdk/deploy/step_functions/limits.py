@@ -13,7 +13,6 @@ from typing import Any
 from flow_sdk.errors import DeployError
 from flow_sdk.ids import FOREACH
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.plan.retries import count_extra_attempts
 
 __all__ = [
     "INLINE_WORKERS",
@@ -71,7 +70,7 @@ def checks_input(plan: FlowPlan) -> bool:
 
     It does where an input can be wrong, or where a failed job of the start step would be tried again.
     """
-    return bool(plan.parameters) or count_extra_attempts(plan.start) > 0
+    return bool(plan.parameters) or plan.start.max_extra_attempts > 0
 
 
 def distributed_maps(

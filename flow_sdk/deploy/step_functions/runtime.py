@@ -28,7 +28,6 @@ from flow_sdk.deploy.step_functions.state_data import (
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.parameters import resolve
-from flow_sdk.plan.retries import count_extra_attempts
 from flow_sdk.runtime.orchestrator import ContainerTask, FinishedStep, PlainAdapter
 from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
@@ -144,7 +143,7 @@ def count_tries_left(step: StepPlan, retries: int, earlier_jobs: int) -> int:
     earlier_jobs : int
         Jobs that have begun an attempt before.
     """
-    return max(0, count_extra_attempts(step) - min(retries, earlier_jobs))
+    return max(0, step.max_extra_attempts - min(retries, earlier_jobs))
 
 
 def count_earlier_jobs(task: ContainerTask) -> int:

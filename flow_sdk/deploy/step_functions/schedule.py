@@ -42,10 +42,10 @@ def wanted_schedule(plan: FlowPlan) -> Schedule | None:
     """
     from flow_sdk.cron.parse import parse, to_eventbridge
 
-    declared = plan.decorator("schedule")
+    declared = plan.schedule
     if declared is None:
         return None
-    return Schedule(*to_eventbridge(parse(declared["cron"], declared.get("timezone"))))
+    return Schedule(*to_eventbridge(parse(declared.cron, declared.timezone)))
 
 
 class Scheduler:

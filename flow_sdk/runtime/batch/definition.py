@@ -15,6 +15,7 @@ from typing import Any
 
 from flow_sdk.errors import ConfigError, FlowSDKError, UsageError
 from flow_sdk.plan.model import StepPlan
+from flow_sdk.plan.target_policies import BatchPolicy
 from flow_sdk.runtime.batch.platform import EC2, FARGATE, PLATFORMS, check_fargate
 
 __all__ = [
@@ -139,7 +140,7 @@ def job_queue(step: StepPlan, settings: BatchSettings) -> str:
     ConfigError
         If neither the step nor the settings name one.
     """
-    queue = _batch(step).get("queue") or settings.queue
+    queue = _batch_of(step).queue or settings.queue
     if queue is None:
         raise ConfigError(
             "It isn't known which job queue of AWS Batch to use.",
@@ -163,7 +164,7 @@ def queues(steps: tuple[StepPlan, ...], settings: BatchSettings) -> tuple[str, .
 
 def job_tags(step: StepPlan, settings: BatchSettings) -> dict[str, str]:
     """Return the user's tags for a step's jobs; those of the step win."""
-    return {**settings.tags, **_batch(step).get("aws_batch_tags", {})}
+    return {**settings.tags, **_batch_of(step).aws_batch_tags}
 
 
 def job_definition(step: StepPlan, settings: BatchSettings, store: str) -> JobDefinition:
@@ -190,10 +191,10 @@ def job_definition(step: StepPlan, settings: BatchSettings, store: str) -> JobDe
     UsageError
         If the platform can't give what the step asks for; the nearest that it can is named.
     """
-    batch, platform = _batch(step), settings.platform_of(job_queue(step, settings))
+    batch, platform = _batch_of(step), settings.platform_of(job_queue(step, settings))
     if platform not in PLATFORMS:
         raise ConfigError("The platform of AWS Batch can't be used.", seen=platform, wanted=" or ".join(PLATFORMS))
-    image = batch.get("image") or settings.image
+    image = batch.image or settings.image
     if image is None:
         raise ConfigError(
             "It isn't known in which image the step runs.",
@@ -219,9 +220,8 @@ def job_definition(step: StepPlan, settings: BatchSettings, store: str) -> JobDe
         "retryStrategy": _RETRY,
         "propagateTags": True,
     }
-    limit = step.decorator("timeout")
-    if limit is not None:
-        seconds = math.ceil(limit["seconds"]) + BACKSTOP
+    if step.timeout.seconds is not None:
+        seconds = math.ceil(step.timeout.seconds) + BACKSTOP
         arguments["timeout"] = {"attemptDurationSeconds": max(LEAST_TIMEOUT, seconds)}
     tags = job_tags(step, settings)
     if tags:
@@ -243,22 +243,22 @@ class _Needs:
 
 
 def _needs(step: StepPlan) -> _Needs:
-    batch, resources = _batch(step), step.decorator("resources") or {}
+    batch, resources = step.batch, step.resources
     default = {"cpu": DEFAULT_CPU, "memory": DEFAULT_MEMORY, "gpu": 0, "shared_memory": None, "disk": None}
     found: dict[str, Any] = {}
     for key, otherwise in default.items():
-        given = [value for value in (batch.get(key), resources.get(key)) if value is not None]
+        given = [value for value in (getattr(batch, key, None), getattr(resources, key, None)) if value is not None]
         found[key] = max(given) if given else otherwise
     return _Needs(**found)
 
 
-def _container(batch: dict[str, JSON], needs: _Needs, settings: BatchSettings, platform: str) -> dict[str, JSON]:
+def _container(batch: BatchPolicy, needs: _Needs, settings: BatchSettings, platform: str) -> dict[str, JSON]:
     """The container's properties, but for what it runs."""
     container: dict[str, JSON] = {}
     cpu: float = needs.cpu
     if platform == FARGATE:
-        execution_role = batch.get("execution_role") or settings.execution_role
-        role = batch.get("iam_role") or settings.job_role
+        execution_role = batch.execution_role or settings.execution_role
+        role = batch.iam_role or settings.job_role
         asked = {key: value for key, value in dataclasses.asdict(needs).items() if key != "disk"}
         check_fargate(batch, **asked, job_role=role, execution_role=execution_role)
         # A subnet without a NAT gateway reaches the registry and S3 through a public address only.
@@ -267,7 +267,7 @@ def _container(batch: dict[str, JSON], needs: _Needs, settings: BatchSettings, p
             "operatingSystemFamily": "LINUX",
             "cpuArchitecture": settings.architecture or "X86_64",
         }
-        gibibytes = max(batch.get("ephemeral_storage", 0), math.ceil((needs.disk or 0) / 1024))
+        gibibytes = max(batch.ephemeral_storage or 0, math.ceil((needs.disk or 0) / 1024))
         if gibibytes > MOST_STORAGE:
             raise UsageError(
                 "Fargate has no disk of this size.",
@@ -278,7 +278,7 @@ def _container(batch: dict[str, JSON], needs: _Needs, settings: BatchSettings, p
         if gibibytes > FREE_STORAGE:
             container["ephemeralStorage"] = {"sizeInGiB": gibibytes}
     else:
-        if "ephemeral_storage" in batch:
+        if batch.ephemeral_storage is not None:
             raise UsageError(
                 "@batch(ephemeral_storage=...) is for Fargate only.",
                 seen=f"a queue that runs jobs on {platform}",
@@ -286,11 +286,11 @@ def _container(batch: dict[str, JSON], needs: _Needs, settings: BatchSettings, p
             )
         cpu = math.ceil(needs.cpu)  # EC2 takes whole ones only
         container["linuxParameters"] = _linux_parameters(batch, needs)
-        if batch.get("privileged"):
+        if batch.privileged:
             container["privileged"] = True
     for key, role in (
-        ("jobRoleArn", batch.get("iam_role") or settings.job_role),
-        ("executionRoleArn", batch.get("execution_role") or settings.execution_role),
+        ("jobRoleArn", batch.iam_role or settings.job_role),
+        ("executionRoleArn", batch.execution_role or settings.execution_role),
     ):
         if role is not None:
             container[key] = role
@@ -299,44 +299,40 @@ def _container(batch: dict[str, JSON], needs: _Needs, settings: BatchSettings, p
     return {**container, **_volumes(batch), **_log(batch)}
 
 
-def _linux_parameters(batch: dict[str, JSON], needs: _Needs) -> dict[str, JSON]:
+def _linux_parameters(batch: BatchPolicy, needs: _Needs) -> dict[str, JSON]:
     # With an init process, signals reach the step's processes and what they leave behind is cleared away.
     found: dict[str, JSON] = {"initProcessEnabled": True}
     values = {
         "sharedMemorySize": needs.shared_memory,
-        "maxSwap": batch.get("max_swap"),
-        "swappiness": batch.get("swappiness"),
+        "maxSwap": batch.max_swap,
+        "swappiness": batch.swappiness,
     }
     found |= {key: value for key, value in values.items() if value is not None}
-    if _has_tmpfs(batch):
-        size = batch.get("tmpfs_size") or needs.memory // 2  # as tmpfs itself takes half
-        found["tmpfs"] = [{"containerPath": batch["tmpfs_path"], "size": size, "mountOptions": ["defaults"]}]
+    if batch.has_tmpfs:
+        size = batch.tmpfs_size or needs.memory // 2  # as tmpfs itself takes half
+        found["tmpfs"] = [{"containerPath": batch.tmpfs_path, "size": size, "mountOptions": ["defaults"]}]
     devices: list[dict[str, JSON]] = []
-    for index in range(batch.get("inferentia", 0)):
+    for index in range(batch.inferentia or 0):
         path = f"/dev/neuron{index}"
         devices.append({"containerPath": path, "hostPath": path, "permissions": ["READ", "WRITE"]})
-    devices += [{"hostPath": f"/dev/infiniband/uverbs{index}"} for index in range(batch.get("efa", 0))]
+    devices += [{"hostPath": f"/dev/infiniband/uverbs{index}"} for index in range(batch.efa or 0)]
     return {**found, "devices": devices} if devices else found
 
 
-def _has_tmpfs(batch: dict[str, JSON]) -> bool:
-    return bool(batch.get("use_tmpfs") or batch.get("tmpfs_size"))
-
-
-def _environment(batch: dict[str, JSON], settings: BatchSettings, store: str) -> list[dict[str, str]]:
+def _environment(batch: BatchPolicy, settings: BatchSettings, store: str) -> list[dict[str, str]]:
     variables = {**settings.variables, "FLOW_SDK_STORE": store}
     if settings.region is not None:
         variables["AWS_DEFAULT_REGION"] = settings.region
-    if _has_tmpfs(batch) and batch.get("tmpfs_tempdir", True):
-        variables["TMPDIR"] = batch["tmpfs_path"]
+    if batch.has_tmpfs and batch.tmpfs_tempdir:
+        variables["TMPDIR"] = batch.tmpfs_path
     return [{"name": name, "value": value} for name, value in sorted(variables.items())]
 
 
-def _volumes(batch: dict[str, JSON]) -> dict[str, JSON]:
+def _volumes(batch: BatchPolicy) -> dict[str, JSON]:
     volumes: list[dict[str, JSON]] = []
     mounts: list[dict[str, JSON]] = []
-    for kind in ("host", "efs"):
-        for index, text in enumerate(batch.get(f"{kind}_volumes", ())):
+    for kind, texts in (("host", batch.host_volumes), ("efs", batch.efs_volumes)):
+        for index, text in enumerate(texts):
             source, path, access = (*text.split(":"), "", "")[:3]
             name = f"{kind}{index}"
             if kind == "host":
@@ -361,23 +357,24 @@ def unheeded(steps: Iterable[StepPlan], settings: BatchSettings) -> list[str]:
 
 def log_options(step: StepPlan) -> dict[str, str]:
     """Return the options of a step's log as far as they are those of CloudWatch (``awslogs``)."""
-    found = _log(_batch(step)).get("logConfiguration", {})
+    found = _log(_batch_of(step)).get("logConfiguration", {})
     options: dict[str, str] = found.get("options", {}) if found.get("logDriver") == "awslogs" else {}
     return options
 
 
-def _log(batch: dict[str, JSON]) -> dict[str, JSON]:
+def _log(batch: BatchPolicy) -> dict[str, JSON]:
     found: dict[str, JSON] = {}
-    if "log_driver" in batch:
-        found["logDriver"] = batch["log_driver"]
-    if "log_options" in batch:
+    if batch.log_driver is not None:
+        found["logDriver"] = batch.log_driver
+    if batch.log_options:
         found.setdefault("logDriver", "awslogs")
-        found["options"] = dict(text.split(":", 1) for text in batch["log_options"])
+        found["options"] = dict(text.split(":", 1) for text in batch.log_options)
     return {"logConfiguration": found} if found else {}
 
 
-def _batch(step: StepPlan) -> dict[str, JSON]:
-    return step.decorator("batch") or {}
+def _batch_of(step: StepPlan) -> BatchPolicy:
+    """``@batch`` of a step; on Step Functions every step runs on Batch, with or without it."""
+    return step.batch or BatchPolicy()
 
 
 def _place(step: StepPlan) -> str:

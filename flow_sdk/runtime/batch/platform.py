@@ -1,8 +1,7 @@
 """What Batch's two platforms can give a container. Pure."""
 
-from typing import Any
-
 from flow_sdk.errors import ConfigError, UsageError
+from flow_sdk.plan.target_policies import BatchPolicy
 
 __all__ = ["EC2", "FARGATE", "PLATFORMS", "check_fargate", "nearest_size"]
 
@@ -34,7 +33,7 @@ def nearest_size(cpu: float, memory: int) -> tuple[float, int]:
 
 
 def check_fargate(
-    batch: dict[str, Any],
+    batch: BatchPolicy,
     *,
     cpu: float,
     memory: int,
@@ -47,8 +46,8 @@ def check_fargate(
 
     Parameters
     ----------
-    batch : dict
-        The attributes of the step's ``@batch``.
+    batch : BatchPolicy
+        The step's ``@batch``.
     cpu : float
         Cores, > 0.
     memory, shared_memory : int
@@ -75,7 +74,7 @@ def check_fargate(
             "On Fargate the step has no right to read and write the store without a role of its own.",
             help='Set FLOW_SDK_BATCH_JOB_ROLE to its ARN, or write @batch(iam_role="...").',
         )
-    asked = [name for name in _EC2_ONLY if batch.get(name)]
+    asked = [name for name in _EC2_ONLY if getattr(batch, name)]
     asked += [name for name, value in (("gpu", gpu), ("shared_memory", shared_memory)) if value]
     if asked:
         raise UsageError(

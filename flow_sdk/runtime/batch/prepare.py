@@ -67,7 +67,7 @@ def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
     AwsError
         If AWS refuses or doesn't answer.
     """
-    steps = [step for step in plan.steps if step.decorator("batch") is not None]
+    steps = [step for step in plan.steps if step.batch is not None]
     if not steps:
         return BatchPlan()
     if not root.startswith("s3://"):

@@ -18,12 +18,12 @@ LONGEST_TAG = 100
 def dag_arguments(deployment: Deployment, *, is_body: bool) -> dict[str, Any]:
     """Return arguments of a deployment's DAG, or of the body of a loop, which runs whenever the loop does."""
     found: dict[str, Any] = {}
-    given = deployment.plan.decorator("airflow_dag") or {}
-    for key in () if is_body else ("start_date", "end_date"):
-        if key in given:
-            instant = datetime.fromisoformat(given[key])
+    given = deployment.plan.airflow_dag
+    for key, text in () if is_body else (("start_date", given.start_date), ("end_date", given.end_date)):
+        if text is not None:
+            instant = datetime.fromisoformat(text)
             found[key] = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    seconds = deployment.workflow_timeout or given.get("dagrun_timeout")
+    seconds = deployment.workflow_timeout or given.dagrun_timeout
     if seconds is not None:
         found["dagrun_timeout"] = timedelta(seconds=seconds)
     return found
@@ -31,17 +31,16 @@ def dag_arguments(deployment: Deployment, *, is_body: bool) -> dict[str, Any]:
 
 def dag_tags(deployment: Deployment) -> list[str]:
     """Return the tags of the flow's own DAG: project and branch first, then the user's."""
-    given = deployment.plan.decorator("airflow_dag") or {}
-    project = deployment.plan.decorator("project") or {}
+    project = deployment.plan.project
     tags = ["flow-sdk"]
-    if "branch_name" in project:
-        tags += [f"project:{project['name']}"[:LONGEST_TAG], f"project_branch:{project['branch_name']}"[:LONGEST_TAG]]
-    return list(dict.fromkeys([*tags, *deployment.tags, *given.get("tags", ())]))
+    if project is not None and project.branch_name is not None:
+        tags += [f"project:{project.name}"[:LONGEST_TAG], f"project_branch:{project.branch_name}"[:LONGEST_TAG]]
+    return list(dict.fromkeys([*tags, *deployment.tags, *deployment.plan.airflow_dag.tags]))
 
 
 def task_arguments(deployment: Deployment, step: StepPlan) -> dict[str, Any]:
     """Return arguments of a step's task: its own come before ``default_args`` and those before the deployment's."""
-    found = {**_shared(deployment), **(step.decorator("airflow_task") or {})}
+    found = {**_shared(deployment), **step.airflow_task}
     for key in CALLBACKS:
         if key in found:
             found[key] = list(named_callbacks(found[key]))
@@ -55,9 +54,9 @@ def waiting_arguments(deployment: Deployment) -> dict[str, Any]:
 
 def _shared(deployment: Deployment) -> dict[str, Any]:
     """What holds for every task that doesn't say otherwise."""
-    given = deployment.plan.decorator("airflow_dag") or {}
-    owner = given.get("owner") or deployment.owner
-    found = {**({"owner": owner} if owner else {}), **given.get("default_args", {})}
+    given = deployment.plan.airflow_dag
+    owner = given.owner or deployment.owner
+    found = {**({"owner": owner} if owner else {}), **given.default_args}
     if deployment.worker_pool is not None:
         found["pool"] = deployment.worker_pool
     return found

@@ -12,7 +12,6 @@ from flow_provider.labels import TEMPLATE
 from flow_provider.layout import DagLayout, Group, TaskNode, lay_out, loop_dag_id
 from flow_provider.operators.splits import SplitsOperator
 from flow_provider.operators.step import StepOperator
-from flow_sdk.plan.retries import count_extra_attempts
 
 __all__ = ["load_dags"]
 
@@ -86,12 +85,12 @@ class _Builder:
             )
         if deployment.cron is not None:
             options["schedule"] = cron_timetable(deployment.cron, deployment.timezone or "UTC")
-        given = plan.decorator("airflow_dag") or {}
-        if "max_active_runs" in given:
-            options["max_active_runs"] = given["max_active_runs"]
-        if "on_success_callback" in given:
-            options["on_success_callback"] = list(named_callbacks(given["on_success_callback"]))
-        failure = [RunFailed(deployment), *named_callbacks(given.get("on_failure_callback"))]
+        given = plan.airflow_dag
+        if given.max_active_runs is not None:
+            options["max_active_runs"] = given.max_active_runs
+        if given.on_success_callback is not None:
+            options["on_success_callback"] = list(named_callbacks(given.on_success_callback))
+        failure = [RunFailed(deployment), *named_callbacks(given.on_failure_callback)]
         return DAG(
             dag_id=deployment.dag,
             description=plan.doc.partition("\n")[0] or f"Flow {plan.flow}",
@@ -168,7 +167,7 @@ class _Builder:
 
 
 def _step_operator(arguments: dict[str, Any]) -> Any:
-    if arguments["step"].decorator("batch") is None:
+    if arguments["step"].batch is None:
         return StepOperator(**arguments)
     from flow_provider.operators.batch import BatchStepOperator
 
@@ -187,17 +186,15 @@ def _rule(node: TaskNode) -> str:
 def _tries(node: TaskNode) -> dict[str, Any]:
     """Retries, delay, time limit and documentation of a step's task, from its decorators."""
     step = node.step
-    retry = step.decorator("retry") or {}
     found: dict[str, Any] = {
-        "retries": count_extra_attempts(step),
-        "retry_delay": timedelta(minutes=float(retry.get("minutes_between_retries", 0))),
+        "retries": step.max_extra_attempts,
+        "retry_delay": timedelta(seconds=step.retry.delay),
         "do_xcom_push": step.kind == "foreach",
         # Airflow 2.11 takes a text that ends in ".md" for a file's name.
         "doc_md": f"{step.doc}\n" if step.doc else None,
     }
-    timeout = step.decorator("timeout")
-    if timeout is not None and timeout.get("seconds"):
-        found["execution_timeout"] = timedelta(seconds=float(timeout["seconds"])) + GRACE
+    if step.timeout.seconds is not None:
+        found["execution_timeout"] = timedelta(seconds=step.timeout.seconds) + GRACE
     return found
 
 

@@ -13,7 +13,8 @@ from flow_sdk.errors import PlanError
 from flow_sdk.graph.model import Scope
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.plan.tree import ForEach, Loop, Parallel, Sequence, SingleStep, Switch, build_tree
+from flow_sdk.plan.tree import ForEach, Loop, Parallel, Sequence, SingleStep, Switch
+from flow_sdk.plan.tree_builder import build_tree
 from tests.strategies.flows import FlowSource, flow_source, flow_sources
 from tests.strategies.loading import load_flow
 from tests.strategies.transitions import plan_of
@@ -200,13 +201,13 @@ def test_what_no_switch_can_pass_by_is_certain(tmp_path: Path) -> None:
     assert certain(SHAPES["a loop with two exits"][0], tmp_path) == ["start", "a", "m", "end"]
 
 
-def test_a_visit_knows_the_foreachs_around_it_and_stays_out_of_loops(tmp_path: Path) -> None:
+def test_a_visit_knows_the_foreach_nodes_around_it_and_stays_out_of_loops(tmp_path: Path) -> None:
     source = (
         "start: self.a, foreach='x'\na: self.b, foreach='y'\nb: self.c\nc: {1: self.b, 2: self.d}, condition='c'\n"
         "d: self.i\ni(inputs): self.o\no(inputs): self.end\nend:"
     )
     visits = list(build_tree(plan_of(source, tmp_path)).root.visit())
-    around = {visit.node.step.name: [each.step.name for each in visit.foreachs] for visit in visits}
+    around = {visit.node.step.name: [each.step.name for each in visit.enclosing] for visit in visits}
     assert around == {
         "start": [], "a": ["start"], "b": ["start", "a"], "d": ["start", "a"], "i": ["start"], "o": [], "end": [],
     }  # fmt: skip

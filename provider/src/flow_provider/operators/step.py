@@ -149,8 +149,7 @@ class StepOperator(BaseOperator):
     def _run(self, request: "TaskRequest", here: "Instance", context: Any) -> None:
         from flow_provider.backends import WorkerProcess
 
-        seconds = (self.step.decorator("timeout") or {}).get("seconds")
-        self._backend = WorkerProcess(float(seconds) if seconds else None)
+        self._backend = WorkerProcess(self.step.timeout.seconds)
         try:
             assert self._access is not None  # execute holds it open
             env = self._access.environment()
