@@ -83,12 +83,12 @@ if TYPE_CHECKING:
     from flow_sdk.compatibility.parallel import parallel_imap_unordered as parallel_imap_unordered
     from flow_sdk.compatibility.parallel import parallel_map as parallel_map
     from flow_sdk.compatibility.parallel import profile as profile
+    from flow_sdk.files import S3 as S3
     from flow_sdk.programmatic.deployer import DeployedFlow as DeployedFlow
     from flow_sdk.programmatic.deployer import Deployer as Deployer
     from flow_sdk.programmatic.notebook import NBDeployer as NBDeployer
     from flow_sdk.programmatic.notebook import NBRunner as NBRunner
     from flow_sdk.programmatic.runner import Runner as Runner
-    from flow_sdk.s3 import S3 as S3
 
 _HOMES = {
     "FlowSpec": "flow_sdk.authoring.flow",
@@ -124,7 +124,7 @@ _HOMES = {
     "Task": "flow_sdk.client",
     "DataArtifact": "flow_sdk.client",
     "Metaflow": "flow_sdk.client",
-    "S3": "flow_sdk.s3",
+    "S3": "flow_sdk.files",
     "Runner": "flow_sdk.programmatic.runner",
     "NBRunner": "flow_sdk.programmatic.notebook",
     "NBDeployer": "flow_sdk.programmatic.notebook",

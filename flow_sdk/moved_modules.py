@@ -17,6 +17,7 @@ from types import CodeType, ModuleType
 MOVED_MODULES: dict[str, str] = {
     "flow_sdk.client.facts": "flow_sdk.client.attempt_metadata",
     "flow_sdk.runtime.batch.container": "flow_sdk.runtime.container",
+    "flow_sdk.s3": "flow_sdk.files",
     "flow_sdk.spec": "flow_sdk.authoring",
     "flow_sdk.spec.absent": "flow_sdk.authoring.unsupported",
     "flow_sdk.spec.attributes": "flow_sdk.authoring.decorator",

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from flow_sdk.errors import DeployError, IntegrityError, ObjectExists
 from flow_sdk.metadata.tags import encode_tag
-from flow_sdk.store.durable import make_folders, replace_file
+from flow_sdk.store.backends.durable_files import make_folders, replace_file
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.checksummed_json import seal, unseal
 from flow_sdk.store.records.layout import token_key, token_prefix

@@ -84,7 +84,7 @@ def _private_base() -> str:
 
 def _unpack_new(package: bytes, base: str, folder: str) -> None:
     """Unpack beside the folder and rename, so that it appears as a whole; another task may be faster."""
-    from flow_sdk.store.durable import sync_folder
+    from flow_sdk.store.backends.durable_files import sync_folder
     from flow_sdk.store.package.archive import unpack
 
     fresh = tempfile.mkdtemp(prefix=_NEW, dir=base)

@@ -130,10 +130,10 @@ def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -
         import blake3  # noqa: F401
 
         import flow_sdk.runtime.forked_task
-        import flow_sdk.store.local
+        import flow_sdk.store.backends.local
 
-        if "flow_sdk.store.s3" in loaded:
-            import flow_sdk.store.s3  # noqa: F401
+        if "flow_sdk.store.backends.object_storage" in loaded:
+            import flow_sdk.store.backends.object_storage  # noqa: F401
         find_c_functions()
         reason = leftovers.found()
     if reason is not None:

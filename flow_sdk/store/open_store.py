@@ -9,7 +9,7 @@ from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.layout import STORE_MARKER
 
 if TYPE_CHECKING:
-    from flow_sdk.store.memory import MemoryStore
+    from flow_sdk.store.backends.memory import MemoryStore
 
 __all__ = ["FORMAT", "initialise", "open_store"]
 
@@ -63,11 +63,11 @@ def _backend(url: str, create: bool) -> ObjectStore:
             rest = unquote(rest)
         return _local(rest, create)
     if kind == "memory":
-        from flow_sdk.store.memory import MemoryStore
+        from flow_sdk.store.backends.memory import MemoryStore
 
         return _memory.setdefault(rest, MemoryStore(rest))
     if kind == "s3":
-        from flow_sdk.store.s3 import S3Store
+        from flow_sdk.store.backends.object_storage import S3Store
 
         return S3Store.from_url(url)
     raise ConfigError(
@@ -76,8 +76,8 @@ def _backend(url: str, create: bool) -> ObjectStore:
 
 
 def _local(path: str, create: bool) -> ObjectStore:
-    from flow_sdk.store.durable import make_folders
-    from flow_sdk.store.local import LocalStore
+    from flow_sdk.store.backends.durable_files import make_folders
+    from flow_sdk.store.backends.local import LocalStore
 
     if not path:
         raise ConfigError("The store's path is empty.", help="Set --datastore-root to a folder.")

@@ -29,8 +29,8 @@ def probe_store(url: str) -> str:
     StoreError
         If the store can't be reached, read or written, or takes a second create-only put.
     """
-    from flow_sdk.store.local import LocalStore
-    from flow_sdk.store.s3 import S3Store
+    from flow_sdk.store.backends.local import LocalStore
+    from flow_sdk.store.backends.object_storage import S3Store
 
     if url.startswith("s3://"):
         store: ObjectStore = S3Store.from_url(url)

@@ -9,7 +9,6 @@ from flow_sdk.errors import StoreError, UsageError
 from flow_sdk.store.blobs.write_protocol import LEAST_GRACE
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
-from flow_sdk.store.unfinished import remove_unfinished, unfinished
 from flow_sdk.upkeep.collector import Collector
 from flow_sdk.upkeep.mark_sweep import RunSurvey, mark, survey_run, sweep
 from flow_sdk.upkeep.references import BlobTable, Damage, list_blobs, spread
@@ -23,6 +22,7 @@ from flow_sdk.upkeep.run_removal import (
     stray_entries,
     with_origins,
 )
+from flow_sdk.upkeep.temp_files import remove_unfinished, unfinished
 
 __all__ = ["GRACE", "FlowShare", "GcReport", "collect_garbage"]
 

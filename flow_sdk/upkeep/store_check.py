@@ -13,8 +13,8 @@ from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import ParsedKey, blob_key, commit_key, run_key
 from flow_sdk.store.records.model import Manifest, RunRecord
-from flow_sdk.store.unfinished import unfinished
 from flow_sdk.upkeep.references import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
+from flow_sdk.upkeep.temp_files import unfinished
 
 __all__ = ["CheckReport", "check_store"]
 

@@ -14,7 +14,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import commits, layout

@@ -15,9 +15,9 @@ from flow_sdk.runtime.batch.submit import read_request, save_request
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.resume import hold_origin
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.blob import digest_of, write_blob
 from flow_sdk.store.blobs.write_protocol import LEAST_GRACE
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.layout import blob_key

@@ -20,7 +20,7 @@ from typing import Any
 
 from flow_sdk.deploy import claims
 from flow_sdk.deploy.airflow import target
-from flow_sdk.store.local import LocalStore
+from flow_sdk.store.backends.local import LocalStore
 from tests.fault.disk import Call, layer
 
 __all__ = ["Killed", "Recorder", "Tree", "build"]

@@ -10,15 +10,15 @@ from unittest.mock import patch
 
 from flow_sdk.client.logs import task_lines
 from flow_sdk.deploy.step_functions.state_data import write_state_data
+from flow_sdk.files.file_store import Label, Span
+from flow_sdk.files.run_files import RunFiles
+from flow_sdk.files.run_files import Writer as Putter
+from flow_sdk.files.run_location import _inner
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime import resume
 from flow_sdk.runtime.logs import FLUSH_BYTES, LogSender, LogWriter
 from flow_sdk.runtime.resume import Resume
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
-from flow_sdk.s3.place import Label, Span
-from flow_sdk.s3.roots import _inner
-from flow_sdk.s3.run_files import RunFiles
-from flow_sdk.s3.run_files import Writer as Putter
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records.model import commits, layout
 from tests.fault.act import NAME, Place, Writer, begun, begun_run, record

@@ -18,7 +18,7 @@ from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.store import open_store
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from tests.fault.report import count
 from tests.rig.stepped import Actor, SteppedStore, World
 from tests.simulation.orders import every_order

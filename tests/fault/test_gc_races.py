@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from flow_sdk.errors import FlowSDKError, ObjectExists, ObjectMissing
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.batch import submit
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs import blob, write_protocol
 from flow_sdk.store.blobs.write_protocol import LEAST_GRACE, OVERDUE, RELIED
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.records import layout
 from flow_sdk.upkeep import mark_sweep, run_removal
 from tests.fault import gc_actors

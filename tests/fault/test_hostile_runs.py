@@ -12,8 +12,8 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.runtime.scheduler import TaskKey
+from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.s3 import S3Store
 from flow_sdk.upkeep.store_check import check_store
 from tests.fault.report import count, recovering
 from tests.rig.counting import CountingS3

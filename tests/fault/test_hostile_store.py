@@ -14,8 +14,8 @@ import pytest
 
 from flow_sdk.errors import IntegrityError, ObjectExists, StoreError, StoreUnavailable
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.s3 import S3Store
 from flow_sdk.upkeep.store_check import check_store
 from tests.fault.report import count
 from tests.rig.fault_proxy import FaultProxy, Rule
@@ -50,10 +50,10 @@ def store(request: pytest.FixtureRequest, proxy: FaultProxy) -> S3Store:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> float:
     """Silence is given up four times as soon, pauses are short; returns the seconds that a small read may take."""
-    monkeypatch.setattr("flow_sdk.store.s3_retry._FIRST", 0.01)
-    monkeypatch.setattr("flow_sdk.store.s3_retry._LONGEST", 0.3)
-    monkeypatch.setattr("flow_sdk.store.s3_client._SMALL", (1.5, 60))
-    monkeypatch.setattr("flow_sdk.store.s3_retry._SILENT", 2.0)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._FIRST", 0.01)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST", 0.3)
+    monkeypatch.setattr("flow_sdk.store.backends.s3_connection._SMALL", (1.5, 60))
+    monkeypatch.setattr("flow_sdk.store.backends.retry._SILENT", 2.0)
     return 15 / 4
 
 
@@ -64,8 +64,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> float:
 def test_errors_of_a_busy_store_are_waited_out(
     proxy: FaultProxy, share: float, seeds: Callable[[int], range], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_sdk.store.s3_retry._FIRST", 0.01)
-    monkeypatch.setattr("flow_sdk.store.s3_retry._LONGEST", 0.3)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._FIRST", 0.01)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST", 0.3)
     for seed in seeds(2):
         proxy.seed = seed
         proxy.set(*(Rule(fault, share=share / 3) for fault in BUSY))
@@ -94,8 +94,8 @@ def test_errors_of_a_busy_store_are_waited_out(
 def test_a_store_that_stays_busy_is_given_up_and_said(
     proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("flow_sdk.store.s3_retry._BUSY", 3.6)
-    monkeypatch.setattr("flow_sdk.store.s3_retry._SAY_AFTER", 1.0)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._BUSY", 3.6)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._SAY_AFTER", 1.0)
     proxy.set(Rule("SlowDown"))
     start = time.monotonic()
     with pytest.raises(StoreError, match="can't read") as caught:
@@ -108,7 +108,7 @@ def test_a_store_that_stays_busy_is_given_up_and_said(
 
 
 def test_the_tries_are_bounded(proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_sdk.store.s3_retry._LONGEST", 0.01)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST", 0.01)
     proxy.set(Rule("InternalError"))
     for use in (
         lambda: store.get("a"),
@@ -228,7 +228,7 @@ def test_ranges_that_arrive_wrong_are_read_again(
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("fault", WRONG)
 def test_an_answer_that_stays_wrong_is_an_error(proxy: FaultProxy, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_sdk.store.s3_retry._BUSY", 0.5)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._BUSY", 0.5)
     store = open_store(f"s3://flows/wrong-{fault}")
     artifacts = Artifacts(store)
     rng = random.Random(7)
@@ -301,15 +301,15 @@ def test_resets_inside_a_large_upload_and_download(proxy: FaultProxy, moto: Moto
 def test_an_upload_that_stands_still_says_so_and_goes_on(
     proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("flow_sdk.store.s3_client._PARTS", (3, 60))
-    monkeypatch.setattr("flow_sdk.store.s3_retry._STALLED", 1.0)
+    monkeypatch.setattr("flow_sdk.store.backends.s3_connection._PARTS", (3, 60))
+    monkeypatch.setattr("flow_sdk.store.backends.retry._STALLED", 1.0)
     data = os.urandom(20 << 20)
     proxy.set(Rule("silent", "PUT", query="partNumber=2", most=1))
     store.put("big", data)
     (line,) = capsys.readouterr().err.splitlines()
     assert f"still trying to write {store.url}/big" in line
     assert store.get_range("big", 0, len(data)) == data
-    monkeypatch.setattr("flow_sdk.store.s3_retry._STALLED", 30.0)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._STALLED", 30.0)
     store.put("big", data)
     assert capsys.readouterr().err == ""
 

@@ -15,8 +15,8 @@ from flow_sdk.deploy.claims import Claim, StoreClaims
 from flow_sdk.deploy.releases import newest_releases, note_release
 from flow_sdk.errors import DeployError, FlowSDKError, IntegrityError
 from flow_sdk.metadata.runs import Runs
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.verification import verify_blob
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import commits, layout

@@ -20,7 +20,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.model import Manifest
 from tests.fault.report import count

@@ -23,8 +23,8 @@ from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.scheduler import TaskKey
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.backends.durable_files import replace_file, sync_folder
 from flow_sdk.store.blobs.blob import digest_of, read_blob
-from flow_sdk.store.durable import replace_file, sync_folder
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import commits, layout
 from flow_sdk.store.records.model import Manifest

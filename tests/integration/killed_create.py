@@ -22,7 +22,7 @@ from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.step_functions.prepare import CreateOptions
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.store.s3 import S3Store
+from flow_sdk.store.backends.object_storage import S3Store
 from tests.unit.deploy.step_functions.flows import plan_of
 
 __all__ = ["create_apart"]

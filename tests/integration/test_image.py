@@ -36,7 +36,10 @@ def test_it_is_small_and_says_itself_that_it_isnt_root(image: str) -> None:
 
 def test_it_holds_the_sdk_and_no_tools(image: str) -> None:
     assert in_image(image, "id", "-u").stdout.strip() == "1000"
-    code = "import flow_sdk.runtime.batch.container, flow_sdk.store.s3, boto3, cloudpickle; print(flow_sdk.__version__)"
+    code = (
+        "import flow_sdk.runtime.batch.container, flow_sdk.store.backends.object_storage, boto3, cloudpickle; "
+        "print(flow_sdk.__version__)"
+    )
     done = in_image(image, "python", "-c", code)
     assert done.stdout.strip() == __import__("flow_sdk").__version__, done.stderr
     assert in_image(image, "sh", "-c", "touch /opt/flow-sdk/x").returncode != 0

@@ -16,6 +16,7 @@ from flow_sdk.deploy.step_functions.machine import ALIAS
 from flow_sdk.deploy.step_functions.names import parameter_name, rule_name, schedule_name
 from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
+from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.records.layout import (
     alive_key,
     commit_key,
@@ -32,7 +33,6 @@ from flow_sdk.store.records.layout import (
     tag_prefix,
     token_key,
 )
-from flow_sdk.store.s3 import S3Store
 from tests.integration.infra_stack import (
     TEMPLATE,
     actions,

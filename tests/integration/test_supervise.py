@@ -20,7 +20,7 @@ from flow_sdk.runtime import supervise as supervising
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import Supervised, supervise
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.local import LocalStore
+from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package.archive import build
 from flow_sdk.store.port import Buffers

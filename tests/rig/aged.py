@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.store import memory
+from flow_sdk.store.backends import memory
 from flow_sdk.store.blobs import write_protocol
 from flow_sdk.upkeep import collector, mark_sweep
 

@@ -19,7 +19,7 @@ from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.model import Manifest, RunRecord

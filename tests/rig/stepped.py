@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.store import memory
+from flow_sdk.store.backends import memory
+from flow_sdk.store.backends.local import LocalStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs import write_protocol
-from flow_sdk.store.local import LocalStore
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import Buffers, ObjectInfo
 from flow_sdk.upkeep import collector, mark_sweep
 

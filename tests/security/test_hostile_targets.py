@@ -20,7 +20,7 @@ from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.batch.submit import JobTarget, read_request, save_request, submission
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from tests.conftest import ROOT
 from tests.parts import LINES
 from tests.rig.inprocess import load_source

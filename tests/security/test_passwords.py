@@ -11,8 +11,8 @@ from flow_sdk.aws import aws_errors, client
 from flow_sdk.client import Task, metadata, namespace
 from flow_sdk.client.context import default_metadata, default_namespace
 from flow_sdk.errors import AwsError, StoreUnavailable, UsageError
+from flow_sdk.store.backends.errors import explain
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.s3_errors import explain
 from flow_sdk.text import mask_password
 from tests.rig.ports import free_port
 from tests.security.stored import holding
@@ -50,7 +50,7 @@ def test_s3(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setattr("flow_sdk.store.s3_retry._SILENT", 0.1)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._SILENT", 0.1)
     with pytest.raises(StoreUnavailable, match="doesn't answer at http://\\*\\*\\*@127") as caught:
         open_store("s3://bucket/x")
     assert SECRET in str(caught.value.__cause__) and SECRET not in str(caught.value)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from flow_sdk.errors import ObjectExists, StoreUnavailable
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.key_syntax import check_key, check_prefix
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import Buffers, ObjectInfo
 from tests.simulation.world import World
 

@@ -152,7 +152,7 @@ class ConfiguredFlow(FlowSpec):
         reveal_type(self.config)  # Any
         reveal_type(config_expr("config.rate"))  # Any
         with S3(run=self) as s3:
-            reveal_type(s3)  # flow_sdk.s3.client.S3
+            reveal_type(s3)  # flow_sdk.files.client.S3
             reveal_type(s3.get("key").text)  # str | None
             reveal_type(s3.get_many(["a"])[0].size)  # int | None
 

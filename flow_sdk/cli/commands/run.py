@@ -111,7 +111,7 @@ def start_run(
     out, err = LenientStream(sys.stdout), LenientStream(sys.stderr)
     reporter = _reporter(call, plan, out, err)
     if call.root.startswith("s3://"):
-        from flow_sdk.store.s3_retry import listen
+        from flow_sdk.store.backends.retry import listen
 
         listen(reporter.message)
     try:

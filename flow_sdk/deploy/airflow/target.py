@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from flow_sdk.config import expand_home
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
 from flow_sdk.errors import AwsError, DeployError
-from flow_sdk.store.durable import replace_file, sync_folder
+from flow_sdk.store.backends.durable_files import replace_file, sync_folder
 
 __all__ = ["Target", "check_holds", "dag_of", "open_target"]
 

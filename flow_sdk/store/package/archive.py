@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flow_sdk.errors import IntegrityError, UsageError
-from flow_sdk.store.durable import make_folders, replace_file, sync_folder
+from flow_sdk.store.backends.durable_files import make_folders, replace_file, sync_folder
 from flow_sdk.store.package.ignore_rules import IGNORE_FILE, Ignore, Ignores, is_ignored, is_secret
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
 from flow_sdk.deploy.airflow.target import open_target
 from flow_sdk.errors import AwsError, ConfigError, DeployError, StoreUnavailable
+from flow_sdk.files import S3
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.parameters import plan_parameters
 from flow_sdk.runtime.batch.definition import BatchSettings, job_definition
-from flow_sdk.s3 import S3
 from flow_sdk.store.open_store import open_store
 from tests.conftest import ROOT
 from tests.rig.certificates import make_certificates
@@ -454,7 +454,7 @@ def test_what_did_not_answer_is_named(rig: Rig) -> None:
     rig.usual()
     silent = f"http://127.0.0.1:{free_port()}"
     rig.set(AWS_ENDPOINT_URL=silent)
-    rig.monkeypatch.setattr("flow_sdk.store.s3_retry._SILENT", 0.1)
+    rig.monkeypatch.setattr("flow_sdk.store.backends.retry._SILENT", 0.1)
     with pytest.raises(StoreUnavailable, match=f"^S3 doesn't answer at {silent}") as refused:
         open_store("s3://flows/settings")
     assert "the connection is refused" in str(refused.value)

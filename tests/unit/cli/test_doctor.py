@@ -11,7 +11,7 @@ from flow_sdk.cli.console import execute_console
 from flow_sdk.config import write_settings
 from flow_sdk.deploy.doctor import FAILED, NOT_LOOKED, NOT_SET, OK, Check, examine, look_at_all
 from flow_sdk.errors import ConfigError, StoreError
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.probe import probe_store, try_store
 from tests.rig.ports import free_port

@@ -18,7 +18,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import Manifest, RunRecord
 from tests.rig.counting import PAGE, CountingS3, CountingStore

@@ -10,7 +10,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.metadata.task_heartbeat import LifeSign, life_signs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.heartbeat import INTERVAL as LOCAL_INTERVAL
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import Manifest, RunRecord
 

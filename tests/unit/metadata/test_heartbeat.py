@@ -16,7 +16,7 @@ from flow_sdk.metadata.run_heartbeat import this_process, write_beat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.heartbeat import Heartbeat
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records.layout import heartbeat_key

@@ -13,7 +13,7 @@ from flow_sdk import FlowSpec, Parameter, catch, retry, step
 from flow_sdk.errors import IntegrityError
 from flow_sdk.runtime.scheduler import Scheduler
 from flow_sdk.runtime.tracebacks import one_line
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.codec import encode
 from flow_sdk.store.records.commits import claim, commit, read_attempt, read_task, reopen
 from flow_sdk.store.records.layout import commit_key

@@ -9,7 +9,7 @@ from flow_sdk.client.logs import task_lines
 from flow_sdk.errors import StoreUnavailable
 from flow_sdk.runtime import logs
 from flow_sdk.runtime.logs import LogSender, LogWriter
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.port import Buffers
 
 PLACE = ("F", "1", "s", "0")

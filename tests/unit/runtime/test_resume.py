@@ -13,7 +13,7 @@ from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume import Resume, Reuse, find_origin
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records import commits, layout
 from tests.rig.inprocess import InProcessRun, load_source
 from tests.strategies.flows import flow_source

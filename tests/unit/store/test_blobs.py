@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from flow_sdk.errors import IntegrityError, ObjectMissing, StoreError
+from flow_sdk.store.backends.local import LocalStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs import frame_format
 from flow_sdk.store.blobs.blob import digest_of, read_blob, write_blob
-from flow_sdk.store.local import LocalStore
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.layout import blob_key
 

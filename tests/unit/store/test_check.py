@@ -10,9 +10,9 @@ import pytest
 from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import ConfigError, IntegrityError, StoreError
 from flow_sdk.metadata.runs import Runs
+from flow_sdk.store.backends.local import LocalStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.item_pack import write_items
-from flow_sdk.store.local import LocalStore
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.checksummed_json import seal, unseal

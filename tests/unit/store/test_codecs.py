@@ -17,8 +17,8 @@ import pytest
 
 from flow_sdk.errors import IntegrityError, SerializationError
 from flow_sdk.store.artifacts import INLINE, Artifacts
-from flow_sdk.store.local import LocalStore
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.local import LocalStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.model import ArtifactRef
 
 
@@ -323,7 +323,7 @@ NAME, STORE, FILE = sys.argv[1:4]
 import importlib.util
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.pickling.codecs import by_value_module
-from flow_sdk.store.local import LocalStore
+from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.records.model import ArtifactRef
 spec = importlib.util.spec_from_file_location(NAME, FILE)
 flow = importlib.util.module_from_spec(spec)
@@ -378,7 +378,7 @@ def stored(tmp_path: Path, flow_file: Path) -> ArtifactRef:
 def test_flow_file_classes_load_where_the_file_is_not(tmp_path: Path, stored: ArtifactRef) -> None:
     code = (
         "from flow_sdk.store.artifacts import Artifacts\nfrom flow_sdk.store.records.model import ArtifactRef\n"
-        "from flow_sdk.store.local import LocalStore\n"
+        "from flow_sdk.store.backends.local import LocalStore\n"
         f"artifacts = Artifacts(LocalStore({str(tmp_path / 'store')!r}))\nREF = {stored!r}\n{LOAD}"
         "copy = artifacts.load(artifacts.save(value, where='x'), where='x')\n"
         "assert type(copy['point']) is type(value['point']) and copy['color'] is value['color']\n"

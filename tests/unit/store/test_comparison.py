@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 
 WORDS = [f"word {number}" for number in range(40)]
 

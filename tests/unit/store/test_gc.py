@@ -16,9 +16,9 @@ from flow_sdk.errors import NotFound, StoreError, UsageError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume import hold_origin
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.blob import read_blob
 from flow_sdk.store.blobs.write_protocol import LEAST_GRACE, RELIED
-from flow_sdk.store.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import commits, layout
 from flow_sdk.store.records.codec import decode

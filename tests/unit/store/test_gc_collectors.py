@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from flow_sdk.errors import ObjectExists, StoreError
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.port import Buffers
 from flow_sdk.store.records import layout
 from flow_sdk.upkeep.collector import DEAD, Collector

@@ -7,7 +7,7 @@ import pytest
 
 from flow_sdk.errors import IntegrityError, SerializationError, StoreError
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.layout import blob_key
 
 

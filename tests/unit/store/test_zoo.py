@@ -24,7 +24,7 @@ import pytest
 
 from flow_sdk.errors import SerializationError
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 
 WHERE = "step 'fit', artifact self.model"
 

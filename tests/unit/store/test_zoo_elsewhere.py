@@ -22,8 +22,8 @@ from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
 from flow_sdk.client.command_text import dump_lines, dump_values
 from flow_sdk.errors import SerializationError
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.local import LocalStore
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.local import LocalStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.pickling.codecs import decode
 from flow_sdk.store.records.model import ArtifactRef
 from tests.conftest import ROOT
@@ -43,7 +43,7 @@ def read(folder: Path, ref: ArtifactRef, before: str = "") -> str:
     """What a process of its own says when it loads an artifact."""
     script = (
         f"{before}\nfrom flow_sdk.errors import FlowSDKError\nfrom flow_sdk.store.artifacts import Artifacts\n"
-        "from flow_sdk.store.records.model import ArtifactRef\nfrom flow_sdk.store.local import LocalStore\n"
+        "from flow_sdk.store.records.model import ArtifactRef\nfrom flow_sdk.store.backends.local import LocalStore\n"
         f"try:\n    print(repr(Artifacts(LocalStore('store')).load({ref!r}, where={WHERE!r})))\n"
         "except FlowSDKError as error:\n    print(type(error).__name__, error, repr(error.__cause__))\n"
     )

@@ -14,7 +14,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.batch.submit import JobTarget, job_name, read_request, save_request, submission
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.memory import MemoryStore
+from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.layout import heartbeat_key, request_key
 from flow_sdk.upkeep.store_check import check_store
 from tests.rig.aged import DAY, Clock

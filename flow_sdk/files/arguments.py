@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from flow_sdk.errors import UsageError
-from flow_sdk.s3.addresses import split_url
-from flow_sdk.s3.objects import S3GetObject, S3PutObject
-from flow_sdk.s3.place import Content, Span
+from flow_sdk.files.addresses import split_url
+from flow_sdk.files.file_store import Content, Span
+from flow_sdk.files.objects import S3GetObject, S3PutObject
 
 __all__ = ["checked_metadata", "content_of", "pair", "readable_file", "refuse_url", "several", "span_of", "whole_url"]
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.s3_errors import error_code, is_cut, is_passing, is_refused
+from flow_sdk.store.backends.errors import error_code, is_cut, is_passing, is_refused
 
 __all__ = ["Patience", "listen", "stalls_told"]
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
-from flow_sdk.store.durable import FLUSH, PIECE, WriteBehind, sync_folder, sync_names, write_part
+from flow_sdk.store.backends.durable_files import FLUSH, PIECE, WriteBehind, sync_folder, sync_names, write_part
 from flow_sdk.store.key_syntax import check_key, check_prefix, is_key
 from flow_sdk.store.port import Buffers, ObjectInfo
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from flow_sdk.aws.settings import forget_settings
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError
+from flow_sdk.store.backends.errors import error_code, explain, is_missing, is_unknown
+from flow_sdk.store.backends.retry import Patience, stalls_told
+from flow_sdk.store.backends.s3_connection import Kind, connect
 from flow_sdk.store.blobs.frame_format import damaged, frames
 from flow_sdk.store.key_syntax import check_key, check_prefix, s3_place
 from flow_sdk.store.port import Buffers, ObjectInfo
 from flow_sdk.store.prefetch import ahead
-from flow_sdk.store.s3_client import Kind, connect
-from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_unknown
-from flow_sdk.store.s3_retry import Patience, stalls_told
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flow_sdk.aws.settings import Encryption, S3Settings, s3_settings
 from flow_sdk.errors import AwsError, StoreUnavailable
-from flow_sdk.store.s3_errors import no_settings
+from flow_sdk.store.backends.errors import no_settings
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
@@ -48,7 +48,7 @@ def connect(bucket: str, prefix: str, *, kind: Kind, retries: bool = False, encr
     StoreUnavailable
         If the settings can't be used.
     """
-    from flow_sdk.store.forked_client import survive_forks
+    from flow_sdk.store.backends.forked_client import survive_forks
 
     survive_forks()
     from obstore.exceptions import BaseError

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import pytest
 
 from flow_sdk.errors import ConfigError, ObjectExists, StoreError, StoreUnavailable
-from flow_sdk.store.local import LocalStore
+from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.open_store import open_store
 
 
@@ -123,7 +123,7 @@ def test_a_folder_that_may_not_be_read_is_no_error(
 
 def test_a_killed_put_leaves_nothing_to_read(tmp_path: Path) -> None:
     code = (
-        "import sys, time\nfrom flow_sdk.store.local import LocalStore\n"
+        "import sys, time\nfrom flow_sdk.store.backends.local import LocalStore\n"
         "def parts():\n    yield b'x' * 1000\n    print('half', flush=True)\n    time.sleep(60)\n"
         f"LocalStore({str(tmp_path)!r}).put('a/b', parts())\n"
     )

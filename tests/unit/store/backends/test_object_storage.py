@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import pytest
 
 from flow_sdk.errors import ConfigError, ObjectExists, StoreError, StoreUnavailable
+from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.s3 import S3Store
 from tests.rig.moto import MotoServer
 from tests.rig.ports import free_port
 
@@ -282,7 +282,7 @@ def test_a_store_that_was_used_works_in_forked_processes_and_in_theirs(moto: Mot
 
 def test_a_store_made_but_not_used_before_a_fork_works_after_it(moto: MotoServer) -> None:
     code = (
-        "import os, signal\nfrom flow_sdk.store.s3 import S3Store\n"
+        "import os, signal\nfrom flow_sdk.store.backends.object_storage import S3Store\n"
         "store = S3Store('flows', 'fork2')\n"
         "if os.fork() == 0:\n"
         "    signal.alarm(20)\n    store.put('a', b'x')\n    os._exit(store.get('a') != b'x')\n"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from flow_sdk.errors import ObjectMissing, UsageError
-from flow_sdk.s3.addresses import check_key, split_url
-from flow_sdk.s3.given import (
+from flow_sdk.files.addresses import check_key, split_url
+from flow_sdk.files.arguments import (
     checked_metadata,
     content_of,
     pair,
@@ -16,10 +16,10 @@ from flow_sdk.s3.given import (
     span_of,
     whole_url,
 )
-from flow_sdk.s3.objects import S3GetObject, S3Object, S3PutObject
-from flow_sdk.s3.place import Content, Found, Label, Place, Span
-from flow_sdk.s3.roots import run_files
-from flow_sdk.s3.temporary import Downloads
+from flow_sdk.files.downloads import Downloads
+from flow_sdk.files.file_store import Content, Found, Label, Place, Span
+from flow_sdk.files.objects import S3GetObject, S3Object, S3PutObject
+from flow_sdk.files.run_location import run_files
 from flow_sdk.store.prefetch import ahead
 
 if TYPE_CHECKING:
@@ -354,7 +354,7 @@ class S3:
             if kind == "file":
                 if put:
                     raise UsageError("A file:// address can only be read.", seen=name, help="Use S3(run=self).")
-                from flow_sdk.s3.folder import Folder
+                from flow_sdk.files.folder import Folder
 
                 path = check_key(path)
                 return _Target(Folder("/", writable=False), path, name, name, None, span)
@@ -384,7 +384,7 @@ class S3:
 
     def _bucket(self, name: str) -> Place:
         if name not in self._places:
-            from flow_sdk.s3.bucket import Bucket
+            from flow_sdk.files.bucket import Bucket
 
             self._places[name] = Bucket(name)
         return self._places[name]

@@ -14,9 +14,9 @@ import pytest
 
 from flow_sdk import S3
 from flow_sdk.errors import FlowSDKError, ObjectMissing, StoreError, StoreUnavailable, UsageError
-from flow_sdk.s3 import S3GetObject, S3PutObject
-from flow_sdk.s3.bucket import Bucket
-from flow_sdk.s3.place import PIECE
+from flow_sdk.files import S3GetObject, S3PutObject
+from flow_sdk.files.bucket import Bucket
+from flow_sdk.files.file_store import PIECE
 from tests.rig.ports import free_port
 
 LAYOUT = ("a/0.txt", "a/b/1.txt", "a/d/e/3.txt", "f/4.txt")

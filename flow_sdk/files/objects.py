@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_sdk.s3.place import Found
+from flow_sdk.files.file_store import Found
 
 __all__ = ["RangeInfo", "S3GetObject", "S3Object", "S3PutObject"]
 

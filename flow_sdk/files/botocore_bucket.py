@@ -8,7 +8,7 @@ from typing import Any
 from flow_sdk.aws import aws_errors, client, error_code
 from flow_sdk.aws.settings import Encryption, encryption
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
-from flow_sdk.s3.place import PIECE, Content, Entry, Found, Label, Span
+from flow_sdk.files.file_store import PIECE, Content, Entry, Found, Label, Span
 
 __all__ = ["METADATA", "BotocoreBucket", "is_unusual"]
 
@@ -24,7 +24,7 @@ def is_unusual(key: str) -> bool:
 
 
 class BotocoreBucket:
-    """A bucket whose objects are read and written one request each, as :class:`~flow_sdk.s3.place.Place` has it.
+    """A bucket whose objects are read and written in one request each: a :class:`~flow_sdk.files.file_store.Place`.
 
     Parameters
     ----------
@@ -40,18 +40,18 @@ class BotocoreBucket:
         return client("s3")
 
     def url(self, key: str) -> str:
-        """See :meth:`~flow_sdk.s3.place.Place.url`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.url`."""
         return f"s3://{self.name}/{key}"
 
     def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.s3.place.Place.look`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
         try:
             return self._head(key)[0]
         except ObjectMissing:
             return None
 
     def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.s3.place.Place.download`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
         found, tag = self._head(key)
         offset, length = span.within(found.size)
         if span.offset > 0 and span.offset >= found.size:
@@ -72,7 +72,7 @@ class BotocoreBucket:
         return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
     def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.s3.place.Place.upload`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
         if not overwrite and self.look(key) is not None:
             return self.url(key)
         given: dict[str, Any] = {} if overwrite else {"IfNoneMatch": "*"}
@@ -92,11 +92,11 @@ class BotocoreBucket:
         return self.url(key)
 
     def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.s3.place.Place.walk`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
         return iter(sorted(entry for page in self._pages(prefix) for entry in _entries(page)))
 
     def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.s3.place.Place.level`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
         pages = list(self._pages(prefix, Delimiter="/"))
         folders = {one["Prefix"].removesuffix("/") for page in pages for one in page.get("CommonPrefixes", ())}
         return sorted(entry for page in pages for entry in _entries(page)), sorted(folders)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 from flow_sdk.aws.settings import forget_settings
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
-from flow_sdk.s3.botocore_bucket import METADATA, BotocoreBucket, is_unusual
-from flow_sdk.s3.place import PIECE, Content, Entry, Found, Label, Span, pieces
+from flow_sdk.files.botocore_bucket import METADATA, BotocoreBucket, is_unusual
+from flow_sdk.files.file_store import PIECE, Content, Entry, Found, Label, Span, pieces
+from flow_sdk.store.backends.errors import error_code, explain, is_missing, is_refused
+from flow_sdk.store.backends.s3_connection import connect
 from flow_sdk.store.prefetch import ahead
-from flow_sdk.store.s3_client import connect
-from flow_sdk.store.s3_errors import error_code, explain, is_missing, is_refused
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
@@ -44,11 +44,11 @@ class Bucket:
         self._process = os.getpid()
 
     def url(self, key: str) -> str:
-        """See :meth:`~flow_sdk.s3.place.Place.url`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.url`."""
         return f"s3://{self.name}/{key}"
 
     def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.s3.place.Place.look`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
         if is_unusual(key):
             return self._any_key.look(key)
         try:
@@ -57,7 +57,7 @@ class Bucket:
             return None
 
     def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.s3.place.Place.download`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
         if is_unusual(key):
             return self._any_key.download(key, path, span, parts)
         for attempt in range(_TRIES):
@@ -103,7 +103,7 @@ class Bucket:
         return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
     def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.s3.place.Place.upload`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
         if is_unusual(key):
             return self._any_key.upload(key, content, label, overwrite=overwrite)
         import obstore
@@ -137,7 +137,7 @@ class Bucket:
         return self.url(key)
 
     def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.s3.place.Place.walk`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
         if prefix and is_unusual(prefix):
             return self._any_key.walk(prefix)
         import obstore
@@ -155,7 +155,7 @@ class Bucket:
         return iter(sorted(found))
 
     def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.s3.place.Place.level`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
         if prefix and is_unusual(prefix):
             return self._any_key.level(prefix)
         import obstore

@@ -10,8 +10,8 @@ import pytest
 
 from flow_sdk import S3, Run, metadata, namespace
 from flow_sdk.errors import ObjectMissing, UsageError
-from flow_sdk.s3.addresses import decode_key, encode_key
-from flow_sdk.s3.run_files import Writer
+from flow_sdk.files.addresses import decode_key, encode_key
+from flow_sdk.files.run_files import Writer
 
 FLOW = """
 import os

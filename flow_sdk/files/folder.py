@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable, UsageError
-from flow_sdk.s3.place import Content, Entry, Found, Label, Span, pieces
-from flow_sdk.store.local import LocalStore
+from flow_sdk.files.file_store import Content, Entry, Found, Label, Span, pieces
+from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.strict_json import parse_object
 
 __all__ = ["LABEL", "Folder"]
@@ -34,11 +34,11 @@ class Folder:
         self._store = LocalStore(root) if writable else None
 
     def url(self, key: str) -> str:
-        """See :meth:`~flow_sdk.s3.place.Place.url`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.url`."""
         return "file://" + f"{self._root}/{key}".replace("%", "%25")
 
     def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.s3.place.Place.look`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
         try:
             status = os.stat(f"{self._root}/{key}")
             return self._found(key, status) if stat.S_ISREG(status.st_mode) else None
@@ -48,7 +48,7 @@ class Folder:
             raise self._closed(error, key) from error
 
     def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.s3.place.Place.download`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
         try:
             source = open(f"{self._root}/{key}", "rb")  # noqa: SIM115 closed below; the errors of the copy differ
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -74,7 +74,7 @@ class Folder:
         return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
     def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.s3.place.Place.upload`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
         if self._store is None:
             raise UsageError(
                 "A file:// address can only be read.",
@@ -92,14 +92,14 @@ class Folder:
         return self.url(key)
 
     def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.s3.place.Place.walk`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
         store = self._store or LocalStore(self._root)
         for one in store.list(prefix + "/" if prefix else ""):
             if not one.key.endswith("/" + LABEL):
                 yield Entry(one.key, one.size, one.modified)
 
     def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.s3.place.Place.level`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
         raise UsageError(
             "A file:// address can't be listed.", where=self.url(prefix), help="Use S3(run=...) to see a run's files."
         )

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from flow_sdk.errors import ObjectMissing
+from flow_sdk.files.addresses import decode_key, encode_key
+from flow_sdk.files.file_store import Content, Entry, Found, Label, Place, Span
 from flow_sdk.ids import is_step_name, is_task_id
-from flow_sdk.s3.addresses import decode_key, encode_key
-from flow_sdk.s3.place import Content, Entry, Found, Label, Place, Span
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import Manifest
@@ -84,13 +84,13 @@ class RunFiles:
         return self._inner.url(f"{folder}/{encode_key(key)}" if key else folder)
 
     def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.s3.place.Place.look`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
         seen = self._seen(key)
         found = self._inner.look(seen.key) if seen is not None else None
         return None if found is None or seen is None else self._placed(found, seen)
 
     def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.s3.place.Place.download`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
         seen = self._seen(key)
         if seen is None:
             raise ObjectMissing(
@@ -101,7 +101,7 @@ class RunFiles:
         return self._placed(self._inner.download(seen.key, path, span, parts), seen)
 
     def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.s3.place.Place.upload`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
         spelt = encode_key(key)
         if not overwrite and (seen := self._seen(key)) is not None:
             return self._inner.url(seen.key)
@@ -109,7 +109,7 @@ class RunFiles:
         return self._inner.upload(mine, content, label, overwrite=overwrite)
 
     def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.s3.place.Place.walk`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
         below = encode_key(prefix) if prefix else ""
         chosen = self._choose(self._versions(below))
         for spelt in sorted(chosen):
@@ -118,7 +118,7 @@ class RunFiles:
                 yield Entry(key, chosen[spelt].size, chosen[spelt].modified)
 
     def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.s3.place.Place.level`."""
+        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
         entries, folders = [], set()
         start = len(prefix) + 1 if prefix else 0
         for entry in self.walk(prefix):

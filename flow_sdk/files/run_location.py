@@ -9,13 +9,13 @@ from flow_sdk.client.context import STORE_VARIABLE, current_store
 from flow_sdk.client.reader import open_existing_store
 from flow_sdk.client.run import Run
 from flow_sdk.errors import NotFound, UsageError
+from flow_sdk.files.addresses import check_key, split_url
+from flow_sdk.files.file_store import Place
+from flow_sdk.files.run_files import RunFiles, Writer
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.s3.addresses import check_key, split_url
-from flow_sdk.s3.place import Place
-from flow_sdk.s3.run_files import RunFiles, Writer
-from flow_sdk.store.local import LocalStore
+from flow_sdk.store.backends.local import LocalStore
+from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.records import layout
-from flow_sdk.store.s3 import S3Store
 
 if TYPE_CHECKING:
     from flow_sdk.store.port import ObjectStore
@@ -84,13 +84,13 @@ def _inner(store: "ObjectStore", bucket: str | None, prefix: str | None) -> tupl
     if above is not None:
         raise UsageError("prefix= needs bucket= with it: this flow's datastore isn't in S3.", seen=repr(prefix))
     if isinstance(store, LocalStore):
-        from flow_sdk.s3.folder import Folder
+        from flow_sdk.files.folder import Folder
 
         return Folder(store.root), ""
     raise UsageError("A store in memory keeps no files beside its runs.", where=store.url)
 
 
 def _bucket(name: str) -> Place:
-    from flow_sdk.s3.bucket import Bucket
+    from flow_sdk.files.bucket import Bucket
 
     return Bucket(name)

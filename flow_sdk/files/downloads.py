@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 
 from flow_sdk.errors import UsageError
-from flow_sdk.s3.place import Found
+from flow_sdk.files.file_store import Found
 
 __all__ = ["Downloads"]
 
