@@ -17,6 +17,9 @@ from types import CodeType, ModuleType
 MOVED_MODULES: dict[str, str] = {
     "flow_sdk.client.facts": "flow_sdk.client.attempt_metadata",
     "flow_sdk.runtime.batch.container": "flow_sdk.runtime.container",
+    "flow_sdk.runtime.batch.remote": "flow_sdk.runtime.batch.remote_task",
+    "flow_sdk.runtime.chosen": "flow_sdk.runtime.run_queries",
+    "flow_sdk.runtime.given_up": "flow_sdk.runtime.run_abandonment",
     "flow_sdk.s3": "flow_sdk.files",
     "flow_sdk.spec": "flow_sdk.authoring",
     "flow_sdk.spec.absent": "flow_sdk.authoring.unsupported",

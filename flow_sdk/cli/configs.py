@@ -178,7 +178,7 @@ def use_origin(call: Call, asked: str | None) -> None:
 def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str, Any]:
     """The configs of the run that is resumed, by name."""
     from flow_sdk.metadata.runs import Runs
-    from flow_sdk.runtime.resume import find_origin
+    from flow_sdk.runtime.resume.origin import find_origin
     from flow_sdk.store.open_store import open_store
 
     runs = Runs(open_store(root, create=False))

@@ -52,12 +52,12 @@ class Ends:
 
     def goes_on(self, run: ListedRun) -> None:
         """Take back what was noted of a run that goes on."""
-        from flow_sdk.runtime.given_up import take_back_end
+        from flow_sdk.runtime.run_abandonment import take_back_end
 
         take_back_end(self._call.root, self._call.flow, run.run)
 
     def _note(self, run: ListedRun, reason: str) -> None:
-        from flow_sdk.runtime.given_up import note_given_up
+        from flow_sdk.runtime.run_abandonment import note_given_up
 
         when = None if run.stopped is None else run.stopped.timestamp()
         try:

@@ -59,7 +59,7 @@ def refuse_stored_run(call: Call, run: str, target: str) -> None:
     """
     from flow_sdk.deploy.run_ids import existing_run_error
     from flow_sdk.deploy.tokens import existing_store
-    from flow_sdk.runtime.begin import read_record
+    from flow_sdk.runtime.task.run_start import read_record
 
     store = existing_store(call.root)
     if store is not None and read_record(store, call.flow, run) is not None:

@@ -218,7 +218,7 @@ def _status(call: Call) -> int:
 def _has_begun(call: Call, run: str) -> bool:
     """Whether the store may have logs of a run: it knows the run, or can't be asked."""
     from flow_sdk.errors import StoreError
-    from flow_sdk.runtime.begin import read_record
+    from flow_sdk.runtime.task.run_start import read_record
     from flow_sdk.store.open_store import open_store
 
     try:

@@ -1,6 +1,8 @@
-"""Running tasks and local runs.
+"""Running tasks, for every orchestrator and on this machine.
 
-``task`` is the entry point every orchestrator starts; ``supervise`` starts it for an orchestrator's worker. ``local``
-runs a flow on this machine: ``driver`` turns what the pure ``scheduler`` decides into processes, forked from the
-``fork_server``; ``resume`` takes over what an earlier run finished. May import client and below.
+``request`` is the one message that starts a task; ``supervise`` runs it in a process of its own for an orchestrator's
+worker, ``container`` in a container; ``orchestrator`` is the interface of what one orchestrator needs beyond that, and
+``run_queries`` answers those that have no switches and loops. ``task`` runs in the task's own process, ``local`` runs a
+flow on this machine, ``resume`` reuses what an earlier run has finished, ``batch`` runs tasks as jobs of AWS
+Batch. May import client and below.
 """

@@ -15,13 +15,13 @@ from flow_sdk.errors import FlowSDKError, SerializationError, StepTimeout, Trans
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.policies import CatchPolicy
-from flow_sdk.runtime.current import set_current
 from flow_sdk.runtime.orchestrator import FinishedStep, find_adapter
-from flow_sdk.runtime.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.state import LiveTask
+from flow_sdk.runtime.task.current import set_current
+from flow_sdk.runtime.task.live_task import LiveTask
+from flow_sdk.runtime.task.parents import RunView, find_parents, is_first
+from flow_sdk.runtime.task.transition import check_transition, chosen_case, foreach_values
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
-from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 

@@ -26,11 +26,11 @@ from flow_sdk.ids import split_pathspec
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.submit import read_request
-from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.orchestrator import ContainerTask, OrchestratorAdapter, find_adapter, named_adapter
 from flow_sdk.runtime.report import FAILED, FATAL, OK
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
+from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 

@@ -13,8 +13,8 @@ from typing import IO, Any
 from flow_sdk.authoring.flow import COMMAND_LINE
 from flow_sdk.runtime.channel import Channel
 from flow_sdk.runtime.interpreter import interpreter_command
+from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.origins import loaded_modules
-from flow_sdk.runtime.program import Program
 
 __all__ = ["ForkServer", "open_standard"]
 

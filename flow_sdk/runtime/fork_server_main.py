@@ -27,16 +27,16 @@ from flow_sdk.runtime.channel import Channel
 from flow_sdk.runtime.early_imports import imports_before_effects
 from flow_sdk.runtime.flowfile import CompiledFile
 from flow_sdk.runtime.interpreter import interpreter_command
-from flow_sdk.runtime.leftovers import Leftovers
+from flow_sdk.runtime.local.import_leftovers import Leftovers
+from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
 from flow_sdk.runtime.process_end import find_c_functions
-from flow_sdk.runtime.program import Program
 from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.layout import commit_key, parse_key
 from flow_sdk.store.records.model import RunRecord
 
 if TYPE_CHECKING:
-    from flow_sdk.runtime.task import Prepared
+    from flow_sdk.runtime.task.runner import Prepared
     from flow_sdk.store.port import ObjectStore
 
 __all__ = ["main"]
@@ -111,7 +111,7 @@ def main() -> None:
         channel.send({"note": text})
         _start_again(channel, [*excluded, name], program.program)
     from flow_sdk.runtime.forked_task import prepare_streams, run_forked_task
-    from flow_sdk.runtime.task import Prepared
+    from flow_sdk.runtime.task.runner import Prepared
 
     prepare_streams()
     gc.collect()

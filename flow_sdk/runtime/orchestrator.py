@@ -18,8 +18,8 @@ from flow_sdk.errors import DeployError
 from flow_sdk.ids import Position
 from flow_sdk.metadata.run_heartbeat import LOCAL
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store.port import ObjectStore
 
 __all__ = [

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flow_sdk.runtime.leftovers import Leftovers
+from flow_sdk.runtime.local.import_leftovers import Leftovers
 from flow_sdk.runtime.origins import is_installed, module_origin
 
 __all__ = ["AND_LATER", "Excluded", "preload"]

@@ -111,7 +111,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The attempt has ended; ``facts`` are as :func:`flow_sdk.runtime.task.run_and_report` reports them."""
+    """The attempt has ended; ``facts`` are as :func:`flow_sdk.runtime.task.runner.run_and_report` reports them."""
 
     facts: dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from flow_sdk.errors import StoreError
 from flow_sdk.metadata import task_heartbeat
-from flow_sdk.runtime.crash import HARD_GRACE, crash_line, crash_reason, note_crash, note_failure
+from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, note_crash, note_failure
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.interpreter import LAUNCHER
 from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
@@ -62,7 +62,7 @@ class _Supervisor:
         self.result = Supervised(FAILED)
         read, write = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, LAUNCHER, "flow_sdk.runtime.task"],
+            [sys.executable, LAUNCHER, "flow_sdk.runtime.task.runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.runtime.crash import HARD_GRACE
+from flow_sdk.runtime.crash_record import HARD_GRACE
 from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.interpreter import interpreter_command
+from flow_sdk.runtime.local.program import Program
+from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.logs import LineSplitter, LogWriter
-from flow_sdk.runtime.program import Program
 from flow_sdk.runtime.report import LONGEST_REPORT, REPORT_FD, Claimed, Finished, Running, read_report
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.scheduler import TaskKey
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.submit import JobTarget
@@ -174,9 +174,9 @@ class Workers:
         return worker, reads
 
     def _spawn(self, worker: Worker, writes: list[int]) -> None:
-        module, message, environment, folder = "flow_sdk.runtime.task", worker.request.to_json(), None, None
+        module, message, environment, folder = "flow_sdk.runtime.task.runner", worker.request.to_json(), None, None
         if worker.target is not None:
-            module = "flow_sdk.runtime.batch.worker"
+            module = "flow_sdk.runtime.batch.laptop_proxy"
             facts = {"request": json.loads(message), "target": dataclasses.asdict(worker.target)}
             message = json.dumps(facts).encode()
         else:

@@ -13,7 +13,7 @@ from flow_sdk.errors import NotFound, ObjectMissing
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.batch.submit import read_request, save_request
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.resume import hold_origin
+from flow_sdk.runtime.resume.origin import hold_origin
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.blob import digest_of, write_blob

@@ -4,7 +4,8 @@ import os
 import time
 
 from flow_sdk import FlowSpec, step
-from flow_sdk.runtime import driver, logs
+from flow_sdk.runtime import logs
+from flow_sdk.runtime.local import driver
 
 logs.FLUSH_SECONDS = float(os.environ["FLUSHED_EVERY"])
 driver.END_PATIENCE = 20 * logs.FLUSH_SECONDS

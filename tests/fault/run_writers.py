@@ -15,12 +15,12 @@ from flow_sdk.files.run_files import RunFiles
 from flow_sdk.files.run_files import Writer as Putter
 from flow_sdk.files.run_location import _inner
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.runtime import resume
+from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.logs import FLUSH_BYTES, LogSender, LogWriter
-from flow_sdk.runtime.resume import Resume
-from flow_sdk.runtime.scheduler import Scheduler, TaskKey
+from flow_sdk.runtime.resume import reuse as reusing
+from flow_sdk.runtime.resume.reuse import Resume
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.records.model import commits, layout
+from flow_sdk.store.records import commits, layout
 from tests.fault.act import NAME, Place, Writer, begun, begun_run, record
 from tests.fault.cut_flow import Cut
 
@@ -51,8 +51,8 @@ def _resume(place: Place) -> None:
     assert (refs, names) == (made.record.artifacts, made.record.parameters)
     scheduler = Scheduler(made.plan, 1)
     scheduler.begin()
-    with patch.object(resume, "WRITERS", 1):  # one after the other, or no number would name a call
-        reuse.take_over(scheduler, "r", Silent())  # type: ignore[arg-type]
+    with patch.object(reusing, "WRITERS", 1):  # one after the other, or no number would name a call
+        reuse.commit_reused(scheduler, "r", Silent())  # type: ignore[arg-type]
     assert scheduler.take() == [(TaskKey("join", ()), 0)]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Run, metadata, namespace
-from flow_sdk.runtime.scheduler import TaskKey
+from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.open_store import open_store
 from flow_sdk.upkeep.store_check import check_store

@@ -15,9 +15,9 @@ from flow_sdk.errors import NotFound, ObjectExists
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime import attempt
 from flow_sdk.runtime.attempt import Outcome, run_attempt
-from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.scheduler import TaskKey
+from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore

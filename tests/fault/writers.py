@@ -21,7 +21,7 @@ from flow_sdk.metadata.run_heartbeat import is_gone, write_beat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
-from flow_sdk.runtime.scheduler import TaskKey
+from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.durable_files import replace_file, sync_folder
 from flow_sdk.store.blobs.blob import digest_of, read_blob

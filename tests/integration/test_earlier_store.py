@@ -21,9 +21,9 @@ from flow_sdk.plan.codec import from_json, plan_hash, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.runtime.chosen import foreach_children, is_chosen, loop_outcome, open_run, task_of
 from flow_sdk.runtime.flowfile import load_flow
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.run_queries import foreach_children, is_chosen, loop_outcome, open_run, task_of
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store

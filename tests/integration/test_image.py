@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from tests.rig.containers import LIMITS, ROOT, base

@@ -17,7 +17,7 @@ from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task, conte
 from flow_sdk.client.command_text import dump_lines, find_runs, find_tasks, tag_lines
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.ids import is_run_id
-from flow_sdk.runtime.resume import find_origin
+from flow_sdk.runtime.resume.origin import find_origin
 from flow_sdk.store.key_syntax import is_key
 from flow_sdk.store.port import ObjectStore
 from tests.rig.moto import MotoServer

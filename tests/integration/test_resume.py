@@ -77,7 +77,9 @@ def test_the_last_run_of_the_user_is_the_origin_through_any_number_of_resumes(fo
     look(folder)
     assert [run.origin_pathspec for run in Flow("TrainFlow")] == [*["TrainFlow/1"] * 3, None]
     done = resume(folder, "--dry-run")
-    assert done.stderr.startswith("Resuming TrainFlow/1 (it is the last run of 'anne'; to go on from the newest resume")
+    assert done.stderr.startswith(
+        "Resuming TrainFlow/1 (it is the last run of 'anne'; to continue from the newest resume"
+    )
     assert "--origin-run-id 4" in done.stderr
 
 

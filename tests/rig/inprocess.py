@@ -14,10 +14,10 @@ from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import plan_parameters, resolve
 from flow_sdk.runtime.attempt import Outcome, run_attempt
-from flow_sdk.runtime.begin import start_artifacts
-from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.scheduler import Scheduler, TaskKey
+from flow_sdk.runtime.task.parents import RunView
+from flow_sdk.runtime.task.run_start import start_artifacts
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.port import ObjectStore

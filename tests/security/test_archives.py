@@ -16,7 +16,7 @@ import pytest
 
 from flow_sdk.client import Run
 from flow_sdk.errors import FlowSDKError, IntegrityError, PlanError, UsageError
-from flow_sdk.runtime.code_folder import unpacked
+from flow_sdk.runtime.task.code_folder import unpacked
 from flow_sdk.store.package.archive import build, find_files, list_files, unpack
 from tests.fault.report import count
 from tests.unit.client.builder import Builder
@@ -270,7 +270,7 @@ def test_a_plan_names_no_file_outside_the_package(flow: Builder) -> None:
 
 def test_a_folder_for_unpacked_code_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
     script = (
-        "import sys, tempfile; from flow_sdk.runtime.code_folder import unpacked\n"
+        "import sys, tempfile; from flow_sdk.runtime.task.code_folder import unpacked\n"
         "tempfile.tempdir = sys.argv[1]\nunpacked(open(sys.argv[2], 'rb').read(), 'd' * 64)"
     )
     package = tmp_path / "package"

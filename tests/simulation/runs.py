@@ -16,15 +16,19 @@ from flow_sdk.metadata import run_heartbeat, runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime import attempt, begin, crash, driver, local, resume
-from flow_sdk.runtime.begin import read_record
-from flow_sdk.runtime.driver import Driver, RunOptions
-from flow_sdk.runtime.parents import RunView, is_first
-from flow_sdk.runtime.program import Program
+from flow_sdk.runtime import attempt, crash_record
+from flow_sdk.runtime.local import driver
+from flow_sdk.runtime.local import run as local_run
+from flow_sdk.runtime.local.driver import Driver, RunOptions
+from flow_sdk.runtime.local.program import Program
+from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.resume import Resume
-from flow_sdk.runtime.scheduler import TaskKey
-from flow_sdk.runtime.task import run_and_report
+from flow_sdk.runtime.resume import origin
+from flow_sdk.runtime.resume.reuse import Resume
+from flow_sdk.runtime.task import run_start
+from flow_sdk.runtime.task.parents import RunView, is_first
+from flow_sdk.runtime.task.run_start import read_record
+from flow_sdk.runtime.task.runner import run_and_report
 from flow_sdk.runtime.workers import Worker
 from flow_sdk.store.blobs import write_protocol
 from flow_sdk.store.records import commits
@@ -41,8 +45,8 @@ USER = "tester"
 ORCHESTRATOR = {"kind": "simulated"}
 MOST_CLEARED = 100
 """Tasks that a user clears in a run: else they would be cleared faster than they run where the scheduler is slow."""
-_CLOCKS = (attempt, crash, driver, local, begin, commits, runs, write_protocol, run_heartbeat)
-_NAMES = (resume,)
+_CLOCKS = (attempt, crash_record, driver, local_run, run_start, commits, runs, write_protocol, run_heartbeat)
+_NAMES = (origin,)
 
 
 @functools.cache
@@ -194,7 +198,7 @@ class RunProcess:
         else:
             if self.origin is not None:
                 reuse = Resume(self.origin, self.step).open(store, self.plan, USER)
-            record = local._allocate(store, self.flow, self.plan, {}, options, reuse)
+            record = local_run._allocate(store, self.flow, self.plan, {}, options, reuse)
             self.run = record.run
         try:
             _Driver(self, store, record, options, reporter, reuse).run()
@@ -212,7 +216,7 @@ class RunProcess:
             if record is None:
                 if not is_first(self.plan[request.step], self.plan[request.step].position(request.task), self.plan):
                     raise Violation(f"{request.pathspec} was started before the run began")
-                record = begin.begin(store, request, self.plan, self.flow)
+                record = run_start.begin(store, request, self.plan, self.flow)
             view = RunView(store, self.plan, request.flow, request.run)
             outcome = attempt.run_attempt(view, record, self.flow, request, announce)
             if outcome.manifest.ok:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from flow_sdk.errors import ObjectExists, StoreUnavailable
-from flow_sdk.runtime.driver import Driver
-from flow_sdk.runtime.resume import Reuse
-from flow_sdk.runtime.scheduler import Scheduler
+from flow_sdk.runtime.local.driver import Driver
+from flow_sdk.runtime.local.scheduler import Scheduler
+from flow_sdk.runtime.resume.reuse import Reuse
 from flow_sdk.store import artifacts
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.layout import commit_key
@@ -60,7 +60,9 @@ def takes_an_unknown_put_for_refused(patch: pytest.MonkeyPatch) -> None:
 
 
 def resumes_without_a_look_at_the_parents(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Reuse, "_why", lambda self, manifest, step: "" if manifest and manifest.successful else "missing")
+    patch.setattr(
+        Reuse, "_explain_rerun", lambda self, manifest, step: "" if manifest and manifest.successful else "missing"
+    )
 
 
 def redirects_to_the_place_of_a_generation(patch: pytest.MonkeyPatch) -> None:

@@ -36,8 +36,8 @@ def _logs(call: Call) -> int:
 
 def _elsewhere(call: Call, run: str) -> str | None:
     """Where the cause is of an orchestrator's run that the store doesn't know: it may have failed before it began."""
-    from flow_sdk.runtime.begin import read_record
     from flow_sdk.runtime.orchestrator import adapter_of_run
+    from flow_sdk.runtime.task.run_start import read_record
     from flow_sdk.store.open_store import open_store
 
     why = adapter_of_run(run).explain_missing_run(run, call.again)

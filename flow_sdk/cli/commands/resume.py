@@ -15,7 +15,7 @@ from flow_sdk.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flow_sdk.runtime.resume import Forecast
+    from flow_sdk.runtime.resume.forecast import Forecast
 
 __all__ = ["COMMANDS"]
 
@@ -33,7 +33,7 @@ def _resume(call: Call) -> int:
         from flow_sdk.cli.configs import use_origin
 
         use_origin(call, origin)
-    from flow_sdk.runtime.resume import Resume
+    from flow_sdk.runtime.resume.reuse import Resume
 
     wanted = Resume(origin, step)
     if not call["dry-run"]:
@@ -42,11 +42,12 @@ def _resume(call: Call) -> int:
     plan = call.plan(call.parameter_plans())
 
     from flow_sdk import config
+    from flow_sdk.runtime.resume.forecast import forecast_resume
     from flow_sdk.store.open_store import open_store
 
     reuse = wanted.open(open_store(call.root, create=False), plan, config.user())
-    call.say(reuse.told())
-    for line in _table(reuse.forecast()):
+    call.say(reuse.describe_origin())
+    for line in _table(forecast_resume(reuse)):
         print(line)
     return 0
 

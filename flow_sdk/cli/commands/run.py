@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.reporters.plain import Ending
     from flow_sdk.plan.model import FlowPlan
     from flow_sdk.runtime.fork_server import ForkServer
-    from flow_sdk.runtime.resume import Resume
+    from flow_sdk.runtime.resume.reuse import Resume
 
 __all__ = ["COMMANDS", "early_server", "start_run"]
 
@@ -45,7 +45,7 @@ def early_server(call: Call) -> Iterator[ForkServer | None]:
         yield None
         return
     from flow_sdk.runtime.fork_server import ForkServer
-    from flow_sdk.runtime.program import Program
+    from flow_sdk.runtime.local.program import Program
 
     entry = call.entry
     server = ForkServer(Program.of(entry.file, entry.module, entry.imported))
@@ -91,7 +91,7 @@ def start_run(
     tell_inactive(call)
 
     # The heavy part, and late: a wrong command line is told before it is paid for.
-    from flow_sdk.runtime.local import RunOptions, run_flow
+    from flow_sdk.runtime.local.run import RunOptions, run_flow
 
     options = RunOptions(
         root=call.root,

@@ -8,7 +8,7 @@ import time
 from typing import Any, Protocol, TextIO
 
 from flow_sdk.cli.terminal import text_for_stream
-from flow_sdk.runtime.events import Reporter
+from flow_sdk.runtime.local.reporter import Reporter
 from flow_sdk.text import escape_invisible, quote_unprintable, strip_control_sequences
 
 __all__ = ["Ending", "Failures", "JsonReporter", "PlainReporter", "seconds_text"]

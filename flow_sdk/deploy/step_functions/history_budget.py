@@ -13,7 +13,7 @@ from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.positions import known_numbers
 from flow_sdk.runtime.orchestrator import FinishedStep
-from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store.records.layout import events_prefix
 
 __all__ = ["reserve_events"]

@@ -29,8 +29,8 @@ from flow_sdk.errors import ObjectMissing
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.parameters import resolve
 from flow_sdk.runtime.orchestrator import ContainerTask, FinishedStep, PlainAdapter
-from flow_sdk.runtime.parents import RunView
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store.records.checksummed_json import unseal
 from flow_sdk.store.records.codec import FAILURE_FIELDS
 from flow_sdk.store.records.commits import attempts

@@ -11,7 +11,7 @@ from typing import Any
 from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, known_numbers
-from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.layout import handoff_key, run_input_key
 from flow_sdk.store.records.model import Manifest

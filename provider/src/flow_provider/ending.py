@@ -26,7 +26,7 @@ class RunFailed:
 
     def __call__(self, context: Any) -> None:
         from flow_provider.credentials import store_access
-        from flow_sdk.runtime.given_up import note_given_up
+        from flow_sdk.runtime.run_abandonment import note_given_up
 
         deployment, flow = self.deployment, self.deployment.plan.flow
         run = flow_run_id(deployment.dag, flow, context["run_id"])
@@ -42,6 +42,6 @@ class RunFailed:
 def note_cleared(deployment: Deployment, context: Any, run: str) -> None:
     """Take back that a run has ended, if it goes on because somebody cleared tasks of it."""
     if getattr(context["dag_run"], "clear_number", None):
-        from flow_sdk.runtime.given_up import take_back_end
+        from flow_sdk.runtime.run_abandonment import take_back_end
 
         take_back_end(deployment.store, deployment.plan.flow, run)

@@ -48,7 +48,7 @@ def label_task(context: Any, deployment: "Deployment", step: "StepPlan", here: "
 def _item_text(deployment: "Deployment", step: "StepPlan", here: "Instance") -> str:
     """The text that the foreach step has left of the item, from its committed result."""
     from flow_sdk.plan.positions import known_numbers
-    from flow_sdk.runtime.chosen import open_run
+    from flow_sdk.runtime.run_queries import open_run
 
     view = open_run(deployment.store, deployment.plan.flow, here.run)
     step = view.plan[step.name]  # of the version that the run began with

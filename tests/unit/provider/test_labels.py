@@ -7,7 +7,7 @@ from flow_provider.deployment import Deployment
 from flow_provider.instance import Instance
 from flow_provider.labels import KEY, TEMPLATE, label_task
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.scheduler import TaskKey
+from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.codec import encode
 from flow_sdk.store.records.layout import run_key

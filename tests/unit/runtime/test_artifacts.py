@@ -11,7 +11,7 @@ import pytest
 
 from flow_sdk import FlowSpec, Parameter, catch, retry, step
 from flow_sdk.errors import IntegrityError
-from flow_sdk.runtime.scheduler import Scheduler
+from flow_sdk.runtime.local.scheduler import Scheduler
 from flow_sdk.runtime.tracebacks import one_line
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.codec import encode

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.runtime import code_folder
-from flow_sdk.runtime.code_folder import MOST_UNUSED, UNUSED_AGE, unpacked
+from flow_sdk.runtime.task import code_folder
+from flow_sdk.runtime.task.code_folder import MOST_UNUSED, UNUSED_AGE, unpacked
 from flow_sdk.store.package.archive import build
 
 HOLDER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from flow_sdk.runtime.code_folder import unpacked
+from flow_sdk.runtime.task.code_folder import unpacked
 with open(sys.argv[2], "rb") as file:
     print(unpacked(file.read(), sys.argv[3]), flush=True)
 sys.stdin.read()

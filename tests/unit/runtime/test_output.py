@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flow_sdk.errors import SerializationError
-from flow_sdk.runtime.crash import crash_reason
+from flow_sdk.runtime.crash_record import crash_reason
 from flow_sdk.runtime.logs import LineSplitter, drain
+from flow_sdk.runtime.task.transition import chosen_case
 from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
-from flow_sdk.runtime.transition import chosen_case
 from flow_sdk.store.prefetch import ahead
 
 

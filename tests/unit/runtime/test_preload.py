@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.runtime import randomness
 from flow_sdk.runtime.early_imports import imports_before_effects
+from flow_sdk.runtime.local import randomness
 
 BEFORE = {
     "imports": ("import a, b.c as d\nfrom e.f import g", ["a", "b.c", "e.f", "e.f.g"]),

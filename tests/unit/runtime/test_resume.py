@@ -11,7 +11,9 @@ from flow_sdk import FlowSpec
 from flow_sdk.errors import NotFound, ParameterError, UsageError
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.runtime.resume import Resume, Reuse, find_origin
+from flow_sdk.runtime.resume.forecast import describe_states, forecast_resume
+from flow_sdk.runtime.resume.origin import find_origin
+from flow_sdk.runtime.resume.reuse import Resume, Reuse
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records import commits, layout
@@ -68,7 +70,7 @@ def resumed(
     second.record = dataclasses.replace(second.record, artifacts=refs, parameters=names, origin_run=first.record.run)
     Runs(first.store).create(second.record)
     told = Told()
-    second.run(before=lambda: reuse.take_over(second.scheduler, run, told))  # type: ignore[arg-type]
+    second.run(before=lambda: reuse.commit_reused(second.scheduler, run, told))  # type: ignore[arg-type]
     return second, told
 
 
@@ -183,7 +185,7 @@ def test_a_foreach_over_something_else_runs_again(tmp_path: Path) -> None:
     other = SMALL.replace('foreach="items"', 'foreach="others"').replace("self.items = ", "self.others = self.items = ")
     flow = load_source(other.format(head="", work="pass", after="join", more=""), "Small", str(tmp_path))
     reuse, _ = reuse_of(first, flow)
-    assert reuse.forecast()[0].why == "its place in the flow has changed since run 1"
+    assert forecast_resume(reuse)[0].why == "its place in the flow has changed since run 1"
     second, told = resumed(first, flow)
     assert told.steps == {} and second.scheduler.finished
 
@@ -213,9 +215,9 @@ def test_a_forecast_changes_nothing_and_is_right(tmp_path: Path) -> None:
     first = finished(small(tmp_path, work="assert self.input != 2"))
     before = [info.key for info in first.store.list("")]
     reuse, _ = reuse_of(first, small(tmp_path))
-    lines = [(line.step, line.reused, line.again, line.more) for line in reuse.forecast()]
+    lines = [(line.step, line.reused, line.again, line.more) for line in forecast_resume(reuse)]
     assert lines == [("start", 1, 0, False), ("work", 2, 1, False), ("join", 0, 1, False), ("end", 0, 1, False)]
-    whys = [line.why for line in reuse.forecast()]
+    whys = [line.why for line in forecast_resume(reuse)]
     assert whys[0] == "" and "@catch took its failure" in whys[1]
     assert whys[2] == "it comes after work/1.1, which runs again"
     assert len([key for key in before if "/runs/" in key]) == len(
@@ -226,7 +228,7 @@ def test_a_forecast_changes_nothing_and_is_right(tmp_path: Path) -> None:
 def test_a_forecast_says_what_it_cannot_know(tmp_path: Path) -> None:
     first = finished(small(tmp_path), tasks=0)
     reuse, _ = reuse_of(first, small(tmp_path))
-    start, work, *_ = reuse.forecast()
+    start, work, *_ = forecast_resume(reuse)
     assert (start.reused, start.again, start.more) == (0, 1, False)
     assert (work.reused, work.again, work.more) == (0, 0, True)
 
@@ -327,9 +329,7 @@ def test_an_unknown_step(tmp_path: Path) -> None:
     assert error.value.help == "Did you mean 'work'?"
 
 
-def test_several_tasks_that_were_stopped_or_go_on_are_told_in_the_plural(tmp_path: Path) -> None:
-    flow = small(tmp_path)
-    reuse, _ = reuse_of(finished(flow), flow)
-    told = reuse._in_words(Counter({"failed": 2, "was stopped": 2, "goes on": 3, "hadn't begun": 2}), "")
-    assert told == "2 failed, 2 were stopped, 3 go on, 2 hadn't begun in run 1"
-    assert reuse._in_words(Counter({"failed": 1, "was stopped": 1}), "") == "1 failed, 1 was stopped in run 1"
+def test_several_tasks_that_were_stopped_or_are_running_are_shown_in_the_plural() -> None:
+    text = describe_states(Counter({"failed": 2, "was stopped": 2, "is running": 3, "hadn't begun": 2}), "", "1")
+    assert text == "2 failed, 2 were stopped, 3 are running, 2 hadn't begun in run 1"
+    assert describe_states(Counter({"failed": 1, "was stopped": 1}), "", "1") == "1 failed, 1 was stopped in run 1"

@@ -88,14 +88,14 @@ def test_a_task_that_fails_too_often_fails_the_run() -> None:
 
 def test_a_second_attempt_of_a_committed_task_runs_nothing() -> None:
     run = InProcessRun(Shapes).run()
-    from flow_sdk.runtime.scheduler import TaskKey
+    from flow_sdk.runtime.local.scheduler import TaskKey
 
     again = run.attempt(TaskKey("work", (1,)), 0)
     assert again.already and again.manifest == run.task("work", "1")
 
 
 def test_a_task_cleared_on_purpose_runs_again_and_its_old_result_stays_readable() -> None:
-    from flow_sdk.runtime.scheduler import TaskKey
+    from flow_sdk.runtime.local.scheduler import TaskKey
     from flow_sdk.store.records.commits import read_attempt
 
     run = InProcessRun(Shapes).run()
@@ -110,9 +110,9 @@ def test_a_task_cleared_on_purpose_runs_again_and_its_old_result_stays_readable(
 
 
 def test_a_killed_last_attempt_is_caught_by_one_that_runs_nothing() -> None:
-    from flow_sdk.runtime.crash import note_crash
+    from flow_sdk.runtime.crash_record import note_crash
+    from flow_sdk.runtime.local.scheduler import TaskKey
     from flow_sdk.runtime.request import TaskRequest
-    from flow_sdk.runtime.scheduler import TaskKey
     from flow_sdk.store.records.commits import claim
 
     run = InProcessRun(Failing)

@@ -9,7 +9,7 @@ import pytest
 from flow_sdk.authoring.flow import Transition
 from flow_sdk.errors import TransitionError
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.transition import check_transition, chosen_case, foreach_values
+from flow_sdk.runtime.task.transition import check_transition, chosen_case, foreach_values
 
 
 def named(name: str) -> Any:

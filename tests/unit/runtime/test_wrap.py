@@ -10,7 +10,7 @@ from flow_sdk import USER_SKIP_STEP, FlowSpec, UserStepDecorator, catch, retry, 
 from flow_sdk.authoring.flow import Transition
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
-from flow_sdk.runtime.transition import check_transition
+from flow_sdk.runtime.task.transition import check_transition
 from flow_sdk.runtime.wrap import wrapped
 from tests.rig.inprocess import InProcessRun
 

@@ -14,7 +14,7 @@ from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
 from flow_sdk.deploy.releases import note_release
 from flow_sdk.errors import NotFound, StoreError, UsageError
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.runtime.resume import hold_origin
+from flow_sdk.runtime.resume.origin import hold_origin
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.blob import read_blob

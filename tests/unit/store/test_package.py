@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.errors import IntegrityError, UsageError
-from flow_sdk.runtime.code_folder import unpacked
+from flow_sdk.runtime.task.code_folder import unpacked
 from flow_sdk.store.package.archive import build, find_files, list_files, unpack
 from flow_sdk.store.package.ignore_rules import Ignore
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flow_provider.batch_jobs import BatchJobs
     from flow_provider.instance import Instance
     from flow_sdk.runtime.batch.follow import Job
-    from flow_sdk.runtime.batch.remote import RemoteTask
+    from flow_sdk.runtime.batch.remote_task import RemoteTask
     from flow_sdk.runtime.request import TaskRequest
 
 __all__ = ["SPARE_TRIES", "BatchStepOperator"]
@@ -96,7 +96,7 @@ class BatchStepOperator(StepOperator):
         return BatchJobs(JobTarget(**batch["steps"][self.step.name]), batch.get("region"), self.deployment.aws_conn_id)
 
     def _remote(self, request: "TaskRequest") -> "RemoteTask":
-        from flow_sdk.runtime.batch.remote import RemoteTask
+        from flow_sdk.runtime.batch.remote_task import RemoteTask
 
         def report(facts: dict[str, Any]) -> None:
             self._error = facts.get("error", self._error)

@@ -134,7 +134,7 @@ class _Passes:
 
     def _view(self) -> Any:
         """The run as its tasks see it. It has begun: no loop is entered at a flow's start."""
-        from flow_sdk.runtime.chosen import open_run
+        from flow_sdk.runtime.run_queries import open_run
 
         return open_run(self.store, self.flow, self.here.run)
 
@@ -144,12 +144,12 @@ class _Passes:
         return view.read(known.get(self.entry.name, self.entry), (*self.outer, number))
 
     def _chosen(self, view: Any) -> bool:
-        from flow_sdk.runtime.chosen import is_chosen
+        from flow_sdk.runtime.run_queries import is_chosen
 
         return is_chosen(view, self.entry.name, self._position(0))
 
     def _outcome(self, number: int) -> str | None:
-        from flow_sdk.runtime.chosen import loop_outcome
+        from flow_sdk.runtime.run_queries import loop_outcome
 
         return loop_outcome(self._view(), self.entry.name, self._position(number))
 

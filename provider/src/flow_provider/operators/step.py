@@ -89,7 +89,7 @@ class StepOperator(BaseOperator):
             label_task(context, self.deployment, self.step, here)
 
     def _chosen(self, here: "Instance") -> bool:
-        from flow_sdk.runtime.chosen import is_chosen, open_run
+        from flow_sdk.runtime.run_queries import is_chosen, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
         return is_chosen(view, self.step.name, here.position)
@@ -98,7 +98,7 @@ class StepOperator(BaseOperator):
         """What a task hands to Airflow: a foreach the positions of its children."""
         if self.step.kind != "foreach":
             return None
-        from flow_sdk.runtime.chosen import foreach_children, open_run
+        from flow_sdk.runtime.run_queries import foreach_children, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
         return foreach_children(view, self.step.name, here.position)
@@ -111,8 +111,8 @@ class StepOperator(BaseOperator):
         self.log.info("Task %s; its artifacts are in %s", request.pathspec, url)
 
     def _request(self, context: Any, here: "Instance") -> "TaskRequest":
-        from flow_sdk.runtime.chosen import task_of
         from flow_sdk.runtime.request import TaskRequest
+        from flow_sdk.runtime.run_queries import task_of
 
         deployment, ti = self.deployment, context["ti"]
         deployed = deployment.plan_hash, deployment.plan

@@ -9,8 +9,8 @@ from flow_sdk.errors import InputsError, SerializationError
 from flow_sdk.ids import FOREACH, Position
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.positions import known_numbers
-from flow_sdk.runtime.inputs import Inputs, InputView, plan_merge
-from flow_sdk.runtime.parents import RunView
+from flow_sdk.runtime.task.inputs import Inputs, InputView, plan_merge
+from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 from flow_sdk.text import suggest_name
@@ -35,7 +35,7 @@ class LiveTask:
     position : tuple of int
         Which of its tasks.
     parents : list of Manifest
-        As :func:`flow_sdk.runtime.parents.find_parents` gives them.
+        As :func:`flow_sdk.runtime.task.parents.find_parents` gives them.
     """
 
     def __init__(

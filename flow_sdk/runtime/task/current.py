@@ -10,7 +10,7 @@ from flow_sdk.authoring.flow import is_plain
 from flow_sdk.authoring.project import project_of_run
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.state import LiveTask
+from flow_sdk.runtime.task.live_task import LiveTask
 
 __all__ = ["graph_facts", "set_current"]
 

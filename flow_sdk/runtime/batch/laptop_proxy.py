@@ -1,4 +1,4 @@
-"""The process on a laptop that stands for a task on Batch: ``python -m flow_sdk.runtime.batch.worker``.
+"""The process on a laptop that stands for a task on Batch: ``python -m flow_sdk.runtime.batch.laptop_proxy``.
 
 To a local run's driver it is what a task's own process is: it reads what to do from stdin, shows the task's output as
 its own, reports on the descriptor ``FLOW_SDK_REPORT_FD``, ends with the task's exit code, and a SIGTERM ends the task.
@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.runtime.batch.follow import follow, terminate
-from flow_sdk.runtime.batch.remote import RemoteTask
+from flow_sdk.runtime.batch.remote_task import RemoteTask
 from flow_sdk.runtime.batch.submit import JobTarget, submit
 from flow_sdk.runtime.report import FAILED, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.task import die_with_parent
+from flow_sdk.runtime.task.runner import die_with_parent
 from flow_sdk.runtime.tracebacks import LONGEST
 
 __all__ = ["main", "run_remotely"]

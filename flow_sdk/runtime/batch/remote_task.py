@@ -8,7 +8,7 @@ from typing import Any
 from flow_sdk.client.logs import LogTail
 from flow_sdk.errors import AwsError
 from flow_sdk.runtime.batch.follow import Job, log_tail, why_failed
-from flow_sdk.runtime.crash import crash_line, note_crash
+from flow_sdk.runtime.crash_record import crash_line, note_crash
 from flow_sdk.runtime.logs import log_entry
 from flow_sdk.runtime.report import FAILED, FATAL, OK, Report
 from flow_sdk.runtime.request import TaskRequest

@@ -8,11 +8,11 @@ from flow_sdk.metadata.run_heartbeat import LOCAL, this_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.begin import date_tag, project_tags, start_artifacts
-from flow_sdk.runtime.driver import Driver, RunOptions
-from flow_sdk.runtime.events import Reporter
 from flow_sdk.runtime.fork_server import ForkServer
-from flow_sdk.runtime.program import Program
+from flow_sdk.runtime.local.driver import Driver, RunOptions
+from flow_sdk.runtime.local.program import Program
+from flow_sdk.runtime.local.reporter import Reporter
+from flow_sdk.runtime.task.run_start import date_tag, project_tags, start_artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.pickling.flow_modules import by_value_module
 from flow_sdk.store.port import ObjectStore
@@ -21,7 +21,7 @@ from flow_sdk.store.records.layout import run_key
 from flow_sdk.store.records.model import RunRecord
 
 if TYPE_CHECKING:
-    from flow_sdk.runtime.resume import Resume, Reuse
+    from flow_sdk.runtime.resume.reuse import Resume, Reuse
 
 __all__ = ["RunOptions", "run_flow"]
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.errors import RunFailed
 from flow_sdk.metadata.run_heartbeat import write_beat
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.crash import HARD_GRACE, crash_line, crash_reason, note_crash
-from flow_sdk.runtime.events import Reporter
+from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, note_crash
 from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.heartbeat import Heartbeat
+from flow_sdk.runtime.local.program import Program
+from flow_sdk.runtime.local.reporter import Reporter
+from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.logs import END_PATIENCE, LogSender, LogWriter, drain
-from flow_sdk.runtime.program import Program
 from flow_sdk.runtime.report import FATAL
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.store.port import ObjectStore
@@ -29,7 +29,7 @@ from flow_sdk.store.records.model import RunRecord
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.submit import JobTarget
-    from flow_sdk.runtime.resume import Reuse
+    from flow_sdk.runtime.resume.reuse import Reuse
 
 __all__ = ["Driver", "RunOptions"]
 
@@ -135,7 +135,7 @@ class Driver:
             with Heartbeat(lambda: write_beat(self.store, self.record.flow, self.record.run)):
                 self.scheduler.begin()
                 if self.reuse is not None:
-                    self.reuse.take_over(self.scheduler, self.record.run, self.reporter)
+                    self.reuse.commit_reused(self.scheduler, self.record.run, self.reporter)
                 self._loop()
             state = "succeeded" if self.scheduler.finished and not self.scheduler.failed else "failed"
             patience = END_PATIENCE

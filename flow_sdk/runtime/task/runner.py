@@ -19,12 +19,12 @@ from flow_sdk.errors import FlowSDKError, ParameterError, PlanError
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.attempt import Outcome, fail_to_load, run_attempt
-from flow_sdk.runtime.begin import begin, check_owner, read_record
 from flow_sdk.runtime.flowfile import CompiledFile, load_flow, load_packaged_flow
-from flow_sdk.runtime.parents import RunView, is_first
 from flow_sdk.runtime.process_end import LEAST_SECONDS, c_library, limit_end
 from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.parents import RunView, is_first
+from flow_sdk.runtime.task.run_start import begin, check_owner, read_record
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
@@ -111,7 +111,7 @@ def _load(
     """Load the flow: where it lies for a local run, else from its code package."""
     arguments = ("step", request.step, "--run-id", request.run, "--task-id", request.task)
     if package is not None and request.file is None:
-        from flow_sdk.runtime.code_folder import unpacked
+        from flow_sdk.runtime.task.code_folder import unpacked
 
         data = artifacts.get_bytes(package, where=f"the code package of {request.flow}/{request.run}")
         return load_packaged_flow(unpacked(data, package), plan, arguments)
@@ -210,6 +210,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from flow_sdk.runtime import task
+    from flow_sdk.runtime.task import runner
 
-    task.main()
+    runner.main()

@@ -10,8 +10,8 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, enclosing_position
-from flow_sdk.runtime.begin import read_record
-from flow_sdk.runtime.parents import RunView, find_parents, is_first
+from flow_sdk.runtime.task.parents import RunView, find_parents, is_first
+from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.codec import decode

@@ -3,8 +3,8 @@
 import signal
 import time
 
-from flow_sdk.runtime.begin import read_record
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import Manifest

@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from types import FrameType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
-from flow_sdk.runtime.randomness import unused_numpy_generators
+from flow_sdk.runtime.local.randomness import unused_numpy_generators
 
 if TYPE_CHECKING:
     import random
