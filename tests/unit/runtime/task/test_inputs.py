@@ -120,9 +120,9 @@ def test_an_input_of_a_join_has_what_its_task_had() -> None:
     ]
     assert value("items") == [[(("a", 2), 0, 1)] * 2, [(("b", 1), 1, 1)] * 2]
     assert value("texts") == ["OFINPUTS:A", "OFINPUTS:B"]
-    assert value("names") == [("OfInputs", "test_join_inputs.py", 6, 8, True)] * 2
+    assert value("names") == [("OfInputs", "test_inputs.py", 6, 8, True)] * 2
     assert value("outside") == [(None, None, [])] * 2
-    assert value("own_script") == "test_join_inputs.py"
+    assert value("own_script") == "test_inputs.py"
 
 
 class ItemsOfInputs(FlowSpec):

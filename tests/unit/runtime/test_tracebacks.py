@@ -1,14 +1,9 @@
-"""Tracebacks, and the lines of a process's output."""
+"""Tracebacks: the user's own frames, chains and groups, and one line for a reason."""
 
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from flow_sdk.errors import SerializationError
-from flow_sdk.runtime.crash_record import crash_reason
-from flow_sdk.runtime.logs import LineSplitter, drain
 from flow_sdk.runtime.task.transition import chosen_case
 from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
 from flow_sdk.store.prefetch import ahead
@@ -19,7 +14,7 @@ def test_frames_of_the_framework_are_folded_and_counted() -> None:
         chosen_case(None, None)  # type: ignore[arg-type]
     except AttributeError as error:
         text = user_traceback(error)
-    assert "test_output.py" in text and "transition.py" not in text
+    assert "test_tracebacks.py" in text and "transition.py" not in text
     assert "1 frame of Flow SDK not shown" in text
 
 
@@ -28,7 +23,7 @@ def test_the_threads_of_the_framework_are_folded_with_it() -> None:
         list(ahead(lambda number: 1 / number, [1, 0]))
     except ZeroDivisionError as error:
         text = user_traceback(error)
-    assert "test_output.py" in text and "concurrent" not in text
+    assert "test_tracebacks.py" in text and "concurrent" not in text
     assert re.search(r"\(\d+ frames of Flow SDK not shown\)", text)
 
 
@@ -64,32 +59,6 @@ def test_an_error_of_ours_is_one_line_with_what_was_seen() -> None:
     assert one_line(facts) == "SerializationError: It can't be stored. (a lock)"
 
 
-@pytest.mark.parametrize("cut", [1, 2, 3, 7, 100])
-def test_lines_are_the_same_however_bytes_arrive(cut: int) -> None:
-    lines: list[str] = []
-    splitter = LineSplitter(lines.append)
-    data = "first\r\nzweite ü\n\nlast".encode()
-    for start in range(0, len(data), cut):
-        splitter.feed(data[start : start + cut])
-    splitter.close()
-    assert lines == ["first", "zweite ü", "", "last"]
-
-
-def test_a_line_without_end_is_given_out_in_parts() -> None:
-    lines: list[str] = []
-    splitter = LineSplitter(lines.append)
-    for _ in range(5):
-        splitter.feed(b"x" * 40_000)
-    assert lines and max(map(len, lines)) <= 120_000
-
-
-@pytest.mark.parametrize(
-    ("status", "text"), [(-9, "SIGKILL (out of memory?)"), (-15, "SIGTERM"), (3, "exit code 3"), (-63, "signal 63")]
-)
-def test_the_end_of_a_process_is_said_in_words(status: int, text: str) -> None:
-    assert text in crash_reason(status)
-
-
 def test_a_chain_that_leads_back_to_itself_ends() -> None:
     error = ValueError("round")
     other = KeyError("about")
@@ -104,19 +73,3 @@ def test_all_exceptions_of_a_group_are_shown() -> None:
 
 def test_a_reason_is_short_however_long_the_message() -> None:
     assert len(one_line(exception_facts(ValueError("x" * 300_000)))) < 1100
-
-
-def test_what_an_ended_process_left_is_read_and_not_what_a_grandchild_adds() -> None:
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    os.write(write, b"left\n")
-    taken: list[bytes] = []
-
-    def take(data: bytes) -> None:
-        taken.append(data)
-        os.write(write, b"more\n")  # as a grandchild does that never stops
-
-    drain(read, take)
-    os.close(read)
-    os.close(write)
-    assert taken[0] == b"left\n" and sum(map(len, taken)) <= 1 << 20
