@@ -16,7 +16,6 @@
     │   └── IntegrityError        stored bytes don't verify
     ├── SerializationError        an artifact can't be stored or loaded
     ├── TaskError                 a task can't go on
-    │   ├── UserCodeError         the step's own code raised
     │   ├── TransitionError       what the step did isn't what its source says
     │   ├── InputsError           a join's inputs can't be used or merged
     │   ├── StepTimeout           the step ran longer than its @timeout
@@ -34,7 +33,12 @@ Each error has a headline; most also say what was seen, what was wanted, where, 
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.text import escape_invisible, mask_password
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 __all__ = [
     "AwsError",
@@ -62,7 +66,6 @@ __all__ = [
     "TaskError",
     "TransitionError",
     "UsageError",
-    "UserCodeError",
 ]
 
 
@@ -116,6 +119,18 @@ class FlowSDKError(Exception):
                 lines.append(f"  {label + ':':<8}{text}")
         return escape_invisible("\n".join(lines))
 
+    def as_data(self) -> dict[str, str | None]:
+        """Return the error as data that JSON can hold; :func:`error_from_data` reads it.
+
+        Returns
+        -------
+        dict
+            ``kind``, the name of the closest class of this module, and the five texts, None where there is none.
+        """
+        kind = next(cls.__name__ for cls in type(self).__mro__ if cls.__module__ == __name__)
+        texts = {"headline": self.headline, "seen": self.seen, "wanted": self.wanted}
+        return {"kind": kind, **texts, "where": self.where, "help": self.help}
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
 
@@ -147,6 +162,9 @@ class ConfigError(UsageError):
 
 class CheckFailed(FlowSDKError):
     """The flow's source has lint errors; the rendered diagnostics are the message."""
+
+    diagnostics: Sequence[Any] = ()
+    """The findings, each a :class:`flow_sdk.lint.diagnostic.Diagnostic`."""
 
 
 class PlanError(FlowSDKError):
@@ -183,10 +201,6 @@ class SerializationError(FlowSDKError):
 
 class TaskError(FlowSDKError):
     """A task can't go on."""
-
-
-class UserCodeError(TaskError):
-    """The step's own code raised."""
 
 
 class TransitionError(TaskError):
@@ -237,6 +251,10 @@ class AwsError(FlowSDKError):
         super().__init__(headline, seen=seen, wanted=wanted, where=where, help=help)
         self.code = code
 
+    def as_data(self) -> dict[str, str | None]:
+        """Return the error as data, with AWS's ``code``."""
+        return {**super().as_data(), "code": self.code}
+
 
 class ClientError(FlowSDKError):
     """Results can't be read as asked."""
@@ -258,3 +276,20 @@ class NamespaceMismatch(ClientError):
 
 class PathspecError(ClientError):
     """A pathspec has the wrong number or form of components."""
+
+
+def error_from_data(data: Mapping[str, str | None]) -> FlowSDKError:
+    """Make the error that :meth:`FlowSDKError.as_data` described.
+
+    Parameters
+    ----------
+    data : mapping
+        The description. A ``kind`` that this release doesn't have becomes a :class:`FlowSDKError`.
+    """
+    found = globals().get(data.get("kind") or "")
+    kind = found if isinstance(found, type) and issubclass(found, FlowSDKError) else FlowSDKError
+    texts = {name: data.get(name) for name in ("seen", "wanted", "where", "help")}
+    error = kind(data.get("headline") or "", **texts)
+    if isinstance(error, AwsError):
+        error.code = data.get("code") or ""
+    return error

@@ -15,8 +15,9 @@ from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
     from flow_sdk.cli.context import Call
+    from flow_sdk.errors import FlowSDKError
 
-__all__ = ["FACTS", "REQUEST", "answer"]
+__all__ = ["ERROR", "FACTS", "REQUEST", "answer", "write_error"]
 
 REQUEST = "request.json"
 """What the caller gives: ``parameters`` by name, ``life``, the descriptor of a pipe that ends when it does, and
@@ -24,6 +25,10 @@ REQUEST = "request.json"
 
 FACTS = "facts.json"
 """The command's facts: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
+
+
+ERROR = "error.json"
+"""The error that the command ended with, as :meth:`flow_sdk.errors.FlowSDKError.as_data` describes it."""
 
 
 def answer(call: Call) -> None:
@@ -49,9 +54,30 @@ def answer(call: Call) -> None:
         from flow_sdk.cli.tokens import deployed_name
 
         facts["name"] = deployed_name(call)
-    path = os.path.join(folder, FACTS)
+    _write_file(folder, FACTS, facts)
+
+
+def write_error(folder: str, error: FlowSDKError) -> None:
+    """Leave the error that the command ends with for its caller.
+
+    Parameters
+    ----------
+    folder : str
+        The folder that the caller named. Nothing is written if it is gone.
+    error : FlowSDKError
+        The error.
+    """
+    try:
+        _write_file(folder, ERROR, error.as_data())
+    except OSError:
+        pass  # the caller finds the exit code and the text on stderr
+
+
+def _write_file(folder: str, name: str, content: dict[str, Any]) -> None:
+    """Write a file that the caller sees as a whole or not at all."""
+    path = os.path.join(folder, name)
     with open(path + "~", "w", encoding="utf-8") as file:
-        json.dump(facts, file)
+        json.dump(content, file)
     os.replace(path + "~", path)
 
 

@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Sequence
 
-from flow_sdk.cli.main import run_guarded
+from flow_sdk.cli.json_output import OUTPUT
+from flow_sdk.cli.main import ErrorReporter, run_guarded
 from flow_sdk.cli.parser import Option, Parsed, parse
-from flow_sdk.errors import FlowSDKError, UsageError
+from flow_sdk.errors import UsageError
 from flow_sdk.release import __version__
 from flow_sdk.text import suggest_name
 
 __all__ = ["execute_console", "main"]
 
-OPTIONS = (Option("help", "Show this help and exit.", flag=True),)
+OPTIONS = (Option("help", "Show this help and exit.", flag=True), OUTPUT)
 
 HELP = """Usage: flow-sdk COMMAND
 
@@ -36,7 +37,7 @@ def main() -> None:
     SystemExit
         Always, with the exit code.
     """
-    sys.exit(run_guarded(lambda: execute_console(sys.argv[1:])))
+    sys.exit(run_guarded(lambda: execute_console(sys.argv[1:]), ErrorReporter(sys.argv[1:])))
 
 
 def execute_console(argv: Sequence[str]) -> int:
@@ -71,7 +72,7 @@ def execute_console(argv: Sequence[str]) -> int:
     parsed: Parsed = parse(argv, OPTIONS)
     commands = {"status": _status, "version": _version, "help": _help}
     if parsed.values["help"] or not parsed.words:
-        return _help()
+        return _help(parsed)
     name, *words = parsed.words
     if name not in commands:
         from flow_sdk.cli.unsupported_commands import absent_command
@@ -80,31 +81,24 @@ def execute_console(argv: Sequence[str]) -> int:
             raise absent
         known = [*commands, "configure", "doctor", "store"]
         raise UsageError(f"There's no command {name!r}.", help=suggest_name(name, known))
+    if "output" in parsed.given and name != "status":
+        raise UsageError(f"{name} has no option '--output'.", help="See flow-sdk --help.")
     if words:
         raise UsageError(f"{name} doesn't take {words[0]!r}.", help="See flow-sdk --help.")
-    return commands[name]()
+    return commands[name](parsed)
 
 
-def _help() -> int:
+def _help(parsed: Parsed) -> int:
     print(HELP)
     return 0
 
 
-def _version() -> int:
+def _version(parsed: Parsed) -> int:
     print(__version__)
     return 0
 
 
-def _status() -> int:
-    from flow_sdk import config
-    from flow_sdk.cli.commands.configure import print_settings
-    from flow_sdk.cli.commands.version import describe_versions
+def _status(parsed: Parsed) -> int:
+    from flow_sdk.cli.commands.status import show_status
 
-    print(describe_versions())
-    print_settings()
-    print(f"user: {config.user()}")
-    try:
-        print(f"store: {config.datastore_root()}")
-    except FlowSDKError as error:
-        print(f"store: none ({error.headline})")
-    return 0
+    return show_status(as_json=parsed.values["output"] == "json")

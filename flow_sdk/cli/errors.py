@@ -1,4 +1,4 @@
-"""Errors as people see them: on stderr, tidy, in colour on a terminal, never with a traceback of ours."""
+"""Errors as users read them: on stderr, tidy, in colour on a terminal, never with a traceback of ours."""
 
 from __future__ import annotations
 

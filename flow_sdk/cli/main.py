@@ -13,10 +13,57 @@ from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-__all__ = ["execute", "find_command", "main", "run_guarded"]
+__all__ = ["ErrorReporter", "execute", "find_command", "main", "run_guarded"]
+
+
+class ErrorReporter:
+    """Reports the error that a command line ends with.
+
+    Users read it on stderr. ``--output json`` prints it as ``{"error": {...}}`` on stdout, too, and a program that
+    started the command, such as ``Runner``, finds it in the folder that it named.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The arguments without the program.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = argv
+        self._parsed: Parsed | None = None
+
+    def use_parsed(self, parsed: Parsed) -> None:
+        """Take the options from the parsed command line from now on, where a parameter can't be mistaken for one."""
+        self._parsed = parsed
+
+    def report(self, error: FlowSDKError) -> None:
+        """Report an error of the tree."""
+        from flow_sdk.cli.errors import print_error
+
+        print_error(error)
+        self.report_data(error)
+
+    def report_data(self, error: FlowSDKError) -> None:
+        """Report an error whose text has been printed to the programs that asked for it."""
+        if self._prints_json():
+            import json
+
+            print(json.dumps({"error": error.as_data()}), flush=True)
+        folder = next((word.partition("=")[2] for word in self._argv if word.startswith("--caller=")), None)
+        if folder is not None:
+            from flow_sdk.cli.caller import write_error
+
+            write_error(folder, error)
+
+    def _prints_json(self) -> bool:
+        if self._parsed is None:
+            from flow_sdk.cli.json_output import asks_for_json
+
+            return asks_for_json(self._argv)
+        return self._parsed.values.get("output") == "json"
 
 
 def main(flow_class: Any) -> None:
@@ -32,19 +79,28 @@ def main(flow_class: Any) -> None:
     SystemExit
         Always: 0 for success, 1 for a failed flow, check or command, 2 for wrong usage, 130 when interrupted.
     """
-    sys.exit(run_guarded(lambda: _execute_file(flow_class)))
+    reporter = ErrorReporter(sys.argv[1:])
+    sys.exit(run_guarded(lambda: _execute_file(flow_class, reporter), reporter))
 
 
-def _execute_file(flow_class: Any) -> int:
+def _execute_file(flow_class: Any, reporter: ErrorReporter) -> int:
     """Run the command line of a flow file, unless the file takes the place of a module that is needed for it."""
     from flow_sdk.cli.shadowing import check_file_name
 
     check_file_name(getattr(sys.modules[flow_class.__module__], "__file__", None) or "")
-    return execute(flow_class, sys.argv[1:])
+    return execute(flow_class, sys.argv[1:], reporter)
 
 
-def run_guarded(command: Any) -> int:
-    """Call a command and turn whatever it raises into a message on stderr and an exit code."""
+def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
+    """Call a command and turn whatever it raises into a message and an exit code.
+
+    Parameters
+    ----------
+    command : callable
+        The command; returns its exit code.
+    reporter : ErrorReporter
+        Where its error is reported.
+    """
     if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
         from flow_sdk.runtime.fork_server import open_standard
 
@@ -54,9 +110,7 @@ def run_guarded(command: Any) -> int:
         sys.stdout.flush()
         return code
     except FlowSDKError as error:
-        from flow_sdk.cli.errors import print_error
-
-        print_error(error)
+        reporter.report(error)
         return error.exit_code
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
@@ -66,15 +120,16 @@ def run_guarded(command: Any) -> int:
         _drop_output(sys.stdout)
         return 141
     except Exception as error:  # noqa: BLE001 - the last place where a mistake of ours can be told as such
-        from flow_sdk.cli.errors import exhausted_resource, print_bug, print_error
+        from flow_sdk.cli.errors import exhausted_resource, print_bug
         from flow_sdk.cli.shadowing import find_shadowed
 
         known = exhausted_resource(error) or find_shadowed()
         if known is None:
             print_bug(error)
+            reporter.report_data(FlowSDKError(f"{type(error).__name__}: {error}", help="This is a bug in Flow SDK."))
             return 1
         try:
-            print_error(known)
+            reporter.report(known)
             sys.stdout.flush()
         except OSError:
             _drop_output(sys.stdout)  # there's no space for it either
@@ -91,7 +146,7 @@ def _drop_output(stream: Any) -> None:
         pass  # it isn't a file
 
 
-def execute(flow_class: Any, argv: Sequence[str]) -> int:
+def execute(flow_class: Any, argv: Sequence[str], reporter: ErrorReporter | None = None) -> int:
     """Run one command line.
 
     Parameters
@@ -100,6 +155,8 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
         The flow.
     argv : sequence of str
         The arguments without the program.
+    reporter : ErrorReporter, optional
+        Gets the parsed command line.
 
     Returns
     -------
@@ -125,6 +182,8 @@ def execute(flow_class: Any, argv: Sequence[str]) -> int:
     if list(argv) == ["--version"]:
         argv = ["version"]
     name, parsed, command = find_command(flow_class, argv)
+    if reporter is not None:
+        reporter.use_parsed(parsed)
     from flow_sdk.cli.context import Call
 
     call = Call(flow_class, name, parsed)

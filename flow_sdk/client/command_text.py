@@ -13,7 +13,16 @@ from flow_sdk.errors import NotFound, PathspecError, SerializationError, UsageEr
 from flow_sdk.ids import split_pathspec
 from flow_sdk.text import quote_unprintable, suggest_name
 
-__all__ = ["dump_lines", "dump_values", "find_runs", "find_tasks", "log_lines", "tag_lines"]
+__all__ = [
+    "artifact_names",
+    "artifact_text",
+    "dump_lines",
+    "dump_values",
+    "find_runs",
+    "find_tasks",
+    "log_lines",
+    "tag_lines",
+]
 
 MAX_VALUE_SIZE = 1000
 
@@ -70,8 +79,8 @@ def _tasks_of(step: Step, attempt: int | None) -> list[Task]:
     return [task._with_attempt(attempt) for task in step if attempt in task.attempts]
 
 
-def _shown(refs: Collection[str], private: bool, include: Collection[str] | None) -> list[str]:
-    """Names to show; those asked for by name may not be there."""
+def artifact_names(refs: Collection[str], private: bool, include: Collection[str] | None) -> list[str]:
+    """Return the names of the artifacts to show; one that is asked for by name may be missing."""
     if include is not None:
         return sorted(include)
     return sorted(name for name in refs if private or not name.startswith("_"))
@@ -98,7 +107,7 @@ def dump_lines(
         The only artifacts to show.
     """
     refs = task._refs()
-    for name in _shown(refs, private, include):
+    for name in artifact_names(refs, private, include):
         ref = refs.get(name)
         if ref is None:
             yield f"{quote_unprintable(name)} = < no such artifact >"
@@ -109,10 +118,11 @@ def dump_lines(
         elif ref.size > max_value_size:
             yield f"{line} = < artifact too large >"
         else:
-            yield f"{line} = {_value_text(task, name)}"
+            yield f"{line} = {artifact_text(task, name)}"
 
 
-def _value_text(task: Task, name: str) -> str:
+def artifact_text(task: Task, name: str) -> str:
+    """Return the value of an artifact as text, or in angle brackets why it has none."""
     try:
         return str(task._child(name).data)
     except SerializationError as error:
@@ -142,7 +152,7 @@ def dump_values(
     for task in tasks:
         refs = task._refs()
         known |= set(refs)
-        names = [name for name in _shown(refs, private, include) if name in refs]
+        names = [name for name in artifact_names(refs, private, include) if name in refs]
         found["/".join(task._parts[1:])] = {name: task._child(name).data for name in names}
         missing -= set(names)
     if missing:

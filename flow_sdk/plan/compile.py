@@ -99,7 +99,7 @@ def check_failed(flow: str, diagnostics: list[Diagnostic]) -> CheckFailed:
     number = len(diagnostics)
     headline = f"Flow {flow} has {number} error{'s' if number > 1 else ''}."
     error = CheckFailed(f"{render_all(diagnostics, os.getcwd())}\n\n{headline}")
-    error.diagnostics = diagnostics  # type: ignore[attr-defined]
+    error.diagnostics = diagnostics
     return error
 
 

@@ -10,7 +10,7 @@ from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.client import Run
 from flow_sdk.errors import DeployError, NotFound, RunFailed
 from flow_sdk.programmatic.command import FlowFile, facts_of
-from flow_sdk.programmatic.failures import failure
+from flow_sdk.programmatic.failures import command_error
 from flow_sdk.programmatic.runner import LOOK, Shown
 from flow_sdk.programmatic.targets import Target
 
@@ -61,7 +61,7 @@ class Deployment:
                 shown.more()
                 time.sleep(LOOK)
             if process.returncode:
-                raise failure(process, DeployError, f"{self.target.command(verb)} failed")
+                raise command_error(process, DeployError, f"{self.target.command(verb)} failed")
             shown.more()
             self.facts = facts_of(process) or self.facts
             return process.text("stdout").splitlines()

@@ -1,41 +1,52 @@
 """The errors of a command that was started, as errors here."""
 
-import re
+import json
 
-from flow_sdk.errors import FlowSDKError, UsageError
+from flow_sdk.cli.caller import ERROR
+from flow_sdk.errors import CheckFailed, FlowSDKError, RunFailed, UsageError, error_from_data
 from flow_sdk.programmatic.process import Process
 
-__all__ = ["failure"]
+__all__ = ["command_error", "run_error"]
 
-_FIELD = re.compile(r"  (seen|wanted|where|help): +(.*)")
+_MOST_LINES = 40
+"""Lines of stderr that are shown of a command that left no error."""
 
 
-def failure(process: Process, kind: type[FlowSDKError], what: str) -> FlowSDKError:
-    """Make the error of a command that failed.
+def command_error(process: Process, kind: type[FlowSDKError], what: str) -> FlowSDKError:
+    """Return the error that a command ended with.
 
     Parameters
     ----------
     process : Process
         The command; it has ended.
     kind : type
-        The error's class, where it isn't a wrong use.
+        The class of an error that the command didn't report, such as one of a killed process.
     what : str
-        What has failed, in case that the command didn't say.
+        What has failed, for such an error.
     """
-    lines = process.text("stderr").rstrip().split("\n")
-    start = next((n for n in range(len(lines) - 1, -1, -1) if lines[n].startswith("error: ")), None)
-    wrong = UsageError if process.returncode == 2 else kind
-    if start is None:
-        text = "\n".join(lines[-40:]).strip()
+    try:
+        with open(process.path(ERROR), encoding="utf-8") as file:
+            return error_from_data(json.load(file))
+    except (OSError, ValueError):
+        text = "\n".join(process.text("stderr").rstrip().split("\n")[-_MOST_LINES:]).strip()
+        wrong = UsageError if process.returncode == 2 else kind
         return wrong(f"{what} (exit code {process.returncode}).", seen=text or None)
-    headline, fields, last = lines[start].removeprefix("error: "), {}, ""
-    for line in lines[start + 1 :]:
-        found = _FIELD.match(line)
-        if found is not None:
-            last = found[1]
-            fields[last] = found[2]
-        elif last:
-            fields[last] += "\n" + line
-        else:
-            headline += "\n" + line
-    return wrong(headline, **fields)
+
+
+def run_error(process: Process) -> FlowSDKError:
+    """Return the error of a command that ended before its run began.
+
+    Returns
+    -------
+    UsageError or RunFailed
+        A wrong use as it is. Anything else as a :class:`RunFailed` that the command's own error is the cause of.
+    """
+    error = command_error(process, RunFailed, "The run didn't begin")
+    if isinstance(error, UsageError | RunFailed):
+        return error
+    if isinstance(error, CheckFailed):
+        failed = RunFailed("The run didn't begin.", seen=error.headline)
+    else:
+        failed = RunFailed(error.headline, seen=error.seen, wanted=error.wanted, where=error.where, help=error.help)
+    failed.__cause__ = error
+    return failed

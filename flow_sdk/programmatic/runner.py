@@ -11,7 +11,7 @@ from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.client import Run
 from flow_sdk.errors import RunFailed
 from flow_sdk.programmatic.command import FlowFile, facts_of
-from flow_sdk.programmatic.failures import failure
+from flow_sdk.programmatic.failures import run_error
 from flow_sdk.programmatic.process import Process, check_stream
 
 __all__ = ["ExecutingRun", "Runner"]
@@ -67,7 +67,7 @@ class ExecutingRun:
         if self._found is None:
             self._found = self._look()
         if self._found is None and ended:
-            error = failure(self._process, RunFailed, "The run didn't begin")
+            error = run_error(self._process)
             self._process.close()
             raise error
         if self._found is not None and self._run_id_file is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.context import Call
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.errors import UsageError
 
@@ -45,6 +46,9 @@ def _latest(call: Call) -> str:
 
 def _list(call: Call) -> int:
     _, jobs = _found(call)
+    if call["output"] == "json":
+        print_json({"flow": call.flow, "jobs": [_job_data(job) for job in jobs]})
+        return 0
     if not jobs:
         call.say("No unfinished jobs of AWS Batch were found.")
     rows = [("RUN", "STEP", "TASK", "STATUS", "JOB", "NAME")] if jobs else []
@@ -55,6 +59,11 @@ def _list(call: Call) -> int:
     for line in _table(rows):
         print(line)
     return 0
+
+
+def _job_data(job: dict[str, Any]) -> dict[str, Any]:
+    names = {key: job["tags"].get(f"flow_sdk.{key}") for key in ("run", "step", "task")}
+    return {**names, "status": job["status"], "job": job["jobId"], "name": job["jobName"]}
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -81,4 +90,4 @@ OPTIONS = [
     Option("user", "All runs that this user started.", metavar="NAME"),
 ]
 
-COMMANDS = {"batch list": Command(_list, options=OPTIONS), "batch kill": Command(_kill, options=OPTIONS)}
+COMMANDS = {"batch list": Command(_list, options=[*OPTIONS, OUTPUT]), "batch kill": Command(_kill, options=OPTIONS)}

@@ -1,16 +1,35 @@
 """``check``."""
 
+from typing import Any
+
 from flow_sdk.cli.context import Call
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Command
+from flow_sdk.errors import CheckFailed
 
 __all__ = ["COMMANDS"]
 
 
 def _check(call: Call) -> int:
-    plan = call.plan()
-    steps = len(plan.steps)
-    call.say(f"{plan.flow} is fine: {steps} step{'' if steps == 1 else 's'}.")
+    if call["output"] == "json":
+        return _check_as_json(call)
+    steps = len(call.plan().steps)
+    call.say(f"{call.flow} is fine: {steps} step{'' if steps == 1 else 's'}.")
     return 0
 
 
-COMMANDS = {"check": Command(_check)}
+def _check_as_json(call: Call) -> int:
+    """Print what is wrong as data; the exit code is 1 if anything is."""
+    found: list[dict[str, Any]] = []
+    try:
+        call.plan()
+    except CheckFailed as error:
+        from flow_sdk.cli.errors import print_error
+
+        found = [diagnostic._asdict() for diagnostic in error.diagnostics]
+        print_error(error)
+    print_json({"flow": call.flow, "diagnostics": found})
+    return 1 if found else 0
+
+
+COMMANDS = {"check": Command(_check, options=[OUTPUT])}

@@ -8,6 +8,7 @@ import sys
 
 from flow_sdk import config
 from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Option, parse
 from flow_sdk.errors import ConfigError, FlowSDKError, UsageError
 from flow_sdk.text import mask_userinfo, suggest_name
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["AWS_SETTINGS", "execute_configure", "print_settings"]
+__all__ = ["AWS_SETTINGS", "execute_configure", "print_settings", "settings_data"]
 
 _ROLE = (r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+", "an ARN such as arn:aws:iam::123456789012:role/NAME")
 
@@ -132,30 +133,37 @@ def _set(words: Sequence[str]) -> int:
 
 
 def _show(argv: Sequence[str]) -> int:
-    parsed = parse(argv, (_HELP, _PROFILE))
+    parsed = parse(argv, (_HELP, _PROFILE, OUTPUT))
     if parsed.values["help"]:
-        print("Usage: flow-sdk configure show [--profile NAME]\n\nSay which settings hold, and where each comes from.")
+        print("Usage: flow-sdk configure show [--profile NAME] [--output json]\n")
+        print("Show which settings hold, and where each comes from.")
         return 0
     _refuse_words("configure show", parsed.words)
     _work_in(parsed.values["profile"])
-    print_settings()
+    if parsed.values["output"] == "json":
+        print_json(settings_data())
+    else:
+        print_settings()
     return 0
 
 
 def print_settings() -> None:
     """Print the settings file's path, and each setting with its value and where that comes from."""
-    print(f"settings file: {config.settings_file() or config.config_file()}")
+    found = settings_data()
+    print(f"settings file: {found['settings_file']}")
     width = max(map(len, config.SETTINGS))
+    for name, setting in found["settings"].items():
+        print(f"  {name:<{width}}  {setting['value'] or '-'}  ({setting['source']})")
+
+
+def settings_data() -> dict[str, Any]:
+    """Return the settings file's path, and each setting with its value and source; secrets are masked."""
+    settings: dict[str, Any] = {}
     for name in config.SETTINGS:
-        setting = config.read_setting(name)
-        value = (
-            "..."
-            if name in config.SECRETS and setting.value
-            else mask_userinfo(setting.value)
-            if setting.value
-            else "-"
-        )
-        print(f"  {name:<{width}}  {value}  ({setting.source})")
+        found = config.read_setting(name)
+        value = found.value and ("..." if name in config.SECRETS else mask_userinfo(found.value))
+        settings[name] = {"value": value or None, "source": found.source}
+    return {"settings_file": config.settings_file() or config.config_file(), "settings": settings}
 
 
 def _work_in(profile: str | None) -> None:

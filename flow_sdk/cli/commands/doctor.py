@@ -8,6 +8,7 @@ import sys
 
 from flow_sdk import config
 from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.cli.json_output import OUTPUT
 from flow_sdk.cli.parser import Option, parse
 from flow_sdk.errors import FlowSDKError, UsageError
 
@@ -26,11 +27,12 @@ PYTHONS = ((3, 11), (3, 13))
 
 OPTIONS = (
     Option("help", "Show this help and exit.", flag=True),
-    Option("json", "Print JSON.", flag=True),
+    OUTPUT,
+    Option("json", "The same as --output json.", flag=True),
     Option("profile", "The profile to look at; the default one otherwise.", metavar="NAME"),
 )
 
-HELP = """Usage: flow-sdk doctor [--json] [--profile NAME]
+HELP = """Usage: flow-sdk doctor [--output json] [--profile NAME]
 
 Look at each part that is set up; say what is missing and how to mend it. Changes nothing, and prints no secrets.
 Exit code 1 if something is missing or fails."""
@@ -65,7 +67,8 @@ def execute_doctor(argv: Sequence[str]) -> int:
     from flow_sdk.deploy.doctor import FAILED, MISSING
 
     checks = _all_checks()
-    (_print_json if parsed.values["json"] else _print_lines)(checks)
+    as_json = parsed.values["json"] or parsed.values["output"] == "json"
+    (_print_json if as_json else _print_lines)(checks)
     return 1 if any(check.state in (FAILED, MISSING) for check in checks) else 0
 
 

@@ -1,12 +1,18 @@
 """``dump``."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.context import Call
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.cli.user_files import check_writable, write_file
 from flow_sdk.errors import SerializationError
+
+if TYPE_CHECKING:
+    from flow_sdk.client import Task
 
 __all__ = ["COMMANDS"]
 
@@ -22,6 +28,9 @@ def _dump(call: Call) -> int:
         write_file(file, _pickled(dump_values(tasks, private=call["private"], include=include)))
         call.say(f"Artifacts of {len(tasks)} task{'' if len(tasks) == 1 else 's'} are in {file}.")
         return 0
+    if call["output"] == "json":
+        _print_json(call, tasks, include)
+        return 0
     for task in tasks:
         if len(tasks) > 1:
             print(f"[{task.pathspec.partition('/')[2]}]")
@@ -29,6 +38,17 @@ def _dump(call: Call) -> int:
         for line in lines:
             print(text_for_stream(line))
     return 0
+
+
+def _print_json(call: Call, tasks: list[Task], include: list[str] | None) -> None:
+    from flow_sdk.client.command_data import artifact_data
+
+    options = {"private": call["private"], "max_value_size": call["max-value-size"], "include": include}
+    found = [
+        {"task": task.pathspec, "attempt": task.current_attempt, "artifacts": list(artifact_data(task, **options))}
+        for task in tasks
+    ]
+    print_json({"flow": call.flow, "tasks": found})
 
 
 def _pickled(values: dict[str, dict[str, Any]]) -> bytes:
@@ -53,6 +73,7 @@ COMMANDS = {
             Option("max-value-size", "Show values of at most that many bytes; 0 shows none.", default=1000, least=0),
             Option("include", "The only artifacts to show.", metavar="NAME,NAME,..."),
             Option("file", "Pickle the artifacts into this file instead.", metavar="PATH"),
+            OUTPUT,
             Option("attempt", "The attempt to look at, from 0; otherwise the last one.", least=0),
         ],
     )

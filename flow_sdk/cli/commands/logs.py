@@ -1,6 +1,7 @@
 """``logs``."""
 
 from flow_sdk.cli.context import Call
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.errors import NotFound, UsageError
@@ -26,6 +27,19 @@ def _logs(call: Call) -> int:
     except NotFound as error:
         error.help = _elsewhere(call, path.partition("/")[0]) or error.help
         raise
+    if call["output"] == "json":
+        from flow_sdk.client.command_data import log_data
+
+        found = [
+            {
+                "task": task.pathspec,
+                "attempt": task.current_attempt,
+                "lines": list(log_data(task, stdout=stdout, stderr=stderr)),
+            }
+            for task in tasks
+        ]
+        print_json({"flow": call.flow, "tasks": found})
+        return 0
     for task in tasks:
         # Which task a line is from matters only where there are several.
         prefix = "" if len(tasks) == 1 else f"[{task.pathspec.partition('/')[2]}] "
@@ -55,6 +69,7 @@ COMMANDS = {
             Option("stderr", "Show what went to stderr only.", flag=True),
             Option("both", flag=True, hidden=True),
             Option("timestamps", "Show when each line was written (UTC).", flag=True),
+            OUTPUT,
             Option("attempt", "The attempt to look at, from 0; otherwise the last one.", least=0),
         ],
     )

@@ -3,6 +3,7 @@
 import os
 
 from flow_sdk.cli.context import Call
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.user_files import check_writable, write_file
 
@@ -16,6 +17,23 @@ def _info(call: Call) -> int:
 
     layout, package = call.code.layout, call.code.build()
     files = list_files(package)
+    if call["output"] == "json":
+        print_json(
+            {
+                "flow": call.flow,
+                "root": layout.root,
+                "file": layout.file,
+                "module": call.entry.module or None,
+                "paths": list(layout.paths),
+                "suffixes": [*SUFFIXES, *call.suffixes],
+                "files": len(files),
+                "files_size": sum(file.size for file in files),
+                "size": len(package),
+                "sha256": hashlib.sha256(package).hexdigest(),
+            }
+        )
+        _warn(call)
+        return 0
     print(f"folder:   {layout.root}" + (f", of it {layout.only}" if layout.only else ""))
     print(f"flow:     {layout.file}{_executed(call)}")
     if layout.paths:
@@ -37,6 +55,11 @@ def _executed(call: Call) -> str:
 
 def _list(call: Call) -> int:
     files = call.code.files()
+    if call["output"] == "json":
+        listed = [{"name": file.name, "path": file.path, "size": file.size} for file in files]
+        print_json({"flow": call.flow, "root": call.code.layout.root, "files": listed})
+        _warn(call)
+        return 0
     sizes = [f"{file.size:,}" for file in files]
     width = max(map(len, sizes), default=0)
     for file, size in zip(files, sizes, strict=True):
@@ -71,9 +94,9 @@ def _save(call: Call) -> int:
 
 
 COMMANDS = {
-    "package info": Command(_info),
+    "package info": Command(_info, options=[OUTPUT]),
     "package list": Command(
-        _list, options=[Option("archive", "Print the paths as they are in the package.", flag=True)]
+        _list, options=[Option("archive", "Print the paths as they are in the package.", flag=True), OUTPUT]
     ),
     "package save": Command(_save, arguments=[Argument("FILE", "The file to write, a zip.")]),
 }

@@ -3,9 +3,10 @@
 import sys
 
 from flow_sdk.cli.context import Call
+from flow_sdk.cli.json_output import OUTPUT
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.cli.terminal import text_for_stream
-from flow_sdk.errors import FlowSDKError
+from flow_sdk.errors import FlowSDKError, UsageError
 
 __all__ = ["COMMANDS"]
 
@@ -13,8 +14,15 @@ FORMATS = ("text", "mermaid", "svg", "json", "dot")
 
 
 def _show(call: Call) -> int:
-    code = _print(call, call["format"])
-    if call["format"] == "text":
+    form = "json" if call["output"] == "json" else call["format"]
+    if form != call["format"] and "format" in call.given:
+        raise UsageError(
+            "--output json and another --format can't go together.",
+            seen=f"--format {call['format']}",
+            wanted="one of them; --output json prints the same as --format json",
+        )
+    code = _print(call, form)
+    if form == "text":
         _print_schedule(call)
     return code
 
@@ -44,6 +52,6 @@ def _print(call: Call, form: str) -> int:
 
 
 COMMANDS = {
-    "show": Command(_show, options=[Option("format", "What to print.", choices=FORMATS, default="text")]),
+    "show": Command(_show, options=[Option("format", "What to print.", choices=FORMATS, default="text"), OUTPUT]),
     "output-dot": Command(_output_dot),
 }

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Command, Option, parse
 from flow_sdk.errors import StoreUnavailable, UsageError
 from flow_sdk.text import suggest_name
@@ -80,6 +81,10 @@ def _open(values: dict[str, Any]) -> ObjectStore:
         raise
 
 
+def _prints_json(values: dict[str, Any]) -> bool:
+    return bool(values["json"]) or values["output"] == "json"
+
+
 def size_text(size: int) -> str:
     """A size for people: ``512 bytes``, ``1.5 MB``."""
     amount, unit = float(size), "bytes"
@@ -130,11 +135,10 @@ def _check(values: dict[str, Any]) -> int:
         )
     finally:
         progress.end()
-    if values["json"]:
-        import json
+    if _prints_json(values):
         from dataclasses import asdict
 
-        print(json.dumps({"store": store.url, **asdict(report)}))
+        print_json({"store": store.url, **asdict(report)})
     else:
         _show_check(report, store.url)
     return 1 if report.damage else 0
@@ -182,11 +186,10 @@ def _gc(values: dict[str, Any]) -> int:
         )
     finally:
         progress.end()
-    if values["json"]:
-        import json
+    if _prints_json(values):
         from dataclasses import asdict
 
-        print(json.dumps({"store": store.url, **asdict(report), "size": report.size}))
+        print_json({"store": store.url, **asdict(report), "size": report.size})
     else:
         _show_gc(report, store.url)
     return 1 if report.damage else 0
@@ -232,7 +235,8 @@ def _name(what: str, names: list[str], count: int) -> None:
 
 _GENERAL = (
     Option("datastore-root", "The store: a folder or an s3:// address. Default: as for a run.", metavar="URL"),
-    Option("json", "Print one JSON object.", flag=True),
+    OUTPUT,
+    Option("json", "The same as --output json.", flag=True),
     Option("threads", "How many objects are read at a time.", least=1, default=8),
     Option("help", "Show this help and exit.", flag=True),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_sdk.cli.context import Call
+from flow_sdk.cli.json_output import OUTPUT, print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.errors import UsageError
 
@@ -78,6 +79,11 @@ def _list(call: Call) -> int:
         tag=mine,
         store=call.results(),
     )
+    if call["output"] == "json":
+        from flow_sdk.client.command_data import tag_data
+
+        print_json({"flow": call.flow, "runs": [tag_data(each) for each in found]})
+        return 0
     if run is None and not call["all"] and not call["my-runs"]:
         call.say(f"Tags of {found[0].pathspec}, the newest run in namespace {context.get_namespace() or '(all)'}:")
     options = {
@@ -113,6 +119,7 @@ COMMANDS = {
             Option("group-by-tag", "Show for each tag its runs.", flag=True),
             Option("group-by-run", "Show for each run its tags.", flag=True),
             Option("flat", "Show one tag a line and nothing else.", flag=True),
+            OUTPUT,
         ],
     ),
 }

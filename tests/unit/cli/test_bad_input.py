@@ -135,12 +135,12 @@ def test_usage_comes_before_the_source(tmp_path):
 
 
 def test_an_error_of_ours_is_said_to_be_one(folder, monkeypatch, capsys):
-    from flow_sdk.cli.main import run_guarded
+    from flow_sdk.cli.main import ErrorReporter, run_guarded
 
     def broken() -> int:
         raise RuntimeError("not foreseen")
 
-    assert run_guarded(broken) == 1
+    assert run_guarded(broken, ErrorReporter([])) == 1
     err = capsys.readouterr().err
     assert "RuntimeError: not foreseen" in err
     assert "This is a bug in Flow SDK" in err
@@ -148,12 +148,12 @@ def test_an_error_of_ours_is_said_to_be_one(folder, monkeypatch, capsys):
 
 
 def test_an_interrupt_is_one_line(capsys):
-    from flow_sdk.cli.main import run_guarded
+    from flow_sdk.cli.main import ErrorReporter, run_guarded
 
     def interrupted() -> int:
         raise KeyboardInterrupt
 
-    assert run_guarded(interrupted) == 130
+    assert run_guarded(interrupted, ErrorReporter([])) == 130
     assert capsys.readouterr().err == "\nInterrupted.\n"
 
 
