@@ -38,15 +38,19 @@ checkout = --config-settings editable_mode=compat -e . -e ./provider
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help image demo test test-faults test-soak lint unit format bench lock clean
+.PHONY: help image demo test test-faults test-soak check lint unit docs format bench dist changelog lock clean
 
 help:
 	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
 	@echo "make test    all checks and all tests"
 	@echo "make test-faults  every fault of the fault tests, where make test injects a share: 500 killed runs and more"
 	@echo "make test-soak    an hour of runs under faults: no process may grow; MINUTES=10 for less"
-	@echo "make lint    ruff, mypy --strict, import-linter"
+	@echo "make check   lint and the unit tests that start no server: for the inner loop"
+	@echo "make lint    ruff, mypy --strict, import-linter, the documentation site"
 	@echo "make unit    the tests that start no Airflow"
+	@echo "make docs    the documentation site, in build/site"
+	@echo "make dist    wheels of both distributions in dist/, installed and run in a clean environment"
+	@echo "make changelog    what the fragments in changes/ make of the changelog"
 	@echo "make format  ruff format and the fixes ruff can make itself"
 	@echo "make bench   the benchmarks, side by side with the peer"
 	@echo "make image   the container image in which tasks run on AWS Batch"
@@ -80,6 +84,13 @@ lint: .venv/.ready
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
+	$(build_site)
+
+# Strict: a page that isn't in the navigation, or a link that leads nowhere, is an error.
+build_site = NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+docs: .venv/.ready
+	$(build_site)
+	@echo "build/site/index.html"
 
 # $(call in_parts,arguments,more): servers are mostly waited for, so the tests of each line of Airflow, of an AWS account and Step
 # Functions, of whole processes and all the rest run beside each other, and so do more targets of this file. What the rest says
@@ -127,8 +138,27 @@ MINUTES ?= 60
 test-soak: .venv/.ready
 	.venv/bin/python -m tests.soak.run_soak --minutes $(MINUTES)
 
+check: lint
+	.venv/bin/python -m pytest -p no:cacheprovider -q tests/unit tests/style $(PYTEST_ARGS)
+
 unit: .venv/.ready
 	.venv/bin/python -m pytest --ignore=tests/integration $(PYTEST_ARGS)
+
+# Wheels of both distributions. A flow, and Airflow's list of providers, run from them where nothing else of this checkout is.
+dist: .venv/.ready
+	rm -rf build/wheels build/clean dist
+	.venv/bin/python -m build --wheel --outdir dist . >/dev/null
+	.venv/bin/python -m build --wheel --outdir dist provider >/dev/null
+	$(PYTHON) -m venv build/clean
+	.venv/bin/uv pip install --quiet --python build/clean dist/flow_sdk-*.whl
+	cp dags_examples/linear.py build/clean/ && cd build/clean && FLOW_SDK_HOME=home bin/python linear.py --datastore-root store run
+	.venv/bin/uv pip install --quiet --python build/clean -c requirements/airflow3.txt dist/airflow_provider_flow_sdk-*.whl apache-airflow
+	cd build/clean && AIRFLOW_HOME="$$PWD/airflow" bin/airflow providers get airflow-provider-flow-sdk
+	rm -rf build/clean
+	@ls dist/*.whl
+
+changelog: .venv/.ready
+	.venv/bin/towncrier build --draft --version "$(version)"
 
 format: .venv/.ready
 	.venv/bin/ruff check --fix
