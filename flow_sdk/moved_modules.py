@@ -23,22 +23,60 @@ MOVED_MODULES: dict[str, str] = {
     "flow_sdk.s3": "flow_sdk.files",
     "flow_sdk.spec": "flow_sdk.authoring",
     "flow_sdk.spec.absent": "flow_sdk.authoring.unsupported",
+    "flow_sdk.spec.airflow": "flow_sdk.authoring.decorators.airflow_attributes",
     "flow_sdk.spec.attributes": "flow_sdk.authoring.decorator",
+    "flow_sdk.spec.batch": "flow_sdk.authoring.decorators.batch",
     "flow_sdk.spec.declaration": "flow_sdk.authoring.declaration_errors",
     "flow_sdk.spec.delayed": "flow_sdk.authoring.deferred",
     "flow_sdk.spec.failure": "flow_sdk.authoring.caught_failure",
     "flow_sdk.spec.firing": "flow_sdk.cron.occurrences",
     "flow_sdk.spec.inactive": "flow_sdk.authoring.inactive_decorators",
+    "flow_sdk.spec.kinds": "flow_sdk.authoring.builtin_decorators",
     "flow_sdk.spec.notation": "flow_sdk.cron.formats",
     "flow_sdk.spec.schedule": "flow_sdk.cron.parse",
+    "flow_sdk.spec.secrets": "flow_sdk.authoring.decorators.secrets",
     "flow_sdk.spec.settled": "flow_sdk.authoring.resolved_flow",
     "flow_sdk.spec.with_text": "flow_sdk.authoring.decospec",
     "flow_sdk.store.byvalue": "flow_sdk.store.pickling.by_value",
 }
 """The module that has the content now, by the earlier path; of a package it holds for the modules below, too."""
 
-RENAMED_NAMES: dict[str, dict[str, str]] = {}
-"""The present name by the earlier one, by the earlier module path."""
+RENAMED_NAMES: dict[str, dict[str, str]] = {
+    "flow_sdk.spec.airflow": {
+        "AirflowDag": "flow_sdk.authoring.decorators.airflow_dag:AirflowDagDecorator",
+        "airflow_dag": "flow_sdk.authoring.decorators.airflow_dag:airflow_dag",
+        "AirflowTask": "flow_sdk.authoring.decorators.airflow_task:AirflowTaskDecorator",
+        "airflow_task": "flow_sdk.authoring.decorators.airflow_task:airflow_task",
+    },
+    "flow_sdk.spec.attributes": {"made": "unpickle_decorator"},
+    "flow_sdk.spec.batch": {"Batch": "BatchDecorator"},
+    "flow_sdk.spec.decorators": {
+        "batch": "flow_sdk.authoring.decorators.batch:batch",
+        "catch": "flow_sdk.authoring.decorators.catch:catch",
+        "environment": "flow_sdk.authoring.decorators.environment:environment",
+        "project": "flow_sdk.authoring.decorators.project:project",
+        "resources": "flow_sdk.authoring.decorators.resources:resources",
+        "retry": "flow_sdk.authoring.decorators.retry:retry",
+        "schedule": "flow_sdk.authoring.decorators.schedule:schedule",
+        "secrets": "flow_sdk.authoring.decorators.secrets:secrets",
+        "timeout": "flow_sdk.authoring.decorators.timeout:timeout",
+    },
+    "flow_sdk.spec.kinds": {
+        "AirflowDag": "flow_sdk.authoring.decorators.airflow_dag:AirflowDagDecorator",
+        "AirflowTask": "flow_sdk.authoring.decorators.airflow_task:AirflowTaskDecorator",
+        "Batch": "flow_sdk.authoring.decorators.batch:BatchDecorator",
+        "Catch": "flow_sdk.authoring.decorators.catch:CatchDecorator",
+        "Environment": "flow_sdk.authoring.decorators.environment:EnvironmentDecorator",
+        "Project": "flow_sdk.authoring.decorators.project:ProjectDecorator",
+        "Resources": "flow_sdk.authoring.decorators.resources:ResourcesDecorator",
+        "Retry": "flow_sdk.authoring.decorators.retry:RetryDecorator",
+        "Schedule": "flow_sdk.authoring.decorators.schedule:ScheduleDecorator",
+        "Secrets": "flow_sdk.authoring.decorators.secrets:SecretsDecorator",
+        "Timeout": "flow_sdk.authoring.decorators.timeout:TimeoutDecorator",
+    },
+    "flow_sdk.spec.secrets": {"Secrets": "SecretsDecorator"},
+}
+"""The present name by the earlier one, by the earlier module path; ``module:name`` where it is in another module."""
 
 
 def current_module(name: str) -> str | None:
@@ -48,6 +86,22 @@ def current_module(name: str) -> str | None:
     package, _, last = name.rpartition(".")
     above = current_module(package) if package else None
     return f"{above}.{last}" if above is not None else None
+
+
+def current_name(name: str) -> str:
+    """Return the present dotted name of a class or function by an earlier one; a present one as it is.
+
+    Parameters
+    ----------
+    name : str
+        Module and name, with a dot between them.
+    """
+    module, _, last = name.rpartition(".")
+    target = current_module(module) if module else None
+    if target is None:
+        return name
+    home, _, present = RENAMED_NAMES.get(module, {}).get(last, last).rpartition(":")
+    return f"{home or target}.{present}"
 
 
 def find_moved_module(name: str) -> ModuleSpec | None:
@@ -92,7 +146,10 @@ class MovedModuleLoader(Loader):
         renamed = RENAMED_NAMES.get(module.__name__, {})
 
         def get_name(name: str) -> object:
-            return getattr(current, renamed.get(name, name))
+            if name == "__all__":
+                return sorted({*getattr(current, "__all__", ()), *renamed})
+            home, _, present = renamed.get(name, name).rpartition(":")
+            return getattr(importlib.import_module(home) if home else current, present)
 
         module.__doc__ = current.__doc__
         module.__dict__["__getattr__"] = get_name

@@ -7,7 +7,7 @@ A class body runs when its module is imported, before anyone has read a config. 
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.declaration_errors import refused, users_place
+from flow_sdk.authoring.declaration_errors import declaration_error, user_location
 from flow_sdk.authoring.deferred import Delayed, plain_data
 from flow_sdk.errors import ParameterError
 from flow_sdk.text import suggest_name
@@ -90,11 +90,11 @@ class Declaration:
         self.show_default = given["show_default"] is not False
         self.plain = bool(given["plain"])
         self.required = bool(given["required"]) and self.default is None and self.default_value is None
-        self.where = users_place()
+        self.where = user_location()
 
     def refuse(self, headline: str, **parts: str | None) -> ParameterError:
         """The error that points at the user's line."""
-        return refused(ParameterError, f"The config {self.name!r} {headline}.", **parts)
+        return declaration_error(ParameterError, f"The config {self.name!r} {headline}.", **parts)
 
 
 class Config:
@@ -145,7 +145,9 @@ class Config:
         **_unknown: Any,
     ) -> None:
         if not (isinstance(name, str) and name.isascii() and name.isidentifier() and len(name) <= 128):
-            raise refused(ParameterError, "A Config needs a name.", seen=repr(name), wanted="letters, digits and '_'")
+            raise declaration_error(
+                ParameterError, "A Config needs a name.", seen=repr(name), wanted="letters, digits and '_'"
+            )
         given = (default, default_value, help, required, parser, show_default, plain)
         declared = Declaration(name, dict(zip(OPTIONS, given, strict=True)))
         for key in _unknown:

@@ -100,6 +100,19 @@ class Current:
         self._facts: dict[str, Any] = {"is_running_flow": True, **fields}
         self._client, self._lazy = client, dict(lazy or {})
 
+    def _add(self, name: str, value: Any) -> None:
+        """Set one more name for the running task; for extensions of a step.
+
+        Raises
+        ------
+        ValueError
+            If the name isn't an identifier, or ``current`` has it in every task.
+        """
+        if not name.isidentifier() or name.startswith("_") or name in FIELDS or hasattr(type(self), name):
+            raise ValueError(f"current.{name} can't be set by a decorator")
+        self._lazy.pop(name, None)
+        self._facts[name] = value
+
     def _clear(self) -> None:
         """Forget everything: no task is running."""
         self._set(is_running_flow=False)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     E = TypeVar("E", bound=FlowSDKError)
 
-__all__ = ["refused", "users_place"]
+__all__ = ["declaration_error", "user_location"]
 
 
-def refused(kind: type[E], headline: str, **parts: Any) -> E:
+def declaration_error(kind: type[E], headline: str, **parts: Any) -> E:
     """Build the error for a declaration that can't be used, pointing at the user's line.
 
     Parameters
@@ -33,7 +33,7 @@ def refused(kind: type[E], headline: str, **parts: Any) -> E:
     FlowSDKError
         To be raised by the caller.
     """
-    frame = _users_frame()
+    frame = _user_frame()
     if frame is not None:
         parts.setdefault("where", f"{frame.f_code.co_filename}:{frame.f_lineno}")
         if frame.f_globals.get("__name__") == "__main__":
@@ -41,13 +41,13 @@ def refused(kind: type[E], headline: str, **parts: Any) -> E:
     return kind(headline, **parts)
 
 
-def users_place() -> str | None:
+def user_location() -> str | None:
     """The line of the user's that runs now, as ``file:line``."""
-    frame = _users_frame()
+    frame = _user_frame()
     return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _users_frame() -> FrameType | None:
+def _user_frame() -> FrameType | None:
     """The innermost frame that isn't ours."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "flow_sdk":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.authoring.builtin_decorators import builtin_decorator_names, find_decorator
 from flow_sdk.authoring.flow import is_plain
-from flow_sdk.authoring.kinds import DECORATORS
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name
 
@@ -39,7 +39,7 @@ def parse_with(text: str, module: str = "__main__") -> Any:
     UsageError
         If the name or an attribute isn't known, or a value can't be used.
     """
-    kind = DECORATORS.get(text.strip().partition(":")[0])
+    kind = find_decorator(text.strip().partition(":")[0])
     try:
         found = kind if kind is not None and not kind.on_step else parse_decorator(text, module)
     except UsageError as error:
@@ -57,7 +57,7 @@ def parse_with(text: str, module: str = "__main__") -> Any:
 def parse_decorator(text: str, module: str) -> Any:
     """Read one decorator of a step or a flow from text; as :func:`parse_with` does."""
     name, colon, rest = text.strip().partition(":")
-    kind = DECORATORS.get(name)
+    kind = find_decorator(name)
     if kind is not None:
         return kind(**parse_attributes(rest, text)) if colon else kind()
     if "." in name or not is_plain():
@@ -65,12 +65,16 @@ def parse_decorator(text: str, module: str) -> Any:
 
         if is_custom(name, module):
             return Applied(find_custom(name, module), (), parse_attributes(rest, text) if colon else {})
-    steps = [known for known, found in DECORATORS.items() if found.on_step]
     from flow_sdk.authoring.inactive_decorators import INACTIVE
 
     if name in INACTIVE:
         raise UsageError(f"@{name} has no effect in this release of Flow SDK.", help="Leave it out.")
-    raise UsageError(f"There is no decorator {name!r}.", help=suggest_name(name, steps))
+    raise UsageError(f"There is no decorator {name!r}.", help=suggest_name(name, _step_decorator_names()))
+
+
+def _step_decorator_names() -> list[str]:
+    found = {name: find_decorator(name) for name in builtin_decorator_names()}
+    return [name for name, kind in found.items() if kind is not None and kind.on_step]
 
 
 def parse_many(text: str, module: str = "__main__") -> list[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.declaration_errors import refused, users_place
+from flow_sdk.authoring.declaration_errors import declaration_error, user_location
 from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.text import suggest_name
 
@@ -57,7 +57,7 @@ class Delayed:
         self._text = text
         self._names = names
         self._path = path
-        self._where = users_place()
+        self._where = user_location()
 
     def __getattr__(self, key: str) -> Delayed:
         if key.startswith("__"):
@@ -104,7 +104,7 @@ class Delayed:
         raise self._early("gone through")
 
     def _early(self, done: str) -> UsageError:
-        return refused(
+        return declaration_error(
             UsageError,
             f"The config value {self!r} is {done}, but isn't known yet when the class is made.",
             wanted="the value alone as a decorator's attribute or a parameter's default",
@@ -134,7 +134,9 @@ def config_expr(expression: str) -> Any:
     try:
         compile(expression, "<config_expr>", "eval")
     except (SyntaxError, TypeError, ValueError) as error:
-        raise refused(UsageError, "This isn't an expression.", seen=repr(expression), wanted=str(error)) from None
+        raise declaration_error(
+            UsageError, "This isn't an expression.", seen=repr(expression), wanted=str(error)
+        ) from None
     return Delayed(expression, sys._getframe(1).f_globals)
 
 
@@ -156,7 +158,7 @@ class DelayedDecorator:
         self.given = given
         self.name = kind.name
         self.on_step = kind.on_step
-        self.where = users_place()
+        self.where = user_location()
 
     def attributes(self) -> NoReturn:
         """Refuse: the attributes aren't known before the flow's configs are read."""

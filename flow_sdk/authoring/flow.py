@@ -6,7 +6,7 @@ import sys
 
 import flow_sdk.authoring.process_start  # noqa: F401 - it records what the file begins with, before its next line runs
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.declaration_errors import refused
+from flow_sdk.authoring.declaration_errors import declaration_error
 from flow_sdk.errors import TransitionError, UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def step(function: F | None = None, *, start: bool = False, end: bool = False) -
 
     def mark(f: F) -> F:
         if not callable(f) or not hasattr(f, "__name__"):
-            raise refused(UsageError, "@step stands on a method.", seen=repr(f)[:80], help="Put it nearest to the def.")
+            raise declaration_error(
+                UsageError, "@step stands on a method.", seen=repr(f)[:80], help="Put it nearest to the def."
+            )
         f.__flow_step__ = {"start": start, "end": end}  # type: ignore[attr-defined]
         f.is_step = True  # type: ignore[attr-defined]
         f.name = f.__name__  # type: ignore[attr-defined]

@@ -6,8 +6,8 @@ A flow with them runs on a laptop, where a line says that they have no effect, a
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.declaration_errors import refused
-from flow_sdk.authoring.decorator import kind_of
+from flow_sdk.authoring.declaration_errors import declaration_error
+from flow_sdk.authoring.decorator import describe_value
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name
 
@@ -54,7 +54,7 @@ class InactiveDecorator:
         """Stand behind the ``@``: alone, or with attributes."""
         for key in given:
             if self.attributes is not None and key not in self.attributes and not key.startswith(_UNPACKED):
-                raise refused(
+                raise declaration_error(
                     UsageError,
                     f"@{self.name} has no attribute {key!r}.",
                     wanted=", ".join(self.attributes) or "no attributes",
@@ -63,13 +63,15 @@ class InactiveDecorator:
         if not targets:
             return self._put
         if len(targets) > 1 or given or not callable(targets[0]):
-            raise refused(UsageError, f"@{self.name} takes its attributes by name.", seen=repr(targets[0])[:80])
+            raise declaration_error(
+                UsageError, f"@{self.name} takes its attributes by name.", seen=repr(targets[0])[:80]
+            )
         return self._put(targets[0])
 
     def _put(self, target: Any) -> Any:
         if not callable(target) or isinstance(target, type) is self.on_step or not hasattr(target, "__dict__"):
             wanted = "a step of a flow" if self.on_step else "a flow class"
-            raise refused(UsageError, f"@{self.name} stands on {wanted}.", seen=kind_of(target))
+            raise declaration_error(UsageError, f"@{self.name} stands on {wanted}.", seen=describe_value(target))
         if "__flow_inactive__" not in vars(target):
             target.__flow_inactive__ = []
         target.__flow_inactive__.append(self.name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.authoring.builtin_decorators import find_decorator
 from flow_sdk.authoring.decorator import Decorator
 from flow_sdk.authoring.inactive_decorators import INACTIVE, InactiveDecorator
-from flow_sdk.authoring.kinds import DECORATORS
 from flow_sdk.authoring.parameters import Parameter
 from flow_sdk.authoring.user_decorators import (
     Applied,
@@ -16,6 +16,7 @@ from flow_sdk.authoring.user_decorators import (
     find_in_modules,
 )
 from flow_sdk.errors import UsageError
+from flow_sdk.moved_modules import current_name
 from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class _Decorated:
 
     def get_decorator_specs(self, name: str) -> list[Spec]:
         """Return those of :attr:`decorator_specs` that have a name, short or with the module."""
-        return [spec for spec in self.decorator_specs if name in spec[:2]]
+        return [spec for spec in self.decorator_specs if current_name(name) in spec[:2]]
 
     def has_decorator(self, name: str) -> bool:
         """Tell whether there is a decorator with a name, short or with the module."""
@@ -147,7 +148,7 @@ class _Decorated:
         for found in self._all():
             short, full, args, kwargs = _spec(found)
             same = (deco_args is None or deco_args == args) and (deco_kwargs is None or deco_kwargs == kwargs)
-            if deco_name in (short, full) and same:
+            if current_name(deco_name) in (short, full) and same:
                 self._drop(found)
                 removed = True
         return removed
@@ -378,7 +379,7 @@ def _decorator(
             kwargs = parse_attributes(rest, given)
         kind = _kind(name, modules)
     elif not isinstance(given, type | InactiveDecorator):
-        kind = DECORATORS.get(getattr(given, "__name__", ""))
+        kind = getattr(given, "decorator_class", None)
     if isinstance(kind, InactiveDecorator):
         kind(*args, **kwargs)  # refuses attributes that it doesn't have
         note(kind)
@@ -395,5 +396,5 @@ def _decorator(
 def _kind(name: str, modules: tuple[str, ...]) -> Any:
     """Find the decorator that a mutator names, as a name in these modules or of a built-in decorator."""
     return (
-        find_in_modules(name, modules) or DECORATORS.get(name) or INACTIVE.get(name) or find_custom(name, modules[-1])
+        find_in_modules(name, modules) or find_decorator(name) or INACTIVE.get(name) or find_custom(name, modules[-1])
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.declaration_errors import refused, users_place
+from flow_sdk.authoring.declaration_errors import declaration_error, user_location
 from flow_sdk.errors import ParameterError
 from flow_sdk.text import suggest_name
 
@@ -230,12 +230,14 @@ class Parameter(Generic[T]):
     def take(self, name: Any, others: tuple[Any, ...], unknown: dict[str, Any]) -> None:
         """Keep the name; refuse it, or whatever a declaration doesn't take."""
         self.name = name
-        self.where = users_place()
+        self.where = user_location()
         what = type(self).__name__
         if others:
-            raise refused(ParameterError, f"{what} has too many arguments.", wanted=f"name, {', '.join(self.options)}")
+            raise declaration_error(
+                ParameterError, f"{what} has too many arguments.", wanted=f"name, {', '.join(self.options)}"
+            )
         if not isinstance(name, str) or not _is_name(name):
-            raise refused(
+            raise declaration_error(
                 ParameterError,
                 f"{what} needs a name.",
                 seen=repr(name),
@@ -261,7 +263,7 @@ class Parameter(Generic[T]):
 
     def refuse(self, headline: str, **parts: str | None) -> ParameterError:
         """The error that points at this declaration."""
-        return refused(ParameterError, f"The parameter {self.name!r} {headline}.", **parts)
+        return declaration_error(ParameterError, f"The parameter {self.name!r} {headline}.", **parts)
 
     def _type(self) -> str:
         """The plan's word for the value's type."""

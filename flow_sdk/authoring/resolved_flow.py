@@ -74,7 +74,7 @@ class Settled:
 
     def __init__(self, flow: type[FlowSpec], values: dict[str, Any]) -> None:
         from flow_sdk.authoring.configs import ConfigValue, flow_configs
-        from flow_sdk.authoring.decorators import declared_flow_decorators, step_decorators
+        from flow_sdk.authoring.declared_decorators import declared_flow_decorators, step_decorators
         from flow_sdk.authoring.flow import step_functions
         from flow_sdk.authoring.parameters import declared_parameters
 

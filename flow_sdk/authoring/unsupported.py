@@ -1,13 +1,31 @@
-"""Names of Metaflow that Flow SDK doesn't have: they can be imported, and say so when they are used."""
+"""Names of Metaflow that Flow SDK doesn't have: they can be imported, and using one is an error.
+
+Decorators without effect are in :mod:`flow_sdk.authoring.inactive_decorators`, Metaflow's modules in
+:mod:`flow_sdk.compatibility.modules`.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from flow_sdk.authoring.declaration_errors import refused
+from flow_sdk.authoring.declaration_errors import declaration_error
 from flow_sdk.errors import UsageError
 
-__all__ = ["AbsentName"]
+__all__ = ["NAMES", "AbsentName"]
+
+NAMES = frozenset(
+    {
+        "JSONTypeClass",
+        "R",
+        "Snowflake",
+        "conda_environment_yml_parser",
+        "inspect_spin",
+        "pyproject_toml_parser",
+        "req_parser",
+        "requirements_txt_parser",
+        "yaml_parser",
+    }
+)
 
 
 class AbsentName:
@@ -23,7 +41,7 @@ class AbsentName:
         self.__name__ = name
 
     def _refuse(self) -> UsageError:
-        return refused(
+        return declaration_error(
             UsageError,
             f"{self.__name__!r} of Metaflow isn't in this release of Flow SDK.",
             help="Leave out what uses it; docs/coming-from-metaflow.md lists what there is.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.declaration_errors import refused, users_place
+from flow_sdk.authoring.declaration_errors import declaration_error, user_location
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name
 
@@ -61,13 +61,13 @@ class Applied:
         self.kind = kind
         self.args = args
         self.kwargs = kwargs
-        self.where = users_place()
+        self.where = user_location()
 
     def __call__(self, target: Any) -> Any:
         """Put it on a step or a flow; give that back."""
         wants = "a step of a flow" if self.on_step else "a flow class"
         if not callable(target) or isinstance(target, type) is self.on_step or not hasattr(target, "__dict__"):
-            raise refused(UsageError, f"@{self.name} stands on {wants}.", seen=repr(target)[:80])
+            raise declaration_error(UsageError, f"@{self.name} stands on {wants}.", seen=repr(target)[:80])
         if "__flow_custom__" not in vars(target):
             target.__flow_custom__ = []
         target.__flow_custom__.append(self)
@@ -124,11 +124,11 @@ class _Custom:
     def _check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse arguments that the decorator doesn't take."""
         if args and not cls.takes_positional:
-            raise refused(
+            raise declaration_error(
                 UsageError, f"@{cls.__name__} takes its attributes by name.", seen=", ".join(map(repr, args))[:80]
             )
         if (args or kwargs) and all("init" not in vars(base) for base in cls.__mro__ if base.__module__ != __name__):
-            raise refused(
+            raise declaration_error(
                 UsageError,
                 f"@{cls.__name__} takes no attributes.",
                 seen=", ".join([*map(repr, args), *kwargs])[:80],
@@ -254,7 +254,7 @@ class _Generator(UserStepDecorator):
     def _check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         super()._check(args, {})
         if kwargs and cls.function.__code__.co_argcount < 4:
-            raise refused(
+            raise declaration_error(
                 UsageError,
                 f"@{cls.__name__} takes no attributes.",
                 seen=", ".join(kwargs),
@@ -327,7 +327,7 @@ def user_step_decorator(function: Any = None, /, **unknown: Any) -> Any:
         If it isn't such a function.
     """
     if unknown:
-        raise refused(
+        raise declaration_error(
             UsageError, "@user_step_decorator takes no attributes.", seen=", ".join(unknown),
             help="Give them where the decorator that you define is used.",
         )  # fmt: skip
@@ -335,7 +335,7 @@ def user_step_decorator(function: Any = None, /, **unknown: Any) -> Any:
         return user_step_decorator
     code = getattr(function, "__code__", None)
     if code is None or not code.co_flags & _GENERATOR or code.co_argcount not in (3, 4):
-        raise refused(
+        raise declaration_error(
             UsageError,
             "@user_step_decorator stands on a generator function.",
             seen=getattr(function, "__name__", repr(function)),

@@ -304,7 +304,7 @@ def store_root(kind: str | None, root: str | None) -> str:
 
 def _declared_project(flow_class: Any) -> dict[str, Any] | None:
     """The attributes of the flow's ``@project``, if it has one."""
-    from flow_sdk.authoring.decorators import flow_decorators
+    from flow_sdk.authoring.declared_decorators import flow_decorators
 
     return next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "project"), None)
 

@@ -15,7 +15,7 @@ SHOWN = 3
 
 def schedule_of(flow_class: Any) -> CronSchedule | None:
     """The schedule that a flow declares; None without ``@schedule``."""
-    from flow_sdk.authoring.decorators import flow_decorators
+    from flow_sdk.authoring.declared_decorators import flow_decorators
     from flow_sdk.cron.parse import parse
 
     declared = next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "schedule"), None)

@@ -95,7 +95,7 @@ def _options(call: Call, name: str) -> CreateOptions:
 
 
 def _batch_tags(given: tuple[str, ...]) -> dict[str, str]:
-    from flow_sdk.authoring.batch import check_tags
+    from flow_sdk.authoring.decorators.batch import check_resource_tags
 
     tags: dict[str, str] = {}
     for text in given:
@@ -105,7 +105,7 @@ def _batch_tags(given: tuple[str, ...]) -> dict[str, str]:
             raise UsageError("--aws-batch-tag takes a key and a value, each key once.", seen=seen, wanted="KEY=VALUE")
         tags[key] = value
     try:
-        return check_tags(tags)
+        return check_resource_tags(tags)
     except UsageError as error:
         headline = f"--aws-batch-tag can't be used: {error.headline}"
         raise UsageError(headline, seen=error.seen, wanted=error.wanted, help=error.help) from None

@@ -1,6 +1,6 @@
 """No deployment takes a secret along: ``@secrets`` of the type ``inline`` is for runs on the user's own machine."""
 
-from flow_sdk.authoring.secrets import AWS, INLINE
+from flow_sdk.authoring.decorators.secrets import AWS, INLINE
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.model import FlowPlan
 

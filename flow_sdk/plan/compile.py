@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from flow_sdk.authoring.decorators import flow_decorators, step_decorators
+from flow_sdk.authoring.declared_decorators import flow_decorators, step_decorators
 from flow_sdk.authoring.flow import FlowSpec, is_plain, is_step, step_functions
 from flow_sdk.authoring.parameters import Parameter
 from flow_sdk.errors import CheckFailed, PlanError

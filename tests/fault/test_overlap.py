@@ -13,10 +13,10 @@ from flow_sdk import FlowSpec, step
 from flow_sdk.client import Run, Task, metadata, namespace
 from flow_sdk.errors import NotFound, ObjectExists
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.runtime import attempt
-from flow_sdk.runtime.attempt import Outcome, run_attempt
 from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task import current
+from flow_sdk.runtime.task.attempt import Outcome, run_attempt
 from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
@@ -141,7 +141,7 @@ class Place:
 @pytest.fixture(autouse=True)
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # A process each has its own in truth.
-    monkeypatch.setattr(attempt, "set_current", lambda *_: None)
+    monkeypatch.setattr(current, "set_current", lambda *_: None)
     monkeypatch.setattr(open_store, "_memory", {})
     yield
     namespace(None)

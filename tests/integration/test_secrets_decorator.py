@@ -13,10 +13,8 @@ import boto3
 import pytest
 
 from flow_sdk import client as results
-from flow_sdk.authoring.kinds import Secrets
+from flow_sdk.authoring.decorators.secrets import SecretsDecorator, set_secret_variables
 from flow_sdk.errors import AwsError, FlowSDKError, SecretError
-from flow_sdk.plan.policies import SecretsPolicy
-from flow_sdk.runtime.secrets import set_secrets
 from flow_sdk.store.open_store import open_store
 from tests.rig.moto import ACCOUNT, MotoServer
 from tests.security.stored import holding
@@ -116,7 +114,7 @@ def aws(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MotoServe
 def fetch(*sources: Any, **attributes: Any) -> dict[str, str]:
     """Set the secrets as a task does; the variables that are new or changed."""
     before = dict(os.environ)
-    set_secrets(SecretsPolicy.from_attributes(Secrets(sources=list(sources), **attributes).attributes()))
+    set_secret_variables(SecretsDecorator(sources=list(sources), **attributes).attributes())
     return {name: value for name, value in os.environ.items() if before.get(name) != value}
 
 

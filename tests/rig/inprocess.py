@@ -13,9 +13,9 @@ from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import plan_parameters, resolve
-from flow_sdk.runtime.attempt import Outcome, run_attempt
 from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.attempt import Outcome, run_attempt
 from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.runtime.task.run_start import start_artifacts
 from flow_sdk.store.artifacts import Artifacts

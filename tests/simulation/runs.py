@@ -16,7 +16,7 @@ from flow_sdk.metadata import run_heartbeat, runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime import attempt, crash_record
+from flow_sdk.runtime import crash_record
 from flow_sdk.runtime.local import driver
 from flow_sdk.runtime.local import run as local_run
 from flow_sdk.runtime.local.driver import Driver, RunOptions
@@ -25,7 +25,8 @@ from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.resume import origin
 from flow_sdk.runtime.resume.reuse import Resume
-from flow_sdk.runtime.task import run_start
+from flow_sdk.runtime.task import attempt, run_start
+from flow_sdk.runtime.task import current as current_task
 from flow_sdk.runtime.task.parents import RunView, is_first
 from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.runtime.task.runner import run_and_report
@@ -116,7 +117,7 @@ def installed(world: World) -> Iterator[None]:
     places += [(driver, "Heartbeat", lambda beat: contextlib.nullcontext())]
     places += [(concurrent.futures, "ThreadPoolExecutor", _Inline), (Trial, "ask", staticmethod(ask))]
     # A process each has its own in truth.
-    places += [(attempt, "set_current", lambda *_: None)]
+    places += [(current_task, "set_current", lambda *_: None)]
     before = [(place, name, getattr(place, name)) for place, name, _ in places]
     for place, name, value in places:
         setattr(place, name, value)

@@ -18,7 +18,9 @@ def test_every_earlier_path_is_that_of_a_present_module() -> None:
     for name, target in MOVED_MODULES.items():
         earlier, current = importlib.import_module(name), importlib.import_module(target)
         for earlier_name, present in RENAMED_NAMES.get(name, {}).items():
-            assert getattr(earlier, earlier_name) is getattr(current, present)
+            home, _, present_name = present.rpartition(":")
+            module = importlib.import_module(home) if home else current
+            assert getattr(earlier, earlier_name) is getattr(module, present_name)
         assert importlib.util.find_spec(name) is not None
         assert name not in MOVED_MODULES.values(), f"{name} is both an earlier and a present path"
 

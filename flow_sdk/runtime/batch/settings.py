@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flow_sdk.authoring.batch import check_tags
+from flow_sdk.authoring.decorators.batch import check_resource_tags
 from flow_sdk.aws.settings import encryption, region
 from flow_sdk.config import read_setting
 from flow_sdk.errors import AwsError, ConfigError, UsageError
@@ -52,7 +52,7 @@ def _tags() -> dict[str, str]:
         return {}
     try:
         tags = json.loads(setting.value)
-        return check_tags(tags)
+        return check_resource_tags(tags)
     except (ValueError, UsageError) as error:
         raise ConfigError(
             "The setting BATCH_DEFAULT_TAGS can't be used.",

@@ -1,4 +1,4 @@
-"""What ``current`` says in a running task."""
+"""Setting ``current`` in a running task."""
 
 import os
 import sys
@@ -8,11 +8,12 @@ from typing import Any
 from flow_sdk.authoring.current import current
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.authoring.project import project_of_run
+from flow_sdk.authoring.step_extension import StepContext, StepExtension
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.live_task import LiveTask
 
-__all__ = ["graph_facts", "set_current"]
+__all__ = ["CurrentExtension", "graph_facts"]
 
 SPOT_NOTICE = os.path.join(os.sep, "tmp", "spot_termination_notice")
 """The file in which code expects the time at which a spot instance will be taken away. Nothing writes it."""
@@ -21,8 +22,18 @@ _KINDS = {"split": "split-static", "foreach": "split-foreach", "switch": "split-
 """The kinds of the plan whose names users know as others."""
 
 
+class CurrentExtension(StepExtension):
+    """Sets ``current`` to the running task."""
+
+    order = 300
+
+    def before(self, context: StepContext) -> None:
+        """Set ``current`` and what the client takes from the environment."""
+        set_current(context.task, context.request, context.attempt)
+
+
 def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
-    """Say what runs in this process.
+    """Set ``current`` to a task.
 
     Parameters
     ----------

@@ -18,11 +18,11 @@ from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import FlowSDKError, ParameterError, PlanError
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.attempt import Outcome, fail_to_load, run_attempt
 from flow_sdk.runtime.flowfile import CompiledFile, load_flow, load_packaged_flow
 from flow_sdk.runtime.process_end import LEAST_SECONDS, c_library, limit_end
 from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.attempt import Outcome, fail_to_load, run_attempt
 from flow_sdk.runtime.task.parents import RunView, is_first
 from flow_sdk.runtime.task.run_start import begin, check_owner, read_record
 from flow_sdk.runtime.tracebacks import LONGEST, one_line
@@ -61,7 +61,7 @@ def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = 
     request : TaskRequest
         Which task of which run.
     announce : callable
-        As :func:`flow_sdk.runtime.attempt.run_attempt` takes it.
+        As :func:`flow_sdk.runtime.task.attempt.run_attempt` takes it.
     prepared : Prepared, optional
         What needn't be read any more.
     """

@@ -5,17 +5,18 @@ import json
 import pytest
 
 from flow_sdk import FlowSpec, airflow_dag, airflow_task, step
+from flow_sdk.authoring.decorators.airflow_dag import AirflowDagDecorator
+from flow_sdk.authoring.decorators.airflow_task import AirflowTaskDecorator
 from flow_sdk.authoring.decospec import parse_with
-from flow_sdk.authoring.kinds import DECORATORS, AirflowDag, AirflowTask
 from flow_sdk.errors import UsageError
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 
 
 def test_only_what_was_given_is_in_the_plan():
-    assert AirflowTask().attributes() == AirflowDag().attributes() == {}
-    assert AirflowTask(pool="p", priority_weight="7").attributes() == {"pool": "p", "priority_weight": 7}
-    found = AirflowDag(tags="nightly", default_args={"queue": "big", "on_retry_callback": "a.b"}).attributes()
+    assert AirflowTaskDecorator().attributes() == AirflowDagDecorator().attributes() == {}
+    assert AirflowTaskDecorator(pool="p", priority_weight="7").attributes() == {"pool": "p", "priority_weight": 7}
+    found = AirflowDagDecorator(tags="nightly", default_args={"queue": "big", "on_retry_callback": "a.b"}).attributes()
     callback = {"callback": "a.b", "kwargs": {}}
     assert found == {"tags": ["nightly"], "default_args": {"queue": "big", "on_retry_callback": [callback]}}
 
@@ -32,7 +33,7 @@ def test_only_what_was_given_is_in_the_plan():
     ],
 )
 def test_callbacks_are_data(value, callbacks):
-    for kind in (AirflowDag, AirflowTask):
+    for kind in (AirflowDagDecorator, AirflowTaskDecorator):
         assert kind(on_failure_callback=value).attributes() == {"on_failure_callback": callbacks}
 
 
@@ -68,9 +69,9 @@ REFUSED = [
 @pytest.mark.parametrize("given", REFUSED, ids=str)
 def test_what_airflow_couldnt_use_is_refused(given):
     with pytest.raises(UsageError):
-        AirflowTask(**given)
+        AirflowTaskDecorator(**given)
     with pytest.raises(UsageError):
-        AirflowDag(default_args=given)
+        AirflowDagDecorator(default_args=given)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_what_airflow_couldnt_use_is_refused(given):
 )
 def test_what_a_dag_couldnt_use_is_refused(given):
     with pytest.raises(UsageError):
-        AirflowDag(**given)
+        AirflowDagDecorator(**given)
 
 
 def test_they_are_in_the_plan_of_a_flow_and_on_the_command_line():
@@ -111,7 +112,7 @@ def test_they_are_in_the_plan_of_a_flow_and_on_the_command_line():
     plan = from_json(to_json(plan))
     assert plan.decorator("airflow_dag") == {"owner": "a", "start_date": "2026-01-01"}
     assert plan["start"].decorator("airflow_task") == {"pool": "p"} and plan["end"].decorator("airflow_task") == {}
-    assert json.loads(json.dumps(DECORATORS["airflow_task"].defaults))
+    assert json.loads(json.dumps(dict(AirflowTaskDecorator.defaults)))
 
 
 def test_they_stand_on_steps_and_flows_only():

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from flow_sdk import FlowSpec, batch, resources, step
-from flow_sdk.authoring.batch import check_tags
+from flow_sdk.authoring.decorators.batch import BatchDecorator, check_resource_tags
 from flow_sdk.authoring.decospec import parse_with
-from flow_sdk.authoring.kinds import Batch
 from flow_sdk.errors import UsageError
 from flow_sdk.plan.compile import compile_plan
 
@@ -52,13 +51,13 @@ def test_the_plan_holds_what_was_given() -> None:
     ],
 )
 def test_attributes(given: dict[str, Any], attributes: dict[str, Any]) -> None:
-    decorator = Batch(**given)
+    decorator = BatchDecorator(**given)
     assert decorator.attributes() == attributes
-    assert pickle.loads(pickle.dumps(decorator)) == decorator == Batch(**attributes)
+    assert pickle.loads(pickle.dumps(decorator)) == decorator == BatchDecorator(**attributes)
 
 
 def test_what_it_gives_out_changes_nothing() -> None:
-    decorator = Batch(host_volumes=["/a"])
+    decorator = BatchDecorator(host_volumes=["/a"])
     decorator.attributes()["host_volumes"].append("/b")
     assert decorator.attributes() == {"host_volumes": ["/a"]}
 
@@ -143,7 +142,7 @@ def test_only_on_steps_and_once() -> None:
 )
 def test_tags(tags: dict[str, Any], good: bool) -> None:
     if good:
-        assert check_tags(tags) == tags
+        assert check_resource_tags(tags) == tags
     else:
         with pytest.raises(UsageError):
-            check_tags(tags)
+            check_resource_tags(tags)

@@ -9,10 +9,15 @@ from typing import Any
 import pytest
 
 from flow_sdk import FlowSpec, catch, environment, resources, retry, schedule, step, timeout
-from flow_sdk.authoring.decorator import Decorator
-from flow_sdk.authoring.decorators import flow_decorators, step_decorators
+from flow_sdk.authoring.builtin_decorators import builtin_decorator_names, find_decorator
+from flow_sdk.authoring.declared_decorators import flow_decorators, step_decorators
+from flow_sdk.authoring.decorators.catch import CatchDecorator
+from flow_sdk.authoring.decorators.environment import EnvironmentDecorator
+from flow_sdk.authoring.decorators.resources import ResourcesDecorator
+from flow_sdk.authoring.decorators.retry import RetryDecorator
+from flow_sdk.authoring.decorators.schedule import ScheduleDecorator
+from flow_sdk.authoring.decorators.timeout import TimeoutDecorator
 from flow_sdk.authoring.decospec import parse_many, parse_with
-from flow_sdk.authoring.kinds import DECORATORS, Catch, Environment, Resources, Retry, Schedule, Timeout
 from flow_sdk.errors import UsageError
 
 
@@ -23,7 +28,7 @@ def fresh() -> Callable[..., Any]:
 
 
 def test_bare_and_called_are_the_same() -> None:
-    assert step_decorators(retry(fresh())) == step_decorators(retry()(fresh())) == (Retry(),)
+    assert step_decorators(retry(fresh())) == step_decorators(retry()(fresh())) == (RetryDecorator(),)
 
 
 def test_a_decorator_gives_back_what_it_decorates() -> None:
@@ -34,29 +39,29 @@ def test_a_decorator_gives_back_what_it_decorates() -> None:
 @pytest.mark.parametrize("order", [lambda f: step(retry(f)), lambda f: retry(step(f))])
 def test_above_or_below_step(order: Callable[[Any], Any]) -> None:
     function = order(fresh())
-    assert step_decorators(function) == (Retry(times=3, minutes_between_retries=2),)
+    assert step_decorators(function) == (RetryDecorator(times=3, minutes_between_retries=2),)
     assert function.is_step
 
 
 @pytest.mark.parametrize(
     ("decorator", "attributes"),
     [
-        (Retry(), {"times": 3, "minutes_between_retries": 2}),
-        (Retry(times="5", minutes_between_retries=0.5), {"times": 5, "minutes_between_retries": 0.5}),
-        (Catch(), {"var": None, "print_exception": True}),
-        (Timeout(seconds=30, minutes=1, hours=1), {"seconds": 3690}),
-        (Timeout(minutes="1.5"), {"seconds": 90}),
-        (Environment(vars={"A": "b"}), {"vars": {"A": "b"}}),
-        (Resources(), {"cpu": 1, "gpu": None, "memory": 4096, "disk": None, "shared_memory": None}),
+        (RetryDecorator(), {"times": 3, "minutes_between_retries": 2}),
+        (RetryDecorator(times="5", minutes_between_retries=0.5), {"times": 5, "minutes_between_retries": 0.5}),
+        (CatchDecorator(), {"var": None, "print_exception": True}),
+        (TimeoutDecorator(seconds=30, minutes=1, hours=1), {"seconds": 3690}),
+        (TimeoutDecorator(minutes="1.5"), {"seconds": 90}),
+        (EnvironmentDecorator(vars={"A": "b"}), {"vars": {"A": "b"}}),
+        (ResourcesDecorator(), {"cpu": 1, "gpu": None, "memory": 4096, "disk": None, "shared_memory": None}),
         (
-            Resources(cpu=0.5, gpu="1", memory="16000"),
+            ResourcesDecorator(cpu=0.5, gpu="1", memory="16000"),
             {"cpu": 0.5, "gpu": 1, "memory": 16000, "disk": None, "shared_memory": None},
         ),
-        (Schedule(), {"cron": "0 0 * * *", "timezone": None}),
-        (Schedule(hourly=True), {"cron": "0 * * * *", "timezone": None}),
-        (Schedule(daily=False, weekly=True), {"cron": "0 0 * * 0", "timezone": None}),
+        (ScheduleDecorator(), {"cron": "0 0 * * *", "timezone": None}),
+        (ScheduleDecorator(hourly=True), {"cron": "0 * * * *", "timezone": None}),
+        (ScheduleDecorator(daily=False, weekly=True), {"cron": "0 0 * * 0", "timezone": None}),
         (
-            Schedule(cron="0  10 * * ? *", timezone="Europe/Berlin"),
+            ScheduleDecorator(cron="0  10 * * ? *", timezone="Europe/Berlin"),
             {"cron": "0 10 * * ? *", "timezone": "Europe/Berlin"},
         ),
     ],
@@ -85,13 +90,13 @@ GIVEN = {"timeout": {"seconds": 1}, "project": {"name": "p"}}
         (lambda: timeout(), "@timeout needs a time", "@timeout(minutes=10)"),
         (lambda: timeout(seconds=-5), "@timeout can't use seconds=-5", None),
         (lambda: environment(vars=["A"]), "@environment can't use vars=['A']", None),  # type: ignore[call-overload]
-        (lambda: Environment(vars={"A": [1]}), "@environment can't use vars={'A': [1]}", "Write A='[1]'."),
-        (lambda: Environment(vars={"A": "\0"}), "@environment can't use vars={'A': '\\x00'}", None),
+        (lambda: EnvironmentDecorator(vars={"A": [1]}), "@environment can't use vars={'A': [1]}", "Write A='[1]'."),
+        (lambda: EnvironmentDecorator(vars={"A": "\0"}), "@environment can't use vars={'A': '\\x00'}", None),
         (lambda: environment(vars={"A=B": "1"}), "@environment can't use vars='A=B'", None),
         (lambda: resources(memory=0), "@resources can't use memory=0", None),
         (lambda: resources(cpu="many"), "@resources can't use cpu='many'", None),
-        (lambda: schedule(hourly=True, cron="0 1 * * *"), "@schedule says more than one time", None),
-        (lambda: schedule(daily=False), "@schedule says no time", None),
+        (lambda: schedule(hourly=True, cron="0 1 * * *"), "@schedule has more than one time", None),
+        (lambda: schedule(daily=False), "@schedule has no time", None),
         (lambda: schedule(cron="0 1 * *"), "A cron expression has five fields", None),
         (
             lambda: schedule(timezone="Europe/Berln"),
@@ -113,11 +118,13 @@ def test_wrong_use(make: Callable[[], Any], headline: str, help: str | None) -> 
 def test_values_of_environment_become_text() -> None:
     given = {"TEXT": "a", "WHOLE": 3, "PART": 1.5, "YES": True, "NO": False, "PATH": Path("/a/b"), "UNSET": None}
     expected = {"TEXT": "a", "WHOLE": "3", "PART": "1.5", "YES": "True", "NO": "False", "PATH": "/a/b"}
-    assert Environment(vars=given).attributes() == {"vars": expected}
+    assert EnvironmentDecorator(vars=given).attributes() == {"vars": expected}
 
 
-@pytest.mark.parametrize("kind", DECORATORS.values(), ids=lambda kind: kind.name)
-def test_an_attribute_of_none_never_ends_the_import_of_a_flow_file(kind: type[Decorator]) -> None:
+@pytest.mark.parametrize("name", builtin_decorator_names())
+def test_an_attribute_of_none_never_ends_the_import_of_a_flow_file(name: str) -> None:
+    kind = find_decorator(name)
+    assert kind is not None and kind.name == name
     for key in kind.defaults:
         decorator = kind(**{**GIVEN.get(kind.name, {}), key: None})
         assert pickle.loads(pickle.dumps(decorator)) == decorator
@@ -138,7 +145,7 @@ def test_twice() -> None:
 
 
 def test_a_decorator_cant_be_changed() -> None:
-    decorator = Environment(vars={"A": "b"})
+    decorator = EnvironmentDecorator(vars={"A": "b"})
     with pytest.raises(AttributeError):
         decorator.vars = {}
     decorator.attributes()["vars"]["A"] = "c"
@@ -157,19 +164,19 @@ def test_flow_decorators_along_the_mro() -> None:
     class Other(Base):
         pass
 
-    assert flow_decorators(Base) == flow_decorators(Heir) == (Schedule(hourly=True),)
-    assert flow_decorators(Other) == (Schedule(weekly=True),)
+    assert flow_decorators(Base) == flow_decorators(Heir) == (ScheduleDecorator(hourly=True),)
+    assert flow_decorators(Other) == (ScheduleDecorator(weekly=True),)
 
 
 @pytest.mark.parametrize(
     ("text", "decorator"),
     [
-        ("retry", Retry()),
-        ("retry:times=5,minutes_between_retries=0", Retry(times=5, minutes_between_retries=0)),
-        ("catch:var=failure,print_exception=false", Catch(var="failure", print_exception=False)),
-        ("catch:print_exception=False", Catch(print_exception=False)),
-        ('environment:vars={"A": "b,c=d", "E": "}"}', Environment(vars={"A": "b,c=d", "E": "}"})),
-        ("timeout:minutes=1.5", Timeout(minutes=1.5)),
+        ("retry", RetryDecorator()),
+        ("retry:times=5,minutes_between_retries=0", RetryDecorator(times=5, minutes_between_retries=0)),
+        ("catch:var=failure,print_exception=false", CatchDecorator(var="failure", print_exception=False)),
+        ("catch:print_exception=False", CatchDecorator(print_exception=False)),
+        ('environment:vars={"A": "b,c=d", "E": "}"}', EnvironmentDecorator(vars={"A": "b,c=d", "E": "}"})),
+        ("timeout:minutes=1.5", TimeoutDecorator(minutes=1.5)),
     ],
 )
 def test_with(text: str, decorator: Any) -> None:
@@ -178,7 +185,7 @@ def test_with(text: str, decorator: Any) -> None:
 
 def test_with_many() -> None:
     text = 'retry:times=1  environment:vars={"A": "b c"}\ncatch'
-    assert parse_many(text) == [Retry(times=1), Environment(vars={"A": "b c"}), Catch()]
+    assert parse_many(text) == [RetryDecorator(times=1), EnvironmentDecorator(vars={"A": "b c"}), CatchDecorator()]
 
 
 @pytest.mark.parametrize(

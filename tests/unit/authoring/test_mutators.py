@@ -167,7 +167,8 @@ def test_decorators_are_seen_and_removed() -> None:
         assert {spec[0] for spec in flow.start.decorator_specs} == {"retry", "quick"}
         assert flow.start.get_decorator_specs("quick") == [("quick", f"{__name__}.quick", [], {"a": 1})]
         assert flow.start.has_decorator(f"{__name__}.quick") and not flow.end.has_decorator("quick")
-        assert flow.start.has_decorator("flow_sdk.authoring.kinds.Retry")
+        assert flow.start.has_decorator("flow_sdk.authoring.decorators.retry.RetryDecorator")
+        assert flow.start.has_decorator("flow_sdk.spec.kinds.Retry")
         assert not flow.start.remove_decorator("quick", deco_kwargs={"a": 2})
         assert flow.start.remove_decorator("quick", deco_kwargs={"a": 1})
         assert flow.start.remove_decorator("retry")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flow_sdk import secrets
+from flow_sdk.authoring.decorators.secrets import SecretsDecorator
 from flow_sdk.authoring.decospec import parse_with
-from flow_sdk.authoring.kinds import Secrets
 from flow_sdk.errors import UsageError
 
 AWS = "aws-secrets-manager"
@@ -40,39 +40,39 @@ def aws(name: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_sources(given: Any, source: dict[str, Any]) -> None:
-    decorator = Secrets(sources=[given])
+    decorator = SecretsDecorator(sources=[given])
     assert decorator.attributes() == {"sources": [source], "role": None, "allow_override": False}
     assert json.loads(json.dumps(decorator.attributes())) == decorator.attributes()
-    assert Secrets(**decorator.attributes()) == decorator == pickle.loads(pickle.dumps(decorator))
+    assert SecretsDecorator(**decorator.attributes()) == decorator == pickle.loads(pickle.dumps(decorator))
 
 
 def test_the_nearest_role_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     sources = [f"{AWS}.a", {"type": AWS, "id": "b", "role": ROLE + "-of-source"}]
-    assert [one["role"] for one in Secrets(sources=sources, role=ROLE).sources] == [ROLE, ROLE + "-of-source"]
+    assert [one["role"] for one in SecretsDecorator(sources=sources, role=ROLE).sources] == [ROLE, ROLE + "-of-source"]
     monkeypatch.setenv("METAFLOW_AWS_SECRETS_MANAGER_DEFAULT_ROLE", "last")
-    assert Secrets(sources=sources).sources[0]["role"] == "last"
+    assert SecretsDecorator(sources=sources).sources[0]["role"] == "last"
     monkeypatch.setenv("FLOW_SDK_DEFAULT_SECRETS_ROLE", "setting")
-    assert Secrets(sources=sources).sources[0]["role"] == "setting"
-    assert Secrets(sources=sources, role=ROLE).sources[0]["role"] == ROLE
+    assert SecretsDecorator(sources=sources).sources[0]["role"] == "setting"
+    assert SecretsDecorator(sources=sources, role=ROLE).sources[0]["role"] == ROLE
 
 
 def test_settings_are_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METAFLOW_DEFAULT_SECRETS_BACKEND_TYPE", AWS)
     monkeypatch.setenv("FLOW_SDK_AWS_SECRETS_MANAGER_DEFAULT_REGION", "eu-north-1")
     here = {"type": AWS, "id": "x", "options": {"region": "us-west-2"}}
-    decorator = Secrets(sources=["db", ARN, here])
+    decorator = SecretsDecorator(sources=["db", ARN, here])
     regions = [one["options"].get("region") for one in decorator.sources]
     assert regions == ["eu-north-1", None, "us-west-2"]
     monkeypatch.undo()
-    assert Secrets(**decorator.attributes()) == decorator  # a machine without the settings reads the same
+    assert SecretsDecorator(**decorator.attributes()) == decorator  # a machine without the settings reads the same
 
 
 def test_as_text() -> None:
-    assert parse_with(f'secrets:sources=["{AWS}.db"]') == Secrets(sources=[f"{AWS}.db"])
+    assert parse_with(f'secrets:sources=["{AWS}.db"]') == SecretsDecorator(sources=[f"{AWS}.db"])
 
 
 def test_attributes_are_a_copy() -> None:
-    decorator = Secrets(sources=[aws("x")])
+    decorator = SecretsDecorator(sources=[aws("x")])
     decorator.attributes()["sources"][0]["options"]["json"] = False
     assert decorator.attributes()["sources"] == [aws("x")]
 
@@ -97,7 +97,7 @@ def test_attributes_are_a_copy() -> None:
 )
 def test_wrong_sources(given: Any, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        Secrets(sources=[given])
+        SecretsDecorator(sources=[given])
 
 
 @pytest.mark.parametrize(
@@ -110,5 +110,5 @@ def test_wrong_attributes(attributes: dict[str, Any]) -> None:
 
 def test_an_error_shows_no_value() -> None:
     with pytest.raises(UsageError) as caught:
-        Secrets(sources=[{"type": "inline", "options": {"env_vars": {"A": "hidden", "B": 7331}}}])
+        SecretsDecorator(sources=[{"type": "inline", "options": {"env_vars": {"A": "hidden", "B": 7331}}}])
     assert "hidden" not in str(caught.value) and "7331" not in str(caught.value)

@@ -9,8 +9,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+from flow_sdk.authoring.decorators.schedule import ScheduleDecorator
 from flow_sdk.authoring.decospec import parse_with
-from flow_sdk.authoring.kinds import Schedule
 from flow_sdk.plan.codec import from_json, plan_hash, to_json
 from flow_sdk.plan.compile import compile_plan, constants
 from flow_sdk.plan.model import FlowPlan, Loop, ParameterPlan, Scope, StepPlan
@@ -114,7 +114,7 @@ def test_flow_decorators_of_a_base_class_count_and_can_be_replaced(tmp_path: Pat
 
 
 def schedule_data(**attributes: bool) -> dict[str, object]:
-    return Schedule(**attributes).attributes()
+    return ScheduleDecorator(**attributes).attributes()
 
 
 def test_a_derived_flow_replaces_a_step(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from flow_sdk.deploy.step_functions.history_budget import reserve_events
 from flow_sdk.deploy.step_functions.limits import event_budget
 from flow_sdk.deploy.step_functions.runtime import KIND
 from flow_sdk.errors import TransitionError
-from flow_sdk.runtime.attempt import Outcome
 from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.orchestrator import FinishedStep
+from flow_sdk.runtime.task.attempt import Outcome
 from flow_sdk.store.records.layout import parse_key
 from tests.rig.inprocess import InProcessRun
 from tests.strategies.flows import flow_source

@@ -7,7 +7,8 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-from flow_sdk.authoring.kinds import DECORATORS
+from flow_sdk.authoring.builtin_decorators import find_decorator
+from flow_sdk.authoring.decorator import Decorator
 from flow_sdk.errors import ConfigError, UsageError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.definition import (
@@ -25,8 +26,14 @@ SETTINGS = BatchSettings(queue="q", image="team/sdk:1", job_role="arn:job", exec
 FARGATE = BatchSettings(**{**{k: getattr(SETTINGS, k) for k in SETTINGS.__slots__}, "platform": "FARGATE"})
 
 
+def created(name: str, attributes: dict[str, Any]) -> Decorator:
+    kind = find_decorator(name)
+    assert kind is not None
+    return kind(**attributes)
+
+
 def a_step(name: str = "train", **decorators: dict[str, Any]) -> StepPlan:
-    found = tuple((kind, DECORATORS[kind](**attributes).attributes()) for kind, attributes in decorators.items())
+    found = tuple((name, created(name, attributes).attributes()) for name, attributes in decorators.items())
     return StepPlan(name, "linear", decorators=found)
 
 

@@ -39,7 +39,7 @@ def test_retries_wait_and_then_catch_takes_over() -> None:
     assert run.value("start", "seen") == 2 and run.task("start").attempt == 2
     failure = run.value("end", "failure")
     assert (failure.type, failure.exception) == ("builtins.KeyError", "'always'")
-    assert "flows.py" in failure.stacktrace and "runtime/attempt.py" not in failure.stacktrace
+    assert "flows.py" in failure.stacktrace and "runtime/task/attempt.py" not in failure.stacktrace
     caught = run.task("caught")
     assert caught.ok and not caught.successful and caught.exception
     assert run.value("caught", "kept") == "set"

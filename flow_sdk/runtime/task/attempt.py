@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -11,24 +10,21 @@ from typing import Any
 
 from flow_sdk.authoring.caught_failure import CaughtFailure
 from flow_sdk.authoring.flow import FlowSpec, create_flow_object
-from flow_sdk.errors import FlowSDKError, SerializationError, StepTimeout, TransitionError
+from flow_sdk.authoring.step_extension import StepContext
+from flow_sdk.errors import FlowSDKError, SerializationError, TransitionError
 from flow_sdk.ids import Position
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.plan.policies import CatchPolicy
 from flow_sdk.runtime.orchestrator import FinishedStep, find_adapter
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.task.current import set_current
 from flow_sdk.runtime.task.live_task import LiveTask
 from flow_sdk.runtime.task.parents import RunView, find_parents, is_first
+from flow_sdk.runtime.task.step_extensions import ExtensionStack
 from flow_sdk.runtime.task.transition import check_transition, chosen_case, foreach_values
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 
 __all__ = ["Outcome", "run_attempt"]
-
-ALARM_AGAIN = 5.0
-"""Seconds between repeated timeouts for code that swallowed the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +143,9 @@ class _Attempt:
         self.step, self.position, self.number, self.announce = step, position, number, announce
         self.started = time.time()
         self.process = os.getpid()
-        self.catch = step.catch
+        self.extensions = ExtensionStack(step)
+        self.recovery = self.extensions.recovery
+        self.metadata: dict[str, str] = {}
         self.item_texts: list[str] | None = None
         self.adapter = find_adapter(request.orchestrator.get("kind"))
 
@@ -169,11 +167,12 @@ class _Attempt:
         except BaseException as error:  # noqa: BLE001 - whatever an __init__ of the user's raises
             return self._failed(error, parents, fatal=False)
         task.attach(flow)
-        if self.catch is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
-            return self._caught(task, flow, self._last_failure())
+        context = StepContext(self.step, flow, task, self.request, self.number, self.announce)
+        self.metadata = context.metadata
+        if self.recovery is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
+            return self._recover(context, self._last_failure())
         try:
-            _call(self.step, flow, task, self.request, self.number, self.announce)
-            self._end_if_forked()
+            self._run_step(context)
             refs, own, targets, items = self._results(task, flow)
             self._end_if_forked()
         except KeyboardInterrupt:
@@ -181,8 +180,21 @@ class _Attempt:
         except BaseException as error:
             if os.getpid() != self.process:
                 raise  # the end of a process that the step has forked is not the step's
-            return self._after_failure(task, flow, error)
+            return self._after_failure(context, error)
         return self._commit(task, refs, own, targets, items)
+
+    def _run_step(self, context: StepContext) -> None:
+        """Run the step's code inside its extensions, and have them act after it."""
+        try:
+            self.extensions.run_step(context, getattr(context.flow, self.step.name))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if os.getpid() == self.process:
+                self.extensions.finish_step(context, error)
+            raise
+        self._end_if_forked()
+        self.extensions.finish_step(context, None)
 
     def _end_if_forked(self) -> None:
         """End a process that the step has forked and that came back from the step's function: it isn't the task."""
@@ -203,8 +215,6 @@ class _Attempt:
             self.item_texts = self.adapter.describe_items(values)
         finished = FinishedStep(self.view, step, self.position, targets[0] if targets else "", values)
         self.adapter.check_next_tasks(finished, self.request.adapter_data)
-        if self.catch is not None and self.catch.var:
-            setattr(flow, self.catch.var, None)
         refs, own = task.save()
         items = None
         if values is not None:
@@ -212,14 +222,12 @@ class _Attempt:
             items = task.artifacts.save_items(values, where=where)
         return refs, own, targets, items
 
-    def _after_failure(self, task: LiveTask, flow: FlowSpec, error: BaseException) -> Outcome:
-        facts = exception_facts(error)
-        takeover = 1 if self.catch is not None else 0
+    def _after_failure(self, context: StepContext, error: BaseException) -> Outcome:
         fatal = isinstance(error, TransitionError)
-        last = fatal or self.request.tries_left <= takeover
-        if self.catch is not None and last:
-            return self._caught(task, flow, facts)
-        return self._failed(error, task.parents, fatal=fatal, task=task)
+        # A step with a recovery has one attempt more, for a process that was killed.
+        if self.recovery is not None and (fatal or self.request.tries_left <= 1):
+            return self._recover(context, exception_facts(error))
+        return self._failed(error, context.task.parents, fatal=fatal, task=context.task)
 
     def _takes_over(self) -> bool:
         """Whether this is the extra attempt that doesn't run the step again: an earlier one was ended from outside."""
@@ -234,20 +242,16 @@ class _Attempt:
         text = f"attempt {self.number - 1} ended without a result: it was killed, or its machine was lost"
         return {"type": "TaskKilled", "message": text, "stacktrace": f"TaskKilled: {text}\n"}
 
-    def _caught(self, task: LiveTask, flow: FlowSpec, facts: dict[str, str]) -> Outcome:
-        """Commit the task with what the step had set before it failed, as far as it can be stored, and the failure."""
-        catch = self.catch or CatchPolicy()
-        if catch.print_exception:
-            print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
-            print(f"@catch takes over for step {self.step.name!r}.", file=sys.stderr, flush=True)
-        if catch.var:
-            setattr(flow, catch.var, CaughtFailure(facts["type"], facts["message"], facts["stacktrace"]))
+    def _recover(self, context: StepContext, failure: dict[str, str]) -> Outcome:
+        """Commit the task with the artifacts that the step set before it failed, as far as they can be stored."""
+        assert self.recovery is not None
+        self.recovery.recover(context, CaughtFailure(failure["type"], failure["message"], failure["stacktrace"]))
 
         def refuse(name: str, error: SerializationError) -> None:
             print(f"@catch can't keep self.{name}: {error}", file=sys.stderr, flush=True)
 
-        refs, own = task.save(refuse)
-        return self._commit(task, refs, own, self.step.next, None, caught=facts)
+        refs, own = context.task.save(refuse)
+        return self._commit(context.task, refs, own, self.step.next, None, caught=failure)
 
     def _manifest(self, parents: list[Manifest], **fields: Any) -> Manifest:
         environment = {
@@ -256,6 +260,7 @@ class _Attempt:
             "python": sys.version.split()[0],
             **self.request.environment,
             **({} if self.item_texts is None else {"items": self.item_texts}),
+            **self.metadata,
         }
         return Manifest(
             flow=self.view.flow,
@@ -318,51 +323,3 @@ class _Attempt:
             runs = Runs(self.view.store)
             runs.note_failure(self.record, self.step.name, self.request.task, self.number, one_line(facts))
         return Outcome(manifest, fatal=fatal)
-
-
-def _call(
-    step: StepPlan,
-    flow: FlowSpec,
-    task: LiveTask,
-    request: TaskRequest,
-    number: int,
-    announce: Callable[[dict[str, Any]], None],
-) -> None:
-    """Run the user's function under the step's environment and timeout."""
-    variables = step.environment.vars
-    for name, value in variables.items():
-        os.environ[name] = value
-    temporary: Any = sys.modules.get("tempfile")
-    if temporary is not None and not variables.keys().isdisjoint(("TMPDIR", "TEMP", "TMP")):
-        temporary.tempdir = None  # what was found before the step had these
-    if (secrets := step.secrets) is not None:
-        from flow_sdk.runtime.secrets import set_secrets
-
-        set_secrets(secrets)
-    set_current(task, request, number)
-    function = getattr(flow, step.name)
-    if step.wrappers:
-        from flow_sdk.runtime.wrap import wrapped
-
-        function = wrapped(step, flow, function)
-    seconds = step.timeout.seconds
-    arguments = (task.inputs(),) if step.is_join else ()
-    if not seconds:
-        function(*arguments)
-        return
-
-    def ring(*_: object) -> None:
-        raise StepTimeout(
-            f"Step {step.name!r} ran longer than its @timeout of {seconds:g} seconds.",
-            help="Give it more time with @timeout(minutes=...), or make the step faster.",
-        )
-
-    announce({"running": seconds})
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, ALARM_AGAIN)
-    try:
-        function(*arguments)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        announce({"running": None})  # storing what the step made may take its time

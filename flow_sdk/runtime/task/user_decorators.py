@@ -1,70 +1,63 @@
-"""Running a step inside the decorators that its user has written."""
+"""Running a step inside the decorators that users define: ``UserStepDecorator`` and ``@user_step_decorator``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.authoring.flow import FlowSpec, Transition
+from flow_sdk.authoring.flow import Transition
+from flow_sdk.authoring.step_extension import StepContext, StepExtension
 from flow_sdk.authoring.user_decorators import Applied, UserStepDecorator, find_custom
 from flow_sdk.errors import TransitionError
 from flow_sdk.plan.model import StepPlan
 
-__all__ = ["wrapped"]
+__all__ = ["UserDecorators"]
 
 NEXT = ("foreach", "condition")
 """The arguments of ``self.next`` that a decorator can give."""
 
 
-def wrapped(step: StepPlan, flow: FlowSpec, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Put a step's decorators round its function.
+class UserDecorators(StepExtension):
+    """All decorators of users on one step, as one extension: the nearest to the step's own code."""
 
-    Parameters
-    ----------
-    step : StepPlan
-        The step, whose plan names the decorators, the outermost first.
-    flow : FlowSpec
-        The flow's object.
-    function : callable
-        The step's own code; takes the inputs in a join, nothing in other steps.
+    order = 900
 
-    Returns
-    -------
-    callable
-        What to call in its place. An exception of a decorator is the step's.
+    def before(self, context: StepContext) -> None:
+        """Make the decorators that the plan names, the outermost first.
 
-    Raises
-    ------
-    UsageError
-        If a decorator can't be found.
-    """
-    module = type(flow).__module__
-    decorators: list[UserStepDecorator] = [
-        Applied(find_custom(name, module), (), dict(attributes)).made() for name, attributes in step.wrappers
-    ]
+        Raises
+        ------
+        UsageError
+            If one can't be found.
+        """
+        module = type(context.flow).__module__
+        self.decorators: list[UserStepDecorator] = [
+            Applied(find_custom(name, module), (), dict(attributes)).made()
+            for name, attributes in context.step.wrappers
+        ]
 
-    def run(*inputs: Any) -> None:
-        _Run(step, flow, function, inputs).inside(decorators)
-
-    return run
+    def around(self, context: StepContext, run_inner: Callable[[], None]) -> None:
+        """Run the step inside the decorators. An exception of a decorator is the step's."""
+        _DecoratedCall(context, run_inner).run(self.decorators)
 
 
-class _Run:
+class _DecoratedCall:
     """One call of a step with its decorators."""
 
-    def __init__(self, step: StepPlan, flow: FlowSpec, function: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
-        self.step, self.flow, self.function, self.inputs = step, flow, function, inputs
-        self.next: Any = None  # True or arguments: this hands on in the step's place
+    def __init__(self, context: StepContext, run_inner: Callable[[], None]) -> None:
+        self.step: StepPlan = context.step
+        self.flow, self.inputs, self.run_inner = context.flow, context.arguments, run_inner
+        self.next: Any = None  # True or arguments: with these self.next is called in the step's place
 
-    def inside(self, decorators: list[UserStepDecorator]) -> None:
-        self._level(decorators)
+    def run(self, decorators: list[UserStepDecorator]) -> None:
+        self._run_inside(decorators)
         if self.next is not None and self.next is not False:
-            self._hand_on()
+            self._call_next()
 
-    def _level(self, decorators: list[UserStepDecorator]) -> None:
+    def _run_inside(self, decorators: list[UserStepDecorator]) -> None:
         """Run the first decorator with all that is inside of it."""
         if not decorators:
-            self.function(*self.inputs)
+            self.run_inner()
             return
         outer, *inner = decorators
         instead = outer.pre_step(self.step.name, self.flow, *(self.inputs or (None,)))
@@ -75,31 +68,31 @@ class _Run:
             elif instead is not None:
                 self.next = instead(self.flow, *self.inputs) or None
             else:
-                self._level(inner)
+                self._run_inside(inner)
         except Exception as error:  # noqa: BLE001 - the decorator decides what becomes of it
             failure = error
         except BaseException:
             outer._abandon()
             raise
-        self._ended(outer, failure, outer.post_step(self.step.name, self.flow, failure))
+        self._finish(outer, failure, outer.post_step(self.step.name, self.flow, failure))
 
-    def _ended(self, decorator: UserStepDecorator, failure: Exception | None, said: Any) -> None:
-        """Do what a decorator's end says."""
-        if isinstance(said, tuple) and len(said) == 2:
-            said, given = said
+    def _finish(self, decorator: UserStepDecorator, failure: Exception | None, returned: Any) -> None:
+        """Apply what a decorator's ``post_step`` returned."""
+        if isinstance(returned, tuple) and len(returned) == 2:
+            returned, given = returned
             self.next = given if given is not None else self.next
-        if isinstance(said, Exception):
-            raise said
-        if said is not None:
+        if isinstance(returned, Exception):
+            raise returned
+        if returned is not None:
             raise TransitionError(
                 f"@{type(decorator).__name__} ended with what it can't.",
-                seen=repr(said)[:80],
+                seen=repr(returned)[:80],
                 wanted="None, an exception, or a pair of that and arguments for self.next()",
             )
         if failure is not None and self.next in (None, False):
             self.next = True  # the step's code didn't get to its self.next()
 
-    def _hand_on(self) -> None:
+    def _call_next(self) -> None:
         """Call ``self.next`` as the step would have, or with the arguments that a decorator gave."""
         given = self.next if isinstance(self.next, dict) else {}
         for name in given:

@@ -8,10 +8,11 @@ import pytest
 
 from flow_sdk import USER_SKIP_STEP, FlowSpec, UserStepDecorator, catch, retry, step, user_step_decorator
 from flow_sdk.authoring.flow import Transition
+from flow_sdk.authoring.step_extension import StepContext
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.task.transition import check_transition
-from flow_sdk.runtime.wrap import wrapped
+from flow_sdk.runtime.task.user_decorators import UserDecorators
 from tests.rig.inprocess import InProcessRun
 
 TOLD: list[str] = []
@@ -135,7 +136,10 @@ def play(flow: type[FlowSpec]) -> tuple[Any, Transition | None]:
     """Run the first step's code with its decorators, as the plan says; returns the flow's object and transition."""
     plan = from_json(to_json(compile_plan(flow, file="f.py")))
     made = flow(use_cli=False)
-    wrapped(plan.start, made, made.start)()  # type: ignore[attr-defined]
+    context = StepContext(plan.start, made, None, None, 0, lambda _: None)
+    decorators = UserDecorators()
+    decorators.before(context)
+    decorators.around(context, made.start)  # type: ignore[attr-defined]
     transition = made.__flow_transition__
     if transition is not None and not transition.by_decorator:
         check_transition(plan.start, transition)

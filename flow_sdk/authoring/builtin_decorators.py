@@ -1,0 +1,37 @@
+"""Finding decorators by name: those of the SDK by the table of public names, those of users where they are defined."""
+
+from __future__ import annotations
+
+from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.authoring.decorator import DECLARED
+from flow_sdk.public_table import read_public_names
+
+if TYPE_CHECKING:
+    from flow_sdk.authoring.decorator import Decorator
+
+__all__ = ["builtin_decorator_names", "find_decorator"]
+
+PACKAGE = "flow_sdk.authoring.decorators."
+"""The package with a module for each decorator."""
+
+
+def builtin_decorator_names() -> list[str]:
+    """Return the names of all decorators that act in this release, sorted."""
+    return sorted(name for name, module in read_public_names().items() if module.startswith(PACKAGE))
+
+
+def find_decorator(name: str) -> type[Decorator] | None:
+    """Return the class of a decorator, or None where there is none of that name.
+
+    Parameters
+    ----------
+    name : str
+        What it is called after the ``@``.
+    """
+    module = read_public_names().get(name, "")
+    if not module.startswith(PACKAGE):
+        return DECLARED.get(name)
+    import importlib
+
+    found: type[Decorator] = getattr(importlib.import_module(module), name).decorator_class
+    return found

@@ -1,0 +1,85 @@
+"""The table of public names: each line makes one name importable from ``flow_sdk``.
+
+Type checkers and editors read it as Python. At run time its text is read, by :mod:`flow_sdk.public_table`, and a name's
+module is imported when the name is first used; so every line has this one form. A name of a module below
+``flow_sdk.authoring.decorators`` is a decorator that mutators, ``--with`` and the task runner find by its name.
+"""
+
+from flow_sdk.authoring.configs import Config as Config
+from flow_sdk.authoring.configs import ConfigValue as ConfigValue
+from flow_sdk.authoring.current import current as current
+from flow_sdk.authoring.decorators.airflow_dag import airflow_dag as airflow_dag
+from flow_sdk.authoring.decorators.airflow_task import airflow_task as airflow_task
+from flow_sdk.authoring.decorators.batch import batch as batch
+from flow_sdk.authoring.decorators.catch import catch as catch
+from flow_sdk.authoring.decorators.environment import environment as environment
+from flow_sdk.authoring.decorators.project import project as project
+from flow_sdk.authoring.decorators.resources import resources as resources
+from flow_sdk.authoring.decorators.retry import retry as retry
+from flow_sdk.authoring.decorators.schedule import schedule as schedule
+from flow_sdk.authoring.decorators.secrets import secrets as secrets
+from flow_sdk.authoring.decorators.timeout import timeout as timeout
+from flow_sdk.authoring.deferred import config_expr as config_expr
+from flow_sdk.authoring.flow import FlowSpec as FlowSpec
+from flow_sdk.authoring.flow import step as step
+from flow_sdk.authoring.inactive_decorators import airflow_external_task_sensor as airflow_external_task_sensor
+from flow_sdk.authoring.inactive_decorators import airflow_s3_key_sensor as airflow_s3_key_sensor
+from flow_sdk.authoring.inactive_decorators import card as card
+from flow_sdk.authoring.inactive_decorators import checkpoint as checkpoint
+from flow_sdk.authoring.inactive_decorators import conda as conda
+from flow_sdk.authoring.inactive_decorators import conda_base as conda_base
+from flow_sdk.authoring.inactive_decorators import deepspeed as deepspeed
+from flow_sdk.authoring.inactive_decorators import exit_hook as exit_hook
+from flow_sdk.authoring.inactive_decorators import gpu_profile as gpu_profile
+from flow_sdk.authoring.inactive_decorators import huggingface_hub as huggingface_hub
+from flow_sdk.authoring.inactive_decorators import kubernetes as kubernetes
+from flow_sdk.authoring.inactive_decorators import metaflow_ray as metaflow_ray
+from flow_sdk.authoring.inactive_decorators import modal as modal
+from flow_sdk.authoring.inactive_decorators import model as model
+from flow_sdk.authoring.inactive_decorators import mpi as mpi
+from flow_sdk.authoring.inactive_decorators import namespaced_event_name as namespaced_event_name
+from flow_sdk.authoring.inactive_decorators import nim as nim
+from flow_sdk.authoring.inactive_decorators import nvct as nvct
+from flow_sdk.authoring.inactive_decorators import nvidia as nvidia
+from flow_sdk.authoring.inactive_decorators import ollama as ollama
+from flow_sdk.authoring.inactive_decorators import parallel as parallel
+from flow_sdk.authoring.inactive_decorators import pypi as pypi
+from flow_sdk.authoring.inactive_decorators import pypi_base as pypi_base
+from flow_sdk.authoring.inactive_decorators import pytorch_parallel as pytorch_parallel
+from flow_sdk.authoring.inactive_decorators import slurm as slurm
+from flow_sdk.authoring.inactive_decorators import tensorflow as tensorflow
+from flow_sdk.authoring.inactive_decorators import torchrun as torchrun
+from flow_sdk.authoring.inactive_decorators import trigger as trigger
+from flow_sdk.authoring.inactive_decorators import trigger_on_finish as trigger_on_finish
+from flow_sdk.authoring.inactive_decorators import vllm as vllm
+from flow_sdk.authoring.include_file import IncludeFile as IncludeFile
+from flow_sdk.authoring.mutable import MutableFlow as MutableFlow
+from flow_sdk.authoring.mutable import MutableStep as MutableStep
+from flow_sdk.authoring.parameters import JSONType as JSONType
+from flow_sdk.authoring.parameters import Parameter as Parameter
+from flow_sdk.authoring.user_decorators import USER_SKIP_STEP as USER_SKIP_STEP
+from flow_sdk.authoring.user_decorators import FlowMutator as FlowMutator
+from flow_sdk.authoring.user_decorators import StepMutator as StepMutator
+from flow_sdk.authoring.user_decorators import UserStepDecorator as UserStepDecorator
+from flow_sdk.authoring.user_decorators import user_step_decorator as user_step_decorator
+from flow_sdk.client import DataArtifact as DataArtifact
+from flow_sdk.client import Flow as Flow
+from flow_sdk.client import Metaflow as Metaflow
+from flow_sdk.client import Run as Run
+from flow_sdk.client import Step as Step
+from flow_sdk.client import Task as Task
+from flow_sdk.client import default_metadata as default_metadata
+from flow_sdk.client import default_namespace as default_namespace
+from flow_sdk.client import get_metadata as get_metadata
+from flow_sdk.client import get_namespace as get_namespace
+from flow_sdk.client import metadata as metadata
+from flow_sdk.client import namespace as namespace
+from flow_sdk.compatibility.parallel import parallel_imap_unordered as parallel_imap_unordered
+from flow_sdk.compatibility.parallel import parallel_map as parallel_map
+from flow_sdk.compatibility.parallel import profile as profile
+from flow_sdk.files import S3 as S3
+from flow_sdk.programmatic.deployer import DeployedFlow as DeployedFlow
+from flow_sdk.programmatic.deployer import Deployer as Deployer
+from flow_sdk.programmatic.notebook import NBDeployer as NBDeployer
+from flow_sdk.programmatic.notebook import NBRunner as NBRunner
+from flow_sdk.programmatic.runner import Runner as Runner
