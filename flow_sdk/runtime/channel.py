@@ -1,7 +1,7 @@
-"""The connection between the scheduler and its fork server: JSON messages that keep their bounds, with descriptors."""
+"""The connection between the scheduler and its fork server: messages that keep their bounds, with descriptors."""
 
 import array
-import json
+import marshal  # both ends are of one Python; JSON would take more of Python's own code between two forks
 
 # Not the module socket: importing that takes as long as a task, and each task would have a copy of what it makes.
 from _socket import AF_UNIX, CMSG_LEN, SCM_RIGHTS, SOCK_SEQPACKET, SOL_SOCKET, socket, socketpair
@@ -50,7 +50,7 @@ class Channel:
         OSError
             If there is nobody at the other end.
         """
-        data = [json.dumps(message).encode()]
+        data = [marshal.dumps(message)]
         if fds:
             self._socket.sendmsg(data, [(SOL_SOCKET, SCM_RIGHTS, array.array("i", fds))])
         else:
@@ -74,7 +74,7 @@ class Channel:
         for level, kind, numbers in ancillary:
             if level == SOL_SOCKET and kind == SCM_RIGHTS:
                 fds.frombytes(numbers[: len(numbers) // _NUMBER * _NUMBER])
-        return json.loads(data), fds.tolist()
+        return marshal.loads(data), fds.tolist()
 
     def close(self) -> None:
         """Close this end."""

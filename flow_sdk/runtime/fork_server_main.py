@@ -30,7 +30,7 @@ from flow_sdk.runtime.interpreter import interpreter_command
 from flow_sdk.runtime.local.import_leftovers import Leftovers
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
-from flow_sdk.runtime.process_end import find_c_functions
+from flow_sdk.runtime.process_end import find_c_functions, mark_inherited_modules
 from flow_sdk.store.records.codec import decode
 from flow_sdk.store.records.layout import commit_key, parse_key
 from flow_sdk.store.records.model import RunRecord
@@ -117,11 +117,11 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     channel.send({"ready": True})
-    inherited = frozenset(sys.modules)
+    mark_inherited_modules()
     server = _Server(channel, Prepared(program.compiled))
     child = server.serve()
     if child is not None:
-        run_forked_task(child.request, child.fds, program.program, server.prepared, generators, inherited)
+        run_forked_task(child.request, child.fds, program.program, server.prepared, generators)
 
 
 def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -> tuple[Excluded | None, list[Any]]:

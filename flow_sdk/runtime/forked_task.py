@@ -10,7 +10,7 @@ from flow_sdk.runtime.finalization import flush_file
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.randomness import renew_generators
 from flow_sdk.runtime.process_end import end_forked_process, exit_code
-from flow_sdk.runtime.report import Report, open_report
+from flow_sdk.runtime.report import Report, lowest_number, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.runner import Prepared, die_with_parent, run_process
 
@@ -23,7 +23,6 @@ def run_forked_task(
     program: Program,
     prepared: Prepared,
     generators: list[Any],
-    inherited: frozenset[str],
 ) -> NoReturn:
     """Run a task in this process, which has just been forked, and end it.
 
@@ -39,8 +38,6 @@ def run_forked_task(
         The compiled program and the run's plan.
     generators : list
         Random generators that modules made which were imported before the fork.
-    inherited : frozenset of str
-        The names of these modules.
     """
     ended = 1
     try:
@@ -49,7 +46,7 @@ def run_forked_task(
         ended = run_process(TaskRequest.from_data(request), report, prepared)
     except BaseException as error:  # noqa: BLE001 - this is where a Python process would end of it
         ended = exit_code(error)
-    end_forked_process(ended, inherited)
+    end_forked_process(ended)
 
 
 def _become_fresh(fds: list[int], program: Program) -> Report:
@@ -91,6 +88,7 @@ def prepare_streams() -> None:
         os.dup2(null, fd)
         os.close(null)
     os.close(read)
+    lowest_number()
 
 
 def _renew_stream(stream: Any, fd: int) -> None:

@@ -10,6 +10,7 @@ long as ten tasks take. So a forked task does the same for what it has itself ma
 import atexit
 import functools
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -29,6 +30,7 @@ __all__ = [
     "exit_code",
     "find_c_functions",
     "limit_end",
+    "mark_inherited_modules",
 ]
 
 LEAST_SECONDS = 5.0
@@ -108,16 +110,24 @@ def exit_code(error: BaseException) -> int:
     return 1
 
 
-def end_forked_process(code: int, inherited: frozenset[str]) -> NoReturn:
+def mark_inherited_modules() -> None:
+    """Make this module the last of those that are loaded: a forked process finds its own ones after it.
+
+    Going through all would change the reference counts of all, and so copy their memory.
+    """
+    sys.modules[__name__] = sys.modules.pop(__name__)
+
+
+def end_forked_process(code: int) -> NoReturn:
     """End a process that was forked, as Python ends one of its own.
+
+    The modules that were loaded before the fork are left alone. Of what they hold, only what this process has made is
+    finalized.
 
     Parameters
     ----------
     code : int
         The exit code.
-    inherited : frozenset of str
-        Names of the modules that were loaded before the fork; these are left alone, and of what they hold only what
-        this process has made is finalized.
     """
     threading: Any = sys.modules.get("threading")
     if threading is not None:
@@ -129,7 +139,7 @@ def end_forked_process(code: int, inherited: frozenset[str]) -> NoReturn:
     if threading is not None:
         threading.excepthook = lambda arguments: None
     detached: dict[int, str] = {}
-    _try(lambda: detached.update(_detach_modules(inherited)))
+    _try(lambda: detached.update(_detach_modules()))
     _try(finalize_objects)
     _try(lambda: _clear_modules(detached))
     _try(_flush_files)
@@ -148,7 +158,7 @@ def _try(part: Callable[[], Any]) -> None:
                 pass
 
 
-def _detach_modules(inherited: frozenset[str]) -> dict[int, str]:
+def _detach_modules() -> dict[int, str]:
     """Take the user's modules out of ``sys.modules``.
 
     What nothing else holds is freed here; ``__del__`` finds the names of its module as they were.
@@ -162,13 +172,13 @@ def _detach_modules(inherited: frozenset[str]) -> dict[int, str]:
     flush_file(sys.stderr)
     sys.stdout, sys.stderr = sys.__stdout__ or sys.stdout, sys.__stderr__ or sys.stderr
     sys.last_type = sys.last_value = sys.last_traceback = None
+    modules: dict[str, Any] = sys.modules
+    later = list(itertools.takewhile(lambda name: name != __name__, reversed(modules)))  # see mark_inherited_modules()
     own = [
         (name, id(module.__dict__))
-        for name, module in list(sys.modules.items())
-        if isinstance(module, ModuleType)
-        and (name == "__main__" or (name not in inherited and not is_installed(module)))
+        for name in ("__main__", *reversed(later))
+        if isinstance(module := modules.get(name), ModuleType) and (name == "__main__" or not is_installed(module))
     ]
-    modules: dict[str, Any] = sys.modules
     for name, _ in own:
         modules[name] = None  # as Python does: it can't be imported again
     gc.collect()

@@ -5,6 +5,7 @@ step that closes all descriptors and opens files would otherwise find our lines 
 """
 
 import fcntl
+import functools
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ __all__ = [
     "Finished",
     "Report",
     "Running",
+    "lowest_number",
     "open_report",
     "read_report",
 ]
@@ -36,6 +38,8 @@ HIGH = 1024
 """Descriptors are numbered from the lowest free one; what is kept near this number is met by nobody."""
 
 MOST_SECONDS = 1e9
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 OK, FAILED, FATAL = 0, 1, 2
 """Exit codes of a task's process: committed; failed; failed, and trying again can't help."""
@@ -55,7 +59,7 @@ class _Reporter:
     def __call__(self, facts: dict[str, Any]) -> None:
         if os.getpid() != self._owner:
             return
-        line = memoryview(json.dumps(facts, separators=(",", ":")).encode() + b"\n")
+        line = memoryview(_encode(facts).encode() + b"\n")
         try:
             found = os.fstat(self._fd)
             if (found.st_dev, found.st_ino) != self._pipe:
@@ -66,12 +70,18 @@ class _Reporter:
             pass  # whoever started us is gone, or the step has closed it; the commit says the same
 
 
-def _out_of_the_way(fd: int) -> int:
-    """Move a descriptor to a high number, closed when the process starts another program."""
+@functools.cache
+def lowest_number() -> int:
+    """Return the number that a pipe for reports has at least; a fork server asks once for all tasks."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = HIGH if soft == resource.RLIM_INFINITY else min(soft, HIGH)
+    return max(most - 32, most // 2)
+
+
+def _out_of_the_way(fd: int) -> int:
+    """Move a descriptor to a high number, closed when the process starts another program."""
     try:
-        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, max(most - 32, most // 2))
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, lowest_number())
     except OSError:
         os.set_inheritable(fd, False)
         return fd
