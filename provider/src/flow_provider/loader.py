@@ -74,7 +74,7 @@ class _Builder:
             options["max_active_tasks"] = deployment.max_workers
         options.update(dag_arguments(deployment, is_body=self.layout.loop is not None))
         if self.layout.loop is not None:
-            entry = self.layout.loop.entry
+            entry = self.layout.loop.step.name
             return DAG(
                 dag_id=loop_dag_id(deployment.dag, entry),
                 description=f"Body of the loop at step {entry} of {deployment.dag}: started by it for each pass.",
@@ -139,7 +139,12 @@ class _Builder:
             _forget_params(self.operators[node.id])
 
     def _create(self, node: TaskNode, split: Any) -> None:
-        arguments = {"deployment": self.deployment, "split": split, "asks": node.asks, "trigger_rule": _rule(node)}
+        arguments = {
+            "deployment": self.deployment,
+            "split": split,
+            "needs_chosen_check": node.needs_chosen_check,
+            "trigger_rule": _rule(node),
+        }
         if split is not None:
             arguments["map_index_template"] = TEMPLATE
         if node.kind == "loop":
@@ -180,7 +185,9 @@ def _forget_params(operator: Any) -> None:
 
 
 def _rule(node: TaskNode) -> str:
-    return str(TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS.value if node.tolerant else TriggerRule.ALL_SUCCESS.value)
+    return str(
+        TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS.value if node.allows_skipped_upstream else TriggerRule.ALL_SUCCESS.value
+    )
 
 
 def _tries(node: TaskNode) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def groups(layout: DagLayout) -> dict[str, tuple[str, list[str]]]:
 
 
 def asking(layout: DagLayout) -> set[str]:
-    return {node.id for node in layout.nodes if node.asks}
+    return {node.id for node in layout.nodes if node.needs_chosen_check}
 
 
 def test_a_linear_flow_is_a_chain(tmp_path: Path) -> None:
@@ -59,9 +59,9 @@ def test_a_task_behind_a_switch_asks_and_a_merge_tolerates(tmp_path: Path) -> No
         plan_of("start: {1: self.a, 2: self.b}, condition='c'\na: self.m\nb: self.m\nm: self.end\nend:", tmp_path)
     )
     assert asking(layout) == {"a", "b"}
-    tolerant = {node.id for node in layout.nodes if node.tolerant}
+    tolerant = {node.id for node in layout.nodes if node.allows_skipped_upstream}
     assert tolerant == {"m"}
-    assert {node.id for node in layout.nodes if node.share < 1} == {"a", "b"}
+    assert {node.id for node in layout.nodes if not node.is_certain} == {"a", "b"}
 
 
 def test_every_task_of_a_group_that_a_switch_may_have_passed_by_asks(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_loop_is_one_task_and_a_dag_of_its_body(tmp_path: Path) -> None:
         "end": ["m"],
     }
     assert asking(outer) == {"x", "y"}
-    assert body.loop is not None and body.loop.entry == "a"
+    assert body.loop is not None and body.loop.step.name == "a"
     assert edges(body) == {"a": [], "b": ["a"]}
 
 
@@ -158,7 +158,6 @@ def test_every_layout_can_be_run(seed: int, tmp_path: Path) -> None:
         before: set[str] = set()
         for node in layout.nodes:
             assert all(upstream.id in before for upstream in node.upstream), node.id
-            assert 0 < node.share <= 1
             before.add(node.id)
         roots = [node for node in layout.nodes if not node.upstream]
         assert len(roots) == 1
