@@ -217,5 +217,5 @@ def test_jobs_outlive_workers_and_triggerers_and_end_with_their_tasks(
     assert Run(f"LongFlow/airflow-{rig.runs['waits'][1]}").data.tries == 1
     log = rig.log("waits")
     assert log.count("begun with waits") == 1 and log.count("ended with waits") == 1
-    assert "earlier try's: going on with it" in rig.log("lost")
+    assert "of an earlier try: following it" in rig.log("lost")
     assert json.dumps(rig.aws.env()["AWS_SECRET_ACCESS_KEY"]) not in log

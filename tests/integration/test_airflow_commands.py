@@ -176,7 +176,7 @@ def test_runs_are_listed_shown_and_stopped(rig: Rig, tmp_path: Path) -> None:
     assert rig.airflow.wait_run(rig.name, rig.dag_run(run)) == "failed"
     # The store is told of a run's end by the DAG's callback, too, which Airflow calls by itself.
     rig.airflow.wait(lambda: end_of(rig, run), 120, "the DAG's failure callback hasn't been called")
-    assert end_of(rig, run)["reason"].startswith("Airflow has given it up: ")
+    assert end_of(rig, run)["reason"].startswith("Airflow ended the run: ")
     alerts = rig.folder / "alerts.txt"
     rig.airflow.wait(lambda: alerts.exists() and rig.dag_run(run) in alerts.read_text(), 60, "nobody was alerted")
     assert "asked to" in (Run(f"WaitFlow/{run}").reason or ""), "the task's own failure says more"

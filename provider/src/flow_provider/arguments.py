@@ -1,4 +1,4 @@
-"""What ``@airflow_dag`` and ``@airflow_task`` say, as arguments of Airflow's DAGs and operators."""
+"""From ``@airflow_dag``, ``@airflow_task`` and the deployment to arguments of Airflow's DAGs and operators."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,7 +40,7 @@ def dag_tags(deployment: Deployment) -> list[str]:
 
 def task_arguments(deployment: Deployment, step: StepPlan) -> dict[str, Any]:
     """Return arguments of a step's task: its own come before ``default_args`` and those before the deployment's."""
-    found = {**_shared(deployment), **step.airflow_task}
+    found = {**_default_arguments(deployment), **step.airflow_task}
     for key in CALLBACKS:
         if key in found:
             found[key] = list(named_callbacks(found[key]))
@@ -48,12 +48,12 @@ def task_arguments(deployment: Deployment, step: StepPlan) -> dict[str, Any]:
 
 
 def waiting_arguments(deployment: Deployment) -> dict[str, Any]:
-    """Return arguments of a task that runs no step of its own: it alerts nobody, as the steps do."""
-    return {key: value for key, value in _shared(deployment).items() if key not in ALERTS}
+    """Return arguments of a task that runs no step of its own: it sends no alerts, as the steps do."""
+    return {key: value for key, value in _default_arguments(deployment).items() if key not in ALERTS}
 
 
-def _shared(deployment: Deployment) -> dict[str, Any]:
-    """What holds for every task that doesn't say otherwise."""
+def _default_arguments(deployment: Deployment) -> dict[str, Any]:
+    """The arguments of every task whose step doesn't give others."""
     given = deployment.plan.airflow_dag
     owner = given.owner or deployment.owner
     found = {**({"owner": owner} if owner else {}), **given.default_args}

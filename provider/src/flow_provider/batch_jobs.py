@@ -33,8 +33,8 @@ class BatchJobs:
         hook = BatchClientHook(aws_conn_id=aws_conn_id, region_name=region)
         self.client: Any = hook.get_conn()
 
-    def logs(self) -> Any:
-        """A client for CloudWatch's logs."""
+    def logs_client(self) -> Any:
+        """Return a client for CloudWatch's logs."""
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 
         return AwsBaseHook(aws_conn_id=self.aws_conn_id, region_name=self.region, client_type="logs").get_conn()
@@ -67,7 +67,7 @@ class BatchJobs:
         return str(operator.job_id)
 
     def of_task(self, request: TaskRequest, known: str | None) -> list[Job]:
-        """All jobs of the task, the oldest first; ``known`` is looked at though it may not be listed yet."""
+        """Return all jobs of the task, the oldest first, and ``known`` even if it isn't listed yet."""
         return task_jobs(self.client, self.target.queue, request, known)
 
     def end(self, job_id: str, reason: str) -> None:

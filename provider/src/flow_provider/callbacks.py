@@ -1,9 +1,52 @@
-"""Callbacks and notifiers that a DAG file names: imported where Airflow calls them, at the moment it does."""
+"""The callbacks of DAGs and tasks: the failure of a run is recorded in the store, and users' own are called by name."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["NamedCallback", "named_callbacks"]
+from flow_provider.deployment import Deployment
+from flow_provider.run_ids import flow_run_id
+from flow_sdk.errors import FlowSDKError
+
+__all__ = ["NamedCallback", "RunFailureCallback", "clear_recorded_end", "named_callbacks"]
+
+log = logging.getLogger(__name__)
+
+
+class RunFailureCallback:
+    """The failure callback of a flow's DAG. Airflow calls it in the DAG processor when a run has failed.
+
+    Parameters
+    ----------
+    deployment : Deployment
+        The flow.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+
+    def __call__(self, context: Any) -> None:
+        """Record in the store that the run has ended, which its tasks may not have been able to do."""
+        from flow_provider.credentials import store_access
+        from flow_sdk.runtime.run_abandonment import note_given_up
+
+        deployment, flow = self.deployment, self.deployment.plan.flow
+        run = flow_run_id(deployment.dag, flow, context["run_id"])
+        reason = f"Airflow ended the run: {context.get('reason') or 'no reason given'}"
+        try:
+            with store_access(deployment):
+                note_given_up(deployment.store, flow, run, "airflow", reason)
+        except FlowSDKError as error:
+            # Where the DAG processor can't reach the store, the next airflow command that shows the run records it.
+            log.warning("The failure of run %s couldn't be recorded in %s: %s", run, deployment.store, error)
+
+
+def clear_recorded_end(deployment: Deployment, context: Any, run: str) -> None:
+    """Remove the record of a run's end if the run continues because its tasks were cleared in Airflow."""
+    if getattr(context["dag_run"], "clear_number", None):
+        from flow_sdk.runtime.run_abandonment import take_back_end
+
+        take_back_end(deployment.store, deployment.plan.flow, run)
 
 
 class NamedCallback:
@@ -48,5 +91,5 @@ class NamedCallback:
 
 
 def named_callbacks(found: Iterable[Mapping[str, Any]] | None) -> list[NamedCallback]:
-    """Make callbacks of the data that ``@airflow_dag`` and ``@airflow_task`` have left in the plan."""
+    """Return callbacks made of the data that ``@airflow_dag`` and ``@airflow_task`` have put into the plan."""
     return [NamedCallback(one["callback"], one["kwargs"]) for one in found or ()]

@@ -43,7 +43,7 @@ __all__ = [
     "is_deferred",
     "pushed_link",
     "quiet_emails",
-    "reschedule",
+    "reschedule_until",
     "start_dag_run",
     "task_group",
     "task_state",
@@ -51,7 +51,7 @@ __all__ = [
 
 
 def cron_timetable(cron: str, timezone: str) -> Any:
-    """A schedule that fires at the instants of a five-field cron expression in a time zone."""
+    """Return a schedule that fires at the instants of a five-field cron expression in a time zone."""
     if AIRFLOW_3:
         from airflow.sdk import CronTriggerTimetable
     else:
@@ -59,8 +59,8 @@ def cron_timetable(cron: str, timezone: str) -> Any:
     return CronTriggerTimetable(cron, timezone=timezone)
 
 
-def reschedule(date: datetime) -> Exception:
-    """The exception that gives a task's worker slot back until ``date``."""
+def reschedule_until(date: datetime) -> Exception:
+    """Return the exception that frees a task's worker slot until ``date``."""
     if AIRFLOW_3:
         from airflow.sdk.exceptions import AirflowRescheduleException
     else:
@@ -69,7 +69,7 @@ def reschedule(date: datetime) -> Exception:
 
 
 def dag_run_exists(dag_id: str, run_id: str) -> bool:
-    """Tell whether there is a DAG run of that id. Works inside a running task only, as the next two."""
+    """Return whether there is a DAG run of that id. Works inside a running task only, as the next two."""
     if AIRFLOW_3:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
@@ -116,14 +116,14 @@ def start_dag_run(dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
 
 
 def pushed_link(key: str, ti_key: Any) -> str:
-    """Read a link that a task left in XCom (2.11; on 3.x the API server reads it by itself)."""
+    """Return a link that a task has put into XCom (2.11; on 3.x the API server reads it by itself)."""
     from airflow.models.xcom import XCom
 
     return XCom.get_value(key=key, ti_key=ti_key) or ""
 
 
 def task_state(context: Any) -> Any:
-    """What Airflow 3.3 keeps for a task across its tries and clearings, with ``get`` and ``set``; None on 2.11."""
+    """Return Airflow 3.3's state of a task across its tries and clearings, with ``get`` and ``set``; None on 2.11."""
     return context.get("task_state_store") if AIRFLOW_3 else None
 
 
@@ -136,7 +136,7 @@ def quiet_emails() -> Iterator[None]:
 
 
 def is_deferred(ti: Any) -> bool:
-    """Whether a task instance still waits for its trigger (2.11's triggerer only, which reads the database)."""
+    """Return whether a task instance still waits for its trigger (2.11's triggerer only, which reads the database)."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
 

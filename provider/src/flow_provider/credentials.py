@@ -15,12 +15,12 @@ from flow_sdk.aws.settings import Encryption, aws_files, given_credentials
 __all__ = ["DEFAULT_CONNECTION", "StoreAccess", "store_access"]
 
 DEFAULT_CONNECTION = "aws_default"
-"""Used where it exists, and silently passed by where it doesn't."""
+"""Used where it exists; not needed where it doesn't."""
 
 
 @dataclass(slots=True)
-class _Found:
-    """What a connection says.
+class _ConnectionSettings:
+    """The settings of a connection.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class _Found:
     of_step : dict of str to str
         Those for the step's process alone.
     credentials : RenewedCredentials or None
-        Credentials that expire and are fetched anew; None where ``variables`` hold keys, or the worker's own are meant.
+        Credentials that expire and are fetched again; None where ``variables`` hold keys, or the worker's own apply.
     """
 
     variables: dict[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class _Found:
 class StoreAccess:
     """What the step's process needs to reach the store."""
 
-    def __init__(self, found: _Found) -> None:
+    def __init__(self, found: _ConnectionSettings) -> None:
         self._found = found
         self._open = ExitStack()
 
@@ -67,9 +67,9 @@ class StoreAccess:
 
 @contextmanager
 def store_access(deployment: Deployment) -> Iterator[StoreAccess]:
-    """Let this process reach the store, and those that get the environment of what is yielded.
+    """Give this process access to the store, and the processes that get the environment of what is yielded.
 
-    This process's own environment is as before afterwards. It never holds keys that expire: what fetches new ones
+    The environment of this process is restored afterwards. It never holds keys that expire: what fetches new ones
     reads it, too.
     """
     found = _from_connection(deployment)
@@ -90,17 +90,17 @@ def store_access(deployment: Deployment) -> Iterator[StoreAccess]:
                 os.environ[name] = value
 
 
-def _from_connection(deployment: Deployment) -> _Found:
-    """What the deployment's AWS connection stands for; nothing where the worker's own environment is meant."""
+def _from_connection(deployment: Deployment) -> _ConnectionSettings:
+    """Read the deployment's AWS connection; empty where the worker's own environment is meant."""
     name = deployment.aws_conn_id
     if name is None or not deployment.store.startswith("s3://"):
-        return _Found()
+        return _ConnectionSettings()
     try:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
         from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
     except ImportError as error:
         if name == DEFAULT_CONNECTION:
-            return _Found()
+            return _ConnectionSettings()
         raise AirflowFailException(
             f"The store's credentials are in the Airflow connection {name!r}, which needs the amazon provider "
             f"({error}). Install it on the workers: pip install 'airflow-provider-flow-sdk[amazon]'"
@@ -109,13 +109,13 @@ def _from_connection(deployment: Deployment) -> _Found:
         BaseHook.get_connection(name)
     except AirflowNotFoundException as error:
         if name == DEFAULT_CONNECTION:
-            return _Found()
+            return _ConnectionSettings()
         raise AirflowFailException(f"There is no Airflow connection {name!r}, which the deployment names.") from error
     return _read_hook(AwsBaseHook(aws_conn_id=name, client_type="s3"))
 
 
-def _read_hook(hook: Any) -> _Found:
-    found = _Found()
+def _read_hook(hook: Any) -> _ConnectionSettings:
+    found = _ConnectionSettings()
     credentials = hook.get_session().get_credentials()
     if credentials is not None:
         renewed = RenewedCredentials(credentials)

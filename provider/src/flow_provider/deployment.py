@@ -15,7 +15,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """What a DAG file says.
+    """The data of a DAG file.
 
     Parameters
     ----------

@@ -7,13 +7,13 @@ from flow_sdk.ids import FOREACH, parse_position
 
 if TYPE_CHECKING:
     from flow_provider.deployment import Deployment
-    from flow_provider.instance import Instance
+    from flow_provider.task_context import TaskContext
     from flow_sdk.plan.model import StepPlan
 
 __all__ = ["TEMPLATE", "label_task"]
 
 KEY = "flow_sdk_item"
-"""Where a running task leaves its name in Airflow's context. As a value of a template it is no template itself."""
+"""Key of a running task's name in Airflow's context. As a value of a template it is no template itself."""
 
 TEMPLATE = f"{{{{ {KEY} | default('', true) }}}}"
 """``map_index_template`` of every mapped task; empty, and so without effect, until the task has found its name."""
@@ -22,8 +22,8 @@ LONGEST = 200
 """Characters of a name; Airflow's column has 250 (``task_instance.rendered_map_index``)."""
 
 
-def label_task(context: Any, deployment: "Deployment", step: "StepPlan", here: "Instance") -> None:
-    """Leave a mapped task's name in its context: ``3: alice``, or ``3`` where the item has no text.
+def label_task(context: Any, deployment: "Deployment", step: "StepPlan", here: "TaskContext") -> None:
+    """Put a mapped task's name into its context: ``3: alice``, or ``3`` where the item has no text.
 
     Parameters
     ----------
@@ -34,25 +34,25 @@ def label_task(context: Any, deployment: "Deployment", step: "StepPlan", here: "
     step : StepPlan
         The step, or a loop's entry.
     here : Instance
-        Where the task stands.
+        The task.
     """
     context[KEY] = here.position
     try:
         text = _item_text(deployment, step, here)
     except (FlowSDKError, OSError, LookupError):
-        return  # the task itself says what is wrong with the store
+        return  # the task itself reports what is wrong with the store
     if text:
         context[KEY] = f"{here.position}: {text}"[:LONGEST]
 
 
-def _item_text(deployment: "Deployment", step: "StepPlan", here: "Instance") -> str:
-    """The text that the foreach step has left of the item, from its committed result."""
+def _item_text(deployment: "Deployment", step: "StepPlan", here: "TaskContext") -> str:
+    """The text of the item that the foreach step has stored in its committed result."""
     from flow_sdk.plan.positions import known_numbers
     from flow_sdk.runtime.run_queries import open_run
 
     view = open_run(deployment.store, deployment.plan.flow, here.run)
     step = view.plan[step.name]  # of the version that the run began with
-    position = _position(step, here.position)
+    position = _parse_item_position(step, here.position)
     levels = [(name, n) for (kind, name), n in known_numbers(step, position).items() if kind == FOREACH]
     if not levels:
         return ""
@@ -61,8 +61,8 @@ def _item_text(deployment: "Deployment", step: "StepPlan", here: "Instance") -> 
     return str(texts[number]) if number < len(texts) else ""
 
 
-def _position(step: "StepPlan", text: str) -> tuple[int, ...]:
-    """The position of a task; of a loop's first pass where the text is that of the place where the loop stands."""
+def _parse_item_position(step: "StepPlan", text: str) -> tuple[int, ...]:
+    """Read the position of a task; of a loop's first iteration where the text is the position of the whole loop."""
     try:
         return parse_position(step.kinds, text)
     except PathspecError:

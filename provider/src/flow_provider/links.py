@@ -12,7 +12,7 @@ JOB_KEY = "flow_sdk_job"
 
 
 def artifacts_url(store: str, flow: str, run: str, step: str, task: str) -> str:
-    """Where a person can look at a task's folder: the S3 console for an S3 store, else the store's own URL."""
+    """Return the address of a task's folder for users: the S3 console for an S3 store, else the store's URL."""
     folder = f"flows/{flow}/runs/{run}/steps/{step}/{task}/"
     parts = urlsplit(store)
     if parts.scheme == "s3":
@@ -37,7 +37,7 @@ class ArtifactsLink(BaseOperatorLink):
 
 
 def job_url(region: str, job_id: str) -> str:
-    """Where a person can look at a job of AWS Batch."""
+    """Return the address where a user sees a job of AWS Batch."""
     domain = "amazonaws.cn" if region.startswith("cn-") else "aws.amazon.com"
     if region.startswith("us-gov-"):
         domain = "amazonaws-us-gov.com"

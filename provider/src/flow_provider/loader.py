@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flow_provider.arguments import dag_arguments, dag_tags, task_arguments, waiting_arguments
-from flow_provider.callbacks import named_callbacks
+from flow_provider.callbacks import RunFailureCallback, named_callbacks
 from flow_provider.compat import DAG, Param, TriggerRule, cron_timetable, quiet_emails, task_group
 from flow_provider.deployment import Deployment, read_deployment
-from flow_provider.ending import RunFailed
 from flow_provider.labels import TEMPLATE
 from flow_provider.layout import DagLayout, Group, TaskNode, lay_out, loop_dag_id
 from flow_provider.operators.splits import SplitsOperator
@@ -19,10 +18,10 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """Every DAG's start date: before any schedule's first instant, and the same in every file."""
 
 MANY_RUNS = 10_000
-"""How many runs of a loop's body may be active: one for each task of a foreach around it."""
+"""How many runs of a loop's body may be active: one for each task of a foreach around the loop."""
 
 GRACE = timedelta(minutes=5)
-"""What Airflow grants a task beyond the step's own @timeout, which the task runner enforces."""
+"""Time that Airflow grants a task beyond the step's own @timeout, which the task runner enforces."""
 
 
 def load_dags(data: dict[str, Any]) -> dict[str, Any]:
@@ -39,15 +38,15 @@ def load_dags(data: dict[str, Any]) -> dict[str, Any]:
         The flow's DAG and one for the body of each of its loops, by names that are free for module globals.
     """
     deployment = read_deployment(data)
-    dags = [_Builder(deployment, layout).build() for layout in lay_out(deployment.plan)]
+    dags = [_AirflowDagBuilder(deployment, layout).build() for layout in lay_out(deployment.plan)]
     return {f"dag_{number}": dag for number, dag in enumerate(dags)}
 
 
 LOOP_RETRIES, LOOP_RETRY_DELAY = 2, timedelta(seconds=10)
-"""A loop's own task only waits: another worker goes on where a lost one was. A failed pass fails it at once."""
+"""A loop's own task only waits: a retry continues where a lost worker was. A failed iteration fails it at once."""
 
 
-class _Builder:
+class _AirflowDagBuilder:
     """Builds one DAG."""
 
     def __init__(self, deployment: Deployment, layout: DagLayout) -> None:
@@ -56,18 +55,18 @@ class _Builder:
         self.operators: dict[str, Any] = {}
 
     def build(self) -> Any:
-        with self._dag() as dag:
+        with self._create_dag() as dag:
             for node in self.layout.nodes:
                 if node.kind != "splits" and node.group is None:
-                    self._create(node, None)
+                    self._create_operator(node, None)
             for group in self.layout.groups:
-                self._source(group.source)
+                self._create_list_source(group.source)
                 self._create_group(group)
             for node in self.layout.nodes:
-                self._wire(node, within=False)
+                self._add_edges(node, within=False)
         return dag
 
-    def _dag(self) -> Any:
+    def _create_dag(self) -> Any:
         deployment, plan = self.deployment, self.deployment.plan
         options: dict[str, Any] = {"start_date": BEGINNING, "catchup": False, "schedule": None}
         if deployment.max_workers is not None:
@@ -77,7 +76,7 @@ class _Builder:
             entry = self.layout.loop.step.name
             return DAG(
                 dag_id=loop_dag_id(deployment.dag, entry),
-                description=f"Body of the loop at step {entry} of {deployment.dag}: started by it for each pass.",
+                description=f"Body of the loop at step {entry} of {deployment.dag}: started by it for each iteration.",
                 tags=["flow-sdk", "internal"],
                 is_paused_upon_creation=False,
                 max_active_runs=MANY_RUNS,
@@ -90,19 +89,19 @@ class _Builder:
             options["max_active_runs"] = given.max_active_runs
         if given.on_success_callback is not None:
             options["on_success_callback"] = list(named_callbacks(given.on_success_callback))
-        failure = [RunFailed(deployment), *named_callbacks(given.on_failure_callback)]
+        failure = [RunFailureCallback(deployment), *named_callbacks(given.on_failure_callback)]
         return DAG(
             dag_id=deployment.dag,
             description=plan.doc.partition("\n")[0] or f"Flow {plan.flow}",
             doc_md=f"{plan.doc}\n\nFlow SDK, deployment {deployment.digest}.\n".lstrip(),
             tags=dag_tags(deployment),
-            params=self._params(),
+            params=self._make_params(),
             is_paused_upon_creation=deployment.paused,
             on_failure_callback=failure if len(failure) > 1 else failure[0],
             **options,
         )
 
-    def _params(self) -> dict[str, Any]:
+    def _make_params(self) -> dict[str, Any]:
         if not self.deployment.plan.parameters:
             return {}
         from flow_sdk.plan.parameters import json_schema
@@ -119,31 +118,31 @@ class _Builder:
         @task_group(group_id=group.id, prefix_group_id=False)
         def mapped(split: Any) -> None:
             for node in group.nodes:
-                self._create(node, split)
+                self._create_operator(node, split)
             for node in group.nodes:
-                self._wire(node, within=True)
+                self._add_edges(node, within=True)
 
         mapped.expand(split=self.operators[group.source.id].output)
 
-    def _source(self, node: TaskNode) -> None:
+    def _create_list_source(self, node: TaskNode) -> None:
         if node.id not in self.operators:
             opener = self.operators[node.step.name]
             self.operators[node.id] = SplitsOperator(
                 task_id=node.id,
                 lists=opener.output,
                 retries=1,
-                trigger_rule=_rule(node),
+                trigger_rule=_trigger_rule(node),
                 doc_md=f"All tasks that the foreach of step {node.step.name} starts.",
                 **waiting_arguments(self.deployment),
             )
             _forget_params(self.operators[node.id])
 
-    def _create(self, node: TaskNode, split: Any) -> None:
+    def _create_operator(self, node: TaskNode, split: Any) -> None:
         arguments = {
             "deployment": self.deployment,
             "split": split,
             "needs_chosen_check": node.needs_chosen_check,
-            "trigger_rule": _rule(node),
+            "trigger_rule": _trigger_rule(node),
         }
         if split is not None:
             arguments["map_index_template"] = TEMPLATE
@@ -153,17 +152,17 @@ class _Builder:
             arguments.update(task_id=node.id, entry=node.step, retries=LOOP_RETRIES, retry_delay=LOOP_RETRY_DELAY)
             arguments.update(
                 waiting_arguments(self.deployment),
-                doc_md=f"Runs the loop at step {node.step.name}, a DAG run for each pass.",
+                doc_md=f"Runs the loop at step {node.step.name}, a DAG run for each iteration.",
             )
             self.operators[node.id] = LoopOperator(**arguments)
         else:
-            arguments.update(task_id=node.id, step=node.step, **_tries(node))
+            arguments.update(task_id=node.id, step=node.step, **_attempt_arguments(node))
             arguments.update(task_arguments(self.deployment, node.step))
             with quiet_emails():
                 self.operators[node.id] = _step_operator(arguments)
         _forget_params(self.operators[node.id])
 
-    def _wire(self, node: TaskNode, *, within: bool) -> None:
+    def _add_edges(self, node: TaskNode, *, within: bool) -> None:
         """Add the edges into a task that come from its own mapped group, or those that don't."""
         for upstream in node.upstream:
             inside = node.group is not None and upstream.group is node.group
@@ -176,21 +175,21 @@ def _step_operator(arguments: dict[str, Any]) -> Any:
         return StepOperator(**arguments)
     from flow_provider.operators.batch import BatchStepOperator
 
-    return BatchStepOperator(**_tries_on_batch(arguments))
+    return BatchStepOperator(**_batch_arguments(arguments))
 
 
 def _forget_params(operator: Any) -> None:
-    """Take the copy of the DAG's parameters off a task, which reads them from its run: a long default is kept once."""
+    """Remove the DAG's parameters from a task, which reads them from its run: a long default is held once."""
     operator.params = type(operator.params)()
 
 
-def _rule(node: TaskNode) -> str:
+def _trigger_rule(node: TaskNode) -> str:
     return str(
         TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS.value if node.allows_skipped_upstream else TriggerRule.ALL_SUCCESS.value
     )
 
 
-def _tries(node: TaskNode) -> dict[str, Any]:
+def _attempt_arguments(node: TaskNode) -> dict[str, Any]:
     """Retries, delay, time limit and documentation of a step's task, from its decorators."""
     step = node.step
     found: dict[str, Any] = {
@@ -205,9 +204,9 @@ def _tries(node: TaskNode) -> dict[str, Any]:
     return found
 
 
-def _tries_on_batch(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The same for a step on AWS Batch: its time limit doesn't count the time in the queue, and Airflow tries again
-    beyond the step's own tries when a worker is lost."""
+def _batch_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a step on AWS Batch: without a time limit, as the time in the queue doesn't count, and with
+    tries of Airflow beyond the step's own for lost workers."""
     from flow_provider.operators.batch import SPARE_TRIES
 
     own = arguments["retries"]

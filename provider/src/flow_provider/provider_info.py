@@ -1,4 +1,4 @@
-"""What this provider tells Airflow about itself. Imports nothing of Airflow."""
+"""The description of this provider for Airflow. Imports nothing of Airflow."""
 
 from typing import Any
 

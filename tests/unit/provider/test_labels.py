@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from flow_provider.deployment import Deployment
-from flow_provider.instance import Instance
 from flow_provider.labels import KEY, TEMPLATE, label_task
+from flow_provider.task_context import TaskContext
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.store.open_store import open_store
@@ -60,7 +60,7 @@ class AirflowRun(InProcessRun):
 def label(store: str, plan: FlowPlan, step: str, position: str, run: str = "1") -> str:
     deployment = Deployment(dag="F", digest="d", plan=plan, store=store, plan_hash="0")
     context: dict[str, Any] = {}
-    label_task(context, deployment, plan[step], Instance("F", "x", run, position, 0, 0, 0))
+    label_task(context, deployment, plan[step], TaskContext("F", "x", run, position, 0, 0, 0))
     return str(context[KEY])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flow_provider.run_ids import child_run_id, flow_run_id, generation, tries_left
+from flow_provider.run_ids import child_run_id, clearing_generation, flow_run_id, tries_left
 from flow_sdk.ids import is_run_id
 
 AIRFLOW_RUN = "manual__2026-11-21T08:11:19.601375+00:00"
@@ -34,9 +34,9 @@ def test_a_long_run_id_still_gives_a_child_that_airflow_takes() -> None:
 
 
 def test_clearing_grows_the_generation_and_retrying_does_not() -> None:
-    assert generation(max_tries=2, retries=2) == 0
-    assert generation(max_tries=3, retries=2) == 1  # cleared after one try
-    assert generation(max_tries=1, retries=2) == 0  # the DAG's retries grew since
+    assert clearing_generation(max_tries=2, retries=2) == 0
+    assert clearing_generation(max_tries=3, retries=2) == 1  # cleared after one try
+    assert clearing_generation(max_tries=1, retries=2) == 0  # the DAG's retries grew since
 
 
 def test_tries_left_count_down_to_zero() -> None:

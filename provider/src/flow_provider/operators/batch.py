@@ -11,7 +11,7 @@ from flow_provider.operators.step import StepOperator
 
 if TYPE_CHECKING:
     from flow_provider.batch_jobs import BatchJobs
-    from flow_provider.instance import Instance
+    from flow_provider.task_context import TaskContext
     from flow_sdk.runtime.batch.follow import Job
     from flow_sdk.runtime.batch.remote_task import RemoteTask
     from flow_sdk.runtime.request import TaskRequest
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["SPARE_TRIES", "BatchStepOperator"]
 
 SPARE_TRIES = 2
-"""Tries of Airflow beyond the step's own: when a worker is lost, the next try goes on with the same job."""
+"""Tries of Airflow beyond the step's own: when a worker is lost, the next try follows the same job."""
 
-PATIENCE = 20.0
+WAIT_ON_WORKER = 20.0
 """Seconds for which the worker itself waits. A shorter job isn't worth a deferral."""
-ENDING = 180.0
-"""Seconds within which a job that was ended must have gone."""
+MOST_ENDING = 180.0
+"""Seconds within which a job that was terminated must have ended."""
 STATE_KEY = "flow_sdk_batch_job"
 
 
 class StillRunning(Exception):
-    """The worker has waited long enough."""
+    """The job runs longer than the worker waits."""
 
 
 class BatchStepOperator(StepOperator):
@@ -59,28 +59,29 @@ class BatchStepOperator(StepOperator):
         self._killed, self._error = False, ""
 
     def resume(self, context: Any, event: dict[str, Any]) -> list[str] | None:
-        """Go on after the triggerer has waited for the job."""
-        here = self._locate(context)
+        """Continue after the triggerer has waited for the job."""
+        here = self._read_task_context(context)
         with store_access(self.deployment):
-            self._label(context, here)
-            request = dataclasses.replace(self._request(context, here), tries_left=event["tries_left"])
+            self._label_task(context, here)
+            request = dataclasses.replace(self._make_request(context, here), tries_left=event["tries_left"])
             self.artifacts_url, self.job_url = event["links"]  # type: ignore[misc]
-            remote = self._remote(request)
+            remote = self._make_remote_task(request)
             remote.recall(event["log"])
-            self._follow(self._jobs(), remote, event["job"], event["attached"], context)
-            return self._result(here)
+            self._follow_job(self._open_jobs(), remote, event["job"], event["attached"], context)
+            return self._list_children(here)
 
     def on_kill(self) -> None:
         """End the job."""
         self._killed, reason = True, "The task was ended in Airflow."
         with store_access(self.deployment):
             if self._job is not None:
-                self._jobs().end(self._job, reason)  # a client of its own: the other may be in the middle of a call
+                # a client of its own: the other may be in the middle of a call
+                self._open_jobs().end(self._job, reason)
                 self.log.info("AWS Batch job %s: ended, as the task was", self._job)
             elif self._task is not None:
-                self._jobs().end_all(self._task, reason)
+                self._open_jobs().end_all(self._task, reason)
 
-    def _jobs(self) -> "BatchJobs":
+    def _open_jobs(self) -> "BatchJobs":
         try:
             from flow_provider.batch_jobs import BatchJobs
         except ImportError as error:
@@ -95,37 +96,37 @@ class BatchStepOperator(StepOperator):
             raise AirflowFailException(f"The DAG file doesn't say where step {self.step.name!r} runs. Deploy it again.")
         return BatchJobs(JobTarget(**batch["steps"][self.step.name]), batch.get("region"), self.deployment.aws_conn_id)
 
-    def _remote(self, request: "TaskRequest") -> "RemoteTask":
+    def _make_remote_task(self, request: "TaskRequest") -> "RemoteTask":
         from flow_sdk.runtime.batch.remote_task import RemoteTask
 
-        def report(facts: dict[str, Any]) -> None:
-            self._error = facts.get("error", self._error)
+        def keep_error(fields: dict[str, Any]) -> None:
+            self._error = fields.get("error", self._error)
 
-        return RemoteTask(request, self._log_line, lambda line: self.log.info("%s", line), report)
+        return RemoteTask(request, self._log_line, lambda line: self.log.info("%s", line), keep_error)
 
-    def _run(self, request: "TaskRequest", here: "Instance", context: Any) -> None:
+    def _run_attempt(self, request: "TaskRequest", here: "TaskContext", context: Any) -> None:
         from flow_sdk.runtime.batch.jobs import sort_jobs
 
-        if self._remote(request).committed() is not None:
+        if self._make_remote_task(request).committed() is not None:
             self.log.info("The task is committed already.")
             return
-        jobs, state, self._task = self._jobs(), task_state(context), request
+        jobs, state, self._task = self._open_jobs(), task_state(context), request
         known = state.get(STATE_KEY) if state is not None else None
         found = sort_jobs(jobs.of_task(request, known), request.generation)
         self._end_stale(jobs, found.stale)
-        request = dataclasses.replace(request, tries_left=self._left(here, len(found.failed)))
+        request = dataclasses.replace(request, tries_left=self._attempts_left(here, len(found.failed)))
         if found.running is not None:
-            self.log.info("AWS Batch job %s is an earlier try's: going on with it.", found.running["jobId"])
-            remote = self._remote(request)
+            self.log.info("AWS Batch job %s is of an earlier try: following it.", found.running["jobId"])
+            remote = self._make_remote_task(request)
             remote.expect_of_another()
-            self._follow(jobs, remote, found.running["jobId"], True, context)
-        elif len(found.failed) > self.own_retries:  # the last one failed while nobody looked
-            self._settle(self._remote(request), found.failed[-1], jobs)
+            self._follow_job(jobs, remote, found.running["jobId"], True, context)
+        elif len(found.failed) > self.own_retries:  # the last one failed while no worker followed it
+            self._finish_job(self._make_remote_task(request), found.failed[-1], jobs)
         else:
-            self._submit(jobs, request, context)
+            self._submit_job(jobs, request, context)
 
-    def _left(self, here: "Instance", used: int) -> int:
-        """Tries that follow the next job: the step's own, as far as Airflow makes as many."""
+    def _attempts_left(self, here: "TaskContext", used: int) -> int:
+        """Attempts after the next job: the step's own, as far as Airflow makes as many tries."""
         return max(0, min(here.tries_left, self.own_retries - used))
 
     def _end_stale(self, jobs: "BatchJobs", stale: "tuple[Job, ...]") -> None:
@@ -134,55 +135,57 @@ class BatchStepOperator(StepOperator):
         from flow_sdk.runtime.batch.jobs import was_terminated
 
         for job in stale:
-            self.log.info("AWS Batch job %s isn't wanted any more: waiting for its end.", job["jobId"])
+            self.log.info("AWS Batch job %s belongs to an earlier generation: waiting for its end.", job["jobId"])
             if not was_terminated(job):
                 jobs.end(job["jobId"], "Another try of the task has begun in Airflow.")
-        until = time.monotonic() + ENDING
+        until = time.monotonic() + MOST_ENDING
         left = [str(job["jobId"]) for job in stale]
         while left:
             seen = describe(jobs.client, left)
             left = [job_id for job_id in left if job_id in seen and seen[job_id]["status"] not in ENDED]
             if left and time.monotonic() > until:
-                raise AirflowException(f"AWS Batch job {left[0]} was ended {ENDING:g} seconds ago and still runs.")
+                raise AirflowException(f"AWS Batch job {left[0]} was ended {MOST_ENDING:g} seconds ago and still runs.")
             if left:
                 time.sleep(1)
 
-    def _submit(self, jobs: "BatchJobs", request: "TaskRequest", context: Any) -> None:
-        remote = self._remote(request)
+    def _submit_job(self, jobs: "BatchJobs", request: "TaskRequest", context: Any) -> None:
+        remote = self._make_remote_task(request)
         remote.expect()
         self._job = jobs.submit(remote.artifacts, request, context)
         if (state := task_state(context)) is not None:
             state.set(STATE_KEY, self._job)
         remote.status(self._job, "SUBMITTED", f"queue {jobs.target.queue}")
-        self._follow(jobs, remote, self._job, False, context)
+        self._follow_job(jobs, remote, self._job, False, context)
 
-    def _follow(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool, context: Any) -> None:
+    def _follow_job(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool, context: Any) -> None:
         from flow_sdk.runtime.batch.follow import follow
 
         self._job = job_id
         self._show_job(jobs, job_id, context)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + WAIT_ON_WORKER
 
-        def look() -> None:
+        def read_log() -> None:
             remote.look()
             if time.monotonic() > until:
                 raise StillRunning
 
         try:
-            job = follow(jobs.client, job_id, lambda *news: remote.status(job_id, *news), look)
+            job = follow(jobs.client, job_id, lambda *news: remote.status(job_id, *news), read_log)
         except StillRunning:
-            self._defer(jobs, remote, job_id, attached)
+            self._defer_to_triggerer(jobs, remote, job_id, attached)
         self._job = None
         if attached:
-            self._settle_attached(remote, job, jobs, context)
+            self._finish_attached_job(remote, job, jobs, context)
         else:
-            self._settle(remote, job, jobs)
+            self._finish_job(remote, job, jobs)
 
-    def _defer(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool) -> None:
+    def _defer_to_triggerer(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool) -> None:
         from flow_provider.triggers import JobTrigger
 
-        self.log.info("AWS Batch job %s goes on; the triggerer waits for it. Further lines come when it ends.", job_id)
-        # 2.11 drops what stands beside the event when a DAG is tested: everything goes through the trigger.
+        self.log.info(
+            "AWS Batch job %s still runs; the triggerer waits for it. Further lines follow at its end.", job_id
+        )
+        # 2.11 drops the other arguments of a deferral when a DAG is tested: everything goes through the trigger.
         memory = {
             "attached": attached,
             "tries_left": remote.request.tries_left,
@@ -192,23 +195,25 @@ class BatchStepOperator(StepOperator):
         trigger = JobTrigger(job_id=job_id, memory=memory, aws_conn_id=jobs.aws_conn_id, region_name=jobs.region)
         self.defer(trigger=trigger, method_name="resume")
 
-    def _settle_attached(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", context: Any) -> None:
-        """A job of an earlier try has ended: when it has no result, this try may still have one of its own."""
+    def _finish_attached_job(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", context: Any) -> None:
+        """Finish with the job of an earlier try; if it has no result, submit one for this try."""
         from flow_sdk.runtime.batch.jobs import was_terminated
 
         if was_terminated(job):  # no try of the step's own
             remote.request = dataclasses.replace(remote.request, tries_left=remote.request.tries_left + 1)
-        self._settle(remote, job, jobs, again=remote.request.tries_left > 0)
+        self._finish_job(remote, job, jobs, again=remote.request.tries_left > 0)
         if remote.committed() is None:
             self.log.info("AWS Batch job %s of the earlier try has no result: %s", job["jobId"], self._error)
-            self._submit(jobs, dataclasses.replace(remote.request, tries_left=remote.request.tries_left - 1), context)
+            self._submit_job(
+                jobs, dataclasses.replace(remote.request, tries_left=remote.request.tries_left - 1), context
+            )
 
-    def _settle(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", *, again: bool = False) -> None:
-        """See how a job has ended; a failure is raised, unless there may be another job at once."""
+    def _finish_job(self, remote: "RemoteTask", job: "Job", jobs: "BatchJobs", *, again: bool = False) -> None:
+        """Read how a job has ended. Raise its failure, unless ``again`` allows another job at once."""
         if self._killed and remote.committed() is None:
-            # when it wasn't a person but the worker's shutdown, another try submits a job anew
+            # when it wasn't a user but the worker's shutdown, another try submits another job
             raise AirflowException(f"Task {remote.request.pathspec} was ended from outside, and its job with it.")
-        code = remote.ended(job, jobs.logs)
+        code = remote.ended(job, jobs.logs_client)
         if code == 0:
             return
         message = f"Task {remote.request.pathspec} failed: {self._error}"

@@ -1,4 +1,4 @@
-"""The operator that runs a loop: a DAG of its body once for each pass, until a pass leads out."""
+"""The operator that runs a loop: a DAG of its body once for each iteration, until one leads out."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,35 +11,35 @@ from flow_provider.compat import (
     AirflowSkipException,
     dag_run_exists,
     dag_run_state,
-    reschedule,
+    reschedule_until,
     start_dag_run,
 )
 from flow_provider.credentials import store_access
 from flow_provider.deployment import Deployment
-from flow_provider.instance import Instance, locate, loop_conf
 from flow_provider.labels import label_task
 from flow_provider.layout import loop_dag_id
 from flow_provider.operators.step import not_started_by_loop
 from flow_provider.run_ids import child_run_id
+from flow_provider.task_context import TaskContext, loop_conf, read_task_context
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.plan.positions import last_number
 
 __all__ = ["LoopOperator"]
 
-LOOK_EVERY = 1.0
-"""Seconds between looks at a pass that runs."""
+POLL_INTERVAL = 1.0
+"""Seconds between two reads of the state of an iteration that runs."""
 
 HOLD = 20.0
-"""Seconds for which the worker slot is held while a pass runs. Then it is given back for as long, so that loops
+"""Seconds for which the worker slot is held while an iteration runs. Then it is given back for as long, so that loops
 alone can't fill all slots and keep the steps inside them from running."""
 
 
 class LoopOperator(BaseSensorOperator):
-    """Starts the DAG of a loop's body, waits for it, and does so again until a pass leads out of the loop.
+    """Runs a loop: starts the DAG of its body and waits for it, until an iteration leads out of the loop.
 
-    It keeps nothing in memory between passes: what has been done stands in the store and in the DAG runs. A retry goes
-    on with the pass that runs. When it is cleared after a pass failed, and what the loop began with is unchanged, it
-    goes on with that pass; otherwise it begins again with the first.
+    It keeps nothing in memory between iterations: the store and the DAG runs show what is done. A retry continues with
+    the iteration that runs. When the task is cleared after an iteration failed, and the inputs of the loop are
+    unchanged, it continues with that iteration; otherwise it begins again with the first.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class LoopOperator(BaseSensorOperator):
         The loop's entry.
     split : str, optional
         The position that the mapped group stands for.
-    asks : bool
-        Whether to look first if the run chose the loop.
+    needs_chosen_check : bool
+        Whether to check first if a switch chose the loop; the task is skipped when none did.
     """
 
     template_fields = ("split",)
@@ -59,7 +59,13 @@ class LoopOperator(BaseSensorOperator):
     custom_operator_name = "loop"
 
     def __init__(
-        self, *, deployment: Deployment, entry: StepPlan, split: Any = None, asks: bool = False, **arguments: Any
+        self,
+        *,
+        deployment: Deployment,
+        entry: StepPlan,
+        split: Any = None,
+        needs_chosen_check: bool = False,
+        **arguments: Any,
     ) -> None:
         # A sensor in this mode is what Airflow lets give its slot back. Its own time limit isn't meant here.
         super().__init__(
@@ -68,25 +74,25 @@ class LoopOperator(BaseSensorOperator):
         self.deployment = deployment
         self.entry = entry
         self.split = split
-        self.asks = asks
+        self.needs_chosen_check = needs_chosen_check
 
     def execute(self, context: Any) -> None:
-        """Run the loop, or go on with it."""
-        here = locate(self.deployment, context, self.split, self.retries)
+        """Run the loop, or continue with it."""
+        here = read_task_context(self.deployment, context, self.split, self.retries)
         if here is None:
             raise not_started_by_loop(self.deployment)
         with store_access(self.deployment):
             if self.split is not None:
                 label_task(context, self.deployment, self.entry, here)
-            _Passes(self, here).run()
+            _Iterations(self, here).run()
 
 
-class _Passes:
-    """The passes of one loop, seen from one try of its operator."""
+class _Iterations:
+    """The iterations of one loop, as one attempt of its operator runs them."""
 
-    def __init__(self, operator: LoopOperator, here: Instance) -> None:
+    def __init__(self, operator: LoopOperator, here: TaskContext) -> None:
         self.log = operator.log
-        self.asks = operator.asks
+        self.needs_chosen_check = operator.needs_chosen_check
         self.here = here
         self.flow, self.store = operator.deployment.plan.flow, operator.deployment.store
         self.entry = operator.entry
@@ -98,64 +104,64 @@ class _Passes:
         self.until = time.monotonic() + HOLD
 
     def run(self) -> None:
-        view = self._view()
-        if self.asks and not self._chosen(view):
+        view = self._open_run()
+        if self.needs_chosen_check and not self._was_chosen(view):
             raise AirflowSkipException(f"The switch before step {self.entry.name!r} chose another case.")
         generation = self.here.generation
-        if self._goes_on(view):
-            generation = self._read(view, 0).generation
-        number = self._last(view, generation) or 0
+        if self._can_continue(view):
+            generation = self._read_entry(view, 0).generation
+        number = self._last_iteration(view, generation) or 0
         while True:
             run = self._run_id(number)
-            start_dag_run(self.body, run, loop_conf(self.here, self._position(number), generation))
-            self.log.info("Pass %d: run %s of DAG %s", number, run, self.body)
-            self._wait(run)
-            target = self._outcome(number)
+            start_dag_run(self.body, run, loop_conf(self.here, self._position_text(number), generation))
+            self.log.info("Iteration %d: run %s of DAG %s", number, run, self.body)
+            self._wait_for_run(run)
+            target = self._find_outcome(number)
             if target is not None:
-                self.log.info("Pass %d led out of the loop, to step %s.", number, target)
+                self.log.info("Iteration %d led out of the loop, to step %s.", number, target)
                 return
             number += 1
 
-    def _wait(self, run: str) -> None:
+    def _wait_for_run(self, run: str) -> None:
         while (state := dag_run_state(self.body, run)) != "success":
             if state == "failed":
                 raise AirflowFailException(
-                    f"A pass failed: run {run} of DAG {self.body}. Mend the cause, then clear this task to go on."
+                    f"An iteration failed: run {run} of DAG {self.body}. Fix the cause, then clear this task."
                 )
             if time.monotonic() > self.until:
-                raise reschedule(datetime.now(UTC) + timedelta(seconds=HOLD))
-            time.sleep(LOOK_EVERY)
+                raise reschedule_until(datetime.now(UTC) + timedelta(seconds=HOLD))
+            time.sleep(POLL_INTERVAL)
 
-    def _position(self, number: int) -> str:
+    def _position_text(self, number: int) -> str:
         return self.entry.position_text((*self.outer, number))
 
     def _run_id(self, number: int) -> str:
-        return child_run_id(self.here.airflow_run, self._position(number), self.here.series)
+        return child_run_id(self.here.airflow_run, self._position_text(number), self.here.series)
 
-    def _view(self) -> Any:
-        """The run as its tasks see it. It has begun: no loop is entered at a flow's start."""
+    def _open_run(self) -> Any:
+        """Open the run. It has begun: no loop is entered at a flow's start."""
         from flow_sdk.runtime.run_queries import open_run
 
         return open_run(self.store, self.flow, self.here.run)
 
-    def _read(self, view: Any, number: int) -> Any:
-        """The committed entry of a pass. Its id is that of the version that the run has, if it has the step."""
+    def _read_entry(self, view: Any, number: int) -> Any:
+        """Read the committed entry of an iteration, by its id in the version of the flow that the run has."""
         known = {step.name: step for step in view.plan.steps}
         return view.read(known.get(self.entry.name, self.entry), (*self.outer, number))
 
-    def _chosen(self, view: Any) -> bool:
+    def _was_chosen(self, view: Any) -> bool:
         from flow_sdk.runtime.run_queries import is_chosen
 
-        return is_chosen(view, self.entry.name, self._position(0))
+        return is_chosen(view, self.entry.name, self._position_text(0))
 
-    def _outcome(self, number: int) -> str | None:
+    def _find_outcome(self, number: int) -> str | None:
         from flow_sdk.runtime.run_queries import loop_outcome
 
-        return loop_outcome(self._view(), self.entry.name, self._position(number))
+        return loop_outcome(self._open_run(), self.entry.name, self._position_text(number))
 
-    def _goes_on(self, view: Any) -> bool:
-        """Whether a cleared loop goes on with the passes it has, rather than running all of them again."""
-        first = self._read(view, 0)
+    def _can_continue(self, view: Any) -> bool:
+        """Whether a cleared loop continues with the iterations it has, rather than running all of them again."""
+        first = self._read_entry(view, 0)
         if first is None or first.generation >= self.here.generation:
             return False
         for parent in first.parents:
@@ -163,22 +169,22 @@ class _Passes:
             found = view.read(step, step.position(parent.task))
             if found is None or found.attempt != parent.attempt:
                 return False
-        last = self._last(view, 0) or 0
-        return not self._finished(last) or dag_run_exists(self.body, self._run_id(last))
+        last = self._last_iteration(view, 0) or 0
+        return not self._is_finished(last) or dag_run_exists(self.body, self._run_id(last))
 
-    def _finished(self, number: int) -> bool:
+    def _is_finished(self, number: int) -> bool:
         from flow_sdk.errors import TransitionError
 
         try:
-            return self._outcome(number) is not None
+            return self._find_outcome(number) is not None
         except TransitionError:
             return False
 
-    def _last(self, view: Any, generation: int) -> int | None:
-        """Number of the last pass whose entry is committed. Looks at O(log passes) objects."""
+    def _last_iteration(self, view: Any, generation: int) -> int | None:
+        """Number of the last iteration whose entry is committed. Reads O(log iterations) objects."""
 
-        def begun(number: int) -> bool:
-            found = self._read(view, number)
+        def has_begun(number: int) -> bool:
+            found = self._read_entry(view, number)
             return found is not None and found.generation >= generation
 
-        return last_number(begun)
+        return last_number(has_begun)

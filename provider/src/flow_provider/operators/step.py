@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from flow_provider.callbacks import clear_recorded_end
 from flow_provider.compat import (
     AIRFLOW_3,
     AirflowException,
@@ -12,14 +13,13 @@ from flow_provider.compat import (
 )
 from flow_provider.credentials import StoreAccess, store_access
 from flow_provider.deployment import Deployment
-from flow_provider.ending import note_cleared
 from flow_provider.labels import label_task
 from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
 from flow_sdk.plan.model import StepPlan
 
 if TYPE_CHECKING:
-    from flow_provider.backends import WorkerProcess
-    from flow_provider.instance import Instance
+    from flow_provider.task_context import TaskContext
+    from flow_provider.worker_process import WorkerProcess
     from flow_sdk.runtime.request import TaskRequest
 
 __all__ = ["StepOperator", "not_started_by_loop"]
@@ -36,8 +36,8 @@ class StepOperator(BaseOperator):
         The step.
     split : str, optional
         The position that the mapped group stands for, as text.
-    asks : bool
-        Whether to look first if the run chose this step; the task is skipped when it didn't.
+    needs_chosen_check : bool
+        Whether to check first if a switch chose the step; the task is skipped when none did.
     """
 
     template_fields = ("split",)
@@ -48,54 +48,60 @@ class StepOperator(BaseOperator):
     artifacts_url: ClassVar[str] = ""
 
     def __init__(
-        self, *, deployment: Deployment, step: StepPlan, split: Any = None, asks: bool = False, **arguments: Any
+        self,
+        *,
+        deployment: Deployment,
+        step: StepPlan,
+        split: Any = None,
+        needs_chosen_check: bool = False,
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self.deployment = deployment
         self.step = step
         self.split = split
-        self.asks = asks
-        self._backend: WorkerProcess | None = None
+        self.needs_chosen_check = needs_chosen_check
+        self._worker_process: WorkerProcess | None = None
         self._access: StoreAccess | None = None
 
     def execute(self, context: Any) -> list[str] | None:
         """Run the step; a foreach returns the positions of its children."""
-        here = self._locate(context)
+        here = self._read_task_context(context)
         with store_access(self.deployment) as self._access:
-            self._label(context, here)
-            if self.asks and not self._chosen(here):
+            self._label_task(context, here)
+            if self.needs_chosen_check and not self._was_chosen(here):
                 raise AirflowSkipException(f"The switch before step {self.step.name!r} chose another case.")
-            note_cleared(self.deployment, context, here.run)
-            request = self._request(context, here)
-            self._show(context, request)
-            self._run(request, here, context)
-            return self._result(here)
+            clear_recorded_end(self.deployment, context, here.run)
+            request = self._make_request(context, here)
+            self._show_artifacts(context, request)
+            self._run_attempt(request, here, context)
+            return self._list_children(here)
 
     def on_kill(self) -> None:
         """End the step's process."""
-        if self._backend is not None:
-            self._backend.stop()
+        if self._worker_process is not None:
+            self._worker_process.stop()
 
-    def _locate(self, context: Any) -> "Instance":
-        from flow_provider.instance import locate  # not at the top: every parse would pay for it
+    def _read_task_context(self, context: Any) -> "TaskContext":
+        from flow_provider.task_context import read_task_context  # not at the top: every parse would pay for it
 
-        here = locate(self.deployment, context, self.split, self.retries)
+        here = read_task_context(self.deployment, context, self.split, self.retries)
         if here is None:
             raise not_started_by_loop(self.deployment)
         return here
 
-    def _label(self, context: Any, here: "Instance") -> None:
+    def _label_task(self, context: Any, here: "TaskContext") -> None:
         if self.split is not None:
             label_task(context, self.deployment, self.step, here)
 
-    def _chosen(self, here: "Instance") -> bool:
+    def _was_chosen(self, here: "TaskContext") -> bool:
         from flow_sdk.runtime.run_queries import is_chosen, open_run
 
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
         return is_chosen(view, self.step.name, here.position)
 
-    def _result(self, here: "Instance") -> list[str] | None:
-        """What a task hands to Airflow: a foreach the positions of its children."""
+    def _list_children(self, here: "TaskContext") -> list[str] | None:
+        """Return what Airflow maps over: of a foreach step the positions of its children."""
         if self.step.kind != "foreach":
             return None
         from flow_sdk.runtime.run_queries import foreach_children, open_run
@@ -103,14 +109,14 @@ class StepOperator(BaseOperator):
         view = open_run(self.deployment.store, self.deployment.plan.flow, here.run)
         return foreach_children(view, self.step.name, here.position)
 
-    def _show(self, context: Any, request: "TaskRequest") -> None:
+    def _show_artifacts(self, context: Any, request: "TaskRequest") -> None:
         url = artifacts_url(request.root, request.flow, request.run, request.step, request.task)
         self.artifacts_url = url  # type: ignore[misc]
         if not AIRFLOW_3:
             context["ti"].xcom_push(key=LINK_KEY, value=url)
         self.log.info("Task %s; its artifacts are in %s", request.pathspec, url)
 
-    def _request(self, context: Any, here: "Instance") -> "TaskRequest":
+    def _make_request(self, context: Any, here: "TaskContext") -> "TaskRequest":
         from flow_sdk.runtime.request import TaskRequest
         from flow_sdk.runtime.run_queries import task_of
 
@@ -146,16 +152,16 @@ class StepOperator(BaseOperator):
             },
         )
 
-    def _run(self, request: "TaskRequest", here: "Instance", context: Any) -> None:
-        from flow_provider.backends import WorkerProcess
+    def _run_attempt(self, request: "TaskRequest", here: "TaskContext", context: Any) -> None:
+        from flow_provider.worker_process import WorkerProcess
 
-        self._backend = WorkerProcess(self.step.timeout.seconds)
+        self._worker_process = WorkerProcess(self.step.timeout.seconds)
         try:
             assert self._access is not None  # execute holds it open
             env = self._access.environment()
-            code = self._backend.run(request, self._log_line, env)
+            code = self._worker_process.run(request, self._log_line, env)
         finally:
-            self._backend = None
+            self._worker_process = None
         if code == 0:
             return
         message = f"Task {request.pathspec} failed; its own log is above and in the store."

@@ -1,11 +1,11 @@
-"""What is noted in the store when Airflow gives a run up."""
+"""What is recorded in the store when Airflow ends a run."""
 
 from pathlib import Path
 
 import pytest
 
+from flow_provider.callbacks import RunFailureCallback, clear_recorded_end
 from flow_provider.deployment import Deployment
-from flow_provider.ending import RunFailed, note_cleared
 from flow_provider.run_ids import flow_run_id
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -26,27 +26,27 @@ def deployment(tmp_path: Path) -> Deployment:
     return Deployment(dag="f", digest="x", plan=PLAN, store=str(tmp_path / "store"), plan_hash="0" * 64)
 
 
-def test_a_failed_dag_run_is_noted_and_a_cleared_one_taken_back(deployment: Deployment) -> None:
+def test_a_failed_dag_run_is_recorded_and_a_cleared_one_runs_again(deployment: Deployment) -> None:
     runs, run = Runs(open_store(deployment.store)), flow_run_id("f", "F", "manual__1")
     facts = {"kind": "airflow", "dag": "f", "run": "manual__1"}
     runs.create(RunRecord("F", run, "0" * 64, None, {}, (), "airflow", 1.0, orchestrator=facts, end="end"))
-    RunFailed(deployment)({"run_id": "manual__1", "reason": "timed_out"})
+    RunFailureCallback(deployment)({"run_id": "manual__1", "reason": "timed_out"})
     outcome = runs.outcome("F", run, PLAN)
-    assert (outcome.state, outcome.reason) == ("failed", "Airflow has given it up: timed_out")
+    assert (outcome.state, outcome.reason) == ("failed", "Airflow ended the run: timed_out")
     dag_run = DagRun()
-    note_cleared(deployment, {"dag_run": dag_run}, run)
+    clear_recorded_end(deployment, {"dag_run": dag_run}, run)
     assert runs.state("F", run, PLAN) == "failed"
     dag_run.clear_number = 1
-    note_cleared(deployment, {"dag_run": dag_run}, run)
+    clear_recorded_end(deployment, {"dag_run": dag_run}, run)
     assert runs.state("F", run, PLAN) == "running"
 
 
 def test_a_dag_processor_that_does_not_reach_the_store_fails_nothing(
     deployment: Deployment, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    RunFailed(deployment)({"run_id": "manual__1"})
+    RunFailureCallback(deployment)({"run_id": "manual__1"})
     assert not (tmp_path / "store").exists() and not caplog.records
     open_store(deployment.store)
     (tmp_path / "store" / "store.json").write_text("{")
-    RunFailed(deployment)({"run_id": "manual__1"})
-    assert "couldn't be noted" in caplog.text
+    RunFailureCallback(deployment)({"run_id": "manual__1"})
+    assert "couldn't be recorded" in caplog.text

@@ -1,4 +1,4 @@
-"""Looking at many jobs of AWS Batch together: a triggerer may wait for a thousand, and AWS takes few calls a second."""
+"""Polls many jobs of AWS Batch together: a triggerer may wait for a thousand, and AWS takes few calls a second."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -6,18 +6,18 @@ from typing import Any, TypeVar
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.runtime.batch.follow import describe
 
-__all__ = ["JobWatch", "shared_watch", "to_its_end"]
+__all__ = ["JobPoller", "await_to_end", "shared_poller"]
 
 T = TypeVar("T")
 
-TOGETHER = 1.0
-"""Seconds for which a question waits for others to go with it."""
+BATCHING_DELAY = 1.0
+"""Seconds for which a request waits for others to share its call."""
 
-_watches: dict[tuple[Any, ...], "JobWatch"] = {}
+_watches: dict[tuple[Any, ...], "JobPoller"] = {}
 
 
-class JobWatch:
-    """Looks at the jobs that one connection reaches, a hundred with each call, with one client for all.
+class JobPoller:
+    """Reads the status of the jobs that one connection reaches, a hundred with each call, with one client for all.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class JobWatch:
         return self._client
 
     async def status(self, job_id: str) -> str:
-        """Ask for the status of a job.
+        """Return the status of a job.
 
         Raises
         ------
@@ -54,13 +54,13 @@ class JobWatch:
         if answer is None:
             answer = self._asked[job_id] = self.loop.create_future()
         if self._round is None:
-            self._round = asyncio.create_task(self._look())
+            self._round = asyncio.create_task(self._poll_jobs())
         return await asyncio.shield(answer)
 
-    async def _look(self) -> None:
+    async def _poll_jobs(self) -> None:
         import asyncio
 
-        await asyncio.sleep(TOGETHER)
+        await asyncio.sleep(BATCHING_DELAY)
         asked, self._asked, self._round = self._asked, {}, None
         try:
             found = await asyncio.to_thread(describe, await self.client(), list(asked))
@@ -76,18 +76,18 @@ class JobWatch:
                 answer.set_exception(FlowSDKError("AWS Batch doesn't know the job any more.", where=f"job {job_id}"))
 
 
-def shared_watch(key: tuple[Any, ...], connect: Callable[[], Awaitable[Any]]) -> JobWatch:
-    """Return the watch of all who give the same key in this event loop."""
+def shared_poller(key: tuple[Any, ...], connect: Callable[[], Awaitable[Any]]) -> JobPoller:
+    """Return the poller that is shared under this key in the running event loop."""
     import asyncio
 
     watch = _watches.get(key)
     if watch is None or watch.loop is not asyncio.get_running_loop():
-        watch = _watches[key] = JobWatch(connect)
+        watch = _watches[key] = JobPoller(connect)
     return watch
 
 
-async def to_its_end(work: Awaitable[T]) -> T:
-    """Await something to its end, however often it is cancelled: a triggerer cancels a trigger anew with each look."""
+async def await_to_end(work: Awaitable[T]) -> T:
+    """Await something to its end, however often it is cancelled: a triggerer cancels a trigger repeatedly."""
     import asyncio
 
     task = asyncio.ensure_future(work)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from flow_provider import watching
-from flow_provider.watching import JobWatch, shared_watch, to_its_end
+from flow_provider import job_poller
+from flow_provider.job_poller import JobPoller, await_to_end, shared_poller
 from flow_sdk.errors import FlowSDKError
 
 
@@ -27,7 +27,7 @@ class FakeBatch:
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "TOGETHER", 0.01)
+    monkeypatch.setattr(job_poller, "BATCHING_DELAY", 0.01)
 
 
 def test_a_hundred_jobs_are_one_call_and_one_client() -> None:
@@ -39,7 +39,7 @@ def test_a_hundred_jobs_are_one_call_and_one_client() -> None:
         return batch
 
     async def main() -> list[str]:
-        return await asyncio.gather(*(shared_watch(("a", "b"), connect).status(job) for job in [*jobs, *jobs]))
+        return await asyncio.gather(*(shared_poller(("a", "b"), connect).status(job) for job in [*jobs, *jobs]))
 
     assert asyncio.run(main()) == ["RUNNING"] * 500
     assert batch.calls == [100, 100, 50] and len(clients) == 1
@@ -52,7 +52,7 @@ def test_an_unknown_job_is_an_error_for_itself_alone() -> None:
         async def connect() -> FakeBatch:
             return FakeBatch({"known"})
 
-        watch = JobWatch(connect)
+        watch = JobPoller(connect)
         return await asyncio.gather(watch.status("known"), watch.status("gone"), return_exceptions=True)
 
     known, gone = asyncio.run(main())
@@ -67,7 +67,7 @@ def test_after_a_failure_there_is_a_new_client_and_cancelling_one_disturbs_no_ot
         return batch
 
     async def main() -> None:
-        watch = JobWatch(connect)
+        watch = JobPoller(connect)
         batch.broken = True
         with pytest.raises(TimeoutError):
             await watch.status("x")
@@ -92,7 +92,7 @@ def test_what_is_cancelled_again_and_again_goes_on_to_its_end() -> None:
 
     async def cancelled(fails: bool) -> tuple[list[str], object]:
         seen: list[str] = []
-        task = asyncio.create_task(to_its_end(work(seen, fails)))
+        task = asyncio.create_task(await_to_end(work(seen, fails)))
         await asyncio.sleep(0)
         while not task.done():
             task.cancel("user-action")

@@ -1,22 +1,22 @@
-"""Where a running Airflow task stands: its run, task and try in the terms of the flow."""
+"""A running Airflow task in the terms of the flow: its run, position and attempt."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from flow_provider.deployment import Deployment
-from flow_provider.run_ids import flow_run_id, generation, tries_left
+from flow_provider.run_ids import clearing_generation, flow_run_id, tries_left
 
-__all__ = ["LOOP_CONF", "Instance", "locate", "loop_conf"]
+__all__ = ["LOOP_CONF", "TaskContext", "loop_conf", "read_task_context"]
 
 LOOP_CONF = "flow_sdk_loop"
-"""Key of a DAG run's conf under which a loop tells its body which pass it is."""
+"""Key of a DAG run's conf that holds the iteration which a loop starts its body for."""
 
 CLEARINGS = 1_000_000
 """A task of a loop's body counts its own clearings within each one of the loop: more tries than any task has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class TaskContext:
     """One try of one Airflow task.
 
     Parameters
@@ -30,7 +30,7 @@ class Instance:
     generation : int
         Grows each time the task, or a loop around it, is cleared on purpose.
     series : int
-        Grows as ``generation`` does, also where a cleared loop goes on with what it has: names its new DAG runs.
+        Grows as ``generation`` does, also where a cleared loop continues with its iterations: names its new DAG runs.
     tries_left : int
         Tries that Airflow would still make after this one.
     """
@@ -45,12 +45,12 @@ class Instance:
 
     @property
     def orchestrator(self) -> dict[str, str]:
-        """Who runs the run, as its record says."""
+        """The orchestrator of the run, as the run's record has it."""
         return {"kind": "airflow", "dag": self.dag_id, "run": self.airflow_run}
 
 
-def locate(deployment: Deployment, context: Any, split: str | None, retries: int) -> Instance | None:
-    """Find where a task stands.
+def read_task_context(deployment: Deployment, context: Any, split: str | None, retries: int) -> TaskContext | None:
+    """Return the run, position and attempt of a running task.
 
     Parameters
     ----------
@@ -65,30 +65,30 @@ def locate(deployment: Deployment, context: Any, split: str | None, retries: int
 
     Returns
     -------
-    Instance or None
+    TaskContext or None
         None for a task of a loop's body whose DAG run wasn't started by the loop.
     """
     ti, dag_run = context["ti"], context["dag_run"]
-    own = generation(ti.max_tries, retries)
-    place = {"run": dag_run.run_id, "task": "0", "generation": 0, "series": 0}
+    own = clearing_generation(ti.max_tries, retries)
+    outer = {"run": dag_run.run_id, "task": "0", "generation": 0, "series": 0}
     if dag_run.dag_id != deployment.dag:
-        told = (dag_run.conf or {}).get(LOOP_CONF)
-        if not isinstance(told, dict) or set(told) != set(place):
+        given = (dag_run.conf or {}).get(LOOP_CONF)
+        if not isinstance(given, dict) or set(given) != set(outer):
             return None
-        place = told
-    return Instance(
+        outer = given
+    return TaskContext(
         deployment.dag,
-        place["run"],
-        flow_run_id(deployment.dag, deployment.plan.flow, place["run"]),
-        split if split is not None else place["task"],
-        place["generation"] * CLEARINGS + own,
-        place["series"] * CLEARINGS + own,
+        outer["run"],
+        flow_run_id(deployment.dag, deployment.plan.flow, outer["run"]),
+        split if split is not None else outer["task"],
+        outer["generation"] * CLEARINGS + own,
+        outer["series"] * CLEARINGS + own,
         tries_left(ti.max_tries, ti.try_number),
     )
 
 
-def loop_conf(here: Instance, position: str, generation: int) -> dict[str, Any]:
-    """The conf with which a loop starts the DAG run of a pass whose entry has that position."""
+def loop_conf(here: TaskContext, position: str, generation: int) -> dict[str, Any]:
+    """Return the conf of the DAG run of an iteration whose entry has that position."""
     return {
         LOOP_CONF: {
             "run": here.airflow_run,

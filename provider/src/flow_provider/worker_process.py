@@ -1,4 +1,4 @@
-"""Where a step without ``@batch`` runs: a process on the worker."""
+"""The process on the worker in which a step without ``@batch`` runs."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ class WorkerProcess:
         self._end: Callable[[], None] | None = None
 
     def run(self, request: TaskRequest, on_line: Callable[[str, str], None], env: dict[str, str] | None = None) -> int:
-        """Run the attempt to its end, handing on each line of its log with the name of its stream.
+        """Run the attempt to its end, and pass on each line of its log with the name of its stream.
 
         Parameters
         ----------
@@ -35,14 +35,14 @@ class WorkerProcess:
         Returns
         -------
         int
-            0 for committed, 1 for failed, 2 for failed in a way that trying again can't mend.
+            0 for committed, 1 for failed, 2 for failed in a way that another attempt can't fix.
         """
         from flow_sdk.runtime.supervise import supervise
 
-        def started(end: Callable[[], None]) -> None:
+        def keep_end(end: Callable[[], None]) -> None:
             self._end = end
 
-        return supervise(request, on_line, env=env, timeout=self._timeout, on_start=started).code
+        return supervise(request, on_line, env=env, timeout=self._timeout, on_start=keep_end).code
 
     def stop(self) -> None:
         """End the attempt; called while :meth:`run` waits, from a signal handler."""
