@@ -43,16 +43,16 @@ if __name__ == "__main__":
 FILL = """
 import dataclasses, sys
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store import attempts
+from flow_sdk.store.records import commits
 from flow_sdk.store.open_store import open_store
 store = open_store(STORE)
 runs = Runs(store)
 first = runs.read("Few", "1")
-end = attempts.read_task(store, "Few", "1", "end", "1")
+end = commits.read_task(store, "Few", "1", "end", "1")
 for number in range(int(sys.argv[1]), int(sys.argv[2])):
     record = runs.create(dataclasses.replace(first, run=str(number), started=first.started + number))
     runs.expect_success(record)
-    attempts.commit(store, dataclasses.replace(end, run=str(number)))
+    commits.commit_attempt(store, dataclasses.replace(end, run=str(number)))
 """
 FILL_PEERS = """
 import json, os, sys
@@ -211,13 +211,13 @@ if __name__ == "__main__":
 DO_WORK = """
 import dataclasses, sys
 from concurrent.futures import ThreadPoolExecutor
-from flow_sdk.store import attempts
+from flow_sdk.store.records import commits
 from flow_sdk.store.open_store import open_store
 store = open_store("store")
-one = attempts.read_task(store, "Wide", "1", "work", "1.0")
+one = commits.read_task(store, "Wide", "1", "work", "1.0")
 with ThreadPoolExecutor(16) as pool:
     copies = (dataclasses.replace(one, task=f"1.{n}") for n in range(1, int(sys.argv[1])))
-    for _ in pool.map(lambda manifest: attempts.commit(store, manifest), copies):
+    for _ in pool.map(lambda manifest: commits.commit_attempt(store, manifest), copies):
         pass
 """
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.config import read_setting
 from flow_sdk.errors import UsageError
-from flow_sdk.store.package.archive import LIMIT, PackagedFile, build, find_files
-from flow_sdk.store.package.code_layout import CodeLayout, find_layout, resolved
+from flow_sdk.store.package.archive import LIMIT, PackagedFile, build_archive, find_files
+from flow_sdk.store.package.code_layout import CodeLayout, find_layout, resolve_folders
 from flow_sdk.store.package.data_files import DataFile, data_files_left_out
 from flow_sdk.store.package.ignore_rules import IGNORE_FILE
 
@@ -60,7 +60,7 @@ class FlowCode:
 
     def build(self, leave_out: tuple[str, ...] = ()) -> bytes:
         """Make the package."""
-        return build(self.layout.root, self.files(leave_out))
+        return build_archive(self.layout.root, self.files(leave_out))
 
     def build_for_workers(self, leave_out: tuple[str, ...] = ()) -> bytes:
         """Make the package for workers.
@@ -72,7 +72,7 @@ class FlowCode:
         """
         files = self.files(leave_out)
         self.check_modules(files)
-        return build(self.layout.root, files)
+        return build_archive(self.layout.root, files)
 
     def tell(self, package: bytes, leave_out: tuple[str, ...] = ()) -> None:
         """Say how large the package is, where its root isn't the flow file's folder, and what workers would lack."""
@@ -92,12 +92,12 @@ class FlowCode:
         UsageError
             With each such module, where it is imported, and what to do.
         """
-        packaged = {resolved(file.path) for file in files}
+        packaged = {resolve_folders(file.path) for file in files}
         known = _worker_modules()
         missing = [
             module
             for module in self.layout.modules
-            if resolved(module.file) not in packaged
+            if resolve_folders(module.file) not in packaged
             and module.name.partition(".")[0] not in (*known, *self.layout.editable)
         ]
         if missing:
@@ -209,4 +209,4 @@ def _short(place: str) -> str:
 
 
 def _lies_in(path: str, folder: str) -> bool:
-    return resolved(path).startswith(folder.rstrip(os.sep) + os.sep)
+    return resolve_folders(path).startswith(folder.rstrip(os.sep) + os.sep)

@@ -76,10 +76,10 @@ class Code:
 
     def extract(self) -> "TemporaryDirectory[str]":
         """Unpack the files into a temporary folder, which goes when the returned object does."""
-        from flow_sdk.store.package.archive import unpack
+        from flow_sdk.store.package.archive import unpack_archive
 
         folder = TemporaryDirectory(prefix="flow-code-")
-        unpack(self._bytes, folder.name)
+        unpack_archive(self._bytes, folder.name)
         return folder
 
     def _repr_html_(self) -> str:

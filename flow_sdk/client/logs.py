@@ -9,9 +9,9 @@ from flow_sdk.errors import ObjectMissing, UsageError
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
 
-__all__ = ["LogLine", "LogTail", "Place", "check_stream", "follow_lines", "task_lines"]
+__all__ = ["LogLine", "LogTail", "TaskPath", "check_stream", "follow_lines", "task_lines"]
 
-Place = tuple[str, str, str, str]
+TaskPath = tuple[str, str, str, str]
 """Flow, run, step and task."""
 
 _STREAMS = {b"o": "stdout", b"e": "stderr"}
@@ -55,7 +55,7 @@ class LogTail:
         Number of the attempt (>= 0).
     """
 
-    def __init__(self, store: ObjectStore, place: Place, attempt: int) -> None:
+    def __init__(self, store: ObjectStore, place: TaskPath, attempt: int) -> None:
         self._store = store
         self._prefix = layout.log_prefix(*place, attempt)
         self._chunk = ""
@@ -81,7 +81,7 @@ class LogTail:
             self._rest = lines.pop()
             yield from map(self._line, lines)
 
-    def rest(self) -> Iterator[LogLine]:
+    def read_rest(self) -> Iterator[LogLine]:
         """Yield the last line if it has no end: what a killed process had begun to write."""
         if self._rest:
             line, self._rest = self._rest, b""
@@ -100,16 +100,16 @@ class LogTail:
         return self._last
 
 
-def task_lines(store: ObjectStore, place: Place, attempt: int) -> Iterator[LogLine]:
+def task_lines(store: ObjectStore, place: TaskPath, attempt: int) -> Iterator[LogLine]:
     """Yield the lines of an attempt's log so far."""
     tail = LogTail(store, place, attempt)
     yield from tail.read()
-    yield from tail.rest()
+    yield from tail.read_rest()
 
 
 def follow_lines(
     store: ObjectStore,
-    place: Place,
+    place: TaskPath,
     attempt: int,
     is_over: Callable[[], bool],
     *,
@@ -138,6 +138,6 @@ def follow_lines(
         over = is_over()  # asked before reading: what was written until then is read below
         yield from tail.read()
         if over:
-            yield from tail.rest()
+            yield from tail.read_rest()
             return
         sleep(interval)

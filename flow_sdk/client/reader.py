@@ -9,15 +9,15 @@ from typing import Any
 from flow_sdk.client.context import is_safe
 from flow_sdk.errors import NotFound, StoreUnavailable
 from flow_sdk.ids import FOREACH, is_step_name, is_task_id
-from flow_sdk.metadata.listing import Glance, RunListing
+from flow_sdk.metadata.listing import ListingAge, RunListing
 from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
 from flow_sdk.metadata.port import RunOutcome
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.metadata.task_heartbeat import life_signs
+from flow_sdk.metadata.task_heartbeat import list_heartbeats
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits, layout
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 
 __all__ = ["Reader", "RunReader", "open_reader", "read_ahead"]
@@ -115,7 +115,7 @@ class RunReader:
         self._of_end = self._of_tags = listing
         self._ended: Manifest | None = None
         self._listed: OpenRun | None = None
-        self._glance = Glance()
+        self._glance = ListingAge()
 
     @property
     def reader(self) -> Reader:
@@ -145,10 +145,10 @@ class RunReader:
     def listed(self) -> OpenRun | None:
         """The run as it was listed, if its last step wasn't committed, and as long as that counts."""
         if self._of_end is not None:
-            self._glance = Glance()
-            found, self._of_end = self._of_end.find(self.run, self.record.started), None
+            self._glance = ListingAge()
+            found, self._of_end = self._of_end.find_open_run(self.run, self.record.started), None
             self._listed = None if found is None else OpenRun(self.reader.store, self.record, found)
-        if not self._glance.counts:
+        if not self._glance.is_fresh:
             self._listed = None
         return self._listed
 
@@ -194,9 +194,9 @@ class RunReader:
     def heard(self) -> Iterator[float]:
         """Times (seconds since the epoch) when something of the run was written: beats, tasks of the newest step."""
         store = self.reader.store
-        beat = store.head(layout.heartbeat_key(self.flow, self.run))
+        beat = store.head(layout.run_heartbeat_key(self.flow, self.run))
         yield from (beat.modified,) if beat is not None else ()
-        yield from (sign.time for sign in life_signs(store, self.flow, self.run))
+        yield from (sign.time for sign in list_heartbeats(store, self.flow, self.run))
         for step in self.steps()[:1]:
             infos = store.list(layout.tasks_prefix(self.flow, self.run, step), limit=1000)
             yield from (info.modified for info in infos)
@@ -233,7 +233,7 @@ class RunReader:
 
     def attempts(self, step: str, task: str) -> list[int]:
         """Numbers of a task's attempts."""
-        return commits.attempts(self.reader.store, self.flow, self.run, step, task)
+        return commits.list_attempts(self.reader.store, self.flow, self.run, step, task)
 
     def attempt(self, step: str, task: str, number: int) -> Manifest | None:
         """Read one attempt's manifest; None when it wrote none."""
@@ -253,11 +253,11 @@ def read_ahead(runs: list[RunReader]) -> None:
     keys = [layout.run_key(run.flow, run.run) for run in runs]
     for run, key, text in zip(runs, keys, store.get_many(keys), strict=True):
         if text is not None:
-            run.record = decode(RunRecord, text, key)
+            run.record = decode_record(RunRecord, text, key)
     there = [run for run in runs if "record" in vars(run)]
     opened = [run for run in there if run.listed() is not None]
     ended = [run for run in there if run not in opened]
-    ends = commits.read_places(store, [(run.flow, run.run, *run.end) for run in ended])
+    ends = commits.read_commits(store, [(run.flow, run.run, *run.end) for run in ended])
     for run, end in zip(ended, ends, strict=True):
         run._ended = end
     if opened:

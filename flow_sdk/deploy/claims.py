@@ -12,7 +12,7 @@ from flow_sdk.errors import DeployError, IntegrityError, ObjectExists
 from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.backends.durable_files import make_folders, replace_file
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_checksummed
 from flow_sdk.store.records.layout import token_key, token_prefix
 from flow_sdk.strict_json import parse_object
 
@@ -100,7 +100,7 @@ class Claim:
             If the object isn't a claim, or isn't as it was written.
         """
         try:
-            return cls._made(unseal(text, key))
+            return cls._made(decode_checksummed(text, key))
         except IntegrityError as error:
             raise (_unreadable(error.seen, where) if error.seen else _newer(where)) from error
         except TypeError as error:
@@ -176,7 +176,7 @@ class StoreClaims:
         """All that was ever claimed or withdrawn, the newest last."""
         keys = [found.key for found in self.store.list(token_prefix(self._folder))]
         for key in keys[-1:]:
-            self.store.keep(key)  # whoever made it may have been killed; from now on it is built upon
+            self.store.make_durable(key)  # whoever made it may have been killed; from now on it is built upon
         texts = zip(keys, self.store.get_many(keys), strict=True)
         return [Claim.unsealed(text, key, f"{self.store.url}/{key}") for key, text in texts if text is not None]
 
@@ -188,7 +188,7 @@ class StoreClaims:
         """Make a claim; False when another one of its generation is there already."""
         key = token_key(self._folder, claim.generation)
         try:
-            self.store.put_if_absent(key, seal(asdict(claim), key))
+            self.store.put_if_absent(key, encode_checksummed(asdict(claim), key))
         except ObjectExists:
             return False
         return True

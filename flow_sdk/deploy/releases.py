@@ -12,7 +12,7 @@ from flow_sdk.errors import ObjectExists
 from flow_sdk.metadata.tags import encode_tag
 from flow_sdk.store.blobs.blob import digest_of
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_checksummed
 from flow_sdk.store.records.codec import RELEASE_FIELDS
 from flow_sdk.store.records.layout import deployments_prefix, release_key, release_prefix
 
@@ -41,7 +41,7 @@ def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str,
     record = {"name": name, "target": target, "time": time.time(), "blobs": needed}
     try:
         key = release_key(encode_tag(name), target, digest)
-        store.put_if_absent(key, seal(record, key))
+        store.put_if_absent(key, encode_checksummed(record, key))
     except ObjectExists:
         pass  # deployed before, with the same blobs
 
@@ -53,7 +53,7 @@ def deployed_names(store: ObjectStore) -> list[str]:
         # A name that is too long for a folder is known by its hash there; each release tells it.
         first = next(iter(store.list(release_prefix(folder), limit=1)), None)
         if first is not None:
-            found.add(unseal(store.get(first.key), first.key, fields=RELEASE_FIELDS)["name"])
+            found.add(decode_checksummed(store.get(first.key), first.key, fields=RELEASE_FIELDS)["name"])
     return sorted(found)
 
 
@@ -74,7 +74,7 @@ def newest_releases(store: ObjectStore, name: str) -> dict[str, dict[str, str]]:
     """
     found: dict[str, tuple[float, dict[str, str]]] = {}
     for info in store.list(release_prefix(encode_tag(name))):
-        record = unseal(store.get(info.key), info.key, fields=RELEASE_FIELDS)
+        record = decode_checksummed(store.get(info.key), info.key, fields=RELEASE_FIELDS)
         if record["time"] > found.get(record["target"], (0.0,))[0]:
             found[record["target"]] = record["time"], record["blobs"]
     return {target: blobs for target, (_, blobs) in found.items()}

@@ -12,7 +12,7 @@ from flow_sdk.files.botocore_bucket import METADATA, BotocoreBucket, is_unusual
 from flow_sdk.files.file_store import PIECE, Content, Entry, Found, Label, Span, pieces
 from flow_sdk.store.backends.errors import error_code, explain, is_missing, is_refused
 from flow_sdk.store.backends.s3_connection import connect
-from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.prefetch import prefetch_map
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
@@ -96,7 +96,7 @@ class Bucket:
                     _write(fd, memoryview(data), start - offset)
 
                 starts = range(offset, offset + length, PIECE)
-                for _ in ahead(part, starts, max(1, min(parts, len(starts)))):
+                for _ in prefetch_map(part, starts, max(1, min(parts, len(starts)))):
                     pass
         finally:
             os.close(fd)

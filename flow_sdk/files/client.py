@@ -20,7 +20,7 @@ from flow_sdk.files.downloads import Downloads
 from flow_sdk.files.file_store import Content, Found, Label, Place, Span
 from flow_sdk.files.objects import S3GetObject, S3Object, S3PutObject
 from flow_sdk.files.run_location import run_files
-from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.prefetch import prefetch_map
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -325,7 +325,7 @@ class S3:
     def _all(self, work: Callable[[_In], _Out], items: list[_In]) -> list[_Out]:
         if len(items) < 2:
             return [work(item) for item in items]
-        return list(ahead(work, items, min(_AT_ONCE, len(items))))
+        return list(prefetch_map(work, items, min(_AT_ONCE, len(items))))
 
     def _folders(self, keys: Iterable[str] | None) -> list[tuple[Place, str, str]]:
         """Place, key and URL of each folder."""

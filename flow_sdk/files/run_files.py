@@ -179,7 +179,7 @@ class RunFiles:
         if run != self._run:
             return None
         if task not in newest:
-            newest[task] = max(commits.attempts(self._store, self._flow, run, *task), default=0)
+            newest[task] = max(commits.list_attempts(self._store, self._flow, run, *task), default=0)
         return version.entry.modified if writer.attempt == newest[task] else None
 
     def _read(self, tasks: set[tuple[str, str]]) -> None:

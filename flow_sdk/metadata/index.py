@@ -14,13 +14,13 @@ __all__ = ["RunIndex"]
 ALL = "=all"
 """The index of all runs; no tag's encoded form, where ``=`` is followed by two hexadecimal digits or ``h``."""
 
-ENDED = "=ok."
+SUCCESS = "=ok."
 """Before a tag's form: the index of the runs with the tag whose end was about to be committed as a success."""
 
-FACTS = "=facts"
+RUN_EVENTS = "=facts"
 """The index of what is known of all runs, in the order of the runs: their user tags, and what went wrong."""
 
-WRONG = "=w."
+PROBLEM = "=w."
 """Before what went wrong, among the facts; no tag's encoded form either."""
 
 _LATEST = 10**16 - 1  # microseconds since the epoch, to the year 2286
@@ -50,10 +50,10 @@ class RunIndex:
         return layout.index_prefix(self._flow, mark + (ALL if tag is None else encode_tag(tag)))
 
     def _key(self, tag: str | None, name: str, started: float, mark: str = "") -> str:
-        return self._prefix(tag, mark) + self.place(name, started)
+        return self._prefix(tag, mark) + self.entry_name(name, started)
 
     @staticmethod
-    def place(name: str, started: float) -> str:
+    def entry_name(name: str, started: float) -> str:
         """Where a name stands in an index: newest first, what is too long for a key by its hash."""
         time = min(max(int(started * 1_000_000), 0), _LATEST)
         short = name
@@ -63,13 +63,16 @@ class RunIndex:
             short = HASHED + hashlib.sha256(name.encode()).hexdigest()
         return f"{_LATEST - time:016d}-{short}"
 
-    def ended_prefix(self, tag: str | None) -> str:
-        """Folder of what :meth:`add_ended` enters: ``<place>=<last step>=<its task>``."""
-        return self._prefix(tag, ENDED)
+    def successes_prefix(self, tag: str | None) -> str:
+        """Folder of what :meth:`add_success` enters: ``<place>=<last step>=<its task>``."""
+        return self._prefix(tag, SUCCESS)
 
-    def facts_prefix(self) -> str:
-        """Folder of what :meth:`add_user_tag` and :meth:`add_wrong` enter: ``<place>=<tag>``, ``<place>==w.<what>``."""
-        return layout.index_prefix(self._flow, FACTS)
+    def run_events_prefix(self) -> str:
+        """Return the folder of the entries of :meth:`add_user_tag` and :meth:`add_problem`.
+
+        They are ``<entry name>=<tag>`` and ``<entry name>==w.<problem>``.
+        """
+        return layout.index_prefix(self._flow, RUN_EVENTS)
 
     def _enter(self, tag: str | None, name: str, started: float, mark: str = "") -> None:
         """Enter a run, for good: once a task of it is committed no power cut may hide it, nor its success."""
@@ -80,28 +83,28 @@ class RunIndex:
         name = entry[17:]
         return self._store.get(key).decode() if name.startswith(HASHED) else name
 
-    def add(self, tag: str | None, run: str, started: float) -> None:
+    def add_run(self, tag: str | None, run: str, started: float) -> None:
         """Enter a run under a tag (None: among all runs), at the place of its start time."""
         self._enter(tag, run, started)
 
     def add_user_tag(self, tag: str, run: str, started: float) -> None:
         """Enter a run under a user tag, and the tag among those of all runs."""
-        self.add(tag, run, started)
-        self._enter_beside(self.facts_prefix(), f"{run}={encode_tag(tag)}", started)
+        self.add_run(tag, run, started)
+        self._enter_beside(self.run_events_prefix(), f"{run}={encode_tag(tag)}", started)
 
-    def add_wrong(self, run: str, started: float, what: str) -> None:
+    def add_problem(self, run: str, started: float, what: str) -> None:
         """Enter what is about to be noted of a run that isn't its success."""
-        self._enter_beside(self.facts_prefix(), f"{run}={WRONG}{what}", started)
+        self._enter_beside(self.run_events_prefix(), f"{run}={PROBLEM}{what}", started)
 
     def _enter_beside(self, prefix: str, name: str, started: float) -> None:
-        self._store.put(prefix + self.place(name, started), name.encode() if len(name) > LONGEST else b"")
+        self._store.put(prefix + self.entry_name(name, started), name.encode() if len(name) > LONGEST else b"")
         RunIndex.changes += 1
 
-    def remove(self, tag: str, run: str, started: float, end: tuple[str, str]) -> None:
+    def remove_tag(self, tag: str, run: str, started: float, end: tuple[str, str]) -> None:
         """Take a run, whose last step and its task are ``end``, out of a user tag's listings."""
-        listed = self.facts_prefix() + self.place(f"{run}={encode_tag(tag)}", started)
+        listed = self.run_events_prefix() + self.entry_name(f"{run}={encode_tag(tag)}", started)
         self._store.delete(
-            [listed, self._key(tag, run, started), self._key(tag, self._ended(run, end), started, ENDED)]
+            [listed, self._key(tag, run, started), self._key(tag, self._ended(run, end), started, SUCCESS)]
         )
         RunIndex.changes += 1
 
@@ -111,27 +114,27 @@ class RunIndex:
         step, task = end
         return f"{run}={step}" if task == EARLIER_END else f"{run}={step}={task}"
 
-    def add_ended(self, tag: str | None, run: str, started: float, end: tuple[str, str]) -> None:
+    def add_success(self, tag: str | None, run: str, started: float, end: tuple[str, str]) -> None:
         """Enter a run under a tag (None: among all runs) as one whose last step is about to be a success."""
-        self._enter(tag, self._ended(run, end), started, ENDED)
+        self._enter(tag, self._ended(run, end), started, SUCCESS)
 
-    def has_ended(self, run: str, started: float, end: tuple[str, str]) -> bool:
-        """Tell whether a run has come as far as to be entered by :meth:`add_ended` among all runs."""
-        return self._store.head(self._key(None, self._ended(run, end), started, ENDED)) is not None
+    def has_success(self, run: str, started: float, end: tuple[str, str]) -> bool:
+        """Tell whether a run has come as far as to be entered by :meth:`add_success` among all runs."""
+        return self._store.head(self._key(None, self._ended(run, end), started, SUCCESS)) is not None
 
-    def ended(self, tag: str | None) -> Iterator[tuple[str, tuple[str, str]]]:
-        """List the runs entered by :meth:`add_ended`, newest first, each with its last step and the id of its task."""
-        prefix = self._prefix(tag, ENDED)
+    def list_successes(self, tag: str | None) -> Iterator[tuple[str, tuple[str, str]]]:
+        """List the runs that :meth:`add_success` entered, newest first, each with its last step and its task."""
+        prefix = self._prefix(tag, SUCCESS)
         for info in self._store.list(prefix):
             run, step, *task = self._name(info.key, info.key[len(prefix) :]).split("=", 2)
             yield run, (step, task[0] if task else EARLIER_END)
 
-    def holds(self, tag: str | None, run: str, started: float) -> bool:
+    def has_durable_entry(self, tag: str | None, run: str, started: float) -> bool:
         """Tell whether a run is entered; if so, it stays."""
         key = self._key(tag, run, started)
         if self._store.head(key) is None:
             return False
-        self._store.keep(key)
+        self._store.make_durable(key)
         return True
 
     def newest(self, tags: Sequence[str] = (), limit: int | None = None) -> Iterator[str]:
@@ -175,7 +178,7 @@ class RunIndex:
             return _HIGHEST - int(info.key[len(prefix) :])
         return 0
 
-    def note_number(self, run: str) -> None:
+    def record_number(self, run: str) -> None:
         """Note that an integer run id is taken; other ids are passed over."""
         if not run.isdigit() or run != str(int(run)) or int(run) > _HIGHEST:
             return

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from flow_sdk.metadata.listing import Listed
+from flow_sdk.metadata.listing import ListedRunState
 from flow_sdk.metadata.port import FAILED, RUNNING, SUCCEEDED, RunOutcome
-from flow_sdk.metadata.run_heartbeat import LOCAL, is_gone
-from flow_sdk.metadata.task_heartbeat import life_signs, lost_task, silent_since
+from flow_sdk.metadata.run_heartbeat import LOCAL, is_process_gone
+from flow_sdk.metadata.task_heartbeat import find_lost_task, list_heartbeats, silent_since
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
-from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.checksummed_json import decode_checksummed
 from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS
 from flow_sdk.store.records.commits import read_tasks
 from flow_sdk.store.records.model import Manifest, RunRecord
@@ -47,7 +47,7 @@ class OpenRun:
         How it was listed just now: what isn't there then needn't be looked for.
     """
 
-    def __init__(self, store: ObjectStore, record: RunRecord, listed: Listed | None = None) -> None:
+    def __init__(self, store: ObjectStore, record: RunRecord, listed: ListedRunState | None = None) -> None:
         self.store, self.record = store, record
         self.place = record.flow, record.run
         self.listed = listed
@@ -62,14 +62,14 @@ class OpenRun:
 
     def _noted(self) -> RunOutcome | None:
         """What was noted by who saw the run end."""
-        if self.listed is not None and not self.listed.is_noted:
+        if self.listed is not None and not self.listed.has_recorded_end:
             return None
         mark = self._mark()
         return None if mark is None else self._given_up(_outcome(mark)) if "by" in mark else _outcome(mark)
 
     def _driven(self) -> RunOutcome:
         """How a run of this machine, or of another one, stands whose driver has noted nothing."""
-        if not is_gone(self.store, self.record):
+        if not is_process_gone(self.store, self.record):
             return RunOutcome(RUNNING)
         # It may have ended properly since the first look.
         mark = self._mark()
@@ -79,7 +79,7 @@ class OpenRun:
         """What somebody has noted who saw the run end."""
         key = layout.run_end_key(*self.place)
         (text,) = self.store.get_many([key])
-        return None if text is None else unseal(text, key, fields=END_FIELDS)
+        return None if text is None else decode_checksummed(text, key, fields=END_FIELDS)
 
     def _failure(self) -> RunOutcome | None:
         """Look for a task that failed for good and wasn't made good since."""
@@ -93,7 +93,7 @@ class OpenRun:
     def _lost(self, keys: Sequence[str]) -> RunOutcome | None:
         """What the first of some failure marks says whose task isn't committed."""
         texts = zip(keys, self.store.get_many(keys), strict=True)
-        marks = [unseal(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
+        marks = [decode_checksummed(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
         commits = read_tasks(self.store, *self.place, [(mark["step"], mark["task"]) for mark in marks]) if marks else []
         for mark, commit in zip(marks, commits, strict=True):
             if commit is None:
@@ -103,19 +103,19 @@ class OpenRun:
 
     def _given_up(self, noted: RunOutcome) -> RunOutcome:
         """What an orchestrator said, unless a task has given a sign of life since: it goes on with the run then."""
-        signs = life_signs(self.store, *self.place)
+        signs = list_heartbeats(self.store, *self.place)
         on = any(sign.is_fresh and sign.time > (noted.time or 0.0) for sign in signs)
         return RunOutcome(RUNNING) if on else noted
 
     def _orchestrated(self) -> RunOutcome:
         """How a run stands of which its orchestrator has said nothing, and of which no task has failed for good."""
-        signs = life_signs(self.store, *self.place)
-        lost = lost_task(self.store, *self.place, signs)
+        signs = list_heartbeats(self.store, *self.place)
+        lost = find_lost_task(self.store, *self.place, signs)
         if lost is None:
             fresh = any(sign.is_fresh for sign in signs)
             since = None if fresh else silent_since(self.store, self.record)
             return RunOutcome(RUNNING) if since is None else RunOutcome(FAILED, SILENT, since)
-        how = "was ended from outside" if lost.ended else "was last heard of then: it was killed from outside"
+        how = "was ended from outside" if lost.is_stopped else "was last heard of then: it was killed from outside"
         return RunOutcome(FAILED, f"Task {lost.step}/{lost.task} {how}, and wasn't tried again so far", lost.time)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store.records.model import Manifest, RunRecord
 
-__all__ = ["CANCELLED", "FAILED", "RUNNING", "SUCCEEDED", "Metadata", "RunOutcome"]
+__all__ = ["CANCELLED", "FAILED", "RUNNING", "SUCCEEDED", "MetadataProvider", "RunOutcome"]
 
 RUNNING = "running"
 SUCCEEDED = "succeeded"
@@ -37,7 +37,7 @@ class RunOutcome:
     end: Manifest | None = None
 
 
-class Metadata(Protocol):
+class MetadataProvider(Protocol):
     """Knows runs. All implementations give the same results and errors; ``tests/conformance`` holds them to it."""
 
     def flows(self) -> list[str]:
@@ -72,16 +72,16 @@ class Metadata(Protocol):
         """Note how a run ended; ``state`` is ``succeeded``, ``failed`` or ``cancelled``."""
         ...
 
-    def note_given_up(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
+    def record_abandonment(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
         """Note that an orchestrator has ended a run that hasn't got to its end; tell whether that was news.
 
-        The first word counts until :meth:`take_back_end`. Nothing is noted of a run that isn't in the store, or whose
+        The first word counts until :meth:`clear_end`. Nothing is noted of a run that isn't in the store, or whose
         last step is done.
         """
         ...
 
-    def take_back_end(self, flow: str, run: str) -> None:
-        """Take back what :meth:`note_given_up` noted: the orchestrator goes on with the run."""
+    def clear_end(self, flow: str, run: str) -> None:
+        """Take back what :meth:`record_abandonment` noted: the orchestrator goes on with the run."""
         ...
 
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
@@ -111,7 +111,7 @@ class Metadata(Protocol):
         """Note that a run's last step is about to be committed, its exception taken by ``@catch``."""
         ...
 
-    def note_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
+    def record_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
         """Note that a task of a run has failed for good."""
         ...
 

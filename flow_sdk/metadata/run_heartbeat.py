@@ -12,7 +12,7 @@ from flow_sdk.store.records.codec import Fields
 from flow_sdk.store.records.model import RunRecord
 from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields, parse_object
 
-__all__ = ["LOCAL", "SILENCE", "is_gone", "this_process", "write_beat"]
+__all__ = ["LOCAL", "SILENCE", "describe_process", "is_process_gone", "write_run_heartbeat"]
 
 LOCAL = "local"
 """The kind of orchestrator that is a process of ours."""
@@ -31,7 +31,7 @@ _FIELDS: Fields = {
 }
 
 
-def this_process() -> dict[str, Any]:
+def describe_process() -> dict[str, Any]:
     """Facts by which this process is known again: host, pid and, on Linux, its pid namespace and start."""
     pid = os.getpid()
     facts: dict[str, Any] = {"host": os.uname().nodename, "pid": pid}
@@ -82,10 +82,10 @@ def _is_alive(facts: dict[str, Any]) -> bool | None:
     return _since(int(facts["pid"])) == int(facts["since"])
 
 
-def write_beat(store: ObjectStore, flow: str, run: str) -> None:
+def write_run_heartbeat(store: ObjectStore, flow: str, run: str) -> None:
     """Note that this process is there and drives the run."""
-    text = json.dumps({"time": time.time(), **this_process()}, separators=(",", ":"))
-    store.put(layout.heartbeat_key(flow, run), text.encode(), durable=False)
+    text = json.dumps({"time": time.time(), **describe_process()}, separators=(",", ":"))
+    store.put(layout.run_heartbeat_key(flow, run), text.encode(), durable=False)
 
 
 def _facts(beat: bytes | None) -> dict[str, Any] | None:
@@ -99,7 +99,7 @@ def _facts(beat: bytes | None) -> dict[str, Any] | None:
         return None
 
 
-def is_gone(store: ObjectStore, record: RunRecord) -> bool:
+def is_process_gone(store: ObjectStore, record: RunRecord) -> bool:
     """Tell whether the process of a local run that hasn't ended is gone.
 
     On the machine and in the pid namespace that the process ran in, it is looked for. From elsewhere it is gone when
@@ -113,7 +113,7 @@ def is_gone(store: ObjectStore, record: RunRecord) -> bool:
     record : RunRecord
         What the run started with.
     """
-    key = layout.heartbeat_key(record.flow, record.run)
+    key = layout.run_heartbeat_key(record.flow, record.run)
     (beat,) = store.get_many([key])
     facts = _facts(beat) or record.orchestrator
     alive = _is_alive(facts)

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from flow_sdk.errors import NotFound, ObjectExists, ObjectMissing, UsageError
 from flow_sdk.ids import is_flow_name, is_run_id
 from flow_sdk.metadata.index import RunIndex
-from flow_sdk.metadata.listing import CAUGHT, NOTED, RunListing
+from flow_sdk.metadata.listing import CAUGHT, END_RECORDED, RunListing
 from flow_sdk.metadata.outcome import OpenRun, outcome_of_end
 from flow_sdk.metadata.port import CANCELLED, FAILED, SUCCEEDED, RunOutcome
 from flow_sdk.metadata.tags import check_tags, encode_tag, refuse_reserved
-from flow_sdk.metadata.user_tags import UserTags, check_count, tag_key
+from flow_sdk.metadata.user_tags import UserTags, check_tag_count, tag_key
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
-from flow_sdk.store.records.checksummed_json import seal
-from flow_sdk.store.records.codec import decode, encode
-from flow_sdk.store.records.commits import mark_failed, read_task
+from flow_sdk.store.records.checksummed_json import encode_checksummed
+from flow_sdk.store.records.codec import decode_record, encode_record
+from flow_sdk.store.records.commits import read_task, record_task_failure
 from flow_sdk.store.records.model import RunRecord
 from flow_sdk.text import suggest_name
 
@@ -24,7 +24,7 @@ __all__ = ["Runs"]
 
 
 class Runs:
-    """The runs in a store (see :class:`flow_sdk.metadata.port.Metadata`).
+    """The runs in a store (see :class:`flow_sdk.metadata.port.MetadataProvider`).
 
     ``run.json`` is the run: it is written first and create-only, so it is also the claim on the id. Tags and index
     entries follow, the entry among all runs last: where that one is, everything is.
@@ -50,7 +50,7 @@ class Runs:
             _check(record)
             try:
                 key = layout.run_key(flow, record.run)
-                self.store.put_if_absent(key, encode(record, key))
+                self.store.put_if_absent(key, encode_record(record, key))
             except ObjectExists:
                 continue
             self._publish(record)
@@ -60,33 +60,33 @@ class Runs:
         _check(record)
         key = layout.run_key(record.flow, record.run)
         try:
-            self.store.put_if_absent(key, encode(record, key))
+            self.store.put_if_absent(key, encode_record(record, key))
         except ObjectExists:
             record = self.read(record.flow, record.run)
-            self.store.keep(layout.run_key(record.flow, record.run))
+            self.store.make_durable(layout.run_key(record.flow, record.run))
             # Publishing again would bring back tags that were removed since.
-            if RunIndex(self.store, record.flow).holds(None, record.run, record.started):
+            if RunIndex(self.store, record.flow).has_durable_entry(None, record.run, record.started):
                 return record
         self._publish(record)
         return record
 
     def _publish(self, record: RunRecord) -> None:
         index = RunIndex(self.store, record.flow)
-        index.note_number(record.run)
+        index.record_number(record.run)
         user_tags = [tag for tag in dict.fromkeys(record.tags) if tag not in record.system_tags]
         for tag in user_tags:
             self.store.put(tag_key(record.flow, record.run, tag), tag.encode("utf-8"))
         for tag in dict.fromkeys(record.system_tags):
-            index.add(tag, record.run, record.started)
+            index.add_run(tag, record.run, record.started)
         for tag in user_tags:
             index.add_user_tag(tag, record.run, record.started)
-        index.add(None, record.run, record.started)
+        index.add_run(None, record.run, record.started)
 
     def read(self, flow: str, run: str) -> RunRecord:
         if is_flow_name(flow) and is_run_id(run):
             key = layout.run_key(flow, run)
             try:
-                return decode(RunRecord, self.store.get(key), key)
+                return decode_record(RunRecord, self.store.get(key), key)
             except ObjectMissing:
                 pass
         known = list(self.newest(flow, limit=12)) if is_flow_name(flow) else []
@@ -111,27 +111,27 @@ class Runs:
         if state not in (SUCCEEDED, FAILED, CANCELLED):
             raise ValueError(f"A run ends {SUCCEEDED}, {FAILED} or {CANCELLED}, not {state!r}")
         if state != SUCCEEDED:
-            self._enter_wrong(self.read(flow, run), NOTED)
+            self._enter_wrong(self.read(flow, run), END_RECORDED)
         key = layout.run_end_key(flow, run)
-        self.store.put(key, seal({"state": state, "reason": reason, "time": time.time()}, key))
+        self.store.put(key, encode_checksummed({"state": state, "reason": reason, "time": time.time()}, key))
 
-    def note_given_up(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
+    def record_abandonment(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
         (text,) = self.store.get_many([layout.run_key(flow, run)])
         if text is None:
             return False
-        record = decode(RunRecord, text, layout.run_key(flow, run))
+        record = decode_record(RunRecord, text, layout.run_key(flow, run))
         if read_task(self.store, flow, run, *self.end_of(record)) is not None:
             return False
-        self._enter_wrong(record, NOTED)
+        self._enter_wrong(record, END_RECORDED)
         mark = {"state": FAILED, "reason": reason, "time": when or time.time(), "by": by}
         key = layout.run_end_key(flow, run)
         try:
-            self.store.put_if_absent(key, seal(mark, key))
+            self.store.put_if_absent(key, encode_checksummed(mark, key))
         except ObjectExists:
             return False
         return True
 
-    def take_back_end(self, flow: str, run: str) -> None:
+    def clear_end(self, flow: str, run: str) -> None:
         self.store.delete([layout.run_end_key(flow, run)])
 
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
@@ -153,24 +153,24 @@ class Runs:
 
     def expect_success(self, record: RunRecord) -> None:
         index, end = RunIndex(self.store, record.flow), self.end_of(record)
-        index.add_ended(None, record.run, record.started, end)
+        index.add_success(None, record.run, record.started, end)
         # Whoever adds a tag looks for the entry above after writing the tag: so one of the two sees the other's.
         for tag in dict.fromkeys((*record.system_tags, *self.user_tags(record.flow, record.run))):
-            index.add_ended(tag, record.run, record.started, end)
+            index.add_success(tag, record.run, record.started, end)
 
     def expect_caught(self, record: RunRecord) -> None:
         self._enter_wrong(record, CAUGHT)
 
-    def note_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
+    def record_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
         self._enter_wrong(record, f"{step}={task}")
-        mark_failed(self.store, record.flow, record.run, step, task, attempt, reason)
+        record_task_failure(self.store, record.flow, record.run, step, task, attempt, reason)
 
     def _enter_wrong(self, record: RunRecord, what: str) -> None:
         """Enter what is about to be noted: so what isn't entered, nobody has noted."""
-        RunIndex(self.store, record.flow).add_wrong(record.run, record.started, what)
+        RunIndex(self.store, record.flow).add_problem(record.run, record.started, what)
 
     def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
-        for run, end in RunIndex(self.store, flow).ended(tag):
+        for run, end in RunIndex(self.store, flow).list_successes(tag):
             manifest = read_task(self.store, flow, run, *end)
             if manifest is not None and manifest.successful:
                 return run
@@ -184,7 +184,7 @@ class Runs:
         return record.last_task
 
     def user_tags(self, flow: str, run: str) -> list[str]:
-        return UserTags(self.store, flow, run).read()
+        return UserTags(self.store, flow, run).read_tags()
 
     def add_tags(self, flow: str, run: str, tags: Iterable[str]) -> None:
         self.replace_tags(flow, run, (), tags)
@@ -196,7 +196,7 @@ class Runs:
         record = self.read(flow, run)
         added, removed = check_tags(add, reserved=True), check_tags(remove, reserved=True)
         refuse_reserved(tag for tag in added if tag not in record.system_tags)
-        UserTags(self.store, flow, run).replace(record, self.end_of(record), removed, added)
+        UserTags(self.store, flow, run).replace_tags(record, self.end_of(record), removed, added)
 
 
 def _check(record: RunRecord) -> None:
@@ -206,4 +206,4 @@ def _check(record: RunRecord) -> None:
     where = f"{record.flow}/{record.run}"
     for tag in (*record.system_tags, *((record.namespace,) if record.namespace else ())):
         encode_tag(tag)
-    check_count(len(check_tags(record.tags)), where)
+    check_tag_count(len(check_tags(record.tags)), where)

@@ -12,9 +12,19 @@ from flow_sdk.store.records import layout
 from flow_sdk.store.records.commits import read_tasks
 from flow_sdk.store.records.model import RunRecord
 
-__all__ = ["FIRST", "GIVEN_UP", "INTERVAL", "SILENCE", "LifeSign", "Sign", "life_signs", "lost_task", "silent_since"]
+__all__ = [
+    "ABANDONED_AFTER",
+    "FIRST_AFTER",
+    "INTERVAL",
+    "SILENCE",
+    "HeartbeatWriter",
+    "TaskHeartbeat",
+    "find_lost_task",
+    "list_heartbeats",
+    "silent_since",
+]
 
-FIRST = 10.0
+FIRST_AFTER = 10.0
 """Seconds until a task's first sign: a shorter task costs no request."""
 
 INTERVAL = 30.0
@@ -23,14 +33,14 @@ INTERVAL = 30.0
 SILENCE = 300.0
 """Seconds without a sign after which a task counts as killed: the clocks of store and reader may differ by minutes."""
 
-GIVEN_UP = 86_400.0
+ABANDONED_AFTER = 86_400.0
 """Seconds without anything new, between two tasks, after which a run counts as given up by its orchestrator."""
 
 _LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class TaskHeartbeat:
     """A sign of life that was found.
 
     Parameters
@@ -41,23 +51,23 @@ class Sign:
         Of which attempt.
     time : float
         When it was last given, by the store's clock, in seconds since the epoch.
-    ended : bool
-        Whether the supervisor noted that the task was ended from outside.
+    is_stopped : bool
+        Whether the supervisor recorded that the task was stopped from outside.
     """
 
     step: str
     task: str
     attempt: int
     time: float
-    ended: bool
+    is_stopped: bool
 
     @property
     def is_fresh(self) -> bool:
         """Whether the task is still at work, as far as is known."""
-        return not self.ended and time.time() - self.time <= SILENCE
+        return not self.is_stopped and time.time() - self.time <= SILENCE
 
 
-class LifeSign:
+class HeartbeatWriter:
     """The sign of life of one attempt, as its supervisor gives it.
 
     Parameters
@@ -72,37 +82,37 @@ class LifeSign:
 
     def __init__(self, store: ObjectStore, flow: str, run: str, step: str, task: str, attempt: int) -> None:
         self._store = store
-        self._key = layout.alive_key(flow, run, step, task, attempt)
+        self._key = layout.task_heartbeat_key(flow, run, step, task, attempt)
         self._given = False
 
-    def give(self) -> None:
+    def write_heartbeat(self) -> None:
         """Say that the attempt is at work."""
         self._given = True
         self._store.put(self._key, b"", durable=False)
 
-    def take_back(self) -> None:
+    def remove_heartbeat(self) -> None:
         """Say nothing more: the attempt's own end tells the rest."""
         if self._given:
             self._store.delete([self._key])
 
-    def note_ended(self) -> None:
+    def record_stop(self) -> None:
         """Say that the attempt was ended from outside."""
         self._store.put(self._key, b"ended", durable=False)
 
 
-def life_signs(store: ObjectStore, flow: str, run: str) -> list[Sign]:
+def list_heartbeats(store: ObjectStore, flow: str, run: str) -> list[TaskHeartbeat]:
     """Find the signs of a run's tasks that are at work, or were when they were killed."""
-    prefix = layout.alive_prefix(flow, run)
+    prefix = layout.task_heartbeats_prefix(flow, run)
     found = []
     for info in store.list(prefix):
         step, _, rest = info.key[len(prefix) :].partition("=")
         task, _, attempt = rest.partition("=")
         if attempt.isdecimal():  # else it isn't ours
-            found.append(Sign(step, task, int(attempt), info.modified, info.size > 0))
+            found.append(TaskHeartbeat(step, task, int(attempt), info.modified, info.size > 0))
     return found
 
 
-def lost_task(store: ObjectStore, flow: str, run: str, signs: list[Sign]) -> Sign | None:
+def find_lost_task(store: ObjectStore, flow: str, run: str, signs: list[TaskHeartbeat]) -> TaskHeartbeat | None:
     """Return a task that was killed and not tried again since; None while another task is at work.
 
     Parameters
@@ -112,7 +122,7 @@ def lost_task(store: ObjectStore, flow: str, run: str, signs: list[Sign]) -> Sig
     flow, run : str
         Which run.
     signs : list of Sign
-        What :func:`life_signs` found.
+        What :func:`list_heartbeats` found.
     """
     if not signs or any(sign.is_fresh for sign in signs):
         return None
@@ -130,16 +140,16 @@ def silent_since(store: ObjectStore, record: RunRecord) -> float | None:
 
     Its objects are looked through until one is newer: many only where a large run has been silent for so long.
     """
-    if abs(time.time() - record.started) <= GIVEN_UP / 2:
+    if abs(time.time() - record.started) <= ABANDONED_AFTER / 2:
         return None  # whatever its clock, and that of the store, say
     flow, run = record.flow, record.run
     info = store.head(layout.run_key(flow, run))
     latest = time.time() if info is None else info.modified
-    if time.time() - latest <= GIVEN_UP:
+    if time.time() - latest <= ABANDONED_AFTER:
         return None
-    for prefix in (layout.alive_prefix(flow, run), layout.steps_prefix(flow, run)):
+    for prefix in (layout.task_heartbeats_prefix(flow, run), layout.steps_prefix(flow, run)):
         for info in store.list(prefix):
-            if time.time() - info.modified <= GIVEN_UP:
+            if time.time() - info.modified <= ABANDONED_AFTER:
                 return None
             latest = max(latest, info.modified)
     return latest

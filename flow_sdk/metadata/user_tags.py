@@ -12,7 +12,7 @@ from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.model import RunRecord
 
-__all__ = ["UserTags", "check_count", "tag_key"]
+__all__ = ["UserTags", "check_tag_count", "tag_key"]
 
 _TRIES = 40
 _STALE = 60.0
@@ -44,7 +44,7 @@ class UserTags:
         self._store = store
         self._flow, self._run = flow, run
 
-    def read(self) -> list[str]:
+    def read_tags(self) -> list[str]:
         """Return the tags, sorted."""
         prefix = layout.tag_prefix(self._flow, self._run)
         found, hashed = [], []
@@ -58,7 +58,7 @@ class UserTags:
             found += [text.decode("utf-8") for text in self._store.get_many(hashed) if text is not None]
         return sorted(found)
 
-    def replace(self, record: RunRecord, end: tuple[str, str], remove: list[str], add: list[str]) -> None:
+    def replace_tags(self, record: RunRecord, end: tuple[str, str], remove: list[str], add: list[str]) -> None:
         """Remove and add tags, both checked; a tag in both stays.
 
         Parameters
@@ -79,11 +79,11 @@ class UserTags:
         fixed = [tag for tag in remove if tag in record.system_tags]
         if fixed:
             raise UsageError("System tags can't be removed.", seen=", ".join(map(repr, fixed)), where=where)
-        present = self.read()
+        present = self.read_tags()
         remove = [tag for tag in remove if tag not in add]
         add = [tag for tag in add if tag not in record.system_tags]
         new = [tag for tag in add if tag not in present]
-        check_count(len(set(present).difference(remove).union(new)), where)
+        check_tag_count(len(set(present).difference(remove).union(new)), where)
         # What is there, or gone, already may be all that a process did before it was killed: the index follows again.
         if not new:
             self._write(record, end, add, new, remove)
@@ -95,15 +95,15 @@ class UserTags:
     def _room(self, add: list[str], remove: list[str]) -> Iterator[None]:
         """Hold room for the tags: the claims of others are looked at before the tags, which are written first."""
         where = f"{self._flow}/{self._run}"
-        prefix = layout.tag_claims_prefix(self._flow, self._run)
+        prefix = layout.tag_reservations_prefix(self._flow, self._run)
         wanted = set(map(encode_tag, add))
         for number in range(_TRIES):
             mine = prefix + os.urandom(16).hex()
             self._store.put(mine, "\n".join(wanted).encode("ascii"), durable=False)
             try:
                 others = self._claimed(prefix, mine)
-                kept = set(self.read()).difference(remove)
-                check_count(len(kept.union(add)), where)
+                kept = set(self.read_tags()).difference(remove)
+                check_tag_count(len(kept.union(add)), where)
                 if len(wanted | others | set(map(encode_tag, kept))) <= MOST_TAGS:
                     yield
                     return
@@ -139,31 +139,31 @@ class UserTags:
             if tag in new:
                 self._store.put(self._key(tag), tag.encode("utf-8"))
             else:
-                self._store.keep(self._key(tag))
+                self._store.make_durable(self._key(tag))
             index.add_user_tag(tag, record.run, record.started)
-        if added and index.has_ended(record.run, record.started, end):
+        if added and index.has_success(record.run, record.started, end):
             for tag in added:
-                index.add_ended(tag, record.run, record.started, end)
+                index.add_success(tag, record.run, record.started, end)
         self._store.delete([self._key(tag) for tag in removed])
         for tag in removed:
-            index.remove(tag, record.run, record.started, end)
+            index.remove_tag(tag, record.run, record.started, end)
         # Somebody may have removed the tag that this call added, or the other way round, between its object and
         # its index entry. Whoever comes last brings the entry in line with the object.
         changed = [*added, *removed]
         objects = self._store.get_many([self._key(tag) for tag in changed]) if changed else ()
         for tag, there in zip(changed, objects, strict=bool(changed)):
             if there is None and tag in added:
-                index.remove(tag, record.run, record.started, end)
+                index.remove_tag(tag, record.run, record.started, end)
             elif there is not None and tag in removed:
                 index.add_user_tag(tag, record.run, record.started)
-                if index.has_ended(record.run, record.started, end):
-                    index.add_ended(tag, record.run, record.started, end)
+                if index.has_success(record.run, record.started, end):
+                    index.add_success(tag, record.run, record.started, end)
 
     def _key(self, tag: str) -> str:
         return tag_key(self._flow, self._run, tag)
 
 
-def check_count(count: int, where: str) -> None:
+def check_tag_count(count: int, where: str) -> None:
     """Refuse more user tags than a run may have."""
     if count > MOST_TAGS:
         raise UsageError(

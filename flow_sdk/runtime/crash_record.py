@@ -71,7 +71,7 @@ def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: s
         generation=request.generation,
         environment=request.environment,
     )
-    commits.fail(store, manifest)
+    commits.record_failed_attempt(store, manifest)
     if request.tries_left == 0 and not stopped:
         note_failure(store, request, attempt, reason)
 
@@ -96,4 +96,4 @@ def note_failure(store: ObjectStore, request: TaskRequest, attempt: int, reason:
 
     record = read_record(store, request.flow, request.run)
     if record is not None:
-        Runs(store).note_failure(record, request.step, request.task, attempt, reason)
+        Runs(store).record_failure(record, request.step, request.task, attempt, reason)

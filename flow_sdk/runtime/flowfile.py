@@ -12,7 +12,7 @@ from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import PlanError, TaskError
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store.package.entry import import_base
-from flow_sdk.store.pickling.flow_modules import by_value_module
+from flow_sdk.store.pickling.flow_modules import register_flow_module
 
 __all__ = ["CompiledFile", "load_flow", "load_packaged_flow"]
 
@@ -96,7 +96,7 @@ def load_flow(
             help="Keep the class and its file as they were deployed, or deploy again.",
         )
     if not imported:
-        by_value_module("__main__", loaded, source)
+        register_flow_module("__main__", loaded, source)
     return found
 
 

@@ -31,7 +31,7 @@ from flow_sdk.runtime.local.import_leftovers import Leftovers
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
 from flow_sdk.runtime.process_end import find_c_functions, mark_inherited_modules
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import commit_key, parse_key
 from flow_sdk.store.records.model import RunRecord
 
@@ -200,7 +200,7 @@ class _Server:
         """Do what a message says; returns something in the forked process only."""
         if "run" in message:
             with open(fds[0], "rb") as plan, open(fds[1], "rb") as record:
-                run = decode(RunRecord, record.read(), message["run"]), from_json(plan.read())
+                run = decode_record(RunRecord, record.read(), message["run"]), from_json(plan.read())
             parse_key(commit_key(run[0].flow, run[0].run, "any", "0"))  # compiles the patterns that tasks need
             self.prepared = dataclasses.replace(self.prepared, run=run, store=_opened_store(message["root"]))
             gc.collect()

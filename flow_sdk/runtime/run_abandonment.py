@@ -32,9 +32,9 @@ def note_given_up(root: str, flow: str, run: str, by: str, reason: str, when: fl
         store = open_store(root, create=False)
     except StoreUnavailable:
         return False
-    return Runs(store).note_given_up(flow, run, by, reason, when)
+    return Runs(store).record_abandonment(flow, run, by, reason, when)
 
 
 def take_back_end(root: str, flow: str, run: str) -> None:
     """Note in the store that the orchestrator goes on with a run that it had ended."""
-    Runs(open_store(root)).take_back_end(flow, run)
+    Runs(open_store(root)).clear_end(flow, run)

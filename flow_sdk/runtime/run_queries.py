@@ -14,7 +14,7 @@ from flow_sdk.runtime.task.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import run_key
 from flow_sdk.store.records.model import RunRecord
 
@@ -31,7 +31,7 @@ def open_run(root: str, flow: str, run: str) -> RunView:
     """
     store = open_store(root)
     key = run_key(flow, run)
-    record = decode(RunRecord, store.get(key), key)
+    record = decode_record(RunRecord, store.get(key), key)
     plan = from_json(Artifacts(store).get_bytes(record.plan, where=f"the plan of {flow}/{run}"))
     return RunView(store, plan, flow, run)
 

@@ -29,7 +29,7 @@ from flow_sdk.runtime.report import (
 )
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records.commits import settled_task
+from flow_sdk.store.records.commits import read_durable_commit
 
 __all__ = ["Supervised", "supervise"]
 
@@ -75,7 +75,7 @@ class _Supervisor:
         self.store = open_store(request.root)
         self.logs = LogSender(self.store, lambda line: on_line("stderr", line))
         self.log = LogWriter(self.logs)
-        self.sign: task_heartbeat.LifeSign | None = None
+        self.sign: task_heartbeat.HeartbeatWriter | None = None
         self.beat: Heartbeat | None = None
         self.stopped = self.garbled = False
         self.killed_for: str | None = None
@@ -104,8 +104,10 @@ class _Supervisor:
             request = self.request
             place = (request.flow, request.run, request.step, request.task, said.attempt)
             self.log.place(*place)
-            self.sign = task_heartbeat.LifeSign(self.store, *place)
-            self.beat = Heartbeat(self.sign.give, first=task_heartbeat.FIRST, interval=task_heartbeat.INTERVAL)
+            self.sign = task_heartbeat.HeartbeatWriter(self.store, *place)
+            self.beat = Heartbeat(
+                self.sign.write_heartbeat, first=task_heartbeat.FIRST_AFTER, interval=task_heartbeat.INTERVAL
+            )
             self.beat.start()
         elif isinstance(said, Finished):
             self.result.facts = said.facts
@@ -150,9 +152,9 @@ class _Supervisor:
         self.beat.stop(STOP_GRACE)
         try:
             if lost:
-                self.sign.note_ended()
+                self.sign.record_stop()
             else:
-                self.sign.take_back()
+                self.sign.remove_heartbeat()
         except StoreError:
             pass  # the sign that is left grows old: that tells the same, later; a commit overrules it
 
@@ -197,7 +199,7 @@ class _Supervisor:
         result.code = status if status in (0, 1, 2) else FAILED
         if status == OK and result.facts.get("ok"):
             return result
-        manifest = settled_task(self.store, request.flow, request.run, request.step, request.task)
+        manifest = read_durable_commit(self.store, request.flow, request.run, request.step, request.task)
         if manifest is not None and manifest.generation >= request.generation:
             result.code = OK
             result.facts = {"ok": True, "next": list(manifest.next)}

@@ -7,8 +7,8 @@ from typing import Any
 from flow_sdk.errors import SerializationError, StoreError
 from flow_sdk.store.blobs import item_pack as item_pack
 from flow_sdk.store.blobs.blob import Payload, digest_of, read_blob, write_blob
-from flow_sdk.store.blobs.frame_format import damaged
-from flow_sdk.store.pickling.codecs import Encoded, decode, encode
+from flow_sdk.store.blobs.frame_format import damage_error
+from flow_sdk.store.pickling.codecs import Encoded, decode_value, encode_value
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.model import ArtifactRef, SplitItems
 
@@ -52,7 +52,7 @@ class Artifacts:
         StoreError
             If the store can't take it.
         """
-        encoded = encode(value, where=where)
+        encoded = encode_value(value, where=where)
         return self._write(encoded, digest_of(encoded.parts))
 
     def save_again(self, value: Any, loaded: ArtifactRef, *, where: str) -> ArtifactRef:
@@ -79,7 +79,7 @@ class Artifacts:
         """
         from flow_sdk.store.pickling.comparison import was_only_read
 
-        encoded = encode(value, where=where)
+        encoded = encode_value(value, where=where)
         digest = digest_of(encoded.parts)
         same = (digest.hex(), encoded.codec) == (loaded.hash, loaded.codec)
         if same or was_only_read(value, encoded, lambda: self.load(loaded, where=where)):
@@ -141,17 +141,17 @@ class Artifacts:
             If it can't be loaded here, or not safely.
         """
         if safe and ref.codec not in ("bytes", "str"):
-            return decode(ref.codec, b"", where=where, safe=True)
+            return decode_value(ref.codec, b"", where=where, safe=True)
         payload: Payload
         if ref.inline is None:
             payload = read_blob(self.store, ref.hash, ref.size, where=where)
         else:
             payload = ref.inline
             if digest_of((payload,)).hex() != ref.hash:
-                raise damaged("its bytes don't have the hash in its record", where)
+                raise damage_error("its bytes don't have the hash in its record", where)
         if len(payload) != ref.size:
-            raise damaged(f"{len(payload):,} bytes instead of {ref.size:,}", where)
-        return decode(ref.codec, payload, where=where, safe=safe)
+            raise damage_error(f"{len(payload):,} bytes instead of {ref.size:,}", where)
+        return decode_value(ref.codec, payload, where=where, safe=safe)
 
     def save_items(self, values: Sequence[Any], *, where: str) -> SplitItems:
         """Store the items of a foreach so that each can be loaded alone.
@@ -170,7 +170,7 @@ class Artifacts:
         """
         if not values:
             raise StoreError("A foreach over nothing has no items to store.", where=where)
-        encoded = [encode(value, where=f"{where}[{index}]") for index, value in enumerate(values)]
+        encoded = [encode_value(value, where=f"{where}[{index}]") for index, value in enumerate(values)]
         return SplitItems(item_pack.write_items(self.store, encoded), len(encoded))
 
     def load_item(self, items: SplitItems, index: int, *, where: str) -> Any:
@@ -193,7 +193,7 @@ class Artifacts:
         if not 0 <= index < items.count:
             raise StoreError("There is no such item.", seen=str(index), wanted=f"0 to {items.count - 1}", where=where)
         codec, payload = item_pack.read_item(self.store, items.hash, items.count, index, where=where)
-        return decode(codec, payload, where=f"{where}[{index}]")
+        return decode_value(codec, payload, where=f"{where}[{index}]")
 
     def put_bytes(self, data: bytes) -> str:
         """Store bytes as a blob; returns their hash, 64 hexadecimal digits."""

@@ -62,7 +62,7 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def keep(self, key: str) -> None:
+    def make_durable(self, key: str) -> None:
         """Have an object that was put with ``durable`` survive a power cut, even if that put isn't over.
 
         For whoever finds an object and relies on it: who put it may have been killed between the moment when it could

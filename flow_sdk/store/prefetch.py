@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["prefetch_map"]
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
 
-def ahead(work: Callable[[_In], _Out], items: Iterable[_In], workers: int = 0) -> Iterator[_Out]:
+def prefetch_map(work: Callable[[_In], _Out], items: Iterable[_In], workers: int = 0) -> Iterator[_Out]:
     """Map in threads, in order, with only a few results waiting for the reader.
 
     The threads end with the iteration: none is left for a fork to lose.

@@ -102,7 +102,7 @@ class Collector:
     def _text(self, state: str, **more: Any) -> bytes:
         return json.dumps({"format": 1, "state": state, **self.facts, **more}).encode()
 
-    def still(self) -> None:
+    def continue_collecting(self) -> None:
         """Say that this collector is alive, and make sure that it is still the only one.
 
         Raises

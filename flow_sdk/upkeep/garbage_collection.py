@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from flow_sdk.errors import StoreError, UsageError
-from flow_sdk.store.blobs.write_protocol import LEAST_GRACE
+from flow_sdk.store.blobs.write_protocol import SHORTEST_GRACE
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.upkeep.collector import Collector
-from flow_sdk.upkeep.mark_sweep import RunSurvey, mark, survey_run, sweep
-from flow_sdk.upkeep.references import BlobTable, Damage, list_blobs, spread
+from flow_sdk.upkeep.mark_sweep import RunSurvey, mark_blobs, survey_run, sweep_blobs
+from flow_sdk.upkeep.references import BlobTable, Damage, list_blobs, map_threaded
 from flow_sdk.upkeep.run_removal import (
-    Candidate,
-    Rules,
-    choose,
+    RetentionRules,
+    RunCandidate,
+    add_origins,
+    choose_kept_runs,
     find_runs,
     index_entries,
     remove_run,
     stray_entries,
-    with_origins,
 )
 from flow_sdk.upkeep.temp_files import remove_unfinished, unfinished
 
@@ -100,7 +100,7 @@ class GcReport:
 
 def collect_garbage(
     store: ObjectStore,
-    rules: Rules,
+    rules: RetentionRules,
     *,
     now: float,
     grace: float = GRACE,
@@ -121,7 +121,7 @@ def collect_garbage(
     now : float
         The time, for a dry run; one that deletes goes by the store's own.
     grace : float
-        Nothing younger, in seconds, is deleted: at least :data:`~flow_sdk.store.blobs.write_protocol.LEAST_GRACE`.
+        Nothing younger, in seconds, is deleted: at least :data:`~flow_sdk.store.blobs.write_protocol.SHORTEST_GRACE`.
     delete : bool
         Whether to delete, or only to say what would go.
     despite_damage : bool
@@ -145,11 +145,11 @@ def collect_garbage(
     StoreError
         If the store can't be used, or another collection is under way.
     """
-    if grace < LEAST_GRACE:
+    if grace < SHORTEST_GRACE:
         raise UsageError(
             "The grace period is too short.",
             seen=f"{grace / 86400:g} days",
-            wanted=f"at least {LEAST_GRACE / 86400:g} days",
+            wanted=f"at least {SHORTEST_GRACE / 86400:g} days",
             help="Tasks rely on blobs that others stored up to a day before.",
         )
     facts = {"user": user, "host": os.uname().nodename, "pid": os.getpid()}
@@ -166,7 +166,7 @@ def collect_garbage(
     if delete and report.damage and not despite_damage:
         raise StoreError(
             "Records of the store are damaged, so no blob was deleted: what they needed isn't known.",
-            seen=f"{report.damage[0].place}: {report.damage[0].key}: {report.damage[0].seen}",
+            seen=f"{report.damage[0].owner}: {report.damage[0].key}: {report.damage[0].seen}",
             where=store.url,
             help="flow-sdk store check names all damage. Mend it, or delete blobs all the same with --despite-damage.",
         )
@@ -177,7 +177,7 @@ class _Collection:
     def __init__(
         self,
         store: ObjectStore,
-        rules: Rules,
+        rules: RetentionRules,
         now: float,
         grace: float,
         threads: int,
@@ -193,7 +193,7 @@ class _Collection:
 
     def still(self) -> None:
         if self.collector is not None:
-            self.collector.still()
+            self.collector.continue_collecting()
 
     def run(self, despite_damage: bool) -> GcReport:
         self.progress("listing blobs")
@@ -207,7 +207,7 @@ class _Collection:
             return self.report
         self._count()
         if self.collector is not None:
-            self.report.blobs, self.report.blob_size = sweep(
+            self.report.blobs, self.report.blob_size = sweep_blobs(
                 self.store, self.table, self.before, self.collector, lambda count, size: self.progress("deleting blobs")
             )
         return self.report
@@ -217,7 +217,7 @@ class _Collection:
         self.progress(f"looking at the runs of {flow}")
         share = self.report.flows[flow] = FlowShare()
         runs = find_runs(self.store, flow, self.rules, self.threads)
-        keep = choose(runs, self.rules, self.now)
+        keep = choose_kept_runs(runs, self.rules, self.now)
         going = [run for run in runs if run.run not in keep]
         entries = index_entries(self.store, flow, [run.run for run in going]) if going else {}
         for run in going:  # the newest first: what is resumed before its origin
@@ -228,7 +228,7 @@ class _Collection:
             if not self._remove(run, survey, entries.get(run.run, [])):
                 share.active += 1
                 keep.add(run.run)
-                with_origins(runs, keep)
+                add_origins(runs, keep)
                 continue
             self.gone.add((flow, run.run))
             share.runs += run.record is not None
@@ -244,7 +244,7 @@ class _Collection:
         if self.collector is not None:
             self.store.delete([info.key for info in stray])
 
-    def _remove(self, run: Candidate, survey: RunSurvey, entries: list[ObjectInfo]) -> bool:
+    def _remove(self, run: RunCandidate, survey: RunSurvey, entries: list[ObjectInfo]) -> bool:
         if survey.newest >= self.before:
             return False
         return self.collector is None or remove_run(self.store, run, entries, self.before)
@@ -256,8 +256,10 @@ class _Collection:
         def look(place: tuple[str, str]) -> tuple[str, RunSurvey]:
             return place[0], survey_run(self.store, place[1], self.still)
 
-        for flow, survey in spread(look, chain([("", layout.deployments_prefix())], self._places()), self.threads):
-            self.report.damage += mark(self.store, self.table, survey)
+        for flow, survey in map_threaded(
+            look, chain([("", layout.deployments_prefix())], self._places()), self.threads
+        ):
+            self.report.damage += mark_blobs(self.store, self.table, survey)
             dead = [info for info in survey.dead if info.modified < self.before]
             if flow and dead:
                 self.report.flows.setdefault(flow, FlowShare()).attempts += len(dead)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from flow_sdk.store.blobs.write_protocol import NOTICE, OVERDUE
+from flow_sdk.store.blobs.write_protocol import DELETION_TIMEOUT, NOTICE
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.layout import ParsedKey
@@ -20,14 +20,14 @@ from flow_sdk.upkeep.references import (
     Damage,
     Record,
     digests_in,
-    objects_of,
+    list_objects,
     read_records,
 )
 
-__all__ = ["RunSurvey", "mark", "survey_run", "sweep"]
+__all__ = ["RunSurvey", "mark_blobs", "survey_run", "sweep_blobs"]
 
 _BATCH = 1000
-_PATIENCE = OVERDUE / 10
+_PATIENCE = DELETION_TIMEOUT / 10
 _LARGEST = 1 << 30
 """No record is larger; nothing that isn't a record is read then."""
 _REFERRING = ("run", "commit", "manifest", "release", "request", "foreign")
@@ -80,7 +80,7 @@ def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lamb
     committed: set[tuple[str, str]] = set()
 
     def listed() -> Iterator[tuple[ObjectInfo, ParsedKey]]:
-        for info, parsed in objects_of(store, prefix):
+        for info, parsed in list_objects(store, prefix):
             survey.objects += 1
             survey.size += info.size
             survey.newest = max(survey.newest, info.modified)
@@ -118,7 +118,7 @@ def _with_reopened(
             parts = record.parsed.fields
             task = layout.task_prefix(parts["flow"], parts["run"], parts["step"], parts["task"])
             again = [
-                (info, parsed) for info, parsed in objects_of(store, task) if parsed.kind in ("commit", "manifest")
+                (info, parsed) for info, parsed in list_objects(store, task) if parsed.kind in ("commit", "manifest")
             ]
             yield from read_records(store, again, 1)
 
@@ -128,10 +128,10 @@ def _take(survey: RunSurvey, record: Record, text: bytes) -> None:
     # Whatever looks like a hash keeps what it may be the hash of: also in a record of a kind that isn't known here.
     survey.digests.update(digests_in(text))
     for reference in record.references:
-        survey.references.setdefault(reference.digest, f"{record.place}, {reference.what}")
+        survey.references.setdefault(reference.digest, f"{record.owner}, {reference.what}")
 
 
-def mark(store: ObjectStore, table: BlobTable, survey: RunSurvey) -> list[Damage]:
+def mark_blobs(store: ObjectStore, table: BlobTable, survey: RunSurvey) -> list[Damage]:
     """Mark what a run's records need.
 
     Parameters
@@ -149,16 +149,16 @@ def mark(store: ObjectStore, table: BlobTable, survey: RunSurvey) -> list[Damage
         What can't be read or is missing.
     """
     for digest in survey.digests:
-        table.reach(digest)
+        table.mark_reached(digest)
     damage = list(survey.damage)
     for digest, place in survey.references.items():
         key = layout.blob_key(digest.hex())
-        if table.find(digest) < 0 and store.head(key) is None:
+        if table.find_index(digest) < 0 and store.head(key) is None:
             damage.append(Damage(key, "it is missing", place))
     return damage
 
 
-def sweep(
+def sweep_blobs(
     store: ObjectStore,
     table: BlobTable,
     before: float,
@@ -224,7 +224,7 @@ def _delete(
     wanted = {layout.blob_key(digest) for digest in digests}
     listed = layout.doomed_key(folder)
     while True:
-        collector.still()
+        collector.continue_collecting()
         since = (time.time(), time.monotonic())
         store.put(listed, json.dumps(digests).encode())
         infos = [

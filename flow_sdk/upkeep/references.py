@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError, ObjectMissing
-from flow_sdk.store.blobs.frame_format import damaged, digest_of
+from flow_sdk.store.blobs.frame_format import damage_error, digest_of
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.prefetch import prefetch_map
 from flow_sdk.store.records import layout
-from flow_sdk.store.records.checksummed_json import unseal
-from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS, REDIRECT_FIELDS, RELEASE_FIELDS, decode
+from flow_sdk.store.records.checksummed_json import decode_checksummed
+from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS, REDIRECT_FIELDS, RELEASE_FIELDS, decode_record
 from flow_sdk.store.records.commits import is_redirect
 from flow_sdk.store.records.layout import ParsedKey, parse_key
 from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
@@ -25,10 +25,10 @@ __all__ = [
     "Record",
     "Reference",
     "digests_in",
-    "objects_of",
+    "list_objects",
+    "map_threaded",
     "read_record",
     "read_records",
-    "spread",
 ]
 
 _In = TypeVar("_In")
@@ -37,14 +37,14 @@ _Out = TypeVar("_Out")
 _BATCH = 64
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _FIELDS = {"commit": REDIRECT_FIELDS, "end": END_FIELDS, "failure": FAILURE_FIELDS, "release": RELEASE_FIELDS}
-_NOTES = {"heartbeat", "start", "input"}
-_HASTY = {"start", "heartbeat"}
+_NOTES = {"run_heartbeat", "start", "input"}
+_HASTY = {"start", "run_heartbeat"}
 """Written without waiting for the disk, never read for what a run has made: a power cut may leave less, or zeros."""
 
 
-def spread(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
+def map_threaded(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
     """Map in order, in several threads a little ahead of the reader, or with one in the caller's own."""
-    return map(work, items) if threads <= 1 else ahead(work, items, threads)
+    return map(work, items) if threads <= 1 else prefetch_map(work, items, threads)
 
 
 class BlobTable:
@@ -73,14 +73,14 @@ class BlobTable:
         """The hash of a blob."""
         return bytes(self._digests[32 * index : 32 * index + 32])
 
-    def find(self, digest: bytes) -> int:
+    def find_index(self, digest: bytes) -> int:
         """Where a blob is in the table; -1 when it isn't there."""
         index = bisect_left(range(len(self)), digest, key=self.digest)
         return index if index < len(self) and self.digest(index) == digest else -1
 
-    def reach(self, digest: bytes) -> int:
+    def mark_reached(self, digest: bytes) -> int:
         """Note that a blob is needed; returns where it is, -1 when it isn't there."""
-        index = self.find(digest)
+        index = self.find_index(digest)
         if index >= 0:
             self.reached[index] = 1
         return index
@@ -112,13 +112,13 @@ class Damage:
         The object.
     seen : str
         What is wrong with it.
-    place : str
+    owner : str
         Whose it is, such as ``Flow/5/train/0, attempt 1, artifact 'model'``; ``""`` when nothing refers to it.
     """
 
     key: str
     seen: str
-    place: str = ""
+    owner: str = ""
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ class Record:
     gone: bool = False
 
     @property
-    def place(self) -> str:
+    def owner(self) -> str:
         """Whose record it is, for people."""
         parts = self.parsed.fields
         if "name" in parts:
@@ -198,7 +198,7 @@ def read_records(
             (read_record(info, parsed, text), text or b"") for (info, parsed), text in zip(batch, texts, strict=True)
         ]
 
-    for batch in spread(read, _batches(objects), threads):
+    for batch in map_threaded(read, _batches(objects), threads):
         yield from batch
 
 
@@ -213,7 +213,7 @@ def _read_alone(store: ObjectStore, info: ObjectInfo, parsed: ParsedKey) -> tupl
         text, seen = store.get_range(info.key, 0, info.size), _told(error)
     record = read_record(info, parsed, text)
     if seen and not record.damage:
-        record.damage.append(Damage(info.key, seen, record.place))
+        record.damage.append(Damage(info.key, seen, record.owner))
     return record, text or b""
 
 
@@ -249,20 +249,20 @@ def read_record(info: ObjectInfo, parsed: ParsedKey, text: bytes | None) -> Reco
         return record
     try:
         if parsed.kind == "run":
-            run = decode(RunRecord, text, info.key)
+            run = decode_record(RunRecord, text, info.key)
             record.value = run
             _take_run(record, run)
         elif parsed.kind == "manifest" or (parsed.kind == "commit" and not is_redirect(text)):
-            manifest = decode(Manifest, text, info.key)
+            manifest = decode_record(Manifest, text, info.key)
             record.value = manifest
             _take_manifest(record, manifest)
         elif parsed.kind in ("token", "release"):
-            record.value = unseal(text, info.key, fields=_FIELDS.get(parsed.kind))
+            record.value = decode_checksummed(text, info.key, fields=_FIELDS.get(parsed.kind))
             blobs = record.value.get("blobs", {})
             record.references = [Reference(bytes.fromhex(blobs[what]), f"the {what}") for what in sorted(blobs)]
         elif parsed.kind == "request":
             if digest_of((text,)).hex() != parsed.fields["digest"]:
-                raise damaged("its bytes don't have the hash it is stored under", info.key)
+                raise damage_error("its bytes don't have the hash it is stored under", info.key)
             request = record.value = parse_object(text)
             record.references = [
                 Reference(bytes.fromhex(request[name]), f"the {what}")
@@ -270,18 +270,18 @@ def read_record(info: ObjectInfo, parsed: ParsedKey, text: bytes | None) -> Reco
                 if request.get(name)
             ]
         elif parsed.kind in ("commit", "end", "failure"):
-            record.value = unseal(text, info.key, fields=_FIELDS[parsed.kind])
+            record.value = decode_checksummed(text, info.key, fields=_FIELDS[parsed.kind])
         elif parsed.kind in _NOTES:
             record.value = parse_object(text)
-        elif parsed.kind == "handoff":
+        elif parsed.kind == "orchestrator_output":
             if not isinstance(parse_json(text), dict | list):  # of a switch, or of a foreach
                 raise TypeError("it isn't an object or a list of JSON")
         elif parsed.kind == "tag":
             text.decode("utf-8")
     except IntegrityError as error:
-        record.damage.append(Damage(info.key, _told(error), record.place))
+        record.damage.append(Damage(info.key, _told(error), record.owner))
     except (ValueError, TypeError, AttributeError) as error:
-        record.damage.append(Damage(info.key, f"it can't be read: {type(error).__name__}: {error}", record.place))
+        record.damage.append(Damage(info.key, f"it can't be read: {type(error).__name__}: {error}", record.owner))
     return record
 
 
@@ -310,14 +310,14 @@ def _take_artifacts(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
             record.references.append(Reference(digest, f"artifact {name!r}"))
         elif digest_of((ref.inline,)) != digest or len(ref.inline) != ref.size:
             seen = "the bytes of a small artifact in the record don't have the hash in the record"
-            record.damage.append(Damage(record.info.key, seen, f"{record.place}, artifact {name!r}"))
+            record.damage.append(Damage(record.info.key, seen, f"{record.owner}, artifact {name!r}"))
 
 
-def objects_of(store: ObjectStore, prefix: str = "") -> Iterator[tuple[ObjectInfo, ParsedKey]]:
+def list_objects(store: ObjectStore, prefix: str = "") -> Iterator[tuple[ObjectInfo, ParsedKey]]:
     """List a store's objects by key, each with what it is."""
     return ((info, parse_key(info.key)) for info in store.list(prefix))
 
 
 def list_blobs(store: ObjectStore) -> Iterator[ObjectInfo]:
     """List a store's blobs by their hash."""
-    return (info for info, parsed in objects_of(store, layout.blobs_prefix()) if parsed.kind == "blob")
+    return (info for info, parsed in list_objects(store, layout.blobs_prefix()) if parsed.kind == "blob")

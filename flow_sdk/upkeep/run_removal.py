@@ -28,18 +28,27 @@ from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.metadata.index import RunIndex
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import parse_key
 from flow_sdk.store.records.model import RunRecord
-from flow_sdk.upkeep.references import spread
+from flow_sdk.upkeep.references import map_threaded
 
-__all__ = ["Candidate", "Rules", "choose", "find_runs", "index_entries", "remove_run", "stray_entries", "with_origins"]
+__all__ = [
+    "RetentionRules",
+    "RunCandidate",
+    "add_origins",
+    "choose_kept_runs",
+    "find_runs",
+    "index_entries",
+    "remove_run",
+    "stray_entries",
+]
 
 DAY = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class RetentionRules:
     """Which runs are kept: those that any rule keeps. Without any rule all are.
 
     Parameters
@@ -57,13 +66,13 @@ class Rules:
     last: int | None = None
 
     @property
-    def any(self) -> bool:
+    def has_rule(self) -> bool:
         """Whether there is a rule."""
         return bool(self.tags) or self.days is not None or self.last is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class RunCandidate:
     """A run's folder.
 
     Parameters
@@ -85,29 +94,29 @@ class Candidate:
     is_damaged: bool = False
 
 
-def find_runs(store: ObjectStore, flow: str, rules: Rules, threads: int) -> list[Candidate]:
+def find_runs(store: ObjectStore, flow: str, rules: RetentionRules, threads: int) -> list[RunCandidate]:
     """Find a flow's runs and what is left of runs, the newest first."""
 
-    def look(run: str) -> Candidate:
+    def look(run: str) -> RunCandidate:
         key = layout.run_key(flow, run)
         try:
-            record = decode(RunRecord, store.get(key), key)
+            record = decode_record(RunRecord, store.get(key), key)
         except ObjectMissing:
-            return Candidate(flow, run, None)
+            return RunCandidate(flow, run, None)
         except IntegrityError:
-            return Candidate(flow, run, None, is_damaged=True)
+            return RunCandidate(flow, run, None, is_damaged=True)
         tags = frozenset(record.system_tags)
         if rules.tags:
             keys = [info.key for info in store.list(layout.tag_prefix(flow, run))]
             found = (text.decode("utf-8") for text in store.get_many(keys) if text is not None) if keys else ()
             tags |= frozenset(found)
-        return Candidate(flow, run, record, tags)
+        return RunCandidate(flow, run, record, tags)
 
-    runs = list(spread(look, store.folders(layout.runs_prefix(flow)), threads))
+    runs = list(map_threaded(look, store.folders(layout.runs_prefix(flow)), threads))
     return sorted(runs, key=lambda run: run.record.started if run.record is not None else 0.0, reverse=True)
 
 
-def choose(runs: Sequence[Candidate], rules: Rules, now: float) -> set[str]:
+def choose_kept_runs(runs: Sequence[RunCandidate], rules: RetentionRules, now: float) -> set[str]:
     """Choose the runs of a flow that are kept.
 
     Parameters
@@ -130,12 +139,12 @@ def choose(runs: Sequence[Candidate], rules: Rules, now: float) -> set[str]:
         assert run.record is not None
         young = rules.days is not None and run.record.started >= now - rules.days * DAY
         among_last = rules.last is not None and number < rules.last
-        if not rules.any or young or among_last or not run.tags.isdisjoint(rules.tags):
+        if not rules.has_rule or young or among_last or not run.tags.isdisjoint(rules.tags):
             keep.add(run.run)
-    return with_origins(runs, keep)
+    return add_origins(runs, keep)
 
 
-def with_origins(runs: Sequence[Candidate], keep: set[str]) -> set[str]:
+def add_origins(runs: Sequence[RunCandidate], keep: set[str]) -> set[str]:
     """Add the runs that kept ones were resumed from, directly or not."""
     origins = {run.run: run.record.origin_run for run in runs if run.record is not None}
     for run in list(keep):
@@ -181,7 +190,7 @@ def is_active(store: ObjectStore, flow: str, run: str, before: float) -> bool:
     return any(info.modified >= before for info in store.list(layout.run_prefix(flow, run)))
 
 
-def remove_run(store: ObjectStore, run: Candidate, entries: Sequence[ObjectInfo], before: float) -> bool:
+def remove_run(store: ObjectStore, run: RunCandidate, entries: Sequence[ObjectInfo], before: float) -> bool:
     """Remove a run's records, in the order that this module's text explains.
 
     Parameters
@@ -209,7 +218,7 @@ def remove_run(store: ObjectStore, run: Candidate, entries: Sequence[ObjectInfo]
     else:
         index = RunIndex(store, run.flow)
         if run.run.isdigit() and int(run.run) > index.highest_number():
-            index.note_number(run.run)  # the id isn't given again
+            index.record_number(run.run)  # the id isn't given again
         texts = [text or b"" for text in store.get_many([info.key for info in entries])] if entries else []
         text = store.get(key)
         store.delete([info.key for info in entries])

@@ -13,7 +13,7 @@ from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import ParsedKey, blob_key, commit_key, run_key
 from flow_sdk.store.records.model import Manifest, RunRecord
-from flow_sdk.upkeep.references import BlobTable, Damage, Record, Reference, objects_of, read_records, spread
+from flow_sdk.upkeep.references import BlobTable, Damage, Record, Reference, list_objects, map_threaded, read_records
 from flow_sdk.upkeep.temp_files import unfinished
 
 __all__ = ["CheckReport", "check_store"]
@@ -35,10 +35,10 @@ _UNREAD = (
     "file",
     "number",
     "index",
-    "tagging",
-    "alive",
+    "tag_reservation",
+    "task_heartbeat",
     "events",
-    "resumed",
+    "resume_mark",
     "marker",
     "probe",
     "collection",
@@ -161,7 +161,7 @@ class _Check:
         self.table = BlobTable(())
 
     def run(self) -> CheckReport:
-        objects = objects_of(self.store)
+        objects = list_objects(self.store)
         first: list[tuple[ObjectInfo, ParsedKey]] = []
         self.table = BlobTable(self._verified(self._blobs(objects, first)))
         for record, _ in read_records(self.store, self._readable(objects, first), self.threads):
@@ -191,7 +191,7 @@ class _Check:
         def verify(info: ObjectInfo) -> tuple[ObjectInfo, str | None]:
             return info, self._verify(info)
 
-        for info, seen in spread(verify, infos, self.threads):
+        for info, seen in map_threaded(verify, infos, self.threads):
             self.report.blobs += 1
             self.report.size += info.size
             if seen is not None:
@@ -272,7 +272,7 @@ class _Check:
         elif record.parsed.kind in ("commit", "end"):
             self._take_progress(record, self.runs[(parts["flow"], parts["run"])])
         for reference in record.references:
-            if self.table.reach(reference.digest) < 0 or reference.digest in self.bad:
+            if self.table.mark_reached(reference.digest) < 0 or reference.digest in self.bad:
                 self._trouble(record, reference)
 
     def _take_progress(self, record: Record, run: _Run) -> None:
@@ -317,7 +317,7 @@ class _Check:
             self.bad[digest] = seen
         self.places[digest] = self.places.get(digest, 0) + 1
         if self.places[digest] <= NAMED:
-            self._damaged([Damage(key, seen, f"{record.place}, {reference.what}")], again=self.places[digest] > 1)
+            self._damaged([Damage(key, seen, f"{record.owner}, {reference.what}")], again=self.places[digest] > 1)
 
     def _damaged(self, damage: list[Damage], *, again: bool = False) -> None:
         self.report.damage += damage

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.errors import NotFound, ObjectExists, PlanError, UsageError
-from flow_sdk.metadata.port import Metadata
+from flow_sdk.metadata.port import MetadataProvider
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -44,7 +44,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def runs(store: ObjectStore) -> Metadata:
+def runs(store: ObjectStore) -> MetadataProvider:
     return Runs(store)
 
 
@@ -53,14 +53,14 @@ def record(run: str = "1", started: float = 1_700_000_000.25, **more: object) ->
     return RunRecord("F", run, "0" * 64, None, {}, (), "anne", started, **fields)  # type: ignore[arg-type]
 
 
-def test_a_run_reads_back_as_it_was_created(runs: Metadata) -> None:
+def test_a_run_reads_back_as_it_was_created(runs: MetadataProvider) -> None:
     made = record("airflow-x", tags=("a",), origin_run="7", namespace="user:anne", orchestrator={"kind": "local"})
     assert runs.create(made) == made
     assert runs.read("F", "airflow-x") == made
     assert runs.flows() == ["F"]
 
 
-def test_creating_again_changes_nothing(runs: Metadata) -> None:
+def test_creating_again_changes_nothing(runs: MetadataProvider) -> None:
     first = runs.create(record("x", started=10.0, tags=("a", "b")))
     runs.remove_tags("F", "x", ["a"])
     assert runs.create(record("x", started=20.0, tags=("a", "c"))) == first
@@ -69,21 +69,21 @@ def test_creating_again_changes_nothing(runs: Metadata) -> None:
     assert list(runs.newest("F", "c")) == []
 
 
-def test_allocated_ids_count_from_one(runs: Metadata) -> None:
+def test_allocated_ids_count_from_one(runs: MetadataProvider) -> None:
     assert [runs.allocate("F", record).run for _ in range(3)] == ["1", "2", "3"]
     runs.create(record("7"))
     runs.create(record("airflow-9"))
     assert runs.allocate("F", record).run == "8"
 
 
-def test_ids_over_many_runs(runs: Metadata, store: ObjectStore) -> None:
+def test_ids_over_many_runs(runs: MetadataProvider, store: ObjectStore) -> None:
     for number in (99, 100, 199, 200, 300):
         runs.create(record(str(number)))
     assert runs.allocate("F", record).run == "301"
     assert len(list(store.list(layout.number_prefix("F")))) < 10
 
 
-def test_racing_starters_get_different_ids(runs: Metadata) -> None:
+def test_racing_starters_get_different_ids(runs: MetadataProvider) -> None:
     starters = 50
     found: list[str] = []
     barrier = threading.Barrier(starters)
@@ -101,7 +101,7 @@ def test_racing_starters_get_different_ids(runs: Metadata) -> None:
     assert len(list(runs.newest("F"))) == starters
 
 
-def test_newest_first_by_start_time(runs: Metadata) -> None:
+def test_newest_first_by_start_time(runs: MetadataProvider) -> None:
     for run, started in (("1", 5.0), ("2", 7.0), ("3", 6.0), ("4", 7.000001)):
         runs.create(record(run, started))
     assert list(runs.newest("F")) == ["4", "2", "3", "1"]
@@ -111,7 +111,7 @@ def test_newest_first_by_start_time(runs: Metadata) -> None:
     assert list(runs.newest("G")) == []
 
 
-def test_runs_that_carry_several_tags(runs: Metadata) -> None:
+def test_runs_that_carry_several_tags(runs: MetadataProvider) -> None:
     runs.create(record("1", 1.0, tags=("a", "b")))
     runs.create(record("2", 2.0, tags=("b",)))
     runs.create(record("3", 3.0, tags=("a",)))
@@ -125,7 +125,7 @@ def test_runs_that_carry_several_tags(runs: Metadata) -> None:
     assert list(runs.newest_with("F", [])) == ["5", "4", "3", "2", "1"]
 
 
-def test_long_run_ids_are_listed_too(runs: Metadata) -> None:
+def test_long_run_ids_are_listed_too(runs: MetadataProvider) -> None:
     long = "airflow-" + "x" * 240
     runs.create(record(long))
     assert list(runs.newest("F")) == list(runs.newest("F", "user:anne")) == [long]
@@ -150,7 +150,7 @@ HOSTILE = [
 ]
 
 
-def test_tags_come_back_as_they_went_in(runs: Metadata) -> None:
+def test_tags_come_back_as_they_went_in(runs: MetadataProvider) -> None:
     runs.create(record("1", tags=tuple(HOSTILE[:5])))
     runs.add_tags("F", "1", HOSTILE)
     assert runs.user_tags("F", "1") == sorted(HOSTILE)
@@ -163,7 +163,7 @@ def test_tags_come_back_as_they_went_in(runs: Metadata) -> None:
     assert list(runs.newest("F")) == ["1"]
 
 
-def test_concurrent_taggers_lose_nothing(runs: Metadata) -> None:
+def test_concurrent_taggers_lose_nothing(runs: MetadataProvider) -> None:
     runs.create(record("1", tags=("old-0", "old-1", "old-2", "old-3")))
     threads = [threading.Thread(target=runs.add_tags, args=("F", "1", [f"t{n}", "shared"])) for n in range(12)]
     threads += [threading.Thread(target=runs.remove_tags, args=("F", "1", [f"old-{n}"])) for n in range(4)]
@@ -176,7 +176,7 @@ def test_concurrent_taggers_lose_nothing(runs: Metadata) -> None:
     assert list(runs.newest("F", "old-2")) == []
 
 
-def test_tags_and_index_agree_after_a_tug_of_war(runs: Metadata) -> None:
+def test_tags_and_index_agree_after_a_tug_of_war(runs: MetadataProvider) -> None:
     runs.create(record("1"))
     threads = [
         threading.Thread(target=change, args=("F", "1", ["t"]))
@@ -193,14 +193,14 @@ def test_tags_and_index_agree_after_a_tug_of_war(runs: Metadata) -> None:
     assert runs.user_tags("F", "1") == ["t"]
 
 
-def test_tags_are_replaced(runs: Metadata) -> None:
+def test_tags_are_replaced(runs: MetadataProvider) -> None:
     runs.create(record("1", tags=("a", "b")))
     runs.replace_tags("F", "1", ["a", "b", "none"], ["b", "c"])
     assert runs.user_tags("F", "1") == ["b", "c"]
     assert list(runs.newest("F", "b")) == list(runs.newest("F", "c")) == ["1"]
 
 
-def test_system_tags_stay(runs: Metadata) -> None:
+def test_system_tags_stay(runs: MetadataProvider) -> None:
     runs.create(record("1", tags=("a",)))
     with pytest.raises(UsageError, match="can't be removed"):
         runs.remove_tags("F", "1", ["a", "user:anne"])
@@ -211,7 +211,7 @@ def test_system_tags_stay(runs: Metadata) -> None:
     assert list(runs.newest("F", "user:anne")) == ["1"]
 
 
-def test_at_most_fifty_tags(runs: Metadata) -> None:
+def test_at_most_fifty_tags(runs: MetadataProvider) -> None:
     many = [f"t{n:02d}" for n in range(50)]
     with pytest.raises(UsageError, match="that many"):
         runs.create(record("1", tags=(*many, "more")))
@@ -227,7 +227,7 @@ def test_at_most_fifty_tags(runs: Metadata) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 501, "\ud800"])
-def test_a_bad_tag_changes_nothing(runs: Metadata, bad: str) -> None:
+def test_a_bad_tag_changes_nothing(runs: MetadataProvider, bad: str) -> None:
     with pytest.raises(UsageError):
         runs.allocate("F", lambda run: record(run, tags=("good", bad)))
     assert runs.flows() == []
@@ -240,7 +240,7 @@ def test_a_bad_tag_changes_nothing(runs: Metadata, bad: str) -> None:
 
 
 @pytest.mark.parametrize("run", ["", "a/b", "..", "x" * 251, "a\n"])
-def test_a_bad_run_id_is_refused(runs: Metadata, run: str) -> None:
+def test_a_bad_run_id_is_refused(runs: MetadataProvider, run: str) -> None:
     with pytest.raises(UsageError):
         runs.create(record(run))
     with pytest.raises(NotFound):
@@ -248,7 +248,7 @@ def test_a_bad_run_id_is_refused(runs: Metadata, run: str) -> None:
     assert runs.flows() == []
 
 
-def test_unknown_runs_and_flows_come_with_known_ones(runs: Metadata) -> None:
+def test_unknown_runs_and_flows_come_with_known_ones(runs: MetadataProvider) -> None:
     with pytest.raises(NotFound, match="no flow yet"):
         runs.read("F", "1")
     runs.create(record("1"))
@@ -260,7 +260,7 @@ def test_unknown_runs_and_flows_come_with_known_ones(runs: Metadata) -> None:
         runs.add_tags("F", "2", ["a"])
 
 
-def test_a_run_is_pinned_to_its_plan(runs: Metadata, store: ObjectStore) -> None:
+def test_a_run_is_pinned_to_its_plan(runs: MetadataProvider, store: ObjectStore) -> None:
     made = dataclasses.replace(record(), plan=Artifacts(store).put_bytes(to_json(PLAN)))
     runs.create(made)
     assert runs.read_plan(made) == PLAN
@@ -270,14 +270,14 @@ def test_a_run_is_pinned_to_its_plan(runs: Metadata, store: ObjectStore) -> None
 
 
 def commit(store: ObjectStore, step: str, *, successful: bool = True) -> None:
-    commits.commit(store, Manifest("F", "1", step, "0", 0, ok=True, successful=successful, finished=99.0))
+    commits.commit_attempt(store, Manifest("F", "1", step, "0", 0, ok=True, successful=successful, finished=99.0))
 
 
-def test_states(runs: Metadata, store: ObjectStore) -> None:
+def test_states(runs: MetadataProvider, store: ObjectStore) -> None:
     runs.create(record("1"))
     assert runs.outcome("F", "1", PLAN).state == runs.state("F", "1", PLAN) == "running"
 
-    commits.mark_failed(store, "F", "1", "start", "0", 2, "ValueError: x")
+    commits.record_task_failure(store, "F", "1", "start", "0", 2, "ValueError: x")
     failed = runs.outcome("F", "1", PLAN)
     assert (failed.state, failed.reason) == ("failed", "Task start/0 failed: ValueError: x")
     assert failed.time == pytest.approx(time.time(), abs=60)
@@ -297,49 +297,51 @@ def test_states(runs: Metadata, store: ObjectStore) -> None:
     assert done.end is not None and done.end.step == "end"
 
 
-def test_the_end_that_an_orchestrator_tells(runs: Metadata, store: ObjectStore) -> None:
+def test_the_end_that_an_orchestrator_tells(runs: MetadataProvider, store: ObjectStore) -> None:
     runs.create(record("1"))
-    assert runs.note_given_up("F", "1", "airflow", "stopped", 5.0) and not runs.note_given_up("F", "1", "airflow", "x")
+    assert runs.record_abandonment("F", "1", "airflow", "stopped", 5.0) and not runs.record_abandonment(
+        "F", "1", "airflow", "x"
+    )
     told = runs.outcome("F", "1", PLAN)
     assert (told.state, told.reason, told.time) == ("failed", "stopped", 5.0)
-    runs.take_back_end("F", "1")
+    runs.clear_end("F", "1")
     assert runs.state("F", "1", PLAN) == "running"
-    assert not runs.note_given_up("F", "2", "airflow", "x")
+    assert not runs.record_abandonment("F", "2", "airflow", "x")
     commit(store, "end")
-    assert not runs.note_given_up("F", "1", "airflow", "late")
+    assert not runs.record_abandonment("F", "1", "airflow", "late")
 
 
-def test_a_caught_end_is_no_success(runs: Metadata, store: ObjectStore) -> None:
+def test_a_caught_end_is_no_success(runs: MetadataProvider, store: ObjectStore) -> None:
     runs.create(record("1"))
     commit(store, "end", successful=False)
     runs.finish("F", "1", "succeeded")
     assert runs.state("F", "1", PLAN) == "failed"
 
 
-def test_a_cleared_end_counts_again_once_it_is_done(runs: Metadata, store: ObjectStore) -> None:
+def test_a_cleared_end_counts_again_once_it_is_done(runs: MetadataProvider, store: ObjectStore) -> None:
     runs.create(record("1"))
     commit(store, "end")
     old = commits.read_task(store, "F", "1", "end", "0")
     assert old is not None
-    commits.reopen(store, old, 1)
+    commits.reopen_task(store, old, 1)
     assert runs.state("F", "1", PLAN) == "running"
-    commits.commit(store, dataclasses.replace(old, attempt=1, generation=1))
+    commits.commit_attempt(store, dataclasses.replace(old, attempt=1, generation=1))
     assert runs.state("F", "1", PLAN) == "succeeded"
 
 
-def test_a_run_ends_in_a_known_state(runs: Metadata) -> None:
+def test_a_run_ends_in_a_known_state(runs: MetadataProvider) -> None:
     runs.create(record("1"))
     with pytest.raises(ValueError, match="running"):
         runs.finish("F", "1", "running")
 
 
-def test_the_latest_success_in_each_namespace(runs: Metadata, store: ObjectStore) -> None:
+def test_the_latest_success_in_each_namespace(runs: MetadataProvider, store: ObjectStore) -> None:
     long = "airflow-" + "x" * 240
     for number, (run, tags) in enumerate({"1": ("a",), "2": (), "3": ("b",), long: ("a",)}.items()):
         made = runs.create(record(run, float(number), tags=tags))
         if run != "2":
             runs.expect_success(made)
-            commits.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=run != "3"))
+            commits.commit_attempt(store, Manifest("F", run, "end", "0", 0, ok=True, successful=run != "3"))
     assert runs.latest_successful("F") == runs.latest_successful("F", "a") == long
     assert runs.latest_successful("F", "b") is runs.latest_successful("F", "c") is None
     runs.remove_tags("F", long, ["a"])
@@ -359,7 +361,7 @@ def test_a_tag_added_while_the_run_ends_is_a_namespace_of_its_success(store: Obj
         tagger.start()
         time.sleep(0.0005 * number)
         Runs(store).expect_success(made)
-        commits.commit(store, Manifest("F", run, "end", "0", 0, ok=True, successful=True))
+        commits.commit_attempt(store, Manifest("F", run, "end", "0", 0, ok=True, successful=True))
         tagger.join()
         assert runs.latest_successful("F", f"t{number}") == run
 
@@ -430,8 +432,8 @@ def test_the_outcome_of_a_wide_run_costs_few_requests(store: ObjectStore) -> Non
     runs = Runs(store)
     runs.create(record("1"))
     for number in range(30):
-        commits.mark_failed(store, "F", "1", "start", str(number), 0, "x")
-        commits.commit(store, Manifest("F", "1", "start", str(number), 0, ok=True, successful=True))
+        commits.record_task_failure(store, "F", "1", "start", str(number), 0, "x")
+        commits.commit_attempt(store, Manifest("F", "1", "start", str(number), 0, ok=True, successful=True))
     counted = Mortal(store)
     assert Runs(counted).state("F", "1", PLAN) == "running"  # type: ignore[arg-type]
     assert counted.requests <= 8

@@ -43,7 +43,7 @@ def test_what_is_put_is_got(store: ObjectStore) -> None:
     store.put("a/b", b"one")
     assert store.get("a/b") == b"one"
     store.put("a/b", b"two", durable=False)
-    store.keep("a/b")
+    store.make_durable("a/b")
     assert store.get("a/b") == b"two"
 
 
@@ -62,7 +62,7 @@ def test_illegal_keys_are_refused_by_every_operation(store: ObjectStore, key: st
         lambda: list(store.get_many([key])),
         lambda: store.put(key, b""),
         lambda: store.put_if_absent(key, b""),
-        lambda: store.keep(key),
+        lambda: store.make_durable(key),
         lambda: store.head(key),
         lambda: store.delete([key]),
     ]

@@ -17,13 +17,13 @@ from flow_sdk.runtime.resume.origin import hold_origin
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.blob import digest_of, write_blob
-from flow_sdk.store.blobs.write_protocol import LEAST_GRACE
+from flow_sdk.store.blobs.write_protocol import SHORTEST_GRACE
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.layout import blob_key
 from flow_sdk.store.records.model import Manifest, RunRecord
 from flow_sdk.upkeep.garbage_collection import collect_garbage
-from flow_sdk.upkeep.run_removal import Rules
+from flow_sdk.upkeep.run_removal import RetentionRules
 from tests.rig.stepped import SteppedLocal, World
 
 __all__ = [
@@ -91,11 +91,11 @@ def resumer(world: World, run: str, origin: str) -> Work:
 def _committed(store: ObjectStore, run: str, number: int, generation: int = 0) -> None:
     """Store an artifact and the items of a foreach, and commit a task that has both."""
     artifacts = Artifacts(store)
-    attempt = commits.claim(store, "F", run, "start", "0", {})
+    attempt = commits.claim_attempt(store, "F", run, "start", "0", {})
     ref = artifacts.save(payload(number), where="a")
     items = artifacts.save_items([payload(number), payload(number + 1)], where="b")
     which = {"flow": "F", "run": run, "step": "start", "task": "0", "attempt": attempt, "generation": generation}
-    commits.commit(store, Manifest(**which, ok=True, successful=True, artifacts={"a": ref}, items=items))  # type: ignore
+    commits.commit_attempt(store, Manifest(**which, ok=True, successful=True, artifacts={"a": ref}, items=items))  # type: ignore
 
 
 def task(world: World, run: str, number: int) -> Work:
@@ -114,7 +114,7 @@ def clearer(run: str, number: int) -> Work:
     def work(store: ObjectStore) -> None:
         found = commits.read_task(store, "F", run, "start", "0")
         if found is not None:
-            commits.reopen(store, found, found.generation + 1)
+            commits.reopen_task(store, found, found.generation + 1)
             _committed(store, run, number, found.generation + 1)
 
     return work
@@ -146,7 +146,7 @@ def submitter(run: str, tries_left: int, saved: list[tuple[str, str]]) -> Work:
 
 def collector(world: World, last: int | None) -> Work:
     def work(store: ObjectStore) -> None:
-        collect_garbage(store, Rules(last=last), now=world.now, grace=LEAST_GRACE, delete=True, threads=1)
+        collect_garbage(store, RetentionRules(last=last), now=world.now, grace=SHORTEST_GRACE, delete=True, threads=1)
 
     return work
 

@@ -108,7 +108,7 @@ def _hand_off(place: Place) -> None:
 
 
 def _handed(place: Place) -> Any:
-    (text,) = place.store().get_many([layout.handoff_key(NAME, "r", "start", "0")])
+    (text,) = place.store().get_many([layout.orchestrator_output_key(NAME, "r", "start", "0")])
     return text and json.loads(text)
 
 

@@ -16,7 +16,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.batch import submit
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs import blob, write_protocol
-from flow_sdk.store.blobs.write_protocol import LEAST_GRACE, OVERDUE, RELIED
+from flow_sdk.store.blobs.write_protocol import DELETION_TIMEOUT, RELIANCE_PERIOD, SHORTEST_GRACE
 from flow_sdk.store.records import layout
 from flow_sdk.upkeep import mark_sweep, run_removal
 from tests.fault import gc_actors
@@ -67,14 +67,14 @@ class Races(RuleBasedStateMachine):
     def _start(self, kind: str, work: Work) -> None:
         actor = self.world.start(kind, work, self.base)
         if kind != "collector":
-            actor.deadline = self.world.now + LEAST_GRACE - RELIED - _MARGIN
+            actor.deadline = self.world.now + SHORTEST_GRACE - RELIANCE_PERIOD - _MARGIN
 
     def _latest(self) -> float:
         """How far the clock may go on: less than what the protocol takes for granted."""
         latest = min((actor.deadline for actor in self.active), default=float("inf"))
         if any(actor.kind == "collector" for actor in self.active):
             listed = self.base.list(layout.doomed_prefix())
-            latest = min([latest, *(info.modified + OVERDUE - _MARGIN for info in listed)])
+            latest = min([latest, *(info.modified + DELETION_TIMEOUT - _MARGIN for info in listed)])
         return latest
 
     def _run(self, choice: int) -> str:
@@ -217,7 +217,7 @@ def test_records_that_are_not_looked_at_are_seen(
             work(base)
         for _ in range(3):
             world.now += DAY
-            base.put(layout.heartbeat_key("F", "1"), b"{}")
+            base.put(layout.run_heartbeat_key("F", "1"), b"{}")
         world.step(world.start("collector", collector(world, 0), base), _ALL)
         found = lost(base, saved)
         assert len(found) == (gone is not None)

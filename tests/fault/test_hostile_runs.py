@@ -27,8 +27,8 @@ WRONG = 0.5
 """Share of the answers that are wrong: so many that an object is often asked for in vain five times in a row."""
 HASTY = """
 import runpy, sys
-from flow_sdk.store import s3_retry
-s3_retry._FIRST, s3_retry._LONGEST, s3_retry._SAY_AFTER = 0.02, 0.8, 0.8
+from flow_sdk.store.backends import retry
+retry._FIRST, retry._LONGEST, retry._SAY_AFTER = 0.02, 0.8, 0.8
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -20,7 +20,7 @@ from flow_sdk.store.blobs.verification import verify_blob
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import commits, layout
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import blob_key, commit_key, parse_key
 from flow_sdk.store.records.model import Manifest
@@ -46,7 +46,7 @@ def opened(tmp_path: Path, **options: int) -> ObjectStore:
 
 
 def key_of(store: ObjectStore, artifact: str) -> str:
-    return blob_key(decode(Manifest, store.get(COMMIT), COMMIT).artifacts[artifact].hash)
+    return blob_key(decode_record(Manifest, store.get(COMMIT), COMMIT).artifacts[artifact].hash)
 
 
 def read(artifact: str) -> object:
@@ -64,7 +64,7 @@ def refused(artifact: str, key: str) -> None:
 def found(store: ObjectStore, artifact: str, key: str) -> CheckReport:
     """The check finds it, and says whose it is."""
     report = check_store(store)
-    places = {damage.place for damage in report.damage if damage.key == key}
+    places = {damage.owner for damage in report.damage if damage.key == key}
     assert f"Kept/1/start/0, attempt 0, artifact {artifact!r}" in places, report.damage
     return report
 
@@ -181,9 +181,9 @@ def records() -> MemoryStore:
     store = finished_run(MemoryStore(), orchestrator={"kind": "local"})
     first = read_task(store, "Kept", "1", "start", "0")
     assert first is not None
-    commits.reopen(store, first, 1)
-    commits.commit(store, dataclasses.replace(first, generation=1, attempt=1))
-    commits.mark_failed(store, "Kept", "1", "end", "3", 0, "no reason")
+    commits.reopen_task(store, first, 1)
+    commits.commit_attempt(store, dataclasses.replace(first, generation=1, attempt=1))
+    commits.record_task_failure(store, "Kept", "1", "end", "3", 0, "no reason")
     store.delete([layout.commit_key("Kept", "1", "end", "3")])
     StoreClaims(store, "kept").add(Claim("kept", 0, "anne", "2026-01-31", "salt", "d" * 64))
     note_release(store, "airflow", "kept", {"plan": Runs(store).read("Kept", "1").plan})
@@ -206,13 +206,13 @@ def test_every_byte_of_a_record(records: MemoryStore, name: str) -> None:
         bad[at] ^= 1 << chance.randrange(8)
         bad = bad[: len(whole)] if at < len(whole) else bad
         (damage,) = read_record(ObjectInfo(key, len(bad), 0.0), kind, bytes(bad)).damage
-        assert (damage.key, damage.place) == (key, place)
+        assert (damage.key, damage.owner) == (key, place)
         records.put(key, bytes(bad))
         with pytest.raises((IntegrityError, DeployError)) as caught:
             reader(records)
         assert key in str(caught.value)
         if at % 200 == 0:
-            assert [(item.key, item.place) for item in check_store(records, threads=1).damage] == [(key, place)]
+            assert [(item.key, item.owner) for item in check_store(records, threads=1).damage] == [(key, place)]
     records.put(key, whole)
     if name == "end":
         records.delete([key])
@@ -231,7 +231,7 @@ def test_every_byte_of_the_items_of_a_foreach(records: MemoryStore) -> None:
             verify_blob(records, ObjectInfo(key, len(bad), 0.0), bytes.fromhex(manifest.items.hash))
         if at % 100 == 0:
             report = check_store(records, threads=1)
-            assert {(item.key, item.place) for item in report.damage} == {
+            assert {(item.key, item.owner) for item in report.damage} == {
                 (key, f"{TASK}, attempt {number}, the items of the foreach") for number in (0, 1)
             }
     records.put(key, whole)
@@ -245,7 +245,7 @@ def test_a_commit_record(store: ObjectStore, damage: str) -> None:
     store.put(COMMIT, bad)
     report = check_store(store)
     assert {item.key for item in report.damage} == {COMMIT}
-    assert report.damage[0].place == TASK
+    assert report.damage[0].owner == TASK
     count(faults=1)
     if damage != "another task's":
         with pytest.raises(FlowSDKError) as caught:
@@ -271,7 +271,7 @@ def test_an_inline_payload(store: ObjectStore) -> None:
             assert read("small") == "a few letters"
             continue
         if report is not None:
-            assert f"{TASK}, attempt 0, artifact 'small'" in {item.place for item in report.damage}
+            assert f"{TASK}, attempt 0, artifact 'small'" in {item.owner for item in report.damage}
         with pytest.raises(IntegrityError) as caught:
             read("small")
         assert f"{TASK}/small" in str(caught.value)

@@ -17,7 +17,7 @@ from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError, ObjectMissing, StoreUnavailable
 from flow_sdk.metadata.outcome import OpenRun
-from flow_sdk.metadata.run_heartbeat import is_gone, write_beat
+from flow_sdk.metadata.run_heartbeat import is_process_gone, write_run_heartbeat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
@@ -70,11 +70,11 @@ def _tried(seen: Any) -> Any:
 
 
 def _numbers(place: Place) -> list[int]:
-    return commits.attempts(place.store(), NAME, "1", "start", "0")
+    return commits.list_attempts(place.store(), NAME, "1", "start", "0")
 
 
 def _commit(place: Place, **which: int) -> None:
-    commits.commit(place.store(), _manifest(**which))
+    commits.commit_attempt(place.store(), _manifest(**which))
 
 
 def _committed(place: Place) -> Any:
@@ -86,7 +86,7 @@ def _reopen(place: Place) -> None:
     store = place.store()
     standing = commits.read_task(store, NAME, "1", "start", "0")
     if standing is not None and standing.generation < 1:
-        commits.reopen(store, standing, 1)
+        commits.reopen_task(store, standing, 1)
     _commit(place, attempt=1, generation=1)
 
 
@@ -131,7 +131,7 @@ def _outcome(place: Place) -> Any:
     runs = Runs(place.store())
     record = runs.read(NAME, "r")
     found = runs.outcome(NAME, "r", runs.read_plan(record))
-    listed = runs.listing(NAME).find("r", record.started)
+    listed = runs.listing(NAME).find_open_run("r", record.started)
     assert listed is None or OpenRun(runs.store, record, listed).outcome.state == found.state, (listed, found)
     return found.state, found.reason, runs.latest_successful(NAME)
 
@@ -139,8 +139,8 @@ def _outcome(place: Place) -> Any:
 def _beaten(place: Place) -> Any:
     import json
 
-    (text,) = place.store().get_many([layout.heartbeat_key(NAME, "r")])
-    is_gone(place.store(), Runs(place.store()).read(NAME, "r"))  # no beat keeps it from being told
+    (text,) = place.store().get_many([layout.run_heartbeat_key(NAME, "r")])
+    is_process_gone(place.store(), Runs(place.store()).read(NAME, "r"))  # no beat keeps it from being told
     try:
         return sorted(json.loads(text or b""))
     except ValueError:
@@ -284,9 +284,9 @@ def _marker(place: Place) -> Any:
 
 def _fail(place: Place) -> None:
     store = place.store()
-    commits.fail(store, dataclasses.replace(_manifest(), run="r", ok=False, successful=False))
+    commits.record_failed_attempt(store, dataclasses.replace(_manifest(), run="r", ok=False, successful=False))
     runs = Runs(store)
-    runs.note_failure(runs.read(NAME, "r"), "start", "0", 0, "it broke")
+    runs.record_failure(runs.read(NAME, "r"), "start", "0", 0, "it broke")
 
 
 def _failed(place: Place) -> Any:
@@ -306,7 +306,7 @@ def _allocate(place: Place) -> Any:
 
 
 def _claim(place: Place) -> Any:
-    return commits.claim(place.store(), NAME, "1", "start", "0", {"host": "here"})
+    return commits.claim_attempt(place.store(), NAME, "1", "start", "0", {"host": "here"})
 
 
 WRITERS: dict[str, Writer] = {
@@ -321,7 +321,7 @@ WRITERS: dict[str, Writer] = {
     "a run's allocation": Writer(_nothing, _allocate, _runs, lambda seen: bool(seen["runs"]), _one_more),
     "an orchestrated run": Writer(_nothing, _orchestrated, _runs, lambda seen: bool(seen["runs"])),
     "a run's end": Writer(begun, lambda p: Runs(p.store()).finish(NAME, "r", "failed", "so"), _outcome),
-    "a heartbeat": Writer(_begun_here, lambda place: write_beat(place.store(), NAME, "r"), _beaten),
+    "a heartbeat": Writer(_begun_here, lambda place: write_run_heartbeat(place.store(), NAME, "r"), _beaten),
     "tags added": _tag((), ("new", "newer")),
     "tags removed": _tag(("mine", "yours"), ()),
     "tags replaced": _tag(("mine",), ("new",)),

@@ -13,7 +13,7 @@ from flow_sdk.runtime.batch.register import ensure_registered
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package.archive import build
+from flow_sdk.store.package.archive import build_archive
 from flow_sdk.store.records.layout import events_prefix
 from tests.golden.compiled import plan_of
 from tests.integration.airflow_runs import FlowFile, Hashes, clean_environment, hashes
@@ -168,7 +168,7 @@ def place(
         step="",
         task="",
         plan=artifacts.put_bytes(to_json(plan)),
-        package=artifacts.put_bytes(build(str(path.parent))),
+        package=artifacts.put_bytes(build_archive(str(path.parent))),
         user="step-functions",
         system_tags=("runtime:step-functions",),
     )

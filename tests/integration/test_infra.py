@@ -18,19 +18,19 @@ from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
 from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.records.layout import (
-    alive_key,
     commit_key,
     events_prefix,
     failure_key,
     files_prefix,
-    handoff_key,
     index_prefix,
     log_key,
+    orchestrator_output_key,
     release_key,
     run_input_key,
     run_key,
     start_key,
     tag_prefix,
+    task_heartbeat_key,
     token_key,
 )
 from tests.integration.infra_stack import (
@@ -61,7 +61,7 @@ SCHEDULES = f"arn:aws:scheduler:{HERE}:schedule/default"
 SCHEDULE = f"{SCHEDULES}/{schedule_name('TrainFlow', PREFIX)}"
 SSM = f"arn:aws:ssm:{HERE}:parameter"
 STORE = f"arn:aws:s3:::{BUCKET}"
-NEXT = handoff_key("TrainFlow", "sfn-4f1c", "fan", "1")
+NEXT = orchestrator_output_key("TrainFlow", "sfn-4f1c", "fan", "1")
 WRITTEN_BY_JOBS = (
     run_key("TrainFlow", "sfn-4f1c"),
     run_input_key("TrainFlow", "sfn-4f1c"),
@@ -70,7 +70,7 @@ WRITTEN_BY_JOBS = (
     start_key("TrainFlow", "sfn-4f1c", "start", "1", 0),
     commit_key("TrainFlow", "sfn-4f1c", "start", "1"),
     log_key("TrainFlow", "sfn-4f1c", "start", "1", 0, 0),
-    alive_key("TrainFlow", "sfn-4f1c", "start", "1", 0),
+    task_heartbeat_key("TrainFlow", "sfn-4f1c", "start", "1", 0),
     failure_key("TrainFlow", "sfn-4f1c", "start", "1"),
     events_prefix("TrainFlow", "sfn-4f1c", "run") + "start=1=8",
     files_prefix("TrainFlow", "sfn-4f1c") + "model/=.start.1.0/x",
@@ -425,7 +425,7 @@ from flow_sdk.plan.codec import to_json
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package.archive import build
+from flow_sdk.store.package.archive import build_archive
 from pathlib import Path
 from tests.golden.compiled import plan_of
 
@@ -434,7 +434,7 @@ artifacts = Artifacts(open_store(root))
 request = TaskRequest(
     root="", flow="TrainFlow", run="", step="", task="", user="ada", tags=("nightly",),
     plan=artifacts.put_bytes(to_json(plan_of(Path(folder) / "train.py"))),
-    package=artifacts.put_bytes(build(folder)),
+    package=artifacts.put_bytes(build_archive(folder)),
 )
 print(artifacts.put_bytes(request.to_json()))
 """

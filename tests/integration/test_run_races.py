@@ -127,7 +127,7 @@ def test_sixteen_tag_one_run_and_nothing_is_lost(url: str) -> None:
         assert list(runs.newest("F", tag)) == ["1"]
     for tag in ("old-3", "mine-3-1", "mine-3-3"):
         assert list(runs.newest("F", tag)) == []
-    assert list(runs.store.list(layout.tag_claims_prefix("F", "1"))) == []
+    assert list(runs.store.list(layout.tag_reservations_prefix("F", "1"))) == []
 
 
 def test_sixteen_fill_a_run_to_its_limit_and_never_beyond(url: str) -> None:

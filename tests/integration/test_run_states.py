@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.metadata import task_heartbeat
-from flow_sdk.metadata.task_heartbeat import life_signs
+from flow_sdk.metadata.task_heartbeat import list_heartbeats
 from flow_sdk.runtime import supervise as supervising
-from flow_sdk.store.records.layout import alive_prefix
+from flow_sdk.store.records.layout import task_heartbeats_prefix
 from tests.integration import test_supervise
 from tests.integration.test_supervise import Deployed
 
@@ -40,10 +40,10 @@ if __name__ == "__main__":
 # A worker of an orchestrator, which ends as a container does when it is told to.
 WORKER = """
 import signal, sys
-from flow_sdk.metadata import alive
+from flow_sdk.metadata import task_heartbeat
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
-alive.FIRST = alive.INTERVAL = 0.1
+task_heartbeat.FIRST_AFTER = task_heartbeat.INTERVAL = 0.1
 def stopped(number, frame):
     raise SystemExit(128 + number)
 signal.signal(signal.SIGTERM, stopped)
@@ -70,7 +70,7 @@ def worker(deployed: Deployed, **fields: object) -> "subprocess.Popen[bytes]":
     assert process.stdin is not None
     process.stdin.write(deployed.request(parameters={"seconds": 60}, **fields).to_json())
     process.stdin.close()
-    wait_for(lambda: life_signs(deployed.store, "Sent", "r1"))
+    wait_for(lambda: list_heartbeats(deployed.store, "Sent", "r1"))
     return process
 
 
@@ -117,17 +117,17 @@ def test_a_kill_hook_says_so_before_the_first_sign(deployed: Deployed) -> None:
 
 def test_a_short_task_leaves_and_costs_nothing(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
-    monkeypatch.setattr(task_heartbeat.LifeSign, "give", lambda self: given.append(self))
+    monkeypatch.setattr(task_heartbeat.HeartbeatWriter, "write_heartbeat", lambda self: given.append(self))
     assert deployed.supervise().code == 0
     assert deployed.supervise("end").code == 0
-    assert given == [] and list(deployed.store.list(alive_prefix("Sent", "r1"))) == []
+    assert given == [] and list(deployed.store.list(task_heartbeats_prefix("Sent", "r1"))) == []
 
 
 def test_a_long_task_takes_its_sign_back(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(task_heartbeat, "FIRST", 0.02)
+    monkeypatch.setattr(task_heartbeat, "FIRST_AFTER", 0.02)
     monkeypatch.setattr(task_heartbeat, "INTERVAL", 0.02)
     assert deployed.supervise(parameters={"seconds": 1}).code == 0
-    assert list(deployed.store.list(alive_prefix("Sent", "r1"))) == []
+    assert list(deployed.store.list(task_heartbeats_prefix("Sent", "r1"))) == []
 
 
 def test_the_tags_of_a_deployed_run(deployed: Deployed) -> None:

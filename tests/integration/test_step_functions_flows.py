@@ -19,7 +19,7 @@ from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT
 from flow_sdk.deploy.step_functions.state_data import accepted_input, write_input_state
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records.layout import handoff_key
+from flow_sdk.store.records.layout import orchestrator_output_key
 from tests.golden.compiled import plan_of
 from tests.integration.airflow_runs import EXAMPLES, Hashes, hashes
 from tests.integration.machine_runs import ROOT, MachineRun, PlacedFlow, place
@@ -282,7 +282,7 @@ def test_more_than_a_thousand_items_and_the_length_of_their_history(
     plan, name, items = plan_of(path, "tester"), uuid.uuid4().hex, 1_100
     settings = BatchSettings(queue="none", image="none", job_role="arn:aws:iam::123456789012:role/none")
     wanted = MachineOptions(store=ROOT, request="0" * 64, settings=settings, max_workers=100 if distributed else 40)
-    key = handoff_key(plan.flow, f"sfn-{name}", "start", "0")
+    key = orchestrator_output_key(plan.flow, f"sfn-{name}", "start", "0")
     open_store(ROOT).put(key, json.dumps([str(number) for number in range(items)]).encode())
     write_input_state(open_store(ROOT), plan.flow, f"sfn-{name}", accepted_input(plan, name))
     done = aws.run(without_jobs(state_machine(plan, wanted)), name=name)

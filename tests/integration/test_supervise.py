@@ -22,7 +22,7 @@ from flow_sdk.runtime.supervise import Supervised, supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package.archive import build
+from flow_sdk.store.package.archive import build_archive
 from flow_sdk.store.port import Buffers
 from flow_sdk.store.records.commits import read_attempt
 from tests.rig.inprocess import load_source
@@ -109,7 +109,7 @@ class Deployed:
         self.root = str(folder / "store")
         self.store = open_store(self.root)
         self.plan = Artifacts(self.store).put_bytes(to_json(plan))
-        self.package = Artifacts(self.store).put_bytes(build(str(code)))
+        self.package = Artifacts(self.store).put_bytes(build_archive(str(code)))
         shutil.rmtree(code)
         self.folder = folder
         self.lines: list[tuple[str, str]] = []

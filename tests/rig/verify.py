@@ -2,7 +2,7 @@
 
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import flows_prefix, run_key, runs_prefix, steps_prefix, tasks_prefix
 from flow_sdk.store.records.model import RunRecord
@@ -30,7 +30,7 @@ def verify_store(root: str) -> int:
         for run in store.folders(runs_prefix(flow)):
             if store.head(run_key(flow, run)) is None:
                 continue
-            record = decode(RunRecord, store.get(run_key(flow, run)), run_key(flow, run))
+            record = decode_record(RunRecord, store.get(run_key(flow, run)), run_key(flow, run))
             artifacts.get_bytes(record.plan, where="plan")
             refs = list(record.artifacts.items())
             for step in store.folders(steps_prefix(flow, run)):

@@ -17,7 +17,7 @@ import pytest
 from flow_sdk.client import Run
 from flow_sdk.errors import FlowSDKError, IntegrityError, PlanError, UsageError
 from flow_sdk.runtime.task.code_folder import unpacked
-from flow_sdk.store.package.archive import build, find_files, list_files, unpack
+from flow_sdk.store.package.archive import build_archive, find_files, list_files, unpack_archive
 from tests.fault.report import count
 from tests.unit.client.builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture
@@ -53,7 +53,7 @@ def test_secrets_stay_out_even_where_every_file_is_asked_for(folder: Path) -> No
     everything = ["", *{Path(name).suffix for name in SECRETS}]
     assert {file.name for file in find_files(str(folder), suffixes=[s for s in everything if s])} == set(KEPT)
     (folder / ".flowignore").write_text("".join(f"!{name}\n!/{name}\n" for name in SECRETS))
-    package = build(
+    package = build_archive(
         str(folder),
         find_files(str(folder), suffixes=[".json", ".env", ".key", ".pem", "credentials", "id_rsa", "config"]),
     )
@@ -64,7 +64,7 @@ def test_secrets_stay_out_even_where_every_file_is_asked_for(folder: Path) -> No
 @pytest.mark.parametrize("target", ["server.pem", ".env", ".netrc", "deep/er/id_rsa", "credentials"])
 def test_a_secret_stays_out_under_another_name(folder: Path, target: str) -> None:
     (folder / "innocent.py").symlink_to(folder / target)
-    package = build(str(folder))
+    package = build_archive(str(folder))
     assert "innocent.py" not in {file.name for file in list_files(package)} and WORDS.encode() not in package
 
 
@@ -83,10 +83,10 @@ def test_links_that_leave_the_folder(folder: Path, tmp_path: Path) -> None:
         (folder / "middle").symlink_to(outside / "deep" / "code.py")
         (folder / name).symlink_to(target)
         with pytest.raises(UsageError, match="leads out"):
-            build(str(folder))
+            build_archive(str(folder))
         (folder / name).unlink()
     (folder / "middle").unlink()
-    assert build(str(folder))
+    assert build_archive(str(folder))
 
 
 def test_pipes_and_devices_are_not_read(folder: Path) -> None:
@@ -188,12 +188,12 @@ def out(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("package", EVIL.values(), ids=EVIL)
 def test_an_evil_package_is_refused_whole(package: bytes, out: Path) -> None:
     with pytest.raises(IntegrityError):
-        unpack(package, str(out))
+        unpack_archive(package, str(out))
     assert list(out.iterdir()) == []
 
 
 def test_special_bits_are_not_taken_over(out: Path) -> None:
-    unpack(archive(entry("a.py", mode=stat.S_IFREG | 0o7777), entry("b.py", mode=stat.S_IFREG)), str(out))
+    unpack_archive(archive(entry("a.py", mode=stat.S_IFREG | 0o7777), entry("b.py", mode=stat.S_IFREG)), str(out))
     assert stat.S_IMODE((out / "a.py").stat().st_mode) & 0o7022 == 0
     assert (out / "b.py").stat().st_mode & 0o111 == 0
 
@@ -202,7 +202,7 @@ def test_special_bits_are_not_taken_over(out: Path) -> None:
                                   "e\N{COMBINING ACUTE ACCENT}.py", "COM1.py", "-rf.py"])  # fmt: skip
 def test_odd_names_are_kept_or_refused(name: str, out: Path) -> None:
     try:
-        unpack(archive(entry(name), entry("\xe9.py")), str(out))
+        unpack_archive(archive(entry(name), entry("\xe9.py")), str(out))
     except (FlowSDKError, OSError):
         assert len(name) > 255
     else:
@@ -212,7 +212,7 @@ def test_odd_names_are_kept_or_refused(name: str, out: Path) -> None:
 def test_names_that_are_one_on_this_machine(out: Path) -> None:
     (out / "a.py").write_text("as if the file system took A.py and a.py for one")
     with pytest.raises(IntegrityError, match="can't be unpacked") as caught:
-        unpack(archive(entry("a.py")), str(out))
+        unpack_archive(archive(entry("a.py")), str(out))
     assert "a.py" in str(caught.value)
 
 
@@ -226,7 +226,7 @@ def test_any_damage_is_one_error(out: Path, tmp_path: Path, seeds: Callable[[int
         target = tmp_path / "damaged" / str(seed)
         target.mkdir(parents=True)
         try:
-            unpack(bytes(bad), str(target))
+            unpack_archive(bytes(bad), str(target))
         except IntegrityError:
             pass
         inside = list(target.rglob("*"))

@@ -171,7 +171,7 @@ class Store:
         self._ask(f"get {key}, written by")
         return self.bucket.writers.get(key)
 
-    def keep(self, key: str) -> None: ...
+    def make_durable(self, key: str) -> None: ...
 
     def head(self, key: str) -> ObjectInfo | None:
         self._ask(f"head {check_key(key)}")

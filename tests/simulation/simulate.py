@@ -115,7 +115,7 @@ def _listed(watch: Watch, flow: type[FlowSpec], run: str) -> None:
     """A run stands as it was listed."""
     runs = Runs(watch.bucket)
     record, told = runs.read(flow.__name__, run), runs.outcome(flow.__name__, run, plan_of(flow))
-    listed = runs.listing(flow.__name__).find(run, record.started)
+    listed = runs.listing(flow.__name__).find_open_run(run, record.started)
     if listed is not None and OpenRun(watch.bucket, record, listed).outcome.state != told.state:
         raise Violation(f"run {run} is {told.state}, and was listed as {listed}")
 

@@ -55,8 +55,8 @@ def takes_an_unknown_put_for_refused(patch: pytest.MonkeyPatch) -> None:
         except StoreUnavailable:
             return manifest
 
-    real = commits.commit
-    patch.setattr(commits, "commit", commit)
+    real = commits.commit_attempt
+    patch.setattr(commits, "commit_attempt", commit)
 
 
 def resumes_without_a_look_at_the_parents(patch: pytest.MonkeyPatch) -> None:
@@ -72,12 +72,12 @@ def redirects_to_the_place_of_a_generation(patch: pytest.MonkeyPatch) -> None:
         return there if 0 < there <= generation else None
 
     def reopen(store: Store, manifest: Manifest, generation: int) -> None:
-        commits.fail(store, manifest)
+        commits.record_failed_attempt(store, manifest)
         key = commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
         store.put(key, b'{"redirect":%d}' % generation)
 
     patch.setattr(commits, "_cleared", cleared)
-    patch.setattr(commits, "reopen", reopen)
+    patch.setattr(commits, "reopen_task", reopen)
 
 
 def counts_an_end_twice(patch: pytest.MonkeyPatch) -> None:
@@ -91,13 +91,13 @@ def counts_an_end_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_loser_takes_itself_for_the_winner(patch: pytest.MonkeyPatch) -> None:
-    real = commits.commit
+    real = commits.commit_attempt
 
     def commit(store: Store, manifest: Manifest) -> Manifest:
         real(store, manifest)
         return manifest
 
-    patch.setattr(commits, "commit", commit)
+    patch.setattr(commits, "commit_attempt", commit)
 
 
 def an_artifact_that_could_not_be_stored_is_let_go(patch: pytest.MonkeyPatch) -> None:

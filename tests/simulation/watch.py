@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flow_sdk.store.records.codec import encode
+from flow_sdk.store.records.codec import encode_record
 from flow_sdk.store.records.commits import is_redirect, read_task
 from flow_sdk.store.records.layout import blob_key
 from flow_sdk.store.records.model import Manifest
@@ -144,4 +144,4 @@ class Watch:
 
 
 def _told(manifest: Manifest) -> bytes:
-    return encode(manifest, "")
+    return encode_record(manifest, "")

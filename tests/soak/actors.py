@@ -24,7 +24,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package.archive import build
+from flow_sdk.store.package.archive import build_archive
 from tests.rig.inprocess import load_source
 from tests.soak.samples import measure, write_sample
 
@@ -44,7 +44,7 @@ def work(folder: Path, root: str) -> Callable[[int], None]:
     code = folder / "code"
     code.mkdir()
     (code / FLOW.name).write_text(source, encoding="utf-8")
-    digest, package = artifacts.put_bytes(to_json(plan)), artifacts.put_bytes(build(str(code)))
+    digest, package = artifacts.put_bytes(to_json(plan)), artifacts.put_bytes(build_archive(str(code)))
     plan = from_json(to_json(plan))
 
     def round_(number: int) -> None:

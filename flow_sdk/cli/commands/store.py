@@ -146,7 +146,7 @@ def _check(values: dict[str, Any]) -> int:
 
 def _show_check(report: CheckReport, url: str) -> None:
     for damage in report.damage:
-        print(f"damaged: {damage.place or 'nobody refers to it'}\n  {damage.key}: {damage.seen}")
+        print(f"damaged: {damage.owner or 'nobody refers to it'}\n  {damage.key}: {damage.seen}")
     print(f"{url}: {_read_text(report)}, {_count(report.runs, 'run')}")
     if report.orphans:
         print(f"  {_count(report.orphans, 'blob')} ({size_text(report.orphan_size)}) that no record refers to")
@@ -167,10 +167,10 @@ def _show_check(report: CheckReport, url: str) -> None:
 def _gc(values: dict[str, Any]) -> int:
     from flow_sdk import config
     from flow_sdk.upkeep.garbage_collection import collect_garbage
-    from flow_sdk.upkeep.run_removal import Rules
+    from flow_sdk.upkeep.run_removal import RetentionRules
 
     store = _open(values)
-    rules = Rules(tags=values["keep-tag"], days=values["keep-days"], last=values["keep-last"])
+    rules = RetentionRules(tags=values["keep-tag"], days=values["keep-days"], last=values["keep-last"])
     progress = _Progress()
     try:
         report = collect_garbage(
@@ -213,7 +213,7 @@ def _show_gc(report: GcReport, url: str) -> None:
         print(f"{name}: {'; '.join(parts)}")
     if report.damage:
         for damage in report.damage[:SHOWN]:
-            print(f"damaged: {damage.place}\n  {damage.key}: {damage.seen}")
+            print(f"damaged: {damage.owner}\n  {damage.key}: {damage.seen}")
         print("No blob would be deleted, as what damaged records needed isn't known: see flow-sdk store check.")
     print(f"blobs that nobody needs: {report.blobs:,} ({size_text(report.blob_size)})")
     if report.unfinished:

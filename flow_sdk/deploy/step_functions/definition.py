@@ -35,7 +35,7 @@ from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
-from flow_sdk.store.records.layout import handoff_key, run_input_key
+from flow_sdk.store.records.layout import orchestrator_output_key, run_input_key
 
 __all__ = ["MachineOptions", "job_definitions", "state_machine"]
 
@@ -296,7 +296,9 @@ class _Machine:
     def _object(self, step: StepPlan) -> State:
         """Where a task of the step says where it leads: the arguments of S3's GetObject."""
         task_id, numbers = self._task_id(step)
-        return self._place(handoff_key(self.plan.flow, run_id_of("{}"), step.name, task_id), "$.run", *numbers)
+        return self._place(
+            orchestrator_output_key(self.plan.flow, run_id_of("{}"), step.name, task_id), "$.run", *numbers
+        )
 
     def _place(self, key: str, *paths: str) -> State:
         """An object of the store, as arguments of GetObject; the paths fill the places ``{}`` of its key."""

@@ -1,7 +1,7 @@
 """Which task a run failed of, where AWS doesn't say: of a distributed map it says only that an item failed."""
 
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.checksummed_json import decode_checksummed
 from flow_sdk.store.records.codec import FAILURE_FIELDS
 from flow_sdk.store.records.commits import read_tasks
 from flow_sdk.store.records.layout import failures_prefix
@@ -29,7 +29,7 @@ def failed_task(store: ObjectStore, flow: str, run: str) -> tuple[str, str] | No
     """
     keys = [info.key for info in store.list(failures_prefix(flow, run), limit=LOOKED_AT)]
     texts = zip(keys, store.get_many(keys), strict=True) if keys else ()
-    marks = [unseal(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
+    marks = [decode_checksummed(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
     if not marks:
         return None
     commits = read_tasks(store, flow, run, [(mark["step"], mark["task"]) for mark in marks])

@@ -31,9 +31,9 @@ from flow_sdk.plan.parameters import resolve
 from flow_sdk.runtime.orchestrator import ContainerTask, FinishedStep, PlainAdapter
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.parents import RunView
-from flow_sdk.store.records.checksummed_json import unseal
+from flow_sdk.store.records.checksummed_json import decode_checksummed
 from flow_sdk.store.records.codec import FAILURE_FIELDS
-from flow_sdk.store.records.commits import attempts
+from flow_sdk.store.records.commits import list_attempts
 from flow_sdk.store.records.layout import failure_key, start_key
 from flow_sdk.strict_json import parse_json
 
@@ -101,10 +101,10 @@ class StepFunctionsAdapter(PlainAdapter):
             return None  # the first try, or one that a user asked for
         key = failure_key(*task.key)
         try:
-            mark = unseal(task.store.get(key), key, fields=FAILURE_FIELDS)
+            mark = decode_checksummed(task.store.get(key), key, fields=FAILURE_FIELDS)
         except ObjectMissing:
             return None
-        if mark["attempt"] != max(attempts(task.store, *task.key), default=0):
+        if mark["attempt"] != max(list_attempts(task.store, *task.key), default=0):
             return None
         (start,) = task.store.get_many([start_key(*task.key, mark["attempt"])])
         # One that had no try left has marked the task, too: if there is one all the same, it may help.
@@ -148,7 +148,7 @@ def count_tries_left(step: StepPlan, retries: int, earlier_jobs: int) -> int:
 
 def count_earlier_jobs(task: ContainerTask) -> int:
     """Return how many jobs before this one have begun an attempt; Batch starts a job again whose machine was lost."""
-    numbers = attempts(task.store, *task.key)
+    numbers = list_attempts(task.store, *task.key)
     texts = task.store.get_many([start_key(*task.key, number) for number in numbers])
     started = [_parse_start(text).get("batch") or {} for text in texts]
     jobs = {batch.get("job", number) for number, batch in zip(numbers, started, strict=True)}

@@ -13,7 +13,7 @@ from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.positions import child_position, known_numbers
 from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.layout import handoff_key, run_input_key
+from flow_sdk.store.records.layout import orchestrator_output_key, run_input_key
 from flow_sdk.store.records.model import Manifest
 
 __all__ = [
@@ -86,7 +86,7 @@ def write_state_data(view: RunView, step: StepPlan, task: str, execution: str) -
     manifest = view.read(step, position)
     if manifest is not None:
         text = json.dumps(derive_state_data(view, step, position, manifest, execution), separators=(",", ":"))
-        view.store.put(handoff_key(view.flow, view.run, step.name, task), text.encode("utf-8"))
+        view.store.put(orchestrator_output_key(view.flow, view.run, step.name, task), text.encode("utf-8"))
 
 
 def accepted_input(plan: FlowPlan, execution: str) -> dict[str, Any]:

@@ -56,11 +56,11 @@ class RemoteTask:
 
     def expect(self) -> None:
         """Take note of the attempts there are; call it right before the job is submitted."""
-        self._known = set(commits.attempts(self.store, *self.place))
+        self._known = set(commits.list_attempts(self.store, *self.place))
 
     def expect_of_another(self) -> None:
         """Do so for a job that somebody else submitted: what has failed by now isn't its attempt."""
-        known = commits.attempts(self.store, *self.place)
+        known = commits.list_attempts(self.store, *self.place)
         self._known = {n for n in known if commits.read_attempt(self.store, *self.place, n) is not None}
 
     def remember(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class RemoteTask:
         """Find the attempt that the container has claimed, and show what is new in its log."""
         if not self._begun:
             return  # jobs may wait for hours: no need to ask the store
-        for number in commits.attempts(self.store, *self.place):
+        for number in commits.list_attempts(self.store, *self.place):
             if number not in self._known:  # more than one when Batch started the container anew
                 self._show_rest()
                 self._take_up(number)
@@ -111,7 +111,7 @@ class RemoteTask:
     def _show_rest(self) -> None:
         if self._tail is not None:
             self._show(self._tail.read())
-            self._show(self._tail.rest())
+            self._show(self._tail.read_rest())
 
     def ended(self, job: Job, logs: Callable[[], Any]) -> int:
         """See how a job has ended, and keep the reason if its container couldn't.
@@ -169,7 +169,7 @@ class RemoteTask:
     def _claim(self, job: Job) -> None:
         """Count an attempt that never came so far as to count itself."""
         facts = {"host": socket.gethostname(), "time": time.time(), "batch": {"job": job["jobId"]}}
-        self.attempt = commits.claim(self.store, *self.place, facts, first=len(self._known))
+        self.attempt = commits.claim_attempt(self.store, *self.place, facts, first=len(self._known))
         self._report({"attempt": self.attempt})
 
     def _show_container(self, job: Job, logs: Callable[[], Any]) -> None:

@@ -11,7 +11,7 @@ from flow_sdk.errors import ObjectMissing
 from flow_sdk.runtime.request import WITHOUT_LOCAL_FILE, TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.blobs.blob import digest_of
-from flow_sdk.store.blobs.frame_format import damaged
+from flow_sdk.store.blobs.frame_format import damage_error
 from flow_sdk.store.records.layout import request_key
 
 __all__ = ["JobTarget", "job_name", "read_request", "save_request", "submission", "submission_errors", "submit"]
@@ -91,7 +91,7 @@ def read_request(artifacts: Artifacts, pathspec: str, digest: str) -> TaskReques
     except ObjectMissing:
         return TaskRequest.from_json(artifacts.get_bytes(digest, where=f"the request of {pathspec}"))
     if digest_of((text,)).hex() != digest:
-        raise damaged("its bytes don't have the hash it is stored under", f"{artifacts.store.url}/{key}")
+        raise damage_error("its bytes don't have the hash it is stored under", f"{artifacts.store.url}/{key}")
     return TaskRequest.from_json(text)
 
 

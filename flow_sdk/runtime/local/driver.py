@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import RunFailed
-from flow_sdk.metadata.run_heartbeat import write_beat
+from flow_sdk.metadata.run_heartbeat import write_run_heartbeat
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, note_crash
 from flow_sdk.runtime.fork_server import ForkServer
@@ -23,7 +23,7 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import exception_facts, one_line
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.commits import claim, settled_task
+from flow_sdk.store.records.commits import claim_attempt, read_durable_commit
 from flow_sdk.store.records.layout import commit_key
 from flow_sdk.store.records.model import RunRecord
 
@@ -132,7 +132,7 @@ class Driver:
         previous = {number: signal.signal(number, signal.default_int_handler) for number in ends}
         state, patience = "failed", STOP_GRACE
         try:
-            with Heartbeat(lambda: write_beat(self.store, self.record.flow, self.record.run)):
+            with Heartbeat(lambda: write_run_heartbeat(self.store, self.record.flow, self.record.run)):
                 self.scheduler.begin()
                 if self.reuse is not None:
                     self.reuse.commit_reused(self.scheduler, self.record.run, self.reporter)
@@ -362,7 +362,7 @@ class Driver:
     def _look_up(self, worker: Worker) -> dict[str, Any] | None:
         """For a process that ended without a good word: whether the task is committed all the same."""
         request = worker.request
-        manifest = settled_task(self.store, request.flow, request.run, request.step, request.task)
+        manifest = read_durable_commit(self.store, request.flow, request.run, request.step, request.task)
         if manifest is None:
             return None
         count = manifest.items.count if manifest.items else None
@@ -392,7 +392,7 @@ class Driver:
             if worker.target is not None and not worker.claimed:
                 # What decides whether @catch takes over is how many numbers are claimed.
                 facts = {"host": os.uname().nodename, "pid": worker.pid, "time": time.time()}
-                worker.attempt = claim(self.store, request.flow, request.run, request.step, request.task, facts)
+                worker.attempt = claim_attempt(self.store, request.flow, request.run, request.step, request.task, facts)
             if worker.target is None:  # otherwise whoever runs the task stores its log
                 worker.log.write("stderr", crash_line(reason))
             note_crash(self.store, request, worker.attempt, reason, stopped=self.stopping)

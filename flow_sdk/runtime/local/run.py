@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.authoring.flow import FlowSpec
-from flow_sdk.metadata.run_heartbeat import LOCAL, this_process
+from flow_sdk.metadata.run_heartbeat import LOCAL, describe_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
@@ -14,9 +14,9 @@ from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.reporter import Reporter
 from flow_sdk.runtime.task.run_start import date_tag, project_tags, start_artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.pickling.flow_modules import by_value_module
+from flow_sdk.store.pickling.flow_modules import register_flow_module
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.codec import encode
+from flow_sdk.store.records.codec import encode_record
 from flow_sdk.store.records.layout import run_key
 from flow_sdk.store.records.model import RunRecord
 
@@ -69,7 +69,7 @@ def run_flow(
 
     program = Program.of(options.file, options.module, options.imported)
     if flow_class.__module__ == "__main__":
-        by_value_module("__main__")  # its source is read now: what is stored of the file is known by the same hash
+        register_flow_module("__main__")  # its source is read now: what is stored of the file is known by the same hash
     if options.isolation == "spawn":
         server = None
     elif server is None:
@@ -83,7 +83,7 @@ def run_flow(
                 file.write(record.run)
         if server is not None:
             key = run_key(record.flow, record.run)
-            server.begin_run(to_json(plan), encode(record, key), key, options.root)
+            server.begin_run(to_json(plan), encode_record(record, key), key, options.root)
         Driver(store, plan, record, options, reporter, program, server, reuse).run()
         return record.run
     finally:
@@ -130,7 +130,7 @@ def _allocate(
             tags=options.tags,
             namespace=options.namespace if options.namespace is not None else f"user:{options.user}",
             origin_run=reuse.origin.run if reuse is not None else None,
-            orchestrator={"kind": LOCAL, **this_process()},
+            orchestrator={"kind": LOCAL, **describe_process()},
             end=plan.end.name,
             end_task=plan.end_task,
         )

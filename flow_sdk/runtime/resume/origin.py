@@ -5,7 +5,7 @@ import uuid
 from flow_sdk.errors import NotFound, UsageError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.layout import resumed_prefix, run_key
+from flow_sdk.store.records.layout import resume_marks_prefix, run_key
 from flow_sdk.store.records.model import RunRecord
 from flow_sdk.text import suggest_name
 
@@ -85,7 +85,7 @@ def hold_origin(store: ObjectStore, flow: str, run: str) -> None:
     NotFound
         If it is being removed just now.
     """
-    store.put(resumed_prefix(flow, run) + uuid.uuid4().hex, b"", durable=False)
+    store.put(resume_marks_prefix(flow, run) + uuid.uuid4().hex, b"", durable=False)
     if store.head(run_key(flow, run)) is None:
         raise NotFound(f"The run {flow}/{run} was removed from the store just now.", where=store.url)
 

@@ -25,7 +25,7 @@ from flow_sdk.runtime.resume.origin import find_origin, hold_origin
 from flow_sdk.runtime.task.run_start import start_artifacts
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.commits import commit, read_tasks
+from flow_sdk.store.records.commits import commit_attempt, read_tasks
 from flow_sdk.store.records.model import ArtifactRef, Manifest, RunRecord
 from flow_sdk.text import suggest_name
 
@@ -175,7 +175,7 @@ class Reuse:
                 if manifest.step == self.plan.end.name:
                     runs = Runs(self.store)
                     runs.expect_success(runs.read(manifest.flow, run))
-                commit(self.store, self._reused_manifest(manifest, run))
+                commit_attempt(self.store, self._reused_manifest(manifest, run))
 
         with ThreadPoolExecutor(WRITERS) as pool:
             for batch in ready_batches(scheduler):

@@ -115,13 +115,13 @@ def _claimed(
     committed = view.read(step, position)
     if committed is not None:
         if committed.generation >= request.generation:
-            commits.settled_task(view.store, view.flow, view.run, step.name, request.task)
+            commits.read_durable_commit(view.store, view.flow, view.run, step.name, request.task)
             return Outcome(committed, already=True)
-        commits.reopen(view.store, committed, request.generation)
+        commits.reopen_task(view.store, committed, request.generation)
     facts = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}
     if job := request.environment.get("batch"):
         facts["batch"] = job
-    number = commits.claim(view.store, view.flow, view.run, step.name, request.task, facts)
+    number = commits.claim_attempt(view.store, view.flow, view.run, step.name, request.task, facts)
     announce({"attempt": number})
     return _Attempt(view, record, request, step, position, number, announce)
 
@@ -300,7 +300,7 @@ class _Attempt:
 
             runs = Runs(self.view.store)
             (runs.expect_success if caught is None else runs.expect_caught)(self.record)
-        winner = commits.commit(self.view.store, manifest)
+        winner = commits.commit_attempt(self.view.store, manifest)
         return Outcome(winner, already=winner is not manifest)
 
     def _failed(
@@ -316,10 +316,10 @@ class _Attempt:
             except FlowSDKError:
                 refs = task.inherited
         manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)
-        commits.fail(self.view.store, manifest)
+        commits.record_failed_attempt(self.view.store, manifest)
         if fatal or self.request.tries_left == 0:
             from flow_sdk.metadata.runs import Runs
 
             runs = Runs(self.view.store)
-            runs.note_failure(self.record, self.step.name, self.request.task, self.number, one_line(facts))
+            runs.record_failure(self.record, self.step.name, self.request.task, self.number, one_line(facts))
         return Outcome(manifest, fatal=fatal)

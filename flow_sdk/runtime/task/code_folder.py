@@ -54,7 +54,7 @@ def unpacked(package: bytes, digest: str) -> str:
     IntegrityError
         If the package is damaged, or a file of it can't be replaced.
     """
-    from flow_sdk.store.package.archive import mend
+    from flow_sdk.store.package.archive import repair_files
 
     base = _private_base()
     folder = os.path.join(base, digest)
@@ -62,7 +62,7 @@ def unpacked(package: bytes, digest: str) -> str:
     if lock is not None:
         _held.append(lock)
     if os.path.isdir(folder):
-        mend(package, folder)  # a cleaner of temporary files takes some, a step may write over others
+        repair_files(package, folder)  # a cleaner of temporary files takes some, a step may write over others
     else:
         _unpack_new(package, base, folder)
     _remove_unused(base)
@@ -85,11 +85,11 @@ def _private_base() -> str:
 def _unpack_new(package: bytes, base: str, folder: str) -> None:
     """Unpack beside the folder and rename, so that it appears as a whole; another task may be faster."""
     from flow_sdk.store.backends.durable_files import sync_folder
-    from flow_sdk.store.package.archive import unpack
+    from flow_sdk.store.package.archive import unpack_archive
 
     fresh = tempfile.mkdtemp(prefix=_NEW, dir=base)
     try:
-        unpack(package, fresh)
+        unpack_archive(package, fresh)
         os.rename(fresh, folder)
         sync_folder(base)
     except OSError:

@@ -14,7 +14,7 @@ from flow_sdk.plan.project import project_of
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import run_key
 from flow_sdk.store.records.model import ArtifactRef, RunRecord
 
@@ -90,7 +90,7 @@ def read_record(store: ObjectStore, flow: str, run: str) -> RunRecord | None:
         text = store.get(key)
     except ObjectMissing:
         return None
-    return decode(RunRecord, text, key)
+    return decode_record(RunRecord, text, key)
 
 
 def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: type[FlowSpec]) -> RunRecord:

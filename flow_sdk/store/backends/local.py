@@ -139,8 +139,8 @@ class LocalStore:
         if durable:
             self._sync(path)
 
-    def keep(self, key: str) -> None:
-        """See :meth:`~flow_sdk.store.port.ObjectStore.keep`."""
+    def make_durable(self, key: str) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.make_durable`."""
         path = self._base + check_key(key)
         if os.path.lexists(path):
             self._sync(path)

@@ -65,8 +65,8 @@ class MemoryStore:
             if self._objects.setdefault(check_key(key), entry) is not entry:
                 raise ObjectExists("The object is already in the store.", where=f"{self.url}/{key}")
 
-    def keep(self, key: str) -> None:
-        """See :meth:`~flow_sdk.store.port.ObjectStore.keep`: what can be seen lasts."""
+    def make_durable(self, key: str) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.make_durable`: what can be seen lasts."""
         check_key(key)
 
     def head(self, key: str) -> ObjectInfo | None:

@@ -11,10 +11,10 @@ from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError
 from flow_sdk.store.backends.errors import error_code, explain, is_missing, is_unknown
 from flow_sdk.store.backends.retry import Patience, stalls_told
 from flow_sdk.store.backends.s3_connection import Kind, connect
-from flow_sdk.store.blobs.frame_format import damaged, frames
+from flow_sdk.store.blobs.frame_format import damage_error, split_frames
 from flow_sdk.store.key_syntax import check_key, check_prefix, s3_place
 from flow_sdk.store.port import Buffers, ObjectInfo
-from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.prefetch import prefetch_map
 
 if TYPE_CHECKING:
     from obstore.store import S3Store as Client
@@ -93,7 +93,7 @@ class S3Store:
             check_key(key)
         if len(keys) == 1:
             return iter([self._get_or_none(keys[0])])
-        return ahead(self._get_or_none, keys, min(_AT_ONCE, len(keys)))
+        return prefetch_map(self._get_or_none, keys, min(_AT_ONCE, len(keys)))
 
     def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
         """See :meth:`~flow_sdk.store.port.ObjectStore.put`."""
@@ -102,7 +102,7 @@ class S3Store:
         check_key(key)
         small, rest = _split(data)
         if rest is not None:
-            self._put_parts(key, frames(chain([small], rest), _BULK))
+            self._put_parts(key, split_frames(chain([small], rest), _BULK))
             return
         marks = {_SUM: _sum(key, small)}
 
@@ -147,8 +147,8 @@ class S3Store:
                 if not patience.again(error):
                     self._fail(error, "write", key)
 
-    def keep(self, key: str) -> None:
-        """See :meth:`~flow_sdk.store.port.ObjectStore.keep`: what can be seen lasts."""
+    def make_durable(self, key: str) -> None:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.make_durable`: what can be seen lasts."""
         check_key(key)
 
     def head(self, key: str) -> ObjectInfo | None:
@@ -239,7 +239,7 @@ class S3Store:
                 raise
             wanted = min(length, size - start)
             if len(data) != wanted:
-                raise damaged(f"{len(data):,} bytes from {start:,} on instead of {wanted:,}", self._at(key))
+                raise damage_error(f"{len(data):,} bytes from {start:,} on instead of {wanted:,}", self._at(key))
             return data
 
         return self._do("read", key, read, kind=_kind(length))
@@ -253,7 +253,9 @@ class S3Store:
             marks = {str(name): str(value) for name, value in got.attributes.items()}
             data = got.bytes().to_bytes()
             if marks.get(_SUM) not in (None, _sum(key, data)):
-                raise damaged("its content and name don't have the checksum that was stored with it", self._at(key))
+                raise damage_error(
+                    "its content and name don't have the checksum that was stored with it", self._at(key)
+                )
             return data, marks
 
         return self._do("read", key, read, patience=patience)

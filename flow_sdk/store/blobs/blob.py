@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.errors import ObjectMissing, StoreError
 from flow_sdk.store.blobs import frame_format
-from flow_sdk.store.blobs.frame_format import FRAME, HEAD, RAW, ZSTD, Header, Part, damaged, digest_of
+from flow_sdk.store.blobs.frame_format import FRAME, HEAD, RAW, ZSTD, Header, Part, damage_error, digest_of
 from flow_sdk.store.blobs.verification import verify_blob
 from flow_sdk.store.blobs.verified_read import read_verified
-from flow_sdk.store.blobs.write_protocol import is_near, is_recent, put_blob
+from flow_sdk.store.blobs.write_protocol import is_recent, is_verified_whole, put_blob
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.prefetch import prefetch_map
 from flow_sdk.store.records.layout import blob_key
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def write_blob(
     size = sum(memoryview(part).nbytes for part in parts)
     if _is_there(store, key, digest, parts, size):
         if durable:
-            store.keep(key)
+            store.make_durable(key)
         return
-    packing = ZSTD if frame_format.compressible(parts, size) else RAW
+    packing = ZSTD if frame_format.is_compressible(parts, size) else RAW
     header = frame_format.write_header(Header(packing, FRAME, size, digest, note))
     put_blob(store, key, lambda: chain([header], _packed(parts, packing)), durable=durable)
 
@@ -73,7 +73,7 @@ def _is_there(store: ObjectStore, key: str, digest: bytes, parts: Sequence[bytes
     if info is None or not is_recent(info):
         return False
     try:
-        if is_near(store, info.size):
+        if is_verified_whole(store, info.size):
             verify_blob(store, info, digest, unpack=size < _LARGE)
             return True
         header = _expected(frame_format.read_header(store.get_range(key, 0, HEAD), key), digest, key)
@@ -87,7 +87,7 @@ def _packed(parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]
     if packing == RAW:
         yield from parts
         return
-    for packed in ahead(frame_format.pack, frame_format.frames(parts, FRAME)):
+    for packed in prefetch_map(frame_format.pack_frame, frame_format.split_frames(parts, FRAME)):
         yield from packed
 
 
@@ -146,24 +146,24 @@ def _read_small(data: bytes, digest: bytes, where: str) -> Payload:
     if header.packing == RAW:
         payload: Payload = data[header.length :]
         if len(payload) != header.size:
-            raise damaged(f"{len(payload):,} bytes of payload instead of {header.size:,}", where)
+            raise damage_error(f"{len(payload):,} bytes of payload instead of {header.size:,}", where)
     else:
         payload = bytearray(header.size) if header.size < _LARGE else _memory(header.size)
         view, rest = memoryview(payload), memoryview(data)[header.length :]
         for start in range(0, header.size, header.frame):
-            rest = rest[frame_format.unpack_into(rest, view[start : start + header.frame], where) :]
+            rest = rest[frame_format.unpack_frame(rest, view[start : start + header.frame], where) :]
         if len(rest):
-            raise damaged(f"{len(rest):,} bytes too many", where)
+            raise damage_error(f"{len(rest):,} bytes too many", where)
     if blake3(payload).digest() != digest:
-        raise damaged("its payload doesn't have the hash it is stored under", where)
+        raise damage_error("its payload doesn't have the hash it is stored under", where)
     return payload
 
 
 def _expected(header: Header, digest: bytes, where: str) -> Header:
     if header.digest != digest:
-        raise damaged("it is another payload's object", where)
+        raise damage_error("it is another payload's object", where)
     if header.frame == 0:
-        raise damaged("its frames are empty", where)
+        raise damage_error("its frames are empty", where)
     return header
 
 
@@ -174,7 +174,7 @@ def _read_large(store: ObjectStore, key: str, start: bytes, digest: bytes, where
     info = store.head(key)
     stored = info.size if info is not None else 0
     if header.packing == RAW and stored != header.length + header.size:
-        raise damaged(f"{stored:,} bytes instead of {header.length + header.size:,}", where)
+        raise damage_error(f"{stored:,} bytes instead of {header.length + header.size:,}", where)
     payload = _memory(header.size)
     hasher = blake3()
     if header.packing == RAW:
@@ -182,7 +182,7 @@ def _read_large(store: ObjectStore, key: str, start: bytes, digest: bytes, where
     else:
         _unpack(store, key, header, stored, payload, hasher, where)
     if hasher.digest() != digest:
-        raise damaged("its payload doesn't have the hash it is stored under", where)
+        raise damage_error("its payload doesn't have the hash it is stored under", where)
     return payload
 
 
@@ -199,11 +199,11 @@ def _fill(store: ObjectStore, key: str, start: int, payload: memoryview, hasher:
             count = len(data)
             piece[:count] = data
         if count != len(piece):
-            raise damaged("it ends too early", where)
+            raise damage_error("it ends too early", where)
         return piece
 
     workers = 0 if getattr(store, "root", None) else _AT_ONCE
-    for piece in ahead(read, range(0, len(payload), _READ), workers):
+    for piece in prefetch_map(read, range(0, len(payload), _READ), workers):
         hasher.update(piece)
 
 
@@ -218,11 +218,11 @@ def _unpack(
         while offset < stored:
             data = store.get_range(key, offset, min(_READ, stored - offset))
             if not data:
-                raise damaged("it ends too early", where)
+                raise damage_error("it ends too early", where)
             offset += len(data)
             rest += data
             view = memoryview(bytes(rest))
-            while (size := frame_format.stored_size(view)) is not None and size <= len(view):
+            while (size := frame_format.read_frame_size(view)) is not None and size <= len(view):
                 yield view[:size]
                 view = view[size:]
             rest = bytearray(view)
@@ -232,16 +232,16 @@ def _unpack(
     def unpack(work: tuple[int, memoryview]) -> memoryview:
         number, data = work
         target = payload[number * header.frame : (number + 1) * header.frame]
-        if not len(target) or frame_format.unpack_into(data, target, where) != len(data):
-            raise damaged("it has more frames than it should", where)
+        if not len(target) or frame_format.unpack_frame(data, target, where) != len(data):
+            raise damage_error("it has more frames than it should", where)
         return target
 
     done = 0
-    for piece in ahead(unpack, enumerate(ranges())):
+    for piece in prefetch_map(unpack, enumerate(ranges())):
         hasher.update(piece)
         done += len(piece)
     if done != len(payload):
-        raise damaged("it ends too early", where)
+        raise damage_error("it ends too early", where)
 
 
 def _memory(size: int) -> memoryview:

@@ -31,14 +31,14 @@ __all__ = [
     "RAW",
     "ZSTD",
     "Header",
-    "compressible",
-    "damaged",
+    "damage_error",
     "digest_of",
-    "frames",
-    "pack",
+    "is_compressible",
+    "pack_frame",
+    "read_frame_size",
     "read_header",
-    "stored_size",
-    "unpack_into",
+    "split_frames",
+    "unpack_frame",
     "verify_frame",
     "write_header",
 ]
@@ -123,13 +123,13 @@ def read_header(data: bytes, where: str) -> Header:
     from blake3 import blake3
 
     if len(data) < _FIXED.size:
-        raise damaged("it ends inside its header", where)
+        raise damage_error("it ends inside its header", where)
     magic, version, packing, note, frame, size, digest = _FIXED.unpack_from(data)
     if magic != _MAGIC:
-        raise damaged("it doesn't begin like a blob", where)
+        raise damage_error("it doesn't begin like a blob", where)
     end = _FIXED.size + note
     if blake3(data[:end]).digest(_CHECK) != data[end : end + _CHECK]:
-        raise damaged("its header doesn't verify", where)
+        raise damage_error("its header doesn't verify", where)
     if version > _FORMAT or packing > ZSTD:
         raise IntegrityError(
             "A stored object was written by a newer release of Flow SDK.", where=where, help="pip install -U flow-sdk"
@@ -137,7 +137,7 @@ def read_header(data: bytes, where: str) -> Header:
     return Header(packing, frame, size, digest, data[_FIXED.size : end])
 
 
-def damaged(seen: str, where: str) -> IntegrityError:
+def damage_error(seen: str, where: str) -> IntegrityError:
     """Build the error for an object that doesn't verify; what it advises to call checks the store in ``where``."""
     found = re.search(r" in ((?:file|s3)://.*)", where, re.DOTALL)
     store = f" --datastore-root {shlex.quote(found[1])}" if found else ""
@@ -161,7 +161,7 @@ def digest_of(parts: Iterable[bytes | memoryview]) -> bytes:
     return hasher.digest()
 
 
-def frames(parts: Iterable[Part], size: int) -> Iterator[Part]:
+def split_frames(parts: Iterable[Part], size: int) -> Iterator[Part]:
     """Cut consecutive parts into pieces of ``size`` bytes, copying only where a piece spans two parts."""
     pending = bytearray()
     for part in parts:
@@ -181,7 +181,7 @@ def frames(parts: Iterable[Part], size: int) -> Iterator[Part]:
         yield bytes(pending)
 
 
-def compressible(parts: Sequence[Part], size: int) -> bool:
+def is_compressible(parts: Sequence[Part], size: int) -> bool:
     """Try a few samples to see whether compression gains a tenth or more."""
     if size < _WORTH_PROBING:
         return False
@@ -201,7 +201,7 @@ def compressible(parts: Sequence[Part], size: int) -> bool:
     return False
 
 
-def pack(frame: Part) -> list[Part]:
+def pack_frame(frame: Part) -> list[Part]:
     """Compress one frame, or leave it as it is where that gains nothing."""
     import zstandard
     from blake3 import blake3
@@ -215,7 +215,7 @@ def pack(frame: Part) -> list[Part]:
     return [_FRAME.pack(size, check.digest(8)), body]
 
 
-def unpack_into(data: memoryview, target: memoryview, where: str) -> int:
+def unpack_frame(data: memoryview, target: memoryview, where: str) -> int:
     """Verify and decompress the frame at the beginning of ``data``.
 
     Parameters
@@ -239,9 +239,9 @@ def unpack_into(data: memoryview, target: memoryview, where: str) -> int:
     try:
         payload = body if is_stored else zstandard.ZstdDecompressor().decompress(body, len(target))
     except zstandard.ZstdError as error:
-        raise damaged(f"a frame can't be decompressed: {error}", where) from error
+        raise damage_error(f"a frame can't be decompressed: {error}", where) from error
     if len(payload) != len(target):
-        raise damaged("a frame has the wrong size", where)
+        raise damage_error("a frame has the wrong size", where)
     target[:] = payload
     return end
 
@@ -251,17 +251,17 @@ def verify_frame(data: memoryview, where: str) -> tuple[int, bool]:
     from blake3 import blake3
 
     if len(data) < _FRAME.size:
-        raise damaged("it ends inside a frame", where)
+        raise damage_error("it ends inside a frame", where)
     size, wanted = _FRAME.unpack_from(data)
     end = _FRAME.size + (int(size) & ~_STORED)
     check = blake3(data[:4])
     check.update(data[_FRAME.size : end])
     if check.digest(8) != wanted:
-        raise damaged("a frame doesn't verify", where)
+        raise damage_error("a frame doesn't verify", where)
     return end, bool(size & _STORED)
 
 
-def stored_size(data: memoryview) -> int | None:
+def read_frame_size(data: memoryview) -> int | None:
     """Tell how many stored bytes the frame at the beginning of ``data`` takes; None if that can't be seen yet."""
     if len(data) < _FRAME.size:
         return None

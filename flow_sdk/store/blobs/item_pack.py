@@ -16,14 +16,14 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 
 from flow_sdk.errors import IntegrityError, ObjectMissing, StoreError
-from flow_sdk.store.blobs.frame_format import damaged, digest_of
+from flow_sdk.store.blobs.frame_format import damage_error, digest_of
 from flow_sdk.store.blobs.verified_read import read_verified
-from flow_sdk.store.blobs.write_protocol import NEAR, is_near, is_recent, put_blob
+from flow_sdk.store.blobs.write_protocol import SINGLE_READ_LIMIT, is_recent, is_verified_whole, put_blob
 from flow_sdk.store.pickling.codecs import CODECS, Encoded
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records.layout import blob_key
 
-__all__ = ["Read", "is_pack", "read_item", "reader", "verify_pack", "write_items"]
+__all__ = ["Read", "is_pack", "make_reader", "read_item", "verify_pack", "write_items"]
 
 Read = Callable[[int, int], bytes]
 """Reads bytes of an object: from where on, and how many."""
@@ -48,14 +48,14 @@ def write_items(store: ObjectStore, items: Sequence[Encoded]) -> str:
     if info is None or info.size != size or not is_recent(info) or not _is_whole(store, info, index, pack):
         put_blob(store, key, lambda: _pack(index, items))
     else:
-        store.keep(key)
+        store.make_durable(key)
     return pack.hex()
 
 
 def _is_whole(store: ObjectStore, info: ObjectInfo, index: bytes, pack: bytes) -> bool:
     try:
-        if is_near(store, info.size):
-            verify_pack(*reader(store, info), pack, info.key)
+        if is_verified_whole(store, info.size):
+            verify_pack(*make_reader(store, info), pack, info.key)
             return True
         return store.get_range(info.key, 0, len(index)) == index
     except StoreError:  # as of blobs
@@ -121,17 +121,17 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
     def verify(data: bytes) -> tuple[int, bytes]:
         entry = data[at - first : at - first + _ENTRY.size]
         if len(entry) < _ENTRY.size:
-            raise damaged("it ends inside its index", where)
+            raise damage_error("it ends inside its index", where)
         offset, fact, tag = _ENTRY.unpack(entry)
         if _tag(bytes.fromhex(pack), index, offset, fact) != tag:
-            raise damaged("an entry of its index doesn't verify", where)
+            raise damage_error("an entry of its index doesn't verify", where)
         size, codec, digest = _FACTS.unpack(fact)
         if not first and offset + size <= len(data):
             payload = data[offset : offset + size]
         else:
             payload = store.get_range(key, offset, size) if size else b""
         if len(payload) != size or digest_of((payload,)) != digest:
-            raise damaged(f"item {index} doesn't verify", where)
+            raise damage_error(f"item {index} doesn't verify", where)
         return codec, payload
 
     try:
@@ -145,15 +145,15 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
     return CODECS[codec], payload
 
 
-def reader(store: ObjectStore, info: ObjectInfo) -> tuple[Read, int]:
+def make_reader(store: ObjectStore, info: ObjectInfo) -> tuple[Read, int]:
     """How to read an object from its beginning to its end, in large pieces whatever is asked for, and its size."""
-    first, piece = 0, store.get(info.key) if info.size <= NEAR else b""
-    size = len(piece) if info.size <= NEAR else info.size
+    first, piece = 0, store.get(info.key) if info.size <= SINGLE_READ_LIMIT else b""
+    size = len(piece) if info.size <= SINGLE_READ_LIMIT else info.size
 
     def read(start: int, length: int) -> bytes:
         nonlocal first, piece
-        if info.size > NEAR and not first <= start <= start + length <= first + len(piece):
-            first, piece = start, store.get_range(info.key, start, max(length, NEAR))
+        if info.size > SINGLE_READ_LIMIT and not first <= start <= start + length <= first + len(piece):
+            first, piece = start, store.get_range(info.key, start, max(length, SINGLE_READ_LIMIT))
         return piece[start - first : start - first + length]
 
     return read, size
@@ -185,14 +185,14 @@ def verify_pack(read: Read, size: int, pack: bytes, where: str) -> None:
     """
     head = read(0, _HEAD.size)
     if len(head) < _HEAD.size:
-        raise damaged("it ends inside its index", where)
+        raise damage_error("it ends inside its index", where)
     _, version, count = _HEAD.unpack(head)
     end = _HEAD.size + _ENTRY.size * count
     if end > size:
-        raise damaged("it ends inside its index", where)
+        raise damage_error("it ends inside its index", where)
     entries = [_ENTRY.unpack(entry) for entry in _entries(read, count)]
     if digest_of([head, *(fact for _, fact, _ in entries)]) != pack:
-        raise damaged("its index doesn't have the hash it is stored under", where)
+        raise damage_error("its index doesn't have the hash it is stored under", where)
     if version > _FORMAT:
         raise IntegrityError("The items were stored by a newer release.", where=where, help="pip install -U flow-sdk")
     offset = _aligned(end)
@@ -200,13 +200,13 @@ def verify_pack(read: Read, size: int, pack: bytes, where: str) -> None:
     for index, (at, fact, tag) in enumerate(entries):
         length, _, digest = _FACTS.unpack(fact)
         if at != offset or _tag(pack, index, at, fact) != tag:
-            raise damaged("an entry of its index doesn't verify", where)
+            raise damage_error("an entry of its index doesn't verify", where)
         offset = _aligned(at + length)
         if digest_of(_ranges(read, at, length)) != digest:
-            raise damaged(f"item {index} doesn't verify", where)
+            raise damage_error(f"item {index} doesn't verify", where)
         _verify_gap(read, at + length, offset, where)
     if offset != size:
-        raise damaged(f"{size:,} bytes instead of {offset:,}", where)
+        raise damage_error(f"{size:,} bytes instead of {offset:,}", where)
 
 
 def _entries(read: Read, count: int) -> Iterator[bytes]:
@@ -225,4 +225,4 @@ def _ranges(read: Read, start: int, length: int) -> Iterator[bytes]:
 
 def _verify_gap(read: Read, start: int, end: int, where: str) -> None:
     if start < end and read(start, end - start) != bytes(end - start):
-        raise damaged("what is between two items isn't empty", where)
+        raise damage_error("what is between two items isn't empty", where)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from flow_sdk.errors import IntegrityError
 from flow_sdk.store.blobs import frame_format, item_pack
-from flow_sdk.store.blobs.frame_format import HEAD, RAW, Header, damaged
-from flow_sdk.store.blobs.write_protocol import NEAR
+from flow_sdk.store.blobs.frame_format import HEAD, RAW, Header, damage_error
+from flow_sdk.store.blobs.write_protocol import SINGLE_READ_LIMIT
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 
 __all__ = ["verify_blob"]
@@ -35,26 +35,26 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes, *, unpack: 
         If a byte isn't what it was, or a newer release has written it.
     """
     where = f"object {info.key} in {store.url}"
-    read, size = item_pack.reader(store, info)
+    read, size = item_pack.make_reader(store, info)
     start = read(0, HEAD)
     if item_pack.is_pack(start):
         item_pack.verify_pack(read, size, digest, where)
         return
     header = frame_format.read_header(start, where)
     if header.digest != digest:
-        raise damaged("it is another payload's object", where)
+        raise damage_error("it is another payload's object", where)
     if header.frame == 0:
-        raise damaged("its frames are empty", where)
+        raise damage_error("its frames are empty", where)
     stored = _pieces(read, header.length, size)
     if header.packing != RAW and not unpack:
         _verify_frames(header, stored, where)
     elif _hash(header, stored, where) != digest:
-        raise damaged("its payload doesn't have the hash it is stored under", where)
+        raise damage_error("its payload doesn't have the hash it is stored under", where)
 
 
 def _pieces(read: item_pack.Read, start: int, size: int) -> Iterator[bytes]:
     while start < size:
-        data = read(start, min(NEAR - start % NEAR, size - start))
+        data = read(start, min(SINGLE_READ_LIMIT - start % SINGLE_READ_LIMIT, size - start))
         if not data:
             return
         start += len(data)
@@ -70,7 +70,7 @@ def _hash(header: Header, stored: Iterator[bytes], where: str) -> bytes:
         done += len(payload)
         hasher.update(payload)
     if done != header.size:
-        raise damaged(f"{done:,} bytes of payload instead of {header.size:,}", where)
+        raise damage_error(f"{done:,} bytes of payload instead of {header.size:,}", where)
     return hasher.digest()
 
 
@@ -80,8 +80,8 @@ def _payload(header: Header, stored: Iterator[bytes], where: str) -> Iterator[me
     for frame in _frames(header, stored, where):
         target = memoryview(bytearray(min(header.frame, left)))
         if not len(target):
-            raise damaged("it has more frames than it should", where)
-        frame_format.unpack_into(frame, target, where)
+            raise damage_error("it has more frames than it should", where)
+        frame_format.unpack_frame(frame, target, where)
         left -= len(target)
         yield target
 
@@ -92,7 +92,7 @@ def _verify_frames(header: Header, stored: Iterator[bytes], where: str) -> None:
         frame_format.verify_frame(frame, where)
         count += 1
     if count != wanted:
-        raise damaged(f"{count:,} frames instead of {wanted:,}", where)
+        raise damage_error(f"{count:,} frames instead of {wanted:,}", where)
 
 
 def _frames(header: Header, stored: Iterator[bytes], where: str) -> Iterator[memoryview]:
@@ -100,10 +100,10 @@ def _frames(header: Header, stored: Iterator[bytes], where: str) -> Iterator[mem
     rest = memoryview(b"")
     for data in stored:
         rest = memoryview(bytes(rest) + data if rest else data)
-        while (length := frame_format.stored_size(rest)) is not None:
+        while (length := frame_format.read_frame_size(rest)) is not None:
             # No frame is longer than its payload and the few bytes in front of it.
             if length > header.frame + HEAD:
-                raise damaged("a frame has the wrong size", where)
+                raise damage_error("a frame has the wrong size", where)
             if length > len(rest):
                 break
             yield rest[:length]

@@ -1,39 +1,42 @@
-"""How blobs are deleted while others may be storing the very same ones.
+"""How blobs are deleted while other processes may be storing the same ones.
 
-A blob is named by its content, so a writer who finds it there wants to rely on it, and a collector that found it
-useless wants to delete it. No store of ours can say "delete this if nobody wants it", so both keep to an order.
+A blob is named by its content. A writer that finds it in the store wants to rely on it, and a collector that found it
+unreferenced wants to delete it. No object store can "delete this unless it is in use", so both keep to an order.
 
 The writer
-    - relies on a blob that is there only if it was written at most :data:`RELIED` ago; an older one it writes anew;
-    - looks, at most :data:`LOOKED` before its put is over, whether a sweep is announced. If none is, it is done;
-    - else waits, after its put, until the blob isn't on the list of those being deleted, and then looks whether it is
-      there. If not, it begins again.
+    - relies on an existing blob only if it was written at most :data:`RELIANCE_PERIOD` ago; it writes an older one
+      again;
+    - checks, at most :data:`CHECK_VALIDITY` before its put ends, whether a sweep is announced. If none is, it is done;
+    - otherwise waits, after its put, until the blob isn't on the list of those being deleted, and then checks that it
+      exists. If it doesn't, the writer begins again.
 
 The collector
-    1. takes the store's time, and reads all records after that;
-    2. takes for useless what no record refers to and was last written more than the grace period before that time;
+    1. reads the store's clock, and reads all records after that;
+    2. considers a blob unreferenced if no record refers to it and it was last written more than the grace period
+       before that time;
     3. announces a sweep and waits :data:`NOTICE`;
-    4. of a part of the blobs writes the list of those it is going to delete, *then* looks once more when each was last
-       written, deletes those for which that hasn't changed, and removes the list. Then the next part;
-    5. takes the announcement away.
+    4. writes the list of one batch of blobs that it is going to delete, *then* reads again when each was last
+       written, deletes those that weren't written since, and removes the list. Then the next batch;
+    5. removes the announcement.
 
-Why that is safe. A blob that a commit relies on was, when its writer turned to it, either *recent* or *written*.
+Why this is safe. A blob that a commit relies on was, when its writer turned to it, either *recent* or *written*.
 
-- Recent: it was last written at most ``RELIED`` before. If the collector takes it for useless nevertheless, the writer
-  turned to it more than ``grace - RELIED`` before the collector's time, and its commit wasn't among the records: so
-  from the writer's look to its commit more than ``grace - RELIED`` went by.
-- Written, and the collector looked at it (step 4) after the put: then it was seen to be new, and stays.
-- Written after the collector looked, and deleted after that: then the list was there before the put, and stays until
-  the deletion is over. Either the writer finds the blob on the list and waits; or the list is gone, so the deletion is
-  over, and the writer finds the blob missing. A writer who didn't look for a list at all saw, less than ``LOOKED``
-  before its put was over, no sweep announced; so the collector looked more than ``NOTICE - LOOKED`` after the put:
-  that is the case before this one.
+- Recent: it was last written at most ``RELIANCE_PERIOD`` before. If the collector considers it unreferenced
+  nevertheless, the writer turned to it more than ``grace - RELIANCE_PERIOD`` before the collector's time, and its
+  commit wasn't among the records: so more than ``grace - RELIANCE_PERIOD`` passed between the writer's check and its
+  commit.
+- Written, and the collector read its time (step 4) after the put: then it was seen to be new, and is retained.
+- Written after the collector read its time, and deleted after that: then the list existed before the put, and exists
+  until the deletion has ended. Either the writer finds the blob on the list and waits; or the list is gone, so the
+  deletion has ended, and the writer finds the blob missing. A writer that didn't read the list at all saw, less than
+  ``CHECK_VALIDITY`` before its put ended, no announced sweep; so the collector read the time more than
+  ``NOTICE - CHECK_VALIDITY`` after the put: that is the case before this one.
 
-What is taken for granted: from storing a blob to the commit that refers to it less than ``grace - RELIED`` goes by,
-all errors of clocks included (the grace period is at least :data:`LEAST_GRACE`; a task stores its artifacts when its
-code is through, so the code's own time doesn't count); a process's clocks don't both stand still while it believes to
-have looked just now; a request to delete has its effect less than :data:`OVERDUE` after the list was written, which
-matters only if the collector is killed in between. Records that are copied instead of written anew need a rule of
+Assumptions: less than ``grace - RELIANCE_PERIOD`` passes between storing a blob and the commit that refers to it, all
+errors of clocks included (the grace period is at least :data:`SHORTEST_GRACE`; a task stores its artifacts after its
+code has finished, so the code's own time doesn't count); a process's two clocks don't both stop while it believes that
+it has just checked; a request to delete takes effect less than :data:`DELETION_TIMEOUT` after the list was written,
+which matters only if the collector is killed in between. Records that are copied instead of written need a rule of
 their own: see :mod:`flow_sdk.upkeep.run_removal`.
 """
 
@@ -46,25 +49,35 @@ from flow_sdk.store.port import Buffers, ObjectInfo, ObjectStore
 from flow_sdk.store.records.layout import doomed_key, sweep_key
 from flow_sdk.strict_json import parse_json
 
-__all__ = ["LEAST_GRACE", "LOOKED", "NEAR", "NOTICE", "OVERDUE", "RELIED", "is_near", "is_recent", "put_blob"]
+__all__ = [
+    "CHECK_VALIDITY",
+    "DELETION_TIMEOUT",
+    "NOTICE",
+    "RELIANCE_PERIOD",
+    "SHORTEST_GRACE",
+    "SINGLE_READ_LIMIT",
+    "is_recent",
+    "is_verified_whole",
+    "put_blob",
+]
 
-RELIED = 24 * 3600.0
-"""Seconds for which a blob that is there is relied upon after it was written."""
+RELIANCE_PERIOD = 24 * 3600.0
+"""Seconds after it was written for which a writer relies on an existing blob."""
 
-LEAST_GRACE = 2 * RELIED
+SHORTEST_GRACE = 2 * RELIANCE_PERIOD
 """The shortest grace period, in seconds."""
 
-LOOKED = 5.0
-"""Seconds for which a writer who saw no sweep announced needn't look again."""
+CHECK_VALIDITY = 5.0
+"""Seconds for which a writer that saw no announced sweep needn't check again."""
 
 NOTICE = 15.0
 """Seconds between the announcement of a sweep and its first deletion."""
 
-OVERDUE = 600.0
-"""Seconds after which a list of blobs that are being deleted is that of a collector that was killed."""
+DELETION_TIMEOUT = 600.0
+"""Seconds after which a list of blobs that are being deleted is that of a killed collector."""
 
-NEAR = 4 << 20
-"""The largest object, in bytes, that is read in one go wherever it is."""
+SINGLE_READ_LIMIT = 4 << 20
+"""The largest object, in bytes, that is read with one request in every store."""
 
 _POLL = 0.2
 
@@ -74,13 +87,13 @@ _quiet: "WeakKeyDictionary[ObjectStore, tuple[float, float]]" = WeakKeyDictionar
 
 def is_recent(info: ObjectInfo | None) -> bool:
     """Tell whether a blob may be relied upon: it was written not long ago."""
-    return info is not None and abs(time.time() - info.modified) <= RELIED
+    return info is not None and abs(time.time() - info.modified) <= RELIANCE_PERIOD
 
 
-def is_near(store: ObjectStore, size: int) -> bool:
+def is_verified_whole(store: ObjectStore, size: int) -> bool:
     """Tell whether an object is verified before it is relied upon: unless it is large, and reading it is as dear as
     writing it. S3 itself watches over what it stores."""
-    return size <= NEAR or not store.url.startswith("s3://")
+    return size <= SINGLE_READ_LIMIT or not store.url.startswith("s3://")
 
 
 def put_blob(store: ObjectStore, key: str, data: Callable[[], Buffers], *, durable: bool = True) -> None:
@@ -114,7 +127,7 @@ def _saw_none(store: ObjectStore) -> bool:
     seen = _quiet.get(store)
     if seen is None:
         return False
-    return 0 <= time.time() - seen[0] <= LOOKED and 0 <= time.monotonic() - seen[1] <= LOOKED
+    return 0 <= time.time() - seen[0] <= CHECK_VALIDITY and 0 <= time.monotonic() - seen[1] <= CHECK_VALIDITY
 
 
 def _look(store: ObjectStore) -> bool:
@@ -133,7 +146,7 @@ def _outlast(store: ObjectStore, key: str) -> None:
     name = doomed_key(digest[:2])
     written = store.head(key)
     since = time.monotonic()
-    while time.monotonic() - since <= OVERDUE:
+    while time.monotonic() - since <= DELETION_TIMEOUT:
         try:
             doomed = parse_json(store.get(name))
         except ObjectMissing:
@@ -143,6 +156,6 @@ def _outlast(store: ObjectStore, key: str) -> None:
         if isinstance(doomed, list) and digest not in doomed:
             return
         announced = store.head(name)
-        if written is not None and announced is not None and written.modified - announced.modified > OVERDUE:
+        if written is not None and announced is not None and written.modified - announced.modified > DELETION_TIMEOUT:
             return
         time.sleep(_POLL)

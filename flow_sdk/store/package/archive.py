@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.errors import IntegrityError, UsageError
 from flow_sdk.store.backends.durable_files import make_folders, replace_file, sync_folder
-from flow_sdk.store.package.ignore_rules import IGNORE_FILE, Ignore, Ignores, is_ignored, is_secret
+from flow_sdk.store.package.ignore_rules import IGNORE_FILE, IgnoreFile, IgnoreFiles, is_ignored, is_secret
 
 if TYPE_CHECKING:
     import zipfile
 
-__all__ = ["LIMIT", "SUFFIXES", "PackagedFile", "build", "find_files", "list_files", "mend", "unpack"]
+__all__ = [
+    "LIMIT",
+    "SUFFIXES",
+    "PackagedFile",
+    "build_archive",
+    "find_files",
+    "list_files",
+    "repair_files",
+    "unpack_archive",
+]
 
 SUFFIXES = (".py", ".R", ".RDS")
 """What is packaged without being asked for."""
@@ -89,10 +98,10 @@ def find_files(
     return sorted(search.files("", search.root, ()), key=lambda file: file.name.encode("utf-8", "surrogateescape"))
 
 
-def _read_ignore_file(path: str) -> Ignore:
+def _read_ignore_file(path: str) -> IgnoreFile:
     try:
         with open(path, encoding="utf-8") as file:
-            return Ignore(file.read(), path)
+            return IgnoreFile(file.read(), path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError("The ignore file can't be read.", seen=str(error), where=path) from error
 
@@ -109,7 +118,7 @@ class _Search:
         self.entries = 0
         self.inside: list[str] = []
 
-    def files(self, prefix: str, folder: str, ignores: Ignores) -> Iterator[PackagedFile]:
+    def files(self, prefix: str, folder: str, ignores: IgnoreFiles) -> Iterator[PackagedFile]:
         real = os.path.realpath(folder)
         if real in self.inside:
             return  # a link to a folder above
@@ -183,7 +192,7 @@ class _Search:
         )
 
 
-def build(folder: str, files: Iterable[PackagedFile] | None = None, *, limit: int = LIMIT) -> bytes:
+def build_archive(folder: str, files: Iterable[PackagedFile] | None = None, *, limit: int = LIMIT) -> bytes:
     """Make the code package of a folder.
 
     Parameters
@@ -267,14 +276,14 @@ def list_files(package: bytes) -> list[PackagedFile]:
 
 
 def _is_plain(info: "zipfile.ZipInfo") -> bool:
-    """Tell whether an entry is a file as :func:`build` makes them: below the folder, neither packed nor encrypted."""
+    """Return whether an entry is one of :func:`build_archive`: a file below the folder, not compressed or encrypted."""
     name = info.filename
     inside = not any(part in ("", ".", "..") for part in name.split("/")) and not {"\\", "\0"} & set(name)
     stored = info.compress_type == 0 and info.compress_size == info.file_size and not info.flag_bits & 1
     return inside and stored and stat.S_ISREG(info.external_attr >> 16)
 
 
-def unpack(package: bytes, folder: str) -> None:
+def unpack_archive(package: bytes, folder: str) -> None:
     """Write a package's files into a folder; they survive a power cut once this returns.
 
     Parameters
@@ -304,7 +313,7 @@ def unpack(package: bytes, folder: str) -> None:
         sync_folder(above)
 
 
-def mend(package: bytes, folder: str) -> None:
+def repair_files(package: bytes, folder: str) -> None:
     """Make an unpacked package's files what they were, as far as they aren't.
 
     Each is replaced as a whole, so whoever uses the folder at that moment sees the one or the other. What else is in
@@ -315,7 +324,7 @@ def mend(package: bytes, folder: str) -> None:
     package : bytes
         The package.
     folder : str
-        Where :func:`unpack` has written it.
+        Where :func:`unpack_archive` has written it.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from flow_sdk.errors import UsageError
 from flow_sdk.store.package.entry import Entry, is_installed
 from flow_sdk.store.package.user_modules import UserModule, find_user_modules
 
-__all__ = ["CodeLayout", "find_layout", "resolved"]
+__all__ = ["CodeLayout", "find_layout", "resolve_folders"]
 
 BUILD_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 """Files that stand in the top folder of a Python project."""
@@ -53,7 +53,7 @@ class CodeLayout:
     @property
     def worker_folder(self) -> str:
         """The folder here that corresponds to a task's current folder on a worker."""
-        return self.root if self.entry.module else os.path.dirname(resolved(self.entry.file))
+        return self.root if self.entry.module else os.path.dirname(resolve_folders(self.entry.file))
 
 
 def find_layout(entry: Entry, modules: Iterable[str] = (), chosen: str | None = None) -> CodeLayout:
@@ -197,14 +197,14 @@ def _has_any(folder: str, names: Iterable[str]) -> bool:
 
 def _is_inside(path: str, folder: str) -> bool:
     """Tell whether a path is a folder, or lies in it."""
-    return (resolved(path) + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
+    return (resolve_folders(path) + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
 
 
 def _relative(path: str, root: str) -> str:
-    return os.path.relpath(resolved(path), root).replace(os.sep, "/")
+    return os.path.relpath(resolve_folders(path), root).replace(os.sep, "/")
 
 
-def resolved(path: str) -> str:
+def resolve_folders(path: str) -> str:
     """Return a path whose folders are no links; the file itself may be one, as its name is what it is imported by."""
     folder, name = os.path.split(os.path.abspath(path))
     return os.path.realpath(path) if os.path.isdir(path) else os.path.join(os.path.realpath(folder), name)

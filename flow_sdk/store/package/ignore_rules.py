@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from flow_sdk.errors import UsageError
 
-__all__ = ["IGNORE_FILE", "Ignore", "Ignores", "is_ignored", "is_secret"]
+__all__ = ["IGNORE_FILE", "IgnoreFile", "IgnoreFiles", "is_ignored", "is_secret"]
 
 IGNORE_FILE = ".flowignore"
 
@@ -25,7 +25,7 @@ def is_secret(name: str) -> bool:
     return any(fnmatchcase(name.lower(), pattern) for pattern in _SECRETS)
 
 
-class Ignore:
+class IgnoreFile:
     """The patterns of an ignore file, which mean what they mean in ``.gitignore``.
 
     Parameters
@@ -53,11 +53,11 @@ class Ignore:
                 ) from error
             self._rules.append((rule, keep, folder_only))
 
-    def ignores(self, path: str, *, folder: bool) -> bool:
+    def is_left_out(self, path: str, *, folder: bool) -> bool:
         """Tell whether a path (``/`` between its parts, relative to the ignore file) is left out."""
         return is_ignored((("", self),), path, folder=folder)
 
-    def says(self, path: str, *, folder: bool) -> bool | None:
+    def match_path(self, path: str, *, folder: bool) -> bool | None:
         """What the last fitting pattern says of a path: True to leave it out, False to keep it, None if none fits."""
         ignored = None
         for rule, keep, folder_only in self._rules:
@@ -66,11 +66,11 @@ class Ignore:
         return ignored
 
 
-Ignores = tuple[tuple[str, Ignore], ...]
+IgnoreFiles = tuple[tuple[str, IgnoreFile], ...]
 """Ignore files, outermost first, each with the path of its folder in the package (``""``, or it ends with ``/``)."""
 
 
-def is_ignored(ignores: Ignores, path: str, *, folder: bool) -> bool:
+def is_ignored(ignores: IgnoreFiles, path: str, *, folder: bool) -> bool:
     """Tell whether a path of a package is left out: hidden, a cache, or named by an ignore file of a folder above it.
 
     Of several ignore files the innermost one that has a fitting pattern counts.
@@ -88,7 +88,7 @@ def is_ignored(ignores: Ignores, path: str, *, folder: bool) -> bool:
     if name.startswith(".") or (folder and any(fnmatchcase(name, pattern) for pattern in _FOLDERS)):
         return True
     for prefix, ignore in reversed(ignores):
-        ignored = ignore.says(path[len(prefix) :], folder=folder)
+        ignored = ignore.match_path(path[len(prefix) :], folder=folder)
         if ignored is not None:
             return ignored
     return False

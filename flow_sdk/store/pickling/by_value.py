@@ -22,11 +22,11 @@ from typing import Any, ClassVar
 
 from cloudpickle import cloudpickle
 
-from flow_sdk.store.pickling.flow_modules import CANONICAL, Origin, find, is_by_value, origin_of
+from flow_sdk.store.pickling.flow_modules import CANONICAL, Origin, find_by_origin, is_flow_module, origin_of
 
 __all__ = [
-    "ByReference",
-    "ByValue",
+    "ByReferencePickler",
+    "ByValuePickler",
     "flow_object",
     "make_class",
     "make_enum",
@@ -48,7 +48,7 @@ def _origin(value: Any) -> Origin | None:
 
 
 def _canonical(module_name: Any) -> Any:
-    return CANONICAL if is_by_value(module_name) else module_name
+    return CANONICAL if is_flow_module(module_name) else module_name
 
 
 def _reduce_code(code: types.CodeType) -> Any:
@@ -56,7 +56,7 @@ def _reduce_code(code: types.CodeType) -> Any:
 
 
 def _reduce_typevar(value: typing.TypeVar) -> Any:
-    if not is_by_value(value.__module__):
+    if not is_flow_module(value.__module__):
         return cloudpickle._typevar_reduce(value)
     return cloudpickle._make_typevar, (*cloudpickle._decompose_typevar(value)[:-1], None)
 
@@ -66,7 +66,7 @@ def _refuse_file(file: io.TextIOWrapper) -> Any:
     raise TypeError(f"cannot pickle {type(file).__name__!r} object")
 
 
-class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
     """A pickler that stores the flow file's classes and functions, and whatever else has no name, by value."""
 
     dispatch_table: ClassVar[Any] = ChainMap(
@@ -77,11 +77,11 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         """Take a class or function apart; anything else goes its usual way."""
         if isinstance(obj, types.FunctionType):
-            if not is_by_value(obj.__module__) and cloudpickle._should_pickle_by_reference(obj):
+            if not is_flow_module(obj.__module__) and cloudpickle._should_pickle_by_reference(obj):
                 return NotImplemented
             return self._take_function(obj)
         if isinstance(obj, type):
-            if is_by_value(obj.__module__):
+            if is_flow_module(obj.__module__):
                 return _take_class(cloudpickle._dynamic_class_reduce(obj), _origin(obj))
             reduced = cloudpickle._class_reduce(obj)
             return _take_class(reduced, None) if reduced is not NotImplemented and len(reduced) == 6 else reduced
@@ -92,7 +92,7 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
         spaces = args[1]
         if "__file__" in spaces:
             spaces["__file__"] = os.path.basename(spaces["__file__"] or "")
-        if is_by_value(spaces.get("__name__")):
+        if is_flow_module(spaces.get("__name__")):
             spaces["__name__"] = CANONICAL
             spaces["__package__"] = None
         slots["__module__"] = _canonical(slots["__module__"])
@@ -116,7 +116,7 @@ def _take_class(reduced: Any, origin: Origin | None) -> Any:
     return make, (origin, *args), (origin, (state, slots)), None, None, set_class_state
 
 
-class ByReference(pickle.Pickler):
+class ByReferencePickler(pickle.Pickler):
     """A pickler that stores the name of the flow file's classes and functions.
 
     For those that can't be stored by value. What it writes loads only where the flow file is loaded.
@@ -124,7 +124,7 @@ class ByReference(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         """Name a class or function of the flow file; anything else goes its usual way."""
-        if isinstance(obj, type | types.FunctionType) and is_by_value(obj.__module__):
+        if isinstance(obj, type | types.FunctionType) and is_flow_module(obj.__module__):
             origin = _origin(obj)
             if origin is not None:
                 return flow_object, (origin,)
@@ -133,7 +133,7 @@ class ByReference(pickle.Pickler):
 
 def flow_object(origin: Origin) -> Any:
     """Find a class or function of the flow file in this process."""
-    found = find(origin, object)
+    found = find_by_origin(origin, object)
     if found is None:
         raise LookupError(f"{origin[2]} is defined in {origin[0]}, which isn't loaded here")
     return found
@@ -142,7 +142,7 @@ def flow_object(origin: Origin) -> Any:
 def _make(maker: Callable[..., Any], origin: Origin | None, args: Any) -> Any:
     if origin is None:
         return maker(*args)
-    found = find(origin, type)
+    found = find_by_origin(origin, type)
     if found is None:
         found = _made.get(origin)
     if found is None:
@@ -164,7 +164,7 @@ def make_enum(origin: Origin | None, *args: Any) -> Any:
 
 def make_function(origin: Origin | None, *args: Any) -> Any:
     """Find or make a function of a flow file."""
-    found = find(origin, types.FunctionType) if origin is not None else None
+    found = find_by_origin(origin, types.FunctionType) if origin is not None else None
     if found is None:
         found = cloudpickle._make_function(*args)
         if origin is not None:
@@ -175,7 +175,7 @@ def make_function(origin: Origin | None, *args: Any) -> Any:
 def set_class_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
     """Fill a class that was made; leave one alone that was there."""
     origin, content = state
-    if made in _complete or (origin is not None and find(origin, type) is made):
+    if made in _complete or (origin is not None and find_by_origin(origin, type) is made):
         return made
     cloudpickle._class_setstate(made, content)
     _complete.add(made)
@@ -185,7 +185,7 @@ def set_class_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
 def set_function_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
     """Fill a function that was made; leave one alone that was there."""
     origin, content = state
-    if origin is None or find(origin, types.FunctionType) is not made:
+    if origin is None or find_by_origin(origin, types.FunctionType) is not made:
         cloudpickle._function_setstate(made, content)
     return made
 

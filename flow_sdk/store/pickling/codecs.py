@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from flow_sdk.errors import FlowSDKError, SerializationError
-from flow_sdk.store.pickling.flow_modules import by_value_module, by_value_names, is_by_value
+from flow_sdk.store.pickling.flow_modules import flow_module_names, is_flow_module, register_flow_module
 
-__all__ = ["CODECS", "Encoded", "by_value_module", "decode", "encode"]
+__all__ = ["CODECS", "Encoded", "decode_value", "encode_value", "register_flow_module"]
 
 CODECS = ("bytes", "str", "pickle", "cloudpickle")
 """All codecs; a pack of items records one by its position here."""
@@ -65,7 +65,7 @@ class _Parts(list[_Part]):
         return len(data)
 
 
-def encode(value: Any, *, where: str) -> Encoded:
+def encode_value(value: Any, *, where: str) -> Encoded:
     """Turn a value into bytes.
 
     Parameters
@@ -91,7 +91,7 @@ def encode(value: Any, *, where: str) -> Encoded:
     if kind is str:
         text = value.encode("utf-8", "surrogatepass")
         return Encoded("str", [text], len(text), "builtins.str")
-    name = f"{'__main__' if is_by_value(kind.__module__) else kind.__module__}.{kind.__qualname__}"
+    name = f"{'__main__' if is_flow_module(kind.__module__) else kind.__module__}.{kind.__qualname__}"
     codec, parts = _pickled(value, where)
     return Encoded(codec, parts, sum(len(p) for p in parts), name)
 
@@ -99,20 +99,20 @@ def encode(value: Any, *, where: str) -> Encoded:
 def _pickled(value: Any, where: str) -> tuple[str, list[_Part]]:
     try:
         stream, buffers = _dump(pickle.Pickler, value)
-        if not any(name.encode() in part for name in by_value_names() for part in stream):
+        if not any(name.encode() in part for name in flow_module_names() for part in stream):
             return "pickle", _layout(stream, buffers, (0, 0))
     except RecursionError as error:
         _refuse(value, where, error)
     except Exception as error:
         if isinstance(error, FlowSDKError):
             raise
-    from flow_sdk.store.pickling.by_value import ByReference, ByValue
+    from flow_sdk.store.pickling.by_value import ByReferencePickler, ByValuePickler
 
     try:
-        return "cloudpickle", _layout(*_dump(ByValue, value), sys.version_info[:2])
+        return "cloudpickle", _layout(*_dump(ByValuePickler, value), sys.version_info[:2])
     except Exception as error:  # noqa: BLE001 a __reduce__ may raise anything
         try:
-            return "pickle", _layout(*_dump(ByReference, value), (0, 0))
+            return "pickle", _layout(*_dump(ByReferencePickler, value), (0, 0))
         except Exception:  # noqa: BLE001 a __reduce__ may raise anything
             _refuse(value, where, error)
 
@@ -151,7 +151,7 @@ def _layout(stream: list[_Part], buffers: list[memoryview], python: tuple[int, .
     return parts
 
 
-def decode(codec: str, payload: bytes | bytearray | memoryview, *, where: str, safe: bool = False) -> Any:
+def decode_value(codec: str, payload: bytes | bytearray | memoryview, *, where: str, safe: bool = False) -> Any:
     """Turn bytes back into the value.
 
     Parameters
@@ -246,9 +246,9 @@ def _refuse(value: Any, where: str, error: BaseException) -> NoReturn:
 
 
 def _can_pickle(value: Any) -> bool:
-    from flow_sdk.store.pickling.by_value import ByReference, ByValue
+    from flow_sdk.store.pickling.by_value import ByReferencePickler, ByValuePickler
 
-    for kind in (ByValue, ByReference):
+    for kind in (ByValuePickler, ByReferencePickler):
         try:
             _dump(kind, value)
         except Exception:  # noqa: BLE001 a __reduce__ may raise anything

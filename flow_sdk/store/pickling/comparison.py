@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.store.pickling.codecs import Encoded, encode
+from flow_sdk.store.pickling.codecs import Encoded, encode_value
 
 __all__ = ["are_equal", "was_only_read"]
 
@@ -62,13 +62,13 @@ def was_only_read(value: Any, encoded: Encoded, load: Callable[[], Any]) -> bool
 
 def are_equal(one: Any, other: Any) -> bool:
     """Tell whether two values are equal in all that would be stored; False also where it can't be told."""
-    return _same(one, encode(one, where="a value to compare"), other)
+    return _same(one, encode_value(one, where="a value to compare"), other)
 
 
 def _same(value: Any, encoded: Encoded, other: Any) -> bool:
     if type(value) is not type(other):
         return False
-    again = encode(other, where="a value to compare")
+    again = encode_value(other, where="a value to compare")
     if again.codec != encoded.codec:
         return False
     if again.size == encoded.size and b"".join(again.parts) == b"".join(encoded.parts):

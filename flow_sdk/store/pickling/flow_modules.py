@@ -9,7 +9,15 @@ import sys
 from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["CANONICAL", "Origin", "by_value_module", "by_value_names", "find", "is_by_value", "origin_of"]
+__all__ = [
+    "CANONICAL",
+    "Origin",
+    "find_by_origin",
+    "flow_module_names",
+    "is_flow_module",
+    "origin_of",
+    "register_flow_module",
+]
 
 Origin = tuple[str, str, str]
 """File name, hash of the source, qualified name."""
@@ -54,7 +62,7 @@ def _source(path: str | None) -> bytes | None:
         return None
 
 
-def by_value_module(module_name: str, module: ModuleType | None = None, text: bytes | None = None) -> None:
+def register_flow_module(module_name: str, module: ModuleType | None = None, text: bytes | None = None) -> None:
     """Say that a module of this process is a flow file.
 
     Its classes and functions are then stored by value, and artifacts that hold those of the same file get this
@@ -72,12 +80,12 @@ def by_value_module(module_name: str, module: ModuleType | None = None, text: by
     _sources[module_name] = _Source(module, module_name, True, text)
 
 
-def by_value_names() -> tuple[str, ...]:
+def flow_module_names() -> tuple[str, ...]:
     """Names of the modules whose classes and functions are stored by value."""
     return (*_sources, CANONICAL) if CANONICAL not in _sources else tuple(_sources)
 
 
-def is_by_value(module_name: object) -> bool:
+def is_flow_module(module_name: object) -> bool:
     """Tell whether a module's classes and functions are stored by value."""
     return module_name == CANONICAL or module_name in _sources
 
@@ -96,14 +104,14 @@ def origin_of(value: Any) -> Origin | None:
     return (source.file, source.hash, value.__qualname__)
 
 
-def find(origin: Origin, kind: type) -> Any:
+def find_by_origin(origin: Origin, kind: type) -> Any:
     """Find this process's own class (``kind`` is ``type``) or function of an origin; None if it has none.
 
-    A flow file that was announced by :func:`by_value_module` counts also when its text has changed since: after a fix
-    and a resume, earlier results get the mended class.
+    A flow file that :func:`register_flow_module` registered counts also when its text has changed since: after a fix
+    and a resume, earlier results get the fixed class.
     """
     file, text, name = origin
-    for module_name in by_value_names():
+    for module_name in flow_module_names():
         source = _loaded(module_name)
         if source is not None and ((source.explicit and source.file == file) or source.hash == text):
             value = _walk(source.module, name)

@@ -12,7 +12,7 @@ from flow_sdk.errors import IntegrityError
 from flow_sdk.store.records.layout import parse_key
 from flow_sdk.strict_json import check_fields, parse_json
 
-__all__ = ["FORMAT", "seal", "unseal"]
+__all__ = ["FORMAT", "decode_checksummed", "encode_checksummed"]
 
 FORMAT = 2
 """The format of records that this release writes; it reads older ones."""
@@ -23,7 +23,7 @@ _END = b'"}'
 _LENGTH = len(_FIELD) + _DIGITS + len(_END)
 
 
-def seal(data: Mapping[str, Any], key: str) -> bytes:
+def encode_checksummed(data: Mapping[str, Any], key: str) -> bytes:
     """Turn data into JSON with a checksum.
 
     Parameters
@@ -37,7 +37,7 @@ def seal(data: Mapping[str, Any], key: str) -> bytes:
     return text[:-1] + _FIELD + _sum(key, text[:-1]) + _END
 
 
-def unseal(
+def decode_checksummed(
     text: bytes, key: str, what: str = "record", fields: Mapping[str, tuple[type, ...]] | None = None
 ) -> dict[str, Any]:
     """Verify an object and return its data.

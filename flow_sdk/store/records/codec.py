@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_checksummed
 from flow_sdk.store.records.model import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields
 
@@ -20,8 +20,8 @@ __all__ = [
     "REDIRECT_FIELDS",
     "RELEASE_FIELDS",
     "Fields",
-    "decode",
-    "encode",
+    "decode_record",
+    "encode_record",
 ]
 
 Fields = Mapping[str, tuple[type, ...]]
@@ -106,9 +106,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def encode(record: RunRecord | Manifest, key: str) -> bytes:
+def encode_record(record: RunRecord | Manifest, key: str) -> bytes:
     """Turn a record into JSON, for the object of this key."""
-    return seal(_plain(record), key)
+    return encode_checksummed(_plain(record), key)
 
 
 def _check_object(data: Any, fields: Fields, what: str) -> None:
@@ -164,7 +164,7 @@ def _check_texts(record: RunRecord | Manifest) -> None:
             raise ValueError(f"the name {name!a} isn't valid Unicode text") from None
 
 
-def decode(kind: type[_Record], text: bytes, key: str) -> _Record:
+def decode_record(kind: type[_Record], text: bytes, key: str) -> _Record:
     """Read a record from its JSON.
 
     Parameters
@@ -182,7 +182,7 @@ def decode(kind: type[_Record], text: bytes, key: str) -> _Record:
         If the text isn't such a record, or isn't as it was written to this key.
     """
     try:
-        data = unseal(text, key, kind.__name__, _RUN_FIELDS if kind is RunRecord else _MANIFEST_FIELDS)
+        data = decode_checksummed(text, key, kind.__name__, _RUN_FIELDS if kind is RunRecord else _MANIFEST_FIELDS)
         data = {name: value for name, value in data.items() if value is not None}
         data["artifacts"] = {name: _ref(ref, name) for name, ref in data["artifacts"].items()}
         if "items" in data:

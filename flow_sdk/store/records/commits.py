@@ -15,23 +15,23 @@ from typing import Any
 from flow_sdk.errors import IntegrityError, ObjectExists, ObjectMissing
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
-from flow_sdk.store.records.checksummed_json import FORMAT, seal, unseal
-from flow_sdk.store.records.codec import REDIRECT_FIELDS, decode, encode
+from flow_sdk.store.records.checksummed_json import FORMAT, decode_checksummed, encode_checksummed
+from flow_sdk.store.records.codec import REDIRECT_FIELDS, decode_record, encode_record
 from flow_sdk.store.records.model import Manifest
 
 __all__ = [
-    "attempts",
-    "claim",
-    "commit",
-    "fail",
+    "claim_attempt",
+    "commit_attempt",
     "is_redirect",
-    "mark_failed",
+    "list_attempts",
     "read_attempt",
-    "read_places",
+    "read_commits",
+    "read_durable_commit",
     "read_task",
     "read_tasks",
-    "reopen",
-    "settled_task",
+    "record_failed_attempt",
+    "record_task_failure",
+    "reopen_task",
 ]
 
 _REDIRECT = (b'{"format":%d,"redirect":' % FORMAT, b'{"redirect":')
@@ -47,7 +47,7 @@ def _follow(store: ObjectStore, first: str, text: bytes | None) -> tuple[str, by
     """Follow the redirects to the key and text that count now."""
     key, number = first, 0
     while text is not None and text.startswith(_REDIRECT):
-        last, number = number, int(unseal(text, key, fields=REDIRECT_FIELDS)["redirect"])
+        last, number = number, int(decode_checksummed(text, key, fields=REDIRECT_FIELDS)["redirect"])
         if number <= last:
             raise IntegrityError("A task's commit leads back to itself.", seen=text.decode(), where=key)
         key = layout.later_commit_key(first, number)
@@ -62,7 +62,9 @@ def _get(store: ObjectStore, key: str) -> bytes | None:
         return None
 
 
-def claim(store: ObjectStore, flow: str, run: str, step: str, task: str, facts: dict[str, Any], first: int = 0) -> int:
+def claim_attempt(
+    store: ObjectStore, flow: str, run: str, step: str, task: str, facts: dict[str, Any], first: int = 0
+) -> int:
     """Claim the first free attempt number of a task.
 
     Parameters
@@ -91,7 +93,7 @@ def claim(store: ObjectStore, flow: str, run: str, step: str, task: str, facts: 
             attempt += 1
 
 
-def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
+def commit_attempt(store: ObjectStore, manifest: Manifest) -> Manifest:
     """Commit an attempt, unless another one already is.
 
     Returns
@@ -104,15 +106,15 @@ def commit(store: ObjectStore, manifest: Manifest) -> Manifest:
     while True:
         key = layout.later_commit_key(first, number)
         try:
-            store.put_if_absent(key, encode(manifest, key))
+            store.put_if_absent(key, encode_record(manifest, key))
             return manifest
         except ObjectExists:
             following = _cleared(store, key, number, manifest.generation) if manifest.generation else None
             if following is not None:
                 number = following
                 continue
-            fail(store, manifest)
-            winner = settled_task(store, manifest.flow, manifest.run, manifest.step, manifest.task)
+            record_failed_attempt(store, manifest)
+            winner = read_durable_commit(store, manifest.flow, manifest.run, manifest.step, manifest.task)
             if winner is None:
                 raise ObjectExists(
                     "The task was cleared while this attempt ran: its result isn't wanted any more.", where=key
@@ -130,32 +132,34 @@ def _cleared(store: ObjectStore, key: str, number: int, generation: int) -> int 
     """
     text = store.get(key)
     if text.startswith(_REDIRECT):
-        redirect = unseal(text, key, fields=REDIRECT_FIELDS)
+        redirect = decode_checksummed(text, key, fields=REDIRECT_FIELDS)
         # Of two who clear at once the earlier may have written last. No harm: it is only that a result nobody
         # waits for may count until that of the later one is there.
         return None if redirect.get("generation", redirect["redirect"]) > generation else int(redirect["redirect"])
-    standing = decode(Manifest, text, key)
+    standing = decode_record(Manifest, text, key)
     if standing.generation >= generation:
         return None
-    fail(store, standing)
-    store.put(key, seal({"redirect": number + 1, "generation": generation}, key))
+    record_failed_attempt(store, standing)
+    store.put(key, encode_checksummed({"redirect": number + 1, "generation": generation}, key))
     return number + 1
 
 
-def fail(store: ObjectStore, manifest: Manifest) -> None:
+def record_failed_attempt(store: ObjectStore, manifest: Manifest) -> None:
     """Keep the manifest of an attempt that isn't committed."""
     key = layout.manifest_key(manifest.flow, manifest.run, manifest.step, manifest.task, manifest.attempt)
-    store.put(key, encode(manifest, key))
+    store.put(key, encode_record(manifest, key))
 
 
-def mark_failed(store: ObjectStore, flow: str, run: str, step: str, task: str, attempt: int, reason: str) -> None:
+def record_task_failure(
+    store: ObjectStore, flow: str, run: str, step: str, task: str, attempt: int, reason: str
+) -> None:
     """Note that a task has failed for good."""
     facts = {"step": step, "task": task, "attempt": attempt, "reason": reason, "time": time.time()}
     key = layout.failure_key(flow, run, step, task)
-    store.put(key, seal(facts, key))
+    store.put(key, encode_checksummed(facts, key))
 
 
-def reopen(store: ObjectStore, manifest: Manifest, generation: int) -> None:
+def reopen_task(store: ObjectStore, manifest: Manifest, generation: int) -> None:
     """Make room for a task that its orchestrator's user cleared on purpose to be committed again.
 
     Parameters
@@ -178,10 +182,10 @@ def read_task(store: ObjectStore, flow: str, run: str, step: str, task: str) -> 
     """Read a task's committed manifest; None when it isn't committed."""
     key = layout.commit_key(flow, run, step, task)
     key, text = _follow(store, key, _get(store, key))
-    return None if text is None else decode(Manifest, text, key)
+    return None if text is None else decode_record(Manifest, text, key)
 
 
-def settled_task(store: ObjectStore, flow: str, run: str, step: str, task: str) -> Manifest | None:
+def read_durable_commit(store: ObjectStore, flow: str, run: str, step: str, task: str) -> Manifest | None:
     """Read a task's committed manifest and have it last: for those who report as done what another process has
     committed, which may have been killed right after."""
     first = layout.commit_key(flow, run, step, task)
@@ -189,28 +193,28 @@ def settled_task(store: ObjectStore, flow: str, run: str, step: str, task: str) 
     if text is None:
         return None
     for each in dict.fromkeys((first, key)):
-        store.keep(each)
-    return decode(Manifest, text, key)
+        store.make_durable(each)
+    return decode_record(Manifest, text, key)
 
 
 def read_tasks(store: ObjectStore, flow: str, run: str, tasks: Sequence[tuple[str, str]]) -> list[Manifest | None]:
     """Read the committed manifests of many tasks, given as (step, task), several at once."""
     if len(tasks) == 1:
         return [read_task(store, flow, run, *tasks[0])]
-    return read_places(store, [(flow, run, step, task) for step, task in tasks])
+    return read_commits(store, [(flow, run, step, task) for step, task in tasks])
 
 
-def read_places(store: ObjectStore, places: Sequence[tuple[str, str, str, str]]) -> list[Manifest | None]:
+def read_commits(store: ObjectStore, places: Sequence[tuple[str, str, str, str]]) -> list[Manifest | None]:
     """Read the committed manifests of tasks of any runs, given as (flow, run, step, task), several at once."""
     keys = [layout.commit_key(*place) for place in places]
     out: list[Manifest | None] = []
     for key, first in zip(keys, store.get_many(keys), strict=True):
         found, text = _follow(store, key, first)
-        out.append(None if text is None else decode(Manifest, text, found))
+        out.append(None if text is None else decode_record(Manifest, text, found))
     return out
 
 
-def attempts(store: ObjectStore, flow: str, run: str, step: str, task: str) -> list[int]:
+def list_attempts(store: ObjectStore, flow: str, run: str, step: str, task: str) -> list[int]:
     """Numbers of a task's attempts, in order."""
     names = store.folders(layout.task_prefix(flow, run, step, task))
     return sorted(int(name) for name in names if name.isdigit())
@@ -223,4 +227,4 @@ def read_attempt(store: ObjectStore, flow: str, run: str, step: str, task: str, 
         return committed
     key = layout.manifest_key(flow, run, step, task, attempt)
     text = _get(store, key)
-    return None if text is None else decode(Manifest, text, key)
+    return None if text is None else decode_record(Manifest, text, key)

@@ -14,8 +14,6 @@ __all__ = [
     "STORE_MARKER",
     "TEMPLATES",
     "ParsedKey",
-    "alive_key",
-    "alive_prefix",
     "attempt_prefix",
     "blob_folder_prefix",
     "blob_key",
@@ -33,8 +31,6 @@ __all__ = [
     "files_prefix",
     "flow_prefix",
     "flows_prefix",
-    "handoff_key",
-    "heartbeat_key",
     "index_prefix",
     "indexes_prefix",
     "later_commit_key",
@@ -43,12 +39,14 @@ __all__ = [
     "manifest_key",
     "number_key",
     "number_prefix",
+    "orchestrator_output_key",
     "parse_key",
     "release_key",
     "release_prefix",
     "request_key",
-    "resumed_prefix",
+    "resume_marks_prefix",
     "run_end_key",
+    "run_heartbeat_key",
     "run_input_key",
     "run_key",
     "run_prefix",
@@ -56,8 +54,10 @@ __all__ = [
     "start_key",
     "steps_prefix",
     "sweep_key",
-    "tag_claims_prefix",
     "tag_prefix",
+    "tag_reservations_prefix",
+    "task_heartbeat_key",
+    "task_heartbeats_prefix",
     "task_prefix",
     "tasks_prefix",
     "token_key",
@@ -83,18 +83,18 @@ TEMPLATES = {
     "start": _ATTEMPT + "start.json",
     "manifest": _ATTEMPT + "manifest.json",
     "log": _ATTEMPT + "log/{chunk}",
-    "handoff": _TASK + "next.json",
+    "orchestrator_output": _TASK + "next.json",
     "run": _RUN + "run.json",
     "end": _RUN + "end.json",
     "input": _RUN + "input.json",
-    "heartbeat": _RUN + "heartbeat.json",
-    "alive": _RUN + "alive/{sign}",
+    "run_heartbeat": _RUN + "heartbeat.json",
+    "task_heartbeat": _RUN + "alive/{sign}",
     "events": _RUN + "events/{history}/{growth}",
     "failure": _RUN + "failures/{step}/{task}.json",
     "request": _RUN + "requests/{digest}.json",
     "tag": _RUN + "tags/{encoded}",
-    "tagging": _RUN + "tagging/{path}",
-    "resumed": _RUN + "resumed/{mark}",
+    "tag_reservation": _RUN + "tagging/{path}",
+    "resume_mark": _RUN + "resumed/{mark}",
     "file": _RUN + "files/{path}",
     "index": _FLOW + "index/{tag}/{entry}{below}",
     "number": _FLOW + "numbers/{number}",
@@ -314,19 +314,19 @@ def run_input_key(flow: str, run: str) -> str:
     return _build_key("input", flow=flow, run=run)
 
 
-def heartbeat_key(flow: str, run: str) -> str:
+def run_heartbeat_key(flow: str, run: str) -> str:
     """Key of the heartbeat of the process that drives a local run (last write wins)."""
-    return _build_key("heartbeat", flow=flow, run=run)
+    return _build_key("run_heartbeat", flow=flow, run=run)
 
 
-def alive_prefix(flow: str, run: str) -> str:
+def task_heartbeats_prefix(flow: str, run: str) -> str:
     """Folder of the heartbeats of a run's tasks that an orchestrator started."""
-    return _build_prefix("alive", flow=flow, run=run)
+    return _build_prefix("task_heartbeat", flow=flow, run=run)
 
 
-def alive_key(flow: str, run: str, step: str, task: str, attempt: int) -> str:
+def task_heartbeat_key(flow: str, run: str, step: str, task: str, attempt: int) -> str:
     """Key of an attempt's heartbeat, which exists only while the attempt runs."""
-    return _build_key("alive", flow=flow, run=run, sign=f"{step}={task}={attempt}")
+    return _build_key("task_heartbeat", flow=flow, run=run, sign=f"{step}={task}={attempt}")
 
 
 def events_prefix(flow: str, run: str, history: str) -> str:
@@ -359,14 +359,14 @@ def tag_prefix(flow: str, run: str) -> str:
     return _build_prefix("tag", flow=flow, run=run)
 
 
-def tag_claims_prefix(flow: str, run: str) -> str:
+def tag_reservations_prefix(flow: str, run: str) -> str:
     """Folder of the reservations of processes that are adding tags to a run."""
-    return _build_prefix("tagging", flow=flow, run=run)
+    return _build_prefix("tag_reservation", flow=flow, run=run)
 
 
-def resumed_prefix(flow: str, run: str) -> str:
+def resume_marks_prefix(flow: str, run: str) -> str:
     """Folder of the marks of processes that are resuming a run: the collector keeps such a run."""
-    return _build_prefix("resumed", flow=flow, run=run)
+    return _build_prefix("resume_mark", flow=flow, run=run)
 
 
 def steps_prefix(flow: str, run: str) -> str:
@@ -394,9 +394,9 @@ def later_commit_key(first: str, clearings: int) -> str:
     return first.removesuffix(".json") + f".{clearings}.json" if clearings else first
 
 
-def handoff_key(flow: str, run: str, step: str, task: str) -> str:
+def orchestrator_output_key(flow: str, run: str, step: str, task: str) -> str:
     """Key of where a committed foreach or switch leads, for an orchestrator that reads it itself."""
-    return _build_key("handoff", flow=flow, run=run, step=step, task=task)
+    return _build_key("orchestrator_output", flow=flow, run=run, step=step, task=task)
 
 
 def attempt_prefix(flow: str, run: str, step: str, task: str, attempt: int) -> str:

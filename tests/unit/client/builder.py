@@ -100,7 +100,7 @@ class Builder:
 
     def start(self, run: str, step: str, task: str = "0") -> int:
         """Claim the next attempt, as a runner does."""
-        return commits.claim(self.store, self.plan.flow, run, step, task, {"time": time.time()})
+        return commits.claim_attempt(self.store, self.plan.flow, run, step, task, {"time": time.time()})
 
     def commit(self, run: str, step: str, task: str = "0", **more: Any) -> Manifest:
         """Start and commit a task."""
@@ -109,15 +109,17 @@ class Builder:
         if step == self.plan.end.name:
             record = self.runs.read(self.plan.flow, run)
             (self.runs.expect_success if manifest.successful else self.runs.expect_caught)(record)
-        return commits.commit(self.store, manifest)
+        return commits.commit_attempt(self.store, manifest)
 
     def fail(self, run: str, step: str, task: str = "0", *, for_good: bool = False, **more: Any) -> None:
         """Start an attempt and let it fail."""
         attempt = self.start(run, step, task)
         more.setdefault("exception", {"type": "ValueError", "message": "bad", "stacktrace": "line 1\nValueError: bad"})
-        commits.fail(self.store, self.manifest(run, step, task, attempt, ok=False, successful=False, **more))
+        commits.record_failed_attempt(
+            self.store, self.manifest(run, step, task, attempt, ok=False, successful=False, **more)
+        )
         if for_good:
-            self.runs.note_failure(self.runs.read(self.plan.flow, run), step, task, attempt, "ValueError: bad")
+            self.runs.record_failure(self.runs.read(self.plan.flow, run), step, task, attempt, "ValueError: bad")
 
     def log(self, run: str, step: str, task: str, *chunks: str, attempt: int = 0) -> None:
         """Write log chunks as they are."""

@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 
 from flow_sdk.client import Run, Task
-from flow_sdk.store.package.archive import build
+from flow_sdk.store.package.archive import build_archive
 from tests.unit.client.builder import Builder
 
 
@@ -13,7 +13,7 @@ def test_the_files_a_run_was_started_with(flow: Builder, tmp_path: Path) -> None
     (tmp_path / "shapes.py").write_text("# the flow: ü\n", encoding="utf-8")
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "extra.py").write_text("x = 1\n")
-    package = flow.artifacts.put_bytes(build(str(tmp_path)))
+    package = flow.artifacts.put_bytes(build_archive(str(tmp_path)))
     flow.run(package=package)
     flow.commit("1", "start")
     code = Run("Shapes/1").code

@@ -13,7 +13,7 @@ from flow_sdk import client
 from flow_sdk.client import Flow, Metaflow, Run, Step, context, reader
 from flow_sdk.metadata import listing
 from flow_sdk.metadata.index import RunIndex
-from flow_sdk.metadata.run_heartbeat import this_process
+from flow_sdk.metadata.run_heartbeat import describe_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.store import open_store
@@ -48,12 +48,12 @@ def fill(store: MemoryStore, *, failed: int) -> None:
             runs.finish("Shapes", record.run, "failed", "so it was")
         if number <= RUNS - failed:
             for tag in (None, *tags, *own):
-                index.add_ended(tag, record.run, record.started, ("end", "0"))
-            commits.commit(store, Manifest("Shapes", str(number), "end", "0", 0, ok=True, successful=True))
+                index.add_success(tag, record.run, record.started, ("end", "0"))
+            commits.commit_attempt(store, Manifest("Shapes", str(number), "end", "0", 0, ok=True, successful=True))
 
 
 AIRFLOW = {"kind": "airflow"}
-LOCAL = {"kind": "local", **this_process()}
+LOCAL = {"kind": "local", **describe_process()}
 
 STANDINGS: dict[str, tuple[dict[str, Any], str, int]] = {
     "waits for its next task": (AIRFLOW, "running", 45),
@@ -76,9 +76,9 @@ def fill_unfinished(store: MemoryStore) -> None:
             )
             runs.create(record)
             if kind == "had a task that failed":
-                runs.note_failure(record, "start", "0", 0, "ValueError: bad")
+                runs.record_failure(record, "start", "0", 0, "ValueError: bad")
             if kind in ("had a task that failed", "was given up"):
-                runs.note_given_up("Open", run, "airflow", "given up", now)
+                runs.record_abandonment("Open", run, "airflow", "given up", now)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def requests(place: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FLOW_SDK_USER", "anne")
     monkeypatch.setattr(context, "_choice", context._Choice())
-    monkeypatch.setattr(listing, "FRESH", 1e9)  # seconds, however busy this machine is
+    monkeypatch.setattr(listing, "FRESH_FOR", 1e9)  # seconds, however busy this machine is
     yield Counter(url, server, monkeypatch)
     reader._reader.cache_clear()
 
@@ -259,7 +259,7 @@ def test_what_was_listed_is_asked_once_and_not_believed_after_a_change(requests:
 
 def test_a_listing_grows_old(flow: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody else's process tags and ends runs while this one looks at them."""
-    monkeypatch.setattr(listing, "FRESH", 0.0)
+    monkeypatch.setattr(listing, "FRESH_FOR", 0.0)
     flow.run("1", started=1.0, orchestrator={"kind": "local"})
     flow.run("2", started=2.0, orchestrator={"kind": "local"})
     second, first = Flow("Shapes")
@@ -291,7 +291,7 @@ def test_a_tag_too_long_for_the_listing(flow: Builder) -> None:
 def test_a_wide_step(flow: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     flow.run()
     for number in range(4000):
-        commits.commit(flow.store, flow.manifest("1", "done", str(number)))
+        commits.commit_attempt(flow.store, flow.manifest("1", "done", str(number)))
     flow.fail("1", "done", "0", for_good=True)
     requests = Counter(os.environ["FLOW_SDK_STORE"], None, monkeypatch)
     page = Step("Shapes/1/done")._repr_html_()
@@ -310,7 +310,7 @@ def test_a_killed_success_is_passed_over() -> None:
     for number in range(1, 6):
         made = runs.create(replace(record, run=str(number), started=float(number)))
         runs.expect_success(made)
-    commits.commit(store, Manifest("F", "2", "last", "0", 0, ok=True, successful=True))
-    commits.commit(store, Manifest("F", "4", "last", "0", 0, ok=True, successful=False))
+    commits.commit_attempt(store, Manifest("F", "2", "last", "0", 0, ok=True, successful=True))
+    commits.commit_attempt(store, Manifest("F", "4", "last", "0", 0, ok=True, successful=False))
     assert runs.latest_successful("F") == runs.latest_successful("F", "user:anne") == "2"
     assert runs.latest_successful("F", "user:bob") is None

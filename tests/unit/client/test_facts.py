@@ -11,9 +11,9 @@ from flow_sdk import client
 from flow_sdk.client import Flow, Metaflow, Run, Step, Task
 from flow_sdk.client.task import Metadata
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.metadata.run_heartbeat import write_beat
-from flow_sdk.metadata.task_heartbeat import LifeSign
-from flow_sdk.store.records.layout import alive_key
+from flow_sdk.metadata.run_heartbeat import write_run_heartbeat
+from flow_sdk.metadata.task_heartbeat import HeartbeatWriter
+from flow_sdk.store.records.layout import task_heartbeat_key
 from tests.unit.client.builder import Builder
 
 
@@ -55,13 +55,13 @@ def test_when_a_run_was_last_heard_of(flow: Builder) -> None:
     for key, (data, _) in list(objects.items()):
         objects[key] = (data, time.time() - 5000)
     assert 4900 < seconds_ago() < 5100
-    LifeSign(flow.store, "Shapes", "1", "start", "0", 0).give()
+    HeartbeatWriter(flow.store, "Shapes", "1", "start", "0", 0).write_heartbeat()
     assert seconds_ago() < 60
-    data, _ = objects[alive_key("Shapes", "1", "start", "0", 0)]
-    objects[alive_key("Shapes", "1", "start", "0", 0)] = (data, time.time() - 4000)
+    data, _ = objects[task_heartbeat_key("Shapes", "1", "start", "0", 0)]
+    objects[task_heartbeat_key("Shapes", "1", "start", "0", 0)] = (data, time.time() - 4000)
     assert 3900 < seconds_ago() < 4100
     assert (Run("Shapes/1").state, Task("Shapes/1/start/0").state) == ("failed", "failed")
-    write_beat(flow.store, "Shapes", "1")
+    write_run_heartbeat(flow.store, "Shapes", "1")
     assert seconds_ago() < 60
 
 

@@ -149,7 +149,7 @@ def test_a_reused_task_names_its_origin_and_has_its_log(flow: Builder) -> None:
     flow.commit("1", "start", values={"x": 1})
     flow.log("1", "start", "0", *LOG, attempt=1)
     flow.run("2", origin_run="1")
-    commits.commit(flow.store, flow.manifest("2", "start", "0", 1, values={"x": 1}, origin="Shapes/1/start/0"))
+    commits.commit_attempt(flow.store, flow.manifest("2", "start", "0", 1, values={"x": 1}, origin="Shapes/1/start/0"))
     task = Task("Shapes/2/start/0")
     assert Run("Shapes/2").origin_pathspec == "Shapes/1"
     assert Step("Shapes/2/start").origin_pathspec == "Shapes/1/start"

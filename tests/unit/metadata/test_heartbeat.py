@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from flow_sdk.metadata import run_heartbeat
-from flow_sdk.metadata.run_heartbeat import this_process, write_beat
+from flow_sdk.metadata.run_heartbeat import describe_process, write_run_heartbeat
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
-from flow_sdk.store.records.layout import heartbeat_key
+from flow_sdk.store.records.layout import run_heartbeat_key
 from flow_sdk.store.records.model import RunRecord
 
 PLAN = FlowPlan("F", "f.py", "", (StepPlan("start", "end"),))
@@ -50,7 +50,7 @@ def outcome(
     record = RunRecord("F", "1", "0" * 64, None, {}, (), "anne", time.time() - started, orchestrator=orchestrator)
     Runs(store).create(record)
     if beat is not None:
-        store.put(heartbeat_key("F", "1"), json.dumps({**process, "time": time.time() - beat}).encode())
+        store.put(run_heartbeat_key("F", "1"), json.dumps({**process, "time": time.time() - beat}).encode())
     found = Runs(Aged(store, stored)).outcome("F", "1", PLAN)  # type: ignore[arg-type]
     return found.state, found.reason
 
@@ -79,7 +79,7 @@ def test_orchestrated_runs_have_no_beat() -> None:
 
 
 def test_a_dead_process_of_this_machine_is_known_at_once_and_a_live_one_needs_no_beat() -> None:
-    ask = "import json; from flow_sdk.metadata.run_heartbeat import this_process; print(json.dumps(this_process()))"
+    ask = "import json; from flow_sdk.metadata import run_heartbeat as beat; print(json.dumps(beat.describe_process()))"
     process = subprocess.Popen([sys.executable, "-c", ask], stdout=subprocess.PIPE)
     assert process.stdout is not None
     facts = json.loads(process.stdout.read())
@@ -87,12 +87,12 @@ def test_a_dead_process_of_this_machine_is_known_at_once_and_a_live_one_needs_no
     assert outcome(facts, started=1) == ("failed", GONE)  # dead, though nobody has asked for its exit code yet
     process.wait()
     assert outcome(facts, started=1, beat=1) == ("failed", GONE)
-    assert outcome(this_process(), started=9999, beat=9999) == ("running", None)
-    assert outcome({**this_process(), "since": 1}, started=1) == ("failed", GONE)  # its pid was given anew
+    assert outcome(describe_process(), started=9999, beat=9999) == ("running", None)
+    assert outcome({**describe_process(), "since": 1}, started=1) == ("failed", GONE)  # its pid was given anew
 
 
 def test_a_process_of_another_container_is_judged_by_its_beats() -> None:
-    facts = {**this_process(), "pids": "pid:[1]", "since": 1}
+    facts = {**describe_process(), "pids": "pid:[1]", "since": 1}
     assert outcome(facts, started=4000, beat=1) == ("running", None)
     assert outcome(facts, started=4000, beat=100) == ("failed", GONE)
 
@@ -115,8 +115,8 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def test_the_beat_goes_on_until_the_run_is_over(tmp_path: Path) -> None:
     store = open_store(tmp_path)
-    path = tmp_path / heartbeat_key("F", "1")
-    with Heartbeat(lambda: write_beat(store, "F", "1"), first=0.02, interval=0.02):
+    path = tmp_path / run_heartbeat_key("F", "1")
+    with Heartbeat(lambda: write_run_heartbeat(store, "F", "1"), first=0.02, interval=0.02):
         assert not path.exists()
         wait_for(path.exists)
         first = json.loads(path.read_bytes())["time"]
@@ -138,10 +138,10 @@ def test_a_store_that_fails_once_doesnt_end_the_beat(tmp_path: Path) -> None:
         beats.append(1)
         if len(beats) == 1:
             raise StoreUnavailable("away")
-        write_beat(store, "F", "1")
+        write_run_heartbeat(store, "F", "1")
 
     with Heartbeat(flaky, first=0.01, interval=0.01):
-        wait_for((tmp_path / heartbeat_key("F", "1")).exists)
+        wait_for((tmp_path / run_heartbeat_key("F", "1")).exists)
 
 
 def test_the_silence_is_several_beats_long() -> None:
@@ -155,6 +155,6 @@ def test_a_beat_that_is_damaged_counts_as_none(beat: str) -> None:
     store = MemoryStore(f"memory://{time.time_ns()}")
     orchestrator = {"kind": "local", **ELSEWHERE}
     Runs(store).create(RunRecord("F", "1", "0" * 64, None, {}, (), "anne", 5.0, orchestrator=orchestrator))
-    store.put(heartbeat_key("F", "1"), beat.encode())
+    store.put(run_heartbeat_key("F", "1"), beat.encode())
     found = Runs(Aged(store, 1000.0)).outcome("F", "1", PLAN)  # type: ignore[arg-type]
     assert (found.state, found.reason) == ("failed", GONE)

@@ -19,7 +19,7 @@ from flow_sdk.programmatic.deployer import AirflowDeployedFlow, StepFunctionsDep
 from flow_sdk.programmatic.plan_flow import build_flow_class
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records.checksummed_json import seal, unseal
+from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_checksummed
 from tests.unit.cli.flow_file import call
 from tests.unit.programmatic.flow_files import FLOW, write
 
@@ -264,10 +264,10 @@ def test_a_plan_that_was_changed_in_the_store_runs_nothing(flow: str, tmp_path: 
     store = open_store(root)
     artifacts = Artifacts(store)
     (key,) = [info.key for info in store.list("deployments/") if "/releases/" in info.key]
-    release = unseal(store.get(key), key)
+    release = decode_checksummed(store.get(key), key)
     plan = json.loads(artifacts.get_bytes(release["blobs"]["plan"], where=""))
     release["blobs"]["plan"] = artifacts.put_bytes(json.dumps({**plan, field: CHANGES[field]}).encode())
-    store.put(key, seal(release, key))
+    store.put(key, encode_checksummed(release, key))
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(PlanError):
         DeployedFlow.from_deployment("Talk", root)

@@ -9,7 +9,7 @@ from flow_provider.task_context import TaskContext
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.records.codec import encode
+from flow_sdk.store.records.codec import encode_record
 from flow_sdk.store.records.layout import run_key
 from tests.rig.inprocess import InProcessRun, load_source
 
@@ -68,7 +68,7 @@ def test_names_of_the_tasks_of_nested_foreachs_and_loops(tmp_path: Path) -> None
     store = open_store(str(tmp_path / "store"))
     done = AirflowRun(load_source(FLOW, "F", str(tmp_path)), store=store).run()
     key = run_key("F", "1")
-    store.put_if_absent(key, encode(done.record, key))
+    store.put_if_absent(key, encode_record(done.record, key))
     assert len(done.task("start").environment["items"]) == 2
     names = {
         ("outer", "1"): "1: {{ 7*7 }}",

@@ -16,8 +16,8 @@ from flow_sdk.runtime.container import _Container, run_container
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package.archive import build
-from flow_sdk.store.records.commits import claim, read_task
+from flow_sdk.store.package.archive import build_archive
+from flow_sdk.store.records.commits import claim_attempt, read_task
 from tests.strategies.loading import flow_text, load_flow
 
 MACHINE = {
@@ -48,7 +48,7 @@ def told(tmp_path: Path) -> dict[str, str]:
         step="",
         task="",
         plan=artifacts.put_bytes(to_json(plan)),
-        package=artifacts.put_bytes(build(str(code))),
+        package=artifacts.put_bytes(build_archive(str(code))),
         orchestrator=MACHINE,
     )
     return {
@@ -190,12 +190,12 @@ def test_a_lost_machine_and_a_throttled_call_are_no_try(told: dict[str, str]) ->
     run(told)
     code = {**told, "FLOW_SDK_TASK": "Small/sfn-nightly/j/2", "FLOW_SDK_RETRIES": "1"}
     place = ("Small", "sfn-nightly", "j", "2")
-    claim(store, *place, {"batch": {"job": "one", "attempt": "1"}})
+    claim_attempt(store, *place, {"batch": {"job": "one", "attempt": "1"}})
     container = _Container({**code, "AWS_BATCH_JOB_ID": "one"})
     assert count_earlier_jobs(container.task) == 0
     # Of another job it would have been one: the step failed, and Step Functions tried it again.
     assert count_earlier_jobs(_Container({**code, "AWS_BATCH_JOB_ID": "two"}).task) == 1
-    claim(store, *place, {"host": "x"})
+    claim_attempt(store, *place, {"host": "x"})
     assert count_earlier_jobs(container.task) == 1
 
 

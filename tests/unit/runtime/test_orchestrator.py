@@ -17,7 +17,7 @@ from flow_sdk.runtime.orchestrator import PlainAdapter, adapter_of_run, find_ada
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from flow_sdk.store.package.archive import build
+from flow_sdk.store.package.archive import build_archive
 from tests.strategies.loading import flow_text, load_flow
 
 QUARRY = '''
@@ -81,7 +81,7 @@ def quarry(tmp_path: Path) -> dict[str, str]:
     request = TaskRequest(
         *("", "Small", "", "", ""),
         plan=artifacts.put_bytes(to_json(plan)),
-        package=artifacts.put_bytes(build(str(code))),
+        package=artifacts.put_bytes(build_archive(str(code))),
         orchestrator={"kind": "quarry", "shift": "early"},
     )
     return {

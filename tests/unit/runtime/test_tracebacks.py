@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from flow_sdk.errors import SerializationError
 from flow_sdk.runtime.task.transition import chosen_case
 from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
-from flow_sdk.store.prefetch import ahead
+from flow_sdk.store.prefetch import prefetch_map
 
 
 def test_frames_of_the_framework_are_folded_and_counted() -> None:
@@ -20,7 +20,7 @@ def test_frames_of_the_framework_are_folded_and_counted() -> None:
 
 def test_the_threads_of_the_framework_are_folded_with_it() -> None:
     try:
-        list(ahead(lambda number: 1 / number, [1, 0]))
+        list(prefetch_map(lambda number: 1 / number, [1, 0]))
     except ZeroDivisionError as error:
         text = user_traceback(error)
     assert "test_tracebacks.py" in text and "concurrent" not in text

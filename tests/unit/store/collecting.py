@@ -7,7 +7,7 @@ from flow_sdk.store.blobs.blob import digest_of, write_blob
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.layout import blob_key
 from flow_sdk.upkeep.garbage_collection import GcReport, collect_garbage
-from flow_sdk.upkeep.run_removal import Rules
+from flow_sdk.upkeep.run_removal import RetentionRules
 from flow_sdk.upkeep.store_check import check_store
 from tests.rig.aged import Clock
 
@@ -15,7 +15,7 @@ __all__ = ["collect", "keys", "runs", "store_payload", "whole"]
 
 
 def collect(store: ObjectStore, clock: Clock, *, delete: bool = True, **options: Any) -> GcReport:
-    rules = Rules(**{name: options.pop(name) for name in ("tags", "days", "last") if name in options})
+    rules = RetentionRules(**{name: options.pop(name) for name in ("tags", "days", "last") if name in options})
     return collect_garbage(store, rules, now=clock.now, delete=delete, threads=1, **options)
 
 

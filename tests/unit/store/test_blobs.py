@@ -253,6 +253,6 @@ def test_large_memory_is_private_and_writable(store: ObjectStore) -> None:
     ],
 )
 def test_the_advice_for_a_damaged_object_names_its_store(store, command):
-    from flow_sdk.store.blobs.frame_format import damaged
+    from flow_sdk.store.blobs.frame_format import damage_error
 
-    assert str(damaged("it is cut", f"plan of X/1, object blobs/f in {store}").help).endswith(": " + command)
+    assert str(damage_error("it is cut", f"plan of X/1, object blobs/f in {store}").help).endswith(": " + command)

@@ -15,14 +15,14 @@ from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.item_pack import write_items
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
-from flow_sdk.store.records.checksummed_json import seal, unseal
-from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS, RELEASE_FIELDS, decode
+from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_checksummed
+from flow_sdk.store.records.codec import END_FIELDS, FAILURE_FIELDS, RELEASE_FIELDS, decode_record
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.layout import (
     blob_key,
     commit_key,
     failure_key,
-    handoff_key,
+    orchestrator_output_key,
     release_key,
     run_end_key,
     run_input_key,
@@ -70,7 +70,7 @@ def test_each_blob_damaged_is_found_and_named(store: ObjectStore) -> None:
         report = check_store(store)
         assert {damage.key for damage in report.damage} == {key}
         assert report.damaged == 1
-        assert all(damage.place.startswith("Kept/1") for damage in report.damage), report.damage
+        assert all(damage.owner.startswith("Kept/1") for damage in report.damage), report.damage
         store.put(key, before)
     assert not check_store(store).damage
 
@@ -89,12 +89,12 @@ def test_who_needs_a_damaged_blob(store: ObjectStore) -> None:
     manifest = json.loads(store.get(PLACES["commit"]))
     digest = manifest["artifacts"]["large"]["hash"]
     change(store, blob_key(digest))
-    places = [damage.place for damage in check_store(store).damage]
+    places = [damage.owner for damage in check_store(store).damage]
     assert "Kept/1/start/0, attempt 0, artifact 'large'" in places
     assert "Kept/1/end/3, attempt 0, artifact 'large'" not in places  # a join doesn't hand it on by itself
     items = manifest["items"]["hash"]
     change(store, blob_key(items))
-    places = [damage.place for damage in check_store(store).damage]
+    places = [damage.owner for damage in check_store(store).damage]
     assert "Kept/1/start/0, attempt 0, the items of the foreach" in places
 
 
@@ -108,7 +108,7 @@ def test_a_record_that_cannot_be_read(store: ObjectStore, kind: str, text: bytes
 
 @pytest.mark.parametrize("text", [b'["0","1"]', b'{"run":"x","split":"0","next":"a","loops":{}}', b'"0"', b"{"])
 def test_what_a_state_machine_reads(store: ObjectStore, text: bytes) -> None:
-    key = handoff_key("Kept", "1", "start", "0")
+    key = orchestrator_output_key("Kept", "1", "start", "0")
     store.put(key, text)
     found = {damage.key for damage in check_store(store).damage}
     assert found == (set() if len(text) > 5 else {key})
@@ -127,7 +127,7 @@ def test_a_record_in_the_place_of_another(store: ObjectStore) -> None:
     store.put(commit_key("Kept", "1", "each", "1.0"), store.get(commit_key("Kept", "1", "each", "1.1")))
     (damage,) = check_store(store).damage
     assert damage.key == commit_key("Kept", "1", "each", "1.0")
-    assert damage.place == "Kept/1/each/1.0"
+    assert damage.owner == "Kept/1/each/1.0"
 
 
 def test_a_record_of_a_newer_release(store: ObjectStore) -> None:
@@ -144,10 +144,10 @@ def test_an_inline_payload_altered(store: ObjectStore) -> None:
     record["artifacts"]["small"]["inline"] = "AAAA"
     store.put(PLACES["commit"], json.dumps(record, separators=(",", ":")).encode())
     (damage,) = check_store(store).damage
-    assert (damage.place, damage.key) == ("Kept/1/start/0", PLACES["commit"])
+    assert (damage.owner, damage.key) == ("Kept/1/start/0", PLACES["commit"])
     of_an_older_release(store, PLACES["commit"], record)
     (damage,) = check_store(store).damage
-    assert damage.place == "Kept/1/start/0, attempt 0, artifact 'small'"
+    assert damage.owner == "Kept/1/start/0, attempt 0, artifact 'small'"
 
 
 def of_an_older_release(store: ObjectStore, key: str, record: dict[str, Any]) -> None:
@@ -254,15 +254,15 @@ def test_a_parents_commit_that_was_deleted(store: ObjectStore) -> None:
         before = store.get(key)
         store.delete([key])
         (damage,) = check_store(store).damage
-        assert (damage.key, damage.place) == (key, f"Kept/1/{step}/{task}")
+        assert (damage.key, damage.owner) == (key, f"Kept/1/{step}/{task}")
         assert "missing" in damage.seen
         store.put(key, before)
     assert not check_store(store).damage
 
 
 def test_the_last_commit_of_a_succeeded_run_that_was_deleted(store: ObjectStore) -> None:
-    record = unseal(store.get(PLACES["run"]), PLACES["run"])
-    store.put(PLACES["run"], seal({**record, "end": "end", "end_task": "3"}, PLACES["run"]))
+    record = decode_checksummed(store.get(PLACES["run"]), PLACES["run"])
+    store.put(PLACES["run"], encode_checksummed({**record, "end": "end", "end_task": "3"}, PLACES["run"]))
     key = commit_key("Kept", "1", "end", "3")
     store.delete([key])
     assert not check_store(store).damage, "nothing says that the run has succeeded"
@@ -279,7 +279,7 @@ DEEP = b"[" * 200_000
     "key",
     [
         *PLACES.values(),
-        handoff_key("Kept", "1", "start", "0"),
+        orchestrator_output_key("Kept", "1", "start", "0"),
         "flows/Kept/runs/1/end.json",
         "flows/Kept/runs/1/failures/start/0.json",
         "deployments/Kept/tokens/00000001.json",
@@ -330,12 +330,12 @@ WRONG_FIELDS = [
 @pytest.mark.parametrize(("kind", "field", "value"), WRONG_FIELDS)
 def test_a_record_with_a_field_of_the_wrong_type(store: ObjectStore, kind: str, field: str, value: Any) -> None:
     key = PLACES[kind]
-    data = unseal(store.get(key), key)
-    store.put(key, seal({**data, field: value}, key))
+    data = decode_checksummed(store.get(key), key)
+    store.put(key, encode_checksummed({**data, field: value}, key))
     found = [damage.key for damage in check_store(store).damage]
     assert found.count(key) == 1
     with pytest.raises(IntegrityError, match="can't be read"):
-        decode(RunRecord if kind == "run" else Manifest, store.get(key), key)
+        decode_record(RunRecord if kind == "run" else Manifest, store.get(key), key)
 
 
 MARKS: list[tuple[str, dict[str, Any], Any]] = [
@@ -350,15 +350,18 @@ MARKS: list[tuple[str, dict[str, Any], Any]] = [
 
 @pytest.mark.parametrize(("key", "data", "fields"), MARKS)
 def test_a_mark_with_a_wrong_name_or_time(store: ObjectStore, key: str, data: dict[str, Any], fields: Any) -> None:
-    store.put(key, seal(data, key))
+    store.put(key, encode_checksummed(data, key))
     assert [damage.key for damage in check_store(store).damage] == [key]
     with pytest.raises(IntegrityError, match="can't be read") as caught:
-        unseal(store.get(key), key, fields=fields)
+        decode_checksummed(store.get(key), key, fields=fields)
     assert caught.value.where == key
 
 
 def test_text_in_any_script_is_no_damage(store: ObjectStore) -> None:
     key = PLACES["commit"]
-    data = {**unseal(store.get(key), key), "exception": {"type": "E", "message": "\ud800 \u00fc", "stacktrace": ""}}
-    store.put(key, seal({**data, "own": ["gr\u00f6\u00dfe", "\U0001f600"]}, key))
-    assert decode(Manifest, store.get(key), key).own == ("gr\u00f6\u00dfe", "\U0001f600")
+    data = {
+        **decode_checksummed(store.get(key), key),
+        "exception": {"type": "E", "message": "\ud800 \u00fc", "stacktrace": ""},
+    }
+    store.put(key, encode_checksummed({**data, "own": ["gr\u00f6\u00dfe", "\U0001f600"]}, key))
+    assert decode_record(Manifest, store.get(key), key).own == ("gr\u00f6\u00dfe", "\U0001f600")

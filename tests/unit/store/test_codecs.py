@@ -114,10 +114,10 @@ def test_data_frames(artifacts: Artifacts) -> None:
 
 
 def test_an_array_is_not_copied_on_its_way_out() -> None:
-    from flow_sdk.store.pickling.codecs import encode
+    from flow_sdk.store.pickling.codecs import encode_value
 
     array = np.arange(100_000.0)
-    parts = encode(array, where="x").parts
+    parts = encode_value(array, where="x").parts
     views = [part for part in parts if isinstance(part, memoryview)]
     assert [view.nbytes for view in views] == [array.nbytes]
     array[0] = 42.0
@@ -322,14 +322,14 @@ import sys
 NAME, STORE, FILE = sys.argv[1:4]
 import importlib.util
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.pickling.codecs import by_value_module
+from flow_sdk.store.pickling.codecs import register_flow_module
 from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.records.model import ArtifactRef
 spec = importlib.util.spec_from_file_location(NAME, FILE)
 flow = importlib.util.module_from_spec(spec)
 sys.modules[NAME] = flow
 spec.loader.exec_module(flow)
-by_value_module(NAME, flow)
+register_flow_module(NAME, flow)
 artifacts = Artifacts(LocalStore(STORE))
 """
 SAVE = RUN + "print(artifacts.save(flow.make(), where='x'))\n"
@@ -454,8 +454,8 @@ def test_bytes_by_hash(artifacts: Artifacts) -> None:
 def test_a_flow_file_that_takes_the_place_of_main_later_is_known(tmp_path: Path, flow_file: Path) -> None:
     # As in a worker: the process starts as another program, then runs the flow file as __main__.
     code = (
-        "import sys, types\nfrom flow_sdk.store.pickling.codecs import encode\nclass Early: pass\n"
-        "encode(Early(), where='x')\n"
+        "import sys, types\nfrom flow_sdk.store.pickling.codecs import encode_value\nclass Early: pass\n"
+        "encode_value(Early(), where='x')\n"
         f"module = types.ModuleType('__main__')\nmodule.__file__ = {str(flow_file)!r}\n"
         "sys.modules['__main__'] = module\n"
         "exec(compile(open(module.__file__).read(), module.__file__, 'exec'), module.__dict__)\n"

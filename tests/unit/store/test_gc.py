@@ -18,10 +18,10 @@ from flow_sdk.runtime.resume.origin import hold_origin
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs.blob import read_blob
-from flow_sdk.store.blobs.write_protocol import LEAST_GRACE, RELIED
+from flow_sdk.store.blobs.write_protocol import RELIANCE_PERIOD, SHORTEST_GRACE
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import commits, layout
-from flow_sdk.store.records.codec import decode
+from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import blob_key, commit_key, run_key, start_key
 from flow_sdk.store.records.model import Manifest
 from flow_sdk.upkeep.garbage_collection import GRACE
@@ -53,7 +53,7 @@ def test_what_no_record_needs_goes_once_it_is_old(clock: Clock) -> None:
 def test_a_blob_stored_again_is_young_again(clock: Clock) -> None:
     store = MemoryStore()
     key = store_payload(store, b"wanted" * 1000)
-    clock.now += RELIED - 60
+    clock.now += RELIANCE_PERIOD - 60
     store_payload(store, b"wanted" * 1000)
     assert store.head(key).modified < clock.now - DAY / 2  # type: ignore[union-attr]
     clock.now += GRACE
@@ -135,12 +135,12 @@ def _record(flow: str, run: str, plan: str, **fields: Any) -> Any:
 def test_shared_blobs_stay(five: MemoryStore, clock: Clock) -> None:
     collect(five, clock, tags=("keep me",))
     key = commit_key("Kept", "2", "start", "0")
-    manifest = decode(Manifest, five.get(key), key)
+    manifest = decode_record(Manifest, five.get(key), key)
     assert Artifacts(five).load(manifest.artifacts["medium"], where="")
 
 
 def test_a_run_that_is_under_way_stays(five: MemoryStore, clock: Clock) -> None:
-    five.put(layout.heartbeat_key("Kept", "1"), b"{}")
+    five.put(layout.run_heartbeat_key("Kept", "1"), b"{}")
     report = collect(five, clock, last=1)
     assert runs(five) == ["5", "1"]
     assert report.flows["Kept"].active == 1
@@ -183,7 +183,7 @@ def test_what_deployments_need_stays(clock: Clock) -> None:
     assert (report.orphans, report.damage, report.foreign) == (0, [], [])
     store.delete([blob_key(blobs["request"])])
     (damage,) = check_store(store).damage
-    assert damage.place == "deployment a.b, the request"
+    assert damage.owner == "deployment a.b, the request"
 
 
 def test_an_airflow_deployment_notes_its_blobs(clock: Clock, tmp_path: Any) -> None:
@@ -249,7 +249,7 @@ def test_what_attempts_that_never_ended_have_left(clock: Clock) -> None:
     still = [start_key("Kept", "1", "each", "1.9", 0), layout.log_key("Kept", "1", "each", "1.9", 0, 0)]
     failed = commits.read_task(store, "Kept", "1", "end", "3")
     assert failed is not None
-    commits.fail(store, Manifest("Kept", "1", "end", "3", 2, ok=False, successful=False))
+    commits.record_failed_attempt(store, Manifest("Kept", "1", "end", "3", 2, ok=False, successful=False))
     store.put(start_key("Kept", "1", "end", "3", 2), b"{}")
     for key in (*dead, *still):
         store.put(key, b"{}")
@@ -329,9 +329,9 @@ def test_a_task_that_is_reopened_while_records_are_read(clock: Clock) -> None:
     assert manifest is not None
     own = Artifacts(store).save(b"own" * 2000, where="")
     manifest = Manifest("Kept", "1", "solo", "0", 0, ok=True, successful=True, artifacts={"own": own})
-    commits.commit(store, manifest)
+    commits.commit_attempt(store, manifest)
     clock.now += GRACE + 60
-    store.then = lambda: commits.reopen(store, manifest, 1)
+    store.then = lambda: commits.reopen_task(store, manifest, 1)
     assert collect(store, clock).blobs == 0
     assert commits.read_attempt(store, "Kept", "1", "solo", "0", 0) == manifest
 
@@ -366,7 +366,7 @@ def test_files_that_killed_processes_left_half_written(tmp_path: Path, capsys: p
 
 def test_the_grace_period_has_a_least(clock: Clock) -> None:
     with pytest.raises(UsageError, match="too short"):
-        collect(MemoryStore(), clock, grace=LEAST_GRACE - 1)
+        collect(MemoryStore(), clock, grace=SHORTEST_GRACE - 1)
 
 
 def test_a_blob_can_be_read_after_it_was_swept_and_stored_again(clock: Clock) -> None:

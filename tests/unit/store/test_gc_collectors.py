@@ -27,15 +27,15 @@ def test_one_collector_at_a_time(clock: Clock) -> None:
     second.begin()
     for _ in range(4):
         clock.now += 20 * 60
-        second.still()
+        second.continue_collecting()
         with pytest.raises(StoreError, match="under way"):
             Collector(store, {}).begin()
     clock.now += DEAD + 1
     third = Collector(store, {})
     third.begin()
     with pytest.raises(StoreError, match="stood still"):
-        second.still()
-    third.still()
+        second.continue_collecting()
+    third.continue_collecting()
 
 
 def test_a_collector_that_was_overtaken_gives_up_though_its_clock_stood_still(clock: Clock) -> None:
@@ -46,7 +46,7 @@ def test_a_collector_that_was_overtaken_gives_up_though_its_clock_stood_still(cl
     Collector(store, {}).begin()
     clock.now -= DEAD + 1 - 120
     with pytest.raises(StoreError, match="stood still"):
-        paused.still()
+        paused.continue_collecting()
 
 
 def test_of_two_that_take_over_one_is_refused(clock: Clock) -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from flow_sdk.errors import IntegrityError, UsageError
 from flow_sdk.runtime.task.code_folder import unpacked
-from flow_sdk.store.package.archive import build, find_files, list_files, unpack
-from flow_sdk.store.package.ignore_rules import Ignore
+from flow_sdk.store.package.archive import build_archive, find_files, list_files, unpack_archive
+from flow_sdk.store.package.ignore_rules import IgnoreFile
 
 
 def tree(folder: Path, *names: str, text: str = "x") -> Path:
@@ -54,27 +54,27 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     two = tree(tmp_path / "elsewhere" / "two", "ü.py", "a.py", "b/x.py", "flow.py")
     os.chmod(two / "a.py", 0o600)
     os.utime(two / "a.py", (0, 0))
-    assert build(str(one)) == build(str(two))
+    assert build_archive(str(one)) == build_archive(str(two))
     os.chmod(two / "a.py", 0o700)
-    assert build(str(one)) != build(str(two))
+    assert build_archive(str(one)) != build_archive(str(two))
 
 
 def test_these_bytes_on_every_python(tmp_path: Path) -> None:
-    package = build(str(tree(tmp_path, "flow.py", "pkg/ü.py")))
+    package = build_archive(str(tree(tmp_path, "flow.py", "pkg/ü.py")))
     assert hashlib.sha256(package).hexdigest()[:16] == "704b74145e4ac363"
 
 
 def test_round_trip(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", "flow.py", "pkg/deep/x.py", "run.py")
     os.chmod(source / "run.py", 0o744)
-    package = build(str(source))
+    package = build_archive(str(source))
     (tmp_path / "out").mkdir()
-    unpack(package, str(tmp_path / "out"))
+    unpack_archive(package, str(tmp_path / "out"))
     for file in list_files(package):
         out = tmp_path / "out" / file.name
         assert out.read_text() == "x" + file.name
         assert bool(out.stat().st_mode & stat.S_IXUSR) == file.executable == (file.name == "run.py")
-    assert build(str(tmp_path / "out")) == package
+    assert build_archive(str(tmp_path / "out")) == package
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_one_folder_of_a_root_and_one_file_of_any_ending(tmp_path: Path) -> None
 
 def test_a_bad_pattern_is_named_with_its_line() -> None:
     with pytest.raises(UsageError, match="pattern") as caught:
-        Ignore("ok\n[z-a]x\n", "f/.flowignore")
+        IgnoreFile("ok\n[z-a]x\n", "f/.flowignore")
     assert "f/.flowignore:2" in str(caught.value)
 
 
 def test_an_unreadable_ignore_file_is_named(tmp_path: Path) -> None:
     (tmp_path / ".flowignore").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="ignore file") as caught:
-        build(str(tmp_path))
+        build_archive(str(tmp_path))
     assert str(tmp_path / ".flowignore") in str(caught.value)
 
 
@@ -144,16 +144,16 @@ def test_links(tmp_path: Path) -> None:
     assert names(folder) == ["also/x.py", "flow.py", "pkg/x.py", "same.py"]
     unpacked = tmp_path / "out"
     unpacked.mkdir()
-    unpack(build(str(folder)), str(unpacked))
+    unpack_archive(build_archive(str(folder)), str(unpacked))
     assert not (unpacked / "same.py").is_symlink()
     (folder / "leak.py").symlink_to(outside / "code.py")
     with pytest.raises(UsageError, match="leads out") as caught:
-        build(str(folder))
+        build_archive(str(folder))
     assert "leak.py" in str(caught.value) and str(outside) in str(caught.value)
     (folder / "leak.py").unlink()
     (folder / "lib").symlink_to(outside)
     with pytest.raises(UsageError, match="leads out"):
-        build(str(folder))
+        build_archive(str(folder))
     (folder / ".flowignore").write_text("lib\n")
     assert "flow.py" in names(folder)
 
@@ -161,21 +161,21 @@ def test_links(tmp_path: Path) -> None:
 def test_a_folder_reached_through_a_link_is_fine(tmp_path: Path) -> None:
     tree(tmp_path / "real", "flow.py", "pkg/x.py")
     (tmp_path / "link").symlink_to("real")
-    assert build(str(tmp_path / "link")) == build(str(tmp_path / "real"))
+    assert build_archive(str(tmp_path / "link")) == build_archive(str(tmp_path / "real"))
 
 
 def test_too_large_names_the_largest_files(tmp_path: Path) -> None:
     tree(tmp_path, "flow.py")
     (tmp_path / "weights.py").write_bytes(b"#" * 5000)
     with pytest.raises(UsageError, match="too large") as caught:
-        build(str(tmp_path), limit=4000)
+        build_archive(str(tmp_path), limit=4000)
     assert "weights.py" in str(caught.value) and ".flowignore" in str(caught.value)
-    assert build(str(tmp_path), limit=10_000)
+    assert build_archive(str(tmp_path), limit=10_000)
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't be read"):
-        build(str(tmp_path / "none"))
+        build_archive(str(tmp_path / "none"))
 
 
 def archive(name: str, *, mode: int = stat.S_IFREG | 0o644, twice: bool = False, deflate: bool = False) -> bytes:
@@ -211,17 +211,17 @@ def test_a_hostile_package_writes_nothing(tmp_path: Path, package: bytes) -> Non
     out = tmp_path / "in" / "out"
     out.mkdir(parents=True)
     with pytest.raises(IntegrityError):
-        unpack(package, str(out))
+        unpack_archive(package, str(out))
     assert list(out.iterdir()) == []
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["out"]
 
 
 def test_a_damaged_package_is_found(tmp_path: Path) -> None:
-    package = bytearray(build(str(tree(tmp_path / "in", "flow.py", text="x" * 200))))
+    package = bytearray(build_archive(str(tree(tmp_path / "in", "flow.py", text="x" * 200))))
     package[80] ^= 1
     with pytest.raises(IntegrityError):
         (tmp_path / "out").mkdir()
-        unpack(bytes(package), str(tmp_path / "out"))
+        unpack_archive(bytes(package), str(tmp_path / "out"))
     shutil.rmtree(tmp_path / "out")
 
 
@@ -232,7 +232,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     (source / "run.py").chmod(0o755)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    return build(str(source))
+    return build_archive(str(source))
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, bool]]:

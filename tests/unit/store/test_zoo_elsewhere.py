@@ -24,7 +24,7 @@ from flow_sdk.errors import SerializationError
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.backends.memory import MemoryStore
-from flow_sdk.store.pickling.codecs import decode
+from flow_sdk.store.pickling.codecs import decode_value
 from flow_sdk.store.records.model import ArtifactRef
 from tests.conftest import ROOT
 from tests.unit.client.builder import Builder
@@ -130,19 +130,19 @@ def pythons() -> list[str]:
 
 ENCODE = """
 import json, sys
-from flow_sdk.store.pickling.codecs import encode
+from flow_sdk.store.pickling.codecs import encode_value
 class Kind:
     x = 1
 values = [{"a": [1, 2.5, "ü", None]}, bytearray(b"x" * 5000), ValueError("x"), lambda: 1, Kind()]
-print(json.dumps([(e.codec, b"".join(e.parts).hex()) for e in (encode(v, where="x") for v in values)]))
+print(json.dumps([(e.codec, b"".join(e.parts).hex()) for e in (encode_value(v, where="x") for v in values)]))
 """
 DECODE = """
 import json, sys
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.store.pickling.codecs import decode
+from flow_sdk.store.pickling.codecs import decode_value
 for codec, payload in json.load(sys.stdin):
     try:
-        print(repr(decode(codec, bytes.fromhex(payload), where="Train/5/fit/0, artifact 'model'"))[:60])
+        print(repr(decode_value(codec, bytes.fromhex(payload), where="Train/5/fit/0, artifact 'model'"))[:60])
     except FlowSDKError as error:
         print(str(error).replace(chr(10), " "))
 """
@@ -155,7 +155,7 @@ RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encodi
 @pytest.mark.parametrize("version", RECORDED)
 def test_what_another_python_has_stored(version: str) -> None:
     def load(codec: str, payload: str) -> Any:
-        return decode(codec, base64.b64decode(payload), where=WHERE)
+        return decode_value(codec, base64.b64decode(payload), where=WHERE)
 
     plain, raw, function, made = RECORDED[version]
     assert load(*plain) == {"a": [1, 2.5, "ü", None]} and load(*raw) == bytearray(b"x" * 50)

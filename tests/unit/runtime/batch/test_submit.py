@@ -15,7 +15,7 @@ from flow_sdk.runtime.batch.submit import JobTarget, job_name, read_request, sav
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
-from flow_sdk.store.records.layout import heartbeat_key, request_key
+from flow_sdk.store.records.layout import request_key, run_heartbeat_key
 from flow_sdk.upkeep.store_check import check_store
 from tests.rig.aged import DAY, Clock
 from tests.rig.finished import finished_run
@@ -117,7 +117,7 @@ def test_a_request_is_kept_as_long_as_its_run(monkeypatch: pytest.MonkeyPatch) -
     key = request_key("Kept", "1", digest)
     for _ in range(9):  # the job waits in its queue, and the run's process lives
         clock.now += DAY
-        store.put(heartbeat_key("Kept", "1"), b"{}")
+        store.put(run_heartbeat_key("Kept", "1"), b"{}")
     assert not collect(store, clock, last=0).blobs
     assert read_request(Artifacts(store), request.pathspec, digest).parameters == {"x": 1}
     assert not check_store(store, threads=1).orphans  # it keeps its code
@@ -125,7 +125,7 @@ def test_a_request_is_kept_as_long_as_its_run(monkeypatch: pytest.MonkeyPatch) -
     for bad in (good.replace(b'{"x": 1}', b'{"x": 3}'), good[:9]):
         store.put(key, bad)
         (damage,) = check_store(store, threads=1).damage
-        assert (damage.key, damage.place) == (key, "Kept/1")
+        assert (damage.key, damage.owner) == (key, "Kept/1")
         with pytest.raises(IntegrityError):
             read_request(Artifacts(store), request.pathspec, digest)
     assert save_request(Artifacts(store), request) == digest

@@ -36,7 +36,7 @@ def test_origins(tmp_path: Path) -> None:
         runs.create(dataclasses.replace(first.record, run=str(number), system_tags=tags, started=float(number)))
     assert find_origin(runs, "Small", "anne", None)[0].run == "4"
     # A tag of somebody else's run, from a time when it could be given, doesn't make the run anne's.
-    RunIndex(first.store, "Small").add("user:anne", "5", 5.0)
+    RunIndex(first.store, "Small").add_run("user:anne", "5", 5.0)
     assert next(runs.newest("Small", "user:anne")) == "5"
     assert find_origin(runs, "Small", "anne", None)[0].run == "4"
     runs.create(dataclasses.replace(first.record, run="airflow-scheduled-1", started=9.0))

@@ -111,10 +111,10 @@ def test_a_task_that_was_cleared_is_reused_as_it_is_now(tmp_path: Path) -> None:
     flow = small(tmp_path)
     first = finished(flow)
     old = first.task("end")
-    commits.reopen(first.store, old, 1)
+    commits.reopen_task(first.store, old, 1)
     second, _ = resumed(first, flow)
     assert second.order == [("end", "0")]
-    commits.commit(first.store, dataclasses.replace(old, attempt=1, generation=1))
+    commits.commit_attempt(first.store, dataclasses.replace(old, attempt=1, generation=1))
     third, _ = resumed(first, flow, run="3")
     assert third.order == [] and third.task("end").attempt == 1 and third.task("end").generation == 0
 
@@ -123,8 +123,8 @@ def test_what_took_its_inputs_from_an_attempt_that_was_cleared_since_runs_again(
     flow = small(tmp_path)
     first = finished(flow)
     old = first.task("start")
-    commits.reopen(first.store, old, 1)
-    commits.commit(first.store, dataclasses.replace(old, attempt=1, generation=1))
+    commits.reopen_task(first.store, old, 1)
+    commits.commit_attempt(first.store, dataclasses.replace(old, attempt=1, generation=1))
     second, _ = resumed(first, flow)
     assert second.task("start").attempt == 1
     assert second.order and ("start", "0") not in second.order

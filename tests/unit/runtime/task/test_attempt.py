@@ -31,12 +31,12 @@ def test_a_killed_last_attempt_is_caught_by_one_that_runs_nothing() -> None:
     from flow_sdk.runtime.crash_record import note_crash
     from flow_sdk.runtime.local.scheduler import TaskKey
     from flow_sdk.runtime.request import TaskRequest
-    from flow_sdk.store.records.commits import claim
+    from flow_sdk.store.records.commits import claim_attempt
 
     run = InProcessRun(Failing)
     run.attempt(TaskKey("start", ()), 2)
     task = run.id("caught")
-    claim(run.store, "Failing", "1", "caught", task, {})
+    claim_attempt(run.store, "Failing", "1", "caught", task, {})
     request = TaskRequest(root="", flow="Failing", run="1", step="caught", task=task, plan="", tries_left=1)
     note_crash(run.store, request, 0, "the task's process was ended by SIGKILL")
     outcome = run.attempt(TaskKey("caught", ()), 0)

@@ -8,8 +8,8 @@ import pytest
 from flow_sdk import FlowSpec, Parameter, catch, retry, step
 from flow_sdk.errors import IntegrityError
 from flow_sdk.store.backends.memory import MemoryStore
-from flow_sdk.store.records.codec import encode
-from flow_sdk.store.records.commits import claim, commit, read_task, reopen
+from flow_sdk.store.records.codec import encode_record
+from flow_sdk.store.records.commits import claim_attempt, commit_attempt, read_task, reopen_task
 from flow_sdk.store.records.layout import commit_key
 from flow_sdk.store.records.model import Manifest
 from tests.rig.inprocess import InProcessRun
@@ -51,16 +51,16 @@ def test_a_result_from_before_the_task_was_cleared_again_does_not_count() -> Non
     where = {"flow": "F", "run": "1", "step": "s", "task": "0"}
 
     def manifest(generation: int) -> Manifest:
-        attempt = claim(store, **where, facts={"time": time.time()})
+        attempt = claim_attempt(store, **where, facts={"time": time.time()})
         return Manifest(**where, attempt=attempt, ok=True, successful=True, generation=generation)
 
-    first = commit(store, manifest(0))
-    reopen(store, first, 1)
+    first = commit_attempt(store, manifest(0))
+    reopen_task(store, first, 1)
     late = manifest(1)
-    reopen(store, first, 2)
+    reopen_task(store, first, 2)
     wanted = manifest(2)
-    assert commit(store, wanted) is wanted
-    assert commit(store, late).generation == 2
+    assert commit_attempt(store, wanted) is wanted
+    assert commit_attempt(store, late).generation == 2
     assert read_task(store, **where) == wanted
 
 
@@ -69,20 +69,20 @@ def test_a_clearing_that_comes_late_takes_no_newer_commit_back() -> None:
     where = {"flow": "F", "run": "1", "step": "s", "task": "0"}
 
     def manifest(generation: int) -> Manifest:
-        attempt = claim(store, **where, facts={"time": time.time()})
+        attempt = claim_attempt(store, **where, facts={"time": time.time()})
         return Manifest(**where, attempt=attempt, ok=True, successful=True, generation=generation)
 
-    first = commit(store, manifest(0))
-    reopen(store, first, 2)
-    newest = commit(store, manifest(2))
-    reopen(store, first, 1)  # by an attempt that saw the first commit, and was slow
+    first = commit_attempt(store, manifest(0))
+    reopen_task(store, first, 2)
+    newest = commit_attempt(store, manifest(2))
+    reopen_task(store, first, 1)  # by an attempt that saw the first commit, and was slow
     assert read_task(store, **where) == newest
-    assert commit(store, manifest(1)) == newest
+    assert commit_attempt(store, manifest(1)) == newest
     # An attempt of before a clearing may still commit before the one that the clearing was for: that one counts then.
-    reopen(store, newest, 3)
+    reopen_task(store, newest, 3)
     key = commit_key(**where).replace(".json", ".2.json")
-    store.put(key, encode(manifest(2), key))
-    last = commit(store, manifest(4))
+    store.put(key, encode_record(manifest(2), key))
+    last = commit_attempt(store, manifest(4))
     assert last.generation == 4 and read_task(store, **where) == last
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from flow_sdk.runtime.task import code_folder
 from flow_sdk.runtime.task.code_folder import MOST_UNUSED, UNUSED_AGE, unpacked
-from flow_sdk.store.package.archive import build
+from flow_sdk.store.package.archive import build_archive
 
 HOLDER = """
 import sys, tempfile
@@ -36,7 +36,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def package(tmp_path: Path) -> bytes:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "flow.py").write_text("x = 1\n")
-    return build(str(tmp_path / "code"))
+    return build_archive(str(tmp_path / "code"))
 
 
 def release() -> None:

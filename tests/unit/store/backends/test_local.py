@@ -97,11 +97,11 @@ def test_an_object_that_was_found_is_made_to_last(
 ) -> None:
     store.put("a/b", b"x")
     calls = Calls(monkeypatch, tmp_path)
-    store.keep("a/b")
+    store.make_durable("a/b")
     assert calls.seen == ["fsync a"]
     calls.seen.clear()
-    store.keep("a/c")
-    store.keep("d/e")
+    store.make_durable("a/c")
+    store.make_durable("d/e")
     assert not calls.seen
 
 
