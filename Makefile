@@ -102,6 +102,7 @@ define in_parts
 	    FLOW_TEST_LOCALSTACK="$(CURDIR)/.venv-localstack/bin/python" \
 	    FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))" \
 	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
+	    FLOW_TEST_ZSH="$$(command -v zsh)" FLOW_TEST_FISH="$$(command -v fish)" \
 	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
 	logs=$$(mktemp -d); \
 	for part in $(parts) $(2) rest; do echo 1 >"$$logs/$$part.code"; done; \

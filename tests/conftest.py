@@ -22,6 +22,8 @@ NEEDED = {
     "node": "FLOW_TEST_NODE_MODULES",
     "containers": "FLOW_TEST_CONTAINERS",
     "terraform": "FLOW_TEST_TERRAFORM_PLUGINS",
+    "zsh": "FLOW_TEST_ZSH",
+    "fish": "FLOW_TEST_FISH",
 }
 """Markers, and the variable that says where what the marked tests need is."""
 

@@ -9,12 +9,12 @@ from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
 from flow_sdk.text import strip_control_sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from flow_sdk.cli.parser import Command, Option
 
-__all__ = ["WIDTH", "print_help"]
+__all__ = ["WIDTH", "print_console_group", "print_console_help", "print_help"]
 
 WIDTH = 100
 
@@ -51,11 +51,7 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
 
 def _print_command(flow_class: Any, name: str, summary: str, command: Command) -> None:
     parameters = [one for one in command.parameters(flow_class) if not one.hidden] if command.parameters else []
-    placeholders = [
-        ("{}" if argument.required else "[{}]").format(argument.name + ("..." if argument.repeat else ""))
-        for argument in command.arguments
-    ]
-    print(f"Usage: {' '.join([program_text(), name, '[OPTIONS]', *placeholders])}\n\n{summary}")
+    print(f"Usage: {' '.join([program_text(), name, '[OPTIONS]', *_placeholders(command)])}\n\n{summary}")
     if command.arguments:
         print("\nArguments:")
         _table((argument.name, argument.help) for argument in command.arguments)
@@ -67,6 +63,43 @@ def _print_command(flow_class: Any, name: str, summary: str, command: Command) -
         _table(_rows(command.options))
     print("\nOptions of every command:")
     _table([*_config_rows(flow_class), *_rows(GENERAL)])
+
+
+def print_console_help(name: str, summary: str, command: Command, *general: Option) -> None:
+    """Print the help of one command of ``flow-sdk``.
+
+    Parameters
+    ----------
+    name, summary : str
+        The command's name, and what it does.
+    command : Command
+        The command.
+    *general : Option
+        The options of every command.
+    """
+    options = ["[OPTIONS]"] if command.options else []
+    print(f"Usage: {' '.join(['flow-sdk', name, *options, *_placeholders(command)])}\n\n{summary}")
+    if command.arguments:
+        print("\nArguments:")
+        _table((argument.name, argument.help) for argument in command.arguments)
+    print("\nOptions:")
+    _table(_rows([*command.options, *general]))
+    if command.epilog is not None:
+        print("\n" + "\n".join(command.epilog()))
+
+
+def print_console_group(name: str, summaries: Mapping[str, str]) -> None:
+    """Print the help of a group of commands of ``flow-sdk``; ``summaries`` are by the commands' last words."""
+    print(f"Usage: flow-sdk {name} COMMAND [OPTIONS]\n\nCommands:")
+    _table(summaries.items())
+    print(f"\nflow-sdk {name} COMMAND --help shows the options of one command.")
+
+
+def _placeholders(command: Command) -> list[str]:
+    return [
+        ("{}" if argument.required else "[{}]").format(argument.name + ("..." if argument.repeat else ""))
+        for argument in command.arguments
+    ]
 
 
 def _config_rows(flow_class: Any) -> list[tuple[str, str]]:

@@ -111,7 +111,8 @@ class Command:
     Parameters
     ----------
     run : callable
-        Takes the :class:`~flow_sdk.cli.context.Call`, returns the exit code.
+        Takes the :class:`~flow_sdk.cli.context.Call` (a command of ``flow-sdk``: the :class:`Parsed` line), returns the
+        exit code.
     arguments : sequence of Argument
         Its positional arguments.
     options : sequence of Option
@@ -120,9 +121,11 @@ class Command:
         Takes the flow class, returns one option for each parameter of the flow.
     advise : callable, optional
         Takes positional arguments that are too many, returns what to do about them; "" where nothing is known.
+    epilog : callable, optional
+        Returns further lines of the help.
     """
 
-    __slots__ = ("advise", "arguments", "options", "parameters", "run")
+    __slots__ = ("advise", "arguments", "epilog", "options", "parameters", "run")
 
     def __init__(
         self,
@@ -132,8 +135,10 @@ class Command:
         options: Sequence[Option] = (),
         parameters: Callable[[Any], Sequence[Option]] | None = None,
         advise: Callable[[Sequence[str]], str] | None = None,
+        epilog: Callable[[], Iterable[str]] | None = None,
     ) -> None:
         self.run = run
+        self.epilog = epilog
         self.advise = advise
         self.arguments = arguments
         self.options = options

@@ -9,15 +9,16 @@ import sys
 from flow_sdk import config
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.json_output import OUTPUT
-from flow_sdk.cli.parser import Option, parse
-from flow_sdk.errors import FlowSDKError, UsageError
+from flow_sdk.cli.parser import Command, Option
+from flow_sdk.errors import FlowSDKError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flow_sdk.cli.parser import Parsed
     from flow_sdk.deploy.doctor import Check
 
-__all__ = ["execute_doctor"]
+__all__ = ["CONSOLE_COMMANDS"]
 
 SECONDS = 6.0
 """How long all that is far away may take to answer."""
@@ -26,42 +27,14 @@ PYTHONS = ((3, 11), (3, 13))
 """The oldest and the newest release that Flow SDK runs on."""
 
 OPTIONS = (
-    Option("help", "Show this help and exit.", flag=True),
     OUTPUT,
     Option("json", "The same as --output json.", flag=True),
-    Option("profile", "The profile to look at; the default one otherwise.", metavar="NAME"),
+    Option("profile", "The profile to check; the default one otherwise.", metavar="NAME"),
 )
 
-HELP = """Usage: flow-sdk doctor [--output json] [--profile NAME]
 
-Look at each part that is set up; say what is missing and how to mend it. Changes nothing, and prints no secrets.
-Exit code 1 if something is missing or fails."""
-
-
-def execute_doctor(argv: Sequence[str]) -> int:
-    """Run ``doctor`` with what follows it.
-
-    Parameters
-    ----------
-    argv : sequence of str
-        The options.
-
-    Returns
-    -------
-    int
-        0 if nothing fails or is missing, else 1.
-
-    Raises
-    ------
-    UsageError
-        If an option isn't known.
-    """
-    parsed = parse(["--help" if word == "-h" else word for word in argv], OPTIONS)
-    if parsed.values["help"]:
-        print(HELP)
-        return 0
-    if parsed.words:
-        raise UsageError(f"doctor doesn't take {parsed.words[0]!r}.", help="See flow-sdk doctor --help.")
+def _examine_all(parsed: Parsed) -> int:
+    """Print every check; the exit code is 1 if one fails or something is missing. Changes nothing."""
     if parsed.values["profile"] is not None:
         os.environ["FLOW_SDK_PROFILE"] = parsed.values["profile"]
     from flow_sdk.deploy.doctor import FAILED, MISSING
@@ -181,3 +154,14 @@ def _print_lines(checks: Sequence[Check]) -> None:
         help = f". {check.help}" if check.help else ""
         print(f"{check.state:<14} {check.name}: {check.found.rstrip('.')}{help}")
     print(", ".join(f"{count} {state}" for state, count in _counts(checks).items()))
+
+
+CONSOLE_COMMANDS = {
+    "doctor": Command(
+        _examine_all,
+        options=OPTIONS,
+        epilog=lambda: (
+            "Changes nothing, and prints no secrets. The exit code is 1 if something is missing or fails.",
+        ),
+    )
+}

@@ -8,25 +8,21 @@ from flow_sdk import config
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.commands.configure import print_settings, settings_data
 from flow_sdk.cli.commands.version import describe_versions
-from flow_sdk.cli.json_output import print_json
+from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.parser import Command
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.release import __version__
 
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["show_status"]
+    from flow_sdk.cli.parser import Parsed
+
+__all__ = ["CONSOLE_COMMANDS"]
 
 
-def show_status(*, as_json: bool) -> int:
-    """Print versions, settings, user and store; returns the exit code.
-
-    Parameters
-    ----------
-    as_json : bool
-        Whether to print one JSON document.
-    """
-    if as_json:
+def _show_status(parsed: Parsed) -> int:
+    if parsed.values["output"] == "json":
         print_json(_status_data())
         return 0
     print(describe_versions())
@@ -47,3 +43,6 @@ def _status_data() -> dict[str, Any]:
         store_error = error.as_data()
     versions = {"version": __version__, "python": sys.version.split()[0], "platform": sys.platform}
     return {**versions, **settings_data(), "user": config.user(), "store": store, "store_error": store_error}
+
+
+CONSOLE_COMMANDS = {"status": Command(_show_status, options=(OUTPUT,))}

@@ -7,65 +7,21 @@ import time
 from typing import TYPE_CHECKING
 
 from flow_sdk.cli.json_output import OUTPUT, print_json
-from flow_sdk.cli.parser import Command, Option, parse
-from flow_sdk.errors import StoreUnavailable, UsageError
-from flow_sdk.text import suggest_name
+from flow_sdk.cli.parser import Command, Option
+from flow_sdk.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
+    from flow_sdk.cli.parser import Parsed
     from flow_sdk.store.port import ObjectStore
     from flow_sdk.upkeep.garbage_collection import GcReport
     from flow_sdk.upkeep.store_check import CheckReport
 
-__all__ = ["execute_store"]
-
-HELP = """Usage: flow-sdk store COMMAND [OPTIONS]
-
-Commands:
-  check    Verify every object of the store; say what is damaged and what is left over.
-  gc       Say what nobody needs any more; with --delete, delete it.
-
-flow-sdk store COMMAND --help says more of one command."""
+__all__ = ["CONSOLE_COMMANDS"]
 
 SHOWN = 20
-
-
-def execute_store(argv: Sequence[str]) -> int:
-    """Run ``flow-sdk store ...``; returns the exit code.
-
-    Parameters
-    ----------
-    argv : sequence of str
-        What follows ``store``.
-
-    Raises
-    ------
-    FlowSDKError
-        Whatever is wrong.
-    """
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(HELP)
-        return 0
-    name, *rest = argv
-    if name not in COMMANDS:
-        raise UsageError(f"There's no command 'store {name}'.", help=suggest_name(name, COMMANDS))
-    command = COMMANDS[name]
-    parsed = parse(rest, command.options)
-    if parsed.values["help"]:
-        _print_help(name, command)
-        return 0
-    if parsed.words:
-        raise UsageError(f"store {name} doesn't take {parsed.words[0]!r}.", help=f"See flow-sdk store {name} --help.")
-    return command.run(parsed.values)
-
-
-def _print_help(name: str, command: Command) -> None:
-    print(f"Usage: flow-sdk store {name} [OPTIONS]\n\nOptions:")
-    for option in command.options:
-        label = f"--{option.name}" + ("" if option.flag else f" {option.metavar}")
-        print(f"  {label:<26} {option.help}")
 
 
 def _open(values: dict[str, Any]) -> ObjectStore:
@@ -124,7 +80,8 @@ def _read_text(report: CheckReport) -> str:
     return f"checked {blobs}, {_count(report.records, 'record')}{damaged}"
 
 
-def _check(values: dict[str, Any]) -> int:
+def _check(parsed: Parsed) -> int:
+    values = parsed.values
     from flow_sdk.upkeep.store_check import check_store
 
     store = _open(values)
@@ -164,7 +121,8 @@ def _show_check(report: CheckReport, url: str) -> None:
     print(f"{report.damaged:,} damaged" if report.damage else "nothing is damaged")
 
 
-def _gc(values: dict[str, Any]) -> int:
+def _gc(parsed: Parsed) -> int:
+    values = parsed.values
     from flow_sdk import config
     from flow_sdk.upkeep.garbage_collection import collect_garbage
     from flow_sdk.upkeep.run_removal import RetentionRules
@@ -238,12 +196,11 @@ _GENERAL = (
     OUTPUT,
     Option("json", "The same as --output json.", flag=True),
     Option("threads", "How many objects are read at a time.", least=1, default=8),
-    Option("help", "Show this help and exit.", flag=True),
 )
 
-COMMANDS = {
-    "check": Command(_check, options=_GENERAL),
-    "gc": Command(
+CONSOLE_COMMANDS = {
+    "store check": Command(_check, options=_GENERAL),
+    "store gc": Command(
         _gc,
         options=[
             Option("delete", "Delete it, instead of only saying what would go.", flag=True),

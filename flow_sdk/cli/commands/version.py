@@ -6,7 +6,7 @@ from typing import Any
 from flow_sdk.cli.parser import Command
 from flow_sdk.release import __version__
 
-__all__ = ["COMMANDS", "describe_versions"]
+__all__ = ["COMMANDS", "CONSOLE_COMMANDS", "describe_versions"]
 
 
 def _version(call: Any) -> int:
@@ -20,3 +20,4 @@ def describe_versions() -> str:
 
 
 COMMANDS = {"version": Command(_version)}
+CONSOLE_COMMANDS = COMMANDS

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from flow_sdk import config
-from flow_sdk.cli.commands.configure import AWS_SETTINGS
+from flow_sdk.cli.commands.configure_aws import AWS_SETTINGS
 from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import ConfigError, UsageError
 from flow_sdk.text import mask_userinfo

@@ -45,7 +45,7 @@ def test_configure_alone_lists_the_settings(here, capsys):
     assert list(here.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"], ["status", "--help"]])
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"], ["-h"]])
 def test_help(arguments, capsys):
     assert execute_console(arguments) == 0
     assert capsys.readouterr().out.startswith("Usage: flow-sdk COMMAND")
@@ -61,8 +61,8 @@ def test_version(arguments, capsys):
     ("arguments", "error", "help"),
     [
         (["stauts"], UsageError, "Did you mean 'status'?"),
-        (["zzz"], UsageError, "Known: configure, doctor, help, status, store, version."),
-        (["status", "now"], UsageError, "See flow-sdk --help."),
+        (["zzz"], UsageError, "Known: completion, configure, doctor, help, status, store, version."),
+        (["status", "now"], UsageError, "See flow-sdk status --help."),
         (["--hlp"], UsageError, "Did you mean '--help'?"),
         (["configure", "user=carl"], ConfigError, "Did you mean 'USER'?"),
         (["configure", "USER"], UsageError, "Did you mean 'USER'?"),

@@ -205,4 +205,4 @@ def test_the_doctor_and_the_store(home, capsys, monkeypatch):
 
 def test_version_takes_no_such_option(home, capsys):
     assert run_guarded(lambda: execute_console(["version", "--output", "json"]), ErrorReporter(sys.argv[1:])) == 2
-    assert "has no option" in capsys.readouterr().err
+    assert "There's no option '--output'" in capsys.readouterr().err
