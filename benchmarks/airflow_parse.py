@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
-from flow_sdk.deploy.airflow.dagfile import dag_file
+from flow_sdk.deploy.airflow.dag_file import dag_file
 from flow_sdk.plan.model import FlowPlan, StepPlan
 
 __all__ = ["STEPS", "generated_file", "hand_written_file", "parse_seconds"]

@@ -3,88 +3,57 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from flow_sdk.cli.reporters.plain import seconds_text
+from flow_sdk.deploy.deployed_runs import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ListedRun", "RunTable", "rows_text", "time_rows", "time_text", "took"]
+    from flow_sdk.deploy.declaration import TargetDeclaration
+    from flow_sdk.deploy.port import DeployedRun
 
-
-class ListedRun(Protocol):
-    """What the orchestrators know of each run alike."""
-
-    @property
-    def run(self) -> str:
-        """The run's id in the store."""
-        ...
-
-    @property
-    def status(self) -> str:
-        """How it stands."""
-        ...
-
-    @property
-    def started(self) -> datetime | None:
-        """When it started."""
-        ...
-
-    @property
-    def stopped(self) -> datetime | None:
-        """When it ended."""
-        ...
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it goes on."""
-        ...
+__all__ = ["RunTable", "duration_text", "join_rows", "time_rows"]
 
 
 class RunTable:
-    """A table of runs, whose last column is the orchestrator's own.
+    """A table of runs, whose last column is the target's own.
 
     Parameters
     ----------
-    width : int
-        Characters that the longest id of a run has, as a rule.
-    column : str
-        Head of the last column.
+    target : TargetDeclaration
+        The target.
     """
 
-    def __init__(self, width: int, column: str) -> None:
-        self.width = width
-        self.head = f"{'RUN':<{width}} {'STATUS':<10} {'STARTED (UTC)':<17} {'TOOK':>11}  {column}"
+    def __init__(self, target: TargetDeclaration) -> None:
+        self.width = target.run_id_width
+        head = f"{'RUN':<{self.width}} {'STATUS':<10} {'STARTED (UTC)':<17} {'TOOK':>11}  {target.column}"
+        self.head = head.rstrip()
 
-    def line(self, run: ListedRun, last: Any) -> str:
-        """A run as a line; ``last`` stands in the last column, None leaves it empty."""
-        text = f"{run.run:<{self.width}} {run.status:<10} {time_text(run.started):<17} {took(run):>11}"
-        return f"{text}  {'' if last is None else last}".rstrip()
+    def line(self, run: DeployedRun) -> str:
+        """Return a run as a line."""
+        text = f"{run.run:<{self.width}} {run.status:<10} {time_text(run.started):<17} {duration_text(run):>11}"
+        return f"{text}  {'' if run.column is None else run.column}".rstrip()
 
 
-def rows_text(rows: Iterable[tuple[str, str]]) -> list[str]:
-    """Names and what is known of each, as lines."""
+def join_rows(rows: Iterable[tuple[str, str]]) -> list[str]:
+    """Return names and values as lines."""
     return [f"{name:<14} {text}" for name, text in rows]
 
 
-def time_rows(run: ListedRun) -> list[tuple[str, str]]:
-    """What a run's times are, by name."""
+def time_rows(run: DeployedRun) -> list[tuple[str, str]]:
+    """Return the times of a run as rows."""
     rows = [] if run.started is None else [("Started", f"{time_text(run.started)} UTC")]
     if run.stopped is not None:
-        rows.append(("Ended", f"{time_text(run.stopped)} UTC, after {took(run)}"))
+        rows.append(("Ended", f"{time_text(run.stopped)} UTC, after {duration_text(run)}"))
     elif run.is_running and run.started is not None:
-        rows.append(("Running for", took(run)))
+        rows.append(("Running for", duration_text(run)))
     return rows
 
 
-def time_text(moment: datetime | None) -> str:
-    """A time for people, in UTC; empty for none."""
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def took(run: ListedRun) -> str:
-    """How long a run took, or has taken so far; empty when it hasn't started."""
+def duration_text(run: DeployedRun) -> str:
+    """Return how long a run took, or has taken so far; empty when it hasn't started."""
     if run.started is None:
         return ""
     end = run.stopped or datetime.now(UTC)

@@ -26,6 +26,8 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
 
         settle_for_help(flow_class)
     words = [token for token in argv if not token.startswith("-")]
+    if words and not COMMANDS.find_in(words[:1]) and not any(name.startswith(words[0] + " ") for name in COMMANDS):
+        COMMANDS.add_offered(words[:1])
     names = [name for name in COMMANDS if name in (" ".join(words[:2]), *words[:1])]
     group = [name for name in COMMANDS if words and name.startswith(words[0] + " ")]
     if names:

@@ -202,7 +202,7 @@ def find_command(flow_class: Any, argv: Sequence[str]) -> tuple[str, Parsed, Com
     """
     tokens = list(argv)
     error: UsageError | None = None
-    for name in sorted(_occurring(tokens), key=lambda name: tokens.index(name.split()[0])):
+    for name in sorted(COMMANDS.find_in(tokens), key=lambda name: tokens.index(name.split()[0])):
         command = load_command(name)
         parameters = command.parameters(flow_class) if command.parameters else ()
         try:
@@ -215,16 +215,9 @@ def find_command(flow_class: Any, argv: Sequence[str]) -> tuple[str, Parsed, Com
             del parsed.words[:count]
             _check_arguments(name, command, parsed)
             return name, parsed, command
+    if COMMANDS.add_offered(tokens):
+        return find_command(flow_class, argv)
     raise _unknown_command(tokens, error)
-
-
-def _occurring(tokens: list[str]) -> list[str]:
-    found = []
-    for name in COMMANDS:
-        first, _, second = name.partition(" ")
-        if first in tokens and (not second or second in tokens[tokens.index(first) :]):
-            found.append(name)
-    return found
 
 
 def _check_arguments(name: str, command: Command, parsed: Parsed) -> None:

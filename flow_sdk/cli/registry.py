@@ -6,11 +6,15 @@ entry to look a command up.
 
 from __future__ import annotations
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Command, Option
 
-__all__ = ["COMMANDS", "GENERAL", "load_command"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-COMMANDS = {
+__all__ = ["COMMANDS", "GENERAL", "CommandTable", "load_command"]
+
+_FIRST = {
     "check": ("flow_sdk.cli.commands.check", "Check the flow's source; say all that is wrong with it."),
     "show": ("flow_sdk.cli.commands.show", "Show the flow's steps as text, or its graph in another format."),
     "output-dot": ("flow_sdk.cli.commands.show", "Print the flow's graph for Graphviz."),
@@ -25,29 +29,93 @@ COMMANDS = {
     "tag remove": ("flow_sdk.cli.commands.tag", "Remove tags from a run."),
     "tag replace": ("flow_sdk.cli.commands.tag", "Replace a tag of a run by another."),
     "tag list": ("flow_sdk.cli.commands.tag", "List the tags of runs."),
-    "airflow create": ("flow_sdk.cli.airflow", "Write the flow as a DAG of Apache Airflow."),
-    "airflow trigger": ("flow_sdk.cli.airflow", "Start a run of the deployed flow in Airflow."),
-    "airflow list-runs": ("flow_sdk.cli.airflow", "List the runs of the deployed flow in Airflow."),
-    "airflow status": ("flow_sdk.cli.airflow", "Show the deployed flow and its latest runs, or one run."),
-    "airflow terminate": ("flow_sdk.cli.airflow", "Stop a run in Airflow."),
-    "airflow delete": ("flow_sdk.cli.airflow", "Delete the deployed flow from Airflow; artifacts stay."),
+}
+_BATCH = {
     "batch list": ("flow_sdk.cli.commands.batch", "List the flow's jobs on AWS Batch that haven't ended."),
     "batch kill": ("flow_sdk.cli.commands.batch", "End the flow's jobs on AWS Batch."),
-    "step-functions create": ("flow_sdk.cli.step_functions", "Deploy the flow to AWS Step Functions and AWS Batch."),
-    "step-functions trigger": ("flow_sdk.cli.step_functions", "Start a run of the deployed flow on AWS."),
-    "step-functions list-runs": ("flow_sdk.cli.step_functions", "List the runs of the deployed flow on AWS."),
-    "step-functions status": ("flow_sdk.cli.step_functions", "Show the deployed flow and its latest runs, or one run."),
-    "step-functions terminate": ("flow_sdk.cli.step_functions", "Stop a run on AWS."),
-    "step-functions resume": ("flow_sdk.cli.step_functions", "Let a failed run on AWS go on where it stopped."),
-    "step-functions rollback": ("flow_sdk.cli.step_functions", "Move the deployed flow back to an earlier version."),
-    "step-functions delete": ("flow_sdk.cli.step_functions", "Delete the deployed flow from AWS; artifacts stay."),
+}
+_LAST = {
     "package info": ("flow_sdk.cli.commands.package", "Say what the flow's code package is made of."),
     "package list": ("flow_sdk.cli.commands.package", "List the files of the code package, with their sizes in bytes."),
     "package save": ("flow_sdk.cli.commands.package", "Write the code package to a file."),
     "version": ("flow_sdk.cli.commands.version", "Print the version of Flow SDK."),
     "help": ("flow_sdk.cli.commands.help", "Show this help, or that of a command."),
 }
-"""Every command: the module it lies in, and what it does. Kept here so that the help imports none of them."""
+
+_TARGETS = "flow_sdk.cli.commands.deploy"
+"""The module of the commands of all deploy targets."""
+
+
+class CommandTable:
+    """Every command by name: the module it is in, and what it does.
+
+    Those of deploy targets are made from the targets' declarations, which are imported only where they matter: for the
+    whole help, and for a command line in which the target's name occurs.
+    """
+
+    def __init__(self) -> None:
+        self._targets: dict[str, dict[str, tuple[str, str]]] = {}
+        self._offered: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __getitem__(self, name: str) -> tuple[str, str]:
+        group = name.partition(" ")[0]
+        commands = self._of_target(group) if group in self._target_names() else {**_FIRST, **_BATCH, **_LAST}
+        return commands[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._all()
+
+    def items(self) -> Iterable[tuple[str, tuple[str, str]]]:
+        """Return names, and what belongs to each."""
+        return self._all().items()
+
+    def find_in(self, tokens: list[str]) -> list[str]:
+        """Return the commands whose words occur in a command line, in their order."""
+        names = [*_FIRST, *_BATCH, *_LAST]
+        for target in self._target_names():
+            if target in tokens:
+                names += self._of_target(target)
+        found = []
+        for name in names:
+            first, _, second = name.partition(" ")
+            if first in tokens and (not second or second in tokens[tokens.index(first) :]):
+                found.append(name)
+        return found
+
+    def add_offered(self, tokens: Iterable[str]) -> bool:
+        """Add the targets of other distributions that a command line names; returns whether there are any."""
+        from flow_sdk.deploy.registry import offered_names
+
+        found = [name for name in offered_names() if name in tokens and name not in self._offered]
+        self._offered += found
+        return bool(found)
+
+    def _target_names(self) -> list[str]:
+        from flow_sdk.deploy.registry import BUILT_IN
+
+        return [*BUILT_IN, *self._offered]
+
+    def _of_target(self, name: str) -> dict[str, tuple[str, str]]:
+        if name not in self._targets:
+            from flow_sdk.deploy.registry import find_target
+
+            declaration = find_target(name)
+            commands = () if declaration is None else declaration.commands
+            self._targets[name] = {f"{name} {each.verb}": (_TARGETS, each.summary) for each in commands}
+        return self._targets[name]
+
+    def _all(self) -> dict[str, tuple[str, str]]:
+        groups = {name: self._of_target(name) for name in self._target_names()}
+        groups["batch"] = _BATCH
+        deployed = {name: known for group in sorted(groups) for name, known in groups[group].items()}
+        return {**_FIRST, **deployed, **_LAST}
+
+
+COMMANDS = CommandTable()
+"""Every command. The help reads this and imports none of them."""
 
 GENERAL = (
     Option("datastore", "Where artifacts are kept.", choices=("local", "s3")),

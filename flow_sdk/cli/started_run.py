@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_sdk.cli.parser import Option
 from flow_sdk.cli.user_files import check_writable, write_file
 
 if TYPE_CHECKING:
     from flow_sdk.cli.context import Call
     from flow_sdk.deploy.run_ids import RunIdRule
 
-__all__ = ["RUN_ID_OPTIONS", "given_run_id", "hand_over_run", "refuse_stored_run"]
-
-RUN_ID_OPTIONS = (
-    Option("run-id", "Id of the run; one is made when left out. An id that a run has had is refused.", metavar="ID"),
-    Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
-)
+__all__ = ["given_run_id", "hand_over_run", "refuse_stored_run"]
 
 
 def given_run_id(call: Call, rule: RunIdRule, prefix: str | None = None) -> str | None:

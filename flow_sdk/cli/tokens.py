@@ -6,36 +6,20 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.context import Call
-from flow_sdk.cli.parser import Option
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from flow_sdk.deploy.claims import Keeper
     from flow_sdk.deploy.tokens import Grant, TokenGate
 
-__all__ = ["AUTHORIZE", "TOKEN_OPTIONS", "deployed_name", "naming", "tell_token", "token_gate", "token_text"]
-
-AUTHORIZE = Option("authorize", "The production token, where somebody else made it; needed once.", metavar="TOKEN")
+__all__ = ["deployed_name", "naming", "tell_token", "token_gate", "token_text"]
 
 VARIABLE = "FLOW_SDK_AUTHORIZE"
 """The environment variable that does the same as ``--authorize``, for the jobs of a CI."""
 
-TOKEN_OPTIONS = (
-    AUTHORIZE,
-    Option("generate-new-token", "Make a new production token, and with it an empty namespace.", flag=True),
-)
-
-_OWN = {
-    "datastore",
-    "datastore-root",
-    "metadata",
-    "quiet",
-    "authorize",
-    "generate-new-token",
-    "wait",
-    "wait-timeout",
-    "airflow-token-command",
-}
-"""Options that the line for others doesn't repeat: said otherwise there, or of this one call alone."""
+_OMITTED = frozenset({"datastore", "datastore-root", "metadata", "quiet", "authorize", "generate-new-token", "output"})
+"""Options that the line for others doesn't repeat: stated otherwise there, or of this one call alone."""
 
 
 def deployed_name(call: Call) -> str:
@@ -94,7 +78,7 @@ def token_text(name: str) -> str:
     return f"the production token of {claim_text(claimed)}{shared}"
 
 
-def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
+def tell_token(call: Call, gate: TokenGate, location: str | None = None, omitted: Collection[str] = ()) -> None:
     """Say what a new token is for. Who deploys again with the same one is told nothing.
 
     Parameters
@@ -103,8 +87,10 @@ def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
         The command that deployed.
     gate : TokenGate
         What let it pass.
-    place : str or None
+    location : str or None
         Where it was deployed to, for commands that take that as an argument.
+    omitted : collection of str
+        Options of the target that the line for others doesn't repeat.
     """
     grant = gate.grant
     if gate.not_kept is not None:
@@ -126,10 +112,11 @@ def tell_token(call: Call, gate: TokenGate, place: str | None = None) -> None:
         if shared:
             call.say("Any other flow of it moves there with its next create.")
     own = call.project is not None and call.project.is_user  # others who say the same deploy their own branch
+    title = "On another machine:   " if own else "For others to deploy: "
     call.say(
         f"  Namespace of its runs:  {grant.namespace}\n"
         f'  In a notebook:          namespace("{grant.namespace}")\n'
-        f"  {'On another machine:   ' if own else 'For others to deploy: '}  {_line(call, place, grant.token)}\n"
+        f"  {title}  {_line(call, location, grant.token, omitted)}\n"
         "This machine holds the token now; on others --authorize is needed once."
     )
 
@@ -150,7 +137,7 @@ def _tell_move(call: Call, gate: TokenGate, grant: Grant) -> None:
         call.say(f"Deployed under tokens of their own until their next create: {', '.join(grant.waiting)}.")
 
 
-def _line(call: Call, place: str | None, token: str) -> str:
+def _line(call: Call, location: str | None, token: str, omitted: Collection[str]) -> str:
     """The command that deploys the same from elsewhere: complete, to be pasted into a shell in the flow's folder."""
     import shlex
 
@@ -165,14 +152,14 @@ def _line(call: Call, place: str | None, token: str) -> str:
 
         words += given_words(call.flow_class)
     for option in (*GENERAL, *load_command(call.name).options):
-        if option.hidden or option.name in _OWN or option.name not in call.given:
+        if option.hidden or option.name in _OMITTED or option.name in omitted or option.name not in call.given:
             continue
         value = call[option.name]
         if option.flag:
             words.append(f"--{option.name}" if value else f"--no-{option.name}")
         else:
             words += [f"--{option.name}={one}" for one in (value if option.repeat else (value,))]
-    words += [*call.name.split(), *([place] if place else []), f"--authorize={token}"]
+    words += [*call.name.split(), *([location] if location else []), f"--authorize={token}"]
     return " ".join([program_text(), *map(shlex.quote, words)])
 
 

@@ -135,7 +135,7 @@ class Keeper(Protocol):
     """
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is, for people."""
         ...
 

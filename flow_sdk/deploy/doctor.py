@@ -8,7 +8,18 @@ from dataclasses import dataclass
 
 from flow_sdk.errors import FlowSDKError
 
-__all__ = ["FAILED", "MISSING", "NOT_LOOKED", "NOT_SET", "OK", "Check", "Look", "examine", "look_at_all"]
+__all__ = [
+    "FAILED",
+    "MISSING",
+    "NOT_LOOKED",
+    "NOT_SET",
+    "OK",
+    "Check",
+    "Look",
+    "examine",
+    "examine_all",
+    "failed_check",
+]
 
 OK, NOT_SET, MISSING, FAILED, NOT_LOOKED = "ok", "not set up", "missing", "failed", "couldn't look"
 
@@ -41,18 +52,23 @@ Look = tuple[str, Callable[[], Check]]
 
 
 def examine(name: str, look: Callable[[], Check]) -> Check:
-    """Look at a part; an error of ours becomes what was found."""
+    """Check a part; an error of ours becomes what was found."""
     try:
         return look()
     except FlowSDKError as error:
-        found = error.headline if not error.seen else f"{error.headline} {error.seen}"
-        if error.where:
-            found += f" ({error.where})"
-        help = " ".join(part for part in (error.wanted and f"Wanted: {error.wanted}.", error.help) if part)
-        return Check(name, FAILED, " ".join(found.split()), " ".join(help.split()))
+        return failed_check(name, error)
 
 
-def look_at_all(looks: Sequence[Look], seconds: float) -> list[Check]:
+def failed_check(name: str, error: FlowSDKError) -> Check:
+    """Return an error as what was found of a part."""
+    found = error.headline if not error.seen else f"{error.headline} {error.seen}"
+    if error.where:
+        found += f" ({error.where})"
+    help = " ".join(part for part in (error.wanted and f"Wanted: {error.wanted}.", error.help) if part)
+    return Check(name, FAILED, " ".join(found.split()), " ".join(help.split()))
+
+
+def examine_all(looks: Sequence[Look], seconds: float) -> list[Check]:
     """Look at several parts at once.
 
     Parameters

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from flow_sdk.errors import DeployError, UsageError
 
-__all__ = ["AIRFLOW_RUN_IDS", "STEP_FUNCTIONS_RUN_IDS", "RunIdRule", "check_run_id", "existing_run_error"]
+__all__ = ["RunIdRule", "check_run_id", "existing_run_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,6 @@ class RunIdRule:
     prefix: str
     letters: str
     longest: int
-
-
-STEP_FUNCTIONS_RUN_IDS = RunIdRule("Step Functions", "sfn-", "A-Za-z0-9_-", 80)
-"""Names of executions (AWS Step Functions, API reference of StartExecution), of which we use the ASCII letters."""
-
-AIRFLOW_RUN_IDS = RunIdRule("Airflow", "airflow-", "A-Za-z0-9_.~:+-", 250)
-"""Ids of DAG runs (Airflow 2.11 and 3.3: column ``dag_run.run_id`` and the setting ``allowed_run_id_pattern``)."""
 
 
 def check_run_id(given: str, rule: RunIdRule, prefix: str | None = None) -> str:

@@ -318,7 +318,7 @@ class TokenGate:
         return DeployError(
             f"{text} is deployed by {kept.who} from another store. Nothing was changed.",
             seen=f"a token of {kept.created} that this store doesn't know",
-            where=self.keeper.place,
+            where=self.keeper.location,
             help="To go on with that deployment from here, hand over its token once with --authorize TOKEN: it follows "
             "'production:' in what create prints and in the tags of its runs. Or deploy under another name or branch.",
         )
@@ -420,7 +420,7 @@ class TokenGate:
             assert self.keeper is not None
             raise DeployError(
                 f"{winner.who} has claimed {self.text} at the same moment, from another store. Nothing was deployed.",
-                where=self.keeper.place,
+                where=self.keeper.location,
                 help="Deploy again with --authorize and their token; or under another name or branch.",
             )
         if deployed:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flow_sdk.deploy import claims
-from flow_sdk.deploy.airflow import target
+from flow_sdk.deploy.airflow import dag_location
 from flow_sdk.store.backends.local import LocalStore
 from tests.fault.disk import Call, layer
 
@@ -112,7 +112,7 @@ class Recorder:
 
         for name in puts:
             setattr(LocalStore, name, put(name))
-        for module in (claims, target):
+        for module in (claims, dag_location):
             module.replace_file = replaced  # type: ignore[attr-defined]
         try:
             with layer(self.root, see, self._take):
@@ -120,7 +120,7 @@ class Recorder:
         except Killed:
             pass
         finally:
-            for module in (claims, target):
+            for module in (claims, dag_location):
                 module.replace_file = replace_file  # type: ignore[attr-defined]
             for name, real in puts.items():
                 setattr(LocalStore, name, real)

@@ -11,9 +11,11 @@ import pytest
 
 from flow_sdk import FlowSpec, step
 from flow_sdk.deploy.airflow import create
-from flow_sdk.deploy.airflow.create import CreateOptions, Deployed, create_deployment
-from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
+from flow_sdk.deploy.pipeline import create_deployment
+from flow_sdk.deploy.port import Deployment, DeploymentSource
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.compile import compile_plan
@@ -210,7 +212,7 @@ class Stopping:
 
     def __init__(self, target: str, dag: str) -> None:
         stop("get definition")
-        self.inner = open_target(target, dag)
+        self.inner = open_location(target, dag)
         self.name, self.before = self.inner.name, self.inner.before
 
     def write(self, text: str) -> bool:
@@ -226,7 +228,7 @@ def stepped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return actor.store
 
     monkeypatch.setattr(open_store, "open_store", opened)
-    monkeypatch.setattr(create, "open_target", Stopping)
+    monkeypatch.setattr(create, "open_location", Stopping)
     yield
 
 
@@ -238,10 +240,8 @@ def airflow(place: Place, who: str, **more: Any) -> Callable[[SteppedStore], Non
 
     def work(store: SteppedStore) -> None:
         gate = place.gate(who, **more)
-        options = CreateOptions(name=NAME)
-        place.went[who] = create_deployment(
-            plan, b"code of " + who.encode(), "s3://bucket/flows", str(dags), options, gate
-        )
+        source = DeploymentSource(plan, b"code of " + who.encode(), "s3://bucket/flows")
+        place.went[who] = create_deployment(AirflowDraft(plan, str(dags), CreateOptions(name=NAME)), source, gate)
 
     return work
 
@@ -273,7 +273,7 @@ def test_two_airflow_deployers_in_many_orders(tmp_path: Path, part: Iterable[int
                 actor.step()
         told = [refused(actor) for actor in actors]
         assert sorted(map(bool, told)) == [False, True], seed
-        winner: Deployed = place.went["ben" if told[0] else "anne"]
+        winner: Deployment = place.went["ben" if told[0] else "anne"]
         assert winner.namespace.removeprefix("production:") in deployed(place)
         assert len(place.claims) == 1 and place.claims[0].fits(winner.namespace.removeprefix("production:"))
         place.right()
@@ -290,7 +290,7 @@ def test_after_an_airflow_deployer_killed_at_each_step_others_go_on(tmp_path: Pa
         claimed = bool(place.claims)
         other, same = finish(place, "ben"), finish(place, "anne")
         assert bool(refused(other)) == claimed and bool(refused(same)) != claimed
-        winner: Deployed = place.went["anne" if claimed else "ben"]
+        winner: Deployment = place.went["anne" if claimed else "ben"]
         assert deployed(place).count(winner.namespace) and (not before or before == deployed(place))
         assert len(place.claims) == 1
         place.right()

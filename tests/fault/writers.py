@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
+from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
+from flow_sdk.deploy.pipeline import create_deployment
+from flow_sdk.deploy.port import DeploymentSource
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError, ObjectMissing, StoreUnavailable
 from flow_sdk.metadata.outcome import OpenRun
@@ -175,21 +177,21 @@ class FileKeeper:
     """A keeper in a folder of this machine, as an orchestrator keeps one claim: written whole or not at all."""
 
     def __init__(self, folder: str) -> None:
-        self.place = os.path.join(folder, "keeper.json")
+        self.location = os.path.join(folder, "keeper.json")
 
     def read(self, name: str) -> Claim | None:
-        path = Path(self.place)
+        path = Path(self.location)
         try:
             sync_folder(str(path.parent))  # what an orchestrator shows lasts
         except OSError as error:
-            raise DeployError("The claim can't be read.", seen=error.strerror, where=self.place) from error
-        return Claim.from_json(path.read_text(), self.place) if path.exists() else None
+            raise DeployError("The claim can't be read.", seen=error.strerror, where=self.location) from error
+        return Claim.from_json(path.read_text(), self.location) if path.exists() else None
 
     def write(self, claim: Claim) -> None:
         try:
-            replace_file(self.place, claim.to_json().encode())
+            replace_file(self.location, claim.to_json().encode())
         except OSError as error:
-            raise DeployError("The claim can't be kept.", seen=error.strerror, where=self.place) from error
+            raise DeployError("The claim can't be kept.", seen=error.strerror, where=self.location) from error
 
 
 def _gate(place: Place, **how: Any) -> TokenGate:
@@ -241,7 +243,8 @@ def _deploy(place: Place) -> None:
     plan = compile_plan(Cut, file="flow.py")
     folder = os.path.join(place.folder, "dags")
     target = place.url.rpartition("/")[0] + "/dags/cut.py" if place.url.startswith("s3://") else folder
-    create_deployment(plan, b"code " * 2000, place.url, target, CreateOptions(name="cut"), _gate(place))
+    draft = AirflowDraft(plan, target, CreateOptions(name="cut"))
+    create_deployment(draft, DeploymentSource(plan, b"code " * 2000, place.url), _gate(place))
 
 
 def _with_dags(place: Place) -> None:

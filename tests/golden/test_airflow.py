@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
-from flow_sdk.deploy.airflow.dagfile import dag_file
+from flow_sdk.deploy.airflow.dag_file import dag_file
 from tests.golden.compiled import EXAMPLES, FLOWS, plan_of
 
 GOLDEN = EXAMPLES / "golden" / "airflow"

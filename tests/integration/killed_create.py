@@ -16,9 +16,11 @@ from typing import Any
 import boto3
 
 from flow_sdk.deploy.claims import KnownTokens
-from flow_sdk.deploy.step_functions.create import create_deployment
+from flow_sdk.deploy.pipeline import create_deployment
+from flow_sdk.deploy.port import DeploymentSource
+from flow_sdk.deploy.step_functions.account import AwsServices
+from flow_sdk.deploy.step_functions.create import StateMachineDraft
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.step_functions.prepare import CreateOptions
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.runtime.batch.definition import BatchSettings
@@ -30,7 +32,7 @@ __all__ = ["create_apart"]
 READS = ("Describe", "Get", "List")
 
 
-def _moments(services: Services, reached: Callable[[str], None]) -> None:
+def _moments(services: AwsServices, reached: Callable[[str], None]) -> None:
     """Let something be called before each write."""
 
     def before_call(model: Any, **_: Any) -> None:
@@ -71,12 +73,14 @@ def _create(
             os.kill(os.getpid(), signal.SIGKILL)
         seen.append(name)
 
-    services = Services()
+    services = AwsServices()
     _moments(services, reached)
     gate = TokenGate(
         options.name, "anne", KnownTokens(str(folder / "anne"), options.name), keeper=ParameterStore(services)
     )
-    create_deployment(plan_of(folder, over), b"package", store, options, settings, gate, services)
+    plan = plan_of(folder, over)
+    draft = StateMachineDraft(plan, options, settings, services)
+    create_deployment(draft, DeploymentSource(plan, b"package", store), gate)
     told.send(seen)
 
 

@@ -308,7 +308,7 @@ def test_each_task_links_to_its_artifacts(rig: Rig) -> None:
 
 
 def test_create_says_why_airflow_cannot_import_the_file(rig: Rig) -> None:
-    from flow_sdk.deploy.airflow.create import Deployed
+    from flow_sdk.deploy.airflow.create import AirflowDeployment
     from flow_sdk.deploy.airflow.visible import wait_visible
 
     file = rig.airflow.dags / "newer.py"
@@ -317,7 +317,8 @@ def test_create_says_why_airflow_cannot_import_the_file(rig: Rig) -> None:
     began = time.monotonic()
     try:
         with pytest.raises(DeployError, match="can't import") as raised:
-            wait_visible(rig.airflow.api, Deployed("Newer", str(file), "", "x" * 16, True), timeout=120)
+            newer = AirflowDeployment(name="Newer", result=str(file), namespace="", digest="x" * 16, is_changed=True)
+            wait_visible(rig.airflow.api, newer, timeout=120)
     finally:
         file.unlink()
     assert "pip install 'airflow-provider-flow-sdk>=" in str(raised.value)

@@ -12,9 +12,9 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from flow_sdk.authoring.project import claim_name
 from flow_sdk.aws import _OPERATIONS
+from flow_sdk.deploy.step_functions.account import AwsAccount
 from flow_sdk.deploy.step_functions.machine import ALIAS
 from flow_sdk.deploy.step_functions.names import parameter_name, rule_name, schedule_name
-from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
 from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.records.layout import (
@@ -50,9 +50,9 @@ from tests.rig.moto import ACCOUNT, MotoServer
 BUCKET = "the-store"
 PREFIX = "flow-sdk"
 """The stack's name, which the names of all flows begin with."""
-PLACE = Place("aws", ACCOUNT, "us-east-1", PREFIX)
+PLACE = AwsAccount("aws", ACCOUNT, "us-east-1", PREFIX)
 MACHINE = PLACE.machine(PLACE.name_of("search.user.anne.TrainFlow"))
-OTHER = Place("aws", ACCOUNT, "us-east-1")
+OTHER = AwsAccount("aws", ACCOUNT, "us-east-1")
 EXECUTION = PLACE.execution(PLACE.name_of("TrainFlow"), "4f1c")
 HERE = f"us-east-1:{ACCOUNT}"
 JOB, DEFINITION = f"arn:aws:batch:{HERE}:job/8d1a", f"arn:aws:batch:{HERE}:job-definition/flow-sdk-0123456789ab"

@@ -13,14 +13,21 @@ import boto3
 import pytest
 
 from flow_sdk.deploy.claims import KnownTokens, StoreClaims
+from flow_sdk.deploy.pipeline import (
+    DeletedDeployment,
+    create_deployment,
+    delete_deployment,
+    preview_deployment,
+)
+from flow_sdk.deploy.port import DeploymentPreview, DeploymentSource
+from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.alerts import AlertRule
-from flow_sdk.deploy.step_functions.changes import NOT_YET, find_changes
-from flow_sdk.deploy.step_functions.create import Deployed, create_deployment
-from flow_sdk.deploy.step_functions.delete import delete_deployment
+from flow_sdk.deploy.step_functions.changes import NOT_YET
+from flow_sdk.deploy.step_functions.create import StateMachineDeployment, StateMachineDraft
+from flow_sdk.deploy.step_functions.delete import StateMachineRemoval
 from flow_sdk.deploy.step_functions.executions import Executions
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.step_functions.prepare import CreateOptions
 from flow_sdk.deploy.step_functions.rollback import choose_version
 from flow_sdk.deploy.step_functions.schedule import Scheduler
@@ -48,26 +55,37 @@ class Deployment:
         self.folder, self.name, self.store = folder, f"F-{next(_numbers)}", f"s3://store/{folder.name}"
         self.settings = BatchSettings(queue=account.queue, image="image:1", job_role=account.job_role)
         self.options = CreateOptions(name=self.name, role=account.machine_role, scheduler_role=account.schedule_role)
-        self.services = Services()
+        self.services = AwsServices()
 
     @property
     def machine(self) -> StateMachine:
-        return StateMachine(self.name, self.services.place, self.services.states)
+        return StateMachine(self.name, self.services.account, self.services.states)
 
     @property
     def schedule(self) -> Any:
         return Scheduler(self.name, self.machine.alias_arn, self.services.scheduler).find()
 
-    def gate(self, owner: str = "anne", services: Services | None = None, **options: Any) -> TokenGate:
+    def gate(self, owner: str = "anne", services: AwsServices | None = None, **options: Any) -> TokenGate:
         known = KnownTokens(str(self.folder / owner), self.name)
         return TokenGate(self.name, owner, known, keeper=ParameterStore(services or self.services), **options)
 
-    def arguments(self, over: str, gate: TokenGate, **options: Any) -> tuple[Any, ...]:
+    def draft(self, over: str, **options: Any) -> tuple[StateMachineDraft, DeploymentSource]:
         plan, chosen = plan_of(self.folder, over), replace(self.options, **options)
-        return plan, b"package", self.store, chosen, self.settings, gate, self.services
+        draft = StateMachineDraft(plan, chosen, self.settings, self.services)
+        return draft, DeploymentSource(plan, b"package", self.store)
 
-    def create(self, over: str = "", gate: TokenGate | None = None, **options: Any) -> Deployed:
-        return create_deployment(*self.arguments(over, gate or self.gate(), **options))
+    def create(self, over: str = "", gate: TokenGate | None = None, **options: Any) -> StateMachineDeployment:
+        made = create_deployment(*self.draft(over, **options), gate or self.gate())
+        assert isinstance(made, StateMachineDeployment)
+        return made
+
+    def preview(self, over: str = "", gate: TokenGate | None = None, **options: Any) -> DeploymentPreview:
+        return preview_deployment(*self.draft(over, **options), gate or self.gate())
+
+    def delete(self, stopped: list[Any] | None = None) -> DeletedDeployment:
+        return delete_deployment(
+            StateMachineRemoval(self.machine, self.services), [].append if stopped is None else stopped.append
+        )
 
     def everything(self) -> dict[str, Any]:
         """All that a deployment writes, wherever it does."""
@@ -79,7 +97,7 @@ class Deployment:
             "versions": self.machine.versions() if found else [],
             "live": self.machine.live() if found else None,
             "schedule": [each["Name"] for each in schedules if each["Name"] == self.name],
-            "alerts": AlertRule(self.name, self.services.place, self.services.events).find(),
+            "alerts": AlertRule(self.name, self.services.account, self.services.events).find(),
             "claim": ParameterStore(self.services).read(self.name),
             "objects": sorted(info.key for info in store.list("")),
             "tokens": sorted(str(path) for path in self.folder.glob("*/tokens/*/*")),
@@ -94,16 +112,21 @@ def deployment(aws: StepFunctionsServer, tmp_path: Path, monkeypatch: pytest.Mon
     return Deployment(aws, tmp_path)
 
 
+def rows(preview: DeploymentPreview) -> dict[str, str]:
+    """What would become of each part, by its name; job definitions that would be registered are listed below theirs."""
+    return {name: text for name, text in preview.rows if name}
+
+
 def test_versions_behind_an_alias(deployment):
     first = deployment.create()
-    assert (first.version, first.changed, first.schedule_change) == (1, True, None)
+    assert (first.version, first.is_changed, first.schedule_change) == (1, True, None)
     assert first.namespace == f"production:{deployment.gate().check(open_store(deployment.store)).token}"
     before = deployment.everything()
     again = deployment.create()
-    assert (again.version, again.changed, again.registered) == (1, False, ())
+    assert (again.version, again.is_changed, again.registered) == (1, False, ())
     assert deployment.everything() == before
     second = deployment.create(DAILY, max_workers=2)
-    assert (second.version, second.changed, second.schedule_change) == (2, True, "create")
+    assert (second.version, second.is_changed, second.schedule_change) == (2, True, "create")
     machine = deployment.machine
     assert machine.versions() == [2, 1] and machine.live() == 2
     # The garbage collector keeps what each version needs.
@@ -119,30 +142,28 @@ def test_versions_behind_an_alias(deployment):
 def test_a_prefix_of_all_names(deployment, monkeypatch):
     assert deployment.create().unprefixed is None
     monkeypatch.setenv("FLOW_SDK_SFN_STATE_MACHINE_PREFIX", "team")
-    deployment.services = Services()
+    deployment.services = AwsServices()
     made = deployment.create(DAILY, prefix="team")
     assert made.unprefixed == deployment.name
-    assert made.name == f"team_{deployment.name}" and made.arn.endswith(f":stateMachine:team_{deployment.name}")
+    assert made.machine == f"team_{deployment.name}" and made.result.endswith(f":stateMachine:team_{deployment.name}")
     schedules = deployment.services.scheduler.list_schedules()["Schedules"]
     assert f"team_{deployment.name}" in [each["Name"] for each in schedules]
-    assert made.prepared.request.orchestrator["state_machine"] == made.name
-    deleted = delete_deployment(deployment.machine, deployment.services, on_stop=print)
-    assert deleted.machine and deleted.schedule
+    assert made.prepared.request.orchestrator["state_machine"] == made.machine
+    assert {"the schedule", "the state machine with its versions"} <= set(deployment.delete().removed)
 
 
 def test_alerts_come_and_go_with_the_option(deployment):
     topic = "arn:aws:sns:us-east-1:123456789012:alerts"
-    changes = find_changes(*deployment.arguments("", deployment.gate(), alert_topic=topic))
-    assert changes.alerts == f"{topic}: would be made"
+    assert rows(deployment.preview(alert_topic=topic))["alerts"] == f"{topic}: would be made"
     assert deployment.create(alert_topic=topic).alert_change == "create"
-    rule = AlertRule(deployment.name, deployment.services.place, deployment.services.events)
+    rule = AlertRule(deployment.name, deployment.services.account, deployment.services.events)
     assert rule.find() == topic
-    assert find_changes(*deployment.arguments("", deployment.gate(), alert_topic=topic)).alerts == f"{topic}, as it is"
+    assert rows(deployment.preview(alert_topic=topic))["alerts"] == f"{topic}, as it is"
     assert deployment.create(alert_topic=topic).alert_change is None
-    assert find_changes(*deployment.arguments("", deployment.gate())).alerts == "none: would be removed"
+    assert rows(deployment.preview())["alerts"] == "none: would be removed"
     assert deployment.create().alert_change == "remove" and rule.find() is None
     deployment.create(alert_topic=topic)
-    assert delete_deployment(deployment.machine, deployment.services, on_stop=print).alerts and rule.find() is None
+    assert "the rule for alerts" in deployment.delete().removed and rule.find() is None
 
 
 def test_moving_back_and_on(deployment):
@@ -157,10 +178,10 @@ def test_moving_back_and_on(deployment):
     for wrong in ("4", "0", "-1", "x", "²"):
         with pytest.raises(DeployError, match="has no version"):
             choose_version(machine, wrong)
-    changes = find_changes(*deployment.arguments("", deployment.gate(), max_workers=3))
-    assert "its newest version would become the live one in place of 1" in changes.machine
+    found = rows(deployment.preview(max_workers=3))
+    assert "its newest version would become the live one in place of 1" in found["state machine"]
     deployed = deployment.create(max_workers=3)
-    assert (deployed.version, deployed.changed) == (3, True) and machine.live() == 3
+    assert (deployed.version, deployed.is_changed) == (3, True) and machine.live() == 3
 
 
 def test_a_run_keeps_the_version_that_it_began_with(deployment):
@@ -169,7 +190,7 @@ def test_a_run_keeps_the_version_that_it_began_with(deployment):
     run = runs.start({"p": 3})
     deployment.create(max_workers=2)
     assert runs.find(run.name).version == 1
-    assert json.loads(runs.find(run.name).facts["input"]) == {"p": 3}
+    assert json.loads(runs.find(run.name).response["input"]) == {"p": 3}
     assert runs.start({}).name != run.name
     assert {runs.find(each.name).version for each in runs.list()} == {1, 2}
     for each in list(runs.list(("RUNNING",))):
@@ -185,25 +206,28 @@ def test_a_run_keeps_the_version_that_it_began_with(deployment):
 
 def test_a_dry_run_writes_nothing_and_says_it_all(deployment):
     before = deployment.everything()
-    changes = find_changes(*deployment.arguments(DAILY, deployment.gate()))
+    first = deployment.preview(DAILY)
     assert deployment.everything() == before
-    assert "would be made" in changes.machine and "a new one would be made" in changes.token
-    assert changes.schedule == "cron(0 0 * * ? *) in UTC: would be made" and changes.difference == ()
-    assert changes.namespace == f"production:{NOT_YET}"
-    assert len(changes.jobs) == 1 and changes.jobs[0] == changes.prepared.jobs[0].name
+    found = rows(first)
+    assert "would be made" in found["state machine"] and "a new one would be made" in found["token"]
+    assert found["schedule"] == "cron(0 0 * * ? *) in UTC: would be made" and first.difference == ()
+    assert found["runs"] == f"in production:{NOT_YET}" and found["plan and code"] == "would be uploaded"
+    assert found["job definitions"] == "1: 1 would be registered"
+    assert len([name for name, _ in first.rows if not name]) == 1
     deployment.create(DAILY)
     before = deployment.everything()
-    same = find_changes(*deployment.arguments(DAILY, deployment.gate()))
-    assert same.code == "as it is" and changes.code == "would be uploaded"
-    assert "stays at version 1" in same.machine and same.jobs == () and same.schedule.endswith("as it is")
-    other = find_changes(*deployment.arguments("", deployment.gate(renew=True), max_workers=7))
-    assert "would get a new version in place of 1" in other.machine and "replaced" in other.token
+    same = rows(deployment.preview(DAILY))
+    assert same["plan and code"] == "as it is" and same["job definitions"] == "1: all are there"
+    assert "stays at version 1" in same["state machine"] and same["schedule"].endswith("as it is")
+    other = deployment.preview(gate=deployment.gate(renew=True), max_workers=7)
+    found = rows(other)
+    assert "would get a new version in place of 1" in found["state machine"] and "replaced" in found["token"]
     assert any(line.strip() == '+      "MaxConcurrency": 7,' for line in other.difference)
-    assert other.schedule == "none: would be removed"
+    assert found["schedule"] == "none: would be removed"
     hashes = [line for line in other.difference if line[:1] in "+-" and re.search("[0-9a-f]{64}", line)]
     assert [line[0] for line in hashes] == ["-"] and any(NOT_YET in line for line in other.difference)
-    assert other.code == "would change: the flow's plan, namespace"
-    assert all(0 < used < allowed for _, used, allowed in other.shares)
+    assert found["plan and code"] == "would change: the flow's plan, namespace"
+    assert all(0 < used < allowed for _, used, allowed in other.limits)
     assert deployment.everything() == before
 
 
@@ -266,7 +290,7 @@ def test_a_token_that_is_replaced_meanwhile_deploys_nothing(deployment):
 
     def renew(**_: object) -> None:
         if not renewed:
-            renewed.append(deployment.gate(services=Services(), renew=True))
+            renewed.append(deployment.gate(services=AwsServices(), renew=True))
             renewed[0].claim(open_store(deployment.store))
 
     # Job definitions are the last thing looked at before the state machine.
@@ -280,7 +304,7 @@ def test_a_token_that_is_replaced_meanwhile_deploys_nothing(deployment):
 def test_of_two_first_deployments_at_once_one_wins(deployment):
     """From two stores, so that only the account can decide."""
     other = Deployment.__new__(Deployment)
-    other.__dict__ |= {**deployment.__dict__, "store": deployment.store + "-b", "services": Services()}
+    other.__dict__ |= {**deployment.__dict__, "store": deployment.store + "-b", "services": AwsServices()}
     both = [(deployment, "anne"), (other, "bob")]
     gates = [(each, each.gate(who, each.services)) for each, who in both]
     for each, gate in gates:
@@ -350,14 +374,16 @@ def test_delete_and_what_remains(deployment):
     run = runs.start({})
     objects = deployment.everything()["objects"]
     stopped = []
-    deleted = delete_deployment(deployment.machine, deployment.services, stopped.append)
-    assert (deleted.machine, deleted.schedule, deleted.claim) == (True, True, True)
+    assert deployment.delete(stopped).removed == [
+        "the schedule",
+        "the state machine with its versions",
+        "the claim on its name in the SSM Parameter Store",
+    ]
     assert [each.name for each in stopped] in ([run.name], [])
     left = deployment.everything()
     assert left["definition"] is None and left["schedule"] == [] and left["claim"] is None
     assert set(objects) <= set(left["objects"])
-    again = delete_deployment(deployment.machine, deployment.services, stopped.append)
-    assert not any((again.machine, again.schedule, again.claim))
+    assert deployment.delete(stopped).removed == []
     # The name still belongs to whoever held the token.
     with pytest.raises(DeployError, match="under a production token of anne"):
         deployment.create(gate=deployment.gate("bob"))

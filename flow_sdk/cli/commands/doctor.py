@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flow_sdk.cli.parser import Parsed
+    from flow_sdk.deploy.declaration import TargetDeclaration
     from flow_sdk.deploy.doctor import Check
 
 __all__ = ["CONSOLE_COMMANDS"]
@@ -46,26 +47,31 @@ def _examine_all(parsed: Parsed) -> int:
 
 
 def _all_checks() -> list[Check]:
+    from concurrent.futures import ThreadPoolExecutor
     from functools import partial
 
-    from flow_sdk.deploy.airflow.doctor import airflow_looks
-    from flow_sdk.deploy.doctor import FAILED, examine, look_at_all
-    from flow_sdk.deploy.step_functions.doctor import aws_checks
+    from flow_sdk.deploy.doctor import FAILED, examine, examine_all
+    from flow_sdk.deploy.registry import all_targets
 
     checks = [_python(), _packages(), examine("settings", _settings)]
     if checks[-1].state == FAILED:
         return checks  # nothing else is known then
+    targets = all_targets()
+    with ThreadPoolExecutor(len(targets)) as pool:
+        found = [check for checked in pool.map(_target_checks, targets) for check in checked]
+    aws = next((check for check in found if check.name == "AWS"), None)
+    store = partial(_store, aws.found if aws and aws.state == FAILED else None)
+    return [*checks, *examine_all([("store", store)], SECONDS), *found]
+
+
+def _target_checks(declaration: TargetDeclaration) -> list[Check]:
+    """Run the checks of one target; an error of ours becomes what was found."""
+    from flow_sdk.deploy.doctor import failed_check
+
     try:
-        aws = aws_checks(SECONDS)
+        return declaration.load().health_checks(SECONDS)
     except FlowSDKError as error:
-        aws = [examine("AWS", partial(_raise, error))]
-    first = next((check for check in aws if check.name == "AWS"), None)
-    store = partial(_store, first.found if first and first.state == FAILED else None)
-    return [*checks, *look_at_all([("store", store), *airflow_looks()], SECONDS), *aws]
-
-
-def _raise(error: FlowSDKError) -> Check:
-    raise error
+        return [failed_check(declaration.title, error)]
 
 
 def _python() -> Check:

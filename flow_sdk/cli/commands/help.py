@@ -14,6 +14,7 @@ def _help(call: Any) -> int:
     from flow_sdk.cli.registry import COMMANDS as known
 
     words = call.words
+    known.add_offered(words[:1])
     if words and not any(name == " ".join(words) or name.split()[0] == words[0] for name in known):
         from flow_sdk.cli.unsupported_commands import absent_command
 

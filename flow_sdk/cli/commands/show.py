@@ -29,14 +29,14 @@ def _show(call: Call) -> int:
 
 def _print_schedule(call: Call) -> None:
     """What the graph doesn't show: when the deployed flow starts by itself."""
-    from flow_sdk.cli.schedule_shown import next_text, schedule_of
+    from flow_sdk.deploy.next_starts import declared_schedule, next_starts_text
 
     try:
-        schedule = schedule_of(call.flow_class)
+        schedule = declared_schedule(call.flow_class)
     except FlowSDKError:
         return  # a config is missing: the graph can be shown all the same
     if schedule is not None:
-        print(f"\nDeployed, it starts by itself. Next: {next_text(schedule)}")
+        print(f"\nDeployed, it starts by itself. Next: {next_starts_text(schedule)}")
 
 
 def _output_dot(call: Call) -> int:

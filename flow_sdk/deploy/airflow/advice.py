@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden, AirflowRefused
 from flow_sdk.deploy.airflow.create import CreateOptions
-from flow_sdk.deploy.airflow.target import Target, dag_of
+from flow_sdk.deploy.airflow.dag_location import DagLocation, dag_of
 from flow_sdk.errors import DeployError, FlowSDKError
 from flow_sdk.plan.codec import from_data
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -20,7 +20,7 @@ MOST_NAMES = 5
 
 
 def deployment_advice(
-    plan: FlowPlan, options: CreateOptions, place: Target, beside: Iterable[str], api: AirflowApi | None
+    plan: FlowPlan, options: CreateOptions, location: DagLocation, beside: Iterable[str], api: AirflowApi | None
 ) -> list[str]:
     """Look at a deployment before it is written.
 
@@ -30,7 +30,7 @@ def deployment_advice(
         The flow.
     options : CreateOptions
         What the user says.
-    place : Target
+    location : DagLocation
         Where the DAG file goes, with what was there before.
     beside : iterable of str
         Paths of the DAG files of ours in the same folder.
@@ -48,10 +48,10 @@ def deployment_advice(
         If Airflow doesn't answer, or refuses the login. What it can't show is left out.
     """
     dag = options.name or deployed_name(plan)
-    found = [*_unused_resources(plan), *_second_files(dag, place, beside)]
-    changed = changed_steps(place.before, plan)
+    found = [*_unused_resources(plan), *_second_files(dag, location, beside)]
+    changed = changed_steps(location.before, plan)
     if api is not None:
-        found += [*_missing_pools(api, plan, options), *_dag_in_airflow(api, dag, place)]
+        found += [*_missing_pools(api, plan, options), *_dag_in_airflow(api, dag, location)]
         if changed:
             found += _runs_in_progress(api, dag, changed)
     elif changed:
@@ -94,7 +94,7 @@ def _is_placed(step: StepPlan) -> bool:
     return any(step.airflow_task.get(name) for name in ("queue", "executor", "executor_config"))
 
 
-def _second_files(dag: str, place: Target, beside: Iterable[str]) -> list[str]:
+def _second_files(dag: str, location: DagLocation, beside: Iterable[str]) -> list[str]:
     found = []
     for path in beside:
         try:
@@ -102,7 +102,7 @@ def _second_files(dag: str, place: Target, beside: Iterable[str]) -> list[str]:
                 head = file.readline() + file.readline()
         except OSError:
             continue
-        if dag_of(head) == dag and not _same_name(path, place.name):
+        if dag_of(head) == dag and not _same_name(path, location.name):
             found.append(
                 f"{escape_invisible(path)} defines the DAG {dag} as well: Airflow shows the one or the "
                 "other. Remove one."
@@ -139,7 +139,7 @@ def _missing_pools(api: AirflowApi, plan: FlowPlan, options: CreateOptions) -> l
     return found
 
 
-def _dag_in_airflow(api: AirflowApi, dag: str, place: Target) -> list[str]:
+def _dag_in_airflow(api: AirflowApi, dag: str, location: DagLocation) -> list[str]:
     """What Airflow knows of the DAG from an earlier deployment."""
     try:
         shown = api.dag(dag)
@@ -149,7 +149,7 @@ def _dag_in_airflow(api: AirflowApi, dag: str, place: Target) -> list[str]:
         return []
     found, file = [], str(shown.get("fileloc") or "")
     gone = shown.get("is_stale") if api.line == 3 else shown.get("is_active") is False
-    if file and not gone and not _same_name(file, place.name):
+    if file and not gone and not _same_name(file, location.name):
         found.append(
             f"Airflow has the DAG {dag} from another file, {escape_invisible(file)}: it will show the one or the "
             "other. Remove one."

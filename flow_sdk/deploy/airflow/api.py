@@ -227,11 +227,6 @@ class AirflowApi:
         given = {"dag_id_pattern": part, ("exclude_stale" if self.line == 3 else "only_active"): "false"}
         return [str(dag["dag_id"]) for dag in self._pages("/dags", "dags", "dag_id", given)]
 
-    def pause(self, dag_id: str) -> bool:
-        """Let no further run of a DAG start by itself; False when Airflow doesn't know it."""
-        status, answer = self.request("PATCH", f"/dags/{_quote(dag_id)}?update_mask=is_paused", {"is_paused": True})
-        return self._found(status, answer, f"DAG {dag_id}", "pause") is not None
-
     def delete_dag(self, dag_id: str) -> bool:
         """Delete a DAG and the history of its runs from Airflow's database; False when Airflow doesn't know it.
 

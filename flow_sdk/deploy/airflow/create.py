@@ -1,42 +1,40 @@
-"""``airflow create``: check everything, then upload plan and code, then write the DAG file."""
+"""``airflow create``: the DAG file and what it refers to."""
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.deploy.airflow.dagfile import dag_file
+from flow_sdk.deploy.airflow.dag_file import dag_file
+from flow_sdk.deploy.airflow.dag_location import DagLocation, open_location
 from flow_sdk.deploy.airflow.limits import check_deployment
 from flow_sdk.deploy.airflow.origin import check_origin
-from flow_sdk.deploy.airflow.target import open_target
-from flow_sdk.deploy.releases import note_release
-from flow_sdk.deploy.tokens import TokenGate, existing_store
+from flow_sdk.deploy.port import Deployment, DeploymentDraft, DeploymentOptions, DeploymentSource
+from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.plan.codec import ordered_json, sorted_data, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
+from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
     from flow_sdk.aws.settings import Encryption
     from flow_sdk.runtime.batch.prepare import BatchPlan
 
-__all__ = ["CreateOptions", "Deployed", "create_deployment", "deployment_data"]
+__all__ = ["AirflowDeployment", "AirflowDraft", "CreateOptions", "deployment_data"]
 
 AWS_CONNECTION = "aws_default"
 """The Airflow connection asked for an S3 store's credentials; where there is none, the worker's own are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOptions:
-    """What the user says about a deployment.
+class CreateOptions(DeploymentOptions):
+    """What the user chose for a deployment to Airflow.
+
+    The name is the DAG's id: at most 250 characters ``[A-Za-z0-9_.-]``. Without a token the namespace is
+    ``production:<DAG id>``. The tags are also those of the DAG in Airflow's list: at most 100 characters each.
 
     Parameters
     ----------
-    name : str or None
-        The DAG's id; the flow's deployed name when None. At most 250 characters ``[A-Za-z0-9_.-]``.
-    namespace : str or None
-        The namespace of the runs; that of the token when None, without tokens ``production:<DAG id>``. With "" their
-        steps look for results everywhere.
-    tags : tuple of str
-        Tags for every run, and for the DAG in Airflow's list. At most 100 characters each.
     max_workers : int or None
         Most tasks of a run at a time (>= 1).
     workflow_timeout : float or None
@@ -49,9 +47,6 @@ class CreateOptions:
         The Airflow connection with the S3 store's credentials; None for the worker's environment alone.
     """
 
-    name: str | None = None
-    namespace: str | None = None
-    tags: tuple[str, ...] = ()
     max_workers: int | None = None
     workflow_timeout: float | None = None
     worker_pool: str | None = None
@@ -59,29 +54,17 @@ class CreateOptions:
     aws_conn_id: str | None = AWS_CONNECTION
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What was deployed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirflowDeployment(Deployment):
+    """A deployment to Airflow. Its name is the DAG's id, its result the DAG file.
 
     Parameters
     ----------
-    dag : str
-        The DAG's id.
-    file : str
-        Where the DAG file is: a path or ``s3://`` address.
-    namespace : str
-        The namespace of its runs.
     digest : str
-        Names what was deployed; stands in the DAG's documentation in Airflow.
-    changed : bool
-        Whether the file differs from what was there.
+        Names what was deployed; the DAG's documentation in Airflow holds it.
     """
 
-    dag: str
-    file: str
-    namespace: str
     digest: str
-    changed: bool
 
 
 def deployment_data(
@@ -155,77 +138,88 @@ def _batch_data(jobs: "BatchPlan") -> dict[str, Any] | None:
     return {"region": jobs.region, "steps": {name: asdict(target) for name, target in jobs.targets.items()}}
 
 
-def create_deployment(
-    plan: FlowPlan,
-    package: bytes | None,
-    store: str,
-    target: str,
-    options: CreateOptions,
-    gate: TokenGate | None = None,
-) -> Deployed:
-    """Deploy a flow to Airflow.
+class AirflowDraft(DeploymentDraft):
+    """A DAG file that isn't written yet.
 
     Parameters
     ----------
     plan : FlowPlan
         The flow.
-    package : bytes or None
-        The code package. None when the workers find the flow file at the path that the plan names.
-    store : str
-        URL of the store that keeps the artifacts; the workers must reach it under the same.
-    target : str
+    destination : str
         A file ending in ``.py``, an existing folder (the file is ``<DAG id>.py`` in it), or ``s3://bucket/...`` in
         the same two forms.
     options : CreateOptions
-        What the user says.
-    gate : TokenGate, optional
-        Asks for the production token and gives the runs' namespace; without it nobody is refused.
-
-    Returns
-    -------
-    Deployed
-        What was deployed.
-
-    Raises
-    ------
-    DeployError
-        If Airflow couldn't run it, the token isn't right, the file there is that of another deployment, or it can't be
-        written. Nothing is written then.
-    UsageError
-        If a step with ``@batch`` can't run on AWS Batch, or a setting for it is missing. Nothing is written then.
-    AwsError
-        If AWS refuses or doesn't answer.
-    StoreError
-        If the store can't be used.
+        What the user chose.
     """
-    from flow_sdk.aws.settings import encryption
-    from flow_sdk.runtime.batch.prepare import plan_targets
-    from flow_sdk.store.artifacts import Artifacts
-    from flow_sdk.store.open_store import open_store
 
-    check_deployment(plan, deployment_data(plan, store, "", None, options))
-    jobs = plan_targets(plan, store)
-    name = options.name or deployed_name(plan)
-    place = open_target(target, name)
-    before = existing_store(store)
-    grant = None if gate is None else gate.check(before)
-    check_origin(place, name, store, before, gate, None if grant is None else grant.token)
-    artifacts = Artifacts(open_store(store))
-    if gate is not None:
-        chosen, tags = gate.claim(artifacts.store).runs_in(options.namespace, options.tags)
-        options = replace(options, namespace=chosen, tags=tags)
-    plan_hash = artifacts.put_bytes(to_json(plan))
-    package_hash = None if package is None else artifacts.put_bytes(package)
-    jobs.register()
-    url = artifacts.store.url
-    asked = encryption() if url.startswith("s3://") else None
-    owner = None if gate is None or gate.grant is None else gate.grant.claim.who
-    data = deployment_data(plan, url, plan_hash, package_hash, options, _batch_data(jobs), asked, owner)
-    note_release(artifacts.store, "airflow", data["dag"], {"plan": plan_hash, "package": package_hash})
-    if gate is not None:
-        gate.confirm(artifacts.store)
-    changed = place.write(dag_file(plan, data))
-    if gate is not None:
-        gate.confirm(artifacts.store, deployed=True)
-    namespace = data["namespace"] or (gate.grant.namespace if gate is not None and gate.grant is not None else "")
-    return Deployed(data["dag"], place.name, namespace, data["digest"], changed)
+    target = "airflow"
+    options: CreateOptions
+
+    def __init__(self, plan: FlowPlan, destination: str, options: CreateOptions) -> None:
+        self.destination, self.options = destination, options
+        self.name = options.name or deployed_name(plan)
+        self._jobs: BatchPlan | None = None
+        self._location: DagLocation | None = None
+        self._made: dict[str, Any] = {}
+        self._is_changed = False
+
+    @property
+    def location(self) -> DagLocation:
+        """The DAG file."""
+        if self._location is None:
+            self._location = open_location(self.destination, self.name)
+        return self._location
+
+    def check(self, source: DeploymentSource) -> None:
+        """Check names, numbers and schedule, the steps with ``@batch``, and the location of the file."""
+        from flow_sdk.runtime.batch.prepare import plan_targets
+
+        check_deployment(source.plan, deployment_data(source.plan, source.store, "", None, self.options))
+        self._jobs = plan_targets(source.plan, source.store)
+        self._location = None  # what is there may have changed since it was opened
+        _ = self.location
+
+    def check_origin(self, source: DeploymentSource, store: ObjectStore | None, gate: TokenGate | None) -> None:
+        """Check that the file, where there is one, is of this deployment."""
+        token = None if gate is None or gate.grant is None else gate.grant.token
+        check_origin(self.location, self.name, source.store, store, gate, token)
+
+    def blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
+        """Return plan and package."""
+        return {"plan": to_json(source.plan), "package": source.package}
+
+    def register(self) -> None:
+        """Register the job definitions of steps with ``@batch``."""
+        if self._jobs is not None:
+            self._jobs.register()
+
+    def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
+        """Write the DAG file."""
+        from flow_sdk.aws.settings import encryption
+
+        self._made = deployment_data(
+            source.plan,
+            source.store,
+            stored["plan"] or "",
+            stored["package"],
+            self.options,
+            None if self._jobs is None else _batch_data(self._jobs),
+            encryption() if source.store.startswith("s3://") else None,
+            None if self.grant is None else self.grant.claim.who,
+        )
+        self._is_changed = self.location.write(dag_file(source.plan, self._made))
+
+    def complete(self) -> AirflowDeployment:
+        """Return what was made: Airflow itself does the rest."""
+        namespace = self._made["namespace"] or ("" if self.grant is None else self.grant.namespace)
+        digest, file = self._made["digest"], self.location.name
+        state = "written" if self._is_changed else "up to date"
+        return AirflowDeployment(
+            name=self.name,
+            result=file,
+            namespace=namespace,
+            is_changed=self._is_changed,
+            summary=(f"DAG {self.name} is {state}; runs are in {namespace}.",),
+            details={"dag": self.name, "file": file, "digest": digest},
+            digest=digest,
+        )

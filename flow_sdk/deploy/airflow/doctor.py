@@ -4,20 +4,16 @@ import re
 
 from flow_sdk.config import read_setting
 from flow_sdk.deploy.airflow.http import send
-from flow_sdk.deploy.doctor import FAILED, NOT_SET, OK, Check, Look
+from flow_sdk.deploy.doctor import FAILED, NOT_SET, OK, Check
 from flow_sdk.errors import FlowSDKError
 
-__all__ = ["airflow_looks"]
+__all__ = ["check_airflow"]
 
 SECONDS = 3.0
 
 
-def airflow_looks() -> list[Look]:
-    """The parts to look at."""
-    return [("Airflow", _look)]
-
-
-def _look() -> Check:
+def check_airflow() -> Check:
+    """Check whether the Airflow of the settings answers."""
     setting = read_setting("AIRFLOW_URL")
     if setting.value is None:
         return Check("Airflow", NOT_SET, "AIRFLOW_URL isn't set")

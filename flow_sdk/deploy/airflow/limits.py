@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from flow_sdk.deploy.inline_secrets import refuse_inline_secrets
+from flow_sdk.deploy.plan_checks import refuse_inline_secrets, refuse_required_parameters
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.model import FlowPlan
 
@@ -46,13 +46,7 @@ def check_deployment(plan: FlowPlan, data: dict[str, Any]) -> None:
         raise DeployError(
             "Airflow's workers can't reach a store in memory.", help="Use --datastore s3, or a shared folder."
         )
-    required = [parameter.name for parameter in plan.parameters if parameter.required]
-    if data["cron"] is not None and required:
-        raise DeployError(
-            "A flow with a schedule can't have parameters without a default: nobody is there to give them.",
-            seen=", ".join(required),
-            help="Give each a default, or take @schedule away.",
-        )
+    refuse_required_parameters(plan)
 
 
 def _check_names(plan: FlowPlan, data: dict[str, Any]) -> None:

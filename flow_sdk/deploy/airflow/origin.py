@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flow_sdk.deploy.airflow.target import Target, dag_of
+from flow_sdk.deploy.airflow.dag_location import DagLocation, dag_of
 from flow_sdk.deploy.claims import StoreClaims
 from flow_sdk.deploy.tokens import NAMESPACE, TokenGate
 from flow_sdk.errors import DeployError
@@ -84,7 +84,7 @@ def _plain_address(url: str) -> str:
 
 
 def check_origin(
-    place: Target,
+    location: DagLocation,
     dag: str,
     store_url: str,
     store: "ObjectStore | None" = None,
@@ -98,7 +98,7 @@ def check_origin(
 
     Parameters
     ----------
-    place : Target
+    location : DagLocation
         The file.
     dag : str
         The DAG's id.
@@ -116,21 +116,21 @@ def check_origin(
     DeployError
         If the file holds another DAG, or is of another deployment of the same name.
     """
-    origin = read_origin(place.before)
+    origin = read_origin(location.before)
     if origin.dag is not None and origin.dag != dag:
         raise DeployError(
             f"This file isn't that of {dag}. Nothing was changed.",
             seen=f"the file of DAG {origin.dag}",
-            where=place.name,
+            where=location.name,
             help="Check FILE, --name and --branch, or name another file or a folder.",
         )
     if origin.store is None or token in origin.tokens:
         return
     if not is_same_store(origin.store, store_url if store is None else store.url):
         if not _knows_token(store, gate, origin):
-            raise _another_deployment(place, dag, origin, f"the file of a deployment from the store {store_url}")
+            raise _another_deployment(location, dag, origin, f"the file of a deployment from the store {store_url}")
     elif _is_unclaimed(gate) and gate is not None and origin.tokens and origin.tokens.isdisjoint(gate.known):
-        raise _another_deployment(place, dag, origin, "a production token that this store or this machine knows")
+        raise _another_deployment(location, dag, origin, "a production token that this store or this machine knows")
 
 
 def _is_unclaimed(gate: TokenGate | None) -> bool:
@@ -146,14 +146,14 @@ def _knows_token(store: "ObjectStore | None", gate: TokenGate | None, origin: Da
     return any(record.fits(token) for record in records for token in origin.tokens)
 
 
-def _another_deployment(place: Target, dag: str, origin: DagFileOrigin, wanted: str) -> DeployError:
+def _another_deployment(location: DagLocation, dag: str, origin: DagFileOrigin, wanted: str) -> DeployError:
     owner = f" of {origin.owner if origin.owner.isprintable() else ascii(origin.owner)}" if origin.owner else ""
     option = shlex.quote(f"--datastore-root={origin.store}")
     return DeployError(
         f"This is the DAG file of another deployment{owner}. Nothing was changed.",
         seen=f"{dag} in the namespace {origin.namespace or 'of everything'}, from the store {origin.store}",
         wanted=wanted,
-        where=place.name,
+        where=location.name,
         help=f"To go on with that deployment, use its store, with its production token: {option}"
         " (with it, airflow delete removes the file, too). Or deploy to another folder, or under another name or "
         "branch. If that store is gone, remove the file by hand.",

@@ -1,17 +1,25 @@
 """Runs of a deployed flow as Airflow sees them: listed, looked at, and stopped."""
 
+import json
 import time
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flow_sdk.deploy.airflow.api import AirflowApi
+from flow_sdk.deploy.airflow.advice import paused_advice
+from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
+from flow_sdk.deploy.airflow.run_ids import AIRFLOW_RUN_IDS
 from flow_sdk.deploy.airflow.runtime import airflow_run_id, airflow_run_prefix
+from flow_sdk.deploy.airflow.visible import import_error_of
+from flow_sdk.deploy.claims import Keeper
+from flow_sdk.deploy.deployed_runs import time_text
+from flow_sdk.deploy.port import DeployedRun, DeployedRuns, DeploymentStatus, RunDetails, TargetRequest
+from flow_sdk.deploy.run_ids import existing_run_error
 from flow_sdk.errors import DeployError, UsageError
+from flow_sdk.text import shorten_line
 
-__all__ = ["STATUSES", "DagRun", "DagRuns"]
+__all__ = ["STATUSES", "DagRuns"]
 
 STATUSES = {"QUEUED": "queued", "RUNNING": "running", "SUCCEEDED": "success", "FAILED": "failed"}
 """How a run stands, in the words that other orchestrators use as well, and in Airflow's."""
@@ -29,41 +37,7 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DagRun:
-    """A run as Airflow sees it.
-
-    Parameters
-    ----------
-    name : str
-        The DAG run's id.
-    run : str
-        The run's id in the store.
-    status : str
-        One of :data:`STATUSES`.
-    started, stopped : datetime or None
-        When it started, and when it ended.
-    type : str
-        What started it: ``manual``, ``scheduled``, ``backfill``, ...
-    facts : dict
-        All that Airflow said of it.
-    """
-
-    name: str
-    run: str
-    status: str
-    started: datetime | None
-    stopped: datetime | None
-    type: str
-    facts: dict[str, Any]
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it goes on, or waits to begin."""
-        return self.status in ("QUEUED", "RUNNING")
-
-
-class DagRuns:
+class DagRuns(DeployedRuns[DeployedRun]):
     """The runs of one deployed flow.
 
     Parameters
@@ -74,25 +48,60 @@ class DagRuns:
         The DAG's id.
     flow : str
         The flow's name.
+    token_registry : Keeper, optional
+        Where Airflow keeps the claim on the DAG's id.
     """
 
-    def __init__(self, api: AirflowApi, dag: str, flow: str) -> None:
+    def __init__(self, api: AirflowApi, dag: str, flow: str, token_registry: Keeper | None = None) -> None:
         self.api, self.dag, self.flow = api, dag, flow
+        self.name, self.token_registry = dag, token_registry
 
-    def _of(self, facts: dict[str, Any]) -> DagRun:
+    def _run(self, response: dict[str, Any]) -> DeployedRun:
         ours = {theirs: our for our, theirs in STATUSES.items()}
-        name, state = str(facts["dag_run_id"]), str(facts.get("state"))
-        return DagRun(
-            name,
-            airflow_run_id(self.dag, self.flow, name),
-            ours.get(state, state.upper()),
-            _moment(facts.get("start_date")),
-            _moment(facts.get("end_date")),
-            str(facts.get("run_type") or ""),
-            facts,
+        name, state = str(response["dag_run_id"]), str(response.get("state"))
+        status = ours.get(state, state.upper())
+        return DeployedRun(
+            name=name,
+            run=airflow_run_id(self.dag, self.flow, name),
+            status=status,
+            started=_parse_time(response.get("start_date")),
+            stopped=_parse_time(response.get("end_date")),
+            is_running=status in ("QUEUED", "RUNNING"),
+            column=str(response.get("run_type") or ""),
+            response=response,
         )
 
-    def list(self, statuses: Iterable[str] = ()) -> Iterator[DagRun]:
+    def check_deployed(self, request: TargetRequest) -> None:
+        """Check that Airflow knows the DAG."""
+        if self.api.dag(self.dag) is None:
+            raise DeployError(
+                f"Airflow doesn't know the DAG {self.dag}.",
+                where=self.api.url,
+                help=f"Deploy it with: {request.program}{request.naming} airflow create FILE --wait",
+            )
+
+    def check_startable(self, request: TargetRequest) -> None:
+        """Do nothing: Airflow says clearly why it starts no run."""
+
+    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> DeployedRun:
+        """Start a run.
+
+        Raises
+        ------
+        DeployError
+            If Airflow refuses, or has a run of that id.
+        """
+        try:
+            name = self.api.trigger(self.dag, parameters, run_id)
+        except AirflowRefused as error:
+            if error.status != 409 or run_id is None:
+                raise
+            run = airflow_run_prefix(self.dag, self.flow) + run_id
+            raise existing_run_error(run, AIRFLOW_RUN_IDS.target, self.api.url) from error
+        run = airflow_run_id(self.dag, self.flow, name)
+        return DeployedRun(name=name, run=run, status="QUEUED", is_running=True, column="manual")
+
+    def list(self, statuses: Iterable[str] = ()) -> Iterator[DeployedRun]:
         """Runs, newest first.
 
         Parameters
@@ -105,9 +114,9 @@ class DagRuns:
         DeployError
             If Airflow refuses.
         """
-        return map(self._of, self.api.dag_runs(self.dag, [STATUSES[status] for status in statuses]))
+        return map(self._run, self.api.dag_runs(self.dag, [STATUSES[status] for status in statuses]))
 
-    def find(self, run: str) -> DagRun:
+    def find(self, run: str) -> DeployedRun:
         """Look at one run.
 
         Parameters
@@ -128,19 +137,19 @@ class DagRuns:
         prefix = airflow_run_prefix(self.dag, self.flow)
         names = [wanted.removeprefix(prefix), wanted] if wanted.startswith(prefix) else [wanted]
         for name in names:
-            if (facts := self.api.dag_run(self.dag, name)) is not None:
-                return self._of(facts)
+            if (found := self.api.dag_run(self.dag, name)) is not None:
+                return self._run(found)
         if wanted.startswith(f"{prefix}sha-"):
-            for found in self.list():
-                if found.run == wanted:
-                    return found
+            for listed in self.list():
+                if listed.run == wanted:
+                    return listed
         raise DeployError(
             f"{self.dag} has no run {wanted} in Airflow.",
             where=self.api.url,
             help="airflow list-runs shows those there are.",
         )
 
-    def stop(self, run: DagRun) -> None:
+    def stop(self, run: DeployedRun) -> None:
         """Mark a run as failed, and with it the passes of its loops: Airflow ends the tasks that are running.
 
         Raises
@@ -155,8 +164,8 @@ class DagRuns:
         self.api.fail_dag_run(*stopped[0])
         for body in self.bodies():
             for found in list(self.api.dag_runs(body, ["queued", "running"])):
-                told = (found.get("conf") or {}).get(LOOP_CONF)
-                if isinstance(told, dict) and told.get("run") == run.name:
+                conf = (found.get("conf") or {}).get(LOOP_CONF)
+                if isinstance(conf, dict) and conf.get("run") == run.name:
                     stopped.append((body, str(found["dag_run_id"])))
                     self.api.fail_dag_run(*stopped[-1])
         if self.api.line == 2:
@@ -181,7 +190,52 @@ class DagRuns:
                 return
             time.sleep(LOOK_EVERY)
 
-    def page(self, run: DagRun) -> str:
+    def start_message(self, request: TargetRequest, run: DeployedRun) -> Sequence[str]:
+        """Return how to watch the run, and that it waits where the DAG is paused."""
+        import shlex
+
+        command = f"{request.program}{request.naming} airflow status {shlex.quote(run.run)}"
+        started = f"Airflow at {self.api.url} has started a run of {self.dag}. To watch it:\n  {command}"
+        return [started, *paused_advice(self.api, self.dag)]
+
+    def stop_message(self, run: DeployedRun) -> str:
+        """Return what becomes of the run's tasks."""
+        return f"The run {run.run} is marked as failed; Airflow ends its tasks. Those that are committed stay readable."
+
+    def describe(self, request: TargetRequest) -> DeploymentStatus:
+        """Return state, file, schedule and import error of the DAG."""
+        dag = self.api.dag(self.dag) or {}
+        error = import_error_of(self.api, str(dag.get("fileloc")))
+        gone = dag.get("is_stale") if self.api.line == 3 else dag.get("is_active") is False
+        state = "its file is gone" if gone else "paused" if dag.get("is_paused") else "active"
+        schedule = "none" if gone else _schedule_text(dag)
+        rows = [("DAG", f"{self.dag} ({state}) in Airflow at {self.api.url}"), ("File", str(dag.get("fileloc")))]
+        rows.append(("Schedule", schedule))
+        last = None
+        if error is not None:
+            last = shorten_line(str(error.get("stack_trace", "")).strip().rpartition("\n")[2], 300)
+            rows.append(("Import error", last))
+        details = {"dag": self.dag, "state": state, "file": dag.get("fileloc"), "airflow": self.api.url}
+        return DeploymentStatus(rows=tuple(rows), details={**details, "schedule": schedule, "import_error": last})
+
+    def describe_run(self, request: TargetRequest, run: DeployedRun) -> RunDetails:
+        """Return what started the run, its parameters, failed steps, logs and page."""
+        # Our own tasks beside the steps have names of their own: step.splits, step.loop.
+        tasks = self.api.task_instances(self.dag, run.name)
+        steps = dict.fromkeys(str(task["task_id"]).rpartition(".")[2] for task in tasks if task["state"] == "failed")
+        failed = [step for step in steps if callable(getattr(request.flow_class, step, None))]
+        parameters, page = run.response.get("conf"), self.page(run)
+        rows = [("Type", str(run.column))]
+        if parameters:
+            rows.append(("Parameters", shorten_line(json.dumps(parameters, ensure_ascii=False), 300)))
+        if failed:
+            rows.append(("Failed", shorten_line(", ".join(failed), 300)))
+        rows += [("Logs", f"{request.program} logs {run.run}/{step}") for step in failed[:3] or ["STEP"]]
+        rows.append(("Airflow", page))
+        details = {"type": run.column, "parameters": parameters or {}, "failed_steps": failed, "url": page}
+        return RunDetails(rows=tuple(rows), details=details)
+
+    def page(self, run: DeployedRun) -> str:
         """Address of a run's page in Airflow."""
         dag, name = (urllib.parse.quote(text, safe="") for text in (self.dag, run.name))
         if self.api.line == 3:
@@ -193,5 +247,15 @@ class DagRuns:
         return [dag for dag in self.api.dag_ids(f"{self.dag}{LOOP}") if dag.startswith(f"{self.dag}{LOOP}")]
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _schedule_text(dag: dict[str, Any]) -> str:
+    expression = dag.get("timetable_summary") or (dag.get("schedule_interval") or {}).get("value")
+    following = dag.get("next_dagrun_run_after") or dag.get("next_dagrun_create_after")
+    if following is None:
+        return "none"
+    next_time = time_text(datetime.fromisoformat(following))
+    text = f"{expression or dag.get('timetable_description')}; next at {next_time} UTC"
+    return f"{text}, if it isn't paused then" if dag.get("is_paused") else text

@@ -1,222 +1,192 @@
-"""Where a DAG file goes: a file, a DAGs folder, or S3. Looked at first, written whole or not at all."""
+"""The Airflow target: DAG file, runs and removal for the commands and the pipeline."""
 
-import contextlib
 import os
-import re
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
-from flow_sdk.config import expand_home
-from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
-from flow_sdk.errors import AwsError, DeployError
-from flow_sdk.store.backends.durable_files import replace_file, sync_folder
+from flow_sdk.config import expand_home, read_setting
+from flow_sdk.deploy.airflow.advice import deployment_advice
+from flow_sdk.deploy.airflow.api import AirflowApi
+from flow_sdk.deploy.airflow.connection import airflow_url, connect_airflow, open_variables
+from flow_sdk.deploy.airflow.create import AirflowDeployment, AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.delete import DagRemoval
+from flow_sdk.deploy.airflow.doctor import check_airflow
+from flow_sdk.deploy.airflow.run_ids import AIRFLOW_RUN_IDS
+from flow_sdk.deploy.airflow.runs import DagRuns
+from flow_sdk.deploy.airflow.runtime import airflow_run_prefix
+from flow_sdk.deploy.airflow.visible import import_error_of, wait_visible
+from flow_sdk.deploy.doctor import Check, examine_all
+from flow_sdk.deploy.next_starts import declared_schedule, next_starts_text
+from flow_sdk.deploy.port import DeploymentSource, DeployTarget, TargetRequest
+from flow_sdk.errors import UsageError
+from flow_sdk.plan.model import FlowPlan
 
-__all__ = ["Target", "check_holds", "dag_of", "open_target"]
+__all__ = ["AirflowTarget"]
 
-_SECOND_LINE = re.compile(r"# Flow \w+, DAG ([\w.-]+), ")
-
-
-class Target(Protocol):
-    """A place for one DAG file, known to be writable as far as that can be known."""
-
-    @property
-    def name(self) -> str:
-        """Its path or address."""
-        ...
-
-    def write(self, text: str) -> bool:
-        """Write the file; tells whether it differs from what was there."""
-        ...
-
-    @property
-    def before(self) -> str:
-        """What was there; empty when there was no such file."""
-        ...
-
-    def remove(self) -> bool:
-        """Remove the file; tells whether there was one."""
-        ...
+MESSAGE_EVERY = 30.0
+"""Seconds between two lines that say that the command is still waiting."""
 
 
-def open_target(target: str, dag: str) -> Target:
-    """Look at the place for a DAG file.
+class AirflowTarget(DeployTarget):
+    """Apache Airflow 2.11 and 3."""
 
-    Parameters
-    ----------
-    target : str
-        A file ending in ``.py``, a folder, or the same in S3.
-    dag : str
-        The DAG's id, which names the file in a folder.
+    run_ids = AIRFLOW_RUN_IDS
 
-    Raises
-    ------
-    DeployError
-        If there is no such folder or bucket, or another file stands in the way.
-    """
-    if target.startswith("s3://"):
-        return _S3File(target, dag)
-    if "://" in target:
-        raise DeployError("A DAG file can't go there.", seen=target, wanted="a file, a folder, or s3://bucket/key.py")
-    path = expand_home(target)
-    if os.path.isdir(path):
-        path = os.path.join(path, f"{dag}.py")
-    elif not path.endswith(".py"):
-        raise DeployError(
-            "There is no such folder for the DAG file.",
-            where=os.path.abspath(path),
-            help="Name an existing folder, or a file that ends in .py.",
-        )
-    return _LocalFile(path)
+    def check_request(self, request: TargetRequest) -> None:
+        """Check that the DAG file is named."""
+        _destination(request)
 
+    def draft(self, request: TargetRequest, plan: FlowPlan) -> "RequestedDraft":
+        """Read the options, and open the location of the DAG file."""
+        return RequestedDraft(request, plan)
 
-def _refuse_foreign(text: str, name: str) -> None:
-    if text and not text.startswith(FIRST_LINE):
-        raise DeployError(
-            "There is another file of that name, which Flow SDK didn't write.",
-            where=name,
-            help="Name another file, or move that one away.",
-        )
+    def runs(self, request: TargetRequest) -> DagRuns:
+        """Connect to Airflow."""
+        api = connect_airflow(request)
+        return DagRuns(api, request.name, request.flow, open_variables(request, api))
+
+    def removal(self, request: TargetRequest) -> DagRemoval:
+        """Check that the file is that of the DAG, and that Airflow has the DAG from it."""
+        if request["history"] and not airflow_url(request):
+            connect_airflow(request)  # raises that its address is needed
+        return DagRemoval.begin(request, _destination(request))
+
+    def run_prefix(self, request: TargetRequest) -> str:
+        """Return ``airflow-``, with a digest of the DAG's id where that isn't the flow's name."""
+        return airflow_run_prefix(request.name, request.flow)
+
+    def run_name(self, deployed: str, flow: str, run: str) -> str:
+        """Return the id of the DAG run."""
+        return run.removeprefix(airflow_run_prefix(deployed, flow))
+
+    def health_checks(self, seconds: float) -> list[Check]:
+        """Check whether the Airflow of the settings answers."""
+        return examine_all([("Airflow", check_airflow)], seconds)
 
 
-def dag_of(text: str) -> str | None:
-    """Return the id of the DAG that a DAG file of ours is for, from its first lines; None for any other file."""
-    found = _SECOND_LINE.match(text.partition("\n")[2]) if text.startswith(FIRST_LINE) else None
-    return found[1] if found else None
-
-
-def check_holds(place: Target, dag: str) -> None:
-    """See that a DAG file, where there is one, is that of a deployment and not of another.
+class RequestedDraft(AirflowDraft):
+    """A DAG file, as ``airflow create`` writes it: with advice, and waiting until Airflow shows it.
 
     Parameters
     ----------
-    place : Target
-        The file, known to be ours.
-    dag : str
-        The DAG's id.
-
-    Raises
-    ------
-    DeployError
-        If another DAG is in it.
+    request : TargetRequest
+        The command.
+    plan : FlowPlan
+        The flow.
     """
-    found = dag_of(place.before)
-    if place.before and found != dag:
-        raise DeployError(
-            f"This file isn't that of {dag}. Nothing was deleted.",
-            seen=f"the file of DAG {found}" if found else "no DAG's name in its second line",
-            where=place.name,
-            help="Check FILE, --name and --branch.",
+
+    def __init__(self, request: TargetRequest, plan: FlowPlan) -> None:
+        destination = _destination(request)
+        super().__init__(plan, destination, _read_options(request))
+        self.name = request.name
+        self._request = request
+        self._beside = _dag_files(os.path.dirname(self.location.name) or ".")
+        self._api: AirflowApi | None = None
+        if request["wait"] or airflow_url(request):
+            self._api = connect_airflow(request)
+        self.token_registry = open_variables(request, self._api)
+        self.excluded_files = (self.location.name, *self._beside)
+        self.location_argument = destination if "://" in destination else os.path.abspath(expand_home(destination))
+        self._advice: list[str] = []
+        self._error_before: dict[str, Any] | None = None
+        self._deployment: AirflowDeployment | None = None
+
+    def check(self, source: DeploymentSource) -> None:
+        """Check what Airflow would refuse, and look for what may be meant otherwise."""
+        super().check(source)
+        if self._api is not None and self._request["wait"]:
+            self._error_before = import_error_of(self._api, self.location.name)
+        self._advice = deployment_advice(source.plan, self.options, self.location, self._beside, self._api)
+
+    def complete(self) -> AirflowDeployment:
+        """Return what was made, and what the user should know of it."""
+        from dataclasses import replace
+
+        made, request = super().complete(), self._request
+        summary = [*made.summary]
+        schedule = declared_schedule(request.flow_class)
+        if schedule is not None:
+            summary.append(f"It starts by itself unless it is paused. Next: {next_starts_text(schedule)}")
+        if not request.store.startswith("s3://"):
+            summary.append(
+                f"Its artifacts are kept in {request.store}: every worker must see the same folder under that path."
+            )
+        self._deployment = replace(made, summary=tuple(summary), notes=tuple(self._advice))
+        return self._deployment
+
+    def wait_until_visible(self) -> None:
+        """Wait until Airflow shows the DAG, where ``--wait`` asks for it."""
+        api, deployment, request = self._api, self._deployment, self._request
+        if api is None or deployment is None or not request["wait"]:
+            return
+        request.message(f"Waiting until Airflow at {api.url} shows it.")
+        wait_visible(
+            api,
+            deployment,
+            before=self._error_before,
+            timeout=request["wait-timeout"],
+            on_wait=_WaitMessages(request),
         )
+        request.message("Airflow shows it.")
 
 
-class _LocalFile:
-    def __init__(self, path: str) -> None:
-        self.path = path
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder):
-            raise DeployError(
-                "There is no such folder for the DAG file.", where=folder, help="Make it first, or check the path."
-            )
-        if not os.access(folder, os.W_OK):
-            raise DeployError("The folder for the DAG file can't be written to.", where=folder)
-        self.before = self._read()
-        _refuse_foreign(self.before, path)
+class _WaitMessages:
+    """Shows now and then that the command is still waiting."""
 
-    @property
-    def name(self) -> str:
-        return self.path
+    def __init__(self, request: TargetRequest) -> None:
+        self._request = request
+        self._shown = 0.0
 
-    def _read(self) -> str:
-        try:
-            with open(self.path, encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise DeployError("The DAG file can't be read.", seen=error.strerror, where=self.path) from error
-
-    def write(self, text: str) -> bool:
-        try:
-            if text == self.before:
-                sync_folder(os.path.dirname(os.path.abspath(self.path)))  # who wrote it may have been killed
-                return False
-            # A name Airflow doesn't take for a DAG file while it is half-written.
-            replace_file(self.path, text.encode("utf-8"), prefix=".flow_sdk-")
-        except OSError as error:
-            raise DeployError("The DAG file can't be written.", seen=error.strerror, where=self.path) from error
-        return True
-
-    def remove(self) -> bool:
-        try:
-            os.unlink(self.path)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise DeployError("The DAG file can't be removed.", seen=error.strerror, where=self.path) from error
-        sync_folder(os.path.dirname(os.path.abspath(self.path)))
-        return True
+    def __call__(self, seconds: float) -> None:
+        if seconds - self._shown >= MESSAGE_EVERY:
+            self._shown = seconds
+            self._request.message(f"Still waiting after {seconds:.0f} s.")
 
 
-class _S3File:
-    def __init__(self, url: str, dag: str) -> None:
-        bucket, _, key = url.removeprefix("s3://").partition("/")
-        if not key.endswith(".py"):
-            key = f"{key.rstrip('/')}/{dag}.py".lstrip("/")
-        self.bucket, self.key = bucket, key
-        if not bucket:
-            raise DeployError(
-                "The S3 address names no bucket.", seen=url, wanted="s3://bucket/folder or s3://bucket/key.py"
-            )
-        from flow_sdk.aws import client  # the data plane's client would make a store of the place
+def _destination(request: TargetRequest) -> str:
+    found = request.arguments[0] if request.arguments else read_setting("AIRFLOW_DAGS_FOLDER").value
+    if not found:
+        raise UsageError(
+            f"{request.command} needs to know where "
+            f"{'to write' if request.command == 'airflow create' else 'the DAG file is'}.",
+            wanted="a file ending in .py, a DAGs folder or s3://bucket/folder, or the setting AIRFLOW_DAGS_FOLDER",
+        )
+    return found
 
-        with self._errors("put into"):
-            self.client: Any = client("s3")
-            self.client.head_bucket(Bucket=bucket)
-        self.before = self._read()
-        _refuse_foreign(self.before, self.name)
 
-    @property
-    def name(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+def _read_options(request: TargetRequest) -> CreateOptions:
+    from flow_sdk.metadata.tags import check_tags
 
-    @contextlib.contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
-        from flow_sdk.aws import aws_errors
+    connection: dict[str, Any] = {}
+    if request["aws-conn-id"] is not None:
+        # An empty name asks for the worker's own credentials and for no connection.
+        connection["aws_conn_id"] = request["aws-conn-id"] or None
+    is_paused = request["is-paused-upon-creation"] if "is-paused-upon-creation" in request.given else None
+    return CreateOptions(
+        name=request["name"],
+        namespace=request["namespace"],
+        tags=tuple(check_tags(request["tag"])),
+        max_workers=request["max-workers"],
+        workflow_timeout=request["workflow-timeout"],
+        worker_pool=request["worker-pool"],
+        paused=is_paused,
+        **connection,
+    )
 
-        try:
-            with aws_errors(f"reach {self.name}"):
-                yield
-        except AwsError as error:
-            raise DeployError(
-                f"The DAG file can't be {doing} S3.",
-                seen=f"{error.headline} {error.seen or ''}".strip(),
-                wanted=error.wanted,
-                where=self.name,
-                help=error.help or "Check the bucket's name, the credentials and the region.",
-            ) from error
 
-    def _read(self) -> str:
-        with self._errors("read from"):
-            try:
-                answer = self.client.get_object(Bucket=self.bucket, Key=self.key)
-                return str(answer["Body"].read().decode("utf-8", "replace"))
-            except self.client.exceptions.NoSuchKey:
-                return ""
+def _dag_files(folder: str) -> list[str]:
+    """Return the DAG files beside the one to write: they may be in the flow's folder, and are no part of its code."""
+    from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
 
-    def write(self, text: str) -> bool:
-        if text == self.before:
-            return False
-        from flow_sdk.aws.settings import encryption
+    found = []
+    for name in _files_in(folder):
+        path = os.path.join(folder, name)
+        if name.endswith(".py") and os.path.isfile(path):
+            with open(path, "rb") as file:
+                if file.read(len(FIRST_LINE)) == FIRST_LINE.encode("ascii"):
+                    found.append(path)
+    return found
 
-        asked = encryption()
-        more = asked.arguments if asked is not None else {}
-        with self._errors("put into"):
-            self.client.put_object(Bucket=self.bucket, Key=self.key, Body=text.encode("utf-8"), **more)
-        return True
 
-    def remove(self) -> bool:
-        if not self.before:
-            return False
-        with self._errors("removed from"):
-            self.client.delete_object(Bucket=self.bucket, Key=self.key)
-        return True
+def _files_in(folder: str) -> Iterable[str]:
+    return os.listdir(folder) if os.path.isdir(folder) else ()

@@ -33,12 +33,12 @@ def variable_key(name: str) -> str:
     return key if len(key) <= LONGEST_KEY else PREFIX + hashlib.sha256(name.encode()).hexdigest()
 
 
-def _lost(kept: Claim | None, claim: Claim, place: str) -> DeployError:
+def _lost(kept: Claim | None, claim: Claim, location: str) -> DeployError:
     seen = "no such Variable" if kept is None else f"a claim of {kept.who} of {kept.created}"
     return DeployError(
         f"Airflow doesn't hold our claim on {claim.name}: somebody else deploys it as well, from another store.",
         seen=seen,
-        where=f"Variable {variable_key(claim.name)} of {place}",
+        where=f"Variable {variable_key(claim.name)} of {location}",
         help="No DAG was written. To join them, deploy again with --authorize and their token; else under another name "
         "or branch.",
     )
@@ -52,7 +52,7 @@ class _Variables(ABC):
 
     @property
     @abstractmethod
-    def place(self) -> str:
+    def location(self) -> str:
         """The Airflow, for people."""
 
     @property
@@ -70,11 +70,11 @@ class _Variables(ABC):
         before = self._seen[claim.name] if claim.name in self._seen else self.read(claim.name)
         now = self._get(claim.name)
         if now not in (before, claim):
-            raise _lost(now, claim, self.place)
+            raise _lost(now, claim, self.location)
         self._put(claim, there=now is not None)
         kept = self.read(claim.name)
         if kept != claim and self._is_kept:
-            raise _lost(kept, claim, self.place)
+            raise _lost(kept, claim, self.location)
 
     @abstractmethod
     def _get(self, name: str) -> Claim | None: ...
@@ -102,7 +102,7 @@ class ApiVariables(_Variables):
         self._is_forbidden = False
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The Airflow's address."""
         return f"Airflow at {self.api.url}"
 
@@ -140,7 +140,7 @@ class ApiVariables(_Variables):
             return None
         if status != 200 or not isinstance(answer, dict):
             raise self._refused("can't be read", status, answer, key)
-        return Claim.from_json(answer.get("description") or "", f"description of Variable {key} of {self.place}")
+        return Claim.from_json(answer.get("description") or "", f"description of Variable {key} of {self.location}")
 
     def _put(self, claim: Claim, *, there: bool) -> None:
         if self._is_forbidden:
@@ -193,7 +193,7 @@ class CommandVariables(_Variables):
         self.command = found
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The Airflow, for people."""
         return "the Airflow of this machine"
 
@@ -204,7 +204,7 @@ class CommandVariables(_Variables):
             return None
         self._check(done, "read", key)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        return Claim.from_json(lines[-1] if lines else done.stdout, f"Variable {key} of {self.place}")
+        return Claim.from_json(lines[-1] if lines else done.stdout, f"Variable {key} of {self.location}")
 
     def _put(self, claim: Claim, *, there: bool) -> None:
         key, text = variable_key(claim.name), claim.to_json()

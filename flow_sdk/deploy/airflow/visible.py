@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden, AirflowRefused
-from flow_sdk.deploy.airflow.create import Deployed
+from flow_sdk.deploy.airflow.create import AirflowDeployment
 from flow_sdk.errors import DeployError
 
 __all__ = ["import_error_of", "wait_visible"]
@@ -32,7 +32,7 @@ def import_error_of(api: AirflowApi, file: str) -> dict[str, Any] | None:
 
 def wait_visible(
     api: AirflowApi,
-    deployed: Deployed,
+    deployed: AirflowDeployment,
     *,
     before: dict[str, Any] | None = None,
     timeout: float = 360.0,
@@ -46,7 +46,7 @@ def wait_visible(
     ----------
     api : AirflowApi
         The Airflow.
-    deployed : Deployed
+    deployed : AirflowDeployment
         What to wait for; told from an older version by its digest.
     before : dict, optional
         The import error that was shown before the file was written: it doesn't count until it changes.
@@ -65,8 +65,8 @@ def wait_visible(
     began = clock()
     while True:
         try:
-            dag = api.dag(deployed.dag)
-            error = None if _shows(dag, deployed) else import_error_of(api, deployed.file)
+            dag = api.dag(deployed.name)
+            error = None if _shows(dag, deployed) else import_error_of(api, deployed.result)
         except AirflowRefused as refused:
             # 2.11's web server can answer 500 while it takes in a new DAG.
             if refused.status < 500 or clock() - began > timeout:
@@ -77,14 +77,14 @@ def wait_visible(
         late = clock() - began > timeout
         if error is not None and (late or _facts(error) != _facts(before)):
             raise DeployError(
-                f"Airflow can't import the DAG file of {deployed.dag}.",
+                f"Airflow can't import the DAG file of {deployed.name}.",
                 seen=str(error.get("stack_trace", "")).strip(),
                 where=str(error.get("filename")),
                 help="Is airflow-provider-flow-sdk installed where Airflow parses DAGs, this release or a newer one?",
             )
         if late:
             raise DeployError(
-                f"Airflow hasn't shown the new version of DAG {deployed.dag} within {timeout:g} seconds.",
+                f"Airflow hasn't shown the new version of DAG {deployed.name} within {timeout:g} seconds.",
                 where=api.url,
                 help="It looks for new files every 300 seconds by default ([dag_processor] refresh_interval; on 2.11 "
                 "[scheduler] dag_dir_list_interval). Is the file in the folder it reads?",
@@ -93,7 +93,7 @@ def wait_visible(
         sleep(LOOK_EVERY)
 
 
-def _shows(dag: dict[str, Any] | None, deployed: Deployed) -> bool:
+def _shows(dag: dict[str, Any] | None, deployed: AirflowDeployment) -> bool:
     return dag is not None and deployed.digest in (dag.get("doc_md") or "")
 
 

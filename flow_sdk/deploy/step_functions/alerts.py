@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.deploy.step_functions.account import AwsAccount
 from flow_sdk.deploy.step_functions.names import rule_name
-from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import AwsError, DeployError
 
 __all__ = ["AlertRule", "check_topic"]
@@ -22,14 +22,14 @@ _DENIED = ("AccessDenied", "AccessDeniedException")
 _PATHS = {"status": "$.detail.status", "name": "$.detail.name", "execution": "$.detail.executionArn"}
 
 
-def check_topic(topic: str | None, place: Place | None = None) -> None:
+def check_topic(topic: str | None, account: AwsAccount | None = None) -> None:
     """Refuse what can't be the topic of alerts.
 
     Parameters
     ----------
     topic : str or None
         What ``--alert-topic`` says; None for no alerts.
-    place : Place, optional
+    account : AwsAccount, optional
         Account and region of the deployment, where they are known.
 
     Raises
@@ -45,11 +45,11 @@ def check_topic(topic: str | None, place: Place | None = None) -> None:
             wanted="an ARN such as arn:aws:sns:REGION:123456789012:NAME; no FIFO topic",
             help="Make one with the templates in infra/ (AlertEmail), or with: aws sns create-topic --name NAME",
         )
-    if found is not None and place is not None and found["region"] != place.region:
+    if found is not None and account is not None and found["region"] != account.region:
         raise DeployError(
             "The topic of --alert-topic is in another region than the flow: EventBridge doesn't reach it.",
             seen=found["region"],
-            wanted=place.region,
+            wanted=account.region,
         )
 
 
@@ -60,16 +60,16 @@ class AlertRule:
     ----------
     name : str
         The deployed name.
-    place : Place
+    account : AwsAccount
         Account and region.
     events : botocore client
         Of the service EventBridge.
     """
 
-    def __init__(self, name: str, place: Place, events: Any) -> None:
+    def __init__(self, name: str, account: AwsAccount, events: Any) -> None:
         self.deployed_name, self.events = name, events
-        self.name = rule_name(name, place.prefix)
-        self.machine_arn = place.machine(place.name_of(name))
+        self.name = rule_name(name, account.prefix)
+        self.machine_arn = account.machine(account.name_of(name))
 
     @property
     def pattern(self) -> dict[str, Any]:

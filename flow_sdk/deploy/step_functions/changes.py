@@ -1,27 +1,23 @@
 """``step-functions create --dry-run``: what would be made or changed, beside what AWS has now. Writes nothing."""
 
-import dataclasses
 import difflib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flow_sdk.deploy.step_functions.create import examine
+from flow_sdk.deploy.port import DeploymentPreview
+from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.limits import shares
 from flow_sdk.deploy.step_functions.machine import StateMachine
-from flow_sdk.deploy.step_functions.place import Services
-from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, prepare
-from flow_sdk.deploy.tokens import Grant, TokenGate, existing_store
+from flow_sdk.deploy.step_functions.parts import DeploymentParts
+from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, foreach_lines
+from flow_sdk.deploy.tokens import Grant
 from flow_sdk.errors import StoreError
-from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.blobs.blob import digest_of
 from flow_sdk.store.port import ObjectStore
-
-if TYPE_CHECKING:
-    from flow_sdk.runtime.batch.definition import BatchSettings
 
 __all__ = ["Changes", "find_changes"]
 
@@ -39,7 +35,7 @@ class Changes:
     ----------
     prepared : Prepared
         What would be deployed.
-    place : str
+    location : str
         Account and region.
     token : str
         What becomes of the token.
@@ -62,7 +58,7 @@ class Changes:
     """
 
     prepared: Prepared
-    place: str
+    location: str
     token: str
     namespace: str
     machine: str
@@ -73,22 +69,59 @@ class Changes:
     alerts: str
     shares: list[tuple[str, int, int]]
 
+    def preview(self) -> DeploymentPreview:
+        """Return it in the form in which every target's changes are shown."""
+        count = len(self.prepared.jobs)
+        new = f"{len(self.jobs)} would be registered" if self.jobs else "all are there"
+        foreach = foreach_lines(self.prepared)
+        rows = [
+            ("token", self.token),
+            ("runs", f"in {self.namespace}"),
+            ("state machine", self.machine),
+            ("plan and code", self.code),
+            ("job definitions", f"{count}: {new}"),
+            *(("", name) for name in self.jobs),
+            *(("foreach" if not number else "", line) for number, line in enumerate(foreach)),
+            ("schedule", self.schedule),
+            ("alerts", self.alerts),
+        ]
+        return DeploymentPreview(
+            name=self.prepared.name,
+            location=self.location,
+            rows=tuple(rows),
+            limits=tuple(self.shares),
+            notes=self.prepared.unheeded,
+            difference=self.difference,
+        )
+
 
 def find_changes(
-    plan: FlowPlan,
-    package: bytes | None,
-    store: str,
+    prepared: Prepared,
+    store: ObjectStore | None,
+    grant: Grant,
     options: CreateOptions,
-    settings: "BatchSettings",
-    gate: TokenGate,
-    services: Services,
+    parts: DeploymentParts,
+    services: AwsServices,
 ) -> Changes:
-    """Find out what a deployment with the same arguments would do.
+    """Find out what a deployment would do.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The deployment, worked out.
+    store : ObjectStore or None
+        The store, if there is one yet.
+    grant : Grant
+        The production token.
+    options : CreateOptions
+        What the user chose, with the namespace of the runs.
+    parts : DeploymentParts
+        What it consists of in AWS.
+    services : AwsServices
+        The AWS account.
 
     Raises
     ------
-    DeployError, ConfigError
-        If it would be refused.
     AwsError
         If AWS can't be asked.
     StoreError
@@ -96,32 +129,25 @@ def find_changes(
     """
     from flow_sdk.runtime.batch.register import missing
 
-    settings, _, machine, scheduler, alerts = examine(plan, package, store, options, settings, services)
-    kept = existing_store(store)
-    grant = gate.check(kept)
-    namespace, tags = grant.runs_in(options.namespace, options.tags)
-    options = dataclasses.replace(options, namespace=namespace, tags=tags)
-    prepared = prepare(plan, package, store, options, settings, services.place.partition)
-    change = scheduler.change(prepared.schedule, options.scheduler_role)
-    made = grant.first or grant.renewed
-    what, difference = _machine_change(machine, prepared, options)
-    if made:
+    change = parts.scheduler.change(prepared.schedule, options.scheduler_role)
+    is_new_token = grant.first or grant.renewed
+    what, difference = _machine_change(parts, prepared, options)
+    if is_new_token:
         request = digest_of((prepared.request.to_json(),)).hex()
         difference = tuple(line.replace(request, NOT_YET) for line in difference)
-    place = namespace or "the namespace of the token alone"
-    place = place.replace(grant.token, NOT_YET) if made else place
+    namespace = options.namespace or "the namespace of the token alone"
     return Changes(
         prepared,
-        str(services.place),
+        str(services.account),
         _token_change(grant),
-        place,
+        namespace.replace(grant.token, NOT_YET) if is_new_token else namespace,
         what,
         difference,
-        _code_change(kept, machine, prepared.request),
+        _code_change(store, parts.machine, prepared.request),
         tuple(job.name for job in missing(services.batch, prepared.jobs)),
         _part_change(prepared.schedule, change),
-        _part_change(options.alert_topic, alerts.change(options.alert_topic)),
-        shares(plan, prepared.definition, prepared.distributed),
+        _part_change(options.alert_topic, parts.alerts.change(options.alert_topic)),
+        shares(prepared.plan, prepared.definition, prepared.distributed),
     )
 
 
@@ -147,15 +173,15 @@ def _token_change(grant: Grant) -> str:
     )
 
 
-def _machine_change(machine: StateMachine, prepared: Prepared, options: CreateOptions) -> tuple[str, tuple[str, ...]]:
+def _machine_change(parts: DeploymentParts, prepared: Prepared, options: CreateOptions) -> tuple[str, tuple[str, ...]]:
+    machine = parts.machine
     newest = machine.describe()
     if newest is None:
         return f"{machine.name}: would be made", ()
-    assert options.role is not None
     live = machine.live()
     now = newest if live is None else machine.describe(live) or newest
     lines = _difference(json.loads(now["definition"]), prepared.definition)
-    if machine.differs(newest, prepared.text, options.role, options.logging):
+    if machine.differs(newest, prepared.text, parts.roles.machine, options.logging):
         what = "would get a new version" + ("" if live is None else f" in place of {live}")
         return f"{machine.name}: {what}{'' if lines else ', with another role or logging'}", lines
     versions = machine.versions()

@@ -1,42 +1,50 @@
-"""``step-functions create``: check everything, then claim the name, upload, register, and move the alias last."""
+"""``step-functions create``: everything is checked, job definitions are registered, and the alias moves last."""
 
-import dataclasses
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flow_sdk.deploy.releases import note_release
+from flow_sdk.deploy.next_starts import declared_schedule, next_starts_text
+from flow_sdk.deploy.port import Deployment, DeploymentDraft, DeploymentPreview, DeploymentSource, TargetRequest
+from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.alerts import AlertRule, check_topic
+from flow_sdk.deploy.step_functions.changes import find_changes
 from flow_sdk.deploy.step_functions.machine import StateMachine
-from flow_sdk.deploy.step_functions.place import Services
-from flow_sdk.deploy.step_functions.prepare import KIND, CreateOptions, Prepared, check_options, prepare
+from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
+from flow_sdk.deploy.step_functions.parts import DeploymentParts
+from flow_sdk.deploy.step_functions.prepare import (
+    KIND,
+    CreateOptions,
+    Prepared,
+    check_options,
+    foreach_lines,
+    prepare,
+)
 from flow_sdk.deploy.step_functions.roles import check_roles, find_roles
 from flow_sdk.deploy.step_functions.schedule import Schedule, Scheduler
-from flow_sdk.deploy.tokens import TokenGate, existing_store
+from flow_sdk.deploy.tokens import Grant
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
+from flow_sdk.plan.project import deployed_name
+from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.definition import BatchSettings
 
-__all__ = ["Deployed", "create_deployment", "examine"]
+__all__ = ["StateMachineDeployment", "StateMachineDraft"]
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What was deployed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateMachineDeployment(Deployment):
+    """A deployment to Step Functions. Its result is the ARN of the state machine.
 
     Parameters
     ----------
-    arn : str
-        ARN of the state machine.
-    name : str
-        Its name.
+    machine : str
+        Name of the state machine.
     version : int
         The version that the alias leads to now.
-    changed : bool
-        Whether it or the alias had to be changed.
-    namespace : str
-        The namespace of its runs.
     registered : tuple of str
         Job definitions that were registered now.
     schedule : Schedule or None
@@ -53,11 +61,8 @@ class Deployed:
         What it was worked out to be.
     """
 
-    arn: str
-    name: str
+    machine: str
     version: int
-    changed: bool
-    namespace: str
     registered: tuple[str, ...]
     schedule: Schedule | None
     schedule_change: str | None
@@ -67,122 +72,182 @@ class Deployed:
     prepared: Prepared
 
 
-def create_deployment(
-    plan: FlowPlan,
-    package: bytes | None,
-    store: str,
-    options: CreateOptions,
-    settings: "BatchSettings",
-    gate: TokenGate,
-    services: Services,
-) -> Deployed:
-    """Deploy a flow to AWS Step Functions. Killed at any moment, it can be called again and ends right.
+class StateMachineDraft(DeploymentDraft):
+    """A state machine that isn't deployed yet.
 
     Parameters
     ----------
     plan : FlowPlan
         The flow.
-    package : bytes or None
-        Its code; None when the image holds the flow file.
-    store : str
-        ``s3://`` address of the store.
     options : CreateOptions
-        What the user says.
+        What the user chose.
     settings : BatchSettings
         What steps get that don't say it themselves.
-    gate : TokenGate
-        Asks for the production token and gives the runs' namespace.
-    services : Services
+    services : AwsServices
         The AWS account.
-
-    Returns
-    -------
-    Deployed
-        What was deployed.
-
-    Raises
-    ------
-    DeployError
-        If Step Functions couldn't run it, or the token isn't right. Nothing is written then.
-    AwsError
-        If AWS refuses, or doesn't answer.
-    StoreError
-        If the store can't be used.
+    request : TargetRequest, optional
+        The command, for what the user is told.
     """
-    from flow_sdk.runtime.batch.register import ensure_registered
-    from flow_sdk.store.artifacts import Artifacts
-    from flow_sdk.store.open_store import open_store
 
-    settings, prepared, machine, scheduler, alerts = examine(plan, package, store, options, settings, services)
-    gate.check(existing_store(store))
-    artifacts = Artifacts(open_store(store))
-    grant = gate.claim(artifacts.store)
-    namespace, tags = grant.runs_in(options.namespace, options.tags)
-    options = dataclasses.replace(options, namespace=namespace, tags=tags)
-    prepared = prepare(plan, package, artifacts.store.url, options, settings, services.place.partition)
-    blobs = {"plan": to_json(plan), "package": package, "request": prepared.request.to_json()}
-    stored = {what: None if blob is None else artifacts.put_bytes(blob) for what, blob in blobs.items()}
-    note_release(artifacts.store, KIND, prepared.name, stored)
-    registered = ensure_registered(services.batch, prepared.jobs)
-    gate.confirm(artifacts.store)
-    assert options.role is not None
-    version, changed = machine.put(prepared.text, options.role, options.logging)
-    moved = machine.point(version)
-    gate.confirm(artifacts.store, deployed=True)
-    off = (scheduler.find() or {}).get("State") == "DISABLED"
-    change = scheduler.set(prepared.schedule, options.scheduler_role)
-    alert_change = alerts.set(options.alert_topic)
-    return Deployed(
-        machine.arn,
-        machine.name,
-        version,
-        changed or moved,
-        namespace or grant.namespace,
-        tuple(registered),
-        prepared.schedule,
-        change,
-        schedule_off=off,
-        alert_change=alert_change,
-        unprefixed=machine.unprefixed(),
-        prepared=prepared,
-    )
+    target = KIND
+    options: CreateOptions
+
+    def __init__(
+        self,
+        plan: FlowPlan,
+        options: CreateOptions,
+        settings: "BatchSettings",
+        services: AwsServices,
+        request: TargetRequest | None = None,
+    ) -> None:
+        self.options, self.settings, self.services = options, settings, services
+        self.name = options.name or deployed_name(plan)
+        self.token_registry = ParameterStore(services)
+        self._request = request
+        self._checked: DeploymentParts | None = None
+        self._prepared: Prepared | None = None
+        self._registered: list[str] = []
+        self._version, self._is_changed = 0, False
+
+    @property
+    def checked(self) -> "DeploymentParts":
+        """What :meth:`check` has found."""
+        if self._checked is None:
+            raise RuntimeError("check() comes first")
+        return self._checked
+
+    @property
+    def prepared(self) -> Prepared:
+        """The deployment, worked out with the options as they are now."""
+        if self._prepared is None:
+            raise RuntimeError("blobs() or prepare() comes first")
+        return self._prepared
+
+    def check(self, source: DeploymentSource) -> None:
+        """Check options, roles, queues and limits, and what AWS has under the names."""
+        from flow_sdk.runtime.batch.register import check_log_groups, find_platforms
+
+        plan, options, services = source.plan, self.options, self.services
+        schedule = check_options(plan, source.store, options)
+        roles = check_roles(options, scheduled=schedule is not None)
+        find_roles(roles, services)
+        check_topic(options.alert_topic, services.account)
+        self.settings = find_platforms(services.batch, plan.steps, self.settings)
+        check_log_groups(lambda: services.logs, plan.steps)
+        prepared = self.prepare(source)
+        machine = StateMachine(prepared.name, services.account, services.states)
+        machine.existing()
+        scheduler = Scheduler(prepared.name, machine.alias_arn, services.scheduler, services.account.prefix)
+        scheduler.find()
+        alerts = AlertRule(prepared.name, services.account, services.events)
+        alerts.change(options.alert_topic)
+        self._checked = DeploymentParts(roles, machine, scheduler, alerts)
+
+    def prepare(self, source: DeploymentSource) -> Prepared:
+        """Work the deployment out with the options as they are now."""
+        partition = self.services.account.partition
+        self._prepared = prepare(source.plan, source.package, source.store, self.options, self.settings, partition)
+        return self._prepared
+
+    def blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
+        """Return plan, package, and the request that every run begins with."""
+        prepared = self.prepare(source)
+        return {"plan": to_json(source.plan), "package": source.package, "request": prepared.request.to_json()}
+
+    def register(self) -> None:
+        """Register the job definitions that AWS doesn't have."""
+        from flow_sdk.runtime.batch.register import ensure_registered
+
+        self._registered = ensure_registered(self.services.batch, self.prepared.jobs)
+
+    def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
+        """Create or update the state machine, and move its alias to the new version."""
+        machine, role = self.checked.machine, self.checked.roles.machine
+        self._version, is_changed = machine.put(self.prepared.text, role, self.options.logging)
+        self._is_changed = machine.point(self._version) or is_changed
+
+    def complete(self) -> StateMachineDeployment:
+        """Set schedule and alerts, and return what was made."""
+        machine, scheduler = self.checked.machine, self.checked.scheduler
+        is_off = (scheduler.find() or {}).get("State") == "DISABLED"
+        change = scheduler.set(self.prepared.schedule, self.options.scheduler_role)
+        alert_change = self.checked.alerts.set(self.options.alert_topic)
+        namespace = self.options.namespace or ("" if self.grant is None else self.grant.namespace)
+        state = "is deployed as" if self._is_changed else "hasn't changed: it stays at"
+        made = StateMachineDeployment(
+            name=self.name,
+            result=machine.arn,
+            namespace=namespace,
+            is_changed=self._is_changed,
+            summary=(f"State machine {machine.name} {state} version {self._version}; runs are in {namespace}.",),
+            details={
+                "state_machine": machine.name,
+                "version": self._version,
+                "registered_job_definitions": [*self._registered],
+                "schedule": None if self.prepared.schedule is None else str(self.prepared.schedule),
+            },
+            machine=machine.name,
+            version=self._version,
+            registered=tuple(self._registered),
+            schedule=self.prepared.schedule,
+            schedule_change=change,
+            schedule_off=is_off,
+            alert_change=alert_change,
+            unprefixed=machine.unprefixed(),
+            prepared=self.prepared,
+        )
+        if self._request is None:
+            return made
+        from dataclasses import replace
+
+        return replace(made, notes=tuple(_notes(self._request, made)))
+
+    def render(self, source: DeploymentSource) -> str:
+        """Return the state machine as JSON, without asking AWS or the store."""
+        prepared = prepare(source.plan, source.package, source.store, self.options, self.settings)
+        return json.dumps(prepared.definition, indent=2, ensure_ascii=False)
+
+    def preview(self, source: DeploymentSource, store: ObjectStore | None, grant: Grant) -> DeploymentPreview:
+        """Compare with what AWS has."""
+        return find_changes(self.prepare(source), store, grant, self.options, self.checked, self.services).preview()
 
 
-def examine(
-    plan: FlowPlan,
-    package: bytes | None,
-    store: str,
-    options: CreateOptions,
-    settings: "BatchSettings",
-    services: Services,
-) -> "tuple[BatchSettings, Prepared, StateMachine, Scheduler, AlertRule]":
-    """Check all that can be checked without writing anything.
+def _notes(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
+    """Return what the user should know of a deployment."""
+    notes = [*made.prepared.unheeded]
+    if made.prepared.distributed:
+        notes.append("\n".join(foreach_lines(made.prepared)))
+        if not request["use-distributed-map"]:
+            notes.append(
+                "With --max-workers 40 or less, the items of a foreach run in the execution of the run itself."
+            )
+    if made.registered:
+        count = len(made.registered)
+        notes.append(f"{count} new job definition{'s were' if count > 1 else ' was'} registered in AWS Batch.")
+    notes += _schedule_notes(request, made)
+    if made.unprefixed is not None:
+        notes.append(
+            f"There is still the state machine {made.unprefixed} of this flow, from before SFN_STATE_MACHINE_PREFIX"
+            " was set; if it has a schedule, it starts as well. Unset that, and call step-functions delete."
+        )
+    if made.alert_change == "remove":
+        notes.append("It alerts nobody any more; the rule in EventBridge was removed.")
+    elif made.alert_change is not None:
+        notes.append(f"Runs that fail, time out or are stopped are told to {request['alert-topic']}.")
+    if not request.in_notebook:
+        notes.append(f"Start a run with: {request.program} step-functions trigger{request.naming}")
+    return notes
 
-    Returns
-    -------
-    (BatchSettings, Prepared, StateMachine, Scheduler, AlertRule)
-        The settings with what AWS says of the queues, what would be deployed, and where.
 
-    Raises
-    ------
-    DeployError, ConfigError
-        If it can't be deployed.
-    AwsError
-        If AWS can't be asked.
-    """
-    from flow_sdk.runtime.batch.register import check_log_groups, find_platforms
-
-    schedule = check_options(plan, store, options)
-    roles = check_roles(options, scheduled=schedule is not None)
-    find_roles(roles, services)
-    check_topic(options.alert_topic, services.place)
-    settings = find_platforms(services.batch, plan.steps, settings)
-    check_log_groups(lambda: services.logs, plan.steps)
-    prepared = prepare(plan, package, store, options, settings, services.place.partition)
-    machine = StateMachine(prepared.name, services.place, services.states)
-    machine.existing()
-    scheduler = Scheduler(prepared.name, machine.alias_arn, services.scheduler, services.place.prefix)
-    scheduler.find()
-    alerts = AlertRule(prepared.name, services.place, services.events)
-    alerts.change(options.alert_topic)
-    return settings, prepared, machine, scheduler, alerts
+def _schedule_notes(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
+    if made.schedule_change == "remove":
+        return ["It has no schedule any more; the one in AWS was removed."]
+    if made.schedule is None:
+        return []
+    notes = [f"It starts by itself: {made.schedule}."]
+    schedule = declared_schedule(request.flow_class)
+    if schedule is not None and not made.schedule_off:
+        notes.append(f"Next: {next_starts_text(schedule)}")
+    if made.schedule_off:
+        notes.append("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
+    return notes

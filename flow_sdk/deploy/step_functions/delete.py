@@ -1,79 +1,74 @@
-"""``step-functions delete``: runs stopped, then schedule, state machine and claim removed. Artifacts stay."""
+"""``step-functions delete``: what starts runs, the runs, the state machine and its claim. Artifacts stay."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
+from flow_sdk.deploy.port import Removal, RemovedPart
+from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.alerts import AlertRule
-from flow_sdk.deploy.step_functions.executions import Execution, Executions
+from flow_sdk.deploy.step_functions.execution import Execution
+from flow_sdk.deploy.step_functions.executions import Executions
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.step_functions.schedule import Scheduler
 
-__all__ = ["Deleted", "delete_deployment"]
+__all__ = ["StateMachineRemoval"]
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """What was there and is gone.
-
-    Parameters
-    ----------
-    machine, schedule, claim : bool
-        State machine, schedule, and the claim in the SSM Parameter Store.
-    stopped : int
-        How many runs were stopped.
-    alerts : bool
-        The rule for alerts.
-    """
-
-    machine: bool
-    schedule: bool
-    claim: bool
-    stopped: int
-    alerts: bool
-
-    def named(self) -> list[tuple[bool, str]]:
-        """Each thing's name for people, and whether it is gone now."""
-        return [
-            (self.schedule, "the schedule"),
-            (self.alerts, "the rule for alerts"),
-            (self.machine, "the state machine with its versions"),
-            (self.claim, "the claim on its name in the SSM Parameter Store"),
-        ]
-
-
-def delete_deployment(machine: StateMachine, services: Services, on_stop: Callable[[Execution], None]) -> Deleted:
-    """Delete what ``create`` has made in AWS. Killed at any moment, it can be called again.
+class StateMachineRemoval(Removal[Execution]):
+    """The removal of a state machine, its schedule, alerts and claim.
 
     Parameters
     ----------
     machine : StateMachine
         The state machine, known to be ours.
-    services : Services
+    services : AwsServices
         The AWS account.
-    on_stop : callable
-        Told of each run that is about to be stopped.
-
-    Raises
-    ------
-    AwsError
-        If AWS refuses.
+    store : str
+        URL of the store, for what remains.
     """
-    # Schedule and alias first, so that nothing starts while runs are being stopped.
-    schedule = Scheduler(machine.deployed_name, machine.alias_arn, services.scheduler, services.place.prefix)
-    had_schedule = schedule.find() is not None and schedule.remove()
-    there, stopped = machine.existing() is not None, 0
-    if there:
-        machine.delete_alias()
-        runs = Executions(machine)
-        for run in list(runs.list(("RUNNING",))):
-            on_stop(run)
-            runs.stop(run)
-            stopped += 1
-        machine.delete()
-    # Last of what tells of runs: those that were stopped just now are told of, too.
-    alerts = AlertRule(machine.deployed_name, machine.place, services.events)
-    had_alerts = alerts.change(None) == "remove" and alerts.remove()
-    had_claim = ParameterStore(services).remove(machine.deployed_name)
-    return Deleted(there, had_schedule, had_claim, stopped, had_alerts)
+
+    location = "Step Functions"
+    claim_title = "the claim on its name in the SSM Parameter Store"
+
+    def __init__(self, machine: StateMachine, services: AwsServices, store: str = "") -> None:
+        self.name, self.result = machine.deployed_name, machine.name
+        self.token_registry = ParameterStore(services)
+        self._machine, self._services, self._store = machine, services, store
+        self._is_there = False
+
+    def stop_starts(self) -> list[RemovedPart]:
+        """Remove schedule and alias."""
+        machine, services = self._machine, self._services
+        schedule = Scheduler(machine.deployed_name, machine.alias_arn, services.scheduler, services.account.prefix)
+        had_schedule = schedule.find() is not None and schedule.remove()
+        self._is_there = machine.existing() is not None
+        if self._is_there:
+            machine.delete_alias()
+        return [RemovedPart("the schedule", had_schedule)]
+
+    def running(self) -> Iterable[Execution]:
+        """Return the executions that are running."""
+        return Executions(self._machine).list(("RUNNING",)) if self._is_there else ()
+
+    def stop(self, run: Execution) -> None:
+        """Stop an execution."""
+        Executions(self._machine).stop(run)
+
+    def remove(self) -> list[RemovedPart]:
+        """Remove the state machine with its versions, then the rule for alerts."""
+        if self._is_there:
+            self._machine.delete()
+        # The rule last: it tells of the runs that were stopped just now, too.
+        alerts = AlertRule(self.name, self._machine.account, self._services.events)
+        had_alerts = alerts.change(None) == "remove" and alerts.remove()
+        return [
+            RemovedPart("the rule for alerts", had_alerts),
+            RemovedPart("the state machine with its versions", self._is_there),
+        ]
+
+    def remaining(self, token: str) -> str:
+        """Return what ``delete`` leaves."""
+        return (
+            f"What remains: all runs and artifacts in {self._store}, {token} there,\n"
+            "and the job definitions in AWS Batch, which cost nothing."
+        )

@@ -7,9 +7,9 @@ from typing import Any
 from flow_sdk.aws import aws_errors, client, error_code
 from flow_sdk.aws.settings import session
 from flow_sdk.config import datastore, read_setting
-from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, look_at_all
+from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, examine_all
+from flow_sdk.deploy.step_functions.account import AwsAccount, find_account
 from flow_sdk.deploy.step_functions.names import parameter_name, schedule_name
-from flow_sdk.deploy.step_functions.place import Place, find_place
 from flow_sdk.errors import AwsError
 
 __all__ = ["aws_checks"]
@@ -52,16 +52,16 @@ def aws_checks(seconds: float) -> list[Check]:
         if datastore() != "s3":
             return [Check("AWS", NOT_SET, "no setting asks for AWS Batch or Step Functions")]
         return [_credentials(), Check("AWS Batch", NOT_SET, "BATCH_JOB_QUEUE isn't set")]
-    held: list[Place] = []
+    held: list[AwsAccount] = []
     identity = examine("AWS", partial(_identity, held))
     if not held:
         return [identity, *(Check(part, NOT_LOOKED, "AWS doesn't know who we are") for part in _PARTS)]
-    return [identity, *look_at_all(_looks(held[0]), seconds)]
+    return [identity, *examine_all(_looks(held[0]), seconds)]
 
 
-def _looks(place: Place) -> list[Look]:
+def _looks(account: AwsAccount) -> list[Look]:
     states, ssm, scheduler = _client("stepfunctions"), _client("ssm"), _client("scheduler")
-    machine = place.machine(place.name_of(_PROBE))
+    machine = account.machine(account.name_of(_PROBE))
     on_states = _set("SFN_IAM_ROLE") or _set("EVENTS_SFN_ACCESS_IAM_ROLE")
     calls: list[tuple[str, bool, Callable[[], Any], str]] = [
         ("Step Functions", on_states, partial(states.describe_state_machine, stateMachineArn=machine), "SFN_IAM_ROLE"),
@@ -69,7 +69,7 @@ def _looks(place: Place) -> list[Look]:
         (
             "schedules",
             _set("EVENTS_SFN_ACCESS_IAM_ROLE"),
-            partial(scheduler.get_schedule, Name=schedule_name(_PROBE, place.prefix), GroupName="default"),
+            partial(scheduler.get_schedule, Name=schedule_name(_PROBE, account.prefix), GroupName="default"),
             "EVENTS_SFN_ACCESS_IAM_ROLE",
         ),
     ]
@@ -77,7 +77,7 @@ def _looks(place: Place) -> list[Look]:
     return [
         ("AWS Batch", partial(_queue, _client("batch"))),
         ("image", _image),
-        *((part, partial(_role, iam, setting, part, place)) for setting, part in _ROLES.items()),
+        *((part, partial(_role, iam, setting, part, account)) for setting, part in _ROLES.items()),
         *((part, partial(_answers, part, wanted, call, setting)) for part, wanted, call, setting in calls),
         ("log of runs", partial(_log_group, _client("logs"))),
     ]
@@ -107,14 +107,14 @@ def _credentials() -> Check:
     return examine("AWS", look)
 
 
-def _identity(held: list[Place]) -> Check:
+def _identity(held: list[AwsAccount]) -> Check:
     region = str(_client("batch").meta.region_name)  # STS alone does without a region
     sts = _client("sts")
     with aws_errors("say whose credentials these are"):
         who = sts.get_caller_identity()["Arn"]
-    place = find_place(sts, region)
-    held.append(place)
-    return Check("AWS", OK, f"{place}, as {who.rpartition(':')[2]}")
+    account = find_account(sts, region)
+    held.append(account)
+    return Check("AWS", OK, f"{account}, as {who.rpartition(':')[2]}")
 
 
 def _needed(name: str, setting: str, why: str) -> Check:
@@ -157,7 +157,7 @@ def _image() -> Check:
     return Check("image", OK, image)
 
 
-def _role(iam: Any, setting: str, part: str, place: Place) -> Check:
+def _role(iam: Any, setting: str, part: str, account: AwsAccount) -> Check:
     from botocore.exceptions import ClientError
 
     arn = read_setting(setting).value
@@ -170,7 +170,7 @@ def _role(iam: Any, setting: str, part: str, place: Place) -> Check:
     fields = arn.split(":")
     if len(fields) != 6 or not fields[5].startswith("role/"):
         return Check(part, FAILED, f"{setting} isn't the ARN of a role", "flow-sdk configure aws")
-    if fields[4] != place.account:
+    if fields[4] != account.number:
         return Check(part, FAILED, f"{arn} is of another account than our credentials", f"Correct {setting}.")
     try:
         with aws_errors("look at the role", where=arn):

@@ -5,22 +5,23 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flow_sdk.aws import aws_errors, error_code
-from flow_sdk.deploy.run_ids import STEP_FUNCTIONS_RUN_IDS, existing_run_error
+from flow_sdk.deploy.claims import Keeper
+from flow_sdk.deploy.port import DeployedRuns, DeploymentStatus, RunDetails, TargetRequest
+from flow_sdk.deploy.run_ids import existing_run_error
+from flow_sdk.deploy.step_functions.descriptions import describe_execution, describe_machine
+from flow_sdk.deploy.step_functions.execution import PREFIX, Execution
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT
+from flow_sdk.deploy.step_functions.schedule import Scheduler
 from flow_sdk.errors import DeployError, ParameterError, UsageError
+from flow_sdk.text import shorten_line
 
-__all__ = ["STATUSES", "Execution", "Executions", "execution_name", "input_text"]
-
-STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
-PREFIX = STEP_FUNCTIONS_RUN_IDS.prefix
-"""What a run's id begins with; the execution's name follows."""
+__all__ = ["Executions", "execution_name", "input_text"]
 
 LARGEST_INPUT = 262_144
 """Bytes of an execution's input (AWS Step Functions, quotas)."""
@@ -28,82 +29,9 @@ LARGEST_INPUT = 262_144
 REDRIVE_DAYS = 14
 """Days after its end in which AWS goes on with an execution (AWS Step Functions, RedriveExecution)."""
 
+NEVER = datetime.fromtimestamp(0, UTC)
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """A run as AWS sees it.
-
-    Parameters
-    ----------
-    name : str
-        The execution's name.
-    arn : str
-        Its ARN.
-    status : str
-        One of :data:`STATUSES`, or ``PENDING_REDRIVE``.
-    started : datetime
-        When it started.
-    stopped : datetime or None
-        When it ended.
-    version : int or None
-        The version of the state machine that it runs.
-    redrives : int
-        How often it was gone on with.
-    facts : dict
-        All that AWS said of it.
-    """
-
-    name: str
-    arn: str
-    status: str
-    started: datetime
-    stopped: datetime | None
-    version: int | None
-    redrives: int
-    facts: dict[str, Any]
-
-    @property
-    def run(self) -> str:
-        """The run's id in the store."""
-        return PREFIX + self.name
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it goes on."""
-        return self.status in ("RUNNING", "PENDING_REDRIVE")
-
-    @property
-    def failed_job(self) -> dict[str, Any]:
-        """The Batch job whose failure ended it, as DescribeJobs says it; empty where something else did."""
-        try:
-            job = _as_described(json.loads(self.facts.get("cause") or "{}"))
-        except ValueError:
-            return {}
-        return job if isinstance(job, dict) and "jobId" in job else {}
-
-    @classmethod
-    def of(cls, facts: dict[str, Any]) -> "Execution":
-        """Read what AWS says of an execution."""
-        version = str(facts.get("stateMachineVersionArn") or "").rpartition(":")[2]
-        return cls(
-            facts["name"],
-            facts["executionArn"],
-            facts["status"],
-            facts["startDate"],
-            facts.get("stopDate"),
-            int(version) if version.isdigit() else None,
-            int(facts.get("redriveCount") or 0),
-            facts,
-        )
-
-
-def _as_described(value: Any) -> Any:
-    """What Step Functions says of a job in the letters of Batch itself, which begins names with a small one."""
-    if isinstance(value, dict):
-        return {f"{name[:1].lower()}{name[1:]}": _as_described(each) for name, each in value.items()}
-    return [_as_described(each) for each in value] if isinstance(value, list) else value
 
 
 def execution_name(run: str, flow: str) -> str:
@@ -144,26 +72,38 @@ def input_text(parameters: dict[str, Any]) -> str:
     return text
 
 
-class Executions:
+class Executions(DeployedRuns[Execution]):
     """The executions of one state machine.
 
     Parameters
     ----------
     machine : StateMachine
         The state machine.
+    token_registry : Keeper, optional
+        Where AWS keeps the claim on the deployed name.
     """
 
-    def __init__(self, machine: StateMachine) -> None:
+    def __init__(self, machine: StateMachine, token_registry: Keeper | None = None) -> None:
         self.machine, self.states = machine, machine.states
+        self.name, self.token_registry = machine.deployed_name, token_registry
 
-    def start(self, parameters: dict[str, Any], name: str | None = None) -> Execution:
+    def check_deployed(self, request: TargetRequest) -> None:
+        """Check that the state machine is there."""
+        if self.machine.existing() is None:
+            raise DeployError(
+                f"{self.name} isn't deployed to Step Functions.",
+                where=str(self.machine.account),
+                help=f"Deploy it with: {request.program} step-functions create{request.naming}",
+            )
+
+    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> Execution:
         """Start a run of the version that the alias leads to.
 
         Parameters
         ----------
         parameters : dict
             Values by parameter name, as data.
-        name : str, optional
+        run_id : str, optional
             The execution's name, as :func:`~flow_sdk.deploy.run_ids.check_run_id` returns it; one is made when left
             out.
 
@@ -180,6 +120,7 @@ class Executions:
 
         text = input_text(parameters)
         # A name of our own makes the call safe to be sent twice: the second time AWS gives the same execution.
+        name = run_id
         if name is None:
             name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
         elif self._describe(name) is not None:  # with equal input AWS would give us the running one as if it were new
@@ -191,7 +132,15 @@ class Executions:
                 if error_code(error) != "ExecutionAlreadyExists":
                     raise
                 raise self._existing(name) from None
-        return Execution(name, answer["executionArn"], "RUNNING", answer["startDate"], None, None, 0, answer)
+        return Execution(
+            name=name,
+            run=PREFIX + name,
+            status="RUNNING",
+            started=answer["startDate"],
+            is_running=True,
+            response=answer,
+            arn=answer["executionArn"],
+        )
 
     def list(self, statuses: Iterable[str] = ()) -> Iterator[Execution]:
         """Runs, newest first.
@@ -207,14 +156,14 @@ class Executions:
             If AWS refuses.
         """
         wanted = [{"statusFilter": status} for status in statuses] or [{}]
-        return heapq.merge(*map(self._pages, wanted), key=lambda found: found.started, reverse=True)
+        return heapq.merge(*map(self._pages, wanted), key=lambda found: found.started or NEVER, reverse=True)
 
     def _pages(self, wanted: dict[str, str]) -> Iterator[Execution]:
         token: dict[str, str] = {}
         while True:
             with aws_errors("list the runs", where=self.machine.arn):
                 page = self.states.list_executions(stateMachineArn=self.machine.arn, **wanted, **token)
-            yield from map(Execution.of, page["executions"])
+            yield from map(Execution.from_response, page["executions"])
             if not page.get("nextToken"):
                 return
             token = {"nextToken": page["nextToken"]}
@@ -233,7 +182,7 @@ class Executions:
         if found is None:
             raise DeployError(
                 f"{self.machine.name} has no run {PREFIX}{name}.",
-                where=str(self.machine.place),
+                where=str(self.machine.account),
                 help="step-functions list-runs shows those there are; AWS forgets a run 90 days after its end.",
             )
         return found
@@ -241,18 +190,20 @@ class Executions:
     def _describe(self, name: str) -> Execution | None:
         from botocore.exceptions import ClientError
 
-        arn = self.machine.place.execution(self.machine.name, name)
+        arn = self._arn(name)
         with aws_errors(f"look at the run {PREFIX}{name}", where=arn):
             try:
-                return Execution.of(self.states.describe_execution(executionArn=arn))
+                return Execution.from_response(self.states.describe_execution(executionArn=arn))
             except ClientError as error:
                 if error_code(error) != "ExecutionDoesNotExist":
                     raise
         return None
 
     def _existing(self, name: str) -> DeployError:
-        arn = self.machine.place.execution(self.machine.name, name)
-        return existing_run_error(f"{PREFIX}{name}", "Step Functions", arn)
+        return existing_run_error(f"{PREFIX}{name}", "Step Functions", self._arn(name))
+
+    def _arn(self, name: str) -> str:
+        return self.machine.account.execution(self.machine.name, name)
 
     def stop(self, run: Execution) -> None:
         """Stop a run; AWS ends its Batch jobs.
@@ -283,6 +234,38 @@ class Executions:
         with aws_errors(f"go on with the run {run.run}", where=run.arn):
             self.states.redrive_execution(executionArn=run.arn)
 
+    def start_message(self, request: TargetRequest, run: Execution) -> Sequence[str]:
+        """Return how to watch the run."""
+        return [
+            f"{self.name} has started in {self.machine.account}. To watch it:\n"
+            f"  {request.program} step-functions status {run.run}{request.naming}\n"
+            f"  {self.page(run)}"
+        ]
+
+    def stop_message(self, run: Execution) -> str:
+        """Return what becomes of the run's tasks."""
+        return f"The run {run.run} is stopped; AWS Batch ends its jobs. Tasks that are committed stay readable."
+
+    def page(self, run: Execution) -> str:
+        """Return the address of a run's page in the AWS console."""
+        return self.machine.account.console(run.arn)
+
+    def cause(self, run: Execution) -> str | None:
+        """Return why a run failed that the store knows nothing of."""
+        return shorten_line(str(self.find(run.name).response.get("cause") or "see status"), 200)
+
+    def describe(self, request: TargetRequest) -> DeploymentStatus:
+        """Return state machine, versions and schedule."""
+        from flow_sdk.aws import client
+
+        machine = self.machine
+        schedule = Scheduler(machine.deployed_name, machine.alias_arn, client("scheduler"), machine.account.prefix)
+        return describe_machine(machine, schedule.find())
+
+    def describe_run(self, request: TargetRequest, run: Execution) -> RunDetails:
+        """Return version, error, logs and page of a run."""
+        return describe_execution(request, run, self.page(run))
+
 
 def check_redrive(run: Execution, now: datetime) -> None:
     """Refuse to go on with a run that AWS doesn't redrive.
@@ -295,10 +278,10 @@ def check_redrive(run: Execution, now: datetime) -> None:
     local = f"To run it again here from where it got to, use: resume --origin-run-id {run.run}"
     if run.is_running:
         raise DeployError(f"The run {run.run} is still running.", seen=run.status, where=run.arn)
-    if run.facts.get("error") == REFUSED_INPUT:
+    if run.response.get("error") == REFUSED_INPUT:
         raise DeployError(
             f"The run {run.run} never began: its input was refused.",
-            seen=str(run.facts.get("cause"))[:1000],
+            seen=str(run.response.get("cause"))[:1000],
             where=run.arn,
             help="Start a new run, with other parameters.",
         )
@@ -312,10 +295,10 @@ def check_redrive(run: Execution, now: datetime) -> None:
             where=run.arn,
             help=local,
         )
-    if run.facts.get("redriveStatus") == "NOT_REDRIVABLE":
+    if run.response.get("redriveStatus") == "NOT_REDRIVABLE":
         raise DeployError(
             f"AWS can't go on with the run {run.run}.",
-            seen=run.facts.get("redriveStatusReason"),
+            seen=run.response.get("redriveStatusReason"),
             where=run.arn,
             help=local,
         )

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.deploy.step_functions.account import AwsAccount
 from flow_sdk.deploy.step_functions.names import NAME_TAG, tag_value
-from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import AwsError, DeployError
 
 __all__ = ["ALIAS", "StateMachine"]
@@ -27,16 +27,16 @@ class StateMachine:
     ----------
     name : str
         The deployed name.
-    place : Place
+    account : AwsAccount
         Account and region.
     states : botocore client
         Of the service Step Functions.
     """
 
-    def __init__(self, name: str, place: Place, states: Any) -> None:
-        self.deployed_name, self.place, self.states = name, place, states
-        self.name = place.name_of(name)
-        self.arn = place.machine(self.name)
+    def __init__(self, name: str, account: AwsAccount, states: Any) -> None:
+        self.deployed_name, self.account, self.states = name, account, states
+        self.name = account.name_of(name)
+        self.arn = account.machine(self.name)
         self.alias_arn = f"{self.arn}:{ALIAS}"
 
     def describe(self, version: int | None = None) -> dict[str, Any] | None:
@@ -85,9 +85,9 @@ class StateMachine:
         AwsError
             If AWS can't be asked. Whoever may not look has none.
         """
-        if not self.place.prefix:
+        if not self.account.prefix:
             return None
-        earlier = StateMachine(self.deployed_name, replace(self.place, prefix=""), self.states)
+        earlier = StateMachine(self.deployed_name, replace(self.account, prefix=""), self.states)
         try:
             return None if earlier.existing() is None else earlier.name
         except DeployError:

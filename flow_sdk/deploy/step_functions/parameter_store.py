@@ -7,8 +7,8 @@ back what it has overwritten.
 
 from flow_sdk.aws import aws_errors, error_code
 from flow_sdk.deploy.claims import Claim
+from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.names import parameter_name
-from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.errors import DeployError
 
 __all__ = ["ParameterStore"]
@@ -19,18 +19,18 @@ class ParameterStore:
 
     Parameters
     ----------
-    services : Services
+    services : AwsServices
         The AWS account.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: AwsServices) -> None:
         self.services = services
         self._read: dict[str, int] = {}
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Account and region, for people."""
-        return f"the SSM Parameter Store of {self.services.place}"
+        return f"the SSM Parameter Store of {self.services.account}"
 
     def read(self, name: str) -> Claim | None:
         """The claim kept for a deployed name."""
@@ -47,7 +47,7 @@ class ParameterStore:
                 if error_code(error) in ("ParameterNotFound", "ParameterVersionNotFound"):
                     return None, 0
                 raise
-        return Claim.from_json(found["Value"], f"SSM parameter {parameter} of {self.services.place}"), int(
+        return Claim.from_json(found["Value"], f"SSM parameter {parameter} of {self.services.account}"), int(
             found["Version"]
         )
 
@@ -97,7 +97,7 @@ class ParameterStore:
         raise DeployError(
             f"{winner.who if winner else 'Somebody else'} has claimed {claim.name} at the same moment, from another "
             "store. Nothing was deployed.",
-            where=f"SSM parameter {parameter} of {self.services.place}",
+            where=f"SSM parameter {parameter} of {self.services.account}",
             help="To join them, deploy again with --authorize and their token; else under another name or branch.",
         )
 

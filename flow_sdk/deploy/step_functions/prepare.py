@@ -4,9 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.deploy.inline_secrets import refuse_inline_secrets
+from flow_sdk.deploy.plan_checks import refuse_inline_secrets, refuse_required_parameters
+from flow_sdk.deploy.port import DeploymentOptions
 from flow_sdk.deploy.step_functions.alerts import check_topic
-from flow_sdk.deploy.step_functions.limits import encode_definition
+from flow_sdk.deploy.step_functions.limits import INLINE_WORKERS, encode_definition, transitions_of_item
 from flow_sdk.deploy.step_functions.names import machine_name
 from flow_sdk.deploy.step_functions.schedule import Schedule, wanted_schedule
 from flow_sdk.errors import DeployError
@@ -18,7 +19,7 @@ from flow_sdk.runtime.request import TaskRequest
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition
 
-__all__ = ["KIND", "CreateOptions", "Prepared", "check_options", "prepare"]
+__all__ = ["KIND", "CreateOptions", "Prepared", "check_options", "foreach_lines", "prepare"]
 
 KIND = "step-functions"
 """What this target is called in records and tags."""
@@ -28,17 +29,11 @@ LONGEST_TIMEOUT = 99_999_999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOptions:
-    """What the user says about a deployment.
+class CreateOptions(DeploymentOptions):
+    """What the user chose for a deployment to Step Functions.
 
     Parameters
     ----------
-    name : str or None
-        The deployed name; the flow's, or that of project and branch, when None.
-    namespace : str or None
-        The namespace of the runs; that of the token when None. With "" their steps look for results everywhere.
-    tags : tuple of str
-        Tags for every run.
     batch_tags : dict of str to str
         Tags for every Batch job.
     max_workers : int
@@ -63,9 +58,6 @@ class CreateOptions:
         ARN of the SNS topic that is told of runs that didn't succeed.
     """
 
-    name: str | None = None
-    namespace: str | None = None
-    tags: tuple[str, ...] = ()
     batch_tags: dict[str, str] = dataclasses.field(default_factory=dict)
     max_workers: int = 100
     workflow_timeout: int | None = None
@@ -225,12 +217,21 @@ def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedul
         raise DeployError(
             "--workflow-timeout is out of range.", seen=f"{seconds:,} seconds", wanted=f"1 to {LONGEST_TIMEOUT:,}"
         )
-    required = [parameter.name for parameter in plan.parameters if parameter.required]
     schedule = wanted_schedule(plan)
-    if schedule is not None and required:
-        raise DeployError(
-            "A flow with a schedule can't have parameters without a default: nobody is there to give them.",
-            seen=", ".join(required),
-            help="Give each a default, or take @schedule away.",
-        )
+    refuse_required_parameters(plan)
     return schedule
+
+
+def foreach_lines(prepared: Prepared) -> list[str]:
+    """Return for each foreach how its items run, and what one costs; empty for a flow without a foreach."""
+    lines = []
+    for step in prepared.plan.steps:
+        if step.kind == "foreach":
+            count = transitions_of_item(prepared.plan, step.name, prepared.distributed)
+            cost = f"{count} state transition{'s' if count > 1 else ''}"
+            if step.name in prepared.distributed:
+                how = f"distributed map, {prepared.max_workers:,} items at a time; an item is an execution with {cost}"
+            else:
+                how = f"inline map, {min(prepared.max_workers, INLINE_WORKERS)} items at a time; an item has {cost}"
+            lines.append(f"{step.name}: {how}")
+    return lines

@@ -1,19 +1,45 @@
 """The roles and the log group that a deployment needs: whether they are set, and whether AWS has them."""
 
 import re
+from dataclasses import dataclass
 
 from flow_sdk.aws import aws_errors, error_code
-from flow_sdk.deploy.step_functions.place import Services
+from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.prepare import CreateOptions
 from flow_sdk.errors import DeployError
 
-__all__ = ["check_roles", "find_roles"]
+__all__ = ["DeploymentRoles", "check_roles", "find_roles"]
+
+MACHINE_ROLE, SCHEDULE_ROLE = "SFN_IAM_ROLE", "EVENTS_SFN_ACCESS_IAM_ROLE"
+"""The settings that name them."""
 
 _ROLE = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 _LOG_GROUP = re.compile(r"arn:[a-z-]+:logs:[a-z0-9-]+:\d{12}:log-group:[\w./#-]+(:\*)?", re.ASCII)
 
 
-def check_roles(options: CreateOptions, *, scheduled: bool) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class DeploymentRoles:
+    """The roles of a deployment, known to be set.
+
+    Parameters
+    ----------
+    machine : str
+        ARN of the role that the state machine works with.
+    schedule : str or None
+        ARN of the role that the schedule starts it with; None for a flow without a schedule.
+    """
+
+    machine: str
+    schedule: str | None = None
+
+    @property
+    def by_setting(self) -> dict[str, str]:
+        """The roles by the settings that name them."""
+        found = {MACHINE_ROLE: self.machine}
+        return found if self.schedule is None else {**found, SCHEDULE_ROLE: self.schedule}
+
+
+def check_roles(options: CreateOptions, *, scheduled: bool) -> DeploymentRoles:
     """Refuse a deployment for which a role or log group isn't set. Pure.
 
     Parameters
@@ -25,28 +51,26 @@ def check_roles(options: CreateOptions, *, scheduled: bool) -> dict[str, str]:
 
     Returns
     -------
-    dict of str to str
-        The roles that are needed, by their settings.
+    DeploymentRoles
+        The roles that are needed.
 
     Raises
     ------
     DeployError
         That says which setting is missing or isn't an ARN.
     """
-    roles = {
-        "SFN_IAM_ROLE": _checked("SFN_IAM_ROLE", options.role, _ROLE, "the role that the state machine works with")
-    }
+    machine = _check_arn(MACHINE_ROLE, options.role, _ROLE, "the role that the state machine works with")
+    schedule = None
     if scheduled:
         what = "the role with which the schedule starts the state machine"
-        name = "EVENTS_SFN_ACCESS_IAM_ROLE"
-        roles[name] = _checked(name, options.scheduler_role, _ROLE, what)
+        schedule = _check_arn(SCHEDULE_ROLE, options.scheduler_role, _ROLE, what)
     if options.log_history:
         what = "the log group that the history of runs is written to"
-        _checked("SFN_EXECUTION_LOG_GROUP_ARN", options.log_group, _LOG_GROUP, what)
-    return roles
+        _check_arn("SFN_EXECUTION_LOG_GROUP_ARN", options.log_group, _LOG_GROUP, what)
+    return DeploymentRoles(machine, schedule)
 
 
-def _checked(setting: str, value: str | None, form: re.Pattern[str], what: str) -> str:
+def _check_arn(setting: str, value: str | None, form: re.Pattern[str], what: str) -> str:
     if value is not None and form.fullmatch(value):
         return value
     example = "iam::123456789012:role/NAME" if form is _ROLE else "logs:REGION:123456789012:log-group:NAME"
@@ -58,14 +82,14 @@ def _checked(setting: str, value: str | None, form: re.Pattern[str], what: str) 
     )
 
 
-def find_roles(roles: dict[str, str], services: Services) -> None:
+def find_roles(roles: DeploymentRoles, services: AwsServices) -> None:
     """See that AWS answers and takes our credentials, and that the roles exist as far as we may look.
 
     Parameters
     ----------
-    roles : dict of str to str
+    roles : DeploymentRoles
         What :func:`check_roles` returned.
-    services : Services
+    services : AwsServices
         The AWS account.
 
     Raises
@@ -77,8 +101,8 @@ def find_roles(roles: dict[str, str], services: Services) -> None:
     """
     from botocore.exceptions import ClientError
 
-    account = services.place.account
-    for setting, role in roles.items():
+    account = services.account.number
+    for setting, role in roles.by_setting.items():
         if role.split(":")[4] != account:
             raise DeployError(
                 f"The role of {setting} is one of another AWS account.",

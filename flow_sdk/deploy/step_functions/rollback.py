@@ -29,12 +29,12 @@ def choose_version(machine: StateMachine, wanted: str | None) -> int:
         if wanted.isascii() and wanted.isdigit() and int(wanted) in known:
             return int(wanted)
         raise DeployError(
-            f"{machine.deployed_name} has no version {wanted}.", wanted=f"one of {there}", where=str(machine.place)
+            f"{machine.deployed_name} has no version {wanted}.", wanted=f"one of {there}", where=str(machine.account)
         )
     older = [number for number in known if live is None or number < live]
     if not older:
         raise DeployError(
-            f"{machine.deployed_name} has no version before the present one.", seen=there, where=str(machine.place)
+            f"{machine.deployed_name} has no version before the present one.", seen=there, where=str(machine.account)
         )
     return older[0]
 

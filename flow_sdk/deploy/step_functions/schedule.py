@@ -60,7 +60,7 @@ class Scheduler:
     scheduler : botocore client
         Of the service EventBridge Scheduler.
     prefix : str
-        What names in the account begin with, as in :class:`~flow_sdk.deploy.step_functions.place.Place`.
+        What names in the account begin with, as in :class:`~flow_sdk.deploy.step_functions.account.AwsAccount`.
     """
 
     def __init__(self, name: str, alias_arn: str, scheduler: Any, prefix: str = "") -> None:

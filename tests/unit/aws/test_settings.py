@@ -13,9 +13,11 @@ import pytest
 
 from flow_sdk.aws import client
 from flow_sdk.aws.settings import encryption, s3_settings
-from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
-from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
-from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
+from flow_sdk.deploy.airflow.dag_location import open_location
+from flow_sdk.deploy.pipeline import create_deployment
+from flow_sdk.deploy.port import DeploymentSource
 from flow_sdk.errors import AwsError, ConfigError, DeployError, StoreUnavailable
 from flow_sdk.files import S3
 from flow_sdk.plan.compile import compile_plan
@@ -91,7 +93,7 @@ class Rig:
         with S3(s3root="s3://flows/files") as files:
             files.put("b", b"y")
         client("batch").describe_job_queues()
-        open_target("s3://flows/dags/", "plain").write(f"{FIRST_LINE}\n# {time.monotonic()}\n")
+        open_location("s3://flows/dags/", "plain").write(f"{FIRST_LINE}\n# {time.monotonic()}\n")
 
 
 @pytest.fixture
@@ -179,7 +181,7 @@ def certificate(name: str) -> Callable[[Rig], None]:
                 open_store("s3://flows/settings")
             assert "UnknownIssuer" in str(refused.value) and "AWS_CA_BUNDLE" in str(refused.value)
             with pytest.raises(DeployError) as other:
-                open_target("s3://flows/dags/", "plain")
+                open_location("s3://flows/dags/", "plain")
             assert f"The certificate of S3 at {proxy.url} isn't trusted" in str(other.value)
             assert "AWS_CA_BUNDLE" in str(other.value)
             if name == "ca_bundle":
@@ -435,7 +437,8 @@ def test_deployments_and_jobs_take_the_encryption_along(rig: Rig) -> None:
     rig.usual()
 
     def deployed() -> str:
-        create_deployment(plan, b"package", "s3://flows/store", str(rig.folder), CreateOptions(name="plain"))
+        draft = AirflowDraft(plan, str(rig.folder), CreateOptions(name="plain"))
+        create_deployment(draft, DeploymentSource(plan, b"package", "s3://flows/store"), None)
         return (rig.folder / "plain.py").read_text(encoding="utf-8")
 
     assert "encryption" not in deployed()
@@ -459,7 +462,7 @@ def test_what_did_not_answer_is_named(rig: Rig) -> None:
         open_store("s3://flows/settings")
     assert "the connection is refused" in str(refused.value)
     with pytest.raises(DeployError, match="DAG file can't be put") as other:
-        open_target("s3://flows/dags/", "plain")
+        open_location("s3://flows/dags/", "plain")
     assert f"S3 doesn't answer at {silent}" in str(other.value)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from flow_sdk.cli.console import execute_console
 from flow_sdk.config import write_settings
-from flow_sdk.deploy.doctor import FAILED, NOT_LOOKED, NOT_SET, OK, Check, examine, look_at_all
+from flow_sdk.deploy.doctor import FAILED, NOT_LOOKED, NOT_SET, OK, Check, examine, examine_all
 from flow_sdk.errors import ConfigError, StoreError
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
@@ -180,7 +180,7 @@ def test_a_part_that_hangs_does_not_hold_up_the_rest():
         return Check("slow", OK, "")
 
     try:
-        slow, quick = look_at_all([("slow", hang), ("quick", lambda: Check("quick", OK, "there"))], 0.2)
+        slow, quick = examine_all([("slow", hang), ("quick", lambda: Check("quick", OK, "there"))], 0.2)
     finally:
         release.set()
     assert (slow.state, slow.found) == (FAILED, "No answer within 0.2 seconds.")

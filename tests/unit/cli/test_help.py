@@ -32,7 +32,7 @@ def test_the_whole_help(folder, arguments):
     assert files(folder) == {"train.py"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", tuple(COMMANDS))
 def test_every_command_has_help(folder, name):
     done = call(folder, *name.split(), "--help")
     assert done.returncode == 0

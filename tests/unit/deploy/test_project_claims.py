@@ -25,7 +25,7 @@ _number = itertools.count()
 
 
 class FakeKeeper:
-    place = "a fake"
+    location = "a fake"
 
     def __init__(self) -> None:
         self.claims: dict[str, Claim] = {}

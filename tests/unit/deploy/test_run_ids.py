@@ -2,8 +2,10 @@
 
 import pytest
 
-from flow_sdk.deploy.run_ids import AIRFLOW_RUN_IDS, STEP_FUNCTIONS_RUN_IDS, check_run_id, existing_run_error
+from flow_sdk.deploy.airflow.run_ids import AIRFLOW_RUN_IDS
+from flow_sdk.deploy.run_ids import check_run_id, existing_run_error
 from flow_sdk.deploy.step_functions.executions import execution_name
+from flow_sdk.deploy.step_functions.run_ids import STEP_FUNCTIONS_RUN_IDS
 from flow_sdk.errors import UsageError
 
 RULES = (STEP_FUNCTIONS_RUN_IDS, AIRFLOW_RUN_IDS)

@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
 class FakeKeeper:
     """Keeps claims in a dict; ``loses`` is what is there after a write instead of what was written."""
 
-    place = "a fake"
+    location = "a fake"
 
     def __init__(self) -> None:
         self.claims: dict[str, Claim] = {}

@@ -26,7 +26,7 @@ class Killed(BaseException):
 class Keeper:
     """Takes a claim only in place of the one that was read last; may be killed before it writes."""
 
-    place = "the orchestrator"
+    location = "the orchestrator"
 
     def __init__(self, held: dict[str, Claim], *, killed: bool = False) -> None:
         self.held, self.killed = held, killed

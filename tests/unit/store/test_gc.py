@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from flow_sdk.cli.console import execute_console
-from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
+from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
+from flow_sdk.deploy.pipeline import create_deployment
+from flow_sdk.deploy.port import DeploymentSource
 from flow_sdk.deploy.releases import note_release
 from flow_sdk.errors import NotFound, StoreError, UsageError
 from flow_sdk.metadata.runs import Runs
@@ -199,7 +201,8 @@ class Deployed(FlowSpec):
 """
     plan = InProcessRun(load_source(source, "Deployed", str(tmp_path))).plan
     folder = str(tmp_path / "store")
-    create_deployment(plan, b"PK" * 3000, folder, str(tmp_path / "dag.py"), CreateOptions())
+    draft = AirflowDraft(plan, str(tmp_path / "dag.py"), CreateOptions())
+    create_deployment(draft, DeploymentSource(plan, b"PK" * 3000, folder), None)
     store = open_store(folder, create=False)
     blobs = {info.key for info in store.list("blobs/")}
     assert len(blobs) == 2

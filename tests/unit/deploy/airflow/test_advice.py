@@ -7,9 +7,9 @@ import pytest
 from flow_sdk.deploy.airflow.advice import changed_steps, deployment_advice, paused_advice
 from flow_sdk.deploy.airflow.api import AirflowApi
 from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
-from flow_sdk.deploy.airflow.dagfile import dag_file
+from flow_sdk.deploy.airflow.dag_file import dag_file
+from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.airflow.login import TokenLogin
-from flow_sdk.deploy.airflow.target import open_target
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from tests.rig.inprocess import load_source
@@ -62,7 +62,7 @@ def text_of(plan: FlowPlan, **options: object) -> str:
 def advice(
     folder: Path, plan: FlowPlan, api: AirflowApi | None = None, beside: tuple[str, ...] = (), **options: object
 ) -> str:
-    place = open_target(str(folder), "F")
+    place = open_location(str(folder), "F")
     return "\n".join(deployment_advice(plan, CreateOptions(**options), place, beside, api))  # type: ignore[arg-type]
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.deploy.airflow.create import CreateOptions, create_deployment
+from flow_sdk.deploy.airflow.create import AirflowDeployment, AirflowDraft, CreateOptions
+from flow_sdk.deploy.pipeline import create_deployment
+from flow_sdk.deploy.port import DeploymentSource
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
@@ -41,14 +43,12 @@ def plan_of(folder: Path, schedule: str = "", p: str = "default=1") -> FlowPlan:
     return compile_plan(flow, file="f.py", parameters=plan_parameters(flow, None))
 
 
-def create(tmp_path: Path, plan: FlowPlan | None = None, target: str = "dags", **options: object) -> object:
-    return create_deployment(
-        plan or plan_of(tmp_path),
-        b"package",
-        str(tmp_path / "store"),
-        str(tmp_path / target),
-        CreateOptions(**options),  # type: ignore[arg-type]
-    )
+def create(tmp_path: Path, plan: FlowPlan | None = None, target: str = "dags", **options: object) -> AirflowDeployment:
+    plan = plan or plan_of(tmp_path)
+    draft = AirflowDraft(plan, str(tmp_path / target), CreateOptions(**options))  # type: ignore[arg-type]
+    made = create_deployment(draft, DeploymentSource(plan, b"package", str(tmp_path / "store")), None)
+    assert isinstance(made, AirflowDeployment)
+    return made
 
 
 REFUSED = [
@@ -101,7 +101,9 @@ def test_a_secret_in_the_source_is_refused(tmp_path: Path) -> None:
 def test_a_store_in_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     with pytest.raises(DeployError, match="memory"):
-        create_deployment(plan_of(tmp_path), b"", "memory://x", str(tmp_path / "dags"), CreateOptions())
+        plan = plan_of(tmp_path)
+        draft = AirflowDraft(plan, str(tmp_path / "dags"), CreateOptions())
+        create_deployment(draft, DeploymentSource(plan, b"", "memory://x"), None)
 
 
 def test_the_store_has_plan_and_package_under_the_names_in_the_file(tmp_path: Path) -> None:
@@ -122,8 +124,8 @@ def test_the_store_has_plan_and_package_under_the_names_in_the_file(tmp_path: Pa
 def test_creating_twice_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     first, second = create(tmp_path), create(tmp_path)
-    assert (first.changed, second.changed) == (True, False)  # type: ignore[attr-defined]
-    assert first.digest == second.digest  # type: ignore[attr-defined]
+    assert (first.is_changed, second.is_changed) == (True, False)
+    assert first.digest == second.digest
 
 
 def test_six_field_cron_and_zone_reach_the_file_as_airflow_reads_them(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
-from flow_sdk.deploy.airflow.delete import check_place, delete_deployment
+from flow_sdk.deploy.airflow.dag_location import open_location
+from flow_sdk.deploy.airflow.declaration import AIRFLOW
+from flow_sdk.deploy.airflow.delete import DagRemoval, check_location
 from flow_sdk.deploy.airflow.login import TokenLogin
 from flow_sdk.deploy.airflow.runs import DagRuns
 from flow_sdk.deploy.airflow.runtime import airflow_run_id
-from flow_sdk.deploy.airflow.target import open_target
+from flow_sdk.deploy.pipeline import delete_deployment
+from flow_sdk.deploy.port import TargetRequest
 from flow_sdk.errors import DeployError, UsageError
 
 
@@ -163,35 +166,45 @@ def test_a_run_that_a_starting_task_brings_back_is_marked_again(brought_back, mo
 
 
 def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stopped(tmp_path, monkeypatch) -> None:
-    from tests.unit.deploy.airflow.test_target import TEXT
+    from tests.unit.deploy.airflow.test_dag_location import TEXT
 
     clock = Clock(lambda now: None)
     monkeypatch.setattr("flow_sdk.deploy.airflow.delete.time", clock)
-    open_target(str(tmp_path), "F").write(TEXT)
+    open_location(str(tmp_path), "F").write(TEXT)
     airflow = Airflow({"F": [fact("m1"), fact("m2")]})
-    runs, place, seen = DagRuns(airflow, "F", "F"), open_target(str(tmp_path), "F"), []
+    request = TargetRequest(
+        command="airflow delete",
+        target=AIRFLOW,
+        name="F",
+        flow="F",
+        flow_class=None,
+        store="",
+        options={"history": True},
+    )
+    location, seen = open_location(str(tmp_path), "F"), []
+    removal = DagRemoval(location, DagRuns(airflow, "F", "F"), None, request)
     airflow.refuse = "PATCH"
     with pytest.raises(AirflowRefused, match=r"can't stop run m1 \(HTTP 409\)"):
-        delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
+        delete_deployment(removal, seen.append)
     assert (tmp_path / "F.py").exists() and [run.name for run in seen] == ["m1"]
     airflow.refuse = "DELETE"
     with pytest.raises(AirflowRefused, match="can't delete DAG F"):
-        delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
+        delete_deployment(removal, seen.append)
     assert not (tmp_path / "F.py").exists() and 90 <= clock.now < 100
 
     def ended(now: float) -> None:  # what was stopped needs a while
         airflow.refuse = "DELETE" if now < 130 else None
 
     clock.on_sleep = ended
-    deleted = delete_deployment(place, "F", runs, None, history=True, on_stop=seen.append)
-    assert (deleted.file, deleted.history, deleted.claim, deleted.stopped) == (False, True, False, 2)
+    deleted = delete_deployment(removal, seen.append)
+    assert deleted.removed == ["the history of its runs in Airflow"] and deleted.stopped == 2
     assert clock.now == 130
 
 
 def test_a_file_that_airflow_has_the_dag_from_under_another_name(tmp_path) -> None:
-    place = open_target(str(tmp_path / "x.py"), "F")
-    check_place(place, "F", None)
-    check_place(place, "F", {"fileloc": "/opt/dags/x.py"})
+    place = open_location(str(tmp_path / "x.py"), "F")
+    check_location(place, "F", None)
+    check_location(place, "F", {"fileloc": "/opt/dags/x.py"})
     with pytest.raises(DeployError, match="from another file") as raised:
-        check_place(place, "F", {"fileloc": "/opt/dags/F.py"})
+        check_location(place, "F", {"fileloc": "/opt/dags/F.py"})
     assert "/opt/dags/F.py" in str(raised.value)

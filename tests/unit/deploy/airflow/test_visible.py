@@ -3,12 +3,14 @@
 import pytest
 
 from flow_sdk.deploy.airflow.api import AirflowRefused
-from flow_sdk.deploy.airflow.create import Deployed
+from flow_sdk.deploy.airflow.create import AirflowDeployment
 from flow_sdk.deploy.airflow.visible import import_error_of, wait_visible
 from flow_sdk.errors import DeployError
 from tests.unit.deploy.airflow.fake_api import FakeApi
 
-DEPLOYED = Deployed("F", "/dags/F.py", "production:F", "0123456789abcdef", True)
+DEPLOYED = AirflowDeployment(
+    name="F", result="/dags/F.py", namespace="production:F", digest="0123456789abcdef", is_changed=True
+)
 NEW, OLD = "Flow SDK, deployment 0123456789abcdef.", "Flow SDK, deployment 9999999999999999."
 ERROR = {"filename": "/opt/airflow/dags/F.py", "stack_trace": "boom", "timestamp": 1}
 

@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 import pytest
 
-from flow_sdk.deploy.step_functions.place import Services
+from flow_sdk.deploy.step_functions.account import AwsServices
 from tests.rig.batch_server import Account, BatchServer
 
 
@@ -27,8 +27,8 @@ def account(server: BatchServer, monkeypatch: pytest.MonkeyPatch) -> Account:
 
 
 @pytest.fixture
-def services(account: Account) -> Services:
-    return Services()
+def services(account: Account) -> AwsServices:
+    return AwsServices()
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from botocore.stub import Stubber
 from moto.events.models import EventPattern
 
+from flow_sdk.deploy.step_functions.account import AwsAccount
 from flow_sdk.deploy.step_functions.alerts import AlertRule, check_topic
-from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import AwsError, DeployError
 
-PLACE = Place("aws", "123456789012", "us-east-1", "team")
+PLACE = AwsAccount("aws", "123456789012", "us-east-1", "team")
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alerts"
 
 

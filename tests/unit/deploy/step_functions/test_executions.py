@@ -8,27 +8,41 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from flow_sdk.cli.step_functions_shown import run_lines, tail_lines
+from flow_sdk.deploy.step_functions.account import AwsAccount
+from flow_sdk.deploy.step_functions.descriptions import execution_rows, log_tail_lines
+from flow_sdk.deploy.step_functions.execution import Execution
 from flow_sdk.deploy.step_functions.executions import (
     LARGEST_INPUT,
-    Execution,
     Executions,
     check_redrive,
     execution_name,
     input_text,
 )
 from flow_sdk.deploy.step_functions.machine import StateMachine
-from flow_sdk.deploy.step_functions.place import Place
 from flow_sdk.errors import AwsError, DeployError, ParameterError, UsageError
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-PLACE = Place("aws", "123456789012", "us-east-1")
+PLACE = AwsAccount("aws", "123456789012", "us-east-1")
 HOSTILE = "$(id) `x` {{ y }} {} States.Format('{}', $.a) \\ \n\t'\" 😀 \u2028 é"
 
 
 def run(status: str, ended_days_ago: float | None = None, **facts: Any) -> Execution:
     stopped = None if ended_days_ago is None else NOW - timedelta(days=ended_days_ago)
-    return Execution("x", PLACE.execution("F", "x"), status, NOW - timedelta(days=90), stopped, 1, 0, facts)
+    return Execution.from_response(
+        {
+            "name": "x",
+            "executionArn": PLACE.execution("F", "x"),
+            "status": status,
+            "startDate": NOW - timedelta(days=90),
+            "stopDate": stopped,
+            "stateMachineVersionArn": f"{PLACE.machine('F')}:1",
+            **facts,
+        }
+    )
+
+
+def text_of(*arguments: Any) -> str:
+    return "\n".join(f"{name} {text}" for name, text in execution_rows(*arguments))
 
 
 @pytest.fixture
@@ -49,11 +63,10 @@ def test_the_job_that_ended_a_run():
     }
     ended = run("FAILED", 0.0, error="States.TaskFailed", cause=json.dumps(cause))
     assert ended.failed_job["container"]["logStreamName"] == "s/1"
-    text = "\n".join(run_lines(ended, "https://console", "python f.py logs", ["the image", "isn't there"]))
+    text = text_of(ended, "https://console", "python f.py logs")
     assert "job F-start-x, reason CannotPullContainerError: no such" in text
     assert "python f.py logs sfn-x/start/0" in text
-    assert text.endswith("The end of the failed job's log:\nthe image\nisn't there")
-    assert "none in the store" in "\n".join(run_lines(ended, "https://console", None, []))
+    assert "none in the store" in text_of(ended, "https://console", None)
     for other in ("", "JobQueue q not found", "[1]", "{}"):
         assert run("FAILED", 0.0, cause=other).failed_job == {}
 
@@ -64,11 +77,11 @@ def test_the_end_of_a_failed_jobs_log():
     with Stubber(logs) as stubber:
         asked = {"logGroupName": "/aws/batch/job", "logStreamName": "s/1", "limit": 15, "startFromHead": False}
         stubber.add_response("get_log_events", {"events": [{"message": "one"}, {"message": "two"}]}, asked)
-        assert tail_lines(job, lambda: logs) == ["one", "two"]
+        assert log_tail_lines(job, lambda: logs) == ["one", "two"]
         stubber.add_client_error("get_log_events", "AccessDeniedException", "no")
-        (told,) = tail_lines(job, lambda: logs)
+        (told,) = log_tail_lines(job, lambda: logs)
         assert "AWS doesn't let us read the job's log. the permission logs:GetLogEvents" in told
-    assert tail_lines({}, lambda: logs) == [] == tail_lines({"jobId": "abc"}, lambda: logs)
+    assert log_tail_lines({}, lambda: logs) == [] == log_tail_lines({"jobId": "abc"}, lambda: logs)
 
 
 def test_parameters_travel_as_data():
@@ -150,7 +163,7 @@ def test_the_call_that_goes_on_with_a_run(stub):
     stubber, runs = stub
     # LocalStack has no RedriveExecution: here botocore checks the call's form.
     now = datetime.now(UTC)
-    found = Execution("x", PLACE.execution("F", "x"), "FAILED", now, now, 1, 0, {})
+    found = run("FAILED", (NOW - now) / timedelta(days=1))
     stubber.add_response("redrive_execution", {"redriveDate": NOW}, {"executionArn": found.arn})
     runs.redrive(found)
 
@@ -160,7 +173,7 @@ def test_aws_refuses_to_go_on(stub):
     now = datetime.now(UTC)
     stubber.add_client_error("redrive_execution", "ExecutionLimitExceeded", "too many")
     with pytest.raises(AwsError, match="go on with the run sfn-x") as refused:
-        runs.redrive(Execution("x", "arn", "FAILED", now, now, 1, 0, {}))
+        runs.redrive(run("FAILED", (NOW - now) / timedelta(days=1)))
     assert "too many" in str(refused.value)
 
 
@@ -200,7 +213,7 @@ def test_a_run_whose_input_was_refused_does_not_go_on():
     with pytest.raises(DeployError, match="never began") as refused:
         check_redrive(found, NOW)
     assert "no parameter 'alfa'" in str(refused.value)
-    text = "\n".join(run_lines(found, "https://console", None, []))
+    text = text_of(found, "https://console", None)
     assert "FlowSDK.RefusedInput" in text and "no parameter 'alfa'" in text
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from flow_sdk.authoring.project import claim_name
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
+from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.names import parameter_name
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.place import Services
 from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import AwsError, DeployError
 from flow_sdk.store.open_store import open_store
@@ -58,7 +58,7 @@ def test_a_claim_is_kept_and_read(services, name):
     assert keeper.read(name) is None
     claim = claim_of(name, "anne")
     keeper.write(claim)
-    assert ParameterStore(Services()).read(name) == claim
+    assert ParameterStore(AwsServices()).read(name) == claim
     found = services.ssm.get_parameter(Name=parameter_name(name))["Parameter"]
     assert found["Type"] == "SecureString"
     renewed = dataclasses.replace(claim, generation=1, digest="other")
@@ -69,10 +69,10 @@ def test_a_claim_is_kept_and_read(services, name):
 
 
 def test_of_racing_first_claims_one_is_made_and_the_others_are_told(services, name):
-    keepers = [ParameterStore(Services()) for _ in range(RACERS)]
+    keepers = [ParameterStore(AwsServices()) for _ in range(RACERS)]
     for keeper in keepers:
         assert keeper.read(name) is None
-        assert keeper.services.place.account
+        assert keeper.services.account.number
     found = race(lambda number: keepers[number].write(claim_of(name, f"user{number}")))
     winners = [number for number, error in enumerate(found) if error is None]
     assert len(winners) == 1
@@ -86,10 +86,10 @@ def test_of_racing_first_claims_one_is_made_and_the_others_are_told(services, na
 
 def test_of_racing_renewals_the_first_stays(services, name):
     ParameterStore(services).write(claim_of(name, "anne"))
-    keepers = [ParameterStore(Services()) for _ in range(RACERS)]
+    keepers = [ParameterStore(AwsServices()) for _ in range(RACERS)]
     for keeper in keepers:
         assert keeper.read(name) == claim_of(name, "anne")
-        assert keeper.services.place.account
+        assert keeper.services.account.number
     found = race(lambda number: keepers[number].write(claim_of(name, f"user{number}", 1)))
     winners = [number for number, error in enumerate(found) if error is None]
     assert len(winners) == 1
@@ -97,7 +97,7 @@ def test_of_racing_renewals_the_first_stays(services, name):
 
 
 def test_the_same_claim_may_be_written_twice(services, name):
-    first, second = ParameterStore(services), ParameterStore(Services())
+    first, second = ParameterStore(services), ParameterStore(AwsServices())
     assert first.read(name) is second.read(name) is None
     first.write(claim_of(name, "anne"))
     second.write(claim_of(name, "anne"))
@@ -109,7 +109,7 @@ def test_two_stores_of_one_account(services, name, tmp_path: Path):
 
     def gate(owner: str, authorize: str | None = None) -> TokenGate:
         known = KnownTokens(str(tmp_path / owner), name)
-        return TokenGate(name, owner, known, keeper=ParameterStore(Services()), authorize=authorize)
+        return TokenGate(name, owner, known, keeper=ParameterStore(AwsServices()), authorize=authorize)
 
     stores = [open_store(str(tmp_path / each)) for each in ("one", "two")]
     first = gate("anne")
@@ -127,7 +127,7 @@ def test_two_stores_of_one_account(services, name, tmp_path: Path):
 def test_of_two_stores_that_race_one_token_is_left(services, name, tmp_path: Path):
     def gate(owner: str, authorize: str | None = None) -> TokenGate:
         known = KnownTokens(str(tmp_path / owner), name)
-        return TokenGate(name, owner, known, keeper=ParameterStore(Services()), authorize=authorize)
+        return TokenGate(name, owner, known, keeper=ParameterStore(AwsServices()), authorize=authorize)
 
     stores = [open_store(str(tmp_path / f"store{number}")) for number in range(RACERS)]
     gates = [gate(f"user{number}") for number in range(RACERS)]
@@ -156,9 +156,9 @@ def test_a_parameter_that_is_no_claim(services, name):
 
 
 @pytest.fixture
-def nobody(server: BatchServer, services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+def nobody(server: BatchServer, services: AwsServices, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServices]:
     """The services for a user who may do nothing."""
-    assert services.place.account == "123456789012"
+    assert services.account.number == "123456789012"
     iam = server.client("iam")
     iam.create_user(UserName="nobody")
     key = iam.create_access_key(UserName="nobody")["AccessKey"]
@@ -166,7 +166,7 @@ def nobody(server: BatchServer, services: Services, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     _calls_without_permission(server, "0")
-    yield Services()
+    yield AwsServices()
     _calls_without_permission(server, "inf")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, prepare
-from flow_sdk.deploy.step_functions.roles import check_roles, find_roles
+from flow_sdk.deploy.step_functions.roles import DeploymentRoles, check_roles, find_roles
 from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.plan.codec import to_json
 from flow_sdk.runtime.batch.definition import BatchSettings
@@ -138,9 +138,10 @@ def test_the_setting_of_a_missing_role_is_named(options, scheduled, setting):
 
 
 def test_only_the_roles_that_are_needed_are_asked_for():
-    assert check_roles(CreateOptions(role=ROLE), scheduled=False) == {"SFN_IAM_ROLE": ROLE}
+    assert check_roles(CreateOptions(role=ROLE), scheduled=False) == DeploymentRoles(ROLE)
     options = CreateOptions(role=ROLE, scheduler_role=ROLE, log_history=True, log_group=LOG_GROUP)
-    assert set(check_roles(options, scheduled=True)) == {"SFN_IAM_ROLE", "EVENTS_SFN_ACCESS_IAM_ROLE"}
+    found = check_roles(options, scheduled=True).by_setting
+    assert found == {"SFN_IAM_ROLE": ROLE, "EVENTS_SFN_ACCESS_IAM_ROLE": ROLE}
 
 
 def test_the_history_is_logged_without_data():
@@ -152,12 +153,12 @@ def test_the_history_is_logged_without_data():
 
 
 def test_roles_are_looked_for(services, account):
-    find_roles({"SFN_IAM_ROLE": account.machine_role}, services)
+    find_roles(DeploymentRoles(account.machine_role), services)
     with pytest.raises(DeployError, match=r"The role of SFN_IAM_ROLE doesn't exist\.") as refused:
-        find_roles({"SFN_IAM_ROLE": ROLE + "-none"}, services)
+        find_roles(DeploymentRoles(ROLE + "-none"), services)
     assert "rig-machine-none" in str(refused.value)
     with pytest.raises(DeployError, match="another AWS account") as refused:
-        find_roles({"SFN_IAM_ROLE": "arn:aws:iam::999999999999:role/x"}, services)
+        find_roles(DeploymentRoles("arn:aws:iam::999999999999:role/x"), services)
     assert "123456789012" in str(refused.value)
 
 
@@ -165,9 +166,9 @@ def test_an_aws_that_does_not_answer(unreachable):
     import boto3
     from botocore.config import Config
 
-    from flow_sdk.deploy.step_functions.place import Place, find_place
+    from flow_sdk.deploy.step_functions.account import AwsAccount, find_account
 
     sts = boto3.client("sts", config=Config(retries={"max_attempts": 0}, connect_timeout=1))
     with pytest.raises(AwsError, match="AWS doesn't answer"):
-        find_place(sts, "us-east-1")
-    assert Place("aws-cn", "1", "cn-north-1").machine("F") == "arn:aws-cn:states:cn-north-1:1:stateMachine:F"
+        find_account(sts, "us-east-1")
+    assert AwsAccount("aws-cn", "1", "cn-north-1").machine("F") == "arn:aws-cn:states:cn-north-1:1:stateMachine:F"

@@ -7,18 +7,18 @@ from typing import Any
 from flow_sdk.aws import aws_errors, client
 from flow_sdk.deploy.step_functions.names import check_prefix, machine_name
 
-__all__ = ["Place", "Services", "find_place", "name_prefix"]
+__all__ = ["AwsAccount", "AwsServices", "find_account", "name_prefix"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AwsAccount:
     """An account and a region.
 
     Parameters
     ----------
     partition : str
         ``aws``, ``aws-cn``, ``aws-us-gov``.
-    account : str
+    number : str
         The account's twelve digits.
     region : str
         Such as ``eu-central-1``.
@@ -27,16 +27,16 @@ class Place:
     """
 
     partition: str
-    account: str
+    number: str
     region: str
     prefix: str = ""
 
     def __str__(self) -> str:
-        return f"AWS account {self.account}, {self.region}"
+        return f"AWS account {self.number}, {self.region}"
 
     def machine(self, name: str) -> str:
         """ARN of a state machine."""
-        return f"arn:{self.partition}:states:{self.region}:{self.account}:stateMachine:{name}"
+        return f"arn:{self.partition}:states:{self.region}:{self.number}:stateMachine:{name}"
 
     def name_of(self, deployed: str) -> str:
         """Name of the state machine of a deployed name."""
@@ -44,7 +44,7 @@ class Place:
 
     def execution(self, machine: str, name: str) -> str:
         """ARN of an execution of a state machine."""
-        return f"arn:{self.partition}:states:{self.region}:{self.account}:execution:{machine}:{name}"
+        return f"arn:{self.partition}:states:{self.region}:{self.number}:execution:{machine}:{name}"
 
     def console(self, arn: str) -> str:
         """Address of an execution's page in the AWS console."""
@@ -67,7 +67,7 @@ def name_prefix() -> str:
     return check_prefix(read_setting("SFN_STATE_MACHINE_PREFIX").value)
 
 
-def find_place(sts: Any, region: str) -> Place:
+def find_account(sts: Any, region: str) -> AwsAccount:
     """Ask who we are: needs no permission, and shows whether AWS answers and takes our credentials.
 
     Parameters
@@ -87,16 +87,16 @@ def find_place(sts: Any, region: str) -> Place:
     prefix = name_prefix()
     with aws_errors("say whose credentials these are"):
         identity = sts.get_caller_identity()
-    return Place(str(identity["Arn"]).split(":")[1], str(identity["Account"]), region, prefix)
+    return AwsAccount(str(identity["Arn"]).split(":")[1], str(identity["Account"]), region, prefix)
 
 
-class Services:
+class AwsServices:
     """The services of AWS that a deployment needs. Each client is made when it is first used."""
 
     @cached_property
-    def place(self) -> Place:
+    def account(self) -> AwsAccount:
         """Account and region; asking for it shows that AWS takes our credentials."""
-        return find_place(client("sts"), str(self.states.meta.region_name))
+        return find_account(client("sts"), str(self.states.meta.region_name))
 
     @cached_property
     def states(self) -> Any:

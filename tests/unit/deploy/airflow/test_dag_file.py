@@ -10,7 +10,7 @@ import pytest
 
 from flow_provider.deployment import read_deployment
 from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
-from flow_sdk.deploy.airflow.dagfile import FIRST_LINE, dag_file
+from flow_sdk.deploy.airflow.dag_file import FIRST_LINE, dag_file
 from flow_sdk.plan.codec import to_data
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
@@ -72,7 +72,7 @@ def test_the_same_flow_gives_the_same_bytes_under_any_hash_seed(tmp_path: Path) 
     source.write(tmp_path)
     script = (
         "import sys, pathlib\n"
-        "from tests.unit.deploy.airflow.test_dagfile import *\n"
+        "from tests.unit.deploy.airflow.test_dag_file import *\n"
         "s = flow_source(5)\n"
         "sys.stdout.write(text_of(plan_of(s.text, s.name, pathlib.Path(sys.argv[1]))))\n"
     )

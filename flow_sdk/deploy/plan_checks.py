@@ -1,10 +1,10 @@
-"""No deployment takes a secret along: ``@secrets`` of the type ``inline`` is for runs on the user's own machine."""
+"""What no target deploys, whichever it is. Pure."""
 
 from flow_sdk.authoring.decorators.secrets import AWS, INLINE
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.model import FlowPlan
 
-__all__ = ["refuse_inline_secrets"]
+__all__ = ["refuse_inline_secrets", "refuse_required_parameters"]
 
 
 def refuse_inline_secrets(plan: FlowPlan) -> None:
@@ -26,4 +26,21 @@ def refuse_inline_secrets(plan: FlowPlan) -> None:
             seen=f'@secrets with the type "{INLINE}" on step {", ".join(steps)}: the values would stand in the plan',
             wanted=f'the name of a secret of AWS Secrets Manager, as in sources=["{AWS}.prod/db"]',
             help="For values that are no secrets, use @environment(vars={...}).",
+        )
+
+
+def refuse_required_parameters(plan: FlowPlan) -> None:
+    """Refuse a plan with a schedule and parameters that have no default.
+
+    Raises
+    ------
+    DeployError
+        Names the parameters.
+    """
+    required = [parameter.name for parameter in plan.parameters if parameter.required]
+    if plan.decorator("schedule") is not None and required:
+        raise DeployError(
+            "A flow with a schedule can't have parameters without a default: nobody is there to give them.",
+            seen=", ".join(required),
+            help="Give each a default, or take @schedule away.",
         )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.deploy.airflow.dagfile import FIRST_LINE
-from flow_sdk.deploy.airflow.target import check_holds, open_target
+from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
+from flow_sdk.deploy.airflow.dag_location import check_holds, open_location
 from flow_sdk.errors import DeployError
 from tests.rig.moto import MotoServer
 
@@ -14,7 +14,7 @@ TEXT = f"{FIRST_LINE}\nx = 1\n"
 
 
 def test_a_folder_gets_a_file_named_after_the_dag(tmp_path: Path) -> None:
-    place = open_target(str(tmp_path), "a.b")
+    place = open_location(str(tmp_path), "a.b")
     assert place.write(TEXT) is True
     assert place.name == str(tmp_path / "a.b.py")
     assert (tmp_path / "a.b.py").read_text() == TEXT and os.listdir(tmp_path) == ["a.b.py"]
@@ -22,31 +22,31 @@ def test_a_folder_gets_a_file_named_after_the_dag(tmp_path: Path) -> None:
 
 
 def test_the_same_text_is_not_written_again(tmp_path: Path) -> None:
-    assert open_target(str(tmp_path / "x.py"), "F").write(TEXT) is True
+    assert open_location(str(tmp_path / "x.py"), "F").write(TEXT) is True
     before = (tmp_path / "x.py").stat().st_mtime_ns
-    assert open_target(str(tmp_path / "x.py"), "F").write(TEXT) is False
+    assert open_location(str(tmp_path / "x.py"), "F").write(TEXT) is False
     assert (tmp_path / "x.py").stat().st_mtime_ns == before
-    assert open_target(str(tmp_path / "x.py"), "F").write(TEXT + "\n") is True
+    assert open_location(str(tmp_path / "x.py"), "F").write(TEXT + "\n") is True
 
 
 @pytest.mark.parametrize("target", ["nowhere", "nowhere/x.py", "gs://bucket/x.py", "s3://", "x.txt"])
 def test_a_place_that_is_not_there_is_refused(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DeployError):
-        open_target(target, "F")
+        open_location(target, "F")
     assert os.listdir(tmp_path) == []
 
 
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text("print('mine')")
     with pytest.raises(DeployError, match="didn't write"):
-        open_target(str(tmp_path / "flow.py"), "F")
+        open_location(str(tmp_path / "flow.py"), "F")
     assert (tmp_path / "flow.py").read_text() == "print('mine')"
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_target(str(tmp_path), "F").write(TEXT)
-    place = open_target(str(tmp_path), "F")
+    open_location(str(tmp_path), "F").write(TEXT)
+    place = open_location(str(tmp_path), "F")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -58,10 +58,10 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
 
 def test_a_file_is_removed_once(tmp_path: Path) -> None:
-    open_target(str(tmp_path), "F").write(TEXT)
-    assert open_target(str(tmp_path), "F").remove() is True
+    open_location(str(tmp_path), "F").write(TEXT)
+    assert open_location(str(tmp_path), "F").remove() is True
     assert os.listdir(tmp_path) == []
-    assert open_target(str(tmp_path), "F").remove() is False
+    assert open_location(str(tmp_path), "F").remove() is False
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_a_file_of_another_deployment_is_told_from_ours(tmp_path: Path, second: 
     file = tmp_path / "x.py"
     file.write_text(f"{FIRST_LINE}\n{second}\n")
     with pytest.raises(DeployError, match=r"isn't that of a\.b") as raised:
-        check_holds(open_target(str(file), "a.b"), "a.b")
+        check_holds(open_location(str(file), "a.b"), "a.b")
     assert seen in str(raised.value) and file.exists()
     file.write_text(f"{FIRST_LINE}\n# Flow F, DAG a.b, namespace x.\n")
-    check_holds(open_target(str(file), "a.b"), "a.b")
-    check_holds(open_target(str(tmp_path / "none.py"), "a.b"), "a.b")
+    check_holds(open_location(str(file), "a.b"), "a.b")
+    check_holds(open_location(str(tmp_path / "none.py"), "a.b"), "a.b")
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +92,12 @@ def moto():
 def test_s3_takes_the_file_and_says_what_is_missing(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in moto.env().items():
         monkeypatch.setenv(name, value)
-    place = open_target("s3://dags/folder/", "F")
+    place = open_location("s3://dags/folder/", "F")
     assert place.name == "s3://dags/folder/F.py"
     assert place.write(TEXT) is True
-    assert open_target("s3://dags/folder", "F").write(TEXT) is False
-    assert open_target("s3://dags/folder/F.py", "other").write(TEXT + "\n") is True
+    assert open_location("s3://dags/folder", "F").write(TEXT) is False
+    assert open_location("s3://dags/folder/F.py", "other").write(TEXT + "\n") is True
     with pytest.raises(DeployError, match="can't be put into S3"):
-        open_target("s3://no-such-bucket/folder", "F")
-    assert open_target("s3://dags/folder", "F").remove() is True
-    assert open_target("s3://dags/folder", "F").remove() is False
+        open_location("s3://no-such-bucket/folder", "F")
+    assert open_location("s3://dags/folder", "F").remove() is True
+    assert open_location("s3://dags/folder", "F").remove() is False

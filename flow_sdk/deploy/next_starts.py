@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flow_sdk.cron.parse import CronSchedule
 
-__all__ = ["next_text", "schedule_of"]
+__all__ = ["declared_schedule", "next_starts_text"]
 
 SHOWN = 3
 
 
-def schedule_of(flow_class: Any) -> CronSchedule | None:
+def declared_schedule(flow_class: Any) -> CronSchedule | None:
     """The schedule that a flow declares; None without ``@schedule``."""
     from flow_sdk.authoring.declared_decorators import flow_decorators
     from flow_sdk.cron.parse import parse
@@ -22,7 +22,7 @@ def schedule_of(flow_class: Any) -> CronSchedule | None:
     return None if declared is None else parse(declared["cron"], declared.get("timezone"))
 
 
-def next_text(schedule: CronSchedule, after: datetime | None = None) -> str:
+def next_starts_text(schedule: CronSchedule, after: datetime | None = None) -> str:
     """The next instants, in the schedule's zone, on one line.
 
     Parameters

@@ -1,0 +1,222 @@
+"""Where a DAG file goes: a file, a DAGs folder, or S3. Looked at first, written whole or not at all."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from flow_sdk.config import expand_home
+from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
+from flow_sdk.errors import AwsError, DeployError
+from flow_sdk.store.backends.durable_files import replace_file, sync_folder
+
+__all__ = ["DagLocation", "check_holds", "dag_of", "open_location"]
+
+_SECOND_LINE = re.compile(r"# Flow \w+, DAG ([\w.-]+), ")
+
+
+class DagLocation(Protocol):
+    """A location for one DAG file, known to be writable as far as that can be known."""
+
+    @property
+    def name(self) -> str:
+        """Its path or address."""
+        ...
+
+    def write(self, text: str) -> bool:
+        """Write the file; tells whether it differs from what was there."""
+        ...
+
+    @property
+    def before(self) -> str:
+        """What was there; empty when there was no such file."""
+        ...
+
+    def remove(self) -> bool:
+        """Remove the file; tells whether there was one."""
+        ...
+
+
+def open_location(target: str, dag: str) -> DagLocation:
+    """Look at the location for a DAG file.
+
+    Parameters
+    ----------
+    target : str
+        A file ending in ``.py``, a folder, or the same in S3.
+    dag : str
+        The DAG's id, which names the file in a folder.
+
+    Raises
+    ------
+    DeployError
+        If there is no such folder or bucket, or another file stands in the way.
+    """
+    if target.startswith("s3://"):
+        return _S3File(target, dag)
+    if "://" in target:
+        raise DeployError("A DAG file can't go there.", seen=target, wanted="a file, a folder, or s3://bucket/key.py")
+    path = expand_home(target)
+    if os.path.isdir(path):
+        path = os.path.join(path, f"{dag}.py")
+    elif not path.endswith(".py"):
+        raise DeployError(
+            "There is no such folder for the DAG file.",
+            where=os.path.abspath(path),
+            help="Name an existing folder, or a file that ends in .py.",
+        )
+    return _LocalFile(path)
+
+
+def _refuse_foreign(text: str, name: str) -> None:
+    if text and not text.startswith(FIRST_LINE):
+        raise DeployError(
+            "There is another file of that name, which Flow SDK didn't write.",
+            where=name,
+            help="Name another file, or move that one away.",
+        )
+
+
+def dag_of(text: str) -> str | None:
+    """Return the id of the DAG that a DAG file of ours is for, from its first lines; None for any other file."""
+    found = _SECOND_LINE.match(text.partition("\n")[2]) if text.startswith(FIRST_LINE) else None
+    return found[1] if found else None
+
+
+def check_holds(location: DagLocation, dag: str) -> None:
+    """See that a DAG file, where there is one, is that of a deployment and not of another.
+
+    Parameters
+    ----------
+    location : DagLocation
+        The file, known to be ours.
+    dag : str
+        The DAG's id.
+
+    Raises
+    ------
+    DeployError
+        If another DAG is in it.
+    """
+    found = dag_of(location.before)
+    if location.before and found != dag:
+        raise DeployError(
+            f"This file isn't that of {dag}. Nothing was deleted.",
+            seen=f"the file of DAG {found}" if found else "no DAG's name in its second line",
+            where=location.name,
+            help="Check FILE, --name and --branch.",
+        )
+
+
+class _LocalFile:
+    def __init__(self, path: str) -> None:
+        self.path = path
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise DeployError(
+                "There is no such folder for the DAG file.", where=folder, help="Make it first, or check the path."
+            )
+        if not os.access(folder, os.W_OK):
+            raise DeployError("The folder for the DAG file can't be written to.", where=folder)
+        self.before = self._read()
+        _refuse_foreign(self.before, path)
+
+    @property
+    def name(self) -> str:
+        return self.path
+
+    def _read(self) -> str:
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise DeployError("The DAG file can't be read.", seen=error.strerror, where=self.path) from error
+
+    def write(self, text: str) -> bool:
+        try:
+            if text == self.before:
+                sync_folder(os.path.dirname(os.path.abspath(self.path)))  # who wrote it may have been killed
+                return False
+            # A name Airflow doesn't take for a DAG file while it is half-written.
+            replace_file(self.path, text.encode("utf-8"), prefix=".flow_sdk-")
+        except OSError as error:
+            raise DeployError("The DAG file can't be written.", seen=error.strerror, where=self.path) from error
+        return True
+
+    def remove(self) -> bool:
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise DeployError("The DAG file can't be removed.", seen=error.strerror, where=self.path) from error
+        sync_folder(os.path.dirname(os.path.abspath(self.path)))
+        return True
+
+
+class _S3File:
+    def __init__(self, url: str, dag: str) -> None:
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        if not key.endswith(".py"):
+            key = f"{key.rstrip('/')}/{dag}.py".lstrip("/")
+        self.bucket, self.key = bucket, key
+        if not bucket:
+            raise DeployError(
+                "The S3 address names no bucket.", seen=url, wanted="s3://bucket/folder or s3://bucket/key.py"
+            )
+        from flow_sdk.aws import client  # the data plane's client would make a store of the location
+
+        with self._errors("put into"):
+            self.client: Any = client("s3")
+            self.client.head_bucket(Bucket=bucket)
+        self.before = self._read()
+        _refuse_foreign(self.before, self.name)
+
+    @property
+    def name(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    @contextlib.contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        from flow_sdk.aws import aws_errors
+
+        try:
+            with aws_errors(f"reach {self.name}"):
+                yield
+        except AwsError as error:
+            raise DeployError(
+                f"The DAG file can't be {doing} S3.",
+                seen=f"{error.headline} {error.seen or ''}".strip(),
+                wanted=error.wanted,
+                where=self.name,
+                help=error.help or "Check the bucket's name, the credentials and the region.",
+            ) from error
+
+    def _read(self) -> str:
+        with self._errors("read from"):
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.key)
+                return str(answer["Body"].read().decode("utf-8", "replace"))
+            except self.client.exceptions.NoSuchKey:
+                return ""
+
+    def write(self, text: str) -> bool:
+        if text == self.before:
+            return False
+        from flow_sdk.aws.settings import encryption
+
+        asked = encryption()
+        more = asked.arguments if asked is not None else {}
+        with self._errors("put into"):
+            self.client.put_object(Bucket=self.bucket, Key=self.key, Body=text.encode("utf-8"), **more)
+        return True
+
+    def remove(self) -> bool:
+        if not self.before:
+            return False
+        with self._errors("removed from"):
+            self.client.delete_object(Bucket=self.bucket, Key=self.key)
+        return True

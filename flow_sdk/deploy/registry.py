@@ -1,0 +1,108 @@
+"""The deploy targets: those of Flow SDK, one line each, and those of other distributions, found by entry points.
+
+A distribution offers a target with an entry point of the group ``flow_sdk.deploy_targets``: its name is the target's,
+and its object a :class:`~flow_sdk.deploy.declaration.TargetDeclaration`. See docs/adding-a-deploy-target.md.
+"""
+
+from __future__ import annotations
+
+from flow_sdk._typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from flow_sdk.deploy.declaration import TargetDeclaration
+
+__all__ = ["BUILT_IN", "ENTRY_POINTS", "all_targets", "built_in_targets", "find_target", "offered_names"]
+
+ENTRY_POINTS = "flow_sdk.deploy_targets"
+"""The group of entry points that other distributions use."""
+
+BUILT_IN = {
+    "airflow": "flow_sdk.deploy.airflow.declaration:AIRFLOW",
+    "step-functions": "flow_sdk.deploy.step_functions.declaration:STEP_FUNCTIONS",
+}
+"""By name, where each declaration is."""
+
+_found: dict[str, TargetDeclaration] = {}
+
+
+def built_in_targets() -> list[TargetDeclaration]:
+    """Return the targets of Flow SDK, in the order of :data:`BUILT_IN`."""
+    return [_load_built_in(name) for name in BUILT_IN]
+
+
+def find_target(name: str) -> TargetDeclaration | None:
+    """Return the target of a name; None if nobody offers it.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``step-functions``.
+
+    Raises
+    ------
+    UsageError
+        If a distribution offers it and it can't be loaded.
+    """
+    if name in BUILT_IN:
+        return _load_built_in(name)
+    return next((_load_offered(entry) for entry in _entry_points() if entry.name == name), None)
+
+
+def offered_names() -> list[str]:
+    """Return the names of the targets of other distributions, sorted, without loading any."""
+    return [entry.name for entry in _entry_points()]
+
+
+def all_targets() -> list[TargetDeclaration]:
+    """Return every target: those of Flow SDK first, then others sorted by their names.
+
+    Raises
+    ------
+    UsageError
+        If one that is offered can't be loaded.
+    """
+    return [*built_in_targets(), *(_load_offered(entry) for entry in _entry_points())]
+
+
+def _load_built_in(name: str) -> TargetDeclaration:
+    if name not in _found:
+        import sys
+
+        module, _, attribute = BUILT_IN[name].partition(":")
+        __import__(module)  # importlib would cost as much as the declarations
+        _found[name] = getattr(sys.modules[module], attribute)
+    return _found[name]
+
+
+def _entry_points() -> list[EntryPoint]:
+    """Return the entry points of other distributions, each name once; names of ours are never replaced."""
+    from importlib.metadata import entry_points
+
+    offered = {entry.name: entry for entry in entry_points(group=ENTRY_POINTS) if entry.name not in BUILT_IN}
+    return [offered[name] for name in sorted(offered)]
+
+
+def _load_offered(entry: EntryPoint) -> TargetDeclaration:
+    from flow_sdk.deploy.declaration import TargetDeclaration
+    from flow_sdk.errors import UsageError
+
+    source = f"entry point {entry.name} = {entry.value} of the group {ENTRY_POINTS}"
+    try:
+        found = entry.load()
+    except Exception as error:  # a distribution's own code runs here
+        raise UsageError(
+            f"The deploy target {entry.name} can't be loaded.",
+            seen=f"{type(error).__name__}: {error}",
+            where=source,
+            help="Update the package that offers it, or uninstall it.",
+        ) from error
+    if not isinstance(found, TargetDeclaration) or found.name != entry.name:
+        raise UsageError(
+            f"What is offered as the deploy target {entry.name} isn't one.",
+            seen=repr(found)[:200],
+            wanted=f"a TargetDeclaration whose name is {entry.name}",
+            where=source,
+        )
+    return found
