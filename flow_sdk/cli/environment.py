@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flow_sdk.cli.parser import Parsed
 
-__all__ = ["BRANCHING", "NAMES", "OF_RUNS", "take_environment"]
+__all__ = ["BRANCHING", "NAMES", "OF_RUNS", "find_unused_metadata", "take_environment"]
 
 BRANCHING = ("branch", "production")
 """The options that choose a branch of a project: given to flows without ``@project`` they mean nothing."""
@@ -25,6 +25,9 @@ NAMES = ("datastore", "datastore-root", "environment", "package-suffixes", "quie
 
 Not ``metadata``: runs are found through the store itself, which a variable for Metaflow's service mustn't change.
 """
+
+_WITH_DEFAULT = ("environment",)
+"""Options for which ``DEFAULT_<OPTION>`` counts where no variable of their own is set."""
 
 OF_RUNS = ("max-num-splits", "max-workers", "namespace", "run-id-file", "tag", "with")
 """The options of ``run`` and ``resume`` that the environment can give, as ``FLOW_SDK_RUN_TAG``."""
@@ -76,7 +79,16 @@ def take_environment(
 def _variable(name: str) -> str | None:
     """The environment variable that gives an option; one that is set to nothing gives none."""
     ending = name.replace("-", "_").upper()
-    return next((prefix + ending for prefix in PREFIXES if os.environ.get(prefix + ending)), None)
+    endings = (ending, f"DEFAULT_{ending}") if name in _WITH_DEFAULT else (ending,)
+    names = [prefix + ending for ending in endings for prefix in PREFIXES]
+    return next((name for name in names if os.environ.get(name)), None)
+
+
+def find_unused_metadata() -> str | None:
+    """Return the variable with its value, such as ``METAFLOW_METADATA=service``, that names a metadata service."""
+    names = [prefix + ending for ending in ("METADATA", "DEFAULT_METADATA") for prefix in PREFIXES]
+    name = next((name for name in names if os.environ.get(name)), None)
+    return None if name is None or os.environ[name] in ("local", "s3") else f"{name}={os.environ[name]}"
 
 
 def _read(option: Option, variable: str) -> list[Any]:

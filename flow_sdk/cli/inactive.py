@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from flow_sdk.cli.environment import find_unused_metadata
 from flow_sdk.errors import DeployError
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def tell_inactive(call: Call) -> None:
     if call.inactive_environment:
         instead = _INSTEAD["conda_base"]
         call.say(f"{call.inactive_environment} has no effect in this release of Flow SDK: {instead}.")
+    if unused := find_unused_metadata():
+        call.say(f"{unused} has no effect: runs are recorded in the store itself, and found there.")
 
 
 def refuse_inactive(call: Call) -> None:

@@ -91,7 +91,11 @@ def test_metaflows_metadata_does_not_choose_the_store(run, tmp_path):
     for kind in ("service", "local"):
         done = run("run", METAFLOW_METADATA=kind, METAFLOW_DEFAULT_METADATA=kind, METAFLOW_DEFAULT_DATASTORE="s3")
         assert done.returncode == 2 and "where in S3" in done.stderr
-    assert run("run", METAFLOW_METADATA="service").returncode == 0
+    for name in ("METAFLOW_METADATA", "METAFLOW_DEFAULT_METADATA"):
+        done = run("run", **{name: "service"})
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(f"{name}=service has no effect: runs are recorded in the store itself") == 1
+    assert "no effect" not in run("run", METAFLOW_METADATA="local", METAFLOW_DEFAULT_METADATA="service").stderr
 
 
 def test_what_a_package_takes_and_what_is_said(run, tmp_path):
@@ -131,6 +135,10 @@ def test_an_environment_without_effect_is_said_and_not_deployed(run, tmp_path, k
     assert done.returncode == 0 and done.stderr.count(f"--environment={said}") == 1, done.stderr
     done = run("run", file=PLAIN, METAFLOW_ENVIRONMENT=kind)
     assert done.returncode == 0 and done.stderr.count(f"METAFLOW_ENVIRONMENT={said}") == 1, done.stderr
+    done = run("run", file=PLAIN, METAFLOW_DEFAULT_ENVIRONMENT=kind)
+    assert done.returncode == 0 and done.stderr.count(f"METAFLOW_DEFAULT_ENVIRONMENT={said}") == 1, done.stderr
+    done = run("run", file=PLAIN, METAFLOW_ENVIRONMENT="local", METAFLOW_DEFAULT_ENVIRONMENT=kind)
+    assert done.returncode == 0 and "no effect" not in done.stderr, done.stderr
     done = run(f"--environment={kind}", "check", file=PLAIN)
     assert done.returncode == 0 and "no effect" not in done.stderr, done.stderr
     done = run(f"--environment={kind}", "airflow", "create", "dags", file=PLAIN)
