@@ -366,7 +366,7 @@ def apply_parsers(flow: type[FlowSpec], values: dict[str, Any]) -> dict[str, Any
     flow : type
         The flow's class.
     values : dict
-        Values by artifact name, as :func:`flow_sdk.plan.parameters.resolve` gives them.
+        Values by artifact name, as :func:`flow_sdk.plan.parameters.resolve_values` gives them.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from flow_sdk.authoring.configs import Declaration, flow_configs
 from flow_sdk.authoring.parameters import declared_parameters
 from flow_sdk.authoring.resolved_flow import Settled, provide_configs, settled
 from flow_sdk.errors import FlowSDKError, UsageError
-from flow_sdk.plan.configs import Given, check_names, read_configs
+from flow_sdk.plan.configs import ConfigSource, check_names, read_configs
 
 if TYPE_CHECKING:
     from flow_sdk.cli.context import Call
@@ -33,7 +33,7 @@ VARIABLES = {
 class _Source:
     """Where a flow's configs come from; read when the first one is needed."""
 
-    def __init__(self, flow_class: Any, given: dict[str, Given]) -> None:
+    def __init__(self, flow_class: Any, given: dict[str, ConfigSource]) -> None:
         self.flow_class = flow_class
         self.given = given
         self.fixed: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def take_configs(flow_class: Any, argv: Sequence[str]) -> list[str]:
         return list(argv)
     _check_parameters(flow_class)
     rest: list[str] = []
-    given: dict[str, Given] = {}
+    given: dict[str, ConfigSource] = {}
     tokens = iter(argv)
     for token in tokens:
         option, equals, after = token.partition("=")
@@ -98,14 +98,14 @@ def _check_parameters(flow_class: Any) -> None:
             raise parameter.refuse("has a name that is taken in a flow with a Config", wanted="another name")
 
 
-def _take(given: dict[str, Given], name: str, one: Given) -> None:
+def _take(given: dict[str, ConfigSource], name: str, one: ConfigSource) -> None:
     before = given.setdefault(name, one)
     if before != one:
         seen = " and ".join(f"the {form} {text[:40]!r}" for form, text in (before, one))
         raise UsageError(f"The config {name!r} is given twice.", seen=seen)
 
 
-def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, Given]:
+def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, ConfigSource]:
     """Look for configs in the environment.
 
     Raises
@@ -113,7 +113,7 @@ def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, G
     UsageError
         If a variable isn't a JSON object, a name is unknown, or one config has both a path and a value.
     """
-    found: dict[str, Given] = {}
+    found: dict[str, ConfigSource] = {}
     for form, variables in VARIABLES.items():
         variable = next((name for name in variables if environ.get(name)), None)
         if variable is None:

@@ -74,11 +74,11 @@ def given_values(call: Call, declared: tuple[ParameterPlan, ...]) -> tuple[dict[
     """
     import os
 
-    from flow_sdk.plan.parameters import from_environment, resolve, variables_of
+    from flow_sdk.plan.parameters import from_environment, resolve_values, variables_of
 
     given = {**from_environment(declared, os.environ), **call.parameters}
     variables = variables_of((p for p in declared if p.name not in call.parameters), os.environ)
-    return given, resolve(declared, given, paths=True, variables=variables)
+    return given, resolve_values(declared, given, paths=True, variables=variables)
 
 
 def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
@@ -90,18 +90,20 @@ def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
     Returns
     -------
     dict of str to JSON value
-        By parameter name, so that :func:`flow_sdk.plan.parameters.convert` gives the same values there.
+        By parameter name, so that :func:`flow_sdk.plan.parameters.convert_value` gives the same values there.
 
     Raises
     ------
     ParameterError
         If one is missing, unknown or mistyped.
     """
-    from flow_sdk.plan.parameters import convert
+    from flow_sdk.plan.parameters import convert_value
 
     declared = call.parameter_plans()
     given, _ = given_values(call, declared)
-    return {p.name: _as_data(p, convert(p, given[p.name], paths=True), ordered) for p in declared if p.name in given}
+    return {
+        p.name: _as_data(p, convert_value(p, given[p.name], paths=True), ordered) for p in declared if p.name in given
+    }
 
 
 def _as_data(parameter: ParameterPlan, value: Any, ordered: bool) -> Any:

@@ -6,8 +6,8 @@
 - The id of an existing run is refused, whatever its parameters and state are.
 - ``trigger`` prints the run's id in the store, the one that ``resume`` and the client take.
 
-Parameters follow one rule as well: :func:`flow_sdk.plan.parameters.convert` takes a value as data and as the text that
-means it, so ``0.5`` and ``"0.5"`` start equal runs on every target.
+Parameters follow one rule as well: :func:`flow_sdk.plan.parameters.convert_value` takes a value as data and as the text
+that means it, so ``0.5`` and ``"0.5"`` start equal runs on every target.
 """
 
 import re

@@ -15,7 +15,7 @@ from flow_sdk.graph.source import FunctionSource, Sources
 __all__ = ["item_counts"]
 
 LARGEST = 1_000_000
-"""Counts above it are no use to anybody; it keeps the arithmetic on hostile source small."""
+"""Counts above it have no use; the limit keeps the arithmetic on hostile source small."""
 
 
 def item_counts(flow: type[Any]) -> dict[str, int]:
@@ -32,17 +32,17 @@ def item_counts(flow: type[Any]) -> dict[str, int]:
         By name of the foreach step; steps of which nothing is known are left out.
     """
     sources = Sources()
-    steps = {name: sources.of(function) for name, function in step_functions(flow).items()}
+    steps = {name: sources.find_function(function) for name, function in step_functions(flow).items()}
     if None in steps.values():
         return {}
     known = [source for source in steps.values() if source is not None]
     changed = {node.attr for source in known for node in ast.walk(source.node) if _is_changed(node)}
-    constants = {name: value for name, value in _constants(flow).items() if name not in changed}
+    constants = {name: value for name, value in _constant_lengths(flow).items() if name not in changed}
     counts = {name: _count_of_step(source, constants) for name, source in zip(steps, known, strict=True)}
     return {name: count for name, count in counts.items() if count is not None}
 
 
-def _constants(flow: type[Any]) -> dict[str, int]:
+def _constant_lengths(flow: type[Any]) -> dict[str, int]:
     """Lengths of the class constants that a foreach may run over."""
     found: dict[str, int] = {}
     for klass in reversed(flow.__mro__):
@@ -54,7 +54,7 @@ def _constants(flow: type[Any]) -> dict[str, int]:
 
 
 def _count_of_step(source: FunctionSource, constants: dict[str, int]) -> int | None:
-    artifact, this = _foreach_of(source.node), source.this
+    artifact, this = _foreach_of(source.node), source.self_name
     if artifact is None:
         return None
     uses = [node for node in ast.walk(source.node) if _is_attribute(node, this, artifact)]
@@ -64,9 +64,9 @@ def _count_of_step(source: FunctionSource, constants: dict[str, int]) -> int | N
     for statement in source.node.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else ()
         if len(uses) == 1 and len(targets) == 1 and targets[0] is uses[0] and isinstance(statement, ast.Assign):
-            return _length(statement.value)
+            return _count_items(statement.value)
         if isinstance(statement, ast.AnnAssign) and statement.target is uses[0] and len(uses) == 1:
-            return None if statement.value is None else _length(statement.value)
+            return None if statement.value is None else _count_items(statement.value)
     return None
 
 
@@ -96,7 +96,7 @@ def _is_attribute(node: ast.AST, this: str, name: str) -> bool:
     )
 
 
-def _length(node: ast.expr) -> int | None:
+def _count_items(node: ast.expr) -> int | None:
     """Most items of what an expression makes; None where it isn't plain."""
     length: int | None = None
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
@@ -106,49 +106,49 @@ def _length(node: ast.expr) -> int | None:
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         length = len(node.value)
     elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
-        lengths = [_length(generator.iter) for generator in node.generators]
+        lengths = [_count_items(generator.iter) for generator in node.generators]
         length = 1
         for each in lengths:
             length = None if each is None or length is None or length * each > LARGEST else length * each
     elif isinstance(node, ast.Call):
-        length = _length_of_call(node)
+        length = _count_of_call(node)
     elif isinstance(node, ast.BinOp):
-        length = _length_of_operation(node)
+        length = _count_of_operation(node)
     return length if length is not None and length <= LARGEST else None
 
 
-def _length_of_call(node: ast.Call) -> int | None:
+def _count_of_call(node: ast.Call) -> int | None:
     name = node.func.id if isinstance(node.func, ast.Name) else None
     if name is None or node.keywords or not node.args:
         return None
     if name == "range":
-        numbers = [_integer(argument) for argument in node.args]
+        numbers = [_read_integer(argument) for argument in node.args]
         known = [number for number in numbers if number is not None]
         if len(known) != len(numbers) or len(known) > 3 or (len(known) == 3 and known[2] == 0):
             return None
         first, stop, step = (0, known[0], 1) if len(known) == 1 else (*known, 1)[:3]
         return max(0, -((first - stop) // step))
     if name in ("list", "tuple", "set", "sorted", "reversed", "enumerate") and len(node.args) == 1:
-        return _length(node.args[0])
+        return _count_items(node.args[0])
     if name == "zip":
-        lengths = [length for length in map(_length, node.args) if length is not None]
+        lengths = [length for length in map(_count_items, node.args) if length is not None]
         return min(lengths, default=None)
     return None
 
 
-def _length_of_operation(node: ast.BinOp) -> int | None:
-    left, right = _length(node.left), _length(node.right)
+def _count_of_operation(node: ast.BinOp) -> int | None:
+    left, right = _count_items(node.left), _count_items(node.right)
     if isinstance(node.op, ast.Add) and left is not None and right is not None:
         return left + right
     if isinstance(node.op, ast.Mult):
         for length, other in ((left, node.right), (right, node.left)):
-            times = _integer(other)
+            times = _read_integer(other)
             if length is not None and times is not None:
                 return length * max(0, times)
     return None
 
 
-def _integer(node: ast.expr) -> int | None:
+def _read_integer(node: ast.expr) -> int | None:
     sign = 1
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node, sign = node.operand, -1

@@ -49,13 +49,13 @@ def find_loops(edges: Edges, start: str) -> LoopNest:
     for name in postorder:
         for target in edges[name]:
             parents[target].append(name)
-    dominator = _dominators(postorder, parents, start)
-    back = [(tail, head) for tail, head in retreating if _dominates(dominator, head, tail)]
+    dominator = _find_dominators(postorder, parents, start)
+    back = [(tail, head) for tail, head in retreating if _is_dominated(dominator, head, tail)]
     dropped = set(retreating)
-    order = _order(edges, parents, dropped)
+    order = _find_order(edges, parents, dropped)
     bodies: dict[str, set[str]] = {}
     for tail, head in back:
-        bodies.setdefault(head, {head}).update(_body(parents, tail, head))
+        bodies.setdefault(head, {head}).update(_find_body(parents, tail, head))
     return LoopNest(
         order=order,
         back=frozenset(back),
@@ -86,7 +86,7 @@ def _depth_first(edges: Edges, start: str) -> tuple[list[str], list[tuple[str, s
     return postorder, retreating
 
 
-def _dominators(postorder: list[str], parents: dict[str, list[str]], start: str) -> dict[str, str]:
+def _find_dominators(postorder: list[str], parents: dict[str, list[str]], start: str) -> dict[str, str]:
     """Return each step's immediate dominator (Cooper, Harvey and Kennedy's iteration)."""
     rank = {name: number for number, name in enumerate(postorder)}
     found = {start: start}
@@ -115,7 +115,7 @@ def _dominators(postorder: list[str], parents: dict[str, list[str]], start: str)
     return found
 
 
-def _dominates(dominator: dict[str, str], head: str, name: str) -> bool:
+def _is_dominated(dominator: dict[str, str], head: str, name: str) -> bool:
     while name != head:
         above = dominator[name]
         if above == name:
@@ -124,7 +124,7 @@ def _dominates(dominator: dict[str, str], head: str, name: str) -> bool:
     return True
 
 
-def _body(parents: dict[str, list[str]], tail: str, head: str) -> set[str]:
+def _find_body(parents: dict[str, list[str]], tail: str, head: str) -> set[str]:
     """Return what can reach ``tail`` without passing ``head``."""
     found = {tail}
     todo = [tail]
@@ -138,10 +138,10 @@ def _body(parents: dict[str, list[str]], tail: str, head: str) -> set[str]:
     return found
 
 
-def _order(edges: Edges, parents: dict[str, list[str]], dropped: set[tuple[str, str]]) -> tuple[str, ...]:
-    place = {name: number for number, name in enumerate(edges)}
+def _find_order(edges: Edges, parents: dict[str, list[str]], dropped: set[tuple[str, str]]) -> tuple[str, ...]:
+    rank = {name: number for number, name in enumerate(edges)}
     waiting = {name: sum((parent, name) not in dropped for parent in above) for name, above in parents.items()}
-    ready = [(place[name], name) for name, count in waiting.items() if not count]
+    ready = [(rank[name], name) for name, count in waiting.items() if not count]
     heapq.heapify(ready)
     order = []
     while ready:
@@ -151,5 +151,5 @@ def _order(edges: Edges, parents: dict[str, list[str]], dropped: set[tuple[str, 
             if (name, target) not in dropped:
                 waiting[target] -= 1
                 if not waiting[target]:
-                    heapq.heappush(ready, (place[target], target))
+                    heapq.heappush(ready, (rank[target], target))
     return tuple(order)

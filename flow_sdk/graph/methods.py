@@ -48,7 +48,7 @@ def steps_overwritten(functions: Iterable[FunctionSource], steps: KeysView[str])
         The name, and where it is set.
     """
     for function in functions:
-        this, body = function.this, function.node.body
+        this, body = function.self_name, function.node.body
         end = body[-1].lineno - 1 if isinstance(body[-1], ast.Expr) else body[-1].end_lineno  # self.next names steps
         text = "\n".join(function.file.lines[body[0].lineno - 1 : end])
         if steps.isdisjoint(re.findall(rf"\b{re.escape(this)}\s*\.\s*(\w+)", text)):
@@ -61,7 +61,7 @@ def steps_overwritten(functions: Iterable[FunctionSource], steps: KeysView[str])
                 and isinstance(node.value, ast.Name)
                 and node.value.id == this
             ):
-                yield node.attr, function.file.span(node)
+                yield node.attr, function.file.span_of(node)
 
 
 def assigned_names(statement: ast.stmt) -> list[ast.Name]:

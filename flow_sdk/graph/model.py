@@ -1,14 +1,14 @@
-"""The graph of a flow as data: steps, what each hands on to, and where in the source it says so."""
+"""The graph of a flow as data: steps, their transitions, and where in the source these are."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Case", "Fault", "Graph", "NextCall", "Node", "Scope", "Span", "Target"]
+__all__ = ["Case", "Fault", "Graph", "NextCall", "NextTarget", "Node", "Scope", "Span"]
 
 
 class Span(NamedTuple):
-    """A place in a source file.
+    """A range of a source file.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Span(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something the graph can't be right with; ``lint`` has a rule, and the words, for each kind.
+    """A mistake in the graph; ``lint`` has a rule, and the message, for each kind.
 
     Parameters
     ----------
@@ -41,17 +41,17 @@ class Fault(NamedTuple):
         The step it is about.
     span : Span
         Where to point.
-    facts : dict of str
+    details : dict of str
         Names that the message needs.
     """
 
     kind: str
     step: str
     span: Span
-    facts: dict[str, str]
+    details: dict[str, str]
 
 
-class Target(NamedTuple):
+class NextTarget(NamedTuple):
     """One step named in a ``self.next``."""
 
     name: str
@@ -93,7 +93,7 @@ class NextCall(NamedTuple):
     """
 
     kind: str
-    targets: tuple[Target, ...]
+    targets: tuple[NextTarget, ...]
     foreach: str | None
     condition: str | None
     cases: tuple[Case, ...]
@@ -103,7 +103,7 @@ class NextCall(NamedTuple):
 
     @property
     def meaning(self) -> tuple[Any, ...]:
-        """What the call says, wherever it stands."""
+        """What the call means, whatever its position in the source."""
         cases = tuple((type(case.value), case.value, case.target) for case in self.cases)
         return self.kind, tuple(target.name for target in self.targets), self.foreach, self.condition, cases
 
@@ -157,7 +157,7 @@ class Node(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """How the step hands on; ``"end"`` when it doesn't."""
+        """The kind of the step's transition; ``"end"`` when it has none."""
         return self.calls[-1].kind if self.calls else "end"
 
     @property

@@ -7,10 +7,10 @@ from typing import Any
 from flow_sdk.graph.model import Graph, Node
 from flow_sdk.graph.regions import Regions, find_regions
 
-__all__ = ["FORMATS", "as_data", "as_dot", "as_json", "as_mermaid", "as_text", "render"]
+__all__ = ["FORMATS", "as_data", "as_dot", "as_json", "as_mermaid", "as_text", "render_graph"]
 
 
-def render(graph: Graph, format: str = "text") -> str:
+def render_graph(graph: Graph, format: str = "text") -> str:
     """Draw a graph.
 
     Parameters
@@ -32,7 +32,7 @@ def render(graph: Graph, format: str = "text") -> str:
     return _RENDERERS[format](graph)
 
 
-def _ordered(graph: Graph, regions: Regions) -> list[Node]:
+def _ordered_nodes(graph: Graph, regions: Regions) -> list[Node]:
     """The steps in the order of a run, those that can't be reached last."""
     rest = [name for name in graph.nodes if name not in regions.scopes]
     return [graph.nodes[name] for name in (*regions.order, *rest)]
@@ -43,15 +43,15 @@ def as_text(graph: Graph) -> str:
     regions = find_regions(graph)
     lines = [f"Flow {graph.flow}"]
     lines += [f"  {line}".rstrip() for line in graph.doc.splitlines()]
-    for node in _ordered(graph, regions):
+    for node in _ordered_nodes(graph, regions):
         indent = "  " * (1 + len(regions.scopes.get(node.name, ())))
         lines += ["", f"{indent}{node.name}{' (join)' if node.is_join else ''}"]
         lines += [f"{indent}  {line}".rstrip() for line in node.doc.splitlines()]
-        lines += [f"{indent}  {line}" for line in _hand_on(node, regions)]
+        lines += [f"{indent}  {line}" for line in _transition_lines(node, regions)]
     return "\n".join(lines) + "\n"
 
 
-def _hand_on(node: Node, regions: Regions) -> list[str]:
+def _transition_lines(node: Node, regions: Regions) -> list[str]:
     call = node.call
     if call is None:
         return []
@@ -71,7 +71,7 @@ def _hand_on(node: Node, regions: Regions) -> list[str]:
 def as_mermaid(graph: Graph) -> str:
     """Draw a Mermaid flowchart. Step names are drawn as labels, so that none can be a word of Mermaid."""
     regions = find_regions(graph)
-    nodes = _ordered(graph, regions)
+    nodes = _ordered_nodes(graph, regions)
     number = {node.name: f"s{i}" for i, node in enumerate(nodes)}
     lines = ["flowchart TD"]
     for node in nodes:
@@ -96,32 +96,32 @@ def _mermaid_text(text: str) -> str:
 def as_dot(graph: Graph) -> str:
     """Draw a Graphviz digraph."""
     regions = find_regions(graph)
-    nodes = _ordered(graph, regions)
-    lines = [f"digraph {_quoted(graph.flow)} {{", "  rankdir=TB;", "  node [shape=box];"]
+    nodes = _ordered_nodes(graph, regions)
+    lines = [f"digraph {_quote_text(graph.flow)} {{", "  rankdir=TB;", "  node [shape=box];"]
     for node in nodes:
         shape = ", shape=diamond" if node.kind == "switch" else ", shape=invhouse" if node.is_join else ""
-        lines.append(f"  {_quoted(node.name)} [label={_quoted(node.name)}{shape}];")
+        lines.append(f"  {_quote_text(node.name)} [label={_quote_text(node.name)}{shape}];")
     for node in nodes:
         for target in node.next:
             if target in graph.nodes:
                 label = node.describe_edge(target)
-                marks = [f"label={_quoted(label)}"] if label else []
+                marks = [f"label={_quote_text(label)}"] if label else []
                 marks += ["style=bold"] if node.kind == "foreach" else []
                 marks += ["style=dashed", "constraint=false"] if target in regions.back.get(node.name, ()) else []
                 tail = f" [{', '.join(marks)}]" if marks else ""
-                lines.append(f"  {_quoted(node.name)} -> {_quoted(target)}{tail};")
+                lines.append(f"  {_quote_text(node.name)} -> {_quote_text(target)}{tail};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _quoted(text: str) -> str:
+def _quote_text(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def as_data(graph: Graph) -> dict[str, Any]:
-    """Return the graph as plain data: steps in order, with kinds, targets, scopes and places in the source."""
+    """Return the graph as plain data: steps in order, with kinds, targets, scopes and lines of the source."""
     regions = find_regions(graph)
     steps = []
-    for node in _ordered(graph, regions):
+    for node in _ordered_nodes(graph, regions):
         call = node.call
         steps.append(
             {

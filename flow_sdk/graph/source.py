@@ -9,12 +9,12 @@ from typing import Any
 
 from flow_sdk.graph.model import Span
 
-__all__ = ["ClassSource", "FunctionSource", "SourceFile", "Sources", "dedent_docstring", "innermost"]
+__all__ = ["ClassSource", "FunctionSource", "SourceFile", "Sources", "dedent_docstring", "innermost_function"]
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def innermost(function: Any) -> Any:
+def innermost_function(function: Any) -> Any:
     """Return the function as the user wrote it, under what decorators wrapped round it."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
@@ -46,7 +46,7 @@ class FunctionSource:
         self.owner = owner
 
     @property
-    def this(self) -> str:
+    def self_name(self) -> str:
         """What the function calls its first argument: ``self``."""
         arguments = [*self.node.args.posonlyargs, *self.node.args.args]
         return arguments[0].arg if arguments else "self"
@@ -70,9 +70,9 @@ class SourceFile:
         self.lines = text.split("\n")
         self.functions: dict[tuple[int, str], FunctionSource] = {}
         self.classes: dict[str, ClassSource] = {}
-        self._index(ast.parse(text).body, "", None)
+        self._index_body(ast.parse(text).body, "", None)
 
-    def _index(self, body: list[ast.stmt], prefix: str, owner: ast.ClassDef | None) -> None:
+    def _index_body(self, body: list[ast.stmt], prefix: str, owner: ast.ClassDef | None) -> None:
         for node in body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 found = FunctionSource(self, node, owner)
@@ -81,42 +81,42 @@ class SourceFile:
                     self.functions[node.decorator_list[0].lineno, node.name] = found
                 if owner is None:
                     # A method's own body holds no flow classes worth finding; a plain function may (a test, a factory).
-                    self._index(node.body, f"{prefix}{node.name}.<locals>.", None)
+                    self._index_body(node.body, f"{prefix}{node.name}.<locals>.", None)
             elif isinstance(node, ast.ClassDef):
                 # Later definitions of the same name win, as they do when the module runs.
                 self.classes[prefix + node.name] = ClassSource(self, node)
-                self._index(node.body, f"{prefix}{node.name}.", node)
+                self._index_body(node.body, f"{prefix}{node.name}.", node)
             elif not isinstance(node, (ast.Expr, ast.Assign)):
                 for block in ("body", "orelse", "finalbody"):
-                    self._index(getattr(node, block, []), prefix, owner)
+                    self._index_body(getattr(node, block, []), prefix, owner)
                 for handler in getattr(node, "handlers", []):
-                    self._index(handler.body, prefix, owner)
+                    self._index_body(handler.body, prefix, owner)
 
-    def span(self, node: ast.AST) -> Span:
+    def span_of(self, node: ast.AST) -> Span:
         """Return the place of an expression."""
         line, end_line = node.lineno, node.end_lineno  # type: ignore[attr-defined]
-        column = self._characters(line, node.col_offset)  # type: ignore[attr-defined]
-        end = self._characters(end_line, node.end_col_offset)  # type: ignore[attr-defined]
-        return Span(self.name, line, column + 1, end_line, end + 1, self.line(line))
+        column = self._count_characters(line, node.col_offset)  # type: ignore[attr-defined]
+        end = self._count_characters(end_line, node.end_col_offset)  # type: ignore[attr-defined]
+        return Span(self.name, line, column + 1, end_line, end + 1, self.line_text(line))
 
     def name_span(self, node: FunctionNode | ast.ClassDef) -> Span:
         """Return the place of the name in a ``def`` or ``class`` line."""
-        text = self.line(node.lineno)
-        start = text.find(node.name, self._characters(node.lineno, node.col_offset) + 3)
-        column = start + 1 if start >= 0 else self._characters(node.lineno, node.col_offset) + 1
+        text = self.line_text(node.lineno)
+        start = text.find(node.name, self._count_characters(node.lineno, node.col_offset) + 3)
+        column = start + 1 if start >= 0 else self._count_characters(node.lineno, node.col_offset) + 1
         return Span(self.name, node.lineno, column, node.lineno, column + len(node.name), text)
 
-    def line(self, number: int) -> str:
+    def line_text(self, number: int) -> str:
         """Return a line's text, "" when there is none of that number."""
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""
 
-    def mentions(self, word: str, node: ast.stmt) -> bool:
-        """Tell whether a word is anywhere in the lines of a statement: much cheaper than walking its tree."""
+    def mentions_word(self, word: str, node: ast.stmt) -> bool:
+        """Return whether a word is anywhere in the lines of a statement: much cheaper than walking its tree."""
         return any(word in line for line in self.lines[node.lineno - 1 : node.end_lineno])
 
-    def _characters(self, line: int, offset: int) -> int:
+    def _count_characters(self, line: int, offset: int) -> int:
         """Turn Python's offset in UTF-8 bytes into one in characters."""
-        text = self.line(line)
+        text = self.line_text(line)
         return offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore"))
 
 
@@ -126,7 +126,7 @@ class Sources:
     def __init__(self) -> None:
         self._files: dict[str, SourceFile | None] = {}
 
-    def file(self, name: str, module: Mapping[str, Any]) -> SourceFile | None:
+    def open_file(self, name: str, module: Mapping[str, Any]) -> SourceFile | None:
         """Read and parse a file once; None when its source can't be had.
 
         Parameters
@@ -137,7 +137,7 @@ class Sources:
             The module's globals, for sources that an import loader holds (a zip file).
         """
         if name not in self._files:
-            text = _read(name, module)
+            text = _read_source(name, module)
             try:
                 self._files[name] = None if text is None else SourceFile(name, text)
             except (SyntaxError, ValueError):
@@ -145,15 +145,15 @@ class Sources:
                 self._files[name] = None
         return self._files[name]
 
-    def of(self, function: Any) -> FunctionSource | None:
+    def find_function(self, function: Any) -> FunctionSource | None:
         """Find a function's definition."""
-        inner = innermost(function)
+        inner = innermost_function(function)
         code: CodeType = inner.__code__
-        file = self.file(code.co_filename, inner.__globals__)
+        file = self.open_file(code.co_filename, inner.__globals__)
         return file.functions.get((code.co_firstlineno, code.co_name)) if file else None
 
 
-def _read(name: str, module: Mapping[str, Any]) -> str | None:
+def _read_source(name: str, module: Mapping[str, Any]) -> str | None:
     try:
         with open(name, "rb") as stream:
             data = stream.read()

@@ -29,31 +29,31 @@ def as_svg(graph: Graph) -> str:
         The document, the same for the same graph.
     """
     regions = find_regions(graph)
-    rows = _rows(graph, regions)
-    width, places = _places(rows)
+    rows = _find_rows(graph, regions)
+    width, positions = _find_positions(rows)
     height = 2 * MARGIN + ROW * (len(rows) - 1) + HEIGHT if rows else 2 * MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
         f'viewBox="0 0 {width:.0f} {height}" role="img">',
-        f"<title>{_escaped(graph.flow)}</title>",
+        f"<title>{_escape_text(graph.flow)}</title>",
         f"<style>{STYLE}</style>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'markerUnits="userSpaceOnUse" orient="auto"><path d="M0,0 L8,4 L0,8 z" style="fill:#57606a;stroke:none"/>'
         "</marker></defs>",
     ]
-    parts += _edges(graph, regions, places)
-    for name, (x, y, half) in places.items():
+    parts += _draw_edges(graph, regions, positions)
+    for name, (x, y, half) in positions.items():
         node = graph.nodes[name]
         kind = "switch" if node.kind == "switch" else "join" if node.is_join else "step"
-        tip = f"<title>{_escaped(node.doc)}</title>" if node.doc else ""
+        tip = f"<title>{_escape_text(node.doc)}</title>" if node.doc else ""
         parts.append(
             f'<g class="{kind}">{tip}<rect x="{x - half:.1f}" y="{y}" width="{2 * half:.1f}" height="{HEIGHT}" rx="6"/>'
-            f'<text x="{x:.1f}" y="{y + HEIGHT / 2 + 4.5:.1f}" text-anchor="middle">{_escaped(name)}</text></g>'
+            f'<text x="{x:.1f}" y="{y + HEIGHT / 2 + 4.5:.1f}" text-anchor="middle">{_escape_text(name)}</text></g>'
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _rows(graph: Graph, regions: Regions) -> list[list[str]]:
+def _find_rows(graph: Graph, regions: Regions) -> list[list[str]]:
     """Put each step one row below the lowest step that leads to it."""
     depth: dict[str, int] = {}
     for name in regions.order:
@@ -69,28 +69,28 @@ def _rows(graph: Graph, regions: Regions) -> list[list[str]]:
     return rows
 
 
-def _places(rows: list[list[str]]) -> tuple[float, dict[str, tuple[float, int, float]]]:
+def _find_positions(rows: list[list[str]]) -> tuple[float, dict[str, tuple[float, int, float]]]:
     """Return the picture's width and each step's (centre x, top y, half width)."""
     halves = {name: max(len(name) * LETTER / 2 + 14, 30) for row in rows for name in row}
     widths = [sum(2 * halves[name] for name in row) + GAP * (len(row) - 1) for row in rows]
     width = max(widths, default=0) + 2 * MARGIN + 2 * GAP
-    places = {}
+    positions = {}
     for number, (row, used) in enumerate(zip(rows, widths, strict=True)):
         x = (width - used) / 2
         for name in row:
-            places[name] = (x + halves[name], MARGIN + ROW * number, halves[name])
+            positions[name] = (x + halves[name], MARGIN + ROW * number, halves[name])
             x += 2 * halves[name] + GAP
-    return width, places
+    return width, positions
 
 
-def _edges(graph: Graph, regions: Regions, places: dict[str, tuple[float, int, float]]) -> list[str]:
+def _draw_edges(graph: Graph, regions: Regions, positions: dict[str, tuple[float, int, float]]) -> list[str]:
     parts = []
     for node in graph.nodes.values():
-        x, y, half = places[node.name]
+        x, y, half = positions[node.name]
         for target in node.next:
-            if target not in places:
+            if target not in positions:
                 continue
-            to_x, to_y, to_half = places[target]
+            to_x, to_y, to_half = positions[target]
             back = target in regions.back.get(node.name, ())
             if back or to_y <= y:
                 # Out at the right, up, and in at the right.
@@ -107,13 +107,13 @@ def _edges(graph: Graph, regions: Regions, places: dict[str, tuple[float, int, f
                 label_x, label_y = (start[0] + end[0]) / 2 - 0.75 * bow + 4, middle + 4
             line = f"M{start[0]:.1f},{start[1]:.1f} {curve} {end[0]:.1f},{end[1]:.1f}"
             kind = "back" if back else node.kind
-            label = _escaped(node.describe_edge(target))
+            label = _escape_text(node.describe_edge(target))
             text = f'<text class="label" x="{label_x:.1f}" y="{label_y:.1f}">{label}</text>' if label else ""
             parts.append(f'<g class="{kind}"><path d="{line}" marker-end="url(#tip)"/>{text}</g>')
     return parts
 
 
-def _escaped(text: str) -> str:
+def _escape_text(text: str) -> str:
     # Characters that XML has no form for at all are left out.
     plain = "".join(c for c in text if c in "\t\n" or c.isprintable())
     return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

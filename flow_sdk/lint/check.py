@@ -22,7 +22,7 @@ def check_flow(flow: CheckedFlow) -> list[Diagnostic]:
         for finding in rule.check(flow):
             span = finding.span
             end = span.end_column if span.end_line == span.line else len(span.text) + 1
-            place = (span.file, span.line, span.column, end, span.text)
-            found.append(Diagnostic(code, finding.message, *place, finding.help))
+            location = (span.file, span.line, span.column, end, span.text)
+            found.append(Diagnostic(code, finding.message, *location, finding.help))
     own = flow.graph.span.file
     return sorted(dict.fromkeys(found), key=lambda d: (d.file != own, d.file, d.line, d.column, d.code))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.lint.rules import CheckedFlow, Finding, register_rule
 
 
-@rule("FS501", "@catch isn't on a step that starts a foreach or decides a switch.")
+@register_rule("FS501", "@catch isn't on a step that starts a foreach or decides a switch.")
 def catch_where_it_works(flow: CheckedFlow) -> Iterator[Finding]:
     yield from _find_problems(flow, "FS501")
 
 
-@rule("FS502", "@timeout has a time and @project a name, also where they come from a variable or config.")
+@register_rule("FS502", "@timeout has a time and @project a name, also where they come from a variable or config.")
 def no_attribute_missing(flow: CheckedFlow) -> Iterator[Finding]:
     yield from _find_problems(flow, "FS502")
 

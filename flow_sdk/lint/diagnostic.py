@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["Diagnostic", "render", "render_all"]
+__all__ = ["Diagnostic", "render_all", "render_diagnostic"]
 
 
 class Diagnostic(NamedTuple):
@@ -20,13 +20,13 @@ class Diagnostic(NamedTuple):
     file : str
         The source file.
     line, column : int
-        Where, from 1; ``column`` in characters. 0 when there is no such place.
+        Where, from 1; ``column`` in characters. 0 when there is none.
     end_column : int
         The column after the last one, on the same line.
     source : str
         The source line.
     help : str
-        How to mend it; "" when the message says it all.
+        How to fix it; "" when the message is enough.
     """
 
     code: str
@@ -39,11 +39,11 @@ class Diagnostic(NamedTuple):
     help: str = ""
 
     def __str__(self) -> str:
-        return render(self)
+        return render_diagnostic(self)
 
 
-def render(diagnostic: Diagnostic, folder: str = "") -> str:
-    """Show a diagnostic: place and message, the source line, a caret, a help line.
+def render_diagnostic(diagnostic: Diagnostic, folder: str = "") -> str:
+    """Render a diagnostic: location and message, the source line, a caret, a help line.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def render(diagnostic: Diagnostic, folder: str = "") -> str:
     prefix = folder.rstrip("/\\")
     if prefix and file.startswith(prefix) and file[len(prefix) : len(prefix) + 1] in ("/", "\\"):
         file = file[len(prefix) + 1 :]
-    place = f"{file}:{diagnostic.line}:{diagnostic.column}" if diagnostic.line else file
-    lines = [f"{place}: {diagnostic.code} {diagnostic.message}"]
+    location = f"{file}:{diagnostic.line}:{diagnostic.column}" if diagnostic.line else file
+    lines = [f"{location}: {diagnostic.code} {diagnostic.message}"]
     if diagnostic.source.strip():
         number = str(diagnostic.line)
         lines.append(f"  {number} | {diagnostic.source.rstrip()}")
@@ -72,4 +72,4 @@ def render(diagnostic: Diagnostic, folder: str = "") -> str:
 
 def render_all(diagnostics: Iterable[Diagnostic], folder: str = "") -> str:
     """Show several diagnostics with an empty line between them."""
-    return "\n\n".join(render(diagnostic, folder) for diagnostic in diagnostics)
+    return "\n\n".join(render_diagnostic(diagnostic, folder) for diagnostic in diagnostics)

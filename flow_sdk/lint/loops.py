@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.lint.rules import CheckedFlow, Finding, register_rule
 
 
-@rule("FS401", "A loop has a switch with a case that leads out of it.")
+@register_rule("FS401", "A loop has a switch with a case that leads out of it.")
 def loop_can_end(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("loop-without-exit"):
         if not flow.has_holes or flow.graph.nodes[fault.step].kind == "linear":
             yield Finding(
-                f"the steps {fault.facts['body']} lead back to {fault.step!r} for ever",
+                f"the steps {fault.details['body']} lead back to {fault.step!r} for ever",
                 fault.span,
                 "Let one of them be a switch with a case that leads out: "
                 f"self.next({{True: self.{fault.step}, False: self.<after>}}, condition='again')",
             )
 
 
-@rule("FS402", "A loop is entered through one step.")
+@register_rule("FS402", "A loop is entered through one step.")
 def one_entry(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("loop-entered-twice"):
         yield Finding(
-            f"{fault.step!r} leads back to {fault.facts['entry']!r}, but that loop can be entered elsewhere too",
+            f"{fault.step!r} leads back to {fault.details['entry']!r}, but that loop can be entered elsewhere too",
             fault.span,
             "Let every way into the loop go through one step.",
         )
 
 
-@rule("FS403", "A loop doesn't lead back across the border of a split or foreach.")
+@register_rule("FS403", "A loop doesn't lead back across the border of a split or foreach.")
 def loop_within_scope(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("back-out-of-split"):
         yield Finding(
-            f"{fault.step!r} leads back to {fault.facts['entry']!r} out of the split of {fault.facts['split']!r}, "
+            f"{fault.step!r} leads back to {fault.details['entry']!r} out of the split of {fault.details['split']!r}, "
             "which isn't joined yet",
             fault.span,
-            f"Join the branches of {fault.facts['split']!r} first and decide after the join.",
+            f"Join the branches of {fault.details['split']!r} first and decide after the join.",
         )
     for fault in flow.region_faults("back-into-split"):
         yield Finding(
-            f"{fault.step!r} leads back into a branch that is already joined, to {fault.facts['entry']!r}",
+            f"{fault.step!r} leads back into a branch that is already joined, to {fault.details['entry']!r}",
             fault.span,
             "Lead back to the step that splits.",
         )
@@ -50,10 +50,10 @@ def loop_within_scope(flow: CheckedFlow) -> Iterator[Finding]:
             yield Finding(f"the join {fault.step!r} lies in a loop that its split lies outside of", fault.span)
 
 
-@rule("FS404", "A loop's entry isn't a join.")
+@register_rule("FS404", "A loop's entry isn't a join.")
 def entry_is_no_join(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("back-to-join"):
-        entry = fault.facts["entry"]
+        entry = fault.details["entry"]
         yield Finding(
             f"{fault.step!r} leads back to {entry!r}, which takes inputs",
             fault.span,
@@ -61,12 +61,12 @@ def entry_is_no_join(flow: CheckedFlow) -> Iterator[Finding]:
         )
 
 
-@rule("FS405", "A loop isn't left from inside a split or foreach that began in it.")
+@register_rule("FS405", "A loop isn't left from inside a split or foreach that began in it.")
 def left_outside_splits(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("loop-left-inside-split"):
         yield Finding(
-            f"{fault.step!r} leaves the loop of {fault.facts['loop']!r} while the split of {fault.facts['split']!r} "
-            "isn't joined yet",
+            f"{fault.step!r} leaves the loop of {fault.details['loop']!r} while the split of "
+            f"{fault.details['split']!r} isn't joined yet",
             fault.span,
-            f"Join the branches of {fault.facts['split']!r} first and decide after the join.",
+            f"Join the branches of {fault.details['split']!r} first and decide after the join.",
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.lint.rules import CheckedFlow, Finding, register_rule
 
 
-@rule("FS601", "No two parameters of a flow have the same name.")
+@register_rule("FS601", "No two parameters of a flow have the same name.")
 def parameter_names(flow: CheckedFlow) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for attribute, parameter in flow.parameters:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flow_sdk.graph.model import Fault, Graph, Node, Span
 from flow_sdk.graph.regions import Regions
 
-__all__ = ["RULES", "CheckedFlow", "Finding", "Rule", "rule"]
+__all__ = ["RULES", "CheckedFlow", "Finding", "Rule", "register_rule"]
 
 
 class Finding(NamedTuple):
@@ -87,7 +87,7 @@ RULES: dict[str, Rule] = {}
 """All rules by code."""
 
 
-def rule(code: str, sentence: str) -> Callable[[Check], Check]:
+def register_rule(code: str, sentence: str) -> Callable[[Check], Check]:
     """Register a function as a rule.
 
     Parameters

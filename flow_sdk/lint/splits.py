@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.lint.rules import CheckedFlow, Finding, register_rule
 
 
-@rule("FS301", "Every step can be reached from the start.")
-def reachable(flow: CheckedFlow) -> Iterator[Finding]:
+@register_rule("FS301", "Every step can be reached from the start.")
+def every_step_is_reachable(flow: CheckedFlow) -> Iterator[Finding]:
     if len(flow.graph.starts) != 1 or len(flow.graph.nodes) == 1:
         return
     if flow.has_holes or any(flow.region_faults("loop-without-exit")):
@@ -32,7 +32,7 @@ def reachable(flow: CheckedFlow) -> Iterator[Finding]:
                     todo += flow.graph.nodes[name].next
 
 
-@rule("FS302", "A join closes a split or a foreach.")
+@register_rule("FS302", "A join closes a split or a foreach.")
 def join_has_split(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("join-without-split"):
         if fault.step not in flow.graph.starts and flow.graph.nodes[fault.step].arguments == 2 and not flow.has_holes:
@@ -43,23 +43,24 @@ def join_has_split(flow: CheckedFlow) -> Iterator[Finding]:
             )
     for fault in flow.region_faults("join-from-outside"):
         yield Finding(
-            f"{fault.facts['join']!r} joins the branches of {fault.facts['split']!r}, and {fault.step!r} isn't in one",
+            f"{fault.details['join']!r} joins the branches of {fault.details['split']!r}, "
+            f"and {fault.step!r} isn't in one",
             fault.span,
             "Only steps between the split and its join can lead to the join.",
         )
 
 
-@rule("FS303", "A step that several branches of a split lead to takes inputs.")
+@register_rule("FS303", "A step that several branches of a split lead to takes inputs.")
 def merge_takes_inputs(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("merge-without-inputs"):
-        first, second, split = fault.facts["first"], fault.facts["second"], fault.facts["split"]
+        first, second, split = fault.details["first"], fault.details["second"], fault.details["split"]
         yield Finding(
             f"{first!r} and {second!r} lead to {fault.step!r} from different branches of {split!r}",
             fault.span,
             f"Make it a join: def {fault.step}(self, inputs):",
         )
     for fault in flow.region_faults("left-unjoined"):
-        target, split = fault.facts["target"], fault.facts["split"]
+        target, split = fault.details["target"], fault.details["split"]
         yield Finding(
             f"{fault.step!r} leads to {target!r} while the split of {split!r} isn't joined yet",
             fault.span,
@@ -67,10 +68,10 @@ def merge_takes_inputs(flow: CheckedFlow) -> Iterator[Finding]:
         )
 
 
-@rule("FS304", "Every split and foreach is joined before the flow ends.")
+@register_rule("FS304", "Every split and foreach is joined before the flow ends.")
 def splits_are_joined(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("never-joined"):
-        end, node = fault.facts["end"], flow.graph.nodes[fault.step]
+        end, node = fault.details["end"], flow.graph.nodes[fault.step]
         what = "foreach" if node.kind == "foreach" else "split"
         yield Finding(
             f"the flow reaches {end!r} before the {what} of {fault.step!r} is joined",
@@ -79,33 +80,33 @@ def splits_are_joined(flow: CheckedFlow) -> Iterator[Finding]:
         )
 
 
-@rule("FS305", "There is at least one step between a split or foreach and its join.")
+@register_rule("FS305", "There is at least one step between a split or foreach and its join.")
 def no_empty_branch(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("empty-foreach"):
         yield Finding(
-            f"the foreach of {fault.step!r} leads straight to the join {fault.facts['join']!r}",
+            f"the foreach of {fault.step!r} leads straight to the join {fault.details['join']!r}",
             fault.span,
             "Put the step that runs for each item between them.",
         )
     for fault in flow.region_faults("empty-branch"):
         yield Finding(
-            f"a branch of {fault.step!r} leads straight to the join {fault.facts['join']!r}",
+            f"a branch of {fault.step!r} leads straight to the join {fault.details['join']!r}",
             fault.span,
             "Put at least one step into each branch.",
         )
 
 
-@rule("FS306", "Nested splits are joined from the inside out.")
+@register_rule("FS306", "Nested splits are joined from the inside out.")
 def joined_inside_out(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.region_faults("join-of-unclosed"):
-        join, split, inner = (fault.facts[key] for key in ("join", "split", "inner"))
+        join, split, inner = (fault.details[key] for key in ("join", "split", "inner"))
         yield Finding(
             f"{join!r} joins the branches of {split!r}, but the split of {inner!r} isn't joined yet at {fault.step!r}",
             fault.span,
             f"Join the branches of {inner!r} first, in a step of their own.",
         )
     for fault in flow.region_faults("join-of-two"):
-        join, split, inner = (fault.facts[key] for key in ("join", "split", "inner"))
+        join, split, inner = (fault.details[key] for key in ("join", "split", "inner"))
         yield Finding(
             f"{join!r} takes inputs from two splits, of {split!r} and of {inner!r}",
             fault.span,
@@ -113,13 +114,13 @@ def joined_inside_out(flow: CheckedFlow) -> Iterator[Finding]:
         )
 
 
-@rule("FS307", "All branches of a split end in the same join.")
+@register_rule("FS307", "All branches of a split end in the same join.")
 def one_join(flow: CheckedFlow) -> Iterator[Finding]:
     if flow.has_holes:
         return
     for fault in flow.region_faults("joined-twice"):
         yield Finding(
-            f"the split of {fault.facts['split']!r} is joined by {fault.facts['other']!r} and by {fault.step!r}",
+            f"the split of {fault.details['split']!r} is joined by {fault.details['other']!r} and by {fault.step!r}",
             fault.span,
             "Let all its branches, and all cases of a switch in them, lead to one join.",
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.graph.model import Node
 from flow_sdk.ids import is_flow_name, is_step_name
-from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.lint.rules import CheckedFlow, Finding, register_rule
 from flow_sdk.text import suggest_name
 
 RESERVED = frozenset({"name", "next", "input", "index", "cmd"})
@@ -17,13 +17,13 @@ TAKEN = frozenset(name for name in vars(FlowSpec) if not name.startswith("_")) -
 """Names of FlowSpec's own attributes."""
 
 
-@rule("FS101", "A flow has at least one step.")
+@register_rule("FS101", "A flow has at least one step.")
 def has_steps(flow: CheckedFlow) -> Iterator[Finding]:
     if not flow.graph.nodes:
         yield Finding(f"flow {flow.graph.flow!r} has no steps", flow.graph.span, "Mark its methods with @step.")
 
 
-@rule("FS102", "A step's name has only a-z, 0-9 and _, doesn't begin with _, and has at most 128 characters.")
+@register_rule("FS102", "A step's name has only a-z, 0-9 and _, doesn't begin with _, and has at most 128 characters.")
 def step_names(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if not is_step_name(node.name):
@@ -35,14 +35,14 @@ def step_names(flow: CheckedFlow) -> Iterator[Finding]:
             )
 
 
-@rule("FS103", "A step isn't named name, next, input, index or cmd.")
+@register_rule("FS103", "A step isn't named name, next, input, index or cmd.")
 def reserved_names(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.name in RESERVED:
             yield Finding(f"the step name {node.name!r} is reserved", node.span, "Choose another name.")
 
 
-@rule("FS104", "A step isn't named like an attribute that every flow has.")
+@register_rule("FS104", "A step isn't named like an attribute that every flow has.")
 def taken_names(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.name in TAKEN:
@@ -50,7 +50,7 @@ def taken_names(flow: CheckedFlow) -> Iterator[Finding]:
             yield Finding(message, node.span, "Choose another name.")
 
 
-@rule("FS105", "A flow's name is an ASCII identifier of at most 128 characters.")
+@register_rule("FS105", "A flow's name is an ASCII identifier of at most 128 characters.")
 def flow_name(flow: CheckedFlow) -> Iterator[Finding]:
     if not is_flow_name(flow.graph.flow):
         yield Finding(
@@ -60,7 +60,7 @@ def flow_name(flow: CheckedFlow) -> Iterator[Finding]:
         )
 
 
-@rule("FS106", "A class defines each step once.")
+@register_rule("FS106", "A class defines each step once.")
 def defined_once(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.shadows is not None:
@@ -71,7 +71,7 @@ def defined_once(flow: CheckedFlow) -> Iterator[Finding]:
             )
 
 
-@rule("FS107", "The source of every step can be read.")
+@register_rule("FS107", "The source of every step can be read.")
 def has_source(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if not node.has_source:
@@ -82,7 +82,7 @@ def has_source(flow: CheckedFlow) -> Iterator[Finding]:
             )
 
 
-@rule("FS108", "A step takes self, and a join also inputs.")
+@register_rule("FS108", "A step takes self, and a join also inputs.")
 def argument_count(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.arguments not in (1, 2) or node.odd_arguments:
@@ -93,7 +93,7 @@ def argument_count(flow: CheckedFlow) -> Iterator[Finding]:
             )
 
 
-@rule("FS109", "A step is an ordinary method: neither async nor a generator.")
+@register_rule("FS109", "A step is an ordinary method: neither async nor a generator.")
 def ordinary_method(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.nature == "generator":
@@ -102,17 +102,17 @@ def ordinary_method(flow: CheckedFlow) -> Iterator[Finding]:
             yield Finding(f"step {node.name!r} is async", node.span, "Use a plain def; asyncio.run(...) works inside.")
 
 
-@rule("FS110", "Exactly one step is the start.")
+@register_rule("FS110", "Exactly one step is the start.")
 def one_start(flow: CheckedFlow) -> Iterator[Finding]:
-    yield from _one(flow, "start", flow.graph.starts, [node for node in flow.nodes if node.marked_start])
+    yield from _require_one(flow, "start", flow.graph.starts, [node for node in flow.nodes if node.marked_start])
 
 
-@rule("FS111", "Exactly one step is the end.")
+@register_rule("FS111", "Exactly one step is the end.")
 def one_end(flow: CheckedFlow) -> Iterator[Finding]:
-    yield from _one(flow, "end", flow.graph.ends, [node for node in flow.nodes if node.marked_end])
+    yield from _require_one(flow, "end", flow.graph.ends, [node for node in flow.nodes if node.marked_end])
 
 
-def _one(flow: CheckedFlow, name: str, found: tuple[str, ...], marked: list[Node]) -> Iterator[Finding]:
+def _require_one(flow: CheckedFlow, name: str, found: tuple[str, ...], marked: list[Node]) -> Iterator[Finding]:
     nodes = flow.graph.nodes
     if nodes and not found:
         near = suggest_name(name, nodes)
@@ -131,7 +131,7 @@ def _one(flow: CheckedFlow, name: str, found: tuple[str, ...], marked: list[Node
         )
 
 
-@rule("FS112", "No step leads to the start.")
+@register_rule("FS112", "No step leads to the start.")
 def nothing_leads_to_start(flow: CheckedFlow) -> Iterator[Finding]:
     if len(flow.graph.starts) != 1 or len(flow.graph.nodes) == 1:
         return
@@ -146,7 +146,7 @@ def nothing_leads_to_start(flow: CheckedFlow) -> Iterator[Finding]:
                 )
 
 
-@rule("FS113", "The end has no self.next.")
+@register_rule("FS113", "The end has no self.next.")
 def end_leads_nowhere(flow: CheckedFlow) -> Iterator[Finding]:
     if len(flow.graph.ends) == 1:
         node = flow.graph.nodes[flow.graph.ends[0]]
@@ -155,7 +155,7 @@ def end_leads_nowhere(flow: CheckedFlow) -> Iterator[Finding]:
             yield Finding(message, node.call.span, "Remove self.next(...).")
 
 
-@rule("FS114", "The start takes no inputs.")
+@register_rule("FS114", "The start takes no inputs.")
 def start_is_no_join(flow: CheckedFlow) -> Iterator[Finding]:
     for name in flow.graph.starts:
         node = flow.graph.nodes[name]
@@ -164,7 +164,7 @@ def start_is_no_join(flow: CheckedFlow) -> Iterator[Finding]:
             yield Finding(message, node.span, f"def {name}(self):")
 
 
-@rule("FS115", "A method that calls self.next is a step.")
+@register_rule("FS115", "A method that calls self.next is a step.")
 def method_is_step(flow: CheckedFlow) -> Iterator[Finding]:
     named = {target.name for node in flow.nodes for call in node.calls for target in call.targets}
     for name, span in flow.graph.unmarked.items():
@@ -177,11 +177,11 @@ def method_is_step(flow: CheckedFlow) -> Iterator[Finding]:
         )
 
 
-@rule("FS116", "No parameter, config or other attribute has the name of a step.")
+@register_rule("FS116", "No parameter, config or other attribute has the name of a step.")
 def step_has_its_name_alone(flow: CheckedFlow) -> Iterator[Finding]:
     for name, kind in flow.hidden.items():
         yield Finding(
-            f"the {kind} {name!r} has the name of a step, which takes its place",
+            f"the {kind} {name!r} has the name of a step, which replaces it",
             flow.graph.assignments.get(name, flow.graph.nodes[name].span),
             "Rename one of them.",
         )

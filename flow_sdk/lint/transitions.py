@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from flow_sdk.lint.rules import CheckedFlow, Finding, rule
+from flow_sdk.lint.rules import CheckedFlow, Finding, register_rule
 from flow_sdk.text import suggest_name
 
 FORMS = (
@@ -13,7 +13,7 @@ FORMS = (
 )
 
 
-@rule("FS201", "Every step but the end calls self.next.")
+@register_rule("FS201", "Every step but the end calls self.next.")
 def has_next(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         if node.has_source and not node.calls and node.name not in flow.graph.ends and len(flow.graph.nodes) > 1:
@@ -21,7 +21,7 @@ def has_next(flow: CheckedFlow) -> Iterator[Finding]:
             yield Finding(message, node.span, "Add self.next(...) as its last statement.")
 
 
-@rule("FS202", "self.next is the last statement of the step, or of each path through it, and always the same.")
+@register_rule("FS202", "self.next is the last statement of the step, or of each path through it, and always the same.")
 def next_is_last(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         for call in node.calls:
@@ -44,7 +44,7 @@ def next_is_last(flow: CheckedFlow) -> Iterator[Finding]:
                 )
 
 
-@rule("FS203", "self.next names steps of the flow.")
+@register_rule("FS203", "self.next names steps of the flow.")
 def known_targets(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         for call in node.calls:
@@ -64,11 +64,11 @@ def _with_obvious(name: str, known: list[str], steps: Iterable[str]) -> list[str
     return known + difflib.get_close_matches(name, set(steps).difference(known), cutoff=0.8)
 
 
-@rule("FS204", "The targets of self.next are written as `self.<step>`.")
+@register_rule("FS204", "The targets of self.next are written as `self.<step>`.")
 def plain_targets(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.call_faults("bad-target"):
         yield Finding(
-            f"{fault.facts['seen']} isn't the name of a step as the source must have it",
+            f"{fault.details['seen']} isn't the name of a step as the source must have it",
             fault.span,
             "Write self.<step>: the graph is read from the source, before anything runs.",
         )
@@ -76,26 +76,26 @@ def plain_targets(flow: CheckedFlow) -> Iterator[Finding]:
         yield Finding("self.next names no step", fault.span, f"Write {FORMS}.")
 
 
-@rule("FS205", "self.next knows foreach, condition and num_parallel only.")
+@register_rule("FS205", "self.next knows foreach, condition and num_parallel only.")
 def known_keywords(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.call_faults("unknown-keyword"):
-        seen = fault.facts["seen"]
+        seen = fault.details["seen"]
         near = suggest_name(seen, ("foreach", "condition", "num_parallel"))
         yield Finding(f"self.next doesn't know the argument {seen!r}", fault.span, near)
 
 
-@rule("FS206", "foreach= and condition= name an artifact in quotes.")
+@register_rule("FS206", "foreach= and condition= name an artifact in quotes.")
 def artifact_names(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.call_faults("bad-artifact-name"):
-        keyword, guess = fault.facts["keyword"], fault.facts["guess"]
+        keyword, guess = fault.details["keyword"], fault.details["guess"]
         yield Finding(
-            f"{keyword}= must be the name of an artifact in quotes, not {fault.facts['seen']}",
+            f"{keyword}= must be the name of an artifact in quotes, not {fault.details['seen']}",
             fault.span,
             f"Set self.{guess} before, and write {keyword}={guess!r}.",
         )
 
 
-@rule("FS207", "The arguments of self.next go together.")
+@register_rule("FS207", "The arguments of self.next go together.")
 def arguments_match(flow: CheckedFlow) -> Iterator[Finding]:
     messages = {
         "foreach-targets": ("a foreach leads to exactly one step", "Let that step lead to the others."),
@@ -111,7 +111,7 @@ def arguments_match(flow: CheckedFlow) -> Iterator[Finding]:
         yield Finding(message, fault.span, help)
 
 
-@rule("FS208", "num_parallel isn't supported by this release.")
+@register_rule("FS208", "num_parallel isn't supported by this release.")
 def no_gangs(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         for call in node.calls:
@@ -123,7 +123,7 @@ def no_gangs(flow: CheckedFlow) -> Iterator[Finding]:
                 )
 
 
-@rule("FS209", "A split names each step once.")
+@register_rule("FS209", "A split names each step once.")
 def distinct_targets(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         for call in node.calls:
@@ -135,7 +135,7 @@ def distinct_targets(flow: CheckedFlow) -> Iterator[Finding]:
                 seen.add(target.name)
 
 
-@rule("FS210", "A switch has at least two cases.")
+@register_rule("FS210", "A switch has at least two cases.")
 def two_cases(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         for call in node.calls:
@@ -145,17 +145,17 @@ def two_cases(flow: CheckedFlow) -> Iterator[Finding]:
                 )
 
 
-@rule("FS211", "The cases of a switch are str, number or bool literals.")
+@register_rule("FS211", "The cases of a switch are str, number or bool literals.")
 def case_keys(flow: CheckedFlow) -> Iterator[Finding]:
     for fault in flow.call_faults("bad-case"):
         yield Finding(
-            f"{fault.facts['seen']} can't be a case of a switch",
+            f"{fault.details['seen']} can't be a case of a switch",
             fault.span,
             "Write a str, an int, a float, True or False: the graph is read from the source, before anything runs.",
         )
 
 
-@rule("FS212", "No two cases of a switch are equal.")
+@register_rule("FS212", "No two cases of a switch are equal.")
 def distinct_cases(flow: CheckedFlow) -> Iterator[Finding]:
     for node in flow.nodes:
         for call in node.calls:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_sdk.errors import PlanError, PlanVersionError
 from flow_sdk.plan.model import FORMAT, ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
-from flow_sdk.plan.verify import check_plan_data
+from flow_sdk.plan.plan_check import check_plan_data
 from flow_sdk.strict_json import parse_json
 
 __all__ = ["from_json", "ordered_json", "plan_hash", "sorted_data", "to_json"]
@@ -37,7 +37,7 @@ def ordered_json(value: Any) -> bytes:
         ) from error
 
 
-def _sparse(item: Any) -> dict[str, Any]:
+def _without_defaults(item: Any) -> dict[str, Any]:
     """A dataclass as a dict without the fields that hold their default."""
     out: dict[str, Any] = {}
     for field in dataclasses.fields(item):
@@ -55,11 +55,11 @@ def to_data(plan: FlowPlan) -> dict[str, Any]:
     All keys are sorted but those of users' own values: a parameter's default, a config's value and the attributes of
     custom decorators keep the order that users have given them.
     """
-    data = _sparse(plan)
+    data = _without_defaults(plan)
     data["format"] = plan.format
     data["steps"] = []
     for step in plan.steps:
-        entry = _sparse(step)
+        entry = _without_defaults(step)
         entry.pop("number", None)
         if step.scopes:
             entry["scopes"] = [
@@ -68,10 +68,10 @@ def to_data(plan: FlowPlan) -> dict[str, Any]:
         wrappers = [(name, dict(sorted(attributes.items()))) for name, attributes in entry.pop("wrappers", ())]
         data["steps"].append(_with_values(entry, {"wrappers": wrappers} if wrappers else {}))
     if plan.loops:
-        data["loops"] = [_sparse(loop) for loop in plan.loops]
+        data["loops"] = [_without_defaults(loop) for loop in plan.loops]
     lists = {"steps": data.pop("steps")}
     for key, field in (("parameters", "default"), ("configs", "value")):
-        items = [_sparse(item) for item in data.pop(key, ())]
+        items = [_without_defaults(item) for item in data.pop(key, ())]
         if items:
             values = [{field: item.pop(field)} if field in item else {} for item in items]
             lists[key] = [_with_values(item, value) for item, value in zip(items, values, strict=True)]
@@ -95,7 +95,7 @@ def plan_hash(plan: FlowPlan) -> str:
     return hashlib.sha256(to_json(plan)).hexdigest()
 
 
-def _tuples(value: Any) -> Any:
+def _as_tuples(value: Any) -> Any:
     return tuple(tuple(v) if isinstance(v, list) else v for v in value)
 
 
@@ -103,10 +103,14 @@ _AS_GIVEN = ("default", "value")
 """Fields that hold any JSON value."""
 
 
-def _build(kind: type, data: dict[str, Any]) -> Any:
+def _build_from_fields(kind: type, data: dict[str, Any]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     return kind(
-        **{k: _tuples(v) if isinstance(v, list) and k not in _AS_GIVEN else v for k, v in data.items() if k in fields}
+        **{
+            k: _as_tuples(v) if isinstance(v, list) and k not in _AS_GIVEN else v
+            for k, v in data.items()
+            if k in fields
+        }
     )
 
 
@@ -131,7 +135,7 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
     try:
         check_plan_data(data)
         steps = tuple(
-            _build(
+            _build_from_fields(
                 StepPlan,
                 {
                     **step,
@@ -141,8 +145,8 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
             )
             for number, step in enumerate(data["steps"])
         )
-        loops = tuple(_build(Loop, loop) for loop in data.get("loops", ()))
-        parameters = tuple(_build(ParameterPlan, parameter) for parameter in data.get("parameters", ()))
+        loops = tuple(_build_from_fields(Loop, loop) for loop in data.get("loops", ()))
+        parameters = tuple(_build_from_fields(ParameterPlan, parameter) for parameter in data.get("parameters", ()))
         return FlowPlan(
             flow=data["flow"],
             file=data["file"],
@@ -151,8 +155,8 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
             loops=loops,
             parameters=parameters,
             constants=tuple(data.get("constants", ())),
-            decorators=_tuples(data.get("decorators", ())),
-            configs=tuple(_build(ConfigPlan, config) for config in data.get("configs", ())),
+            decorators=_as_tuples(data.get("decorators", ())),
+            configs=tuple(_build_from_fields(ConfigPlan, config) for config in data.get("configs", ())),
             module=data.get("module", ""),
             imported=data.get("imported", False),
             paths=tuple(data.get("paths", ())),

@@ -21,7 +21,7 @@ from flow_sdk.lint.rules import CheckedFlow
 from flow_sdk.plan.codec import ordered_json
 from flow_sdk.plan.model import ConfigPlan, FlowPlan, Loop, ParameterPlan, StepPlan
 
-__all__ = ["check_class", "compile_plan", "constants", "read_flow"]
+__all__ = ["check_class", "compile_plan", "find_constants", "read_flow"]
 
 Decorators = tuple[tuple[str, dict[str, Any]], ...]
 
@@ -61,7 +61,7 @@ def compile_plan(
     CheckFailed
         If the flow has lint errors. Its text shows all of them; ``.diagnostics`` holds them as a list.
     """
-    flow, wrappers = _read(flow_class, extra)
+    flow, wrappers = _read_class(flow_class, extra)
     diagnostics = check_flow(flow)
     if diagnostics:
         raise check_failed(flow.graph.flow, diagnostics)
@@ -69,12 +69,12 @@ def compile_plan(
         flow=flow.graph.flow,
         file=file,
         doc=flow.graph.doc,
-        steps=_steps(flow, wrappers),
+        steps=_compile_steps(flow, wrappers),
         loops=tuple(Loop(entry, body) for entry, body in flow.regions.loops.items()),
         parameters=tuple(parameters),
-        constants=constants(flow_class),
+        constants=find_constants(flow_class),
         decorators=_as_data(flow_decorators(flow_class)),
-        configs=() if is_plain() else _configs(flow_class),
+        configs=() if is_plain() else _compile_configs(flow_class),
         module=module,
         imported=imported,
         paths=paths,
@@ -82,7 +82,7 @@ def compile_plan(
 
 
 def check_class(flow_class: type[FlowSpec], extra: Iterable[Any] = ()) -> list[Diagnostic]:
-    """Find everything that is wrong with a flow class; the ``check`` command.
+    """Return everything that is wrong with a flow class; the ``check`` command.
 
     Parameters
     ----------
@@ -104,36 +104,36 @@ def check_failed(flow: str, diagnostics: list[Diagnostic]) -> CheckFailed:
 
 
 def read_flow(flow_class: type[FlowSpec], extra: Iterable[Any] = ()) -> CheckedFlow:
-    """Read all that the rules look at from a flow class."""
-    return _read(flow_class, extra)[0]
+    """Read all that the rules need from a flow class."""
+    return _read_class(flow_class, extra)[0]
 
 
-def _read(flow_class: type[FlowSpec], extra: Iterable[Any]) -> tuple[CheckedFlow, dict[str, Decorators]]:
-    """What the rules look at, and each step's custom decorators as data."""
+def _read_class(flow_class: type[FlowSpec], extra: Iterable[Any]) -> tuple[CheckedFlow, dict[str, Decorators]]:
+    """Read what the rules need, and each step's custom decorators as data."""
     graph = read_graph(flow_class)
     wrappers: dict[str, Decorators] = {}
     extra = list(extra)
     if is_plain():
-        decorators = _declared(flow_class, extra)
+        decorators = _declared_decorators(flow_class, extra)
     else:
         from flow_sdk.authoring.resolved_flow import settled
 
         steps = settled(flow_class).with_extra(extra).steps
         decorators = {name: tuple(step.decorators) for name, step in steps.items()}
-        wrappers = {name: _wrappers(step, flow_class.__module__) for name, step in steps.items()}
+        wrappers = {name: _wrapper_data(step, flow_class.__module__) for name, step in steps.items()}
     checked = CheckedFlow(
         graph=graph,
         regions=find_regions(graph),
         decorators=decorators,
-        parameters=_parameters(flow_class),
+        parameters=_find_parameters(flow_class),
         flow_decorators=flow_decorators(flow_class),
-        hidden=_hidden(flow_class, graph),
+        hidden=_find_hidden_steps(flow_class, graph),
     )
     return checked, wrappers
 
 
-def _declared(flow_class: type[FlowSpec], extra: list[Any]) -> dict[str, tuple[Any, ...]]:
-    """Each step's decorators as they stand there, and those of ``extra`` that it lacks."""
+def _declared_decorators(flow_class: type[FlowSpec], extra: list[Any]) -> dict[str, tuple[Any, ...]]:
+    """Return each step's decorators from the source, and those of ``extra`` that it lacks."""
     added = {decorator.name: decorator for decorator in reversed(extra)}
     found = {}
     for name, function in step_functions(flow_class).items():
@@ -143,25 +143,25 @@ def _declared(flow_class: type[FlowSpec], extra: list[Any]) -> dict[str, tuple[A
     return found
 
 
-def _parameters(flow_class: type[FlowSpec]) -> tuple[tuple[str, Any], ...]:
+def _find_parameters(flow_class: type[FlowSpec]) -> tuple[tuple[str, Any], ...]:
     if not is_plain():
         from flow_sdk.authoring.resolved_flow import settled
 
         return tuple(settled(flow_class).parameters.items())
-    return tuple((name, v) for name, v in _attributes(flow_class).items() if isinstance(v, Parameter))
+    return tuple((name, v) for name, v in _class_attributes(flow_class).items() if isinstance(v, Parameter))
 
 
-def constants(flow_class: type[FlowSpec]) -> tuple[str, ...]:
+def find_constants(flow_class: type[FlowSpec]) -> tuple[str, ...]:
     """Return the names of a flow's plain class attributes along its MRO, base classes first.
 
     Methods and other descriptors, nested classes, modules, steps, parameters and private names aren't constants.
     """
-    return tuple(name for name, value in _attributes(flow_class).items() if _is_constant(name, value))
+    return tuple(name for name, value in _class_attributes(flow_class).items() if _is_constant(name, value))
 
 
-def _hidden(flow_class: type[FlowSpec], graph: Graph) -> dict[str, str]:
+def _find_hidden_steps(flow_class: type[FlowSpec], graph: Graph) -> dict[str, str]:
     """Find the steps of which the flow's class bodies have a parameter, config or plain attribute, too: its kind."""
-    found = dict(graph.replaced)  # a step of the same class body has replaced it already: the source tells
+    found = dict(graph.replaced)  # a step of the same class body has replaced it already: only the source shows it
     for klass in flow_class.__mro__:
         for name in vars(klass).keys() & graph.nodes.keys():
             value = vars(klass)[name]
@@ -172,8 +172,8 @@ def _hidden(flow_class: type[FlowSpec], graph: Graph) -> dict[str, str]:
     return found
 
 
-def _attributes(flow_class: type[FlowSpec]) -> dict[str, Any]:
-    """All class attributes below ``FlowSpec``; what a derived class redefines has its value and its base's place."""
+def _class_attributes(flow_class: type[FlowSpec]) -> dict[str, Any]:
+    """Return all class attributes below ``FlowSpec``. A redefined one has the new value and its base's position."""
     found: dict[str, Any] = {}
     for klass in reversed(flow_class.__mro__):
         if klass is not object and klass is not FlowSpec:
@@ -192,8 +192,8 @@ def _as_data(given: Iterable[Any]) -> Decorators:
     return tuple(sorted(((d.name, d.attributes()) for d in given), key=lambda pair: pair[0]))
 
 
-def _configs(flow_class: type[FlowSpec]) -> tuple[ConfigPlan, ...]:
-    """A flow's configs with their values."""
+def _compile_configs(flow_class: type[FlowSpec]) -> tuple[ConfigPlan, ...]:
+    """Return a flow's configs with their values."""
     from flow_sdk.authoring.configs import flow_configs
     from flow_sdk.authoring.resolved_flow import settled
 
@@ -209,8 +209,8 @@ def _configs(flow_class: type[FlowSpec]) -> tuple[ConfigPlan, ...]:
     )
 
 
-def _wrappers(step: Any, module: str) -> Decorators:
-    """The custom decorators of a settled step as data, the outermost first."""
+def _wrapper_data(step: Any, module: str) -> Decorators:
+    """The custom decorators of a resolved step as data, the outermost first."""
     found = []
     for one in reversed(step.wrappers):
         try:
@@ -223,7 +223,7 @@ def _wrappers(step: Any, module: str) -> Decorators:
     return tuple(found)
 
 
-def _steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[StepPlan, ...]:
+def _compile_steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[StepPlan, ...]:
     graph, regions = flow.graph, flow.regions
     steps = []
     for number, name in enumerate(regions.order):

@@ -11,9 +11,9 @@ from flow_sdk.authoring.configs import Declaration, flow_configs
 from flow_sdk.errors import FlowSDKError, ParameterError
 from flow_sdk.text import suggest_name
 
-__all__ = ["Given", "check_names", "read_configs"]
+__all__ = ["ConfigSource", "check_names", "read_configs"]
 
-Given = tuple[str, str]
+ConfigSource = tuple[str, str]
 """How one config is given: ``("path", path)`` or ``("value", text)``."""
 
 
@@ -32,7 +32,7 @@ def check_names(flow: Any, names: Mapping[str, Any]) -> None:
 
 
 def read_configs(
-    flow: Any, given: Mapping[str, Given], context: Any, fixed: Mapping[str, Any] | None = None
+    flow: Any, given: Mapping[str, ConfigSource], context: Any, fixed: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Work out the values of all configs of a flow.
 
@@ -62,15 +62,15 @@ def read_configs(
     return {
         declared.name: values[declared.name]
         if declared.name in values
-        else _value(declared, given.get(declared.name), context)
+        else _read_value(declared, given.get(declared.name), context)
         for declared in flow_configs(flow)
     }
 
 
-def _value(declared: Declaration, given: Given | None, context: Any) -> Any:
+def _read_value(declared: Declaration, given: ConfigSource | None, context: Any) -> Any:
     source = ""
     if given is None:
-        given, source = _default(declared, context), " by default"
+        given, source = _read_default(declared, context), " by default"
     if given is None:
         if declared.required:
             raise ParameterError(
@@ -81,28 +81,30 @@ def _value(declared: Declaration, given: Given | None, context: Any) -> Any:
             )
         return None
     form, text = given
-    place = f"{text}, given{source} for config {declared.name!r}" if form == "path" else f"config {declared.name!r}"
-    return _checked(declared, _parsed(declared, _content(declared, text, place) if form == "path" else text, place))
+    origin = f"{text}, given{source} for config {declared.name!r}" if form == "path" else f"config {declared.name!r}"
+    return _check_value(
+        declared, _parse_text(declared, _read_file(declared, text, origin) if form == "path" else text, origin)
+    )
 
 
-def _default(declared: Declaration, context: Any) -> Given | None:
+def _read_default(declared: Declaration, context: Any) -> ConfigSource | None:
     form = "path" if declared.default is not None else "value"
     default = declared.default if declared.default is not None else declared.default_value
     if callable(default):
         try:
             default = default(context.of(declared.name))
         except Exception as error:
-            raise _failed(declared, "The function for the default of", error) from error
+            raise _function_error(declared, "The function for the default of", error) from error
     if default is None:
         return None
     if isinstance(default, dict) and form == "value":
-        default = json.dumps(_checked(declared, default))
+        default = json.dumps(_check_value(declared, default))
     if not isinstance(default, str):
         raise declared.refuse("can't use its default", seen=repr(default)[:80], wanted="text or a dict")
     return form, default
 
 
-def _content(declared: Declaration, path: str, place: str) -> str:
+def _read_file(declared: Declaration, path: str, origin: str) -> str:
     try:
         with open(os.path.expanduser(path), encoding="utf-8") as file:
             return file.read()
@@ -111,35 +113,35 @@ def _content(declared: Declaration, path: str, place: str) -> str:
         raise ParameterError(
             f"The file of the config {declared.name!r} can't be read.",
             seen=reason,
-            where=place,
+            where=origin,
             help=f"Give another with --config {declared.name} PATH, or --config-value {declared.name} JSON.",
         ) from error
 
 
-def _parsed(declared: Declaration, text: str, place: str) -> Any:
+def _parse_text(declared: Declaration, text: str, origin: str) -> Any:
     if declared.parser is not None:
-        return _by_parser(declared, text, place)
+        return _call_parser(declared, text, origin)
     if declared.plain:
         return text
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         around = error.doc[max(error.pos - 10, 0) : error.pos + 10]
         raise ParameterError(
             f"The config {declared.name!r} isn't JSON.",
             seen=f"{error.msg} at line {error.lineno}, column {error.colno}, near {around!r}",
-            where=place,
+            where=origin,
             help='Another format needs a parser: Config(..., parser="tomllib.loads").',
         ) from None
     except (ValueError, RecursionError) as error:
-        raise ParameterError(f"The config {declared.name!r} isn't JSON.", seen=str(error), where=place) from None
+        raise ParameterError(f"The config {declared.name!r} isn't JSON.", seen=str(error), where=origin) from None
 
 
-def _no_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise ValueError(f"JSON has no {name}")
 
 
-def _by_parser(declared: Declaration, text: str, place: str) -> Any:
+def _call_parser(declared: Declaration, text: str, origin: str) -> Any:
     parser = declared.parser
     try:
         if isinstance(parser, str):
@@ -151,18 +153,18 @@ def _by_parser(declared: Declaration, text: str, place: str) -> Any:
     except FlowSDKError:
         raise
     except Exception as error:
-        raise _failed(declared, "The parser of", error, place) from error
+        raise _function_error(declared, "The parser of", error, origin) from error
 
 
-def _failed(declared: Declaration, what: str, error: Exception, place: str | None = None) -> ParameterError:
+def _function_error(declared: Declaration, what: str, error: Exception, origin: str | None = None) -> ParameterError:
     return ParameterError(
         f"{what} the config {declared.name!r} failed.",
         seen=f"{type(error).__name__}: {error}",
-        where=place or declared.where,
+        where=origin or declared.where,
     )
 
 
-def _checked(declared: Declaration, value: Any) -> Any:
+def _check_value(declared: Declaration, value: Any) -> Any:
     """The value as JSON data of its own; refuses what a plan can't hold."""
     if not (declared.plain or isinstance(value, Mapping)):
         raise ParameterError(
@@ -171,28 +173,28 @@ def _checked(declared: Declaration, value: Any) -> Any:
             wanted="a JSON object; or Config(..., plain=True), which takes any JSON value",
             where=declared.where,
         )
-    return _data(declared, value, declared.name)
+    return _copy_json(declared, value, declared.name)
 
 
-def _data(declared: Declaration, value: Any, place: str) -> Any:
+def _copy_json(declared: Declaration, value: Any, origin: str) -> Any:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise _no_data(declared, f"the key {key!r}", place)
-        return {key: _data(declared, item, f"{place}.{key}") for key, item in value.items()}
+                raise _json_error(declared, f"the key {key!r}", origin)
+        return {key: _copy_json(declared, item, f"{origin}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_data(declared, item, f"{place}[{number}]") for number, item in enumerate(value)]
+        return [_copy_json(declared, item, f"{origin}[{number}]") for number, item in enumerate(value)]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        raise _no_data(declared, repr(value), place)
+        raise _json_error(declared, repr(value), origin)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise _no_data(declared, f"{type(value).__name__} {value!r}"[:80], place)
+    raise _json_error(declared, f"{type(value).__name__} {value!r}"[:80], origin)
 
 
-def _no_data(declared: Declaration, seen: str, place: str) -> ParameterError:
+def _json_error(declared: Declaration, seen: str, origin: str) -> ParameterError:
     return ParameterError(
         f"The config {declared.name!r} holds what can't be written as JSON.",
-        seen=f"{seen} at {place}",
+        seen=f"{seen} at {origin}",
         wanted="text, numbers, booleans, None, lists and dicts with keys that are text",
         where=declared.where,
         help="Have the parser turn it into text or a number.",

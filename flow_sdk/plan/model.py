@@ -42,7 +42,7 @@ class StepPlan:
     name : str
         The step's name.
     kind : {"linear", "split", "foreach", "switch", "end"}
-        How it hands on: one target, several at once, one target for each item, one of several
+        Its transition: to one target, several at once, one target for each item, one of several
         cases, or nothing.
     is_join : bool
         Whether it takes ``inputs``.
@@ -51,7 +51,7 @@ class StepPlan:
     foreach : str or None
         The artifact a foreach goes over.
     condition : str or None
-        The artifact a switch looks at.
+        The artifact a switch reads.
     cases : tuple of (str, bool, int or float, str)
         A switch's cases as (value, target) pairs in source order.
     scopes : tuple of Scope
@@ -72,8 +72,8 @@ class StepPlan:
         The user's own decorators that run round the step, as (name, attributes), the outermost first. The name has
         its module before it, unless that is the flow's own.
     number : int or None
-        The step's place in the plan's order, from 0, with which the ids of its tasks begin; None in a plan of format 1,
-        whose task ids have no such number. It isn't stored: the order of the steps says it.
+        The step's number in the plan's order, from 0, with which the ids of its tasks begin; None in a plan of format
+        1, whose task ids have no such number. It isn't stored, as the order of the steps gives it.
     """
 
     name: str

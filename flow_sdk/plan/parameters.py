@@ -1,6 +1,6 @@
 """Parameter values: from a command line, an environment or an orchestrator's JSON to the same Python values.
 
-Whatever way a value comes in, it goes through :func:`convert`, so a run gets equal values (and artifacts with equal
+Every value goes through :func:`convert_value`, so a run gets equal values (and artifacts with equal
 hashes) for the text ``0.5`` on a laptop and the number ``0.5`` from an orchestrator.
 """
 
@@ -13,12 +13,12 @@ from typing import Any
 
 from flow_sdk.errors import ParameterError
 from flow_sdk.plan.codec import ordered_json, sorted_data
-from flow_sdk.plan.files import file_value
 from flow_sdk.plan.model import ParameterPlan
-from flow_sdk.plan.refusal import WANTED, check_text, help_of, refused
+from flow_sdk.plan.parameter_errors import WANTED, check_text, help_of, value_error
+from flow_sdk.plan.parameter_files import file_value
 from flow_sdk.text import suggest_name
 
-__all__ = ["convert", "from_environment", "json_schema", "plan_parameters", "resolve", "variables_of"]
+__all__ = ["convert_value", "from_environment", "json_schema", "plan_parameters", "resolve_values", "variables_of"]
 
 PREFIXES = ("FLOW_SDK_RUN_", "METAFLOW_RUN_")
 """Environment variables that set parameters; the first counts where both are set."""
@@ -40,7 +40,7 @@ _NUMBERS = {
     "int": r"^\s*[+-]?\d+(_\d+)*\s*$",
     "float": r"^\s*[+-]?((\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][+-]?\d+)?|[iI]nf(inity)?|[nN]a[nN])\s*$",
 }
-"""Text that means a number, which is taken for it. Valid in Python and JavaScript."""
+"""Patterns of text that is converted to a number. Valid in Python and JavaScript."""
 
 
 def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
@@ -57,7 +57,7 @@ def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
     -------
     tuple of ParameterPlan
         In the order of the source. The default file of an ``IncludeFile`` stays a path: see
-        :func:`flow_sdk.plan.files.embed_files`.
+        :func:`flow_sdk.plan.parameter_files.embed_files`.
 
     Raises
     ------
@@ -66,10 +66,10 @@ def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
     """
     from flow_sdk.authoring.parameters import flow_parameters
 
-    return tuple(_plan(parameter, context) for parameter in flow_parameters(flow))
+    return tuple(_plan_parameter(parameter, context) for parameter in flow_parameters(flow))
 
 
-def _plan(parameter: Any, context: Any) -> ParameterPlan:
+def _plan_parameter(parameter: Any, context: Any) -> ParameterPlan:
     default, kind = parameter.default, parameter.value_type
     multiple = getattr(parameter, "multiple", False)
     if callable(default):
@@ -82,7 +82,7 @@ def _plan(parameter: Any, context: Any) -> ParameterPlan:
                 where=parameter.where,
             ) from error
         if parameter.type is None and kind == "str":
-            kind = _inferred(next(iter(default), "") if multiple and isinstance(default, list | tuple) else default)
+            kind = _infer_type(next(iter(default), "") if multiple and isinstance(default, list | tuple) else default)
     planned = ParameterPlan(
         name=parameter.name,
         type=kind,
@@ -98,31 +98,31 @@ def _plan(parameter: Any, context: Any) -> ParameterPlan:
     if default is None:
         return planned
     try:
-        return replace(planned, default=_default(planned, default))
+        return replace(planned, default=_plan_default(planned, default))
     except ParameterError as error:
         error.headline = f"The default of the parameter {parameter.name!r} can't be used."
         error.where = error.where or parameter.where
         raise
 
 
-def _inferred(value: object) -> str:
+def _infer_type(value: object) -> str:
     for kind, name in ((bool, "bool"), (int, "int"), (float, "float"), ((dict, list, tuple), "json")):
         if isinstance(value, kind):
             return name
     return "str"
 
 
-def _default(parameter: ParameterPlan, default: Any) -> Any:
-    """A default as data that :func:`convert` gives the value for."""
+def _plan_default(parameter: ParameterPlan, default: Any) -> Any:
+    """Return a default as data that :func:`convert_value` makes the value of."""
     if parameter.type == "file":
         if not isinstance(default, str):
-            raise refused(parameter, default, "the path of a file")
+            raise value_error(parameter, default, "the path of a file")
         return {"path": default}
     if parameter.multiple:
         if isinstance(default, str) or not isinstance(default, Iterable):
-            raise refused(parameter, default, "a list of values, as the parameter takes several")
-        return [_default(replace(parameter, multiple=False), item) for item in default]
-    value = convert(parameter, default)
+            raise value_error(parameter, default, "a list of values, as the parameter takes several")
+        return [_plan_default(replace(parameter, multiple=False), item) for item in default]
+    value = convert_value(parameter, default)
     if parameter.separator is not None:
         return default
     if parameter.type == "float" and (value != value or value in (float("inf"), float("-inf"))):
@@ -134,8 +134,8 @@ def _default(parameter: ParameterPlan, default: Any) -> Any:
     return value
 
 
-def convert(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
-    """Turn what was given for a parameter into its value.
+def convert_value(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
+    """Convert what was given for a parameter into its value.
 
     Parameters
     ----------
@@ -159,51 +159,51 @@ def convert(parameter: ParameterPlan, raw: Any, *, paths: bool = False) -> Any:
         If it isn't a value of the parameter's type.
     """
     if parameter.multiple:
-        return _several(parameter, raw, paths)
+        return _convert_several(parameter, raw, paths)
     if parameter.type == "file":
         return file_value(parameter, raw, paths)
     if parameter.type == "json":
-        return _with_default_order(parameter, raw, _json(parameter, raw))
+        return _with_default_order(parameter, raw, _convert_json(parameter, raw))
     if raw is None:
         if parameter.required or parameter.default is not None:
-            raise refused(parameter, raw)
+            raise value_error(parameter, raw)
         return None
     if isinstance(raw, str):
         check_text(parameter, raw)
     if parameter.separator is not None:
-        return _list(parameter, raw)
+        return _split_list(parameter, raw)
     return _SCALARS[parameter.type](parameter, raw)
 
 
-def _str(parameter: ParameterPlan, raw: Any) -> str:
+def _convert_text(parameter: ParameterPlan, raw: Any) -> str:
     if not isinstance(raw, str):
-        raise refused(parameter, raw)
+        raise value_error(parameter, raw)
     return raw
 
 
-def _int(parameter: ParameterPlan, raw: Any) -> int:
+def _convert_int(parameter: ParameterPlan, raw: Any) -> int:
     if isinstance(raw, str):
         try:
             return int(raw)
         except ValueError:
-            raise refused(parameter, raw) from None
+            raise value_error(parameter, raw) from None
     if isinstance(raw, float) and raw.is_integer():
-        return int(raw)  # JSON doesn't tell 3 from 3.0
+        return int(raw)  # JSON has no difference between 3 and 3.0
     if isinstance(raw, bool) or not isinstance(raw, int):
-        raise refused(parameter, raw)
+        raise value_error(parameter, raw)
     return int(raw)
 
 
-def _float(parameter: ParameterPlan, raw: Any) -> float:
+def _convert_float(parameter: ParameterPlan, raw: Any) -> float:
     if isinstance(raw, bool) or not isinstance(raw, str | int | float):
-        raise refused(parameter, raw)
+        raise value_error(parameter, raw)
     try:
         return float(raw)
     except (ValueError, OverflowError):
-        raise refused(parameter, raw) from None
+        raise value_error(parameter, raw) from None
 
 
-def _bool(parameter: ParameterPlan, raw: Any) -> bool:
+def _convert_bool(parameter: ParameterPlan, raw: Any) -> bool:
     if isinstance(raw, bool):
         return raw
     if isinstance(raw, str | int | float):
@@ -212,36 +212,36 @@ def _bool(parameter: ParameterPlan, raw: Any) -> bool:
             return True
         if text in _FALSE:
             return False
-    raise refused(parameter, raw)
+    raise value_error(parameter, raw)
 
 
-_SCALARS = {"str": _str, "int": _int, "float": _float, "bool": _bool}
+_SCALARS = {"str": _convert_text, "int": _convert_int, "float": _convert_float, "bool": _convert_bool}
 
 
-def _list(parameter: ParameterPlan, raw: Any) -> list[str]:
+def _split_list(parameter: ParameterPlan, raw: Any) -> list[str]:
     if isinstance(raw, str):
         return raw.split(parameter.separator)
     if isinstance(raw, list | tuple) and all(isinstance(item, str) for item in raw):
         for item in raw:
             check_text(parameter, item)
         return list(raw)
-    raise refused(parameter, raw, f"text with {parameter.separator!r} between the items")
+    raise value_error(parameter, raw, f"text with {parameter.separator!r} between the items")
 
 
-def _several(parameter: ParameterPlan, raw: Any, paths: bool) -> tuple[Any, ...]:
-    """The values of a parameter that may be given several times."""
+def _convert_several(parameter: ParameterPlan, raw: Any, paths: bool) -> tuple[Any, ...]:
+    """Convert the values of a parameter that may be given several times."""
     if isinstance(raw, str):
-        raw = _split(raw)
+        raw = _split_values(raw)
     if raw is None:
         raw = ()
     if not isinstance(raw, list | tuple):
-        raise refused(parameter, raw, "a list of values, or text with white space between them")
+        raise value_error(parameter, raw, "a list of values, or text with white space between them")
     one = replace(parameter, multiple=False)
-    return tuple(convert(one, item, paths=paths) for item in raw)
+    return tuple(convert_value(one, item, paths=paths) for item in raw)
 
 
-def _split(text: str) -> list[Any]:
-    """Several values in one text, as an environment variable holds them: a JSON list, or words."""
+def _split_values(text: str) -> list[Any]:
+    """Split one text with several values, as an environment variable holds them: a JSON list, or words."""
     if text.lstrip().startswith("["):
         try:
             found = json.loads(text)
@@ -252,7 +252,7 @@ def _split(text: str) -> list[Any]:
 
 
 def _with_default_order(parameter: ParameterPlan, raw: Any, value: Any) -> Any:
-    """A value with the keys in the order of the default, where it is the default: some databases forget the order."""
+    """Return the default in place of a value that equals it: some databases lose the order of the keys."""
     default = parameter.default
     if (
         isinstance(raw, str)
@@ -260,55 +260,55 @@ def _with_default_order(parameter: ParameterPlan, raw: Any, value: Any) -> Any:
         or ordered_json(sorted_data(value)) != ordered_json(sorted_data(default))
     ):
         return value
-    return _data(default)
+    return _copy_json(default)
 
 
-def _json(parameter: ParameterPlan, raw: Any) -> Any:
+def _convert_json(parameter: ParameterPlan, raw: Any) -> Any:
     wanted = WANTED["json"]
     try:
-        value = json.loads(raw, parse_constant=_no_constant) if isinstance(raw, str) else _data(raw)
+        value = json.loads(raw, parse_constant=_refuse_constant) if isinstance(raw, str) else _copy_json(raw)
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         around = error.doc[max(error.pos - 10, 0) : error.pos + 10]
-        raise refused(
+        raise value_error(
             parameter, raw, f"{wanted}; {error.msg} at line {error.lineno}, column {error.colno}, near {around!r}"
         ) from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise refused(parameter, raw, f"{wanted}; {error}") from None
+        raise value_error(parameter, raw, f"{wanted}; {error}") from None
     return value
 
 
-def _no_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise ValueError(f"JSON has no {name}")
 
 
-def _data(value: Any) -> Any:
-    """JSON data as fresh lists and dicts, so that no two runs share them."""
+def _copy_json(value: Any) -> Any:
+    """Copy JSON data into new lists and dicts, so that no two runs share them."""
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"the key {key!r} isn't text")
-        return {key: _data(item) for key, item in value.items()}
+        return {key: _copy_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_data(item) for item in value]
+        return [_copy_json(item) for item in value]
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"a {type(value).__name__} isn't JSON")
 
 
 def from_environment(parameters: Iterable[ParameterPlan], environ: Mapping[str, str]) -> dict[str, str]:
-    """Look for parameters in the environment: ``FLOW_SDK_RUN_<NAME>``, then ``METAFLOW_RUN_<NAME>``.
+    """Read parameters from the environment: ``FLOW_SDK_RUN_<NAME>``, then ``METAFLOW_RUN_<NAME>``.
 
     Returns
     -------
     dict
-        Text by parameter name, to be given to :func:`resolve` below what the command line says.
+        Text by parameter name, to be given to :func:`resolve_values` below the values of the command line.
     """
     return {name: environ[variable] for name, variable in variables_of(parameters, environ).items()}
 
 
 def variables_of(parameters: Iterable[ParameterPlan], environ: Mapping[str, str]) -> dict[str, str]:
-    """Find the environment variables that give parameters, by parameter name."""
+    """Return the environment variables that give parameters, by parameter name."""
     found: dict[str, str] = {}
     for parameter in parameters:
         name = parameter.name.replace("-", "_").upper()
@@ -319,14 +319,14 @@ def variables_of(parameters: Iterable[ParameterPlan], environ: Mapping[str, str]
     return found
 
 
-def resolve(
+def resolve_values(
     parameters: Iterable[ParameterPlan],
     given: Mapping[str, Any],
     *,
     paths: bool = False,
     variables: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Work out the values of all parameters of a run.
+    """Return the values of all parameters of a run.
 
     Parameters
     ----------
@@ -335,7 +335,7 @@ def resolve(
     given : mapping
         Text or data by parameter name, ``-`` and ``_`` being the same.
     paths : bool
-        As for :func:`convert`: True for a command line, False for an orchestrator's data.
+        As for :func:`convert_value`: True for a command line, False for an orchestrator's data.
     variables : mapping, optional
         By parameter name, the environment variable that gave its value; an error names it.
 
@@ -374,7 +374,7 @@ def resolve(
             values[parameter.artifact] = _default_value(parameter, paths)
             continue
         try:
-            values[parameter.artifact] = convert(parameter, raw[plain], paths=paths)
+            values[parameter.artifact] = convert_value(parameter, raw[plain], paths=paths)
         except ParameterError as error:
             variable = (variables or {}).get(parameter.name)
             if variable is not None:
@@ -387,12 +387,12 @@ def _default_value(parameter: ParameterPlan, paths: bool) -> Any:
     if parameter.default is None:
         return () if parameter.multiple else None
     if parameter.type == "file" and isinstance(parameter.default, str):
-        return convert(parameter, parameter.default)  # embedded contents, not a path
-    return convert(parameter, parameter.default, paths=paths)
+        return convert_value(parameter, parameter.default)  # embedded contents, not a path
+    return convert_value(parameter, parameter.default, paths=paths)
 
 
 def json_schema(parameter: ParameterPlan) -> dict[str, Any]:
-    """Describe what :func:`convert` takes as data, as a JSON schema.
+    """Return a JSON schema of the data that :func:`convert_value` takes.
 
     Returns
     -------

@@ -1,9 +1,9 @@
 """The decorators that act in every task, each as a dataclass with the defaults of what a plan doesn't store.
 
 A plan stores a decorator as its name and its attributes. ``StepPlan.retry``, ``FlowPlan.schedule`` and the like derive
-these classes when they are read, so that nobody else looks attributes up by name. An attribute that a newer release has
-stored is ignored. Decorators of other packages stay readable by ``StepPlan.decorator(name)``. The policies that only a
-target or a deployment reads are in ``flow_sdk.plan.target_policies``.
+these classes when they are read, so that no other code looks attributes up by name. An attribute that a newer release
+has stored is ignored. Decorators of other packages stay readable by ``StepPlan.decorator(name)``. The policies that
+only a target or a deployment reads are in ``flow_sdk.plan.target_policies``.
 """
 
 from collections.abc import Mapping

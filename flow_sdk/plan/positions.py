@@ -5,29 +5,29 @@ from collections.abc import Callable
 from flow_sdk.ids import FOREACH, LOOP, Position
 from flow_sdk.plan.model import Scope, StepPlan
 
-__all__ = ["child_position", "enclosing_position", "known_numbers", "last_number", "numbered", "position_from"]
+__all__ = ["child_position", "enclosing_position", "known_numbers", "last_number", "numbered_scopes", "position_from"]
 
 Numbers = dict[tuple[str, str], int]
 """A number for each (scope kind, scope step)."""
 
 
-def numbered(step: StepPlan) -> tuple[Scope, ...]:
-    """The scopes of a step that add a number to its position, outermost first."""
+def numbered_scopes(step: StepPlan) -> tuple[Scope, ...]:
+    """Return the scopes of a step that add a number to its position, outermost first."""
     return tuple(scope for scope in step.scopes if scope.kind in (FOREACH, LOOP))
 
 
 def known_numbers(step: StepPlan, position: Position) -> Numbers:
-    """The position as a number for each scope."""
-    return {(scope.kind, scope.step): n for scope, n in zip(numbered(step), position, strict=True)}
+    """Return the position as a number for each scope."""
+    return {(scope.kind, scope.step): n for scope, n in zip(numbered_scopes(step), position, strict=True)}
 
 
 def position_from(step: StepPlan, numbers: Numbers) -> Position:
-    """The position of a task of ``step`` whose scopes have these numbers (KeyError when one is missing)."""
-    return tuple(numbers[scope.kind, scope.step] for scope in numbered(step))
+    """Return the position of a task of ``step`` whose scopes have these numbers (KeyError if one is missing)."""
+    return tuple(numbers[scope.kind, scope.step] for scope in numbered_scopes(step))
 
 
 def child_position(parent: StepPlan, position: Position, child: StepPlan, index: int | None = None) -> Position:
-    """Position of the child that a task hands on to.
+    """Return the position of the child that a task leads to.
 
     Parameters
     ----------
@@ -49,17 +49,17 @@ def child_position(parent: StepPlan, position: Position, child: StepPlan, index:
 
 
 def enclosing_position(step: StepPlan, position: Position, opener: StepPlan) -> Position:
-    """Position of the task of ``opener``, whose split or foreach encloses a task of ``step``."""
+    """Return the position of the task of ``opener`` whose split or foreach encloses a task of ``step``."""
     return position_from(opener, known_numbers(step, position))
 
 
 def last_number(begun: Callable[[int], bool]) -> int | None:
-    """Find the last pass of a loop, of which each has begun only if the one before it has.
+    """Return the number of a loop's last iteration; each has begun only if the one before it has.
 
     Parameters
     ----------
     begun : callable
-        Tells whether the pass of that number (>= 0) has begun; asked O(log passes) times.
+        Returns whether the iteration of that number (>= 0) has begun; called O(log iterations) times.
 
     Returns
     -------

@@ -30,7 +30,9 @@ def build_tree(plan: FlowPlan) -> FlowTree:
         If the scopes of the steps don't fit their edges: the plan was changed by hand.
     """
     try:
-        return FlowTree(_TreeBuilder(plan).build(), {step.name: number for number, step in enumerate(plan.steps)})
+        return FlowTree(
+            _TreeBuilder(plan).build_sequence(), {step.name: number for number, step in enumerate(plan.steps)}
+        )
     except (KeyError, IndexError, ValueError) as error:
         raise PlanError(
             "The scopes of the plan's steps don't fit its edges.",
@@ -54,7 +56,7 @@ class _TreeBuilder:
         self.bodies: dict[_Scopes, Sequence] = {}
         """The finished sequences by the scopes that enclose them."""
 
-    def build(self) -> Sequence:
+    def build_sequence(self) -> Sequence:
         members: dict[_Scopes, list[str]] = {(): []}
         for step in self.plan.steps:
             for depth in range(len(step.scopes) + 1):
@@ -63,10 +65,10 @@ class _TreeBuilder:
             if step.scopes and step.scopes[-1] == Scope(LOOP, step.name):
                 members[step.scopes[:-1]].append(step.name)  # for the whole loop
         for scopes in sorted(members, key=len, reverse=True):
-            self.bodies[scopes] = _LevelBuilder(self, scopes, members[scopes]).build()
-        placed = sum(1 for _ in self.bodies[()].steps())
-        if placed != len(self.plan.steps):
-            raise ValueError(f"{len(self.plan.steps) - placed} steps can't be reached")
+            self.bodies[scopes] = _LevelBuilder(self, scopes, members[scopes]).build_sequence()
+        reached = sum(1 for _ in self.bodies[()].steps())
+        if reached != len(self.plan.steps):
+            raise ValueError(f"{len(self.plan.steps) - reached} steps can't be reached")
         return self.bodies[()]
 
 
@@ -104,7 +106,7 @@ class _LevelBuilder:
         """Whether an edge stays on this level and leads forward."""
         return target in self.parents and self.tree.order[target] > self.tree.order[name]
 
-    def build(self) -> Sequence:
+    def build_sequence(self) -> Sequence:
         chains: dict[str, list[Node]] = {}
         children = self._find_children()
         for name in reversed(self.names):
@@ -144,7 +146,9 @@ class _LevelBuilder:
         step = self.tree.steps[name]
         body = self._inner_loop(name)
         ways = [SwitchCase(target, (), own.get(target, Sequence())) for target in self.targets[name]]
-        left = _unique(target for way in ways for target in (way.body.targets if way.target in own else (way.target,)))
+        left = _unique_names(
+            target for way in ways for target in (way.body.targets if way.target in own else (way.target,))
+        )
         if body is not None:
             return Loop(step, body, tuple(ways), left)
         if step.kind == "split":
@@ -161,7 +165,7 @@ class _LevelBuilder:
         return SingleStep(step, left)
 
 
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
+def _unique_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
@@ -170,4 +174,4 @@ def _as_sequence(chain: list[Node]) -> Sequence:
     nodes = tuple(reversed(chain))
     number = {node.step.name: index for index, node in enumerate(nodes)}
     left = (target for index, node in enumerate(nodes) for target in node.targets if number.get(target, index) <= index)
-    return Sequence(nodes, _unique(left))
+    return Sequence(nodes, _unique_names(left))

@@ -8,8 +8,8 @@ from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.authoring.resolved_flow import provide_configs
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.configs import read_configs
-from flow_sdk.plan.files import embed_files
 from flow_sdk.plan.model import FlowPlan
+from flow_sdk.plan.parameter_files import embed_files
 from flow_sdk.plan.parameters import plan_parameters
 from flow_sdk.runtime.flowfile import load_flow
 

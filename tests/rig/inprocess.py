@@ -12,7 +12,7 @@ from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.plan.parameters import plan_parameters, resolve
+from flow_sdk.plan.parameters import plan_parameters, resolve_values
 from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.attempt import Outcome, run_attempt
@@ -70,7 +70,9 @@ class InProcessRun:
         self.plan: FlowPlan = compile_plan(flow_class, file="flow.py", parameters=plan_parameters(flow_class, context))
         self.view = RunView(self.store, self.plan, self.plan.flow, run)
         artifacts = Artifacts(self.store)
-        refs, names = start_artifacts(artifacts, flow_class, self.plan, resolve(self.plan.parameters, parameters or {}))
+        refs, names = start_artifacts(
+            artifacts, flow_class, self.plan, resolve_values(self.plan.parameters, parameters or {})
+        )
         self.record = RunRecord(
             flow=self.plan.flow,
             run=run,

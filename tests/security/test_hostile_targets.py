@@ -14,7 +14,7 @@ import pytest
 
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
 from flow_sdk.graph.parse import read_graph
-from flow_sdk.graph.render import render
+from flow_sdk.graph.render import render_graph
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.batch.submit import JobTarget, read_request, save_request, submission
@@ -175,7 +175,7 @@ def test_a_plan_keeps_every_byte(text: str, tmp_path: Path) -> None:
 @BY_NAME
 def test_drawings(text: str, tmp_path: Path) -> None:
     graph = read_graph(load_source(switch_source(text), "F", str(tmp_path)))
-    picture = xml.fromstring(render(graph, "svg"))
+    picture = xml.fromstring(render_graph(graph, "svg"))
     elements = {element.tag.rpartition("}")[2] for element in picture.iter()}
     assert elements <= {"svg", "title", "desc", "style", "defs", "marker", "g", "path", "rect", "text", "polygon"}
     names = {name.rpartition("}")[2] for element in picture.iter() for name in element.attrib}
@@ -183,12 +183,12 @@ def test_drawings(text: str, tmp_path: Path) -> None:
     quoted = r'"(?:[^"\\\n]|\\.)*"'
     tail = r"label=" + quoted + r"(?:, [a-z]+=[a-z]+)*"
     line = rf"digraph {quoted} {{|  rankdir=TB;|  node \[shape=box\];|  {quoted}(?: -> {quoted})?(?: \[{tail}\])?;|}}"
-    assert all(re.fullmatch(line, one) for one in render(graph, "dot").rstrip("\n").split("\n"))
+    assert all(re.fullmatch(line, one) for one in render_graph(graph, "dot").rstrip("\n").split("\n"))
     box = r's\d+(?:\{\{|\(\[|\[)"[a-z]+"(?:\}\}|\]\)|\])'
     label = r"(?:#\d+;|[\w .,'-])+"
     line = rf'flowchart TD|  {box}|  s\d+ (?:-->|-\.->|==>)(?:\|"{label}"\|)? s\d+'
-    assert all(re.fullmatch(line, one) for one in render(graph, "mermaid").rstrip("\n").split("\n"))
-    steps = {one["name"]: one for one in json.loads(render(graph, "json"))["steps"]}
+    assert all(re.fullmatch(line, one) for one in render_graph(graph, "mermaid").rstrip("\n").split("\n"))
+    steps = {one["name"]: one for one in json.loads(render_graph(graph, "json"))["steps"]}
     assert steps["start"]["cases"][0] == [text, "a"]
 
 

@@ -108,7 +108,7 @@ def _is_json(call: Call) -> bool:
 def _create(call: Call, declaration: TargetDeclaration) -> int:
     from flow_sdk.deploy.pipeline import create_deployment, preview_deployment
     from flow_sdk.deploy.port import DeploymentSource
-    from flow_sdk.plan.files import embed_files
+    from flow_sdk.plan.parameter_files import embed_files
 
     target, request = declaration.load(), _make_request(call, declaration)
     target.check_request(request)

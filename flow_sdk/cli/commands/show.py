@@ -45,9 +45,9 @@ def _output_dot(call: Call) -> int:
 
 def _print(call: Call, form: str) -> int:
     from flow_sdk.graph.parse import read_graph
-    from flow_sdk.graph.render import render
+    from flow_sdk.graph.render import render_graph
 
-    sys.stdout.write(text_for_stream(render(read_graph(call.flow_class), form)).rstrip("\n") + "\n")
+    sys.stdout.write(text_for_stream(render_graph(read_graph(call.flow_class), form)).rstrip("\n") + "\n")
     return 0
 
 

@@ -27,7 +27,7 @@ from flow_sdk.deploy.step_functions.state_data import (
 )
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.plan.parameters import resolve
+from flow_sdk.plan.parameters import resolve_values
 from flow_sdk.runtime.orchestrator import ContainerTask, FinishedStep, PlainAdapter
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.parents import RunView
@@ -90,7 +90,7 @@ class StepFunctionsAdapter(PlainAdapter):
             machine = execution.rpartition(":")[0].rpartition(":")[2]
             changes["orchestrator"] = {"kind": KIND, "state_machine": machine, "execution": execution}
             changes["parameters"] = parse_parameters(read_execution_input(execution), plan)
-            resolve(plan.parameters, changes["parameters"])
+            resolve_values(plan.parameters, changes["parameters"])
         if "FLOW_SDK_EVENTS" in env:
             changes["adapter_data"] = json.loads(env["FLOW_SDK_EVENTS"])
         return dataclasses.replace(request, **changes)

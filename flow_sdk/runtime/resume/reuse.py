@@ -18,7 +18,7 @@ from flow_sdk.errors import ParameterError, UsageError
 from flow_sdk.metadata.port import RUNNING
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
-from flow_sdk.plan.parameters import resolve
+from flow_sdk.plan.parameters import resolve_values
 from flow_sdk.runtime.local.reporter import Reporter
 from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.resume.origin import find_origin, hold_origin
@@ -148,7 +148,7 @@ class Reuse:
             constants=tuple(name for name in plan.constants if name not in refs),
             configs=tuple(config for config in plan.configs if config.artifact not in refs),
         )
-        stored, _ = start_artifacts(artifacts, flow_class, fresh, resolve(added, {}, paths=True))
+        stored, _ = start_artifacts(artifacts, flow_class, fresh, resolve_values(added, {}, paths=True))
         return {**refs, **stored}, tuple(parameter.artifact for parameter in plan.parameters)
 
     def commit_reused(self, scheduler: Scheduler, run: str, reporter: Reporter) -> None:

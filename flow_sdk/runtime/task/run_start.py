@@ -9,7 +9,7 @@ from flow_sdk.authoring.parameters import apply_parsers
 from flow_sdk.errors import DeployError, ObjectMissing
 from flow_sdk.plan.codec import ordered_json
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.plan.parameters import resolve
+from flow_sdk.plan.parameters import resolve_values
 from flow_sdk.plan.project import project_of
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
@@ -50,7 +50,7 @@ def start_artifacts(
     plan : FlowPlan
         What it compiled to.
     values : dict
-        Parameter values by artifact name, as :func:`flow_sdk.plan.parameters.resolve` gives them. The parsers of
+        Parameter values by artifact name, as :func:`flow_sdk.plan.parameters.resolve_values` gives them. The parsers of
         files are run over them here.
 
     Returns
@@ -107,7 +107,9 @@ def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: 
 
     now = time.time()
     own = tuple(tag for tag in request.tags if tag.startswith(PRODUCTION))
-    refs, parameters = start_artifacts(Artifacts(store), flow_class, plan, resolve(plan.parameters, request.parameters))
+    refs, parameters = start_artifacts(
+        Artifacts(store), flow_class, plan, resolve_values(plan.parameters, request.parameters)
+    )
     record = RunRecord(
         flow=request.flow,
         run=request.run,

@@ -10,7 +10,7 @@ import pytest
 
 from flow_sdk.graph.model import Graph
 from flow_sdk.graph.parse import read_graph
-from flow_sdk.graph.render import FORMATS, render
+from flow_sdk.graph.render import FORMATS, render_graph
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import load_flow, small_flow
 
@@ -32,7 +32,7 @@ def graph(tmp_path: Path) -> Graph:
 
 
 def test_text(graph: Graph) -> None:
-    assert render(graph) == (
+    assert render_graph(graph) == (
         "Flow Small\n"
         '  Says <what> & "why".\n'
         "\n"
@@ -53,21 +53,21 @@ def test_text(graph: Graph) -> None:
 
 
 def test_mermaid(graph: Graph) -> None:
-    text = render(graph, "mermaid")
+    text = render_graph(graph, "mermaid")
     assert text.startswith('flowchart TD\n  s0["start"]\n  s1{{"a"}}\n  s2(["j"])\n')
     assert '  s0 ==>|"each of x"| s1\n' in text
     assert "s1 -.->|\"'#60;b#62;#38;#34;'\"| s1\n" in text
 
 
 def test_dot(graph: Graph) -> None:
-    text = render(graph, "dot")
+    text = render_graph(graph, "dot")
     assert text.startswith('digraph "Small" {\n') and text.endswith("}\n")
     assert '  "a" -> "a" [label="\'<b>&\\"\'", style=dashed, constraint=false];\n' in text
     assert '  "j" -> "p";\n  "j" -> "q";\n' in text
 
 
 def test_json(graph: Graph) -> None:
-    data = json.loads(render(graph, "json"))
+    data = json.loads(render_graph(graph, "json"))
     assert [step["name"] for step in data["steps"]] == ["start", "a", "j", "p", "q", "k", "end"]
     assert data["steps"][1]["scopes"] == [
         {"kind": "foreach", "step": "start", "branch": None},
@@ -77,7 +77,7 @@ def test_json(graph: Graph) -> None:
 
 
 def test_svg_is_well_formed_and_escaped(graph: Graph) -> None:
-    root = ElementTree.fromstring(render(graph, "svg"))
+    root = ElementTree.fromstring(render_graph(graph, "svg"))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "'<b>&\"'" in texts
     assert {"start", "a", "j", "p", "q", "k", "end"} <= set(texts)
@@ -92,8 +92,8 @@ def test_a_faulty_graph_is_drawn_too(format: str, tmp_path: Path) -> None:
     flow = small_flow(
         tmp_path, "start: self.next(self.gone, self.a)", "a(inputs): self.next(a)", "b: pass", "end: pass"
     )
-    assert "start" in render(read_graph(flow), format)
-    assert render(read_graph(small_flow(tmp_path, name="Empty")), format)
+    assert "start" in render_graph(read_graph(flow), format)
+    assert render_graph(read_graph(small_flow(tmp_path, name="Empty")), format)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -101,6 +101,6 @@ def test_a_faulty_graph_is_drawn_too(format: str, tmp_path: Path) -> None:
 def test_any_graph_is_drawn(format: str, seed: int, tmp_path: Path) -> None:
     flow = load_flow(flow_source(seed).text, tmp_path)
     graph = read_graph(flow)
-    drawn = render(graph, format)
+    drawn = render_graph(graph, format)
     assert all(name in drawn for name in graph.nodes)
-    assert drawn == render(graph, format)
+    assert drawn == render_graph(graph, format)

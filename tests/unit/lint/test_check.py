@@ -8,7 +8,7 @@ import pytest
 
 from flow_sdk.authoring.decospec import parse_with
 from flow_sdk.errors import CheckFailed
-from flow_sdk.lint.diagnostic import Diagnostic, render
+from flow_sdk.lint.diagnostic import Diagnostic, render_diagnostic
 from flow_sdk.plan.compile import check_class, compile_plan
 from tests.strategies.loading import HEADER, load_flow, small_flow
 
@@ -125,14 +125,14 @@ def test_a_call_over_several_lines_is_marked_to_the_end_of_the_first(tmp_path: P
 
 def test_a_caret_stays_under_its_place_behind_tabs() -> None:
     diagnostic = Diagnostic("FS203", "no", "f.py", 3, 3, 6, "\t\tabc def")
-    assert render(diagnostic) == "f.py:3:3: FS203 no\n  3 | \t\tabc def\n    | \t\t^^^"
+    assert render_diagnostic(diagnostic) == "f.py:3:3: FS203 no\n  3 | \t\tabc def\n    | \t\t^^^"
 
 
 def test_a_folder_is_cut_off_whole_names_only() -> None:
     diagnostic = Diagnostic("FS101", "no", "/a/bc/f.py", 1, 1)
-    assert render(diagnostic, "/a/bc").startswith("f.py:1:1:")
-    assert render(diagnostic, "/a/b").startswith("/a/bc/f.py:1:1:")
-    assert render(diagnostic, "/a/bc/f.py").startswith("/a/bc/f.py:1:1:")
+    assert render_diagnostic(diagnostic, "/a/bc").startswith("f.py:1:1:")
+    assert render_diagnostic(diagnostic, "/a/b").startswith("/a/bc/f.py:1:1:")
+    assert render_diagnostic(diagnostic, "/a/bc/f.py").startswith("/a/bc/f.py:1:1:")
 
 
 @pytest.mark.parametrize(("written", "help"), [("strat", "Did you mean 'start'?"), ("middle", "Known: end.")])

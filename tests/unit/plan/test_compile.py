@@ -12,7 +12,7 @@ from pathlib import Path
 from flow_sdk.authoring.decorators.schedule import ScheduleDecorator
 from flow_sdk.authoring.decospec import parse_with
 from flow_sdk.plan.codec import from_json, plan_hash, to_json
-from flow_sdk.plan.compile import compile_plan, constants
+from flow_sdk.plan.compile import compile_plan, find_constants
 from flow_sdk.plan.model import FlowPlan, Loop, ParameterPlan, Scope, StepPlan
 from tests.calls import calls_of
 from tests.strategies.flows import flow_source
@@ -85,7 +85,7 @@ partial = functools.partialmethod(method)
     text = flow_text("start: pass", name="Base", body=body)
     text += "\nclass Child(Base):\n    more: int = 3\n    only_annotated: int\n    rate = 0.7\n"
     text += "    def hidden(self): return 2\n"
-    assert constants(load_flow(text, tmp_path)) == ("rate", "names", "nothing", "more")
+    assert find_constants(load_flow(text, tmp_path)) == ("rate", "names", "nothing", "more")
 
 
 def test_with_adds_a_decorator_to_steps_that_lack_it(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter, step
 from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.errors import ParameterError
 from flow_sdk.plan.codec import from_json, to_json
-from flow_sdk.plan.files import embed_files
 from flow_sdk.plan.model import FlowPlan, ParameterPlan, StepPlan
-from flow_sdk.plan.parameters import convert, from_environment, json_schema, plan_parameters, resolve
+from flow_sdk.plan.parameter_files import embed_files
+from flow_sdk.plan.parameters import convert_value, from_environment, json_schema, plan_parameters, resolve_values
 
 CONTEXT = DeployContext("F", "anne")
 
@@ -67,7 +67,7 @@ def same(a: object, b: object) -> bool:
     ],
 )
 def test_convert(kind: str, raw: Any, value: Any) -> None:
-    assert same(convert(of(kind), raw), value)
+    assert same(convert_value(of(kind), raw), value)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_convert(kind: str, raw: Any, value: Any) -> None:
 )
 def test_convert_refuses(kind: str, raw: Any) -> None:
     with pytest.raises(ParameterError) as caught:
-        convert(of(kind, required=True), raw)
+        convert_value(of(kind, required=True), raw)
     error = caught.value
     assert "'x'" in error.headline
     assert error.seen
@@ -120,25 +120,25 @@ def test_convert_refuses(kind: str, raw: Any) -> None:
 
 def test_json_errors_say_where() -> None:
     with pytest.raises(ParameterError) as caught:
-        convert(of("json"), '{"a": 1,\n "b" 2}')
+        convert_value(of("json"), '{"a": 1,\n "b" 2}')
     assert caught.value.wanted is not None
     assert "line 2, column 6" in caught.value.wanted
 
 
 def test_separator() -> None:
     parameter = of("str", separator=",")
-    assert convert(parameter, "a,b") == convert(parameter, ["a", "b"]) == ["a", "b"]
-    assert convert(parameter, "") == [""]
+    assert convert_value(parameter, "a,b") == convert_value(parameter, ["a", "b"]) == ["a", "b"]
+    assert convert_value(parameter, "") == [""]
     with pytest.raises(ParameterError):
-        convert(parameter, ["a", 1])
+        convert_value(parameter, ["a", 1])
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.floats() | st.integers(min_value=-(2**53), max_value=2**53))
 def test_numbers_are_the_same_from_text_and_data(number: float) -> None:
-    assert same(convert(of("float"), repr(number)), convert(of("float"), number))
+    assert same(convert_value(of("float"), repr(number)), convert_value(of("float"), number))
     if isinstance(number, int):
-        assert same(convert(of("int"), str(number)), convert(of("int"), number))
+        assert same(convert_value(of("int"), str(number)), convert_value(of("int"), number))
 
 
 @settings(deadline=None, max_examples=200)
@@ -153,12 +153,12 @@ def test_json_is_the_same_from_text_and_data(value: Any) -> None:
     import json
 
     try:
-        from_data = convert(of("json"), value)
+        from_data = convert_value(of("json"), value)
     except ParameterError:
         with pytest.raises(ParameterError):
-            convert(of("json"), json.dumps(value))
+            convert_value(of("json"), json.dumps(value))
         return
-    assert same(from_data, convert(of("json"), json.dumps(value)))
+    assert same(from_data, convert_value(of("json"), json.dumps(value)))
 
 
 class Flow(FlowSpec):
@@ -188,7 +188,7 @@ def test_plan_and_resolve() -> None:
         ("perhaps", "int", "perhaps", None),
         ("needed", "str", "needed", None),
     ]
-    values = resolve(plans, {"needed": "n", "the_name": "t"})
+    values = resolve_values(plans, {"needed": "n", "the_name": "t"})
     assert values == {
         "alpha": 1.0,
         "other": "t",
@@ -209,13 +209,13 @@ def test_defaults_given_back_as_data_are_the_same() -> None:
     plans = from_json(to_json(plan)).parameters
     assert plans == plan.parameters
     echoed = {p.name: json_schema(p)["default"] for p in plans if not p.required}
-    assert resolve(plans, {**echoed, "needed": "n"}) == resolve(plans, {"needed": "n"})
+    assert resolve_values(plans, {**echoed, "needed": "n"}) == resolve_values(plans, {"needed": "n"})
 
 
 def test_no_two_runs_share_a_default() -> None:
     plans = plan_parameters(Flow, CONTEXT)
-    resolve(plans, {"needed": "n"})["options"]["a"] = 2
-    assert resolve(plans, {"needed": "n"})["options"] == {"a": 1}
+    resolve_values(plans, {"needed": "n"})["options"]["a"] = 2
+    assert resolve_values(plans, {"needed": "n"})["options"] == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_no_two_runs_share_a_default() -> None:
 )
 def test_resolve_refuses(given: dict[str, Any], headline: str, help: str | None) -> None:
     with pytest.raises(ParameterError) as caught:
-        resolve(plan_parameters(Flow, CONTEXT), given)
+        resolve_values(plan_parameters(Flow, CONTEXT), given)
     assert caught.value.headline.startswith(headline)
     assert caught.value.help == help
 
@@ -262,7 +262,7 @@ def test_functions_are_called_once() -> None:
     class Counting(FlowSpec):
         a = Parameter("a", default=lambda context: calls.append(context.user_name) or "x")
 
-    resolve(plan_parameters(Counting, CONTEXT), {})
+    resolve_values(plan_parameters(Counting, CONTEXT), {})
     assert calls == ["anne"]
 
 
@@ -318,7 +318,7 @@ def test_the_schema_of_a_number_takes_the_text_that_means_one(parameter: Paramet
     ]
     for text in texts:
         try:
-            convert(parameter, text)
+            convert_value(parameter, text)
             taken = True
         except ParameterError:
             taken = False
@@ -338,15 +338,15 @@ def test_files(tmp_path: Path) -> None:
 
     plans = plan_parameters(Files, CONTEXT)
     read = {"notes": "größe\n", "raw": b"\x00\xff", "none": None}
-    assert resolve(plans, {}, paths=True) == read
+    assert resolve_values(plans, {}, paths=True) == read
     embedded = embed_files(plans)
-    assert resolve(embedded, {}) == read
-    assert resolve(embedded, {}, paths=True) == read
-    assert resolve(embedded, {"notes": "given"})["notes"] == "given"
+    assert resolve_values(embedded, {}) == read
+    assert resolve_values(embedded, {}, paths=True) == read
+    assert resolve_values(embedded, {"notes": "given"})["notes"] == "given"
     with pytest.raises(ParameterError, match="can't be read"):
-        resolve(plans, {"notes": str(tmp_path / "absent")}, paths=True)
+        resolve_values(plans, {"notes": str(tmp_path / "absent")}, paths=True)
     with pytest.raises(ParameterError, match="isn't text in utf-8"):
-        resolve(plans, {"none": str(text)}, paths=True)
+        resolve_values(plans, {"none": str(text)}, paths=True)
     raw.write_bytes(b"x" * 200_000)
     with pytest.raises(ParameterError, match="too large"):
         embed_files(plans)
@@ -360,9 +360,9 @@ def test_an_orchestrators_data_names_no_file(tmp_path: Path) -> None:
         notes = IncludeFile("notes")
 
     plans = plan_parameters(Files, CONTEXT)
-    assert resolve(plans, {"notes": str(secret)}) == {"notes": str(secret)}
+    assert resolve_values(plans, {"notes": str(secret)}) == {"notes": str(secret)}
     with pytest.raises(ParameterError):
-        resolve(plans, {"notes": {"path": str(secret)}})
+        resolve_values(plans, {"notes": {"path": str(secret)}})
 
 
 @pytest.mark.parametrize(
@@ -379,13 +379,13 @@ def test_an_orchestrators_data_names_no_file(tmp_path: Path) -> None:
     ],
 )
 def test_several_values(kind: str, raw: Any, value: tuple[Any, ...]) -> None:
-    assert convert(of(kind, multiple=True), raw) == value
+    assert convert_value(of(kind, multiple=True), raw) == value
 
 
 @pytest.mark.parametrize(("kind", "raw"), [("int", ["x"]), ("int", "1 x"), ("str", 3), ("str", {"a": 1}), ("str", [1])])
 def test_several_values_of_the_wrong_type(kind: str, raw: Any) -> None:
     with pytest.raises(ParameterError, match="'x' can't take this value"):
-        convert(of(kind, multiple=True), raw)
+        convert_value(of(kind, multiple=True), raw)
 
 
 class Several(FlowSpec):
@@ -406,11 +406,17 @@ def test_several_values_and_flags_in_the_plan_and_from_it() -> None:
         to_json(FlowPlan("F", "f.py", "", steps=(StepPlan("start", "end"),), parameters=planned))
     ).parameters
     assert stored == planned
-    assert resolve(stored, {}) == {"words": (), "counts": (1, 2), "made": (1.5,), "fast": None, "slow": True}
+    assert resolve_values(stored, {}) == {"words": (), "counts": (1, 2), "made": (1.5,), "fast": None, "slow": True}
     given = {"words": ["a"], "counts": "3", "fast": True, "slow": False}
-    assert resolve(stored, given) == {"words": ("a",), "counts": (3,), "made": (1.5,), "fast": True, "slow": False}
+    assert resolve_values(stored, given) == {
+        "words": ("a",),
+        "counts": (3,),
+        "made": (1.5,),
+        "fast": True,
+        "slow": False,
+    }
     text = {"FLOW_SDK_RUN_WORDS": "a b", "METAFLOW_RUN_FAST": "1", "FLOW_SDK_RUN_SLOW": "no"}
-    values = resolve(stored, from_environment(stored, text))
+    values = resolve_values(stored, from_environment(stored, text))
     assert (values["words"], values["fast"], values["slow"]) == (("a", "b"), True, False)
     schemas = {parameter.name: json_schema(parameter) for parameter in stored}
     assert schemas["words"] == {"type": ["string", "array", "null"], "items": {"type": "string"}, "default": None}
@@ -444,23 +450,23 @@ def test_keys_keep_their_order() -> None:
     stored = from_json(to_json(plan))
     assert to_json(stored) == to_json(plan)
     default = {"z": 1, "a": {"y": 1, "b": 2}}
-    assert keys(resolve(stored.parameters, {})["x"]) == keys(default)
-    assert keys(resolve(stored.parameters, {"x": '{"q": 1, "c": 2}'})["x"]) == keys({"q": 1, "c": 2})
-    assert keys(resolve(stored.parameters, {"x": {"q": 1, "c": 2}})["x"]) == keys({"q": 1, "c": 2})
+    assert keys(resolve_values(stored.parameters, {})["x"]) == keys(default)
+    assert keys(resolve_values(stored.parameters, {"x": '{"q": 1, "c": 2}'})["x"]) == keys({"q": 1, "c": 2})
+    assert keys(resolve_values(stored.parameters, {"x": {"q": 1, "c": 2}})["x"]) == keys({"q": 1, "c": 2})
 
 
 def test_a_default_that_comes_back_in_another_order_has_its_own() -> None:
     (parameter,) = plan_parameters(Ordered, CONTEXT)
     lost = {"a": {"b": 2, "y": 1}, "z": 1}  # as a database gives it that keeps no order
-    assert keys(convert(parameter, lost)) == keys({"z": 1, "a": {"y": 1, "b": 2}})
-    assert convert(parameter, {**lost, "z": True})["z"] is True, "equal in Python, and another value in JSON"
+    assert keys(convert_value(parameter, lost)) == keys({"z": 1, "a": {"y": 1, "b": 2}})
+    assert convert_value(parameter, {**lost, "z": True})["z"] is True, "equal in Python, and another value in JSON"
     text = '{"a": {"b": 2, "y": 1}, "z": 1}'
-    assert keys(convert(parameter, text)) == keys(lost), "text says which order is meant"
+    assert keys(convert_value(parameter, text)) == keys(lost), "text says which order is meant"
 
 
 def test_plans_that_were_written_with_sorted_keys_are_read() -> None:
     old = b'{"doc":"","file":"f.py","flow":"F","format":1,'
     old += b'"parameters":[{"default":{"a":2,"z":1},"name":"x","type":"json"}],'
     plan = from_json(old + b'"steps":[{"kind":"end","name":"start"}]}')
-    assert keys(resolve(plan.parameters, {})["x"]) == keys({"a": 2, "z": 1})
+    assert keys(resolve_values(plan.parameters, {})["x"]) == keys({"a": 2, "z": 1})
     assert to_json(plan) == old + b'"steps":[{"kind":"end","name":"start"}]}'

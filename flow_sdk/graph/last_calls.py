@@ -16,7 +16,7 @@ def last_calls(body: list[ast.stmt], is_next: Callable[[ast.Call], bool]) -> set
     body : list of ast.stmt
         The function's statements.
     is_next : callable
-        Tells whether a call is one of ``self.next``.
+        Returns whether a call is one of ``self.next``.
 
     Returns
     -------
@@ -25,8 +25,8 @@ def last_calls(body: list[ast.stmt], is_next: Callable[[ast.Call], bool]) -> set
         without such a call, as after an ``if`` without ``else``.
     """
     reader = _Paths(is_next)
-    reader.block(body, ends=True)
-    return reader.found if _hands_on(body, reader.found) else set()
+    reader.read_block(body, ends=True)
+    return reader.found if _always_ends_in_call(body, reader.found) else set()
 
 
 class _Paths:
@@ -36,7 +36,7 @@ class _Paths:
         self.is_next = is_next
         self.found: set[ast.Call] = set()
 
-    def block(self, body: list[ast.stmt], *, ends: bool) -> None:
+    def read_block(self, body: list[ast.stmt], *, ends: bool) -> None:
         """Look through one block; ``ends``: after its last statement the function is at its end."""
         for statement, following in zip(body, [*body[1:], None][: len(body)], strict=True):
             is_last = ends if following is None else _is_bare_return(following)
@@ -46,11 +46,11 @@ class _Paths:
                 continue
             if getattr(statement, "finalbody", None):
                 continue  # what finally holds runs after a call in the try: no call in there is the last thing done
-            for inner, may_end in _blocks(statement):
-                self.block(inner, ends=is_last and may_end)
+            for inner, may_end in _find_blocks(statement):
+                self.read_block(inner, ends=is_last and may_end)
 
 
-def _blocks(statement: ast.stmt) -> Iterable[tuple[list[ast.stmt], bool]]:
+def _find_blocks(statement: ast.stmt) -> Iterable[tuple[list[ast.stmt], bool]]:
     """The blocks of a statement, and whether what follows a block is what follows the statement."""
     if isinstance(statement, (ast.If, ast.With)):
         yield statement.body, True
@@ -66,25 +66,25 @@ def _blocks(statement: ast.stmt) -> Iterable[tuple[list[ast.stmt], bool]]:
         yield statement.orelse, True
 
 
-def _hands_on(body: list[ast.stmt], calls: set[ast.Call]) -> bool:
-    """Tell whether a block's end can't be reached but through one of the calls."""
+def _always_ends_in_call(body: list[ast.stmt], calls: set[ast.Call]) -> bool:
+    """Return whether every way to a block's end goes through one of the calls."""
     if not body:
         return False
     last = body[-1]
     if isinstance(last, (ast.Return, ast.Raise)):
-        return isinstance(last, ast.Raise) or _hands_on(body[:-1], calls)
+        return isinstance(last, ast.Raise) or _always_ends_in_call(body[:-1], calls)
     if isinstance(last, ast.Expr):
         return last.value in calls
     if isinstance(last, ast.If):
-        return _hands_on(last.body, calls) and _hands_on(last.orelse, calls)
+        return _always_ends_in_call(last.body, calls) and _always_ends_in_call(last.orelse, calls)
     if isinstance(last, ast.With):
-        return _hands_on(last.body, calls)
+        return _always_ends_in_call(last.body, calls)
     if isinstance(last, ast.Try):
-        inner = _hands_on(last.orelse or last.body, calls)
-        return inner and all(_hands_on(handler.body, calls) for handler in last.handlers)
+        inner = _always_ends_in_call(last.orelse or last.body, calls)
+        return inner and all(_always_ends_in_call(handler.body, calls) for handler in last.handlers)
     if isinstance(last, ast.Match):
         complete = any(_is_default(case) for case in last.cases)
-        return complete and all(_hands_on(case.body, calls) for case in last.cases)
+        return complete and all(_always_ends_in_call(case.body, calls) for case in last.cases)
     return False
 
 

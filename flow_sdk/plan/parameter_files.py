@@ -10,7 +10,7 @@ from typing import Any
 
 from flow_sdk.errors import ParameterError
 from flow_sdk.plan.model import ParameterPlan
-from flow_sdk.plan.refusal import check_text, help_of, refused
+from flow_sdk.plan.parameter_errors import check_text, help_of, value_error
 
 __all__ = ["embed_files", "file_value", "read_file"]
 
@@ -28,20 +28,20 @@ def file_value(parameter: ParameterPlan, raw: Any, paths: bool) -> Any:
         if form == "path" and isinstance(content, str):
             if paths:
                 return read_file(parameter, content)
-            raise refused(
+            raise value_error(
                 parameter, raw, help="The file isn't part of the deployment. Give its contents, or deploy again."
             )
         if form == "base64" and isinstance(content, str):
             try:
                 raw = base64.b64decode(content, validate=True)
             except ValueError:
-                raise refused(parameter, raw, "bytes as base64") from None
+                raise value_error(parameter, raw, "bytes as base64") from None
     if isinstance(raw, str):
         check_text(parameter, raw)
         return raw if parameter.is_text else raw.encode("utf-8")
     if isinstance(raw, bytes):
-        return _decoded(parameter, raw, "the given contents") if parameter.is_text else raw
-    raise refused(parameter, raw)
+        return _decode_content(parameter, raw, "the given contents") if parameter.is_text else raw
+    raise value_error(parameter, raw)
 
 
 def read_file(parameter: ParameterPlan, path: str) -> str | bytes:
@@ -63,10 +63,10 @@ def read_file(parameter: ParameterPlan, path: str) -> str | bytes:
             wanted="the path of a readable file",
             help=help_of(parameter),
         ) from None
-    return _decoded(parameter, content, path) if parameter.is_text else content
+    return _decode_content(parameter, content, path) if parameter.is_text else content
 
 
-def _decoded(parameter: ParameterPlan, content: bytes, path: str) -> str:
+def _decode_content(parameter: ParameterPlan, content: bytes, path: str) -> str:
     try:
         # Line ends as open() gives them, and as users of text files expect.
         return content.decode(parameter.encoding).replace("\r\n", "\n").replace("\r", "\n")

@@ -7,7 +7,7 @@ from typing import Any
 from flow_sdk.errors import ParameterError
 from flow_sdk.plan.model import ParameterPlan
 
-__all__ = ["WANTED", "check_text", "help_of", "refused"]
+__all__ = ["WANTED", "check_text", "help_of", "value_error"]
 
 WANTED = {
     "str": "text",
@@ -25,7 +25,7 @@ def check_text(parameter: ParameterPlan, text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise refused(parameter, text, "text that is valid UTF-8") from None
+        raise value_error(parameter, text, "text that is valid UTF-8") from None
 
 
 def help_of(parameter: ParameterPlan) -> str | None:
@@ -33,7 +33,9 @@ def help_of(parameter: ParameterPlan) -> str | None:
     return f"--{parameter.name}: {parameter.help}" if parameter.help else None
 
 
-def refused(parameter: ParameterPlan, raw: Any, wanted: str | None = None, help: str | None = None) -> ParameterError:
+def value_error(
+    parameter: ParameterPlan, raw: Any, wanted: str | None = None, help: str | None = None
+) -> ParameterError:
     """The error for a value that a parameter can't take; ``wanted`` is its type unless given."""
     shown = ascii(raw) if isinstance(raw, str) and not raw.isprintable() else repr(raw)
     return ParameterError(

@@ -1,4 +1,4 @@
-"""What a stored plan must be like before anything is done with it: whoever may write to a store may have changed it.
+"""Checks of a stored plan before it is used: every user with write access to the store may have changed it.
 
 Names of a plan become parts of keys and paths, attributes, options of a command line and lines of a page. They are
 checked here once, when the plan is read, against the rules that the compiler holds them to.
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flow_sdk.ids import is_flow_name, is_step_name
-from flow_sdk.plan.refusal import WANTED
+from flow_sdk.plan.parameter_errors import WANTED
 from flow_sdk.strict_json import TEXT_OR_NONE, check_fields
 
 __all__ = ["check_plan_data"]
@@ -81,7 +81,7 @@ _DECORATORS: Mapping[str, Fields] = {
     "project": {"name": (str,), "branch_name": _TEXT_OR_MISSING},
     "airflow_dag": {"tags": _LIST, "default_args": _OBJECT_OR_MISSING},
 }
-"""Attributes of this release's decorators, which ``flow_sdk.plan.policies`` reads without looking at them again."""
+"""Attributes of this release's decorators, which ``flow_sdk.plan.policies`` reads without further checks."""
 
 _STEP_KINDS = ("linear", "split", "foreach", "switch", "end")
 _SCOPE_KINDS = ("foreach", "split", "loop")
@@ -101,38 +101,38 @@ def check_plan_data(data: Mapping[str, Any]) -> None:
         If a field has the wrong type, or a name can't be one of what it names.
     """
     check_fields(data, _PLAN)
-    _require(is_flow_name(data["flow"]), "name of a flow", data["flow"])
-    _require(_is_inside_package(data["file"]), "file of a code package", data["file"])
+    _require_valid(is_flow_name(data["flow"]), "name of a flow", data["flow"])
+    _require_valid(_is_inside_package(data["file"]), "file of a code package", data["file"])
     module = data.get("module") or ""
-    _require(not module or (all(module.split(".")) and not {"/", "\0"} & set(module)), "name of a module", module)
+    _require_valid(not module or (all(module.split(".")) and not {"/", "\0"} & set(module)), "name of a module", module)
     for path in data.get("paths") or ():
-        _require(path == "." or _is_inside_package(path), "folder of a code package", path)
-    steps = _objects(data, "steps", _STEP)
+        _require_valid(path == "." or _is_inside_package(path), "folder of a code package", path)
+    steps = _read_objects(data, "steps", _STEP)
     names = {step["name"] for step in steps}
     if len(names) != len(steps) or not names:
         raise ValueError("a plan has at least one step, and each of another name")
     for step in steps:
         _check_step(step, names)
-    for loop in _objects(data, "loops", _LOOP):
+    for loop in _read_objects(data, "loops", _LOOP):
         _require_known((loop["entry"], *loop["body"]), names)
-    for parameter in _objects(data, "parameters", _PARAMETER):
-        _require(_is_option_name(parameter["name"]), "name of a parameter", parameter["name"])
-        _require(parameter["type"] in WANTED, "type of a parameter", parameter["type"])
-    for config in _objects(data, "configs", _CONFIG):
-        _require(_is_option_name(config["name"]), "name of a config", config["name"])
-    for declared in (*_objects(data, "parameters", _PARAMETER), *_objects(data, "configs", _CONFIG)):
+    for parameter in _read_objects(data, "parameters", _PARAMETER):
+        _require_valid(_is_option_name(parameter["name"]), "name of a parameter", parameter["name"])
+        _require_valid(parameter["type"] in WANTED, "type of a parameter", parameter["type"])
+    for config in _read_objects(data, "configs", _CONFIG):
+        _require_valid(_is_option_name(config["name"]), "name of a config", config["name"])
+    for declared in (*_read_objects(data, "parameters", _PARAMETER), *_read_objects(data, "configs", _CONFIG)):
         attribute = declared.get("attribute")
-        _require(not attribute or _is_attribute(attribute), "attribute of a flow", attribute)
+        _require_valid(not attribute or _is_attribute(attribute), "attribute of a flow", attribute)
     for constant in data.get("constants") or ():
-        _require(_is_attribute(constant), "name of a constant", constant)
+        _require_valid(_is_attribute(constant), "name of a constant", constant)
     _check_decorators(data)
 
 
 def _check_step(step: Mapping[str, Any], names: set[str]) -> None:
-    _require(is_step_name(step["name"]), "name of a step", step["name"])
-    _require(step["kind"] in _STEP_KINDS, "kind of a step", step["kind"])
-    for scope in _objects(step, "scopes", _SCOPE):
-        _require(scope["kind"] in _SCOPE_KINDS, "kind of a scope", scope["kind"])
+    _require_valid(is_step_name(step["name"]), "name of a step", step["name"])
+    _require_valid(step["kind"] in _STEP_KINDS, "kind of a step", step["kind"])
+    for scope in _read_objects(step, "scopes", _SCOPE):
+        _require_valid(scope["kind"] in _SCOPE_KINDS, "kind of a scope", scope["kind"])
         _require_known((scope["step"],), names)
     for field in ("next", "parents", "back"):
         _require_known(step.get(field) or (), names)
@@ -144,10 +144,10 @@ def _check_step(step: Mapping[str, Any], names: set[str]) -> None:
         _require_known(case[1:], names)
     for field in ("foreach", "condition"):
         artifact = step.get(field)
-        _require(artifact is None or _is_attribute(artifact), "name of an artifact", artifact)
+        _require_valid(artifact is None or _is_attribute(artifact), "name of an artifact", artifact)
     _check_decorators(step)
     for name, _ in step.get("wrappers") or ():
-        _require(all(part.isidentifier() for part in name.split(".")), "name of a decorator", name)
+        _require_valid(all(part.isidentifier() for part in name.split(".")), "name of a decorator", name)
 
 
 def _check_decorators(data: Mapping[str, Any]) -> None:
@@ -159,7 +159,7 @@ def _check_decorators(data: Mapping[str, Any]) -> None:
         check_fields(attributes, _DECORATORS.get(name, {}))
 
 
-def _objects(data: Mapping[str, Any], name: str, fields: Fields) -> list[dict[str, Any]]:
+def _read_objects(data: Mapping[str, Any], name: str, fields: Fields) -> list[dict[str, Any]]:
     """Return a list of objects, each with these fields."""
     found: list[dict[str, Any]] = data.get(name) or []
     for entry in found:
@@ -169,14 +169,14 @@ def _objects(data: Mapping[str, Any], name: str, fields: Fields) -> list[dict[st
     return found
 
 
-def _require(is_right: bool, what: str, seen: object) -> None:
+def _require_valid(is_right: bool, what: str, seen: object) -> None:
     if not is_right:
         raise ValueError(f"{ascii(seen)[:80]} can't be the {what}")
 
 
 def _require_known(steps: Iterable[Any], names: set[str]) -> None:
     for step in steps:
-        _require(type(step) is str and step in names, "step that another one names", step)
+        _require_valid(type(step) is str and step in names, "step that another one names", step)
 
 
 def _is_attribute(name: object) -> bool:
@@ -188,5 +188,5 @@ def _is_option_name(name: str) -> bool:
 
 
 def _is_inside_package(path: str) -> bool:
-    """Tell whether a path is relative and leads nowhere else than into its folder."""
+    """Return whether a path is relative and leads nowhere else than into its folder."""
     return "\0" not in path and not any(part in ("", ".", "..") for part in path.split("/"))

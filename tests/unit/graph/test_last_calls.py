@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from flow_sdk.graph.paths import last_calls
+from flow_sdk.graph.last_calls import last_calls
 
 
 def lines_of(body: str) -> list[int]:
