@@ -38,7 +38,7 @@ def refuse_required_parameters(plan: FlowPlan) -> None:
         Names the parameters.
     """
     required = [parameter.name for parameter in plan.parameters if parameter.required]
-    if plan.decorator("schedule") is not None and required:
+    if plan.schedule is not None and required:
         raise DeployError(
             "A flow with a schedule can't have parameters without a default: nobody is there to give them.",
             seen=", ".join(required),
