@@ -42,6 +42,8 @@ MOVED_MODULES: dict[str, str] = {
 """The module that has the content now, by the earlier path; of a package it holds for the modules below, too."""
 
 RENAMED_NAMES: dict[str, dict[str, str]] = {
+    "flow_sdk.runtime.chosen": {"task_of": "find_task_id"},
+    "flow_sdk.runtime.given_up": {"note_given_up": "record_abandonment", "take_back_end": "clear_end"},
     "flow_sdk.spec.airflow": {
         "AirflowDag": "flow_sdk.authoring.decorators.airflow_dag:AirflowDagDecorator",
         "airflow_dag": "flow_sdk.authoring.decorators.airflow_dag:airflow_dag",

@@ -43,16 +43,18 @@ class RunStateSync:
 
     def clear_end(self, run: DeployedRun) -> None:
         """Remove the record of the end of a run that continues."""
-        from flow_sdk.runtime.run_abandonment import take_back_end
+        from flow_sdk.runtime.run_abandonment import clear_end
 
-        take_back_end(self._request.store, self._request.flow, run.run)
+        clear_end(self._request.store, self._request.flow, run.run)
 
     def _record(self, run: DeployedRun, reason: str) -> None:
-        from flow_sdk.runtime.run_abandonment import note_given_up
+        from flow_sdk.runtime.run_abandonment import record_abandonment
 
         when = None if run.stopped is None else run.stopped.timestamp()
         try:
-            note_given_up(self._request.store, self._request.flow, run.run, self._request.target.name, reason, when)
+            record_abandonment(
+                self._request.store, self._request.flow, run.run, self._request.target.name, reason, when
+            )
         except FlowSDKError as error:
             self._left = 0
             self._request.message(f"How its runs ended couldn't be noted in the store: {error.headline}")

@@ -64,10 +64,10 @@ class _Container:
         if result.code == OK:
             adapter.publish_result(task, request, plan)
             return OK
-        if result.attempt is None and "error" in result.facts:
-            print(result.facts["error"], file=sys.stderr, flush=True)
+        if result.attempt is None and "error" in result.outcome:
+            print(result.outcome["error"], file=sys.stderr, flush=True)
         if result.code == FATAL and read_record(task.store, task.flow, task.run) is None:
-            return self._reject_input(adapter, str(result.facts.get("error", "The run can't begin.")))
+            return self._reject_input(adapter, str(result.outcome.get("error", "The run can't begin.")))
         return result.code
 
     def _read_request(self) -> tuple[TaskRequest, FlowPlan]:

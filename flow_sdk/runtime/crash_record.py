@@ -9,7 +9,7 @@ from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import Manifest
 
-__all__ = ["HARD_GRACE", "crash_line", "crash_reason", "note_crash", "note_failure"]
+__all__ = ["HARD_GRACE", "crash_line", "crash_reason", "record_crash", "record_failure"]
 
 HARD_GRACE = 30.0
 """Seconds after its @timeout at which a step that doesn't react is killed."""
@@ -42,7 +42,7 @@ def crash_line(reason: str) -> str:
     return f"[{reason}]"
 
 
-def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: str, *, stopped: bool = False) -> None:
+def record_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: str, *, stopped: bool = False) -> None:
     """Write the manifest that the process of an attempt couldn't write any more.
 
     Parameters
@@ -73,10 +73,10 @@ def note_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason: s
     )
     commits.record_failed_attempt(store, manifest)
     if request.tries_left == 0 and not stopped:
-        note_failure(store, request, attempt, reason)
+        record_failure(store, request, attempt, reason)
 
 
-def note_failure(store: ObjectStore, request: TaskRequest, attempt: int, reason: str) -> None:
+def record_failure(store: ObjectStore, request: TaskRequest, attempt: int, reason: str) -> None:
     """Note that a task has failed for good, whether or not the runner came so far as to do it itself.
 
     Nothing is noted of a run that hasn't begun.

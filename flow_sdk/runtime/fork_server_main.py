@@ -135,7 +135,7 @@ def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -
         if "flow_sdk.store.backends.object_storage" in loaded:
             import flow_sdk.store.backends.object_storage  # noqa: F401
         find_c_functions()
-        reason = leftovers.found()
+        reason = leftovers.describe_found()
     if reason is not None:
         return Excluded(EVERYTHING, reason), []
     return preload([] if EVERYTHING in excluded else names, loaded, set(excluded))

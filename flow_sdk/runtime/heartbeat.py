@@ -31,7 +31,7 @@ class Heartbeat:
         self._write = beat
         self._first, self._interval = first, interval
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="flow-sdk-heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name="flow-sdk-heartbeat", daemon=True)
 
     def start(self) -> None:
         """Begin, as the ``with`` block does."""
@@ -52,7 +52,7 @@ class Heartbeat:
     ) -> None:
         self.stop()
 
-    def _beat(self) -> None:
+    def _run_thread(self) -> None:
         pause = self._first
         while not self._over.wait(pause):
             try:

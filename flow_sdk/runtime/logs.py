@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 
-from flow_sdk.runtime.tracebacks import exception_facts, one_line
+from flow_sdk.runtime.tracebacks import describe_exception, summarize_exception
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.layout import log_key
 
-__all__ = ["END_PATIENCE", "LineSplitter", "LogSender", "LogWriter", "drain", "log_entry"]
+__all__ = ["END_TIMEOUT", "LineSplitter", "LogSender", "LogWriter", "drain_pipe", "log_entry"]
 
 FLUSH_BYTES = 256 * 1024
 FLUSH_SECONDS = 5.0
@@ -25,7 +25,7 @@ MOST_HELD = 32 << 20
 """Bytes of all logs of a process that wait at most to be stored; lines that come when there are so many aren't kept."""
 MOST_THREADS = 4
 """Puts at a time: to a store far away, small logs of many tasks would otherwise take longer than the tasks."""
-END_PATIENCE = 30.0
+END_TIMEOUT = 30.0
 """Seconds for which the end of a run or task waits at most while the store takes nothing of the log."""
 LAST_TRIES = 3
 """How often a log is refused at the end before it is given up; a store that is only slow has the patience above."""
@@ -34,7 +34,7 @@ LARGEST_PIPE = 1024 * 1024
 """What a pipe can hold at most where the system doesn't say, unless an administrator allows more."""
 
 
-def drain(fd: int, take: Callable[[bytes], None]) -> None:
+def drain_pipe(fd: int, take: Callable[[bytes], None]) -> None:
     """Read what an ended process left in a pipe; no more than that, as a grandchild may write into it for ever."""
     left = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else LARGEST_PIPE
     while left > 0:
@@ -90,8 +90,8 @@ class LogSender:
         Is given one line at the end if something couldn't be kept.
     """
 
-    def __init__(self, store: ObjectStore, tell: Callable[[str], None]) -> None:
-        self._store, self._tell = store, tell
+    def __init__(self, store: ObjectStore, report_loss: Callable[[str], None]) -> None:
+        self._store, self._report_loss = store, report_loss
         self._lock = threading.Lock()
         self._work_to_do, self._one_less = threading.Condition(self._lock), threading.Condition(self._lock)
         self._numbers = itertools.count()
@@ -104,7 +104,7 @@ class LogSender:
         self._missing, self._holed = 0, ""
         self._error: Exception | None = None
 
-    def close(self, patience: float = END_PATIENCE) -> None:
+    def close(self, timeout: float = END_TIMEOUT) -> None:
         """Wait until all is stored, and say what isn't.
 
         Parameters
@@ -118,31 +118,31 @@ class LogSender:
                 self._progress = time.monotonic()
                 for log in self._waiting:
                     log._not_before, log._refused = 0.0, 0
-                    self._plan(log, 0.0)
-                while self._waiting and (left := self._progress + patience - time.monotonic()) > 0:
+                    self._schedule_log(log, 0.0)
+                while self._waiting and (left := self._progress + timeout - time.monotonic()) > 0:
                     self._one_less.wait(left)
         finally:
-            self._end()
+            self._stop_threads()
 
-    def _end(self) -> None:
+    def _stop_threads(self) -> None:
         """Have the threads end, and say what wasn't stored."""
         with self._lock:
             self._over = True
             self._work_to_do.notify_all()
             for log in self._waiting:
-                self._miss(log, log._lines())
+                self._count_lost(log, log._waiting_lines())
             self._waiting.clear()
             missing, self._missing = self._missing, 0
         if missing:
             lines = "1 line wasn't" if missing == 1 else f"{missing:,} lines weren't"
-            why = "" if self._error is None else f" {one_line(exception_facts(self._error))}"
-            self._tell(f"The log isn't whole: {lines} stored, from {self._holed} on.{why}")
+            why = "" if self._error is None else f" {summarize_exception(describe_exception(self._error))}"
+            self._report_loss(f"The log isn't whole: {lines} stored, from {self._holed} on.{why}")
 
-    def _miss(self, log: "LogWriter", lines: int) -> None:
+    def _count_lost(self, log: "LogWriter", lines: int) -> None:
         self._holed = self._holed or log.name
         self._missing += lines
 
-    def _plan(self, log: "LogWriter", due: float) -> None:
+    def _schedule_log(self, log: "LogWriter", due: float) -> None:
         """Have a log looked at when it is due; the lock is held, here and in all that follows."""
         self._waiting[log] = None
         due = max(due, log._not_before)
@@ -152,30 +152,30 @@ class LogSender:
         entry = (due, next(self._numbers), log)
         heapq.heappush(self._due, entry)
         if self._due[0] is entry:
-            self._wake()
+            self._wake_thread()
 
-    def _wake(self) -> None:
+    def _wake_thread(self) -> None:
         """Have a thread look at what is due first."""
         if self._idle:
             self._work_to_do.notify()
         elif self._threads < MOST_THREADS:
             try:
-                threading.Thread(target=self._work, name="flow-sdk-log", daemon=True).start()
+                threading.Thread(target=self._run_thread, name="flow-sdk-log", daemon=True).start()
                 self._threads += 1
             except RuntimeError:
                 pass  # no thread is to be had now: the next line, or the end, tries again
 
-    def _work(self) -> None:
-        while (log := self._next()) is not None:
+    def _run_thread(self) -> None:
+        while (log := self._next_due()) is not None:
             error: Exception | None = None
             try:
-                self._store.put(log._key(), log._chunk, durable=False)
+                self._store.put(log._chunk_key(), log._chunk, durable=False)
             except Exception as failed:  # noqa: BLE001 - whatever it is, no task may end of it
                 error = failed
             with self._lock:
-                self._put(log, error)
+                self._handle_put(log, error)
 
-    def _next(self) -> "LogWriter | None":
+    def _next_due(self) -> "LogWriter | None":
         """Wait for a log that is due and take what it has; None when there will be none."""
         with self._lock:
             while not self._over:
@@ -189,33 +189,33 @@ class LogSender:
                 if log._due != due:
                     continue  # it was looked at earlier than was planned then
                 log._due, log._sending = None, True
-                log._take()
+                log._fill_chunk()
                 if self._due and self._due[0][0] <= now:
-                    self._wake()
+                    self._wake_thread()
                 return log
             return None
 
-    def _put(self, log: "LogWriter", error: Exception | None) -> None:
+    def _handle_put(self, log: "LogWriter", error: Exception | None) -> None:
         """Take in what became of a put."""
         log._sending = False
         now = time.monotonic()
         if error is None:
             self._progress = now
-            self._held -= log._stored(now)
-            if not log._lines():
+            self._held -= log._finish_chunk(now)
+            if not log._waiting_lines():
                 self._waiting.pop(log, None)
             else:
-                self._plan(log, 0.0 if self._closing or log._is_full() else now + FLUSH_SECONDS)
+                self._schedule_log(log, 0.0 if self._closing or log._is_full() else now + FLUSH_SECONDS)
         else:
             self._error = error
             log._refused += 1
             if self._closing and log._refused >= LAST_TRIES:
-                self._miss(log, log._lines())
+                self._count_lost(log, log._waiting_lines())
                 self._waiting.pop(log, None)
                 self._one_less.notify_all()
                 return
             log._not_before = now + (min(FLUSH_SECONDS, 1.0) if self._closing else FLUSH_SECONDS)
-            self._plan(log, 0.0)
+            self._schedule_log(log, 0.0)
         self._one_less.notify_all()
 
 
@@ -233,7 +233,7 @@ class LogWriter:
     def __init__(self, sender: LogSender, limit: int | None = None) -> None:
         self._sender = sender
         self._limit = limit
-        self._place: tuple[str, str, str, str, int] | None = None
+        self._attempt_key: tuple[str, str, str, str, int] | None = None
         self._buffer: list[bytes] = []
         self._size = self._total = 0
         self._dropped = self._missing = 0
@@ -247,13 +247,13 @@ class LogWriter:
     @property
     def name(self) -> str:
         """The task and attempt, for people."""
-        return "" if self._place is None else "{2}/{3}, attempt {4}".format(*self._place)
+        return "" if self._attempt_key is None else "{2}/{3}, attempt {4}".format(*self._attempt_key)
 
-    def place(self, flow: str, run: str, step: str, task: str, attempt: int) -> None:
+    def assign_attempt(self, flow: str, run: str, step: str, task: str, attempt: int) -> None:
         """Say which attempt the log belongs to; until then it is held back."""
         with self._sender._lock:
-            self._place = (flow, run, step, task, attempt)
-            self._plan()
+            self._attempt_key = (flow, run, step, task, attempt)
+            self._schedule_storing()
 
     def write(self, stream: str, line: str) -> None:
         """Add a line of ``stdout`` or ``stderr``."""
@@ -270,7 +270,7 @@ class LogWriter:
                 self._buffer.append(data)
                 self._size += len(data)
                 sender._held += len(data)
-            self._plan()
+            self._schedule_storing()
 
     def close(self) -> None:
         """Have the rest stored; whoever closes the sender waits for that."""
@@ -279,36 +279,36 @@ class LogWriter:
             self.write("stderr", f"[{dropped} more lines were over the log's size limit and aren't kept]")
         with self._sender._lock:
             self._closed = True
-            if self._place is None:  # no attempt, no log
+            if self._attempt_key is None:  # no attempt, no log
                 self._sender._held -= self._size
                 self._buffer, self._size = [], 0
-            self._plan()
+            self._schedule_storing()
 
     # What follows is the sender's, who holds the lock.
 
-    def _plan(self) -> None:
-        if self._place is None or not self._lines():
+    def _schedule_storing(self) -> None:
+        if self._attempt_key is None or not self._waiting_lines():
             return
-        self._sender._plan(self, 0.0 if self._is_full() else self._flushed + FLUSH_SECONDS)
+        self._sender._schedule_log(self, 0.0 if self._is_full() else self._flushed + FLUSH_SECONDS)
 
     def _is_full(self) -> bool:
         return self._closed or self._size >= FLUSH_BYTES
 
-    def _lines(self) -> int:
+    def _waiting_lines(self) -> int:
         """How many lines wait."""
         return len(self._chunk) + len(self._buffer) + self._missing
 
-    def _key(self) -> str:
-        assert self._place is not None
-        return log_key(*self._place, self._number)
+    def _chunk_key(self) -> str:
+        assert self._attempt_key is not None
+        return log_key(*self._attempt_key, self._number)
 
-    def _take(self) -> None:
+    def _fill_chunk(self) -> None:
         """Make a chunk of what waits, unless one is to be tried again: a reader may have begun to read that."""
         if self._chunk:
             return
         self._chunk, self._buffer, self._size = self._buffer, [], 0
         if self._missing:
-            self._sender._miss(self, self._missing)
+            self._sender._count_lost(self, self._missing)
             gap = log_entry(
                 "stderr", f"[{self._missing} lines are missing here: the store didn't take the log in time]"
             )
@@ -316,7 +316,7 @@ class LogWriter:
             self._sender._held += len(gap)
             self._missing = 0
 
-    def _stored(self, now: float) -> int:
+    def _finish_chunk(self, now: float) -> int:
         """The chunk is stored: returns its size."""
         size = sum(map(len, self._chunk))
         self._chunk, self._flushed = [], now

@@ -71,7 +71,7 @@ def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) ->
             before = set(sys.modules)
             reason = _import(name, loaded)
             if len(sys.modules) != len(before):
-                reason = reason or _foreign(before, loaded) or leftovers.found()
+                reason = reason or _foreign(before, loaded) or leftovers.describe_found()
             if reason is not None:
                 return Excluded(name, reason, leftovers.changes_others()), []
     return None, leftovers.generators

@@ -4,10 +4,10 @@ from flow_sdk.errors import StoreUnavailable
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.open_store import open_store
 
-__all__ = ["note_given_up", "take_back_end"]
+__all__ = ["clear_end", "record_abandonment"]
 
 
-def note_given_up(root: str, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
+def record_abandonment(root: str, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
     """Note in the store that an orchestrator has ended a run that hasn't got to its end.
 
     Parameters
@@ -35,6 +35,6 @@ def note_given_up(root: str, flow: str, run: str, by: str, reason: str, when: fl
     return Runs(store).record_abandonment(flow, run, by, reason, when)
 
 
-def take_back_end(root: str, flow: str, run: str) -> None:
+def clear_end(root: str, flow: str, run: str) -> None:
     """Note in the store that the orchestrator goes on with a run that it had ended."""
     Runs(open_store(root)).clear_end(flow, run)

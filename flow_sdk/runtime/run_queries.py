@@ -18,7 +18,7 @@ from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import run_key
 from flow_sdk.store.records.model import RunRecord
 
-__all__ = ["foreach_children", "is_chosen", "loop_outcome", "open_run", "task_of"]
+__all__ = ["find_task_id", "foreach_children", "is_chosen", "loop_outcome", "open_run"]
 
 
 def open_run(root: str, flow: str, run: str) -> RunView:
@@ -36,7 +36,7 @@ def open_run(root: str, flow: str, run: str) -> RunView:
     return RunView(store, plan, flow, run)
 
 
-def task_of(root: str, flow: str, run: str, deployed: tuple[str, FlowPlan], step: str, position: str) -> str:
+def find_task_id(root: str, flow: str, run: str, deployed: tuple[str, FlowPlan], step: str, position: str) -> str:
     """Find the id of a task in a run, which may have begun with another version of the flow than is deployed now.
 
     Parameters
@@ -113,7 +113,7 @@ def loop_outcome(view: RunView, entry: str, position: str) -> str | None:
     body = view.plan.loop(entry).body
     step, at = view.plan[entry], view.plan[entry].parse_position(position)
     while True:
-        step, at, target = _follow(view, step, at)
+        step, at, target = _skip_splits(view, step, at)
         if target == entry and entry in step.back:
             return None
         if target not in body:
@@ -122,7 +122,7 @@ def loop_outcome(view: RunView, entry: str, position: str) -> str | None:
         step = view.plan[target]
 
 
-def _follow(view: RunView, step: StepPlan, position: Position) -> tuple[StepPlan, Position, str]:
+def _skip_splits(view: RunView, step: StepPlan, position: Position) -> tuple[StepPlan, Position, str]:
     """Go on from a task to the next that hands on to a single target; splits are passed by way of their joins."""
     while True:
         manifest = view.read(step, position)

@@ -12,10 +12,10 @@ from typing import Any
 
 from flow_sdk.errors import StoreError
 from flow_sdk.metadata import task_heartbeat
-from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, note_crash, note_failure
+from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, record_crash, record_failure
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.interpreter import LAUNCHER
-from flow_sdk.runtime.logs import END_PATIENCE, LineSplitter, LogSender, LogWriter, drain
+from flow_sdk.runtime.logs import END_TIMEOUT, LineSplitter, LogSender, LogWriter, drain_pipe
 from flow_sdk.runtime.report import (
     FAILED,
     FATAL,
@@ -53,7 +53,7 @@ class Supervised:
 
     code: int
     attempt: int | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    outcome: dict[str, Any] = field(default_factory=dict)
 
 
 class _Supervisor:
@@ -84,17 +84,17 @@ class _Supervisor:
         out, err = self.process.stdout, self.process.stderr
         assert out is not None and err is not None
         self.pipes = {
-            out.fileno(): LineSplitter(lambda line: self._line("stdout", line)),
-            err.fileno(): LineSplitter(lambda line: self._line("stderr", line)),
-            read: LineSplitter(self._report, LONGEST_REPORT),
+            out.fileno(): LineSplitter(lambda line: self._handle_line("stdout", line)),
+            err.fileno(): LineSplitter(lambda line: self._handle_line("stderr", line)),
+            read: LineSplitter(self._handle_report, LONGEST_REPORT),
         }
         self.report_fd = read
 
-    def _line(self, stream: str, line: str) -> None:
+    def _handle_line(self, stream: str, line: str) -> None:
         self.log.write(stream, line)
         self.on_line(stream, line)
 
-    def _report(self, line: str) -> None:
+    def _handle_report(self, line: str) -> None:
         said = read_report(line)
         if isinstance(said, Running):
             if self.timeout is not None:
@@ -103,28 +103,28 @@ class _Supervisor:
             self.result.attempt = said.attempt
             request = self.request
             place = (request.flow, request.run, request.step, request.task, said.attempt)
-            self.log.place(*place)
+            self.log.assign_attempt(*place)
             self.sign = task_heartbeat.HeartbeatWriter(self.store, *place)
             self.beat = Heartbeat(
                 self.sign.write_heartbeat, first=task_heartbeat.FIRST_AFTER, interval=task_heartbeat.INTERVAL
             )
             self.beat.start()
         elif isinstance(said, Finished):
-            self.result.facts = said.facts
+            self.result.outcome = said.facts
         elif line.strip() and not self.garbled:
             self.garbled = True
-            self._line(
+            self._handle_line(
                 "stderr", "Something else than the task's own report was written to the pipe for it; it is ignored."
             )
 
     def run(self, timeout: float | None) -> Supervised:
         try:
-            return self._see_through(timeout)
+            return self._run_process(timeout)
         finally:
             self.log.close()
-            self.logs.close(STOP_GRACE if self.stopped else END_PATIENCE)
+            self.logs.close(STOP_GRACE if self.stopped else END_TIMEOUT)
 
-    def _see_through(self, timeout: float | None) -> Supervised:
+    def _run_process(self, timeout: float | None) -> Supervised:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(self.request.to_json())
@@ -133,19 +133,19 @@ class _Supervisor:
             pass  # it died at once; its exit code says so
         try:
             self.timeout = timeout
-            self._pump()
+            self._read_output()
         except BaseException:
             self.stop()
-            self._pump()
-            self._say_whether_lost(True)
+            self._read_output()
+            self._record_loss(True)
             raise
         finally:
             os.close(self.report_fd)
-        result = self._ended(self.process.wait())
-        self._say_whether_lost(self.stopped and result.code != OK)
+        result = self._handle_end(self.process.wait())
+        self._record_loss(self.stopped and result.code != OK)
         return result
 
-    def _say_whether_lost(self, lost: bool) -> None:
+    def _record_loss(self, lost: bool) -> None:
         """Leave a note when the attempt was ended from outside: whoever ended it may not try it again, nor tell us."""
         if self.beat is None or self.sign is None:
             return
@@ -158,7 +158,7 @@ class _Supervisor:
         except StoreError:
             pass  # the sign that is left grows old: that tells the same, later; a commit overrules it
 
-    def _pump(self) -> None:
+    def _read_output(self) -> None:
         """Read the process's output until it has ended."""
         with selectors.DefaultSelector() as selector:
             for fd in self.pipes:
@@ -174,7 +174,7 @@ class _Supervisor:
                         selector.unregister(key.fd)
                 if self.process.poll() is not None:
                     for key in list(selector.get_map().values()):
-                        drain(key.fd, self.pipes[key.fd].feed)
+                        drain_pipe(key.fd, self.pipes[key.fd].feed)
                         self.pipes[key.fd].close()
                     return  # a grandchild may hold the pipes for ever
                 if self.deadline is not None and time.monotonic() > self.deadline:
@@ -194,23 +194,23 @@ class _Supervisor:
             except ProcessLookupError:
                 return
 
-    def _ended(self, status: int) -> Supervised:
+    def _handle_end(self, status: int) -> Supervised:
         request, result = self.request, self.result
         result.code = status if status in (0, 1, 2) else FAILED
-        if status == OK and result.facts.get("ok"):
+        if status == OK and result.outcome.get("ok"):
             return result
         manifest = read_durable_commit(self.store, request.flow, request.run, request.step, request.task)
         if manifest is not None and manifest.generation >= request.generation:
             result.code = OK
-            result.facts = {"ok": True, "next": list(manifest.next)}
-        elif "error" not in result.facts:
+            result.outcome = {"ok": True, "next": list(manifest.next)}
+        elif "error" not in result.outcome:
             reason = crash_reason(status, self.killed_for)
-            self._line("stderr", crash_line(reason))
-            result.code, result.facts["error"] = FAILED, reason
+            self._handle_line("stderr", crash_line(reason))
+            result.code, result.outcome["error"] = FAILED, reason
             if result.attempt is not None:
-                note_crash(self.store, request, result.attempt, reason)
+                record_crash(self.store, request, result.attempt, reason)
         if result.code == FATAL or (result.code != OK and request.tries_left == 0):
-            note_failure(self.store, self.request, result.attempt or 0, result.facts["error"])
+            record_failure(self.store, self.request, result.attempt or 0, result.outcome["error"])
         return result
 
 

@@ -12,7 +12,7 @@ from flow_sdk.text import mask_password
 if TYPE_CHECKING:
     import traceback
 
-__all__ = ["exception_facts", "one_line", "user_traceback"]
+__all__ = ["describe_exception", "summarize_exception", "user_traceback"]
 
 LONGEST = 1000
 """Characters of a reason that are shown; the whole message is in the attempt's manifest and log."""
@@ -26,10 +26,10 @@ def user_traceback(error: BaseException) -> str:
 
     An error that this package raised without any of the user's code on the way is shown as its message alone.
     """
-    return "".join(_chain(error, set()))
+    return "".join(_format_chain(error, set()))
 
 
-def _chain(error: BaseException, seen: set[int]) -> list[str]:
+def _format_chain(error: BaseException, seen: set[int]) -> list[str]:
     seen.add(id(error))  # a chain may lead back to where it began
     import textwrap
     import traceback
@@ -42,19 +42,25 @@ def _chain(error: BaseException, seen: set[int]) -> list[str]:
     cause = error.__cause__
     context = None if error.__suppress_context__ else error.__context__
     if cause is not None and id(cause) not in seen:
-        parts += [*_chain(cause, seen), "\nThe above exception was the direct cause of the following exception:\n\n"]
+        parts += [
+            *_format_chain(cause, seen),
+            "\nThe above exception was the direct cause of the following exception:\n\n",
+        ]
     elif cause is None and context is not None and id(context) not in seen:
-        parts += [*_chain(context, seen), "\nDuring handling of the above exception, another exception occurred:\n\n"]
+        parts += [
+            *_format_chain(context, seen),
+            "\nDuring handling of the above exception, another exception occurred:\n\n",
+        ]
     folded = len(frames) - len(kept)
     if kept:
         parts.append("Traceback (most recent call last):\n")
         parts += traceback.format_list(kept)
     if folded and kept:
         parts.append(f"  ({folded} frame{'s' if folded > 1 else ''} of Flow SDK not shown)\n")
-    parts += [f"{_short(_kind(error))}: {error}\n"] if isinstance(error, FlowSDKError) else _last_lines(error)
+    parts += [f"{_short_type(_type_name(error))}: {error}\n"] if isinstance(error, FlowSDKError) else _last_lines(error)
     if isinstance(error, BaseExceptionGroup):
         for number, inner in enumerate(error.exceptions, 1):
-            text = "".join(_chain(inner, seen)) if id(inner) not in seen else f"{_kind(inner)}, as above\n"
+            text = "".join(_format_chain(inner, seen)) if id(inner) not in seen else f"{_type_name(inner)}, as above\n"
             parts.append(f"  Exception {number} of {len(error.exceptions)} in it:\n" + textwrap.indent(text, "    "))
     return parts
 
@@ -75,36 +81,36 @@ def _last_lines(error: BaseException) -> list[str]:
     return traceback.format_exception_only(type(error), error)
 
 
-def _kind(error: BaseException) -> str:
+def _type_name(error: BaseException) -> str:
     kind = type(error)
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _short(kind: str) -> str:
+def _short_type(kind: str) -> str:
     """A type's name as Python's own tracebacks show it."""
     module, _, name = kind.rpartition(".")
     return name if module in ("builtins", "__main__", "flow_sdk.errors") else kind
 
 
-def exception_facts(error: BaseException) -> dict[str, str]:
+def describe_exception(error: BaseException) -> dict[str, str]:
     """Turn an exception into plain text facts: ``type`` (with its module), ``message``, ``stacktrace``.
 
     The clients of databases and servers like to name the address they were given, password and all: it is left out.
     """
-    facts = {"type": _kind(error), "message": _message(error), "stacktrace": user_traceback(error)}
+    facts = {"type": _type_name(error), "message": _read_message(error), "stacktrace": user_traceback(error)}
     return {name: mask_password(text) for name, text in facts.items()}
 
 
-def _message(error: BaseException) -> str:
+def _read_message(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"<its message can't be read: {type(broken).__name__}>"
 
 
-def one_line(facts: dict[str, str]) -> str:
+def summarize_exception(facts: dict[str, str]) -> str:
     """Say in one line what failed: the type, the message's first line, and what was seen if it says so."""
     first, *rest = facts["message"].splitlines() or [""]
     seen = next((line.partition("seen:")[2].strip() for line in rest if line.lstrip().startswith("seen:")), "")
-    text = f"{_short(facts['type'])}: {first}" + (f" ({seen})" if seen else "")
+    text = f"{_short_type(facts['type'])}: {first}" + (f" ({seen})" if seen else "")
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -89,7 +89,7 @@ class Worker:
         elif isinstance(said, Claimed) and not self.claimed:
             self.attempt, self.claimed = said.attempt, True
             request = self.request
-            self.log.place(request.flow, request.run, request.step, request.task, self.attempt)
+            self.log.assign_attempt(request.flow, request.run, request.step, request.task, self.attempt)
         elif isinstance(said, Finished):
             self.outcome = said.facts
         elif line.strip():

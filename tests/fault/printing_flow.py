@@ -8,7 +8,7 @@ from flow_sdk.runtime import logs
 from flow_sdk.runtime.local import driver
 
 logs.FLUSH_SECONDS = float(os.environ["FLUSHED_EVERY"])
-driver.END_PATIENCE = 20 * logs.FLUSH_SECONDS
+driver.END_TIMEOUT = 20 * logs.FLUSH_SECONDS
 
 
 class PrintingFlow(FlowSpec):

@@ -46,14 +46,14 @@ def _origin(place: Place) -> None:
 def _resume(place: Place) -> None:
     store = place.store()
     made = begun_run(place)
-    reuse = Resume("first").open(store, made.plan, "tester")
+    reuse = Resume("first").open_origin(store, made.plan, "tester")
     refs, names = reuse.start_artifacts(Artifacts(store), Cut)
     assert (refs, names) == (made.record.artifacts, made.record.parameters)
     scheduler = Scheduler(made.plan, 1)
-    scheduler.begin()
+    scheduler.begin_run()
     with patch.object(reusing, "WRITERS", 1):  # one after the other, or no number would name a call
         reuse.commit_reused(scheduler, "r", Silent())  # type: ignore[arg-type]
-    assert scheduler.take() == [(TaskKey("join", ()), 0)]
+    assert scheduler.take_tasks() == [(TaskKey("join", ()), 0)]
 
 
 def _taken_over(place: Place) -> Any:
@@ -115,22 +115,22 @@ def _handed(place: Place) -> Any:
 class _Sender(LogSender):
     """Stores in the thread that asks for it: what kills or fails a write does so to the writer."""
 
-    def _wake(self) -> None:
+    def _wake_thread(self) -> None:
         pass
 
     def store_one(self) -> None:
-        log = self._next()
+        log = self._next_due()
         assert log is not None
-        self._store.put(log._key(), log._chunk, durable=False)
+        self._store.put(log._chunk_key(), log._chunk, durable=False)
         with self._lock:
-            self._put(log, None)
+            self._handle_put(log, None)
 
 
 def _log(place: Place) -> None:
     """What a supervised task prints, in three chunks."""
     sender = _Sender(place.store(), lambda line: None)
     log = LogWriter(sender)
-    log.place(NAME, "r", "start", "0", 0)
+    log.assign_attempt(NAME, "r", "start", "0", 0)
     for chunk in range(3):
         log.write("stdout", f"line {chunk}".ljust(FLUSH_BYTES))
         sender.store_one()

@@ -23,7 +23,7 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.runtime.flowfile import load_flow
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.run_queries import foreach_children, is_chosen, loop_outcome, open_run, task_of
+from flow_sdk.runtime.run_queries import find_task_id, foreach_children, is_chosen, loop_outcome, open_run
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
@@ -111,10 +111,10 @@ def test_a_newer_deployment_asks_the_run_for_its_ids(root: str) -> None:
     # An Airflow task knows its step and its position; the DAG file may have been written since the run began.
     newer = compile_plan(load_flow(str(FLOW), "EarlierFlow"), file="earlier.py")
     deployed = plan_hash(newer), newer
-    assert task_of(root, "EarlierFlow", "2", deployed, "inner", "1.0") == "1.0"
-    assert task_of(root, "EarlierFlow", "2", deployed, "late", "0") == "0"
-    assert task_of(root, "EarlierFlow", "not-begun", deployed, "inner", "1.0") == "2.1.0"
-    assert task_of(root, "EarlierFlow", "not-begun", deployed, "again", "0-2") == "5-2"
+    assert find_task_id(root, "EarlierFlow", "2", deployed, "inner", "1.0") == "1.0"
+    assert find_task_id(root, "EarlierFlow", "2", deployed, "late", "0") == "0"
+    assert find_task_id(root, "EarlierFlow", "not-begun", deployed, "inner", "1.0") == "2.1.0"
+    assert find_task_id(root, "EarlierFlow", "not-begun", deployed, "again", "0-2") == "5-2"
     view = open_run(root, "EarlierFlow", "2")
     assert foreach_children(view, "outer", "1") == ["1.0", "1.1"]
     assert is_chosen(view, "late", "0") and not is_chosen(view, "end", "0")

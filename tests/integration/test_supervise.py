@@ -170,12 +170,12 @@ def test_a_run_keeps_the_plan_and_package_it_began_with(deployed: Deployed) -> N
 def test_a_second_start_of_the_task_runs_nothing(deployed: Deployed) -> None:
     first, second = deployed.supervise(), deployed.supervise(parameters={"text": "other"})
     assert (first.attempt, second.attempt, second.code) == (0, None, 0)
-    assert second.facts["already"] and deployed.client()["start"].task.data.text == "plain"
+    assert second.outcome["already"] and deployed.client()["start"].task.data.text == "plain"
 
 
 def test_a_killed_runner_is_noted_and_tried_again(deployed: Deployed) -> None:
     killed = deployed.supervise(parameters={"mode": "kill"}, tries_left=1)
-    assert (killed.code, killed.attempt) == (1, 0) and "SIGKILL" in killed.facts["error"]
+    assert (killed.code, killed.attempt) == (1, 0) and "SIGKILL" in killed.outcome["error"]
     noted = read_attempt(deployed.store, "Sent", "r1", "start", "0", 0)
     assert noted is not None and noted.exception and "SIGKILL" in noted.exception["message"]
     assert deployed.supervise(tries_left=0).code == 1
@@ -203,7 +203,7 @@ def test_a_store_that_does_not_take_the_log_ends_no_task(
 
     monkeypatch.setattr(LocalStore, "put", failing_put)
     monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.01)
-    monkeypatch.setattr(supervising, "END_PATIENCE", 1.0)
+    monkeypatch.setattr(supervising, "END_TIMEOUT", 1.0)
     assert deployed.supervise(parameters={"mode": "prints"}).code == 0
     said = [line for line in deployed.lines if "log isn't whole" in line[1]]
     if failing == 1:
@@ -221,18 +221,18 @@ def test_a_missing_parameter_is_one_clear_line(deployed: Deployed) -> None:
 def test_a_step_that_the_run_did_not_begin_with_is_refused_for_good(deployed: Deployed) -> None:
     assert deployed.supervise().code == 0
     later = deployed.supervise("added_later", tries_left=3)
-    assert later.code == 2 and "has no step 'added_later'" in later.facts["error"]
+    assert later.code == 2 and "has no step 'added_later'" in later.outcome["error"]
 
 
 def test_a_run_of_another_orchestrator_is_refused(deployed: Deployed) -> None:
     assert deployed.supervise().code == 0
     other = deployed.supervise("end", orchestrator={"kind": "test", "dag": "another"})
-    assert other.code == 1 and "another orchestrator" in other.facts["error"]
+    assert other.code == 1 and "another orchestrator" in other.outcome["error"]
 
 
 def test_a_task_out_of_order_is_refused(deployed: Deployed) -> None:
     done = deployed.supervise("end")
-    assert done.code == 1 and "hasn't begun" in done.facts["error"]
+    assert done.code == 1 and "hasn't begun" in done.outcome["error"]
 
 
 def test_a_task_whose_code_cannot_be_loaded_fails_the_run(deployed: Deployed) -> None:
@@ -256,7 +256,7 @@ def test_a_grandchild_that_writes_for_ever_holds_up_nothing(deployed: Deployed) 
 
 def test_a_very_long_message_is_no_trouble(deployed: Deployed) -> None:
     ended = deployed.supervise(parameters={"mode": "long"})
-    assert ended.code == 1 and "ValueError: xxx" in ended.facts["error"]
+    assert ended.code == 1 and "ValueError: xxx" in ended.outcome["error"]
 
 
 @pytest.mark.parametrize("mode", ["slow", "deaf"])
@@ -267,7 +267,7 @@ def test_the_timeout_is_the_steps_and_not_that_of_storing(
     request = deployed.request("start", parameters={"mode": mode})
     ended = supervise(request, lambda stream, line: None, timeout=1)
     assert ended.code == (0 if mode == "slow" else 1), ended
-    assert mode == "slow" or "didn't react to its @timeout" in ended.facts["error"]
+    assert mode == "slow" or "didn't react to its @timeout" in ended.outcome["error"]
 
 
 def test_an_interrupted_supervisor_ends_the_runner(deployed: Deployed) -> None:

@@ -91,13 +91,13 @@ class InProcessRun:
 
     def run(self, before: Callable[[], None] = lambda: None) -> "InProcessRun":
         """Run to the end or to the first task that fails for good; ``before`` is called before the first task."""
-        self.scheduler.begin()
+        self.scheduler.begin_run()
         before()
         active: list[tuple[TaskKey, int]] = []
         now = 0.0
         while True:
-            self.scheduler.wake(now)
-            active += self.scheduler.take()
+            self.scheduler.wake_delayed(now)
+            active += self.scheduler.take_tasks()
             if not active:
                 wake = self.scheduler.next_wake()
                 if wake is None or self.scheduler.failed:
@@ -108,9 +108,9 @@ class InProcessRun:
             outcome = self.attempt(key, left)
             manifest = outcome.manifest
             if manifest.ok:
-                self.scheduler.committed(key, manifest.next, manifest.items.count if manifest.items else None)
+                self.scheduler.task_committed(key, manifest.next, manifest.items.count if manifest.items else None)
             else:
-                self.scheduler.failed_attempt(key, now, fatal=outcome.fatal)
+                self.scheduler.attempt_failed(key, now, fatal=outcome.fatal)
 
     def attempt(self, key: TaskKey, left: int, **request: Any) -> Outcome:
         """Run one attempt of a task."""

@@ -16,7 +16,7 @@ import pytest
 
 from flow_sdk.client import Run
 from flow_sdk.errors import FlowSDKError, IntegrityError, PlanError, UsageError
-from flow_sdk.runtime.task.code_folder import unpacked
+from flow_sdk.runtime.task.code_folder import unpack_once
 from flow_sdk.store.package.archive import build_archive, find_files, list_files, unpack_archive
 from tests.fault.report import count
 from tests.unit.client.builder import Builder
@@ -246,7 +246,7 @@ def test_nobody_unpacks_one_from_a_store(name: str, flow: Builder, tmp_path: Pat
             use()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(IntegrityError):
-        unpacked(EVIL[name], digest)
+        unpack_once(EVIL[name], digest)
     (base,) = tmp_path.iterdir()
     assert [path for path in base.iterdir() if path.suffix != ".lock"] == [] and stat.S_IMODE(
         base.stat().st_mode
@@ -270,8 +270,8 @@ def test_a_plan_names_no_file_outside_the_package(flow: Builder) -> None:
 
 def test_a_folder_for_unpacked_code_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
     script = (
-        "import sys, tempfile; from flow_sdk.runtime.task.code_folder import unpacked\n"
-        "tempfile.tempdir = sys.argv[1]\nunpacked(open(sys.argv[2], 'rb').read(), 'd' * 64)"
+        "import sys, tempfile; from flow_sdk.runtime.task.code_folder import unpack_once\n"
+        "tempfile.tempdir = sys.argv[1]\nunpack_once(open(sys.argv[2], 'rb').read(), 'd' * 64)"
     )
     package = tmp_path / "package"
     package.write_bytes(archive(entry("a.py")))

@@ -17,7 +17,7 @@ from flow_sdk.graph.parse import read_graph
 from flow_sdk.graph.render import render_graph
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
-from flow_sdk.runtime.batch.submit import JobTarget, read_request, save_request, submission
+from flow_sdk.runtime.batch.submit import JobTarget, job_arguments, read_request, save_request
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
@@ -156,7 +156,7 @@ def test_a_job_is_told_a_name_and_a_hash(text: str) -> None:
     for fields in (given, plain):
         request = TaskRequest("s3://b", "Hostile", "12", "start", "0", **fields)  # type: ignore[arg-type]
         digests.append(save_request(artifacts, request))
-        jobs.append(submission(request, digests[-1], target))
+        jobs.append(job_arguments(request, digests[-1], target))
         jobs[-1]["tags"].pop("flow_sdk.user", None)
     read = read_request(artifacts, "Hostile/12/start/0", digests[0])
     assert (read.parameters, read.tags, read.user) == (given["parameters"], (text,), text)

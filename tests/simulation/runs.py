@@ -198,8 +198,8 @@ class RunProcess:
             )
         else:
             if self.origin is not None:
-                reuse = Resume(self.origin, self.step).open(store, self.plan, USER)
-            record = local_run._allocate(store, self.flow, self.plan, {}, options, reuse)
+                reuse = Resume(self.origin, self.step).open_origin(store, self.plan, USER)
+            record = local_run._create_run(store, self.flow, self.plan, {}, options, reuse)
             self.run = record.run
         try:
             _Driver(self, store, record, options, reporter, reuse).run()
@@ -217,7 +217,7 @@ class RunProcess:
             if record is None:
                 if not is_first(self.plan[request.step], self.plan[request.step].position(request.task), self.plan):
                     raise Violation(f"{request.pathspec} was started before the run began")
-                record = run_start.begin(store, request, self.plan, self.flow)
+                record = run_start.begin_run(store, request, self.plan, self.flow)
             view = RunView(store, self.plan, request.flow, request.run)
             outcome = attempt.run_attempt(view, record, self.flow, request, announce)
             if outcome.manifest.ok:
@@ -281,26 +281,26 @@ class _Driver(Driver):
         self.done: set[TaskKey] = set()
         self.generation = 0
 
-    def _start(self, key: TaskKey, left: int) -> None:
+    def _start_task(self, key: TaskKey, left: int) -> None:
         if key in self.done:
             raise Violation(f"the scheduler started {key} again, which is committed")
         if sum(worker.key == key for worker in self.by_name.values()):
             raise Violation(f"the scheduler started {key} twice")
         if left < 0:
             raise Violation(f"the scheduler started {key} once too often")
-        super()._start(key, left)
+        super()._start_task(key, left)
 
-    def _committed(self, worker: Worker, outcome: dict[str, Any]) -> None:
+    def _handle_commit(self, worker: Worker, outcome: dict[str, Any]) -> None:
         self.done.add(worker.key)
-        super()._committed(worker, outcome)
+        super()._handle_commit(worker, outcome)
 
-    def _finish(self, state: str, seconds: float) -> None:
+    def _record_end(self, state: str, seconds: float) -> None:
         if self.process.orchestrated:
             self.reporter.run_finished(self.record.flow, self.record.run, seconds, state, self.reason)
         else:
-            super()._finish(state, seconds)
+            super()._record_end(state, seconds)
 
-    def _turn(self, timeout: float | None) -> None:
+    def _handle_events(self, timeout: float | None) -> None:
         actors = self.actors.actors
         self.world.wait(lambda: any(actors[name].is_gone for name in self.by_name), timeout)
         for name, worker in list(self.by_name.items()):
@@ -310,10 +310,10 @@ class _Driver(Driver):
             if isinstance(actor.error, Violation):
                 raise actor.error
             status = -9 if actor.is_killed else 1 if actor.error is not None else actor.result
-            self._ended(worker, status)
+            self._handle_end(worker, status)
             if self.world.chance(self.world.profile.echo):
                 self.world.faults += 1
-                self._ended(worker, status)
+                self._handle_end(worker, status)
         may_clear = self.process.orchestrated and self.done and self.generation < MOST_CLEARED
         if may_clear and self.world.chance(self.world.profile.clear):
             self._clear()

@@ -81,13 +81,13 @@ def redirects_to_the_place_of_a_generation(patch: pytest.MonkeyPatch) -> None:
 
 
 def counts_an_end_twice(patch: pytest.MonkeyPatch) -> None:
-    real = Driver._ended
+    real = Driver._handle_end
 
     def ended(self: Driver, worker: Any, status: int) -> None:
         self.by_name[worker.name] = worker
         real(self, worker, status)
 
-    patch.setattr(Driver, "_ended", ended)
+    patch.setattr(Driver, "_handle_end", ended)
 
 
 def a_loser_takes_itself_for_the_winner(patch: pytest.MonkeyPatch) -> None:
@@ -113,17 +113,17 @@ def an_artifact_that_could_not_be_stored_is_let_go(patch: pytest.MonkeyPatch) ->
 
 
 def a_join_waits_for_one_input_less(patch: pytest.MonkeyPatch) -> None:
-    real = Scheduler._open
+    real = Scheduler._open_join
 
     def opened(self: Scheduler, step: Any, key: Any, count: int) -> None:
         real(self, step, key, max(1, count - 1))
 
-    patch.setattr(Scheduler, "_open", opened)
+    patch.setattr(Scheduler, "_open_join", opened)
 
 
 def a_run_that_failed_says_it_succeeded(patch: pytest.MonkeyPatch) -> None:
-    real = Driver._finish
-    patch.setattr(Driver, "_finish", lambda self, state, seconds: real(self, "succeeded", seconds))
+    real = Driver._record_end
+    patch.setattr(Driver, "_record_end", lambda self, state, seconds: real(self, "succeeded", seconds))
 
 
 BREAKS: list[Callable[[pytest.MonkeyPatch], None]] = [

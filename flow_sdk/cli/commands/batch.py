@@ -73,13 +73,13 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _kill(call: Call) -> int:
     from flow_sdk import config
-    from flow_sdk.runtime.batch.follow import terminate
+    from flow_sdk.runtime.batch.follow import terminate_job
 
     batch, jobs = _found(call)
     if not jobs:
         call.say("No unfinished jobs of AWS Batch were found.")
     for job in jobs:
-        terminate(batch, job["jobId"], f"Ended by {config.user()} with batch kill.")
+        terminate_job(batch, job["jobId"], f"Ended by {config.user()} with batch kill.")
         print(f"ended {job['jobName']} [{job['jobId']}]")
     return 0
 

@@ -45,7 +45,7 @@ def _resume(call: Call) -> int:
     from flow_sdk.runtime.resume.forecast import forecast_resume
     from flow_sdk.store.open_store import open_store
 
-    reuse = wanted.open(open_store(call.root, create=False), plan, config.user())
+    reuse = wanted.open_origin(open_store(call.root, create=False), plan, config.user())
     call.say(reuse.describe_origin())
     for line in _table(forecast_resume(reuse)):
         print(line)

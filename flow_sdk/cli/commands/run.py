@@ -150,9 +150,9 @@ def _targets(call: Call, plan: FlowPlan) -> dict[str, Any]:
     from flow_sdk.runtime.batch.prepare import plan_targets
 
     found = plan_targets(plan, call.root)
-    for line in found.unheeded:
+    for line in found.ignored_requests:
         call.say(line)
-    found.register()
+    found.register_definitions()
     return found.targets
 
 

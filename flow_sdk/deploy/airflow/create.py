@@ -191,7 +191,7 @@ class AirflowDraft(DeploymentDraft):
     def register(self) -> None:
         """Register the job definitions of steps with ``@batch``."""
         if self._jobs is not None:
-            self._jobs.register()
+            self._jobs.register_definitions()
 
     def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
         """Write the DAG file."""

@@ -127,7 +127,7 @@ def find_changes(
     StoreError
         If the store can't be read.
     """
-    from flow_sdk.runtime.batch.register import missing
+    from flow_sdk.runtime.batch.register import find_missing_definitions
 
     change = parts.scheduler.change(prepared.schedule, options.scheduler_role)
     is_new_token = grant.first or grant.renewed
@@ -144,7 +144,7 @@ def find_changes(
         what,
         difference,
         _code_change(store, parts.machine, prepared.request),
-        tuple(job.name for job in missing(services.batch, prepared.jobs)),
+        tuple(job.name for job in find_missing_definitions(services.batch, prepared.jobs)),
         _part_change(prepared.schedule, change),
         _part_change(options.alert_topic, parts.alerts.change(options.alert_topic)),
         shares(prepared.plan, prepared.definition, prepared.distributed),

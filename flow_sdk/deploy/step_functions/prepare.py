@@ -158,7 +158,7 @@ def prepare(
         If a setting is missing.
     """
     from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
-    from flow_sdk.runtime.batch.definition import unheeded
+    from flow_sdk.runtime.batch.definition import find_ignored_requests
     from flow_sdk.store.blobs.blob import digest_of
 
     refuse_inline_secrets(plan)
@@ -188,7 +188,7 @@ def prepare(
         partition=partition,
     )
     definition, jobs = state_machine(plan, machine), tuple(job_definitions(plan, machine))
-    ignored = tuple(unheeded(plan.steps, settings))
+    ignored = tuple(find_ignored_requests(plan.steps, settings))
     return Prepared(
         *(name, plan, package, request, definition, jobs, schedule, ignored),
         distributed=machine.distributed(plan),

@@ -22,12 +22,12 @@ __all__ = [
     "COMMAND",
     "BatchSettings",
     "JobDefinition",
+    "find_ignored_requests",
+    "find_queues",
     "job_definition",
     "job_queue",
     "job_tags",
     "log_options",
-    "queues",
-    "unheeded",
 ]
 
 JSON = Any
@@ -144,14 +144,14 @@ def job_queue(step: StepPlan, settings: BatchSettings) -> str:
     if queue is None:
         raise ConfigError(
             "It isn't known which job queue of AWS Batch to use.",
-            where=_place(step),
+            where=_step_location(step),
             wanted="the name or ARN of a job queue",
             help='Set FLOW_SDK_BATCH_JOB_QUEUE, or write @batch(queue="...").',
         )
     return str(queue)
 
 
-def queues(steps: tuple[StepPlan, ...], settings: BatchSettings) -> tuple[str, ...]:
+def find_queues(steps: tuple[StepPlan, ...], settings: BatchSettings) -> tuple[str, ...]:
     """Return the queues of several steps, each once, in order.
 
     Raises
@@ -198,20 +198,20 @@ def job_definition(step: StepPlan, settings: BatchSettings, store: str) -> JobDe
     if image is None:
         raise ConfigError(
             "It isn't known in which image the step runs.",
-            where=_place(step),
+            where=_step_location(step),
             wanted="an image with Flow SDK in it, which AWS can pull",
             help='Set FLOW_SDK_BATCH_IMAGE, or write @batch(image="..."). The folder docker/ has one to build.',
         )
-    needs = _needs(step)
+    needs = _requested_resources(step)
     try:
-        container = _container(batch, needs, settings, platform)
+        container = _container_properties(batch, needs, settings, platform)
     except FlowSDKError as error:
-        error.where = _place(step)
+        error.where = _step_location(step)
         raise
     container |= {
         "image": image,
         "command": list(COMMAND),
-        "environment": _environment(batch, settings, store),
+        "environment": _container_variables(batch, settings, store),
     }
     arguments: dict[str, JSON] = {
         "type": "container",
@@ -242,7 +242,7 @@ class _Needs:
     disk: int | None
 
 
-def _needs(step: StepPlan) -> _Needs:
+def _requested_resources(step: StepPlan) -> _Needs:
     batch, resources = step.batch, step.resources
     default = {"cpu": DEFAULT_CPU, "memory": DEFAULT_MEMORY, "gpu": 0, "shared_memory": None, "disk": None}
     found: dict[str, Any] = {}
@@ -252,7 +252,7 @@ def _needs(step: StepPlan) -> _Needs:
     return _Needs(**found)
 
 
-def _container(batch: BatchPolicy, needs: _Needs, settings: BatchSettings, platform: str) -> dict[str, JSON]:
+def _container_properties(batch: BatchPolicy, needs: _Needs, settings: BatchSettings, platform: str) -> dict[str, JSON]:
     """The container's properties, but for what it runs."""
     container: dict[str, JSON] = {}
     cpu: float = needs.cpu
@@ -296,7 +296,7 @@ def _container(batch: BatchPolicy, needs: _Needs, settings: BatchSettings, platf
             container[key] = role
     required = {"VCPU": f"{cpu:g}", "MEMORY": str(needs.memory), "GPU": str(needs.gpu) if needs.gpu else None}
     container["resourceRequirements"] = [{"type": kind, "value": value} for kind, value in required.items() if value]
-    return {**container, **_volumes(batch), **_log(batch)}
+    return {**container, **_volume_properties(batch), **_log_properties(batch)}
 
 
 def _linux_parameters(batch: BatchPolicy, needs: _Needs) -> dict[str, JSON]:
@@ -319,7 +319,7 @@ def _linux_parameters(batch: BatchPolicy, needs: _Needs) -> dict[str, JSON]:
     return {**found, "devices": devices} if devices else found
 
 
-def _environment(batch: BatchPolicy, settings: BatchSettings, store: str) -> list[dict[str, str]]:
+def _container_variables(batch: BatchPolicy, settings: BatchSettings, store: str) -> list[dict[str, str]]:
     variables = {**settings.variables, "FLOW_SDK_STORE": store}
     if settings.region is not None:
         variables["AWS_DEFAULT_REGION"] = settings.region
@@ -328,7 +328,7 @@ def _environment(batch: BatchPolicy, settings: BatchSettings, store: str) -> lis
     return [{"name": name, "value": value} for name, value in sorted(variables.items())]
 
 
-def _volumes(batch: BatchPolicy) -> dict[str, JSON]:
+def _volume_properties(batch: BatchPolicy) -> dict[str, JSON]:
     volumes: list[dict[str, JSON]] = []
     mounts: list[dict[str, JSON]] = []
     for kind, texts in (("host", batch.host_volumes), ("efs", batch.efs_volumes)):
@@ -346,23 +346,23 @@ def _volumes(batch: BatchPolicy) -> dict[str, JSON]:
     return {"volumes": volumes, "mountPoints": mounts} if volumes else {}
 
 
-def unheeded(steps: Iterable[StepPlan], settings: BatchSettings) -> list[str]:
+def find_ignored_requests(steps: Iterable[StepPlan], settings: BatchSettings) -> list[str]:
     """Say what steps ask for that their platform doesn't let us ask for, a line for each."""
     return [
         f"Step {step.name!r}: @resources(disk=...) changes nothing on EC2, where a task has the disk of its machine."
         for step in steps
-        if _needs(step).disk is not None and settings.platform_of(job_queue(step, settings)) == EC2
+        if _requested_resources(step).disk is not None and settings.platform_of(job_queue(step, settings)) == EC2
     ]
 
 
 def log_options(step: StepPlan) -> dict[str, str]:
     """Return the options of a step's log as far as they are those of CloudWatch (``awslogs``)."""
-    found = _log(_batch_of(step)).get("logConfiguration", {})
+    found = _log_properties(_batch_of(step)).get("logConfiguration", {})
     options: dict[str, str] = found.get("options", {}) if found.get("logDriver") == "awslogs" else {}
     return options
 
 
-def _log(batch: BatchPolicy) -> dict[str, JSON]:
+def _log_properties(batch: BatchPolicy) -> dict[str, JSON]:
     found: dict[str, JSON] = {}
     if batch.log_driver is not None:
         found["logDriver"] = batch.log_driver
@@ -377,5 +377,5 @@ def _batch_of(step: StepPlan) -> BatchPolicy:
     return step.batch or BatchPolicy()
 
 
-def _place(step: StepPlan) -> str:
+def _step_location(step: StepPlan) -> str:
     return f"step {step.name}"

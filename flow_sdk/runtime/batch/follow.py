@@ -8,7 +8,7 @@ from typing import Any
 from flow_sdk.aws import aws_errors
 from flow_sdk.errors import AwsError, FlowSDKError
 
-__all__ = ["ENDED", "describe", "follow", "log_group", "log_tail", "terminate", "why_failed"]
+__all__ = ["ENDED", "describe_failure", "describe_jobs", "follow_job", "log_group", "log_tail", "terminate_job"]
 
 Job = dict[str, Any]
 
@@ -19,17 +19,24 @@ FIRST_PAUSE, GROWTH = 0.5, 1.3
 MOST_PAUSE = {"RUNNING": 3.0}
 MOST_PAUSE_WAITING = 10.0
 """Seconds between two looks: short after every change, then longer and longer."""
-PATIENCE = 600.0
+RETRY_BUDGET = 600.0
 """Seconds for which AWS may not answer, or throttle, before a job is given up."""
 UNSEEN = 60.0
 """Seconds in which a submitted job must be known to DescribeJobs."""
-_PASSING = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "ServerException", "InternalError", "ServiceUnav")
+_TRANSIENT_CODES = (
+    "Throttl",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+    "ServerException",
+    "InternalError",
+    "ServiceUnav",
+)
 _LOG_LINES = 40
 _OF_ITSELF = ("Essential container in task exited", "Task failed to start")
 """What Batch says of a container that nobody has ended."""
 
 
-def describe(client: Any, ids: Sequence[str]) -> dict[str, Job]:
+def describe_jobs(client: Any, ids: Sequence[str]) -> dict[str, Job]:
     """Look at jobs, a hundred with each call.
 
     Parameters
@@ -57,11 +64,11 @@ def describe(client: Any, ids: Sequence[str]) -> dict[str, Job]:
     return found
 
 
-def follow(
+def follow_job(
     client: Any,
     job_id: str,
     on_status: Callable[[str, str], None],
-    on_look: Callable[[], None],
+    on_poll: Callable[[], None],
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -98,11 +105,11 @@ def follow(
     told, pause, heard = (status, ""), FIRST_PAUSE, clock()
     while True:
         try:
-            job = describe(client, [job_id]).get(job_id)
+            job = describe_jobs(client, [job_id]).get(job_id)
             if job is None and clock() - heard > UNSEEN:
                 raise FlowSDKError("AWS Batch doesn't know the job any more.", where=f"job {job_id}")
         except AwsError as error:
-            if not _passing(error) or clock() - heard > PATIENCE:
+            if not _is_transient(error) or clock() - heard > RETRY_BUDGET:
                 raise
             job, pause = None, min(2 * pause, 60.0)
         if job is not None:
@@ -113,20 +120,20 @@ def follow(
                 on_status(*news)
             if status in ENDED:
                 return job
-        on_look()
+        on_poll()
         sleep(pause * (0.75 + 0.5 * jitter()))
         pause = max(pause, min(pause * GROWTH, MOST_PAUSE.get(status, MOST_PAUSE_WAITING)))
 
 
-def _passing(error: AwsError) -> bool:
+def _is_transient(error: AwsError) -> bool:
     """Whether it may be over in a minute: too many calls, no network, a fault of AWS."""
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError
 
-    return error.code.startswith(_PASSING) or isinstance(error.__cause__, NoConnection | HTTPClientError)
+    return error.code.startswith(_TRANSIENT_CODES) or isinstance(error.__cause__, NoConnection | HTTPClientError)
 
 
-def terminate(client: Any, job_id: str, reason: str) -> None:
+def terminate_job(client: Any, job_id: str, reason: str) -> None:
     """End a job, whether it runs or waits. One that has ended is left as it is.
 
     Raises
@@ -138,7 +145,7 @@ def terminate(client: Any, job_id: str, reason: str) -> None:
         client.terminate_job(jobId=job_id, reason=reason)
 
 
-def why_failed(job: Job) -> str:
+def describe_failure(job: Job) -> str:
     """Say on one line why a job failed and what to do.
 
     Parameters
@@ -151,7 +158,7 @@ def why_failed(job: Job) -> str:
     container = {**(job.get("container") or {}), **(last.get("container") or {})}
     code, reason = container.get("exitCode"), container.get("reason") or ""
     status_reason = last.get("statusReason") or job.get("statusReason") or ""
-    what, advice = _cause(code, reason, status_reason, _memory(container))
+    what, advice = _explain_failure(code, reason, status_reason, _memory_limit(container))
     facts = [f"exit code {code}"] if code is not None else []
     facts += [" ".join(text.split()).rstrip(".") for text in dict.fromkeys((reason, status_reason)) if text]
     if len(attempts) > 1:
@@ -161,7 +168,7 @@ def why_failed(job: Job) -> str:
     return f"{text}. Job {job['jobId']}" + (f", log stream {stream}" if stream else "")
 
 
-def _cause(code: int | None, reason: str, status_reason: str, memory: str) -> tuple[str, str]:
+def _explain_failure(code: int | None, reason: str, status_reason: str, memory: str) -> tuple[str, str]:
     both = f"{reason} {status_reason}"
     had = f" of {memory} MiB" if memory else ""
     if "OutOfMemory" in both:
@@ -187,7 +194,7 @@ def _cause(code: int | None, reason: str, status_reason: str, memory: str) -> tu
     return "the container ended without a result", "The image's Flow SDK may be another release than yours"
 
 
-def _memory(container: dict[str, Any]) -> str:
+def _memory_limit(container: dict[str, Any]) -> str:
     found = {one["type"]: one["value"] for one in container.get("resourceRequirements") or ()}
     return str(found.get("MEMORY") or container.get("memory") or "")
 
@@ -223,3 +230,7 @@ def log_tail(logs: Any, job: Job, most: int = _LOG_LINES) -> list[str]:
     with aws_errors("read the job's log", where=f"{group} {stream}"):
         events = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=most, startFromHead=False)
     return [event["message"] for event in events["events"]]
+
+
+# The names that the Airflow provider of release 0.1.0 imports.
+describe, follow, terminate = describe_jobs, follow_job, terminate_job

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flow_sdk.aws import aws_errors
-from flow_sdk.runtime.batch.follow import ENDED, Job, describe
+from flow_sdk.runtime.batch.follow import ENDED, Job, describe_jobs
 from flow_sdk.runtime.batch.submit import job_name, tag_value
 from flow_sdk.runtime.orchestrator import adapter_of_run
 from flow_sdk.runtime.request import TaskRequest
@@ -38,9 +38,9 @@ def unfinished_jobs(client: Any, flow: str, *, run: str | None = None, user: str
     """
     ids = [
         found["jobId"]
-        for queue in _queues(client)
+        for queue in _list_queues(client)
         for status in UNFINISHED
-        for found in _listed(client, queue, status)
+        for found in _list_jobs(client, queue, status)
         if found["jobName"].startswith(flow.lstrip("_")[:_SAME])
     ]
     wanted = {"flow_sdk.flow": {tag_value(flow)}}
@@ -48,7 +48,7 @@ def unfinished_jobs(client: Any, flow: str, *, run: str | None = None, user: str
         wanted["flow_sdk.run"] = {tag_value(run), tag_value(adapter_of_run(run).job_run_id(run))}
     if user is not None:
         wanted["flow_sdk.user"] = {tag_value(user)}
-    jobs = describe(client, list(dict.fromkeys(ids))).values()
+    jobs = describe_jobs(client, list(dict.fromkeys(ids))).values()
     found = [
         job
         for job in jobs
@@ -82,7 +82,7 @@ def task_jobs(client: Any, queue: str, request: TaskRequest, also: str | None = 
         ids = [job["jobId"] for page in pages for job in page["jobSummaryList"]]
     own = {"flow": request.flow, "run": request.run, "step": request.step, "task": request.task}
     wanted = {f"flow_sdk.{key}": tag_value(value) for key, value in own.items()}
-    jobs = describe(client, list(dict.fromkeys([*ids, *([also] if also else [])]))).values()
+    jobs = describe_jobs(client, list(dict.fromkeys([*ids, *([also] if also else [])]))).values()
     found = [job for job in jobs if wanted.items() <= job.get("tags", {}).items()]
     return sorted(found, key=lambda job: (job.get("createdAt", 0), job["jobId"]))
 
@@ -128,13 +128,13 @@ def sort_jobs(found: Sequence[Job], generation: int) -> TaskJobs:
     return TaskJobs(running, stale, tuple(job for job in own if job["status"] in ENDED))
 
 
-def _queues(client: Any) -> list[str]:
+def _list_queues(client: Any) -> list[str]:
     with aws_errors("list the job queues"):
         pages = client.get_paginator("describe_job_queues").paginate()
         return [queue["jobQueueName"] for page in pages for queue in page["jobQueues"]]
 
 
-def _listed(client: Any, queue: str, status: str) -> list[dict[str, Any]]:
+def _list_jobs(client: Any, queue: str, status: str) -> list[dict[str, Any]]:
     with aws_errors("list the jobs", where=f"queue {queue}"):
         pages = client.get_paginator("list_jobs").paginate(jobQueue=queue, jobStatus=status)
         return [job for page in pages for job in page["jobSummaryList"]]

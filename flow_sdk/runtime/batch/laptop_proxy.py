@@ -12,9 +12,9 @@ import sys
 from typing import Any, NoReturn
 
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.runtime.batch.follow import follow, terminate
+from flow_sdk.runtime.batch.follow import follow_job, terminate_job
 from flow_sdk.runtime.batch.remote_task import RemoteTask
-from flow_sdk.runtime.batch.submit import JobTarget, submit
+from flow_sdk.runtime.batch.submit import JobTarget, submit_job
 from flow_sdk.runtime.report import FAILED, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.runner import die_with_parent
@@ -35,9 +35,9 @@ class Interrupts:
         self.asked = False
         self._may_raise = False
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._take)
+            signal.signal(number, self._handle_signal)
 
-    def _take(self, number: int, frame: object) -> None:
+    def _handle_signal(self, number: int, frame: object) -> None:
         self.asked = True
         if self._may_raise:
             self._may_raise = False
@@ -52,32 +52,32 @@ class Interrupts:
         self._may_raise = False
 
 
-def _run(request: TaskRequest, target: JobTarget, report: Report, interrupts: Interrupts) -> int:
+def _run_job(request: TaskRequest, target: JobTarget, report: Report, interrupts: Interrupts) -> int:
     from flow_sdk.aws import client
 
-    batch, task = client("batch"), RemoteTask(request, _show, _say, report)
+    batch, task = client("batch"), RemoteTask(request, _print_line, _print_message, report)
     if interrupts.asked:
         return FAILED
     task.expect()
-    job_id = submit(batch, task.artifacts, request, target)
+    job_id = submit_job(batch, task.artifacts, request, target)
     task.status(job_id, "SUBMITTED", f"queue {target.queue}")
     try:
         with interrupts:
-            job = follow(batch, job_id, lambda *news: task.status(job_id, *news), task.look)
+            job = follow_job(batch, job_id, lambda *news: task.status(job_id, *news), task.look)
             task.look()
     except Interrupted:
-        terminate(batch, job_id, f"The run {request.flow}/{request.run} was stopped.")
-        _say(f"AWS Batch job {job_id}: ended, as the run was stopped")
+        terminate_job(batch, job_id, f"The run {request.flow}/{request.run} was stopped.")
+        _print_message(f"AWS Batch job {job_id}: ended, as the run was stopped")
         report({"error": "the run was stopped"})
         return FAILED
     return task.ended(job, lambda: client("logs"))
 
 
-def _show(stream: str, line: str) -> None:
+def _print_line(stream: str, line: str) -> None:
     print(line, file=sys.stdout if stream == "stdout" else sys.stderr, flush=True)
 
 
-def _say(line: str) -> None:
+def _print_message(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -100,9 +100,9 @@ def run_remotely(message: dict[str, Any], report: Report, interrupts: Interrupts
     """
     request = TaskRequest.from_json(json.dumps(message["request"]).encode())
     try:
-        return _run(request, JobTarget(**message["target"]), report, interrupts)
+        return _run_job(request, JobTarget(**message["target"]), report, interrupts)
     except FlowSDKError as error:
-        _say(str(error))
+        _print_message(str(error))
         report({"error": str(error).splitlines()[0][:LONGEST]})
         return FAILED
 

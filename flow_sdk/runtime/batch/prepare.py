@@ -8,10 +8,10 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import (
     BatchSettings,
     JobDefinition,
+    find_ignored_requests,
     job_definition,
     job_queue,
     job_tags,
-    unheeded,
 )
 from flow_sdk.runtime.batch.register import check_log_groups, ensure_registered, find_platforms
 from flow_sdk.runtime.batch.submit import JobTarget
@@ -29,17 +29,17 @@ class BatchPlan:
         Where the jobs of each such step go.
     region : str or None
         The AWS region; None without such a step.
-    unheeded : tuple of str
-        What steps ask for in vain, for people.
+    ignored_requests : tuple of str
+        What steps request that their platform ignores, for messages.
     """
 
     targets: dict[str, JobTarget] = field(default_factory=dict)
     region: str | None = None
-    unheeded: tuple[str, ...] = ()
+    ignored_requests: tuple[str, ...] = ()
     _definitions: tuple[JobDefinition, ...] = ()
     _client: Any = None
 
-    def register(self) -> list[str]:
+    def register_definitions(self) -> list[str]:
         """Register the job definitions that AWS doesn't have; returns their names.
 
         Raises
@@ -89,5 +89,5 @@ def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
         step.name: JobTarget(job_queue(step, settings), definitions[step.name].name, job_tags(step, settings))
         for step in steps
     }
-    vain = tuple(unheeded(steps, settings))
+    vain = tuple(find_ignored_requests(steps, settings))
     return BatchPlan(targets, batch.meta.region_name, vain, tuple(definitions.values()), batch)

@@ -7,14 +7,14 @@ from typing import Any
 from flow_sdk.aws import aws_errors
 from flow_sdk.errors import AwsError, ConfigError
 from flow_sdk.plan.model import StepPlan
-from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, log_options, queues
+from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, find_queues, log_options
 from flow_sdk.runtime.batch.platform import EC2, FARGATE
 from flow_sdk.text import suggest_name
 
-__all__ = ["check_log_groups", "ensure_registered", "find_platforms", "missing"]
+__all__ = ["check_log_groups", "ensure_registered", "find_missing_definitions", "find_platforms"]
 
 
-def missing(client: Any, definitions: Iterable[JobDefinition]) -> list[JobDefinition]:
+def find_missing_definitions(client: Any, definitions: Iterable[JobDefinition]) -> list[JobDefinition]:
     """Return those definitions of which AWS has no active one, each once.
 
     Parameters
@@ -62,7 +62,7 @@ def ensure_registered(client: Any, definitions: Iterable[JobDefinition]) -> list
     AwsError
         If AWS refuses or doesn't answer.
     """
-    lacking = missing(client, definitions)
+    lacking = find_missing_definitions(client, definitions)
     for definition in lacking:
         with aws_errors("register the job definition", where=definition.name):
             client.register_job_definition(**definition.arguments)
@@ -93,14 +93,14 @@ def find_platforms(client: Any, steps: Iterable[StepPlan], settings: BatchSettin
     ConfigError
         If a queue doesn't exist, or can't take jobs.
     """
-    found = {name: _environment(client, name, settings.platform) for name in queues(tuple(steps), settings)}
+    found = {name: _first_environment(client, name, settings.platform) for name in find_queues(tuple(steps), settings)}
     if settings.platform is not None or not found:
         return settings
-    kinds = {name: _platform(client, environment) for name, environment in found.items()}
+    kinds = {name: _environment_platform(client, environment) for name, environment in found.items()}
     return dataclasses.replace(settings, platforms={**settings.platforms, **kinds})
 
 
-def _environment(client: Any, queue: str, platform: str | None) -> str:
+def _first_environment(client: Any, queue: str, platform: str | None) -> str:
     """The first compute environment of a queue that takes jobs."""
     try:
         with aws_errors("look at the job queue", where=queue):
@@ -110,36 +110,36 @@ def _environment(client: Any, queue: str, platform: str | None) -> str:
             raise
         return ""
     if not answer:
-        raise _no_queue(client, queue)
+        raise _missing_queue_error(client, queue)
     state, status = answer[0]["state"], answer[0].get("status", "VALID")
     environments = [entry["computeEnvironment"] for entry in answer[0]["computeEnvironmentOrder"]]
     if state != "ENABLED" or status in ("INVALID", "DELETING", "DELETED") or not environments:
         raise ConfigError(
             f"The job queue {queue!r} takes no jobs.",
             seen=f"{state}, {status}" if environments else "no compute environment",
-            where=_region(client),
+            where=_describe_region(client),
             help=answer[0].get("statusReason") or "Enable it in the console of AWS Batch, or name another one.",
         )
     return str(environments[0])
 
 
-def _no_queue(client: Any, queue: str) -> ConfigError:
+def _missing_queue_error(client: Any, queue: str) -> ConfigError:
     with aws_errors("list the job queues"):
         pages = client.get_paginator("describe_job_queues").paginate()
         known = [found["jobQueueName"] for page in pages for found in page["jobQueues"]]
     meant = suggest_name(queue, known) or "There's no queue in this account and region; a template in infra/ makes one."
     return ConfigError(
         f"AWS Batch has no job queue {queue!r}.",
-        where=_region(client),
+        where=_describe_region(client),
         help=f"{meant} Correct FLOW_SDK_BATCH_JOB_QUEUE or @batch(queue=...), or AWS_DEFAULT_REGION.",
     )
 
 
-def _region(client: Any) -> str:
+def _describe_region(client: Any) -> str:
     return f"region {client.meta.region_name}"
 
 
-def _platform(client: Any, environment: str) -> str:
+def _environment_platform(client: Any, environment: str) -> str:
     with aws_errors("look at the compute environment", where=environment):
         found = client.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"]
     kind = found[0].get("computeResources", {}).get("type", "") if found else ""
@@ -182,7 +182,7 @@ def check_log_groups(logs: Callable[[], Any], steps: Iterable[StepPlan]) -> None
         if group not in known:
             raise ConfigError(
                 f"CloudWatch has no log group {group!r}.",
-                where=f"step {step.name}, {_region(client)}",
+                where=f"step {step.name}, {_describe_region(client)}",
                 help=" ".join(
                     filter(
                         None, (suggest_name(group, known), "Make it, or add awslogs-create-group:true to log_options.")

@@ -7,12 +7,12 @@ from typing import Any
 
 from flow_sdk.client.logs import LogTail
 from flow_sdk.errors import AwsError
-from flow_sdk.runtime.batch.follow import Job, log_tail, why_failed
-from flow_sdk.runtime.crash_record import crash_line, note_crash
+from flow_sdk.runtime.batch.follow import Job, describe_failure, log_tail
+from flow_sdk.runtime.crash_record import crash_line, record_crash
 from flow_sdk.runtime.logs import log_entry
 from flow_sdk.runtime.report import FAILED, FATAL, OK, Report
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.tracebacks import LONGEST, one_line
+from flow_sdk.runtime.tracebacks import LONGEST, summarize_exception
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import commits
@@ -45,7 +45,7 @@ class RemoteTask:
         report: Report = lambda facts: None,
     ) -> None:
         self.request, self._on_line, self._say, self._report = request, on_line, say, report
-        self.place = (request.flow, request.run, request.step, request.task)
+        self.task_key = (request.flow, request.run, request.step, request.task)
         self.store = open_store(request.root, create=False)
         self.artifacts = Artifacts(self.store)
         self.attempt: int | None = None
@@ -56,12 +56,12 @@ class RemoteTask:
 
     def expect(self) -> None:
         """Take note of the attempts there are; call it right before the job is submitted."""
-        self._known = set(commits.list_attempts(self.store, *self.place))
+        self._known = set(commits.list_attempts(self.store, *self.task_key))
 
     def expect_of_another(self) -> None:
         """Do so for a job that somebody else submitted: what has failed by now isn't its attempt."""
-        known = commits.list_attempts(self.store, *self.place)
-        self._known = {n for n in known if commits.read_attempt(self.store, *self.place, n) is not None}
+        known = commits.list_attempts(self.store, *self.task_key)
+        self._known = {n for n in known if commits.read_attempt(self.store, *self.task_key, n) is not None}
 
     def remember(self) -> dict[str, Any]:
         """What :meth:`recall` takes in another process to go on; plain data."""
@@ -77,7 +77,7 @@ class RemoteTask:
 
     def committed(self) -> Manifest | None:
         """The task's committed manifest, if it is one that the attempt was started for."""
-        manifest = commits.read_task(self.store, *self.place)
+        manifest = commits.read_task(self.store, *self.task_key)
         return manifest if manifest is not None and manifest.generation >= self.request.generation else None
 
     def status(self, job_id: str, status: str, reason: str) -> None:
@@ -89,29 +89,29 @@ class RemoteTask:
         """Find the attempt that the container has claimed, and show what is new in its log."""
         if not self._begun:
             return  # jobs may wait for hours: no need to ask the store
-        for number in commits.list_attempts(self.store, *self.place):
+        for number in commits.list_attempts(self.store, *self.task_key):
             if number not in self._known:  # more than one when Batch started the container anew
-                self._show_rest()
+                self._print_rest()
                 self._take_up(number)
         if self._tail is not None:
-            self._show(self._tail.read())
+            self._print_lines(self._tail.read())
 
     def _take_up(self, number: int) -> None:
         self._known.add(number)
-        self.attempt, self._tail = number, LogTail(self.store, self.place, number)
+        self.attempt, self._tail = number, LogTail(self.store, self.task_key, number)
         self._lines = self._passed_over = 0
         self._report({"attempt": number})
 
-    def _show(self, lines: Any) -> None:
+    def _print_lines(self, lines: Any) -> None:
         for line in lines:
             self._lines += 1
             if self._lines > self._passed_over:
                 self._on_line(line.stream, line.text)
 
-    def _show_rest(self) -> None:
+    def _print_rest(self) -> None:
         if self._tail is not None:
-            self._show(self._tail.read())
-            self._show(self._tail.read_rest())
+            self._print_lines(self._tail.read())
+            self._print_lines(self._tail.read_rest())
 
     def ended(self, job: Job, logs: Callable[[], Any]) -> int:
         """See how a job has ended, and keep the reason if its container couldn't.
@@ -135,7 +135,7 @@ class RemoteTask:
         """
         self._begun = True
         self.look()
-        self._show_rest()
+        self._print_rest()
         manifest = self.committed()
         if manifest is not None:
             facts = {"ok": True, "next": list(manifest.next), "caught": not manifest.successful}
@@ -144,35 +144,35 @@ class RemoteTask:
             self._report(facts)
             return OK
         code = FATAL if _exit_code(job) == FATAL else FAILED
-        failed = None if self.attempt is None else commits.read_attempt(self.store, *self.place, self.attempt)
+        failed = None if self.attempt is None else commits.read_attempt(self.store, *self.task_key, self.attempt)
         if failed is not None and failed.exception is not None:
-            self._report({"error": one_line(failed.exception)})
+            self._report({"error": summarize_exception(failed.exception)})
             return code
-        reason = why_failed(job)
+        reason = describe_failure(job)
         if self.attempt is None:
-            self._show_container(job, logs)
-            self._claim(job)
+            self._print_container_log(job, logs)
+            self._claim_attempt(job)
         assert self.attempt is not None
         self._end_log(reason)
-        note_crash(self.store, self.request, self.attempt, reason)
+        record_crash(self.store, self.request, self.attempt, reason)
         self._report({"error": reason[:LONGEST]})
         return code
 
     def _end_log(self, reason: str) -> None:
         """Add to the attempt's log why its container ended, which stored the log until then."""
         assert self.attempt is not None
-        prefix = log_prefix(*self.place, self.attempt)
+        prefix = log_prefix(*self.task_key, self.attempt)
         chunks = [int(info.key.removeprefix(prefix)) for info in self.store.list(prefix)]
-        key = log_key(*self.place, self.attempt, max(chunks, default=-1) + 1)
+        key = log_key(*self.task_key, self.attempt, max(chunks, default=-1) + 1)
         self.store.put(key, log_entry("stderr", crash_line(reason)), durable=False)
 
-    def _claim(self, job: Job) -> None:
+    def _claim_attempt(self, job: Job) -> None:
         """Count an attempt that never came so far as to count itself."""
         facts = {"host": socket.gethostname(), "time": time.time(), "batch": {"job": job["jobId"]}}
-        self.attempt = commits.claim_attempt(self.store, *self.place, facts, first=len(self._known))
+        self.attempt = commits.claim_attempt(self.store, *self.task_key, facts, first=len(self._known))
         self._report({"attempt": self.attempt})
 
-    def _show_container(self, job: Job, logs: Callable[[], Any]) -> None:
+    def _print_container_log(self, job: Job, logs: Callable[[], Any]) -> None:
         """Show what a container printed that didn't come so far as to keep a log of its own."""
         try:
             for line in log_tail(logs(), job):

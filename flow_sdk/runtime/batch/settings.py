@@ -43,10 +43,10 @@ def read_settings() -> dict[str, Any]:
         found[key] = setting.value
     asked = encryption()
     variables = asked.environment if asked is not None else {}
-    return {**found, "region": _region(), "tags": _tags(), "variables": variables}
+    return {**found, "region": _read_region(), "tags": _read_tags(), "variables": variables}
 
 
-def _tags() -> dict[str, str]:
+def _read_tags() -> dict[str, str]:
     setting = read_setting("BATCH_DEFAULT_TAGS")
     if setting.value is None:
         return {}
@@ -62,7 +62,7 @@ def _tags() -> dict[str, str]:
         ) from None
 
 
-def _region() -> str | None:
+def _read_region() -> str | None:
     try:
         return region()
     except AwsError:  # no such profile: whoever calls AWS is told, and who doesn't need not care

@@ -1,4 +1,4 @@
-"""Starting a task as a job of Batch. All but reading and saving requests and :func:`submit` is pure."""
+"""Starting a task as a job of Batch. All but reading and saving requests and :func:`submit_job` is pure."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from flow_sdk.store.blobs.blob import digest_of
 from flow_sdk.store.blobs.frame_format import damage_error
 from flow_sdk.store.records.layout import request_key
 
-__all__ = ["JobTarget", "job_name", "read_request", "save_request", "submission", "submission_errors", "submit"]
+__all__ = ["JobTarget", "job_arguments", "job_name", "read_request", "save_request", "submission_errors", "submit_job"]
 
 LONGEST_NAME = 128
 LONGEST_TAG = 256
@@ -95,7 +95,7 @@ def read_request(artifacts: Artifacts, pathspec: str, digest: str) -> TaskReques
     return TaskRequest.from_json(text)
 
 
-def submission(request: TaskRequest, digest: str, target: JobTarget) -> dict[str, Any]:
+def job_arguments(request: TaskRequest, digest: str, target: JobTarget) -> dict[str, Any]:
     """Return the arguments of ``submit_job``.
 
     Their overrides hold the task's name and a hash: far below the service's 8,192 bytes, whatever the parameters are.
@@ -133,7 +133,7 @@ def submission_errors(request: TaskRequest, target: JobTarget) -> AbstractContex
     return aws_errors("submit the job", where=f"{request.pathspec}, queue {target.queue}")
 
 
-def submit(client: Any, artifacts: Artifacts, request: TaskRequest, target: JobTarget) -> str:
+def submit_job(client: Any, artifacts: Artifacts, request: TaskRequest, target: JobTarget) -> str:
     """Submit a task's attempt.
 
     Parameters
@@ -157,6 +157,10 @@ def submit(client: Any, artifacts: Artifacts, request: TaskRequest, target: JobT
     AwsError
         If AWS refuses or doesn't answer.
     """
-    arguments = submission(request, save_request(artifacts, request), target)
+    arguments = job_arguments(request, save_request(artifacts, request), target)
     with submission_errors(request, target):
         return str(client.submit_job(**arguments)["jobId"])
+
+
+# The name that the Airflow provider of release 0.1.0 imports.
+submission = job_arguments

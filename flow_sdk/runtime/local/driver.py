@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.errors import RunFailed
 from flow_sdk.metadata.run_heartbeat import write_run_heartbeat
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, note_crash
+from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, record_crash
 from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.heartbeat import Heartbeat
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.reporter import Reporter
 from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
-from flow_sdk.runtime.logs import END_PATIENCE, LogSender, LogWriter, drain
+from flow_sdk.runtime.logs import END_TIMEOUT, LogSender, LogWriter, drain_pipe
 from flow_sdk.runtime.report import FATAL
 from flow_sdk.runtime.request import TaskRequest
-from flow_sdk.runtime.tracebacks import exception_facts, one_line
+from flow_sdk.runtime.tracebacks import describe_exception, summarize_exception
 from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.commits import claim_attempt, read_durable_commit
@@ -41,7 +41,7 @@ ENDS = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end a run as SIGINT does."""
 STOPPED = "it was stopped, as the run ended"
 """What is noted of a task that was ended with its run."""
-MOST_UNHEARD = 32
+MOST_UNANSWERED = 32
 """Most tasks that the fork server is asked for before it says what became of them; its socket holds more."""
 
 
@@ -120,7 +120,7 @@ class Driver:
         self.selector = selectors.DefaultSelector()
         self.reason: str | None = None
         self.server_gone = False
-        self.unheard = 0
+        self.unanswered = 0
         self.stopping = False
 
     def run(self) -> None:
@@ -133,16 +133,16 @@ class Driver:
         state, patience = "failed", STOP_GRACE
         try:
             with Heartbeat(lambda: write_run_heartbeat(self.store, self.record.flow, self.record.run)):
-                self.scheduler.begin()
+                self.scheduler.begin_run()
                 if self.reuse is not None:
                     self.reuse.commit_reused(self.scheduler, self.record.run, self.reporter)
-                self._loop()
+                self._run_tasks()
             state = "succeeded" if self.scheduler.finished and not self.scheduler.failed else "failed"
-            patience = END_PATIENCE
+            patience = END_TIMEOUT
         except KeyboardInterrupt:
             state, self.reason = "cancelled", "interrupted"
         except Exception as error:
-            self.reason = f"the scheduler failed with {one_line(exception_facts(error))}"
+            self.reason = f"the scheduler failed with {summarize_exception(describe_exception(error))}"
             raise
         finally:
             try:
@@ -151,7 +151,7 @@ class Driver:
             finally:
                 before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *ends)}
                 try:
-                    self._finish(state, time.monotonic() - began)
+                    self._record_end(state, time.monotonic() - began)
                 finally:
                     for number, handler in {**before, **previous}.items():
                         signal.signal(number, handler)
@@ -161,22 +161,22 @@ class Driver:
                 seen=self.reason,
             )
 
-    def _finish(self, state: str, seconds: float) -> None:
+    def _record_end(self, state: str, seconds: float) -> None:
         from flow_sdk.metadata.runs import Runs
 
         Runs(self.store).finish(self.record.flow, self.record.run, state, self.reason)
         self.reporter.run_finished(self.record.flow, self.record.run, seconds, state, self.reason)
 
-    def _loop(self) -> None:
+    def _run_tasks(self) -> None:
         while True:
-            self.scheduler.wake(time.monotonic())
-            for key, left in self.scheduler.take():
-                self._start(key, left)
-            if self.scheduler.failed or self.scheduler.idle():
+            self.scheduler.wake_delayed(time.monotonic())
+            for key, left in self.scheduler.take_tasks():
+                self._start_task(key, left)
+            if self.scheduler.failed or self.scheduler.is_idle():
                 return
-            self._turn(self._patience())
+            self._handle_events(self._seconds_to_wait())
 
-    def _patience(self) -> float | None:
+    def _seconds_to_wait(self) -> float | None:
         """Seconds until something must be looked at without an event."""
         times = [worker.deadline for worker in self.by_name.values() if worker.deadline is not None]
         wake = self.scheduler.next_wake()
@@ -187,25 +187,25 @@ class Driver:
             patience = 1.0 if patience is None else min(patience, 1.0)
         return None if patience is None else max(0.0, patience)
 
-    def _turn(self, timeout: float | None) -> None:
+    def _handle_events(self, timeout: float | None) -> None:
         """Wait for events and take them in."""
         for ready, _ in self.selector.select(timeout):
             if ready.data is None:
-                self._hear_server()
+                self._receive_from_server()
             else:
                 worker, take = ready.data
                 if ready.fd in worker.pipes:
-                    self._read(worker, ready.fd, take)
+                    self._read_pipe(worker, ready.fd, take)
         now = time.monotonic()
         for worker in list(self.by_name.values()):
             if worker.process is not None and worker.process.poll() is not None:
-                self._ended(worker, worker.process.returncode)
+                self._handle_end(worker, worker.process.returncode)
             elif worker.deadline is not None and now >= worker.deadline:
                 worker.deadline = None
                 worker.killed_for = f"it didn't react to its @timeout for {HARD_GRACE:g} seconds and was killed"
                 worker.signal(signal.SIGKILL)
 
-    def _read(self, worker: Worker, fd: int, take: Any) -> None:
+    def _read_pipe(self, worker: Worker, fd: int, take: Any) -> None:
         """Read what a pipe has."""
         try:
             data = os.read(fd, 65536)
@@ -215,7 +215,7 @@ class Driver:
         if not data:
             self._close_pipe(worker, fd)
             if worker.process is not None and not worker.pipes:
-                self._ended(worker, worker.process.wait())
+                self._handle_end(worker, worker.process.wait())
 
     def _close_pipe(self, worker: Worker, fd: int) -> None:
         self.selector.unregister(fd)
@@ -236,7 +236,7 @@ class Driver:
                 self.reporter.message(f"Each task is started in a fresh interpreter: {message['unusable']}.")
                 self.server = self.workers.server = None
 
-    def _hear_server(self) -> None:
+    def _receive_from_server(self) -> None:
         assert self.server is not None
         message = self.server.receive()
         if message is None:
@@ -244,14 +244,14 @@ class Driver:
             return
         worker = self.by_name.get(message["key"])
         if "pid" in message or (worker is not None and not worker.pid):
-            self.unheard -= 1
+            self.unanswered -= 1
         if worker is None:
             return
         if "pid" in message:
             worker.pid = message["pid"]
             self._report_start(worker)
         else:
-            self._ended(worker, message["status"])
+            self._handle_end(worker, message["status"])
 
     def _lose_server(self) -> None:
         assert self.server is not None
@@ -270,11 +270,11 @@ class Driver:
         """Whether the last attempt of a worker's task runs nothing of the step: @catch takes the failure."""
         return self.plan[worker.request.step].catch is not None
 
-    def _start(self, key: TaskKey, left: int) -> None:
+    def _start_task(self, key: TaskKey, left: int) -> None:
         self._await_server()
         # both ends of the socket would wait for ever if neither was read
-        while self.unheard >= MOST_UNHEARD and not self.server_gone:
-            self._hear_server()
+        while self.unanswered >= MOST_UNANSWERED and not self.server_gone:
+            self._receive_from_server()
         if self.server_gone:
             return
         step = self.plan[key.step]
@@ -306,37 +306,37 @@ class Driver:
             return worker
 
         try:
-            worker, reads = self.workers.start(make, self._line)
+            worker, reads = self.workers.start(make, self._handle_line)
         except ConnectionError:
             self._lose_server()
             return
-        self.unheard += worker.process is None
+        self.unanswered += worker.process is None
         self.by_name[worker.name] = worker
         for fd in reads:
             self.selector.register(fd, selectors.EVENT_READ, (worker, worker.pipes[fd]))
         if worker.process is not None:
             self._report_start(worker)
 
-    def _line(self, worker: Worker, stream: str, line: str) -> None:
+    def _handle_line(self, worker: Worker, stream: str, line: str) -> None:
         if worker.target is None:  # otherwise whoever runs the task stores its log
             worker.log.write(stream, line)
         self.reporter.task_output(worker.request.step, worker.request.task, worker.attempt, stream, line)
 
-    def _ended(self, worker: Worker, status: int) -> None:
+    def _handle_end(self, worker: Worker, status: int) -> None:
         """A process has ended: read what is left of its output, and tell the scheduler."""
         if self.by_name.pop(worker.name, None) is None:
             return
         worker.status = status
         for fd, take in list(worker.pipes.items()):
-            drain(fd, take)
+            drain_pipe(fd, take)
             take(b"")
             self._close_pipe(worker, fd)
         try:
-            self._settle(worker)
+            self._handle_outcome(worker)
         finally:
             worker.log.close()
 
-    def _settle(self, worker: Worker) -> None:
+    def _handle_outcome(self, worker: Worker) -> None:
         """Tell the scheduler how a process has ended."""
         outcome = worker.outcome
         request = worker.request
@@ -346,11 +346,11 @@ class Driver:
         if outcome.get("ok") and not self._is_stored(request):
             outcome = {}
         if not outcome.get("ok"):
-            outcome = self._look_up(worker) or outcome
+            outcome = self._find_commit(worker) or outcome
         if outcome.get("ok"):
-            self._committed(worker, outcome)
+            self._handle_commit(worker, outcome)
         else:
-            self._failed(worker, outcome)
+            self._handle_failure(worker, outcome)
 
     def _is_stored(self, request: TaskRequest) -> bool:
         """Whether a task that was reported as committed is. In S3, where looking takes long, only the last one is
@@ -359,7 +359,7 @@ class Driver:
             return True
         return self.store.head(commit_key(request.flow, request.run, request.step, request.task)) is not None
 
-    def _look_up(self, worker: Worker) -> dict[str, Any] | None:
+    def _find_commit(self, worker: Worker) -> dict[str, Any] | None:
         """For a process that ended without a good word: whether the task is committed all the same."""
         request = worker.request
         manifest = read_durable_commit(self.store, request.flow, request.run, request.step, request.task)
@@ -368,11 +368,11 @@ class Driver:
         count = manifest.items.count if manifest.items else None
         return {"ok": True, "next": manifest.next, "caught": not manifest.successful, "count": count}
 
-    def _committed(self, worker: Worker, outcome: dict[str, Any]) -> None:
+    def _handle_commit(self, worker: Worker, outcome: dict[str, Any]) -> None:
         request, count = worker.request, outcome.get("count")
         if worker.killed_for:
             self.reporter.message(f"{request.step}/{request.task} is committed, but its process had to be killed.")
-        self.scheduler.committed(worker.key, tuple(outcome["next"]), count)
+        self.scheduler.task_committed(worker.key, tuple(outcome["next"]), count)
         self.reporter.task_finished(
             request.step,
             request.task,
@@ -383,7 +383,7 @@ class Driver:
         if count:
             self.reporter.split(request.step, request.task, count)
 
-    def _failed(self, worker: Worker, outcome: dict[str, Any]) -> None:
+    def _handle_failure(self, worker: Worker, outcome: dict[str, Any]) -> None:
         request = worker.request
         if "error" in outcome:
             reason = outcome["error"]
@@ -395,11 +395,11 @@ class Driver:
                 worker.attempt = claim_attempt(self.store, request.flow, request.run, request.step, request.task, facts)
             if worker.target is None:  # otherwise whoever runs the task stores its log
                 worker.log.write("stderr", crash_line(reason))
-            note_crash(self.store, request, worker.attempt, reason, stopped=self.stopping)
+            record_crash(self.store, request, worker.attempt, reason, stopped=self.stopping)
         if self.stopping:
             return
         fatal = worker.status == FATAL and "error" in outcome  # the user's code may end with any exit code
-        retry_in = self.scheduler.failed_attempt(worker.key, time.monotonic(), fatal=fatal)
+        retry_in = self.scheduler.attempt_failed(worker.key, time.monotonic(), fatal=fatal)
         if retry_in is None:
             self.reason = f"{request.step}/{request.task}: {reason}"
         takes_over = retry_in is not None and self._has_catch(worker) and request.tries_left == 1
@@ -419,7 +419,7 @@ class Driver:
                 worker.signal(number)
             until = time.monotonic() + grace
             while self.by_name and time.monotonic() < until and not self.server_gone:
-                self._turn_quietly(until - time.monotonic())
+                self._handle_events_quietly(until - time.monotonic())
         for worker in self.by_name.values():
             worker.log.close()
 
@@ -429,9 +429,9 @@ class Driver:
         except KeyboardInterrupt:
             pass  # nobody wants to wait for it, and what is missing has been said
 
-    def _turn_quietly(self, timeout: float) -> None:
+    def _handle_events_quietly(self, timeout: float) -> None:
         try:
-            self._turn(min(0.2, timeout))
+            self._handle_events(min(0.2, timeout))
         except KeyboardInterrupt:
             for worker in self.by_name.values():
                 worker.signal(signal.SIGKILL)

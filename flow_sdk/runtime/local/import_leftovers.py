@@ -44,7 +44,7 @@ DRAWING = {"random", "secrets", "uuid", "os", __name__}
 
 
 class Leftovers:
-    """Watches what imports leave behind, while the ``with`` block lasts; :meth:`found` is asked after each import.
+    """Watches what imports leave behind, while the ``with`` block lasts; ask :meth:`describe_found` after each.
 
     Attributes
     ----------
@@ -71,23 +71,23 @@ class Leftovers:
 
         def watched_register(function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Callable[..., Any]:
             if self._watching and not _is_harmless(sys._getframe(1).f_code.co_filename):
-                self._exits.append(_name(function))
+                self._exits.append(_qualified_name(function))
             return register(function, *arguments, **named)
 
         def watched_urandom(size: int, /) -> bytes:
-            self._note_draw("random bytes")
+            self._record_draw("random bytes")
             return urandom(size)
 
         def watched_getpid() -> int:
-            place = _drawing_place(sys._getframe(1)) if self._watching else None
-            if place is not None and _package(place) not in TRUSTED | COMPARING:
+            place = _drawing_file(sys._getframe(1)) if self._watching else None
+            if place is not None and _package_of(place) not in TRUSTED | COMPARING:
                 self._asked_pid.append(place)
             return getpid()
 
         self._watching = True
-        self._replace(atexit, "register", watched_register)
-        self._replace(os, "urandom", watched_urandom)
-        self._replace(os, "getpid", watched_getpid)
+        self._replace_function(atexit, "register", watched_register)
+        self._replace_function(os, "urandom", watched_urandom)
+        self._replace_function(os, "getpid", watched_getpid)
         self._when_imported("random", lambda: self._watch_random(urandom))
         self._when_imported("uuid", self._watch_uuid)
         self._when_imported("numpy.random", self._used_numpy)
@@ -105,21 +105,21 @@ class Leftovers:
         if name in sys.modules:
             function()
             return
-        finder = _Watch(name, function)
+        finder = _ImportWatch(name, function)
         sys.meta_path.insert(0, finder)
         self._undo.append(lambda: sys.meta_path.remove(finder))
 
-    def _replace(self, owner: Any, name: str, value: Any) -> None:
+    def _replace_function(self, owner: Any, name: str, value: Any) -> None:
         before = getattr(owner, name)
         setattr(owner, name, value)
         self._undo.append(lambda: setattr(owner, name, before))
 
-    def _note_draw(self, what: str) -> None:
-        place = _drawing_place(sys._getframe(2)) if self._watching else None
+    def _record_draw(self, what: str) -> None:
+        place = _drawing_file(sys._getframe(2)) if self._watching else None
         if place is not None and not _is_trusted(place):
             self._draws.append(f"{what} in {place}")
 
-    def found(self) -> str | None:
+    def describe_found(self) -> str | None:
         """Say what has been left behind, to follow "importing it"; None when it is nothing that matters."""
         draws = self._used_numpy() or self._used_generators() or self._draws
         if draws:
@@ -135,7 +135,7 @@ class Leftovers:
             return f"leaves {opened[0]} open"
         if getattr(sys.modules.get("tempfile"), "_name_sequence", None) is not None:
             return "makes a temporary file"
-        exits = self._exits or [_name(function) for function in _finalizers() if _may_remove(function)]
+        exits = self._exits or [_qualified_name(function) for function in _list_finalizers() if _may_remove(function)]
         if exits:
             return f"registers the exit function {exits[0]}"
         if _has_shared_objects():
@@ -155,7 +155,7 @@ class Leftovers:
 
         def watched_seed(generator: "random.Random", a: Any = None, version: int = 2) -> None:
             seed(generator, a, version)
-            if a is None and self._watching and (place := _drawing_place(sys._getframe(1))) is not None:
+            if a is None and self._watching and (place := _drawing_file(sys._getframe(1))) is not None:
                 self._seeded.append((generator, None if _is_trusted(place) else generator.getstate()))
 
         def watched_global_seed(a: Any = None, version: int = 2) -> None:
@@ -163,8 +163,8 @@ class Leftovers:
                 self._draws.append("a fixed sequence, as it seeds the generator of random")
             seed(global_generator, a, version)
 
-        self._replace(module, "seed", watched_global_seed)
-        self._replace(module.Random, "seed", watched_seed)
+        self._replace_function(module, "seed", watched_global_seed)
+        self._replace_function(module.Random, "seed", watched_seed)
         module._urandom = os.urandom  # it may have been imported before, with the one that isn't watched, or since
         self._undo.append(lambda: setattr(module, "_urandom", urandom))
 
@@ -174,10 +174,10 @@ class Leftovers:
         uuid1 = module.uuid1
 
         def watched_uuid1(node: int | None = None, clock_seq: int | None = None) -> Any:
-            self._note_draw("a UUID")
+            self._record_draw("a UUID")
             return uuid1(node, clock_seq)
 
-        self._replace(module, "uuid1", watched_uuid1)
+        self._replace_function(module, "uuid1", watched_uuid1)
 
     def _used_numpy(self) -> list[str]:
         """Tell whether NumPy's global generator was used or seeded."""
@@ -203,13 +203,13 @@ class Leftovers:
                 drawn: int = randbits(count)
             finally:
                 self._watching = watching
-            place = _drawing_place(sys._getframe(1)) if watching else None
+            place = _drawing_file(sys._getframe(1)) if watching else None
             if place is not None:
                 self._numpy_seeds += 1
                 self._numpy_seeds_trusted += _is_trusted(place)
             return drawn
 
-        self._replace(module, "randbits", watched_randbits)
+        self._replace_function(module, "randbits", watched_randbits)
 
     def _used_generators(self) -> list[str]:
         """The generators that were seeded by the system and used at once, or that can't be found; keep the others."""
@@ -224,7 +224,7 @@ class Leftovers:
         return []
 
 
-class _Watch:
+class _ImportWatch:
     """A finder and loader: calls a function when a module has been imported, before whoever imports it can use it."""
 
     def __init__(self, name: str, function: Callable[[], object]) -> None:
@@ -252,48 +252,48 @@ class _Watch:
         self._function()
 
 
-def _drawing_place(frame: FrameType | None) -> str | None:
+def _drawing_file(frame: FrameType | None) -> str | None:
     """The file of an installed package that draws; None where Python itself prepares something, or NumPy does."""
     while frame is not None and frame.f_globals.get("__name__") in DRAWING:
         frame = frame.f_back
     if frame is None:
         return None
     path = frame.f_code.co_filename
-    return None if _package(path) in ("", "numpy") else path
+    return None if _package_of(path) in ("", "numpy") else path
 
 
-def _package(path: str) -> str:
+def _package_of(path: str) -> str:
     """The installed package that a file belongs to; empty for Python's own files and ours."""
     _, mark, rest = path.rpartition(f"-packages{os.sep}")
     return rest.partition(os.sep)[0].removesuffix(".py") if mark else ""
 
 
 def _is_trusted(path: str) -> bool:
-    return _package(path) in TRUSTED
+    return _package_of(path) in TRUSTED
 
 
 def _is_harmless(path: str) -> bool:
     """Tell whether a file's package registers exit functions that may run in a forked process; Python's own may."""
-    return _package(path) in HARMLESS_EXITS
+    return _package_of(path) in HARMLESS_EXITS
 
 
 def _may_remove(function: Callable[..., Any]) -> bool:
     """Tell whether the function of a finalizer may remove what other tasks need as well, such as a folder."""
-    package = _module(function).partition(".")[0]
+    package = _module_of(function).partition(".")[0]
     if package in sys.stdlib_module_names:
         return package in ("os", "posix", "shutil", "tempfile")
     return package not in HARMLESS_EXITS
 
 
-def _module(function: Callable[..., Any]) -> str:
+def _module_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__module__", None) or type(function).__module__
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return f"{_module(function)}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+def _qualified_name(function: Callable[..., Any]) -> str:
+    return f"{_module_of(function)}.{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 
-def _finalizers() -> list[Callable[..., Any]]:
+def _list_finalizers() -> list[Callable[..., Any]]:
     """The functions that ``weakref.finalize`` would call at the end of the process."""
     registry: dict[Any, Any] = weakref.finalize._registry  # type: ignore[attr-defined]
     return [info.func for info in registry.values() if info.atexit]

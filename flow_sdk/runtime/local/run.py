@@ -76,8 +76,8 @@ def run_flow(
         server = ForkServer(program)
     try:
         store = open_store(options.root, create=resume is None)
-        reuse = resume.open(store, plan, options.user) if resume is not None else None
-        record = _allocate(store, flow_class, plan, parameters, options, reuse)
+        reuse = resume.open_origin(store, plan, options.user) if resume is not None else None
+        record = _create_run(store, flow_class, plan, parameters, options, reuse)
         if options.run_id_file:
             with open(options.run_id_file, "w", encoding="utf-8") as file:
                 file.write(record.run)
@@ -91,7 +91,7 @@ def run_flow(
             server.close()
 
 
-def _allocate(
+def _create_run(
     store: ObjectStore,
     flow_class: type[FlowSpec],
     plan: FlowPlan,

@@ -56,22 +56,22 @@ class Scheduler:
         self._delayed: list[tuple[float, TaskKey]] = []
         self._joins: dict[TaskKey, _Join] = {}
 
-    def begin(self) -> None:
+    def begin_run(self) -> None:
         """Make the first task ready."""
         start = self.plan.start
         self._ready.append(TaskKey(start.name, (0,) * len(start.kinds)))
 
-    def offer(self) -> list[TaskKey]:
+    def offer_tasks(self) -> list[TaskKey]:
         """Take out all that is ready, for somebody who may have a task's result already."""
         offered = list(self._ready)
         self._ready.clear()
         return offered
 
-    def admit(self, keys: list[TaskKey]) -> None:
+    def admit_tasks(self, keys: list[TaskKey]) -> None:
         """Make tasks ready that were offered and are to run after all."""
         self._ready.extend(keys)
 
-    def take(self) -> list[tuple[TaskKey, int]]:
+    def take_tasks(self) -> list[tuple[TaskKey, int]]:
         """Take the tasks to start now.
 
         Returns
@@ -88,7 +88,7 @@ class Scheduler:
             taken.append((key, self.plan[key.step].max_extra_attempts - used))
         return taken
 
-    def committed(self, key: TaskKey, targets: tuple[str, ...], count: int | None) -> None:
+    def task_committed(self, key: TaskKey, targets: tuple[str, ...], count: int | None) -> None:
         """A task was committed.
 
         Parameters
@@ -106,20 +106,20 @@ class Scheduler:
         if step.kind == "end":
             self.finished = True
         if step.kind == "foreach" and count is not None:
-            self._open(step, key, count)
+            self._open_join(step, key, count)
         elif step.kind == "split":
-            self._open(step, key, len(targets))
+            self._open_join(step, key, len(targets))
         for name in targets:
             child = self.plan[name]
             if child.joins is not None:
-                self._arrive(step, key, child)
+                self._arrive_at_join(step, key, child)
             elif step.kind == "foreach":
                 for index in range(count or 0):
                     self._ready.append(TaskKey(name, child_position(step, key.position, child, index)))
             else:
                 self._ready.append(TaskKey(name, child_position(step, key.position, child)))
 
-    def failed_attempt(self, key: TaskKey, now: float, *, fatal: bool) -> float | None:
+    def attempt_failed(self, key: TaskKey, now: float, *, fatal: bool) -> float | None:
         """An attempt failed.
 
         Parameters
@@ -150,7 +150,7 @@ class Scheduler:
             self._ready.append(key)
         return delay
 
-    def wake(self, now: float) -> None:
+    def wake_delayed(self, now: float) -> None:
         """Make the delayed tasks ready whose time has come."""
         while self._delayed and self._delayed[0][0] <= now:
             self._ready.append(heapq.heappop(self._delayed)[1])
@@ -159,16 +159,16 @@ class Scheduler:
         """The time at which the next delayed task is due; None when there is none."""
         return self._delayed[0][0] if self._delayed else None
 
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing runs and nothing will."""
         return not self.running and (self.failed or (not self._ready and not self._delayed))
 
-    def _open(self, step: StepPlan, key: TaskKey, count: int) -> None:
+    def _open_join(self, step: StepPlan, key: TaskKey, count: int) -> None:
         join = next(other for other in self.plan.steps if other.joins == step.name)
         at = TaskKey(join.name, enclosing_position(step, key.position, join))
         self._joins[at] = _Join(count)
 
-    def _arrive(self, step: StepPlan, key: TaskKey, join: StepPlan) -> None:
+    def _arrive_at_join(self, step: StepPlan, key: TaskKey, join: StepPlan) -> None:
         split = self.plan[join.joins or ""]
         at = TaskKey(join.name, enclosing_position(step, key.position, join))
         if split.kind == FOREACH:

@@ -56,7 +56,7 @@ def forecast_resume(reuse: Reuse) -> list[Forecast]:
     states = {step.name: Counter[str]() for step in plan.steps}
     unfinished = _UnfinishedTasks(reuse)
     scheduler = Scheduler(plan, 1)
-    scheduler.begin()
+    scheduler.begin_run()
     for batch in ready_batches(scheduler):
         for key, manifest, why in reuse.inspect_tasks(batch, read_all=True):
             step, line = plan[key.step], found[key.step]
@@ -69,9 +69,9 @@ def forecast_resume(reuse: Reuse) -> list[Forecast]:
             else:
                 line.reused += 1
             if manifest is not None and keeps_transition(manifest, step):
-                scheduler.committed(key, manifest.next, count_items(manifest))
+                scheduler.task_committed(key, manifest.next, count_items(manifest))
             elif step.kind in ("linear", "split", "end"):
-                scheduler.committed(key, step.next, None)
+                scheduler.task_committed(key, step.next, None)
             else:  # how many items, or which case, only the task itself can tell
                 for name in following_steps(plan, key.step):
                     found[name].more = True

@@ -52,7 +52,7 @@ class Resume:
     origin: str | None = None
     step: str | None = None
 
-    def open(self, store: ObjectStore, plan: FlowPlan, user: str) -> "Reuse":
+    def open_origin(self, store: ObjectStore, plan: FlowPlan, user: str) -> "Reuse":
         """Find the origin.
 
         Parameters
@@ -187,8 +187,8 @@ class Reuse:
                         rest.append(key)
                     else:
                         reused[key.step] += 1
-                        scheduler.committed(key, manifest.next, count_items(manifest))
-        scheduler.admit(rest)
+                        scheduler.task_committed(key, manifest.next, count_items(manifest))
+        scheduler.admit_tasks(rest)
         waiting = dict.fromkeys(reused, 0)
         for key in rest:
             waiting[key.step] += 1
@@ -280,7 +280,7 @@ class Reuse:
 
 def ready_batches(scheduler: Scheduler) -> Iterator[list[TaskKey]]:
     """Yield all that is ready in batches, until nothing is; the caller commits tasks in between."""
-    while offered := scheduler.offer():
+    while offered := scheduler.offer_tasks():
         keys = iter(offered)
         while batch := list(islice(keys, BATCH)):
             yield batch

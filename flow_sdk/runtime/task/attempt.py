@@ -20,7 +20,7 @@ from flow_sdk.runtime.task.live_task import LiveTask
 from flow_sdk.runtime.task.parents import RunView, find_parents, is_first
 from flow_sdk.runtime.task.step_extensions import ExtensionStack
 from flow_sdk.runtime.task.transition import check_transition, chosen_case, foreach_values
-from flow_sdk.runtime.tracebacks import exception_facts, one_line
+from flow_sdk.runtime.tracebacks import describe_exception, summarize_exception
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import ArtifactRef, Manifest, ParentRef, RunRecord, SplitItems
 
@@ -166,7 +166,7 @@ class _Attempt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever an __init__ of the user's raises
             return self._failed(error, parents, fatal=False)
-        task.attach(flow)
+        task.attach_flow(flow)
         context = StepContext(self.step, flow, task, self.request, self.number, self.announce)
         self.metadata = context.metadata
         if self.recovery is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
@@ -215,7 +215,7 @@ class _Attempt:
             self.item_texts = self.adapter.describe_items(values)
         finished = FinishedStep(self.view, step, self.position, targets[0] if targets else "", values)
         self.adapter.check_next_tasks(finished, self.request.adapter_data)
-        refs, own = task.save()
+        refs, own = task.save_artifacts()
         items = None
         if values is not None:
             where = f"step {step.name!r}, foreach={step.foreach!r}"
@@ -226,7 +226,7 @@ class _Attempt:
         fatal = isinstance(error, TransitionError)
         # A step with a recovery has one attempt more, for a process that was killed.
         if self.recovery is not None and (fatal or self.request.tries_left <= 1):
-            return self._recover(context, exception_facts(error))
+            return self._recover(context, describe_exception(error))
         return self._failed(error, context.task.parents, fatal=fatal, task=context.task)
 
     def _takes_over(self) -> bool:
@@ -250,7 +250,7 @@ class _Attempt:
         def refuse(name: str, error: SerializationError) -> None:
             print(f"@catch can't keep self.{name}: {error}", file=sys.stderr, flush=True)
 
-        refs, own = context.task.save(refuse)
+        refs, own = context.task.save_artifacts(refuse)
         return self._commit(context.task, refs, own, self.step.next, None, caught=failure)
 
     def _manifest(self, parents: list[Manifest], **fields: Any) -> Manifest:
@@ -306,13 +306,13 @@ class _Attempt:
     def _failed(
         self, error: BaseException, parents: list[Manifest], *, fatal: bool, task: LiveTask | None = None
     ) -> Outcome:
-        facts = exception_facts(error)
+        facts = describe_exception(error)
         print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
         refs: dict[str, ArtifactRef] = {}
         own: tuple[str, ...] = ()
         if task is not None:
             try:
-                refs, own = task.save(lambda name, error: None)
+                refs, own = task.save_artifacts(lambda name, error: None)
             except FlowSDKError:
                 refs = task.inherited
         manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)
@@ -321,5 +321,5 @@ class _Attempt:
             from flow_sdk.metadata.runs import Runs
 
             runs = Runs(self.view.store)
-            runs.record_failure(self.record, self.step.name, self.request.task, self.number, one_line(facts))
+            runs.record_failure(self.record, self.step.name, self.request.task, self.number, summarize_exception(facts))
         return Outcome(manifest, fatal=fatal)

@@ -13,7 +13,7 @@ import time
 
 from flow_sdk.errors import FlowSDKError
 
-__all__ = ["MOST_UNUSED", "UNUSED_AGE", "unpacked"]
+__all__ = ["MOST_UNUSED", "UNUSED_AGE", "unpack_once"]
 
 UNUSED_AGE = 7 * 86400.0
 """Seconds after which a package that no task has used is removed."""
@@ -31,7 +31,7 @@ _held: list[int] = []
 """Descriptors of the locks of this process: closed, and so released, when it ends."""
 
 
-def unpacked(package: bytes, digest: str) -> str:
+def unpack_once(package: bytes, digest: str) -> str:
     """Unpack a code package once on this machine; where that was done before, see that it is still whole.
 
     Parameters
@@ -138,18 +138,18 @@ def _remove_unused(base: str) -> None:
     for name in names:
         path = os.path.join(base, name)
         if name.startswith((_NEW, _OLD, "tmp")):  # of a process that was killed; "tmp" is of earlier releases
-            if now - _modified(path) > _LEFTOVER_AGE:
+            if now - _modified_at(path) > _LEFTOVER_AGE:
                 shutil.rmtree(path, ignore_errors=True)
         else:
             path = path.removesuffix(_LOCK)
-            used[path] = _modified(path + _LOCK) or _modified(path)
+            used[path] = _modified_at(path + _LOCK) or _modified_at(path)
     for rank, path in enumerate(sorted(used, key=lambda path: -used[path])):
         age = now - used[path]
         if age > UNUSED_AGE or (rank >= MOST_UNUSED and age > _RECENT):
-            _remove(base, path)
+            _remove_folder(base, path)
 
 
-def _modified(path: str) -> float:
+def _modified_at(path: str) -> float:
     """When a file or folder was last modified, in seconds since 1970; 0 when it isn't there."""
     try:
         return os.lstat(path).st_mtime
@@ -157,7 +157,7 @@ def _modified(path: str) -> float:
         return 0.0
 
 
-def _remove(base: str, folder: str) -> None:
+def _remove_folder(base: str, folder: str) -> None:
     """Remove a package's folder unless a task holds its lock."""
     path = folder + _LOCK
     try:

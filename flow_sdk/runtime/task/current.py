@@ -13,7 +13,7 @@ from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.live_task import LiveTask
 
-__all__ = ["CurrentExtension", "graph_facts"]
+__all__ = ["CurrentExtension", "describe_graph"]
 
 SPOT_NOTICE = os.path.join(os.sep, "tmp", "spot_termination_notice")
 """The file in which code expects the time at which a spot instance will be taken away. Nothing writes it."""
@@ -49,9 +49,9 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
     current._set(
         client=_client_objects(request.root),
         lazy={
-            "graph": lambda: graph_facts(task.view.plan),
+            "graph": lambda: describe_graph(task.view.plan),
             "tempdir": _temporary_folder,
-            **_inactive_facts(task),
+            **_inactive_values(task),
         },
         flow_name=record.flow,
         run_id=record.run,
@@ -78,7 +78,7 @@ def _temporary_folder() -> str:
     return tempfile.gettempdir()
 
 
-def _inactive_facts(task: LiveTask) -> dict[str, Callable[[], Any]]:
+def _inactive_values(task: LiveTask) -> dict[str, Callable[[], Any]]:
     """What decorators without effect have in ``current``."""
     if is_plain() and "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return {}  # no flow of this process can have one
@@ -102,7 +102,7 @@ def _client_objects(root: str) -> Callable[[str, str], Any]:
     return made
 
 
-def graph_facts(plan: FlowPlan) -> dict[str, Any]:
+def describe_graph(plan: FlowPlan) -> dict[str, Any]:
     """Describe a flow as plain data, as ``current.graph`` gives it.
 
     Parameters
@@ -124,12 +124,12 @@ def graph_facts(plan: FlowPlan) -> dict[str, Any]:
         "end_step": plan.end.name,
         "parameters": [{"name": parameter.name, "type": parameter.type} for parameter in plan.parameters],
         "constants": [{"name": name} for name in plan.constants],
-        "decorators": _decorators(plan.decorators),
-        "steps": {step.name: _step(plan, step, joins.get(step.name)) for step in plan.steps},
+        "decorators": _describe_decorators(plan.decorators),
+        "steps": {step.name: _describe_step(plan, step, joins.get(step.name)) for step in plan.steps},
     }
 
 
-def _step(plan: FlowPlan, step: StepPlan, join: str | None) -> dict[str, Any]:
+def _describe_step(plan: FlowPlan, step: StepPlan, join: str | None) -> dict[str, Any]:
     if step.is_join and step.kind == "linear":
         kind = "join"
     elif step is plan.start and step.kind == "linear":
@@ -142,7 +142,7 @@ def _step(plan: FlowPlan, step: StepPlan, join: str | None) -> dict[str, Any]:
         "line": step.line,
         "doc": step.doc,
         "next": list(step.next),
-        "decorators": _decorators((*step.wrappers, *step.decorators)),
+        "decorators": _describe_decorators((*step.wrappers, *step.decorators)),
     }
     if step.foreach is not None:
         facts["foreach_artifact"] = step.foreach
@@ -153,5 +153,5 @@ def _step(plan: FlowPlan, step: StepPlan, join: str | None) -> dict[str, Any]:
     return facts
 
 
-def _decorators(found: tuple[tuple[str, dict[str, Any]], ...]) -> list[dict[str, Any]]:
+def _describe_decorators(found: tuple[tuple[str, dict[str, Any]], ...]) -> list[dict[str, Any]]:
     return [{"name": name, "attributes": dict(attributes)} for name, attributes in found]

@@ -65,14 +65,14 @@ class LiveTask:
         numbers = known_numbers(self.step, self.position)
         return [(name, n) for (kind, name), n in numbers.items() if kind == FOREACH]
 
-    def _opener(self, name: str) -> Manifest:
+    def _find_opener(self, name: str) -> Manifest:
         if name not in self._openers or self.step.joins == name:
-            self._openers[name] = self.view.opener(self.step, self.position, name)
+            self._openers[name] = self.view.read_opener(self.step, self.position, name)
         return self._openers[name]
 
-    def _item(self, name: str, index: int) -> Any:
+    def _load_item(self, name: str, index: int) -> Any:
         if name not in self._items:
-            items = self._opener(name).items
+            items = self._find_opener(name).items
             if items is None:
                 raise InputsError(f"Step {name!r} left no items.", where=self.pathspec)
             self._items[name] = self.artifacts.load_item(
@@ -88,13 +88,13 @@ class LiveTask:
     @property
     def input(self) -> Any:
         levels = self._foreach_levels()
-        return self._item(*levels[-1]) if levels else None
+        return self._load_item(*levels[-1]) if levels else None
 
     def foreach_stack(self) -> list[tuple[int, int, Any]]:
         stack = []
         for name, index in self._foreach_levels():
-            items = self._opener(name).items
-            stack.append((index, items.count if items else 0, self._item(name, index)))
+            items = self._find_opener(name).items
+            stack.append((index, items.count if items else 0, self._load_item(name, index)))
         return stack
 
     def load(self, name: str) -> Any:
@@ -142,7 +142,7 @@ class LiveTask:
         own = [name for name in vars(flow) if not name.startswith("__")]
         merged = plan_merge(self.step, own, manifests, include, exclude, self.record.artifacts, self._are_equal)
         self.inherited.update(merged)
-        self._unhide(flow)
+        self._load_hidden(flow)
 
     def _are_equal(self, name: str, one: ArtifactRef, other: ArtifactRef) -> bool:
         return self.artifacts.are_equal(one, other, where=f"{self.pathspec}, artifact {name!r} of its inputs")
@@ -152,7 +152,7 @@ class LiveTask:
 
     # what the runner asks for
 
-    def attach(self, flow: FlowSpec) -> None:
+    def attach_flow(self, flow: FlowSpec) -> None:
         """Make ``flow`` the object of this task, with what the step begins with."""
         self.flow = flow
         self.inherited = dict(self.parents[0].artifacts) if self.parents and self.step.joins is None else {}
@@ -163,9 +163,9 @@ class LiveTask:
         for name in self.view.plan.constants:
             if name in self.record.artifacts:
                 flow.__dict__[name] = self.load(name)
-        self._unhide(flow)
+        self._load_hidden(flow)
 
-    def _unhide(self, flow: FlowSpec) -> None:
+    def _load_hidden(self, flow: FlowSpec) -> None:
         """Load the artifacts that Python would look for in vain: the class has an attribute of the same name."""
         kind = type(flow)
         for name in self.inherited:
@@ -194,7 +194,7 @@ class LiveTask:
         task._openers = openers
         return task
 
-    def save(
+    def save_artifacts(
         self, refuse: Callable[[str, SerializationError], None] | None = None
     ) -> tuple[dict[str, ArtifactRef], tuple[str, ...]]:
         """Store what the step set or changed.
@@ -221,7 +221,7 @@ class LiveTask:
             if (name.startswith("__") and name.endswith("__")) or name in self.record.artifacts:
                 continue
             try:
-                ref = self._save(name, value)
+                ref = self._save_artifact(name, value)
             except SerializationError as error:
                 refused[name] = error
                 if refuse is not None:
@@ -232,10 +232,10 @@ class LiveTask:
                 own.append(name)
                 refs[name] = ref
         if refused and refuse is None:
-            raise _unstorable(self.step.name, refused) from next(iter(refused.values())).__cause__
+            raise _storing_error(self.step.name, refused) from next(iter(refused.values())).__cause__
         return refs, tuple(own)
 
-    def _save(self, name: str, value: Any) -> ArtifactRef:
+    def _save_artifact(self, name: str, value: Any) -> ArtifactRef:
         """Store an artifact of the step, unless it was inherited and only read."""
         where = f"step {self.step.name!r}, artifact self.{name}"
         if isinstance(value, FlowSpec | Inputs | InputView):
@@ -254,7 +254,7 @@ class LiveTask:
         return self.artifacts.save_again(value, loaded, where=where)
 
 
-def _unstorable(step: str, refused: dict[str, SerializationError]) -> SerializationError:
+def _storing_error(step: str, refused: dict[str, SerializationError]) -> SerializationError:
     """Make one error of those of all artifacts that can't be stored, by name."""
     names = [f"self.{name}" for name in refused]
     first, *more = refused.values()

@@ -31,7 +31,7 @@ class RunView:
         """Read several committed tasks at once."""
         return read_tasks(self.store, self.flow, self.run, [(s.name, s.task_id(p)) for s, p in tasks])
 
-    def opener(self, step: StepPlan, position: Position, name: str) -> Manifest:
+    def read_opener(self, step: StepPlan, position: Position, name: str) -> Manifest:
         """Read the task of step ``name`` whose split or foreach encloses the given task."""
         opener = self.plan[name]
         found = self.read(opener, enclosing_position(step, position, opener))
@@ -41,6 +41,9 @@ class RunView:
                 help="The orchestrator ran tasks out of order. Run the flow again; if it stays, report it.",
             )
         return found
+
+    opener = read_opener
+    """The name that the Airflow provider of release 0.1.0 calls."""
 
 
 def is_first(step: StepPlan, position: Position, plan: FlowPlan) -> bool:
@@ -70,7 +73,7 @@ def find_parents(view: RunView, step: StepPlan, position: Position) -> list[Mani
     numbers = known_numbers(step, position)
     branches: list[tuple[list[StepPlan], Numbers]] = []
     if split.kind == FOREACH:
-        opener = view.opener(step, position, split.name)
+        opener = view.read_opener(step, position, split.name)
         count = opener.items.count if opener.items else 0
         ends = [view.plan[name] for name in step.parents]
         branches = [(ends, {**numbers, (FOREACH, split.name): i}) for i in range(count)]

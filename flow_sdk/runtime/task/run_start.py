@@ -18,7 +18,7 @@ from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import run_key
 from flow_sdk.store.records.model import ArtifactRef, RunRecord
 
-__all__ = ["begin", "check_owner", "date_tag", "project_tags", "read_record", "start_artifacts"]
+__all__ = ["begin_run", "check_owner", "date_tag", "project_tags", "read_record", "start_artifacts"]
 
 
 def project_tags(plan: FlowPlan) -> tuple[str, ...]:
@@ -62,13 +62,13 @@ def start_artifacts(
     for name in plan.constants:
         refs[name] = artifacts.save(getattr(flow_class, name), where=f"class constant {name!r} of {plan.flow}")
     if plan.configs:
-        refs.update(_configs(artifacts, flow_class, plan))
+        refs.update(_store_configs(artifacts, flow_class, plan))
     for name, value in apply_parsers(flow_class, values).items():
         refs[name] = artifacts.save(value, where=f"parameter {name!r} of {plan.flow}")
     return refs, tuple(values)
 
 
-def _configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -> dict[str, ArtifactRef]:
+def _store_configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -> dict[str, ArtifactRef]:
     """Store a run's configs, and let the flow's class have their values: on a worker it has none but the plan's."""
     from flow_sdk.authoring.configs import ConfigValue
     from flow_sdk.authoring.resolved_flow import provide_configs
@@ -93,7 +93,7 @@ def read_record(store: ObjectStore, flow: str, run: str) -> RunRecord | None:
     return decode_record(RunRecord, text, key)
 
 
-def begin(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: type[FlowSpec]) -> RunRecord:
+def begin_run(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_class: type[FlowSpec]) -> RunRecord:
     """Write the record of an orchestrated run, unless a first try of its start task already has.
 
     Raises

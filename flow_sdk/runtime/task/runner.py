@@ -24,14 +24,14 @@ from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_r
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.attempt import Outcome, fail_to_load, run_attempt
 from flow_sdk.runtime.task.parents import RunView, is_first
-from flow_sdk.runtime.task.run_start import begin, check_owner, read_record
-from flow_sdk.runtime.tracebacks import LONGEST, one_line
+from flow_sdk.runtime.task.run_start import begin_run, check_owner, read_record
+from flow_sdk.runtime.tracebacks import LONGEST, summarize_exception
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.model import RunRecord
 
-__all__ = ["Prepared", "die_with_parent", "execute", "main", "run_and_report", "run_process"]
+__all__ = ["Prepared", "die_with_parent", "execute_request", "main", "run_and_report", "run_process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Prepared:
     store: tuple[str, ObjectStore] | None = None
 
 
-def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = None) -> Outcome:
+def execute_request(request: TaskRequest, announce: Report, prepared: Prepared | None = None) -> Outcome:
     """Run one attempt of a task in this process.
 
     Parameters
@@ -86,7 +86,7 @@ def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = 
         )
     view = RunView(store, plan, request.flow, request.run)
     try:
-        flow_class = _load(request, plan, artifacts, pinned[1], prepared)
+        flow_class = _load_flow(request, plan, artifacts, pinned[1], prepared)
     except Exception as error:
         if record is None or os.getpid() != owner:
             raise
@@ -100,21 +100,21 @@ def execute(request: TaskRequest, announce: Report, prepared: Prepared | None = 
                 f"The run {request.flow}/{request.run} hasn't begun, but {request.step}/{request.task} was started.",
                 help="The start task writes the run's record; look at its log first.",
             )
-        record = begin(store, request, plan, flow_class)
+        record = begin_run(store, request, plan, flow_class)
     check_owner(record, request)
     return run_attempt(view, record, flow_class, request, announce)
 
 
-def _load(
+def _load_flow(
     request: TaskRequest, plan: FlowPlan, artifacts: Artifacts, package: str | None, prepared: Prepared | None
 ) -> type[FlowSpec]:
     """Load the flow: where it lies for a local run, else from its code package."""
     arguments = ("step", request.step, "--run-id", request.run, "--task-id", request.task)
     if package is not None and request.file is None:
-        from flow_sdk.runtime.task.code_folder import unpacked
+        from flow_sdk.runtime.task.code_folder import unpack_once
 
         data = artifacts.get_bytes(package, where=f"the code package of {request.flow}/{request.run}")
-        return load_packaged_flow(unpacked(data, package), plan, arguments)
+        return load_packaged_flow(unpack_once(data, package), plan, arguments)
     return load_flow(
         request.file or plan.file,
         plan.flow,
@@ -148,7 +148,7 @@ def run_and_report(run: Callable[[Report], Outcome], report: Report) -> int:
     if outcome.already:
         facts["already"] = True
     if not manifest.ok and manifest.exception:
-        facts["error"] = one_line(manifest.exception)
+        facts["error"] = summarize_exception(manifest.exception)
     report(facts)
     if manifest.ok:
         return OK
@@ -165,7 +165,7 @@ def run_process(request: TaskRequest, report: Report, prepared: Prepared | None 
     report : callable
         Takes facts to report.
     prepared : Prepared, optional
-        As :func:`execute` takes it.
+        As :func:`execute_request` takes it.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def run_process(request: TaskRequest, report: Report, prepared: Prepared | None 
 
     def run(announce: Report) -> Outcome:
         nonlocal timeout
-        outcome = execute(request, announce, prepared)
+        outcome = execute_request(request, announce, prepared)
         timeout = outcome.timeout
         return outcome
 

@@ -16,7 +16,7 @@ ENDLESS = 1_000_000
 """Items over the limit after which no more are counted: there may be no end."""
 
 
-def _written(step: StepPlan) -> str:
+def _format_expected(step: StepPlan) -> str:
     if step.kind == "end":
         return "no self.next()"
     targets = ", ".join(f"self.{name}" for name in step.next)
@@ -26,17 +26,17 @@ def _written(step: StepPlan) -> str:
     return f"self.next({targets}" + (f", foreach={step.foreach!r})" if step.foreach else ")")
 
 
-def _name(target: Any) -> str:
+def _target_name(target: Any) -> str:
     return getattr(target, "__name__", repr(target))
 
 
-def _done(transition: Transition | None) -> str:
+def _format_actual(transition: Transition | None) -> str:
     if transition is None:
         return "no self.next()"
     if len(transition.targets) == 1 and isinstance(transition.targets[0], dict):
-        cases = ", ".join(f"{value!r}: self.{_name(target)}" for value, target in transition.targets[0].items())
+        cases = ", ".join(f"{value!r}: self.{_target_name(target)}" for value, target in transition.targets[0].items())
         return f"self.next({{{cases}}}, condition={transition.condition!r})"
-    targets = ", ".join(f"self.{_name(target)}" for target in transition.targets)
+    targets = ", ".join(f"self.{_target_name(target)}" for target in transition.targets)
     return f"self.next({targets}" + (f", foreach={transition.foreach!r})" if transition.foreach else ")")
 
 
@@ -54,15 +54,15 @@ def check_transition(step: StepPlan, transition: Transition | None) -> None:
         targets = transition.targets
         if step.kind == "switch":
             cases = targets[0] if len(targets) == 1 and isinstance(targets[0], dict) else {}
-            same = [(v, _name(t)) for v, t in cases.items()] == [tuple(case) for case in step.cases]
+            same = [(v, _target_name(t)) for v, t in cases.items()] == [tuple(case) for case in step.cases]
         else:
-            same = tuple(_name(target) for target in targets) == step.next
+            same = tuple(_target_name(target) for target in targets) == step.next
         if same and transition.foreach == step.foreach and transition.condition == step.condition:
             return
     raise TransitionError(
         f"Step {step.name!r} didn't hand on as its source says.",
-        seen=_done(transition),
-        wanted=_written(step),
+        seen=_format_actual(transition),
+        wanted=_format_expected(step),
         help="End every path through the step with self.next(...), always the same, its steps named as self.<step>.",
     )
 

@@ -7,9 +7,9 @@ from airflow.providers.amazon.aws.hooks.batch_client import BatchClientHook
 from airflow.providers.amazon.aws.operators.batch import BatchOperator
 
 from flow_provider.compat import AirflowException
-from flow_sdk.runtime.batch.follow import Job, terminate
+from flow_sdk.runtime.batch.follow import Job, terminate_job
 from flow_sdk.runtime.batch.jobs import UNFINISHED, task_jobs
-from flow_sdk.runtime.batch.submit import JobTarget, save_request, submission, submission_errors
+from flow_sdk.runtime.batch.submit import JobTarget, job_arguments, save_request, submission_errors
 from flow_sdk.runtime.request import TaskRequest
 
 __all__ = ["BatchJobs"]
@@ -47,7 +47,7 @@ class BatchJobs:
         AwsError
             If AWS refuses or doesn't answer.
         """
-        words = submission(request, save_request(artifacts, request), self.target)
+        words = job_arguments(request, save_request(artifacts, request), self.target)
         operator = BatchOperator(
             task_id=context["ti"].task_id,
             job_name=words["jobName"],
@@ -72,7 +72,7 @@ class BatchJobs:
 
     def end(self, job_id: str, reason: str) -> None:
         """End a job."""
-        terminate(self.client, job_id, reason)
+        terminate_job(self.client, job_id, reason)
 
     def end_all(self, request: TaskRequest, reason: str) -> None:
         """End all jobs of a task that haven't ended."""

@@ -28,14 +28,14 @@ class RunFailureCallback:
     def __call__(self, context: Any) -> None:
         """Record in the store that the run has ended, which its tasks may not have been able to do."""
         from flow_provider.credentials import store_access
-        from flow_sdk.runtime.run_abandonment import note_given_up
+        from flow_sdk.runtime.run_abandonment import record_abandonment
 
         deployment, flow = self.deployment, self.deployment.plan.flow
         run = flow_run_id(deployment.dag, flow, context["run_id"])
         reason = f"Airflow ended the run: {context.get('reason') or 'no reason given'}"
         try:
             with store_access(deployment):
-                note_given_up(deployment.store, flow, run, "airflow", reason)
+                record_abandonment(deployment.store, flow, run, "airflow", reason)
         except FlowSDKError as error:
             # Where the DAG processor can't reach the store, the next airflow command that shows the run records it.
             log.warning("The failure of run %s couldn't be recorded in %s: %s", run, deployment.store, error)
@@ -44,9 +44,9 @@ class RunFailureCallback:
 def clear_recorded_end(deployment: Deployment, context: Any, run: str) -> None:
     """Remove the record of a run's end if the run continues because its tasks were cleared in Airflow."""
     if getattr(context["dag_run"], "clear_number", None):
-        from flow_sdk.runtime.run_abandonment import take_back_end
+        from flow_sdk.runtime.run_abandonment import clear_end
 
-        take_back_end(deployment.store, deployment.plan.flow, run)
+        clear_end(deployment.store, deployment.plan.flow, run)
 
 
 class NamedCallback:

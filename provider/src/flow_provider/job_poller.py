@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from flow_sdk.errors import FlowSDKError
-from flow_sdk.runtime.batch.follow import describe
+from flow_sdk.runtime.batch.follow import describe_jobs
 
 __all__ = ["JobPoller", "await_to_end", "shared_poller"]
 
@@ -63,7 +63,7 @@ class JobPoller:
         await asyncio.sleep(BATCHING_DELAY)
         asked, self._asked, self._round = self._asked, {}, None
         try:
-            found = await asyncio.to_thread(describe, await self.client(), list(asked))
+            found = await asyncio.to_thread(describe_jobs, await self.client(), list(asked))
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is the answer
             self._client = None
             for answer in asked.values():

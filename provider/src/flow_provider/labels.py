@@ -57,7 +57,7 @@ def _item_text(deployment: "Deployment", step: "StepPlan", here: "TaskContext") 
     if not levels:
         return ""
     name, number = levels[-1]
-    texts = view.opener(step, position, name).environment.get("items") or []
+    texts = view.read_opener(step, position, name).environment.get("items") or []
     return str(texts[number]) if number < len(texts) else ""
 
 

@@ -8,7 +8,7 @@ from airflow.triggers.base import TriggerEvent
 
 from flow_provider.compat import AIRFLOW_3, is_deferred
 from flow_provider.job_poller import JobPoller, await_to_end, shared_poller
-from flow_sdk.runtime.batch.follow import ENDED, terminate
+from flow_sdk.runtime.batch.follow import ENDED, terminate_job
 
 __all__ = ["JobTrigger"]
 
@@ -70,7 +70,7 @@ class JobTrigger(BatchJobTrigger):
         import asyncio
 
         client = await self._job_poller().client()
-        await asyncio.to_thread(terminate, client, self.job_id, "The task was ended in Airflow.")
+        await asyncio.to_thread(terminate_job, client, self.job_id, "The task was ended in Airflow.")
         self.log.info("AWS Batch job %s: ended, as the task was", self.job_id)
 
     def _job_poller(self) -> JobPoller:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from flow_sdk.runtime.logs import LineSplitter, drain
+from flow_sdk.runtime.logs import LineSplitter, drain_pipe
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 7, 100])
@@ -36,7 +36,7 @@ def test_what_an_ended_process_left_is_read_and_not_what_a_grandchild_adds() -> 
         taken.append(data)
         os.write(write, b"more\n")  # as a grandchild does that never stops
 
-    drain(read, take)
+    drain_pipe(read, take)
     os.close(read)
     os.close(write)
     assert taken[0] == b"left\n" and sum(map(len, taken)) <= 1 << 20

@@ -56,7 +56,7 @@ def sender(store: Store, told: list[str]) -> LogSender:
 
 def placed(sender: LogSender, limit: int | None = None, task: str = "0") -> LogWriter:
     log = LogWriter(sender, limit)
-    log.place(*PLACE[:3], task, 0)
+    log.assign_attempt(*PLACE[:3], task, 0)
     return log
 
 
@@ -67,7 +67,7 @@ def texts(store: Store, task: str = "0") -> list[str]:
 def test_a_log_waits_for_its_attempt_and_is_read_back(store: Store, sender: LogSender, told: list[str]) -> None:
     log = LogWriter(sender)
     log.write("stdout", "before the attempt is known")
-    log.place(*PLACE, 2)
+    log.assign_attempt(*PLACE, 2)
     log.write("stderr", "after ü")
     log.close()
     sender.close(LONG)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from flow_sdk.errors import SerializationError
 from flow_sdk.runtime.task.transition import chosen_case
-from flow_sdk.runtime.tracebacks import exception_facts, one_line, user_traceback
+from flow_sdk.runtime.tracebacks import describe_exception, summarize_exception, user_traceback
 from flow_sdk.store.prefetch import prefetch_map
 
 
@@ -51,12 +51,12 @@ def test_a_message_that_cannot_be_read_is_no_second_error() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert "can't be read" in exception_facts(Broken())["message"]
+    assert "can't be read" in describe_exception(Broken())["message"]
 
 
 def test_an_error_of_ours_is_one_line_with_what_was_seen() -> None:
-    facts = exception_facts(SerializationError("It can't be stored.", seen="a lock", help="Don't."))
-    assert one_line(facts) == "SerializationError: It can't be stored. (a lock)"
+    facts = describe_exception(SerializationError("It can't be stored.", seen="a lock", help="Don't."))
+    assert summarize_exception(facts) == "SerializationError: It can't be stored. (a lock)"
 
 
 def test_a_chain_that_leads_back_to_itself_ends() -> None:
@@ -72,4 +72,4 @@ def test_all_exceptions_of_a_group_are_shown() -> None:
 
 
 def test_a_reason_is_short_however_long_the_message() -> None:
-    assert len(one_line(exception_facts(ValueError("x" * 300_000)))) < 1100
+    assert len(summarize_exception(describe_exception(ValueError("x" * 300_000)))) < 1100

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.errors import IntegrityError, UsageError
-from flow_sdk.runtime.task.code_folder import unpacked
+from flow_sdk.runtime.task.code_folder import unpack_once
 from flow_sdk.store.package.archive import build_archive, find_files, list_files, unpack_archive
 from flow_sdk.store.package.ignore_rules import IgnoreFile
 
@@ -258,7 +258,7 @@ def damages() -> dict[str, Callable[[Path], object]]:
 
 @pytest.mark.parametrize("damage", damages())
 def test_what_was_unpacked_before_is_mended(package: bytes, damage: str) -> None:
-    folder = Path(unpacked(package, "d" * 64))
+    folder = Path(unpack_once(package, "d" * 64))
     whole = contents(folder)
     assert set(whole) == {"flow.py", "run.py", "pkg/deep/er.py", "pkg/__init__.py"}
     (folder / "made by a step.txt").write_text("stays")
@@ -267,7 +267,7 @@ def test_what_was_unpacked_before_is_mended(package: bytes, damage: str) -> None
         other = folder / "pkg" / "__init__.py"
         before = os.stat(other) if other.exists() else None
         seen = in_use.read()
-        assert unpacked(package, "d" * 64) == str(folder)
+        assert unpack_once(package, "d" * 64) == str(folder)
         found = contents(folder)
         assert found.pop("made by a step.txt")[0] == b"stays"
         found.pop("elsewhere.py", None)
@@ -278,11 +278,11 @@ def test_what_was_unpacked_before_is_mended(package: bytes, damage: str) -> None
 
 
 def test_what_cannot_be_mended_is_said(package: bytes) -> None:
-    folder = Path(unpacked(package, "d" * 64))
+    folder = Path(unpack_once(package, "d" * 64))
     (folder / "flow.py").unlink()
     (folder / "flow.py" / "below").mkdir(parents=True)
     with pytest.raises(IntegrityError, match=r"flow\.py"):
-        unpacked(package, "d" * 64)
+        unpack_once(package, "d" * 64)
 
 
 def test_all_is_on_the_disk_before_the_folder_has_its_name(package: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,5 +300,5 @@ def test_all_is_on_the_disk_before_the_folder_has_its_name(package: bytes, monke
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "rename", renamed)
-    folder = unpacked(package, "d" * 64)
+    folder = unpack_once(package, "d" * 64)
     assert synced == [os.path.dirname(folder)]

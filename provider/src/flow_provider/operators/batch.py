@@ -131,7 +131,7 @@ class BatchStepOperator(StepOperator):
 
     def _end_stale(self, jobs: "BatchJobs", stale: "tuple[Job, ...]") -> None:
         """End jobs from before the task was cleared, and wait for those that are ending."""
-        from flow_sdk.runtime.batch.follow import ENDED, describe
+        from flow_sdk.runtime.batch.follow import ENDED, describe_jobs
         from flow_sdk.runtime.batch.jobs import was_terminated
 
         for job in stale:
@@ -141,7 +141,7 @@ class BatchStepOperator(StepOperator):
         until = time.monotonic() + MOST_ENDING
         left = [str(job["jobId"]) for job in stale]
         while left:
-            seen = describe(jobs.client, left)
+            seen = describe_jobs(jobs.client, left)
             left = [job_id for job_id in left if job_id in seen and seen[job_id]["status"] not in ENDED]
             if left and time.monotonic() > until:
                 raise AirflowException(f"AWS Batch job {left[0]} was ended {MOST_ENDING:g} seconds ago and still runs.")
@@ -158,7 +158,7 @@ class BatchStepOperator(StepOperator):
         self._follow_job(jobs, remote, self._job, False, context)
 
     def _follow_job(self, jobs: "BatchJobs", remote: "RemoteTask", job_id: str, attached: bool, context: Any) -> None:
-        from flow_sdk.runtime.batch.follow import follow
+        from flow_sdk.runtime.batch.follow import follow_job
 
         self._job = job_id
         self._show_job(jobs, job_id, context)
@@ -170,7 +170,7 @@ class BatchStepOperator(StepOperator):
                 raise StillRunning
 
         try:
-            job = follow(jobs.client, job_id, lambda *news: remote.status(job_id, *news), read_log)
+            job = follow_job(jobs.client, job_id, lambda *news: remote.status(job_id, *news), read_log)
         except StillRunning:
             self._defer_to_triggerer(jobs, remote, job_id, attached)
         self._job = None

@@ -118,7 +118,7 @@ class StepOperator(BaseOperator):
 
     def _make_request(self, context: Any, here: "TaskContext") -> "TaskRequest":
         from flow_sdk.runtime.request import TaskRequest
-        from flow_sdk.runtime.run_queries import task_of
+        from flow_sdk.runtime.run_queries import find_task_id
 
         deployment, ti = self.deployment, context["ti"]
         deployed = deployment.plan_hash, deployment.plan
@@ -128,7 +128,9 @@ class StepOperator(BaseOperator):
             flow=deployment.plan.flow,
             run=here.run,
             step=self.step.name,
-            task=task_of(deployment.store, deployment.plan.flow, here.run, deployed, self.step.name, here.position),
+            task=find_task_id(
+                deployment.store, deployment.plan.flow, here.run, deployed, self.step.name, here.position
+            ),
             plan=deployment.plan_hash,
             package=deployment.package_hash,
             tries_left=here.tries_left,

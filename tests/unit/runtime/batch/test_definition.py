@@ -14,11 +14,11 @@ from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.definition import (
     BatchSettings,
     JobDefinition,
+    find_ignored_requests,
+    find_queues,
     job_definition,
     job_queue,
     job_tags,
-    queues,
-    unheeded,
 )
 from flow_sdk.runtime.batch.platform import FARGATE_SIZES, nearest_size
 
@@ -146,8 +146,8 @@ def test_a_disk_that_fargate_lacks() -> None:
 
 def test_a_disk_on_ec2_is_said_to_change_nothing() -> None:
     steps = [a_step(resources={"disk": 1}), a_step(resources={}), a_step()]
-    assert unheeded(steps, FARGATE) == []
-    (line,) = unheeded(steps, SETTINGS)
+    assert find_ignored_requests(steps, FARGATE) == []
+    (line,) = find_ignored_requests(steps, SETTINGS)
     assert "'train'" in line and "disk" in line
     assert made(resources={"disk": 1}) == made()
 
@@ -232,7 +232,7 @@ def test_what_is_missing() -> None:
 def test_queues_and_their_platforms() -> None:
     other = a_step("other", batch={"queue": "arn:aws:batch:x:1:job-queue/f", "cpu": 1, "memory": 2048})
     steps = (a_step(), other, a_step("third"))
-    assert queues(steps, SETTINGS) == ("q", "arn:aws:batch:x:1:job-queue/f")
+    assert find_queues(steps, SETTINGS) == ("q", "arn:aws:batch:x:1:job-queue/f")
     assert job_queue(other, BatchSettings()) == "arn:aws:batch:x:1:job-queue/f"
     settings = BatchSettings(
         queue="q", image="i", job_role="r", execution_role="e", platforms={"arn:aws:batch:x:1:job-queue/f": "FARGATE"}

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from flow_sdk.errors import AwsError, FlowSDKError
-from flow_sdk.runtime.batch.follow import PATIENCE, describe, follow, log_group, why_failed
+from flow_sdk.runtime.batch.follow import RETRY_BUDGET, describe_failure, describe_jobs, follow_job, log_group
 
 
 class Answers:
@@ -36,7 +36,7 @@ class Answers:
     def follow(self) -> tuple[list[tuple[str, str]], dict[str, Any]]:
         told: list[tuple[str, str]] = []
         looks: list[int] = []
-        job = follow(
+        job = follow_job(
             self, "j", lambda *news: told.append(news), lambda: looks.append(1),
             sleep=self.sleep, clock=self.clock, jitter=lambda: 0.5,
         )  # fmt: skip
@@ -90,7 +90,7 @@ def test_trouble_that_doesnt_pass_ends_it() -> None:
     answers = Answers(at("RUNNING"), refusal("ThrottlingException"))
     with pytest.raises(AwsError):
         answers.follow()
-    assert PATIENCE < answers.now < 2 * PATIENCE
+    assert RETRY_BUDGET < answers.now < 2 * RETRY_BUDGET
 
 
 @pytest.mark.parametrize("refused", [refusal("AccessDeniedException"), NoCredentialsError()])
@@ -108,9 +108,9 @@ def test_a_job_that_aws_doesnt_know() -> None:
 
 def test_many_jobs_are_asked_for_together() -> None:
     answers = Answers(at("RUNNING"))
-    describe(answers, [str(n) for n in range(250)])
+    describe_jobs(answers, [str(n) for n in range(250)])
     assert [len(asked) for asked in answers.asked] == [100, 100, 50]
-    assert describe(answers, []) == {}
+    assert describe_jobs(answers, []) == {}
 
 
 def failed(code: int | None = None, reason: str = "", status: str = "", **container: Any) -> dict[str, Any]:
@@ -142,7 +142,7 @@ EXITED = "Essential container in task exited"
     ],
 )  # fmt: skip
 def test_why_it_failed(job: dict[str, Any], said: list[str]) -> None:
-    text = why_failed(job)
+    text = describe_failure(job)
     assert "\n" not in text and "j-1" in text and ".." not in text.replace("...", "")
     for part in said:
         assert part in text
@@ -151,7 +151,7 @@ def test_why_it_failed(job: dict[str, Any], said: list[str]) -> None:
 def test_attempts_of_batch_itself_are_counted() -> None:
     job = failed(None, "", "Host EC2 (instance i-1) terminated.")
     job["attempts"] *= 5
-    assert "5 attempts" in why_failed(job)
+    assert "5 attempts" in describe_failure(job)
 
 
 def test_where_the_log_is() -> None:

@@ -11,7 +11,12 @@ from moto import mock_aws
 from flow_sdk.errors import AwsError, ConfigError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.definition import BatchSettings, job_definition
-from flow_sdk.runtime.batch.register import check_log_groups, ensure_registered, find_platforms, missing
+from flow_sdk.runtime.batch.register import (
+    check_log_groups,
+    ensure_registered,
+    find_missing_definitions,
+    find_platforms,
+)
 
 SETTINGS = BatchSettings(queue="plain", image="i", job_role="r", execution_role="e")
 
@@ -50,7 +55,7 @@ def test_one_that_was_deregistered_is_registered_anew(client: Any) -> None:
     (one,) = definitions(a_step())
     ensure_registered(client, [one])
     client.deregister_job_definition(jobDefinition=f"{one.name}:1")
-    assert [found.name for found in missing(client, [one])] == [one.name]
+    assert [found.name for found in find_missing_definitions(client, [one])] == [one.name]
     assert ensure_registered(client, [one]) == [one.name]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flow_sdk.errors import IntegrityError
 from flow_sdk.ids import is_flow_name, is_run_id, is_step_name
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.runtime.batch.submit import JobTarget, job_name, read_request, save_request, submission
+from flow_sdk.runtime.batch.submit import JobTarget, job_arguments, job_name, read_request, save_request
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
@@ -30,12 +30,12 @@ def a_request(flow: str = "TrainFlow", run: str = "12", step: str = "fit", task:
 
 
 def variables(request: TaskRequest) -> dict[str, str]:
-    given = submission(request, DIGEST, TARGET)["containerOverrides"]["environment"]
+    given = job_arguments(request, DIGEST, TARGET)["containerOverrides"]["environment"]
     return {one["name"]: one["value"] for one in given}
 
 
 def test_the_whole_message() -> None:
-    assert submission(a_request(user="anne"), DIGEST, TARGET) == {
+    assert job_arguments(a_request(user="anne"), DIGEST, TARGET) == {
         "jobName": "TrainFlow-12-fit-3_1",
         "jobQueue": "queue",
         "jobDefinition": "flow-sdk-0123456789ab",
@@ -60,7 +60,7 @@ def test_the_whole_message() -> None:
 def test_overrides_stay_small_whatever_is_given() -> None:
     longest = {"flow": "F" * 128, "run": "r" * 250, "step": "s" * 128, "task": "999999." * 20 + "9" + "-9" * 20}
     request = a_request(**longest, parameters={"text": "x" * 100_000}, user="u" * 500, tags=("t" * 5000,))
-    arguments = submission(request, DIGEST, TARGET)
+    arguments = job_arguments(request, DIGEST, TARGET)
     assert len(json.dumps(arguments["containerOverrides"])) < 8192 / 4
     assert all(len(value) <= 256 for value in arguments["tags"].values())
     assert is_flow_name(longest["flow"]) and is_run_id(longest["run"]) and is_step_name(longest["step"])
@@ -68,7 +68,7 @@ def test_overrides_stay_small_whatever_is_given() -> None:
 
 def test_tags_of_the_user_dont_hide_the_task() -> None:
     target = JobTarget("q", "d", {"flow_sdk.run": "forged"})
-    assert submission(a_request(), DIGEST, target)["tags"]["flow_sdk.run"] == "12"
+    assert job_arguments(a_request(), DIGEST, target)["tags"]["flow_sdk.run"] == "12"
 
 
 @given(
@@ -89,7 +89,7 @@ def test_long_names_are_told_apart() -> None:
 
 @pytest.mark.parametrize("hostile", ["a$(id)", "a`x`", 'a"b', "a\nb", "a{}b", "ä" * 300, "a,b;c"])
 def test_tag_values_of_hostile_names(hostile: str) -> None:
-    value = submission(a_request(user=hostile), DIGEST, TARGET)["tags"]["flow_sdk.user"]
+    value = job_arguments(a_request(user=hostile), DIGEST, TARGET)["tags"]["flow_sdk.user"]
     assert all(c.isalnum() or c in " _.:/=+-@" for c in value) and len(value) <= 256
 
 

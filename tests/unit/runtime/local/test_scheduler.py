@@ -18,17 +18,17 @@ def test_the_order_in_which_tasks_end_changes_no_artifact(seed: int) -> None:
 
 def test_max_workers_is_kept() -> None:
     run = InProcessRun(Shapes, parameters={"n": 30}, max_workers=3)
-    run.scheduler.begin()
+    run.scheduler.begin_run()
     most = 0
     active = []
     while True:
-        active += run.scheduler.take()
+        active += run.scheduler.take_tasks()
         most = max(most, len(run.scheduler.running))
         if not active:
             break
         key, left = active.pop(0)
         manifest = run.attempt(key, left).manifest
-        run.scheduler.committed(key, manifest.next, manifest.items.count if manifest.items else None)
+        run.scheduler.task_committed(key, manifest.next, manifest.items.count if manifest.items else None)
     assert most == 3 and run.scheduler.finished
 
 

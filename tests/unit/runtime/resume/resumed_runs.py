@@ -37,13 +37,13 @@ def finished(
     Runs(run.store).create(run.record)
     if tasks is None:
         return run.run()
-    run.scheduler.begin()
-    ready = run.scheduler.take()
+    run.scheduler.begin_run()
+    ready = run.scheduler.take_tasks()
     while ready and len(run.order) < tasks:
         key, left = ready.pop(run.pick(len(ready)))
         manifest = run.attempt(key, left).manifest
-        run.scheduler.committed(key, manifest.next, manifest.items.count if manifest.items else None)
-        ready += run.scheduler.take()
+        run.scheduler.task_committed(key, manifest.next, manifest.items.count if manifest.items else None)
+        ready += run.scheduler.take_tasks()
     return run
 
 
@@ -51,7 +51,7 @@ def reuse_of(
     first: InProcessRun, flow: type[FlowSpec], step: str | None = None, run: str = "2"
 ) -> tuple[Reuse, InProcessRun]:
     second = InProcessRun(flow, store=first.store, run=run)
-    return Resume(first.record.run, step).open(first.store, second.plan, "tester"), second
+    return Resume(first.record.run, step).open_origin(first.store, second.plan, "tester"), second
 
 
 def resumed(

@@ -28,7 +28,7 @@ def test_a_task_cleared_on_purpose_runs_again_and_its_old_result_stays_readable(
 
 
 def test_a_killed_last_attempt_is_caught_by_one_that_runs_nothing() -> None:
-    from flow_sdk.runtime.crash_record import note_crash
+    from flow_sdk.runtime.crash_record import record_crash
     from flow_sdk.runtime.local.scheduler import TaskKey
     from flow_sdk.runtime.request import TaskRequest
     from flow_sdk.store.records.commits import claim_attempt
@@ -38,7 +38,7 @@ def test_a_killed_last_attempt_is_caught_by_one_that_runs_nothing() -> None:
     task = run.id("caught")
     claim_attempt(run.store, "Failing", "1", "caught", task, {})
     request = TaskRequest(root="", flow="Failing", run="1", step="caught", task=task, plan="", tries_left=1)
-    note_crash(run.store, request, 0, "the task's process was ended by SIGKILL")
+    record_crash(run.store, request, 0, "the task's process was ended by SIGKILL")
     outcome = run.attempt(TaskKey("caught", ()), 0)
     assert outcome.manifest.ok and outcome.manifest.attempt == 1
     assert run.value("caught", "failure").type == "TaskKilled"

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.runtime.task import code_folder
-from flow_sdk.runtime.task.code_folder import MOST_UNUSED, UNUSED_AGE, unpacked
+from flow_sdk.runtime.task.code_folder import MOST_UNUSED, UNUSED_AGE, unpack_once
 from flow_sdk.store.package.archive import build_archive
 
 HOLDER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from flow_sdk.runtime.task.code_folder import unpacked
+from flow_sdk.runtime.task.code_folder import unpack_once
 with open(sys.argv[2], "rb") as file:
-    print(unpacked(file.read(), sys.argv[3]), flush=True)
+    print(unpack_once(file.read(), sys.argv[3]), flush=True)
 sys.stdin.read()
 """
 
@@ -60,37 +60,37 @@ def left(base: Path) -> set[str]:
 
 def test_what_was_unused_for_long_is_removed_with_its_lock(base: Path, package: bytes) -> None:
     for number in range(3):
-        unpacked(package, name(number))
+        unpack_once(package, name(number))
     release()
     unused_for(base, name(0), UNUSED_AGE + 60)
     unused_for(base, name(1), UNUSED_AGE - 60)
-    unpacked(package, name(2))
+    unpack_once(package, name(2))
     assert left(base) == {name(1), name(2)}
     assert not (base / f"{name(0)}.lock").exists()
     assert (base / name(1) / "flow.py").read_text() == "x = 1\n"
 
 
 def test_use_counts_from_its_last_time(base: Path, package: bytes) -> None:
-    unpacked(package, name(0))
+    unpack_once(package, name(0))
     release()
     unused_for(base, name(0), UNUSED_AGE + 60)
-    unpacked(package, name(0))
+    unpack_once(package, name(0))
     release()
-    unpacked(package, name(1))
+    unpack_once(package, name(1))
     assert left(base) == {name(0), name(1)}
 
 
 def test_the_oldest_of_many_are_removed_but_none_of_the_last_hour(base: Path, package: bytes) -> None:
     count = MOST_UNUSED + 5
     for number in range(count):
-        unpacked(package, name(number))
+        unpack_once(package, name(number))
     release()
-    unpacked(package, name(count))
+    unpack_once(package, name(count))
     assert len(left(base)) == count + 1
     release()
     for number in range(count):
         unused_for(base, name(number), 7200 + number)
-    unpacked(package, name(count))
+    unpack_once(package, name(count))
     assert left(base) == {name(count), *(name(number) for number in range(MOST_UNUSED - 1))}
 
 
@@ -101,19 +101,19 @@ def test_what_a_task_of_another_process_uses_stays(base: Path, package: bytes, t
         assert holder.stdin is not None and holder.stdout is not None
         assert holder.stdout.readline().decode().strip() == str(base / name(0))
         unused_for(base, name(0), UNUSED_AGE + 60)
-        unpacked(package, name(1))
+        unpack_once(package, name(1))
         assert left(base) == {name(0), name(1)}
         holder.stdin.close()
         holder.wait()
     unused_for(base, name(0), UNUSED_AGE + 60)
-    unpacked(package, name(1))
+    unpack_once(package, name(1))
     assert left(base) == {name(1)}
 
 
 def test_a_task_that_waited_for_a_removed_package_unpacks_it_anew(
     base: Path, package: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unpacked(package, name(0))
+    unpack_once(package, name(0))
     release()
     lock = code_folder.fcntl.flock
     removed: list[int] = []
@@ -127,26 +127,26 @@ def test_a_task_that_waited_for_a_removed_package_unpacks_it_anew(
             (base / name(0)).rmdir()
 
     monkeypatch.setattr(code_folder.fcntl, "flock", flock)
-    folder = Path(unpacked(package, name(0)))
+    folder = Path(unpack_once(package, name(0)))
     assert removed and (folder / "flow.py").exists()
     assert os.path.samestat(os.fstat(code_folder._held[0]), os.stat(base / f"{name(0)}.lock"))
 
 
 def test_what_killed_processes_left_is_removed_after_a_day(base: Path, package: bytes) -> None:
-    unpacked(package, name(0))
+    unpack_once(package, name(0))
     for leftover, days in (("new-a", 2), ("old-b", 2), ("tmpc", 2), ("new-d", 0)):
         (base / leftover).mkdir()
         (base / leftover / "x.py").write_text("")
         os.utime(base / leftover, (time.time() - days * 86400 - 60,) * 2)
-    unpacked(package, name(1))
+    unpack_once(package, name(1))
     assert left(base) == {name(0), name(1), "new-d"}
 
 
 def test_packages_of_an_earlier_release_have_no_lock_and_are_removed_too(base: Path, package: bytes) -> None:
-    unpacked(package, name(0))
+    unpack_once(package, name(0))
     (base / name(9)).mkdir()
     os.utime(base / name(9), (time.time() - UNUSED_AGE - 60,) * 2)
-    unpacked(package, name(0))
+    unpack_once(package, name(0))
     assert left(base) == {name(0)}
     assert {path.name for path in base.iterdir()} == {name(0), f"{name(0)}.lock"}
 
@@ -154,7 +154,7 @@ def test_packages_of_an_earlier_release_have_no_lock_and_are_removed_too(base: P
 def test_where_there_are_no_locks_nothing_is_removed(
     base: Path, package: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unpacked(package, name(0))
+    unpack_once(package, name(0))
     release()
     unused_for(base, name(0), UNUSED_AGE + 60)
 
@@ -162,5 +162,5 @@ def test_where_there_are_no_locks_nothing_is_removed(
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(code_folder.fcntl, "flock", flock)
-    unpacked(package, name(1))
+    unpack_once(package, name(1))
     assert left(base) == {name(0), name(1)}

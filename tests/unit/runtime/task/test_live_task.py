@@ -9,7 +9,7 @@ import pytest
 
 from flow_sdk import FlowSpec, Parameter, catch, step
 from flow_sdk.runtime.local.scheduler import Scheduler
-from flow_sdk.runtime.tracebacks import one_line
+from flow_sdk.runtime.tracebacks import summarize_exception
 from flow_sdk.store.records.commits import read_attempt
 from tests.rig.inprocess import InProcessRun
 
@@ -234,7 +234,9 @@ def test_a_failed_attempt_keeps_what_can_be_stored(monkeypatch: pytest.MonkeyPat
     assert "seen:   self.bad: _thread.lock in the attribute ['a'][0]: " in message
     assert "; self.lock_later: _thread.lock: " in message and "; self.me: the flow itself\n" in message
     assert "before the step ends: del self.bad, self.lock_later, self.me" in message
-    assert one_line(failed.exception).startswith("SerializationError: self.bad, self.lock_later and self.me can't be s")
+    assert summarize_exception(failed.exception).startswith(
+        "SerializationError: self.bad, self.lock_later and self.me can't be s"
+    )
     assert set(failed.artifacts) == {"good", "list", "shared"}
 
 
@@ -298,5 +300,7 @@ def test_the_artifact_that_cannot_be_stored_is_named_first() -> None:
     run = InProcessRun(OneGenerator).run()
     failed = read_attempt(run.store, "OneGenerator", "1", "start", run.id("start"), 0)
     assert failed is not None and failed.exception is not None
-    assert one_line(failed.exception).startswith("SerializationError: self.gen can't be stored. (builtins.generator: ")
+    assert summarize_exception(failed.exception).startswith(
+        "SerializationError: self.gen can't be stored. (builtins.generator: "
+    )
     assert failed.exception["message"].endswith("Or delete it before the step ends: del self.gen")
