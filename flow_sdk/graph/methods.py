@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, KeysView
 from types import FunctionType
 from typing import Any
 
-from flow_sdk.graph.model import Span
+from flow_sdk.graph.model import SourceSpan
 from flow_sdk.graph.source import FunctionSource
 
 __all__ = ["assigned_names", "find_methods", "names_replaced", "steps_overwritten"]
@@ -32,7 +32,7 @@ def find_methods(flow: type[Any], steps: Collection[str]) -> dict[str, FunctionT
     return found
 
 
-def steps_overwritten(functions: Iterable[FunctionSource], steps: KeysView[str]) -> Iterator[tuple[str, Span]]:
+def steps_overwritten(functions: Iterable[FunctionSource], steps: KeysView[str]) -> Iterator[tuple[str, SourceSpan]]:
     """Find where methods set or delete an attribute of the flow's object that has the name of a step.
 
     Parameters

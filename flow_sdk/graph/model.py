@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Case", "Fault", "Graph", "NextCall", "NextTarget", "Node", "Scope", "Span"]
+__all__ = ["Case", "Fault", "Graph", "NextCall", "NextTarget", "Node", "Scope", "SourceSpan"]
 
 
-class Span(NamedTuple):
+class SourceSpan(NamedTuple):
     """A range of a source file.
 
     Parameters
@@ -47,7 +47,7 @@ class Fault(NamedTuple):
 
     kind: str
     step: str
-    span: Span
+    span: SourceSpan
     details: dict[str, str]
 
 
@@ -55,7 +55,7 @@ class NextTarget(NamedTuple):
     """One step named in a ``self.next``."""
 
     name: str
-    span: Span
+    span: SourceSpan
 
 
 class Case(NamedTuple):
@@ -63,7 +63,7 @@ class Case(NamedTuple):
 
     value: Any
     target: str
-    span: Span
+    span: SourceSpan
 
     @property
     def value_text(self) -> str:
@@ -98,7 +98,7 @@ class NextCall(NamedTuple):
     condition: str | None
     cases: tuple[Case, ...]
     is_last: bool
-    span: Span
+    span: SourceSpan
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -145,9 +145,9 @@ class Node(NamedTuple):
     marked_end: bool
     calls: tuple[NextCall, ...]
     doc: str
-    span: Span
-    decorator_spans: tuple[tuple[str, Span], ...] = ()
-    shadows: Span | None = None
+    span: SourceSpan
+    decorator_spans: tuple[tuple[str, SourceSpan], ...] = ()
+    shadows: SourceSpan | None = None
     has_source: bool = True
 
     @property
@@ -226,11 +226,11 @@ class Graph(NamedTuple):
     flow: str
     doc: str
     nodes: dict[str, Node]
-    span: Span
-    assignments: dict[str, Span]
+    span: SourceSpan
+    assignments: dict[str, SourceSpan]
     methods: frozenset[str]
-    unmarked: dict[str, Span] = {}  # noqa: RUF012 - never changed
-    overwritten: tuple[tuple[str, Span], ...] = ()
+    unmarked: dict[str, SourceSpan] = {}  # noqa: RUF012 - never changed
+    overwritten: tuple[tuple[str, SourceSpan], ...] = ()
     replaced: dict[str, str] = {}  # noqa: RUF012 - never changed
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from flow_sdk.authoring.flow import is_step, step_functions
 from flow_sdk.graph.last_calls import last_calls
 from flow_sdk.graph.methods import assigned_names, find_methods, names_replaced, steps_overwritten
-from flow_sdk.graph.model import Case, Fault, Graph, NextCall, NextTarget, Node, Span
+from flow_sdk.graph.model import Case, Fault, Graph, NextCall, NextTarget, Node, SourceSpan
 from flow_sdk.graph.source import (
     ClassSource,
     FunctionSource,
@@ -77,10 +77,10 @@ def _class_source(flow: type[Any], sources: Sources) -> ClassSource | None:
     return None
 
 
-def _class_span(flow: type[Any], found: ClassSource | None) -> Span:
+def _class_span(flow: type[Any], found: ClassSource | None) -> SourceSpan:
     if found:
         return found.file.name_span(found.node)
-    return Span(getattr(sys.modules.get(flow.__module__), "__file__", None) or f"<{flow.__module__}>", 1, 1, 1, 1)
+    return SourceSpan(getattr(sys.modules.get(flow.__module__), "__file__", None) or f"<{flow.__module__}>", 1, 1, 1, 1)
 
 
 def _users_class(klass: type[Any], sources: Sources) -> ClassSource | None:
@@ -88,9 +88,9 @@ def _users_class(klass: type[Any], sources: Sources) -> ClassSource | None:
     return None if klass.__module__.startswith(("flow_sdk.", "builtins")) else _class_source(klass, sources)
 
 
-def _find_assignments(classes: list[ClassSource]) -> dict[str, Span]:
+def _find_assignments(classes: list[ClassSource]) -> dict[str, SourceSpan]:
     """Say where class bodies along the MRO assign names, so that a parameter can be pointed at."""
-    found: dict[str, Span] = {}
+    found: dict[str, SourceSpan] = {}
     for source in classes:
         for node in source.node.body:
             for target in assigned_names(node):
@@ -105,7 +105,7 @@ def _read_node(name: str, function: Callable[..., Any], sources: Sources) -> Nod
     found = sources.find_function(function)
     nature = "generator" if code.co_flags & _GENERATOR else "async" if code.co_flags & _COROUTINE else "function"
     line = code.co_firstlineno
-    span = found.file.name_span(found.node) if found else Span(code.co_filename, line, 1, line, 1)
+    span = found.file.name_span(found.node) if found else SourceSpan(code.co_filename, line, 1, line, 1)
     return Node(
         name=name,
         arguments=code.co_argcount,
@@ -122,7 +122,7 @@ def _read_node(name: str, function: Callable[..., Any], sources: Sources) -> Nod
     )
 
 
-def _decorator_spans(found: FunctionSource) -> tuple[tuple[str, Span], ...]:
+def _decorator_spans(found: FunctionSource) -> tuple[tuple[str, SourceSpan], ...]:
     spans = []
     for expression in found.node.decorator_list:
         callee = expression.func if isinstance(expression, ast.Call) else expression
@@ -131,7 +131,7 @@ def _decorator_spans(found: FunctionSource) -> tuple[tuple[str, Span], ...]:
     return tuple(spans)
 
 
-def _find_shadowed(found: FunctionSource) -> Span | None:
+def _find_shadowed(found: FunctionSource) -> SourceSpan | None:
     """Find an earlier method of the same name in the same class body."""
     for node in found.owner.body if found.owner else ():
         if node is found.node:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from flow_sdk.graph.loops import LoopNest, find_loops
-from flow_sdk.graph.model import Fault, Graph, NextCall, Node, Scope, Span
+from flow_sdk.graph.model import Fault, Graph, NextCall, Node, Scope, SourceSpan
 
 __all__ = ["Regions", "find_regions"]
 
@@ -107,10 +107,10 @@ class _RegionFinder:
                 self.add_fault("loop-without-exit", entry, self.graph.nodes[entry].span, body=", ".join(body))
         return self.found
 
-    def add_fault(self, kind: str, step: str, span: Span, **details: str) -> None:
+    def add_fault(self, kind: str, step: str, span: SourceSpan, **details: str) -> None:
         self.found.faults.append(Fault(kind, step, span, details))
 
-    def target_span(self, name: str, target: str) -> Span:
+    def target_span(self, name: str, target: str) -> SourceSpan:
         call = self.graph.nodes[name].call
         spans = [t.span for t in call.targets if t.name == target] if call else []
         return spans[0] if spans else self.graph.nodes[name].span

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
-from flow_sdk.graph.model import Span
+from flow_sdk.graph.model import SourceSpan
 
 __all__ = ["ClassSource", "FunctionSource", "SourceFile", "Sources", "dedent_docstring", "innermost_function"]
 
@@ -92,19 +92,19 @@ class SourceFile:
                 for handler in getattr(node, "handlers", []):
                     self._index_body(handler.body, prefix, owner)
 
-    def span_of(self, node: ast.AST) -> Span:
+    def span_of(self, node: ast.AST) -> SourceSpan:
         """Return the place of an expression."""
         line, end_line = node.lineno, node.end_lineno  # type: ignore[attr-defined]
         column = self._count_characters(line, node.col_offset)  # type: ignore[attr-defined]
         end = self._count_characters(end_line, node.end_col_offset)  # type: ignore[attr-defined]
-        return Span(self.name, line, column + 1, end_line, end + 1, self.line_text(line))
+        return SourceSpan(self.name, line, column + 1, end_line, end + 1, self.line_text(line))
 
-    def name_span(self, node: FunctionNode | ast.ClassDef) -> Span:
+    def name_span(self, node: FunctionNode | ast.ClassDef) -> SourceSpan:
         """Return the place of the name in a ``def`` or ``class`` line."""
         text = self.line_text(node.lineno)
         start = text.find(node.name, self._count_characters(node.lineno, node.col_offset) + 3)
         column = start + 1 if start >= 0 else self._count_characters(node.lineno, node.col_offset) + 1
-        return Span(self.name, node.lineno, column, node.lineno, column + len(node.name), text)
+        return SourceSpan(self.name, node.lineno, column, node.lineno, column + len(node.name), text)
 
     def line_text(self, number: int) -> str:
         """Return a line's text, "" when there is none of that number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from flow_sdk.graph.model import Fault, Graph, Node, Span
+from flow_sdk.graph.model import Fault, Graph, Node, SourceSpan
 from flow_sdk.graph.regions import Regions
 
 __all__ = ["RULES", "CheckedFlow", "Finding", "Rule", "register_rule"]
@@ -15,7 +15,7 @@ class Finding(NamedTuple):
     """What a rule yields; the registry adds the rule's code."""
 
     message: str
-    span: Span
+    span: SourceSpan
     help: str = ""
 
 

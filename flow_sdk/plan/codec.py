@@ -1,15 +1,15 @@
-"""JSON of a plan, the same bytes for the same flow; its hash; reading it back."""
+"""JSON of a plan, the same bytes for the same flow, and reading it back."""
 
 import dataclasses
 import json
 from typing import Any
 
 from flow_sdk.errors import PlanError, PlanVersionError
-from flow_sdk.plan.model import FORMAT, ConfigPlan, FlowPlan, Loop, ParameterPlan, Scope, StepPlan
+from flow_sdk.plan.model import FORMAT, ConfigPlan, FlowPlan, LoopPlan, ParameterPlan, Scope, StepPlan
 from flow_sdk.plan.plan_check import check_plan_data
 from flow_sdk.strict_json import parse_json
 
-__all__ = ["from_json", "ordered_json", "plan_hash", "sorted_data", "to_json"]
+__all__ = ["from_json", "ordered_json", "sorted_data", "to_json"]
 
 
 def sorted_data(value: Any) -> Any:
@@ -88,13 +88,6 @@ def to_json(plan: FlowPlan) -> bytes:
     return ordered_json(to_data(plan))
 
 
-def plan_hash(plan: FlowPlan) -> str:
-    """Return the plan's name: SHA-256 of its canonical JSON, 64 hexadecimal digits."""
-    import hashlib  # here, as OpenSSL's library is large: tasks are forked faster without it
-
-    return hashlib.sha256(to_json(plan)).hexdigest()
-
-
 def _as_tuples(value: Any) -> Any:
     return tuple(tuple(v) if isinstance(v, list) else v for v in value)
 
@@ -145,7 +138,7 @@ def from_data(data: dict[str, Any]) -> FlowPlan:
             )
             for number, step in enumerate(data["steps"])
         )
-        loops = tuple(_build_from_fields(Loop, loop) for loop in data.get("loops", ()))
+        loops = tuple(_build_from_fields(LoopPlan, loop) for loop in data.get("loops", ()))
         parameters = tuple(_build_from_fields(ParameterPlan, parameter) for parameter in data.get("parameters", ()))
         return FlowPlan(
             flow=data["flow"],

@@ -19,7 +19,7 @@ from flow_sdk.lint.check import check_flow
 from flow_sdk.lint.diagnostic import Diagnostic, render_all
 from flow_sdk.lint.rules import CheckedFlow
 from flow_sdk.plan.codec import ordered_json
-from flow_sdk.plan.model import ConfigPlan, FlowPlan, Loop, ParameterPlan, StepPlan
+from flow_sdk.plan.model import ConfigPlan, FlowPlan, LoopPlan, ParameterPlan, StepPlan
 
 __all__ = ["check_class", "compile_plan", "find_constants", "read_flow"]
 
@@ -70,7 +70,7 @@ def compile_plan(
         file=file,
         doc=flow.graph.doc,
         steps=_compile_steps(flow, wrappers),
-        loops=tuple(Loop(entry, body) for entry, body in flow.regions.loops.items()),
+        loops=tuple(LoopPlan(entry, body) for entry, body in flow.regions.loops.items()),
         parameters=tuple(parameters),
         constants=find_constants(flow_class),
         decorators=_as_data(flow_decorators(flow_class)),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flow_sdk.plan.target_policies import AirflowDagPolicy, BatchPolicy, ProjectPolicy, SchedulePolicy
     from flow_sdk.plan.tree import FlowTree
 
-__all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "Loop", "ParameterPlan", "Scope", "StepPlan"]
+__all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "LoopPlan", "ParameterPlan", "Scope", "StepPlan"]
 
 FORMAT = 2
 """The plan format this release writes. It reads this one and all older ones.
@@ -177,7 +177,7 @@ class StepPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class LoopPlan:
     """A loop through a switch.
 
     Parameters
@@ -190,6 +190,10 @@ class Loop:
 
     entry: str
     body: tuple[str, ...]
+
+
+Loop = LoopPlan
+"""The name that the provider of earlier releases imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +307,7 @@ class FlowPlan:
     file: str
     doc: str
     steps: tuple[StepPlan, ...]
-    loops: tuple[Loop, ...] = ()
+    loops: tuple[LoopPlan, ...] = ()
     parameters: tuple[ParameterPlan, ...] = ()
     constants: tuple[str, ...] = ()
     decorators: tuple[tuple[str, dict[str, JSON]], ...] = ()
@@ -355,7 +359,7 @@ class FlowPlan:
         assert self._tree is not None
         return self._tree
 
-    def loop(self, entry: str) -> Loop:
+    def loop(self, entry: str) -> LoopPlan:
         """Return the loop entered at step ``entry``."""
         for loop in self.loops:
             if loop.entry == entry:

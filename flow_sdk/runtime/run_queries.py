@@ -133,9 +133,5 @@ def _skip_splits(view: RunView, step: StepPlan, position: Position) -> tuple[Ste
             )
         if step.kind not in ("split", "foreach"):
             return step, position, manifest.next[0]
-        join = _join_of(view.plan, step.name)
+        (join,) = (view.plan[name] for name in view.plan.tree.nodes[step.name].targets)
         step, position = join, enclosing_position(step, position, join)
-
-
-def _join_of(plan: FlowPlan, split: str) -> StepPlan:
-    return next(step for step in plan.steps if step.joins == split)

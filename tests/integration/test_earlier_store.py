@@ -4,6 +4,7 @@
 whose plans had format 1: the first run succeeded, and the second, with ``STOP`` set, failed in the step ``late``.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from flow_sdk.client import Flow, Run, Task, metadata, namespace
 from flow_sdk.deploy.step_functions.definition import MachineOptions, state_machine
 from flow_sdk.errors import NotFound
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.plan.codec import from_json, plan_hash, to_json
+from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
@@ -110,7 +111,7 @@ def test_a_run_that_has_begun_goes_on_with_its_ids(root: str) -> None:
 def test_a_newer_deployment_asks_the_run_for_its_ids(root: str) -> None:
     # An Airflow task knows its step and its position; the DAG file may have been written since the run began.
     newer = compile_plan(load_flow(str(FLOW), "EarlierFlow"), file="earlier.py")
-    deployed = plan_hash(newer), newer
+    deployed = hashlib.sha256(to_json(newer)).hexdigest(), newer
     assert find_task_id(root, "EarlierFlow", "2", deployed, "inner", "1.0") == "1.0"
     assert find_task_id(root, "EarlierFlow", "2", deployed, "late", "0") == "0"
     assert find_task_id(root, "EarlierFlow", "not-begun", deployed, "inner", "1.0") == "2.1.0"

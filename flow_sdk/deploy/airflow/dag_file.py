@@ -27,7 +27,7 @@ def dag_file(plan: FlowPlan, deployment: dict[str, Any]) -> str:
     plan : FlowPlan
         The flow.
     deployment : dict
-        All else that the provider's ``Deployment`` holds, as plain data; ``dag`` and ``namespace`` among it.
+        All else that the provider's ``DagFileDeployment`` holds, as plain data; ``dag`` and ``namespace`` among it.
 
     Returns
     -------

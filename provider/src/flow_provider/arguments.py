@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flow_provider.callbacks import named_callbacks
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_sdk.plan.model import StepPlan
 
 __all__ = ["dag_arguments", "dag_tags", "task_arguments", "waiting_arguments"]
@@ -15,7 +15,7 @@ LONGEST_TAG = 100
 """Airflow 2.11 and 3.3: ``TAG_MAX_LEN`` of ``airflow.models.dag``."""
 
 
-def dag_arguments(deployment: Deployment, *, is_body: bool) -> dict[str, Any]:
+def dag_arguments(deployment: DagFileDeployment, *, is_body: bool) -> dict[str, Any]:
     """Return arguments of a deployment's DAG, or of the body of a loop, which runs whenever the loop does."""
     found: dict[str, Any] = {}
     given = deployment.plan.airflow_dag
@@ -29,7 +29,7 @@ def dag_arguments(deployment: Deployment, *, is_body: bool) -> dict[str, Any]:
     return found
 
 
-def dag_tags(deployment: Deployment) -> list[str]:
+def dag_tags(deployment: DagFileDeployment) -> list[str]:
     """Return the tags of the flow's own DAG: project and branch first, then the user's."""
     project = deployment.plan.project
     tags = ["flow-sdk"]
@@ -38,7 +38,7 @@ def dag_tags(deployment: Deployment) -> list[str]:
     return list(dict.fromkeys([*tags, *deployment.tags, *deployment.plan.airflow_dag.tags]))
 
 
-def task_arguments(deployment: Deployment, step: StepPlan) -> dict[str, Any]:
+def task_arguments(deployment: DagFileDeployment, step: StepPlan) -> dict[str, Any]:
     """Return arguments of a step's task: its own come before ``default_args`` and those before the deployment's."""
     found = {**_default_arguments(deployment), **step.airflow_task}
     for key in CALLBACKS:
@@ -47,12 +47,12 @@ def task_arguments(deployment: Deployment, step: StepPlan) -> dict[str, Any]:
     return found
 
 
-def waiting_arguments(deployment: Deployment) -> dict[str, Any]:
+def waiting_arguments(deployment: DagFileDeployment) -> dict[str, Any]:
     """Return arguments of a task that runs no step of its own: it sends no alerts, as the steps do."""
     return {key: value for key, value in _default_arguments(deployment).items() if key not in ALERTS}
 
 
-def _default_arguments(deployment: Deployment) -> dict[str, Any]:
+def _default_arguments(deployment: DagFileDeployment) -> dict[str, Any]:
     """The arguments of every task whose step doesn't give others."""
     given = deployment.plan.airflow_dag
     owner = given.owner or deployment.owner

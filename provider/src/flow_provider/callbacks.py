@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_provider.run_ids import flow_run_id
 from flow_sdk.errors import FlowSDKError
 
@@ -22,7 +22,7 @@ class RunFailureCallback:
         The flow.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: DagFileDeployment) -> None:
         self.deployment = deployment
 
     def __call__(self, context: Any) -> None:
@@ -41,7 +41,7 @@ class RunFailureCallback:
             log.warning("The failure of run %s couldn't be recorded in %s: %s", run, deployment.store, error)
 
 
-def clear_recorded_end(deployment: Deployment, context: Any, run: str) -> None:
+def clear_recorded_end(deployment: DagFileDeployment, context: Any, run: str) -> None:
     """Remove the record of a run's end if the run continues because its tasks were cleared in Airflow."""
     if getattr(context["dag_run"], "clear_number", None):
         from flow_sdk.runtime.run_abandonment import clear_end

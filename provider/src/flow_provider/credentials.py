@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flow_provider.compat import AirflowFailException
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_sdk.aws.credentials import RenewedCredentials
 from flow_sdk.aws.settings import Encryption, aws_files, given_credentials
 
@@ -66,7 +66,7 @@ class StoreAccess:
 
 
 @contextmanager
-def store_access(deployment: Deployment) -> Iterator[StoreAccess]:
+def store_access(deployment: DagFileDeployment) -> Iterator[StoreAccess]:
     """Give this process access to the store, and the processes that get the environment of what is yielded.
 
     The environment of this process is restored afterwards. It never holds keys that expire: what fetches new ones
@@ -90,7 +90,7 @@ def store_access(deployment: Deployment) -> Iterator[StoreAccess]:
                 os.environ[name] = value
 
 
-def _from_connection(deployment: Deployment) -> _ConnectionSettings:
+def _from_connection(deployment: DagFileDeployment) -> _ConnectionSettings:
     """Read the deployment's AWS connection; empty where the worker's own environment is meant."""
     name = deployment.aws_conn_id
     if name is None or not deployment.store.startswith("s3://"):

@@ -7,14 +7,14 @@ from flow_sdk.errors import PlanError, PlanVersionError
 from flow_sdk.plan.codec import from_data
 from flow_sdk.plan.model import FlowPlan
 
-__all__ = ["FORMAT", "Deployment", "read_deployment"]
+__all__ = ["FORMAT", "DagFileDeployment", "read_deployment"]
 
 FORMAT = 1
 """The newest form of deployment data that this release reads; it reads all older ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
+class DagFileDeployment:
     """The data of a DAG file.
 
     Parameters
@@ -74,7 +74,7 @@ class Deployment:
     encryption: dict[str, str] | None = None
 
 
-def read_deployment(data: dict[str, Any]) -> Deployment:
+def read_deployment(data: dict[str, Any]) -> DagFileDeployment:
     """Read the data of a DAG file.
 
     Raises
@@ -94,9 +94,9 @@ def read_deployment(data: dict[str, Any]) -> Deployment:
             help=f"Install the release it was written with, or a newer one: "
             f"pip install 'airflow-provider-flow-sdk>={release}'",
         )
-    known = {name: data[name] for name in Deployment.__slots__ if name in data and name != "plan"}
+    known = {name: data[name] for name in DagFileDeployment.__slots__ if name in data and name != "plan"}
     known["tags"] = tuple(known.get("tags", ()))
     try:
-        return Deployment(plan=from_data(data["plan"]), **known)
+        return DagFileDeployment(plan=from_data(data["plan"]), **known)
     except (KeyError, TypeError) as error:
         raise PlanError("The DAG file's deployment is damaged.", seen=f"{type(error).__name__}: {error}") from error

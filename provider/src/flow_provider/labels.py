@@ -6,7 +6,7 @@ from flow_sdk.errors import FlowSDKError, PathspecError
 from flow_sdk.ids import FOREACH, parse_position
 
 if TYPE_CHECKING:
-    from flow_provider.deployment import Deployment
+    from flow_provider.deployment import DagFileDeployment
     from flow_provider.task_context import TaskContext
     from flow_sdk.plan.model import StepPlan
 
@@ -22,7 +22,7 @@ LONGEST = 200
 """Characters of a name; Airflow's column has 250 (``task_instance.rendered_map_index``)."""
 
 
-def label_task(context: Any, deployment: "Deployment", step: "StepPlan", here: "TaskContext") -> None:
+def label_task(context: Any, deployment: "DagFileDeployment", step: "StepPlan", here: "TaskContext") -> None:
     """Put a mapped task's name into its context: ``3: alice``, or ``3`` where the item has no text.
 
     Parameters
@@ -45,7 +45,7 @@ def label_task(context: Any, deployment: "Deployment", step: "StepPlan", here: "
         context[KEY] = f"{here.position}: {text}"[:LONGEST]
 
 
-def _item_text(deployment: "Deployment", step: "StepPlan", here: "TaskContext") -> str:
+def _item_text(deployment: "DagFileDeployment", step: "StepPlan", here: "TaskContext") -> str:
     """The text of the item that the foreach step has stored in its committed result."""
     from flow_sdk.plan.positions import known_numbers
     from flow_sdk.runtime.run_queries import open_run

@@ -6,7 +6,7 @@ from typing import Any
 from flow_provider.arguments import dag_arguments, dag_tags, task_arguments, waiting_arguments
 from flow_provider.callbacks import RunFailureCallback, named_callbacks
 from flow_provider.compat import DAG, Param, TriggerRule, cron_timetable, quiet_emails, task_group
-from flow_provider.deployment import Deployment, read_deployment
+from flow_provider.deployment import DagFileDeployment, read_deployment
 from flow_provider.labels import TEMPLATE
 from flow_provider.layout import DagLayout, Group, TaskNode, lay_out, loop_dag_id
 from flow_provider.operators.splits import SplitsOperator
@@ -49,7 +49,7 @@ LOOP_RETRIES, LOOP_RETRY_DELAY = 2, timedelta(seconds=10)
 class _AirflowDagBuilder:
     """Builds one DAG."""
 
-    def __init__(self, deployment: Deployment, layout: DagLayout) -> None:
+    def __init__(self, deployment: DagFileDeployment, layout: DagLayout) -> None:
         self.deployment = deployment
         self.layout = layout
         self.operators: dict[str, Any] = {}

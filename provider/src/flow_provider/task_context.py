@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_provider.run_ids import clearing_generation, flow_run_id, tries_left
 
 __all__ = ["LOOP_CONF", "TaskContext", "loop_conf", "read_task_context"]
@@ -49,7 +49,9 @@ class TaskContext:
         return {"kind": "airflow", "dag": self.dag_id, "run": self.airflow_run}
 
 
-def read_task_context(deployment: Deployment, context: Any, split: str | None, retries: int) -> TaskContext | None:
+def read_task_context(
+    deployment: DagFileDeployment, context: Any, split: str | None, retries: int
+) -> TaskContext | None:
     """Return the run, position and attempt of a running task.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import Any
 from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
-from flow_sdk.plan.model import FlowPlan, Loop, Scope, StepPlan
+from flow_sdk.plan.model import FlowPlan, LoopPlan, Scope, StepPlan
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import commits, layout
@@ -40,7 +40,7 @@ PLAN = FlowPlan(
         StepPlan("merge", "linear", is_join=True, next=("end",), parents=("a", "b"), joins="collect"),
         StepPlan("end", "end", parents=("merge",)),
     ),
-    loops=(Loop("work", ("work",)),),
+    loops=(LoopPlan("work", ("work",)),),
 )
 
 

@@ -7,15 +7,17 @@ import pytest
 
 from flow_provider.arguments import dag_arguments, dag_tags, task_arguments, waiting_arguments
 from flow_provider.callbacks import NamedCallback
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_sdk.plan.model import FlowPlan, StepPlan
 
 
-def deployment(flow: dict[str, Any] | None = None, project: dict[str, Any] | None = None, **more: Any) -> Deployment:
+def deployment(
+    flow: dict[str, Any] | None = None, project: dict[str, Any] | None = None, **more: Any
+) -> DagFileDeployment:
     named = (("airflow_dag", flow), ("project", project))
     decorators = tuple((name, found) for name, found in named if found is not None)
     plan = FlowPlan("F", "f.py", "", (StepPlan("start", "end"),), decorators=decorators)
-    return Deployment(dag="F", digest="d", plan=plan, store="s3://b", plan_hash="0", **more)
+    return DagFileDeployment(dag="F", digest="d", plan=plan, store="s3://b", plan_hash="0", **more)
 
 
 def step(**given: Any) -> StepPlan:

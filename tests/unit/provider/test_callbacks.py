@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flow_provider.callbacks import RunFailureCallback, clear_recorded_end
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_provider.run_ids import flow_run_id
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -22,11 +22,11 @@ class DagRun:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(dag="f", digest="x", plan=PLAN, store=str(tmp_path / "store"), plan_hash="0" * 64)
+def deployment(tmp_path: Path) -> DagFileDeployment:
+    return DagFileDeployment(dag="f", digest="x", plan=PLAN, store=str(tmp_path / "store"), plan_hash="0" * 64)
 
 
-def test_a_failed_dag_run_is_recorded_and_a_cleared_one_runs_again(deployment: Deployment) -> None:
+def test_a_failed_dag_run_is_recorded_and_a_cleared_one_runs_again(deployment: DagFileDeployment) -> None:
     runs, run = Runs(open_store(deployment.store)), flow_run_id("f", "F", "manual__1")
     facts = {"kind": "airflow", "dag": "f", "run": "manual__1"}
     runs.create(RunRecord("F", run, "0" * 64, None, {}, (), "airflow", 1.0, orchestrator=facts, end="end"))
@@ -42,7 +42,7 @@ def test_a_failed_dag_run_is_recorded_and_a_cleared_one_runs_again(deployment: D
 
 
 def test_a_dag_processor_that_does_not_reach_the_store_fails_nothing(
-    deployment: Deployment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    deployment: DagFileDeployment, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     RunFailureCallback(deployment)({"run_id": "manual__1"})
     assert not (tmp_path / "store").exists() and not caplog.records

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_provider.labels import KEY, TEMPLATE, label_task
 from flow_provider.task_context import TaskContext
 from flow_sdk.plan.model import FlowPlan
@@ -58,7 +58,7 @@ class AirflowRun(InProcessRun):
 
 
 def label(store: str, plan: FlowPlan, step: str, position: str, run: str = "1") -> str:
-    deployment = Deployment(dag="F", digest="d", plan=plan, store=store, plan_hash="0")
+    deployment = DagFileDeployment(dag="F", digest="d", plan=plan, store=store, plan_hash="0")
     context: dict[str, Any] = {}
     label_task(context, deployment, plan[step], TaskContext("F", "x", run, position, 0, 0, 0))
     return str(context[KEY])

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_provider.run_ids import flow_run_id
 from flow_provider.task_context import CLEARINGS, LOOP_CONF, loop_conf, read_task_context
 from flow_sdk.plan.model import FlowPlan, StepPlan
 
-DEPLOYMENT = Deployment(
+DEPLOYMENT = DagFileDeployment(
     dag="f", digest="x", plan=FlowPlan("F", "f.py", "", (StepPlan("start", "end"),)), store="/s", plan_hash="0" * 64
 )
 

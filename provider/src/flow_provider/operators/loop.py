@@ -15,7 +15,7 @@ from flow_provider.compat import (
     start_dag_run,
 )
 from flow_provider.credentials import store_access
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_provider.labels import label_task
 from flow_provider.layout import loop_dag_id
 from flow_provider.operators.step import not_started_by_loop
@@ -61,7 +61,7 @@ class LoopOperator(BaseSensorOperator):
     def __init__(
         self,
         *,
-        deployment: Deployment,
+        deployment: DagFileDeployment,
         entry: StepPlan,
         split: Any = None,
         needs_chosen_check: bool = False,

@@ -12,7 +12,7 @@ from flow_provider.compat import (
     conf,
 )
 from flow_provider.credentials import StoreAccess, store_access
-from flow_provider.deployment import Deployment
+from flow_provider.deployment import DagFileDeployment
 from flow_provider.labels import label_task
 from flow_provider.links import LINK_KEY, ArtifactsLink, artifacts_url
 from flow_sdk.plan.model import StepPlan
@@ -50,7 +50,7 @@ class StepOperator(BaseOperator):
     def __init__(
         self,
         *,
-        deployment: Deployment,
+        deployment: DagFileDeployment,
         step: StepPlan,
         split: Any = None,
         needs_chosen_check: bool = False,
@@ -173,7 +173,7 @@ class StepOperator(BaseOperator):
         self.log.info("%s", line)
 
 
-def not_started_by_loop(deployment: Deployment) -> Exception:
+def not_started_by_loop(deployment: DagFileDeployment) -> Exception:
     """The error for a body DAG that a person started."""
     error: Exception = AirflowFailException(
         f"This DAG is the body of a loop of DAG {deployment.dag!r}, which starts it for each pass. Trigger that one."
