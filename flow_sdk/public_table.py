@@ -5,7 +5,10 @@ Executing it would import all of the SDK. Its lines have one form, so that readi
 
 from __future__ import annotations
 
-__all__ = ["read_public_names"]
+__all__ = ["DECORATORS", "read_public_names"]
+
+DECORATORS = "flow_sdk.authoring.decorators."
+"""How the names of the modules begin that have a decorator each."""
 
 _names: dict[str, str] = {}
 

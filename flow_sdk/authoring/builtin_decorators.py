@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.decorator import DECLARED
-from flow_sdk.public_table import read_public_names
+from flow_sdk.public_table import DECORATORS, read_public_names
 
 if TYPE_CHECKING:
     from flow_sdk.authoring.decorator import Decorator
 
 __all__ = ["builtin_decorator_names", "find_decorator"]
 
-PACKAGE = "flow_sdk.authoring.decorators."
-"""The package with a module for each decorator."""
-
 
 def builtin_decorator_names() -> list[str]:
     """Return the names of all decorators that act in this release, sorted."""
-    return sorted(name for name, module in read_public_names().items() if module.startswith(PACKAGE))
+    return sorted(name for name, module in read_public_names().items() if module.startswith(DECORATORS))
 
 
 def find_decorator(name: str) -> type[Decorator] | None:
@@ -29,7 +26,7 @@ def find_decorator(name: str) -> type[Decorator] | None:
         What it is called after the ``@``.
     """
     module = read_public_names().get(name, "")
-    if not module.startswith(PACKAGE):
+    if not module.startswith(DECORATORS):
         return DECLARED.get(name)
     import importlib
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import sys
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.declaration_errors import declaration_error
+from flow_sdk.authoring.declaration_errors import declaration_error, user_location
 from flow_sdk.authoring.step_extension import StepExtension
 from flow_sdk.errors import UsageError
+from flow_sdk.public_table import DECORATORS, read_public_names
 from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
@@ -109,7 +110,11 @@ class Decorator:
         object.__setattr__(self, "_given_as_none", given.keys() - known.keys())
         for key in sorted(self.required - given.keys()):
             self.refuse_missing(key)
-        object.__setattr__(self, "_values", self.check({**self.defaults, **known}))
+        values = {**self.defaults, **known}
+        # A needed attribute that is None is reported by find_problems: the import of the flow file must not end here.
+        if not self.required - known.keys():
+            values = self._check_located(values)
+        object.__setattr__(self, "_values", values)
 
     @classmethod
     def from_plan(cls, attributes: Mapping[str, Any]) -> Self:
@@ -140,15 +145,29 @@ class Decorator:
         """
         return values
 
+    def _check_located(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Check the attributes; an error points at the line with the decorator, wherever the decorator is defined."""
+        try:
+            return self.check(values)
+        except UsageError as error:
+            error.where = user_location()
+            raise
+
     def find_problems(self, step: Any) -> Iterator[Problem]:
-        """Yield what is wrong with this decorator here, for the command ``check``.
+        """Yield what is wrong with this decorator here, for the command ``check``: a needed attribute that is None.
 
         Parameters
         ----------
         step : Node or None
             The step in the graph of the flow; None for a decorator of the class.
         """
-        yield from ()
+        for key in self.defaults:
+            if key in self.required and self._values[key] is None:
+                yield Problem(
+                    "FS502",
+                    f"@{self.name} has no {key}: what it is given is None",
+                    f"Set the variable that the {key} comes from, or give it a default.",
+                )
 
     def attributes(self) -> dict[str, Any]:
         """Return all attributes as JSON values, in a fixed order."""
@@ -302,23 +321,23 @@ def declare_step_decorator(
     callable
         Takes the function, whose body is never executed.
     """
-    return _declare(kind)
+    return _declare(kind, on_step=True)
 
 
 def declare_flow_decorator(
     kind: type[FlowDecorator],
 ) -> Callable[[Callable[P, None]], PublicFlowDecorator[P]]:
     """Make the public decorator of flow classes of a function, as :func:`declare_step_decorator` does for steps."""
-    return _declare(kind)
+    return _declare(kind, on_step=False)
 
 
-def _declare(kind: type[Decorator]) -> Callable[[Any], Any]:
+def _declare(kind: type[Decorator], *, on_step: bool) -> Callable[[Any], Any]:
     def declare(signature: Any) -> Any:
+        _check_declaration(kind, signature, on_step)
         names = signature.__code__.co_varnames[: signature.__code__.co_kwonlyargcount]
         defaults = signature.__kwdefaults__ or {}
         kind.defaults = {name: defaults.get(name) for name in names}
         kind.required = frozenset(names) - defaults.keys()
-        _refuse_taken_name(kind)
         DECLARED[kind.name] = kind
 
         def decorator(_target: Any = None, /, *_others: Any, **attributes: Any) -> Any:
@@ -333,13 +352,30 @@ def _declare(kind: type[Decorator]) -> Callable[[Any], Any]:
     return declare
 
 
-def _refuse_taken_name(kind: type[Decorator]) -> None:
-    """Refuse a decorator of a user's module with the name of one that Flow SDK has."""
+def _check_declaration(kind: type[Decorator], signature: Any, on_step: bool) -> None:
+    """Refuse a declaration that contradicts itself, or has the name of a decorator of Flow SDK.
+
+    Raises
+    ------
+    UsageError
+        With what contradicts what.
+    """
+    if not kind.name:
+        raise declaration_error(UsageError, f"The decorator {kind.__name__} has no name.", help='name = "..."')
+    if signature.__name__ != kind.name:
+        raise declaration_error(
+            UsageError, f"The function of @{kind.name} is called {signature.__name__!r}.", wanted="one name for both"
+        )
+    if kind.on_step is not on_step:
+        right = "declare_step_decorator" if kind.on_step else "declare_flow_decorator"
+        raise declaration_error(
+            UsageError,
+            f"@{kind.name} is a decorator of {'steps' if kind.on_step else 'flow classes'}.",
+            help=f"Declare it with {right}.",
+        )
     if kind.__module__.partition(".")[0] == "flow_sdk":
         return
-    from flow_sdk.authoring.builtin_decorators import builtin_decorator_names
-
-    if kind.name in builtin_decorator_names():
+    if read_public_names().get(kind.name, "").startswith(DECORATORS):
         raise declaration_error(UsageError, f"There is a decorator @{kind.name} in Flow SDK.", wanted="another name")
 
 

@@ -141,6 +141,15 @@ class StepExtension:
     recovers_failures: ClassVar[bool] = False
     """Whether the task succeeds although the step has failed in all its attempts; see :meth:`recover`."""
 
+    def choose_interpreter(self) -> str | None:
+        """Return the path of the Python that is to run the task; None for the one that runs already.
+
+        It is called in the task's process before the flow file is executed, for decorators of Flow SDK only: those of
+        the flow's modules aren't known yet. It may create the environment that the interpreter belongs to. The
+        process executes that interpreter in its own place, with Flow SDK on its path.
+        """
+        return None
+
     def before(self, context: StepContext) -> None:
         """Act before the step's code.
 

@@ -12,7 +12,9 @@ def catch_where_it_works(flow: CheckedFlow) -> Iterator[Finding]:
     yield from _find_problems(flow, "FS501")
 
 
-@register_rule("FS502", "@timeout has a time and @project a name, also where they come from a variable or config.")
+@register_rule(
+    "FS502", "A decorator has what it needs (@timeout a time, @project a name), also from a variable or config."
+)
 def no_attribute_missing(flow: CheckedFlow) -> Iterator[Finding]:
     yield from _find_problems(flow, "FS502")
 

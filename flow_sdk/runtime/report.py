@@ -21,6 +21,7 @@ __all__ = [
     "REPORT_FD",
     "Claimed",
     "Finished",
+    "PipeReport",
     "Report",
     "Running",
     "lowest_number",
@@ -47,8 +48,14 @@ OK, FAILED, FATAL = 0, 1, 2
 Report = Callable[[dict[str, Any]], None]
 
 
-class _Reporter:
-    """Writes reports for one process; a process that it forks writes none."""
+class PipeReport:
+    """Writes reports for one process; a process that it forks writes none.
+
+    Parameters
+    ----------
+    fd : int
+        The pipe's descriptor, which is moved.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = _out_of_the_way(fd)
@@ -68,6 +75,11 @@ class _Reporter:
                 line = line[os.write(self._fd, line) :]
         except OSError:
             pass  # whoever started us is gone, or the step has closed it; the commit says the same
+
+    def release_descriptor(self) -> int:
+        """Return the pipe's descriptor for the program that this process is about to execute in its own place."""
+        os.set_inheritable(self._fd, True)
+        return self._fd
 
 
 @functools.cache
@@ -102,7 +114,7 @@ def open_report(fd: int | None) -> Report:
     callable
         Takes the facts of one report. It never fails: what counts is in the store.
     """
-    return _Reporter(fd) if fd is not None else lambda facts: None
+    return PipeReport(fd) if fd is not None else lambda facts: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,19 @@ import os
 import time
 
 from flow_sdk import FlowSpec, Parameter, batch, catch, current, retry, step
+from flow_sdk.authoring.decorator import StepDecorator, declare_step_decorator
+
+
+class NotedDecorator(StepDecorator):
+    name = "noted"
+
+    def before(self, context):
+        context.add_metadata("note", f"{self.text} {context.attempt}")
+
+
+@declare_step_decorator(NotedDecorator)
+def noted(*, text: str) -> None:
+    "Store a text with each task."
 
 
 class MixedFlow(FlowSpec):
@@ -17,6 +30,7 @@ class MixedFlow(FlowSpec):
         self.parts = ["a", "b"]
         self.next(self.fit, foreach="parts")
 
+    @noted(text="on Batch")
     @retry(times=1, minutes_between_retries=0)
     @batch(cpu=2, aws_batch_tags={"team": "search"})
     @step
@@ -27,6 +41,7 @@ class MixedFlow(FlowSpec):
         self.words = [f"{self.input}{n}" for n in range(2)]
         self.next(self.inner, foreach="words")
 
+    @noted(text="on the worker")
     @step
     def inner(self):
         assert "AWS_BATCH_JOB_ID" not in os.environ

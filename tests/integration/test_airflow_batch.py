@@ -132,6 +132,13 @@ def jobs_of(done: dict[str, Any], flow: str) -> list[dict[str, Any]]:
     return [job for job in done["jobs"] if job["tags"]["flow_sdk.flow"] == flow]
 
 
+def test_a_decorator_adds_to_the_metadata_of_tasks_here_on_the_worker_and_on_batch(done: dict[str, Any]) -> None:
+    for run in (read(done, "MixedFlow"), Run(f"MixedFlow/{done['local']}")):
+        assert sorted(task.metadata_dict["note"] for task in run["fit"]) == ["on Batch 0", "on Batch 1"]
+        assert {task.metadata_dict["note"] for task in run["inner"]} == {"on the worker 0"}
+        assert "note" not in run["join"].task.metadata_dict
+
+
 def test_the_artifacts_are_those_of_a_local_run(done: dict[str, Any]) -> None:
     assert done["import_errors"] == {}
     run = read(done, "MixedFlow")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import declaration_error
-from flow_sdk.authoring.decorator import FlowDecorator, Problem, declare_flow_decorator
+from flow_sdk.authoring.decorator import FlowDecorator, declare_flow_decorator
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any, NoReturn
 
 __all__ = ["ProjectDecorator", "project"]
@@ -36,15 +35,6 @@ class ProjectDecorator(FlowDecorator):
         raise declaration_error(
             UsageError, "@project needs a name.", wanted=_allowed_name(), help='@project(name="forecast")'
         )
-
-    def find_problems(self, step: Any) -> Iterator[Problem]:
-        """Yield FS502 where the name is None."""
-        if self._values["name"] is None:
-            yield Problem(
-                "FS502",
-                "@project has no name: what it is given is None",
-                "Set the variable that the name comes from, or give it a default.",
-            )
 
 
 def _allowed_name() -> str:

@@ -23,6 +23,7 @@ from flow_sdk.runtime.process_end import LEAST_SECONDS, c_library, limit_end
 from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.attempt import Outcome, fail_to_load, run_attempt
+from flow_sdk.runtime.task.interpreter_choice import execute_in_chosen_interpreter
 from flow_sdk.runtime.task.parents import RunView, is_first
 from flow_sdk.runtime.task.run_start import begin_run, check_owner, read_record
 from flow_sdk.runtime.tracebacks import LONGEST, summarize_exception
@@ -86,6 +87,7 @@ def execute_request(request: TaskRequest, announce: Report, prepared: Prepared |
         )
     view = RunView(store, plan, request.flow, request.run)
     try:
+        execute_in_chosen_interpreter(plan[request.step], request, announce)
         flow_class = _load_flow(request, plan, artifacts, pinned[1], prepared)
     except Exception as error:
         if record is None or os.getpid() != owner:

@@ -3,9 +3,6 @@
 import ast
 import importlib
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ import pytest
 import flow_sdk
 from flow_sdk import public_table
 from flow_sdk.authoring.builtin_decorators import builtin_decorator_names, find_decorator
+from tests.rig.package_copy import PackageCopy
 
 TABLE = Path(flow_sdk.__file__).with_name("public_names.py")
 
@@ -48,12 +46,7 @@ def test_names_are_found_where_only_byte_code_is_installed(monkeypatch: pytest.M
     assert find_decorator("retry") is flow_sdk.retry.decorator_class  # type: ignore[attr-defined]
 
 
-def test_one_file_and_one_line_add_a_decorator(tmp_path: Path) -> None:
-    """In a copy of the package: what docs/adding-a-decorator.md says."""
-    root = Path(flow_sdk.__file__).parent
-    shutil.copytree(root, tmp_path / "flow_sdk", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "flow_sdk" / "authoring" / "decorators" / "note.py").write_text(
-        '''"""``@note``: a text in the metadata of each task."""
+NOTE = '''"""``@note``: a text in the metadata of each task."""
 
 from __future__ import annotations
 
@@ -71,11 +64,8 @@ class NoteDecorator(StepDecorator):
 def note(*, text: str) -> None:
     """Store a text."""
 '''
-    )
-    with (tmp_path / "flow_sdk" / "public_names.py").open("a") as table:
-        table.write("from flow_sdk.authoring.decorators.note import note as note\n")
-    (tmp_path / "flow.py").write_text(
-        """from flow_sdk import FlowSpec, note, step
+
+FLOW = """from flow_sdk import FlowSpec, note, step
 
 
 class Noted(FlowSpec):
@@ -92,37 +82,21 @@ class Noted(FlowSpec):
 if __name__ == "__main__":
     Noted()
 """
-    )
-    (tmp_path / "read.py").write_text(
-        "from flow_sdk import Flow, namespace\n"
-        "namespace(None)\n"
-        "print([step.task.metadata_dict.get('note') for step in Flow('Noted').latest_run])\n"
-    )
 
-    def call(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "FLOW_SDK_USER": "anne"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+READ = """from flow_sdk import Flow, namespace
+namespace(None)
+print([step.task.metadata_dict.get('note') for step in Flow('Noted').latest_run])
+"""
 
-    call("flow.py", "run")
-    assert set(ast.literal_eval(call("read.py"))) == {"first try", None}
-    call("flow.py", "run", "--with", "note:text=all of them")
-    assert set(ast.literal_eval(call("read.py"))) == {"first try", "all of them"}
-    assert (
-        "@note needs the attribute 'text'"
-        in subprocess.run(
-            [sys.executable, "flow.py", "run", "--with", "note"],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        ).stderr
-    )
+
+def test_one_file_and_one_line_add_a_decorator(tmp_path: Path) -> None:
+    """In a copy of the package: what docs/adding-a-decorator.md says."""
+    copy = PackageCopy(tmp_path)
+    copy.add_decorator("note", NOTE)
+    (tmp_path / "flow.py").write_text(FLOW)
+    (tmp_path / "read.py").write_text(READ)
+    copy.run("flow.py", "run")
+    assert set(ast.literal_eval(copy.run("read.py"))) == {"first try", None}
+    copy.run("flow.py", "run", "--with", "note:text=all of them")
+    assert set(ast.literal_eval(copy.run("read.py"))) == {"first try", "all of them"}
+    assert "@note needs the attribute 'text'" in copy.run("flow.py", "run", "--with", "note", fails=True)
