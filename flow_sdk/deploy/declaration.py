@@ -107,6 +107,9 @@ class TargetDeclaration:
         ``module:class`` of its :class:`~flow_sdk.deploy.port.DeployTarget`.
     statuses : sequence of RunStatus
         The statuses of its runs, in the order of the options of ``list-runs``.
+    runtime_adapter : str, optional
+        ``module:class`` of its :class:`~flow_sdk.runtime.orchestrator.OrchestratorAdapter`, which its tasks load; they
+        need nothing of their own by default.
     service, location : str, optional
         Where it runs flows, for summaries: ``AWS`` and ``on AWS``. The title, and ``in`` with the title, by default.
     python_name : str, optional
@@ -146,6 +149,7 @@ class TargetDeclaration:
         implementation: str,
         *,
         statuses: Sequence[RunStatus],
+        runtime_adapter: str = "",
         service: str = "",
         location: str = "",
         python_name: str = "",
@@ -173,6 +177,7 @@ class TargetDeclaration:
         self.title = title
         self.implementation = implementation
         self.statuses = tuple(statuses)
+        self.runtime_adapter = runtime_adapter
         self.service = service or title
         self.location = location or f"in {title}"
         self.python_name = python_name or name.replace("-", "_")

@@ -3,9 +3,9 @@
 The runtime is the same for every orchestrator. What differs is supplied by an adapter, which lies in the folder of its
 deploy target: how ids of runs are made, what a container learns from its environment, what it leaves for the
 orchestrator, which limits a task must keep to. An adapter is found by the orchestrator's kind, which the run's record
-and every request hold, or by the variable ``FLOW_SDK_ORCHESTRATOR`` of a container. Distributions add adapters by an
-entry point of the group ``flow_sdk.orchestrators``, named by the kind, whose object is a class with the methods of
-:class:`OrchestratorAdapter`; :class:`PlainAdapter` is a base class for it.
+and every request hold, or by the variable ``FLOW_SDK_ORCHESTRATOR`` of a container. The kind is the name of a deploy
+target, whose declaration (``runtime_adapter``) names the adapter: so the targets of other distributions, found by their
+entry points, have adapters as those of Flow SDK have. :class:`PlainAdapter` is a base class for them.
 """
 
 import functools
@@ -23,7 +23,6 @@ from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store.port import ObjectStore
 
 __all__ = [
-    "ENTRY_POINTS",
     "ContainerTask",
     "FinishedStep",
     "OrchestratorAdapter",
@@ -34,14 +33,8 @@ __all__ = [
     "named_adapter",
 ]
 
-ENTRY_POINTS = "flow_sdk.orchestrators"
-"""Group of the entry points with adapters of other distributions."""
-
-_BUILT_IN = {
-    "airflow": "flow_sdk.deploy.airflow.runtime:AirflowAdapter",
-    "step-functions": "flow_sdk.deploy.step_functions.runtime:StepFunctionsAdapter",
-}
-"""Adapters of this distribution, by kind. They are named and not imported: targets lie in a layer above."""
+_REGISTRY = "flow_sdk.deploy.registry"
+"""The module that finds deploy targets. It is named here and not imported: it lies in a layer above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,20 +273,24 @@ def adapter_of_run(run: str) -> OrchestratorAdapter:
 
 def known_kinds() -> tuple[str, ...]:
     """Return the kinds of orchestrators that are installed."""
-    from importlib.metadata import entry_points
-
-    return tuple(dict.fromkeys([*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINTS))]))
+    registry = importlib.import_module(_REGISTRY)
+    return (*registry.BUILT_IN, *registry.offered_names())
 
 
 @functools.cache
 def _load_adapter(kind: str) -> OrchestratorAdapter | None:
-    if kind in _BUILT_IN:
-        module, _, name = _BUILT_IN[kind].partition(":")
-        found: OrchestratorAdapter = getattr(importlib.import_module(module), name)()
-        return found
-    from importlib.metadata import entry_points
+    """Return the adapter of a deploy target; None where the target isn't installed.
 
-    for point in entry_points(group=ENTRY_POINTS, name=kind):
-        loaded: OrchestratorAdapter = point.load()()
-        return loaded
-    return None
+    Raises
+    ------
+    UsageError
+        If the target of another distribution can't be loaded.
+    """
+    declaration = importlib.import_module(_REGISTRY).find_target(kind)
+    if declaration is None:
+        return None
+    if not declaration.runtime_adapter:
+        return PlainAdapter()
+    module, _, name = declaration.runtime_adapter.partition(":")
+    adapter: OrchestratorAdapter = getattr(importlib.import_module(module), name)()
+    return adapter

@@ -12,6 +12,7 @@ AIRFLOW = TargetDeclaration(
     "airflow",
     "Airflow",
     "flow_sdk.deploy.airflow.target:AirflowTarget",
+    runtime_adapter="flow_sdk.deploy.airflow.runtime:AirflowAdapter",
     result_name="file",
     create_summary="Write the flow as a DAG of Apache Airflow.",
     name_help="The DAG's id; the flow's name when left out. Not with @project.",

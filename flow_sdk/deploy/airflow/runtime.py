@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flow_sdk.deploy.airflow.item_text import item_texts
+from flow_sdk.deploy.airflow.run_ids import AIRFLOW_RUN_IDS
 from flow_sdk.ids import is_run_id
 from flow_sdk.runtime.orchestrator import PlainAdapter
 
@@ -13,7 +14,7 @@ __all__ = ["KIND", "RUN_ID_PREFIX", "AirflowAdapter", "airflow_run_id", "airflow
 KIND = "airflow"
 """The orchestrator's kind in the record of a run of Airflow."""
 
-RUN_ID_PREFIX = "airflow-"
+RUN_ID_PREFIX = AIRFLOW_RUN_IDS.prefix
 """What the ids of all of Airflow's runs begin with in the store."""
 
 

@@ -11,6 +11,7 @@ STEP_FUNCTIONS = TargetDeclaration(
     "step-functions",
     "Step Functions",
     "flow_sdk.deploy.step_functions.target:StepFunctionsTarget",
+    runtime_adapter="flow_sdk.deploy.step_functions.runtime:StepFunctionsAdapter",
     service="AWS",
     location="on AWS",
     result_name="state_machine_arn",

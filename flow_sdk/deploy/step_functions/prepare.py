@@ -9,6 +9,7 @@ from flow_sdk.deploy.port import DeploymentOptions
 from flow_sdk.deploy.step_functions.alerts import check_topic
 from flow_sdk.deploy.step_functions.limits import INLINE_WORKERS, encode_definition, transitions_of_item
 from flow_sdk.deploy.step_functions.names import machine_name
+from flow_sdk.deploy.step_functions.runtime import KIND
 from flow_sdk.deploy.step_functions.schedule import Schedule, wanted_schedule
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.codec import to_json
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition
 
 __all__ = ["KIND", "CreateOptions", "Prepared", "check_options", "foreach_lines", "prepare"]
-
-KIND = "step-functions"
-"""What this target is called in records and tags."""
 
 LONGEST_TIMEOUT = 99_999_999
 """Seconds (Amazon States Language, TimeoutSeconds)."""

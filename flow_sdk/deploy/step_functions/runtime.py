@@ -19,6 +19,7 @@ from typing import Any
 
 from flow_sdk.deploy.step_functions.execution_input import parse_parameters, read_execution_input
 from flow_sdk.deploy.step_functions.history_budget import reserve_events
+from flow_sdk.deploy.step_functions.run_ids import STEP_FUNCTIONS_RUN_IDS
 from flow_sdk.deploy.step_functions.state_data import (
     accepted_input,
     refused_input,
@@ -42,7 +43,7 @@ __all__ = ["KIND", "REFUSED_INPUT", "RUN_ID_PREFIX", "StepFunctionsAdapter", "co
 KIND = "step-functions"
 """The orchestrator's kind in the record of a run of Step Functions."""
 
-RUN_ID_PREFIX = "sfn-"
+RUN_ID_PREFIX = STEP_FUNCTIONS_RUN_IDS.prefix
 """What the id of a run in the store has before the name of its execution."""
 
 REFUSED_INPUT = "FlowSDK.RefusedInput"

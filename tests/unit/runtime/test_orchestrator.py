@@ -26,8 +26,13 @@ QUARRY = '''
 import dataclasses
 import os
 
+from flow_sdk.deploy.declaration import TargetDeclaration
 from flow_sdk.errors import TransitionError
 from flow_sdk.runtime.orchestrator import PlainAdapter
+
+TARGET = TargetDeclaration(
+    "quarry", "Quarry", "quarry:NoTarget", statuses=(), runtime_adapter="quarry:QuarryAdapter"
+)
 
 
 class QuarryAdapter(PlainAdapter):
@@ -69,7 +74,7 @@ def quarry(tmp_path: Path) -> dict[str, str]:
     info.mkdir(parents=True)
     (site / "quarry.py").write_text(QUARRY)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quarry\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[flow_sdk.orchestrators]\nquarry = quarry:QuarryAdapter\n")
+    (info / "entry_points.txt").write_text("[flow_sdk.deploy_targets]\nquarry = quarry:TARGET\n")
     steps = (
         "start: self.xs = [5, 6] ; self.next(self.fit, foreach='xs')",
         "fit: self.next(self.j)",
