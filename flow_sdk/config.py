@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "DATASTORES",
     "SECRETS",
     "SETTINGS",
     "Setting",
@@ -33,10 +34,17 @@ __all__ = [
 PREFIXES = ("FLOW_SDK_", "METAFLOW_")
 """What the environment variables of settings begin with; the first one that is set counts."""
 
+DATASTORES = {"local": "file", "s3": "s3", "gs": "gs", "azure": "az"}
+"""The URL scheme of each kind of store, by the name that ``--datastore`` and the settings have for the kind."""
+
+_TITLES = {"s3": "S3", "gs": "Google Cloud Storage", "azure": "Azure Blob Storage"}
+
 SETTINGS = {
-    "DEFAULT_DATASTORE": "where artifacts are kept: local or s3",
+    "DEFAULT_DATASTORE": "where artifacts are kept: local, s3, gs or azure",
     "DATASTORE_SYSROOT_LOCAL": "folder of the local store",
     "DATASTORE_SYSROOT_S3": "s3:// address of the S3 store",
+    "DATASTORE_SYSROOT_GS": "gs:// address of the store in Google Cloud Storage",
+    "DATASTORE_SYSROOT_AZURE": "az:// address of the store in Azure Blob Storage",
     "DEFAULT_PACKAGE_SUFFIXES": "endings of further files for the code package, such as .sql,.yaml",
     "S3_SERVER_SIDE_ENCRYPTION": "how S3 encrypts what we write: AES256, aws:kms or aws:kms:dsse",
     "S3_SSE_KMS_KEY_ID": "id or ARN of the key of KMS that S3 encrypts with",
@@ -381,7 +389,7 @@ def user() -> str:
 
 
 def datastore() -> str:
-    """Kind of the store that is used by default: ``local`` or ``s3``.
+    """Return the kind of the store that is used by default: a key of :data:`DATASTORES`.
 
     Raises
     ------
@@ -389,25 +397,28 @@ def datastore() -> str:
         If the setting names another.
     """
     setting = read_setting("DEFAULT_DATASTORE")
-    if setting.value not in (None, "local", "s3"):
+    if setting.value is not None and setting.value not in DATASTORES:
         raise ConfigError(
-            "The datastore can't be used.", seen=repr(setting.value), wanted="local or s3", where=setting.source
+            "The datastore can't be used.",
+            seen=repr(setting.value),
+            wanted=" or ".join(DATASTORES),
+            where=setting.source,
         )
     return setting.value or "local"
 
 
 def datastore_root(kind: str | None = None) -> str:
-    """Address of the store.
+    """Return the address of the store.
 
     Parameters
     ----------
-    kind : {"local", "s3"}, optional
+    kind : {"local", "s3", "gs", "azure"}, optional
         Of which store; the default one otherwise.
 
     Returns
     -------
     str
-        A folder's absolute path, or an ``s3://`` address. The local store lies in the setting
+        A folder's absolute path, or an address such as ``s3://bucket/prefix``. The local store lies in the setting
         ``DATASTORE_SYSROOT_LOCAL``, else in the nearest folder
         ``.flow_sdk`` that is a store, here or above, else in ``.flow_sdk`` here. One above that belongs to another
         user isn't used, and a line on stderr says so.
@@ -415,20 +426,12 @@ def datastore_root(kind: str | None = None) -> str:
     Raises
     ------
     ConfigError
-        If S3 is wanted and no address is set.
+        If a bucket is wanted and no address is set.
     """
     kind = kind or datastore()
     setting = read_setting(f"DATASTORE_SYSROOT_{kind.upper()}")
-    if kind == "s3":
-        if not setting.value or not setting.value.startswith("s3://"):
-            raise ConfigError(
-                "It isn't known where in S3 to keep artifacts.",
-                seen=repr(setting.value) if setting.value else None,
-                wanted="an address such as s3://bucket/prefix",
-                where=setting.source if setting.value else None,
-                help="Give --datastore-root, or set FLOW_SDK_DATASTORE_SYSROOT_S3.",
-            )
-        return setting.value
+    if kind != "local":
+        return _bucket_root(kind, setting)
     if setting.value:
         return os.path.abspath(expand_home(setting.value))
     here = folder = os.getcwd()
@@ -440,6 +443,23 @@ def datastore_root(kind: str | None = None) -> str:
         if above == folder:
             return os.path.join(here, LOCAL_FOLDER)
         folder = above
+
+
+def _bucket_root(kind: str, setting: Setting) -> str:
+    """Return the address in a setting of a kind that lies in a bucket."""
+    scheme = DATASTORES[kind]
+    root = setting.value
+    if kind == "azure" and root and "://" not in root:
+        root = f"{scheme}://{root}"  # Metaflow's form: container/prefix
+    if not root or not root.startswith(f"{scheme}://"):
+        raise ConfigError(
+            f"It isn't known where in {_TITLES[kind]} to keep artifacts.",
+            seen=repr(setting.value) if setting.value else None,
+            wanted=f"an address such as {scheme}://bucket/prefix",
+            where=setting.source if setting.value else None,
+            help=f"Give --datastore-root, or set FLOW_SDK_DATASTORE_SYSROOT_{kind.upper()}.",
+        )
+    return root
 
 
 _passed_over: set[str] = set()

@@ -10,7 +10,7 @@ from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
 from flow_sdk.cli.program import program_text
 from flow_sdk.cli.registry import GENERAL
 from flow_sdk.cli.terminal import print_note
-from flow_sdk.config import check_profile, expand_home
+from flow_sdk.config import DATASTORES, check_profile, expand_home
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.code_package import FlowCode
     from flow_sdk.cli.parser import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
+    from flow_sdk.store.address import StoreAddress
     from flow_sdk.store.package.entry import Entry
 
 __all__ = ["Call", "store_root"]
@@ -154,11 +155,19 @@ class Call:
     def root(self) -> str:
         """The store's address, in its one form: from the options, else from the settings."""
         root = store_root(self.values["datastore"] or self.values["metadata"], self.values["datastore-root"])
-        if not root.startswith("s3://"):
+        if "://" not in root:
             return root
-        from flow_sdk.store.key_syntax import s3_place
+        from flow_sdk.store.address import StoreAddress
 
-        return "s3://" + "/".join(filter(None, s3_place(root)))
+        address = StoreAddress.parse(root)
+        return address.url if address.is_remote else root
+
+    @property
+    def address(self) -> StoreAddress:
+        """The store's address in its parts."""
+        from flow_sdk.store.address import StoreAddress
+
+        return StoreAddress.parse(self.root)
 
     @property
     def again(self) -> str:
@@ -216,7 +225,7 @@ class Call:
         if project is not None:
             # A default may depend on them: lambda context: not current.is_production
             current._set(is_running_flow=False, **project.facts(self.flow))
-        kind = "s3" if self.root.startswith("s3://") else "local"
+        kind = self.address.kind.name
         configs = None
         if not is_plain():
             from flow_sdk.authoring.configs import ConfigValue
@@ -264,7 +273,7 @@ class Call:
     @property
     def makes_package(self) -> bool:
         """Whether the command makes a code package: to deploy the flow, or to keep with a run in S3."""
-        return self.name.endswith(" create") or (self.name in ("run", "resume") and self.root.startswith("s3://"))
+        return self.name.endswith(" create") or (self.name in ("run", "resume") and self.address.is_remote)
 
     def say(self, text: str) -> None:
         """Tell the user something that isn't a result: on stderr, unless quiet."""
@@ -277,7 +286,7 @@ def store_root(kind: str | None, root: str | None) -> str:
 
     Parameters
     ----------
-    kind : {"local", "s3"} or None
+    kind : {"local", "s3", "gs", "azure"} or None
         What ``--datastore`` says.
     root : str or None
         What ``--datastore-root`` says.
@@ -285,16 +294,12 @@ def store_root(kind: str | None, root: str | None) -> str:
     Raises
     ------
     UsageError
-        If the two contradict each other, or S3 has no address.
+        If the two contradict each other, or the setting of that kind has no address.
     """
     if root is not None:
-        is_s3 = root.startswith("s3://")
-        if (
-            not root
-            or (kind == "s3" and not is_s3)
-            or (kind == "local" and "://" in root and not root.startswith("file:"))
-        ):
-            wanted = "an address such as s3://bucket/prefix" if kind == "s3" else "a folder"
+        scheme = root.partition("://")[0] if "://" in root else "file"
+        if not root or (kind is not None and DATASTORES[kind] != scheme):
+            wanted = "a folder" if kind in (None, "local") else f"an address such as {DATASTORES[kind]}://bucket/prefix"
             raise UsageError(f"--datastore-root can't be {root!r}.", wanted=wanted)
         return root if "://" in root else os.path.abspath(expand_home(root))
     from flow_sdk.config import datastore_root
@@ -312,10 +317,10 @@ def _declared_project(flow_class: Any) -> dict[str, Any] | None:
 def _check_general(values: dict[str, Any], variables: dict[str, str]) -> None:
     """Refuse values of the general options that mean nothing here; ``variables`` gave those of the environment."""
     metadata, datastore = values["metadata"], values["datastore"]
-    if metadata not in (None, "local", "s3"):
+    if metadata is not None and metadata not in DATASTORES:
         raise UsageError(
             f"--metadata can't be {metadata!r}.",
-            wanted="local or s3, or no such option: runs are found through the store itself",
+            wanted=f"{' or '.join(DATASTORES)}, or no such option: runs are found through the store itself",
         )
     if metadata and datastore and metadata != datastore:
         # The peer pairs local metadata with an S3 store; here the store decides.

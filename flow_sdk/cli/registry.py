@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Command, Option
+from flow_sdk.config import DATASTORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -118,9 +119,11 @@ COMMANDS = CommandTable()
 """Every command. The help reads this and imports none of them."""
 
 GENERAL = (
-    Option("datastore", "Where artifacts are kept.", choices=("local", "s3")),
-    Option("datastore-root", "Folder or s3:// address that artifacts are kept under.", metavar="URL"),
-    Option("metadata", "Same as --datastore: runs are found through the store itself.", metavar="local|s3"),
+    Option("datastore", "Where artifacts are kept.", choices=tuple(DATASTORES)),
+    Option(
+        "datastore-root", "Folder, or address such as s3://bucket/prefix, that artifacts are kept under.", metavar="URL"
+    ),
+    Option("metadata", "Same as --datastore: runs are found through the store itself.", metavar="|".join(DATASTORES)),
     Option("environment", "Where the steps' packages come from.", metavar="local"),
     Option("with", "Add a decorator to every step that lacks it.", metavar="DECORATOR[:ATTR=VALUE,...]", repeat=True),
     Option("namespace", "Namespace to work in, such as user:anne; empty for the global one.", metavar="NAME"),

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.records.model import Manifest
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def attempt_facts(task: "Task", number: int, manifest: Manifest | None) -> dict[
         "user": record.user,
         "runtime": task.runtime_name or "",
         "script-name": task._run.plan.file,
-        "ds-type": "s3" if task._url.startswith("s3:") else "local",
+        "ds-type": StoreAddress.parse(task._url).kind.name,
         "ds-root": task._reader.store.url,
     }
     if record.package is not None:

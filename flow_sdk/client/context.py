@@ -1,9 +1,8 @@
 """What the user of the client chose: namespace, store, safe mode. One choice per process, as in a notebook."""
 
 import os
-from urllib.parse import unquote
 
-from flow_sdk.config import LOCAL_FOLDER, expand_home
+from flow_sdk.config import DATASTORES, LOCAL_FOLDER, expand_home
 from flow_sdk.errors import ConfigError
 
 __all__ = [
@@ -26,7 +25,7 @@ NAMESPACE_VARIABLE = "FLOW_SDK_NAMESPACE"
 STORE_VARIABLE = "FLOW_SDK_STORE"
 """Set inside a running task to the URL of its run's store."""
 
-_KINDS = ("local", "s3")
+_FORMS = "local@/folder, s3@bucket/prefix, a folder or a URL"
 
 
 class _Choice:
@@ -96,9 +95,9 @@ def metadata(url: str) -> str:
     Parameters
     ----------
     url : str
-        A store's URL, a folder, or the short forms ``local@/folder`` and ``s3@bucket/prefix``. A folder is a store's
-        own, or one with a store in its ``.flow_sdk``. ``local`` and ``s3`` alone mean the store of that kind in the
-        settings.
+        A store's URL, a folder, or a short form: ``local@/folder``, ``s3@bucket/prefix``, ``gs@bucket/prefix`` or
+        ``azure@container/prefix``. A folder is a store's own, or one with a store in its ``.flow_sdk``. ``local``,
+        ``s3``, ``gs`` and ``azure`` alone mean the store of that kind in the settings.
 
     Returns
     -------
@@ -116,13 +115,9 @@ def metadata(url: str) -> str:
 
 def get_metadata() -> str:
     """Return the store that the client reads, as ``local@/folder``, ``s3@bucket/prefix`` or its URL."""
-    url = current_store()
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return f"local@{os.path.abspath(url)}"
-    if scheme == "file":
-        return f"local@{unquote(rest)}"
-    return f"s3@{rest}" if scheme == "s3" else url
+    from flow_sdk.store.address import StoreAddress
+
+    return StoreAddress.parse(current_store()).short_form
 
 
 def default_metadata() -> str:
@@ -157,18 +152,16 @@ def store_url(text: str) -> str:
         raise ConfigError(
             "This names no store: there is no metadata service, and runs are found through the store itself.",
             seen=repr(text),
-            wanted="local@/folder, s3@bucket/prefix, a folder or a URL",
+            wanted=_FORMS,
         )
-    if text in _KINDS:
+    if text in DATASTORES:
         return _default_of_kind(text)
     if at and "/" not in kind and ":" not in kind:
-        if kind not in _KINDS or not rest:
-            raise ConfigError(
-                "This names no store.", seen=repr(text), wanted="local@/folder, s3@bucket/prefix, a folder or a URL"
-            )
+        if kind not in DATASTORES or not rest:
+            raise ConfigError("This names no store.", seen=repr(text), wanted=_FORMS)
         if "://" in rest:
             return rest
-        return _folder_of_store(rest) if kind == "local" else f"s3://{rest}"
+        return _folder_of_store(rest) if kind == "local" else f"{DATASTORES[kind]}://{rest}"
     if not text:
         raise ConfigError("This names no store.", seen="an empty text", wanted="local@/folder or s3@bucket/prefix")
     if "://" in text:
@@ -177,7 +170,7 @@ def store_url(text: str) -> str:
         raise ConfigError(
             "There is no such folder.",
             seen=repr(text),
-            wanted="local@/folder, s3@bucket/prefix, a folder or a URL",
+            wanted=_FORMS,
             where=os.getcwd(),
         )
     return _folder_of_store(text)
@@ -190,7 +183,10 @@ def _default_of_kind(kind: str) -> str:
     try:
         return config.datastore_root(kind)
     except ConfigError as error:
-        error.help = "Give the address, such as metadata('s3@bucket/prefix'), or set FLOW_SDK_DATASTORE_SYSROOT_S3."
+        error.help = (
+            f"Give the address, such as metadata('{kind}@bucket/prefix'), or set "
+            f"FLOW_SDK_DATASTORE_SYSROOT_{kind.upper()}."
+        )
         raise
 
 

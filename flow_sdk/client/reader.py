@@ -15,6 +15,7 @@ from flow_sdk.metadata.port import RunOutcome
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.metadata.task_heartbeat import list_heartbeats
 from flow_sdk.plan.model import FlowPlan, StepPlan
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits, layout
 from flow_sdk.store.records.codec import decode_record
@@ -72,17 +73,6 @@ def open_existing_store(url: str) -> ObjectStore:
         raise
 
 
-_ACCESS = (
-    "AWS_PROFILE",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SESSION_TOKEN",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_REGION",
-)
-"""Variables that say how S3 is reached: who changes them in a notebook gets a client that knows."""
-
-
 @lru_cache(maxsize=16)
 def _reader(url: str, process: int, access: tuple[str | None, ...]) -> Reader:
     return Reader(url)
@@ -90,7 +80,7 @@ def _reader(url: str, process: int, access: tuple[str | None, ...]) -> Reader:
 
 def open_reader(url: str) -> Reader:
     """Return the reader of a store; one for each process, as a store's client doesn't live through a fork."""
-    access = tuple(map(os.environ.get, _ACCESS)) if url.startswith("s3:") else ()
+    access = StoreAddress.parse(url).access_values()
     return _reader(url, os.getpid(), access)
 
 

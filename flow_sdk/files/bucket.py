@@ -1,21 +1,19 @@
-"""A bucket of S3, or of what speaks its language."""
+"""A bucket in a cloud, with any key, content types and metadata, as the S3 client needs it."""
 
 import json
 import mmap
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar
 
-from flow_sdk.aws.settings import forget_settings
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
 from flow_sdk.files.botocore_bucket import METADATA, BotocoreBucket, is_unusual
 from flow_sdk.files.file_store import PIECE, Content, Entry, Found, Label, Span, pieces
-from flow_sdk.store.backends.errors import error_code, explain, is_missing, is_refused
-from flow_sdk.store.backends.s3_connection import connect
+from flow_sdk.store.backends.cloud import Cloud, ConnectionKind
+from flow_sdk.store.backends.connection import BucketConnection
+from flow_sdk.store.backends.errors import error_code, is_conflict, is_credential_refusal, is_missing_bucket
+from flow_sdk.store.backends.s3 import S3Cloud
 from flow_sdk.store.prefetch import prefetch_map
-
-if TYPE_CHECKING:
-    from obstore.store import S3Store as Client
 
 __all__ = ["Bucket"]
 
@@ -28,6 +26,14 @@ _UNUSUAL = "invalid path"
 """What obstore says when a listing holds a key that it refuses."""
 
 
+class _Answer(NamedTuple):
+    """An object as one request read it; ``data`` is None for a large one, of which the request reads no content."""
+
+    found: Found
+    tag: str | None
+    data: Any
+
+
 class Bucket:
     """A bucket.
 
@@ -35,42 +41,50 @@ class Bucket:
     ----------
     name : str
         The bucket's name.
+    scheme : str
+        The scheme of its addresses.
+    cloud : Cloud, optional
+        Where it is; S3 by default.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._any_key = BotocoreBucket(name)
-        self._clients: dict[tuple[bool, str | None], Client] = {}
-        self._process = os.getpid()
+    def __init__(self, name: str, scheme: str = "s3", cloud: Cloud | None = None) -> None:
+        self.name, self.scheme = name, scheme
+        self._cloud = cloud or S3Cloud()
+        self._connection = BucketConnection(self._cloud, name)
+        self._any_key = BotocoreBucket(name) if scheme == "s3" else None
+        self._metadata = METADATA.replace("-", self._cloud.mark_separator)
 
     def url(self, key: str) -> str:
         """See :meth:`~flow_sdk.files.file_store.Place.url`."""
-        return f"s3://{self.name}/{key}"
+        return f"{self.scheme}://{self.name}/{key}"
 
     def look(self, key: str) -> Found | None:
         """See :meth:`~flow_sdk.files.file_store.Place.look`."""
         if is_unusual(key):
-            return self._any_key.look(key)
+            return self._with_any_key(key).look(key)
+        import obstore
+
+        def read_head(client: Any) -> Found:
+            return self._found(obstore.get(client, key, options={"head": True}))
+
         try:
-            return _found(self._get(key, {"head": True}))
+            return self._attempt("read", key, read_head)
         except ObjectMissing:
             return None
 
     def download(self, key: str, path: str, span: Span, parts: int) -> Found:
         """See :meth:`~flow_sdk.files.file_store.Place.download`."""
         if is_unusual(key):
-            return self._any_key.download(key, path, span, parts)
-        for attempt in range(_TRIES):
+            return self._with_any_key(key).download(key, path, span, parts)
+        for _ in range(_TRIES):
             try:
                 return self._download(key, path, span, parts)
             except _Changed:
-                if attempt == _TRIES - 1:
-                    raise StoreError("The object changes while it is read.", where=self.url(key)) from None
-        raise AssertionError("unreachable")
+                continue
+        raise StoreError("The object changes while it is read.", where=self.url(key))
 
     def _download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        whole = self._get(key, {})
-        found = _found(whole)
+        found, tag, data = self._read_start(key)
         offset, length = span.within(found.size)
         if span.offset > 0 and span.offset >= found.size:
             raise UsageError(
@@ -78,172 +92,234 @@ class Bucket:
                 seen=f"offset {span.offset} of {found.size} bytes",
                 where=self.url(key),
             )
-        tag = whole.meta["e_tag"]
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            if found.size <= PIECE:
-                data = self._bytes(whole, key)
-                _write(fd, memoryview(data)[offset : offset + length], 0)
+            if data is not None:
+                _write_at(fd, memoryview(data)[offset : offset + length], 0)
             else:
-                del whole
 
-                def part(start: int) -> None:
+                def copy_part(start: int) -> None:
                     end = min(start + PIECE, offset + length)
-                    got = self._get(key, {"range": (start, end), **({"if_match": tag} if tag else {})})
-                    data = self._bytes(got, key)
-                    if len(data) != end - start:
-                        raise _Changed
-                    _write(fd, memoryview(data), start - offset)
+                    _write_at(fd, memoryview(self._read_part(key, start, end, tag)), start - offset)
 
                 starts = range(offset, offset + length, PIECE)
-                for _ in prefetch_map(part, starts, max(1, min(parts, len(starts)))):
+                for _ in prefetch_map(copy_part, starts, max(1, min(parts, len(starts)))):
                     pass
         finally:
             os.close(fd)
         return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
+    def _read_start(self, key: str) -> _Answer:
+        """Read what is known of an object, and its content if it is small."""
+        import obstore
+
+        def read(client: Any) -> _Answer:
+            got = obstore.get(client, key)
+            found = self._found(got)
+            return _Answer(found, got.meta["e_tag"], got.bytes() if found.size <= PIECE else None)
+
+        return self._attempt("read", key, read, kind="parts")
+
+    def _read_part(self, key: str, start: int, end: int, tag: str | None) -> Any:
+        """Read a part of an object. Raises _Changed if the object isn't that of the tag any more."""
+        import obstore
+
+        options: Any = {"range": (start, end), **({"if_match": tag} if tag else {})}
+
+        def read(client: Any) -> Any:
+            try:
+                data = obstore.get(client, key, options=options).bytes()
+            except Exception as error:
+                if type(error).__name__ == "PreconditionError" or error_code(error) == "InvalidRange":
+                    return None
+                raise
+            return data if len(data) == end - start else None
+
+        found = self._attempt("read", key, read, kind="parts")
+        if found is None:
+            raise _Changed
+        return found
+
     def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
         """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
         if is_unusual(key):
-            return self._any_key.upload(key, content, label, overwrite=overwrite)
+            return self._with_any_key(key).upload(key, content, label, overwrite=overwrite)
         import obstore
 
         attributes: dict[str, str] = {}
         if label.content_type is not None:
             attributes[TYPE] = label.content_type
         if label.metadata is not None:
-            attributes[METADATA] = json.dumps(label.metadata)
+            attributes[self._metadata] = json.dumps(label.metadata)
         options: dict[str, Any] = {"attributes": attributes} if attributes else {}
-        start = 0 if isinstance(content, bytes) else _position(content)
+        if not overwrite:
+            if self.look(key) is not None:
+                return self.url(key)
+            whole = _read_all(content)
 
-        def put(client: "Client") -> None:
+            def create(client: Any) -> None:
+                try:
+                    obstore.put(client, key, whole, mode="create", use_multipart=False, **options)
+                except Exception as error:
+                    # Of two that put it at once one was first; and a second try may have met its first.
+                    if not is_conflict(error):
+                        raise
+
+            self._attempt("write", key, create, kind="parts", encryption=label.encryption)
+        elif isinstance(content, bytes) and len(content) <= PIECE:
+
+            def put(client: Any) -> None:
+                obstore.put(client, key, content, use_multipart=False, **options)
+
+            self._attempt("write", key, put, kind="parts", encryption=label.encryption)
+        else:
+            self._upload_parts(key, content, label, options)
+        return self.url(key)
+
+    def _upload_parts(self, key: str, content: Content, label: Label, options: dict[str, Any]) -> None:
+        """Upload in parts, which obstore itself retries; again from the start with credentials that are read again."""
+        import obstore
+
+        start = 0 if isinstance(content, bytes) else _position(content)
+        renewed = start is None
+        while True:
+            client = self._connection.client("parts", label.encryption)
             if start is not None and not isinstance(content, bytes):
                 content.seek(start)
-            if not overwrite:
-                obstore.put(client, key, _whole(content), mode="create", use_multipart=False, **options)
-            elif isinstance(content, bytes) and len(content) <= PIECE:
-                obstore.put(client, key, content, use_multipart=False, **options)
-            else:
-                obstore.put(client, key, _parts(content), chunk_size=PIECE, max_concurrency=4, **options)
+            try:
+                obstore.put(client, key, _split(content), chunk_size=PIECE, max_concurrency=4, **options)
+                return
+            except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
+                if renewed or not is_credential_refusal(error):
+                    self._fail(error, "write", key)
+                renewed = True
+                self._connection.renew_credentials(client)
 
-        if not overwrite and self.look(key) is not None:
-            return self.url(key)
+    def read(self, key: str) -> bytes | None:
+        """Return a small object's content; None if there is no such object."""
+        import obstore
+
         try:
-            self._do(put, bulk=True, label=label, again=start is not None)
-        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
-            # Of two that put it at once one was first; and obstore's own second try may have met its first.
-            if type(error).__name__ not in ("AlreadyExistsError", "PreconditionError") or overwrite:
-                self._fail(error, "write", key)
-        return self.url(key)
+            return self._attempt("read", key, lambda client: obstore.get(client, key).bytes().to_bytes())
+        except ObjectMissing:
+            return None
+
+    def delete(self, key: str) -> None:
+        """Delete an object; a missing one is no error."""
+        import obstore
+
+        try:
+            self._attempt("delete", key, lambda client: obstore.delete(client, [key]))
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError) or is_missing_bucket(error.__cause__):
+                raise
 
     def walk(self, prefix: str) -> Iterator[Entry]:
         """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
         if prefix and is_unusual(prefix):
-            return self._any_key.walk(prefix)
+            return self._with_any_key(prefix).walk(prefix)
         import obstore
 
-        def walk(client: "Client") -> list[Entry]:
+        def walk(client: Any) -> list[Entry]:
             pages = obstore.list(client, prefix or None, chunk_size=1000)
             return [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for page in pages for one in page]
 
-        try:
-            found = self._do(walk)
-        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
-            if _UNUSUAL in str(error):
-                return self._any_key.walk(prefix)
-            self._fail(error, "list", prefix)
-        return iter(sorted(found))
+        found = self._list(prefix, walk)
+        return self._with_any_key(prefix).walk(prefix) if found is None else iter(sorted(found))
 
     def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
         """See :meth:`~flow_sdk.files.file_store.Place.level`."""
         if prefix and is_unusual(prefix):
-            return self._any_key.level(prefix)
+            return self._with_any_key(prefix).level(prefix)
         import obstore
 
-        try:
-            page = self._do(lambda client: obstore.list_with_delimiter(client, prefix or None))
-        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
-            if _UNUSUAL in str(error):
-                return self._any_key.level(prefix)
-            self._fail(error, "list", prefix)
+        page: Any = self._list(prefix, lambda client: obstore.list_with_delimiter(client, prefix or None))
+        if page is None:
+            return self._with_any_key(prefix).level(prefix)
         entries = [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page["objects"]]
         return sorted(entries), sorted(folder.rstrip("/") for folder in page["common_prefixes"])
 
-    def _get(self, key: str, options: dict[str, Any]) -> Any:
-        import obstore
+    def _list(self, prefix: str, read: Callable[[Any], _Result]) -> _Result | None:
+        """List; None where the bucket holds a key that obstore refuses."""
 
-        try:
-            return self._do(lambda client: obstore.get(client, key, options=options), bulk=True)  # type: ignore[arg-type]
-        except Exception as error:
-            if type(error).__name__ == "PreconditionError" or error_code(error) == "InvalidRange":
-                raise _Changed from error
-            self._fail(error, "read", key)
-
-    def _bytes(self, got: Any, key: str) -> Any:
-        try:
-            return got.bytes()
-        except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
-            self._fail(error, "read", key)
-
-    def _do(
-        self,
-        work: "Callable[[Client], _Result]",
-        *,
-        bulk: bool = False,
-        label: Label | None = None,
-        again: bool = True,
-    ) -> _Result:
-        """Do something; where S3 doesn't accept the credentials, once more with those that are found then."""
-        try:
-            return work(self._client(bulk, label))
-        except Exception as error:
-            if not again or not is_refused(error):
+        def list_usual(client: Any) -> _Result | None:
+            try:
+                return read(client)
+            except Exception as error:
+                if _UNUSUAL in str(error) and self._any_key is not None:
+                    return None
                 raise
-        self._clients = {}
-        forget_settings()
-        return work(self._client(bulk, label))
 
-    def _client(self, bulk: bool, label: Label | None = None) -> "Client":
-        if self._process != os.getpid():
-            self._clients, self._process = {}, os.getpid()
-        encryption = label.encryption if label is not None else None
-        client = self._clients.get((bulk, encryption))
-        if client is None:
-            client = connect(self.name, "", kind="parts" if bulk else "small", retries=True, encryption=encryption)
-            self._clients[bulk, encryption] = client
-        return client
+        return self._attempt("list", prefix, list_usual)
+
+    def _with_any_key(self, key: str) -> BotocoreBucket:
+        """Return the way to keys that obstore refuses."""
+        if self._any_key is None:
+            raise UsageError(f"This key can't be used in {self._cloud.title}.", seen=repr(key), where=self.url(""))
+        return self._any_key
+
+    def _attempt(
+        self,
+        verb: str,
+        key: str,
+        work: Callable[[Any], _Result],
+        *,
+        kind: ConnectionKind = "small",
+        encryption: str | None = None,
+    ) -> _Result:
+        try:
+            return self._connection.attempt(verb, self.url(key), work, kind=kind, encryption=encryption)
+        except StoreError as error:
+            raise self._reworded(error) from error.__cause__
 
     def _fail(self, error: Exception, verb: str, key: str) -> NoReturn:
-        if isinstance(error, StoreError):
-            raise error
-        if is_missing(error) and verb == "read":
-            raise ObjectMissing("There is no such object in S3.", where=self.url(key)) from error
-        told = explain(error, verb, self.name, self.url(key))
-        if error_code(error) == "NoSuchBucket":
-            told.help = f"Check the bucket's name, or make it: aws s3 mb s3://{self.name}"
-        raise told from error
+        try:
+            self._connection.fail(error, verb, self.url(key))
+        except StoreError as raised:
+            raise self._reworded(raised) from error
+
+    def _reworded(self, error: StoreError) -> StoreError:
+        """Return an error in the words of files and buckets instead of those of stores."""
+        if isinstance(error, ObjectMissing):
+            return ObjectMissing(f"There is no such object in {self._cloud.title}.", where=error.where)
+        if isinstance(error.__cause__, Exception) and is_missing_bucket(error.__cause__):
+            own = self._cloud.help()
+            making = own.make_bucket.format(bucket=self.name)
+            error.help = f"Check the {own.bucket_word}'s name, or make it: {making}"
+        return error
+
+    def _found(self, got: Any) -> Found:
+        attributes = dict(got.attributes)
+        own = {name: value for name, value in attributes.items() if name.lower() not in _STANDARD}
+        metadata: dict[str, Any] | None = own or None
+        if self._metadata in own:
+            try:
+                metadata = json.loads(own[self._metadata])
+            except ValueError:
+                pass
+        return Found(got.meta["size"], got.meta["last_modified"].timestamp(), attributes.get(TYPE), metadata)
 
 
 class _Changed(Exception):
     """The object was replaced while its parts were read."""
 
 
-def _write(fd: int, data: memoryview, at: int) -> None:
+def _write_at(fd: int, data: memoryview, at: int) -> None:
     done = 0
     while done < len(data):
         done += os.pwrite(fd, data[done:], at + done)
 
 
 def _position(content: BinaryIO) -> int | None:
-    """Where an open file stands; None for one that can't be read again."""
+    """Return the position in an open file; None for one that can't be read again."""
     try:
         return content.tell() if content.seekable() else None
     except (OSError, ValueError, AttributeError):
         return None
 
 
-def _whole(content: Content) -> Any:
-    """A whole object at once, as a create-only put needs it; a file is mapped and not read into memory."""
+def _read_all(content: Content) -> Any:
+    """Return a whole object at once, as a create-only put needs it; a file is mapped and not read into memory."""
     if isinstance(content, bytes):
         return content
     try:
@@ -252,19 +328,7 @@ def _whole(content: Content) -> Any:
         return content.read()
 
 
-def _parts(content: Content) -> Any:
+def _split(content: Content) -> Any:
     if isinstance(content, bytes):
         return (memoryview(content)[start : start + PIECE] for start in range(0, len(content), PIECE))
     return pieces(content)
-
-
-def _found(got: Any) -> Found:
-    attributes = dict(got.attributes)
-    own = {name: value for name, value in attributes.items() if name.lower() not in _STANDARD}
-    metadata: dict[str, Any] | None = own or None
-    if METADATA in own:
-        try:
-            metadata = json.loads(own[METADATA])
-        except ValueError:
-            pass
-    return Found(got.meta["size"], got.meta["last_modified"].timestamp(), attributes.get(TYPE), metadata)

@@ -13,8 +13,7 @@ from flow_sdk.files.addresses import check_key, split_url
 from flow_sdk.files.file_store import Place
 from flow_sdk.files.run_files import RunFiles, Writer
 from flow_sdk.metadata.runs import Runs
-from flow_sdk.store.backends.local import LocalStore
-from flow_sdk.store.backends.object_storage import S3Store
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.records import layout
 
 if TYPE_CHECKING:
@@ -78,19 +77,25 @@ def _inner(store: "ObjectStore", bucket: str | None, prefix: str | None) -> tupl
     if bucket is not None:
         split_url(f"s3://{bucket}/")
         return _bucket(bucket), f"{above}/" if above else ""
-    if isinstance(store, S3Store):
-        folder = store.prefix if above is None else above
-        return _bucket(store.bucket), f"{folder}/" if folder else ""
+    address = StoreAddress.parse(store.url)
+    if address.is_remote:
+        folder = address.path if above is None else above
+        return _bucket(address.bucket, address.kind.scheme), f"{folder}/" if folder else ""
     if above is not None:
-        raise UsageError("prefix= needs bucket= with it: this flow's datastore isn't in S3.", seen=repr(prefix))
-    if isinstance(store, LocalStore):
+        raise UsageError("prefix= needs bucket= with it: this flow's datastore isn't in a bucket.", seen=repr(prefix))
+    root = store.capabilities.local_root
+    if root is not None:
         from flow_sdk.files.folder import Folder
 
-        return Folder(store.root), ""
+        return Folder(root), ""
     raise UsageError("A store in memory keeps no files beside its runs.", where=store.url)
 
 
-def _bucket(name: str) -> Place:
+def _bucket(name: str, scheme: str = "s3") -> Place:
     from flow_sdk.files.bucket import Bucket
+    from flow_sdk.store.backends.clouds import find_cloud
 
-    return Bucket(name)
+    cloud = find_cloud(scheme)
+    if cloud is None:
+        raise UsageError("This kind of store keeps no files beside its runs.", seen=f"{scheme}://{name}")
+    return Bucket(name, scheme, cloud)

@@ -2,9 +2,9 @@
 
 import re
 
-from flow_sdk.errors import ConfigError, StoreError
+from flow_sdk.errors import StoreError
 
-__all__ = ["check_key", "check_prefix", "is_key", "s3_place"]
+__all__ = ["check_key", "check_prefix", "is_key"]
 
 # The look-ahead refuses components "." and ".."; 255 is what a name may have on common file systems.
 _COMPONENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.:+=-]{1,255}"
@@ -62,28 +62,3 @@ def check_prefix(prefix: str) -> str:
     if len(prefix) > 1024 or _PREFIX.fullmatch(prefix) is None:
         raise StoreError("That isn't a folder of objects.", seen=repr(prefix[:1100]), wanted="'' or a key and '/'")
     return prefix
-
-
-def s3_place(url: str) -> tuple[str, str]:
-    """Read the address of a store in S3.
-
-    Parameters
-    ----------
-    url : str
-        ``s3://bucket/prefix``, with or without ``/`` at its end.
-
-    Returns
-    -------
-    (str, str)
-        The bucket, and the prefix without ``/`` at its ends.
-
-    Raises
-    ------
-    ConfigError
-        If it names no bucket, or a prefix that no key can begin with.
-    """
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    prefix = prefix.strip("/")
-    if not bucket or (prefix and not is_key(prefix)):
-        raise ConfigError("That isn't an S3 address.", seen=url, wanted="s3://bucket or s3://bucket/prefix")
-    return bucket, prefix

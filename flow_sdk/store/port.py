@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Buffers", "ObjectInfo", "ObjectStore"]
+__all__ = ["Buffers", "Capabilities", "ObjectInfo", "ObjectStore"]
 
 Buffers = bytes | bytearray | memoryview | Iterable["bytes | bytearray | memoryview"]
 """One object's bytes, or its consecutive parts (written one after the other, never joined in memory)."""
@@ -21,18 +21,40 @@ class ObjectInfo:
     modified: float
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a store is like, as far as its callers choose their ways by it.
+
+    Parameters
+    ----------
+    is_remote : bool
+        Whether objects come over a network: then reading costs as much as writing, several requests at once are
+        quicker than one, and bytes may change in transit.
+    local_root : str or None
+        The folder whose files the objects are; None where objects are no files of this machine.
+    """
+
+    is_remote: bool = False
+    local_root: str | None = None
+
+
 class ObjectStore(Protocol):
     """A flat map from keys to immutable-by-convention objects.
 
     A key is 1 to 1,024 characters ``[A-Za-z0-9_.:+=-]`` in components with ``/`` between them, no component being
     ``.`` or ``..`` or empty; anything else raises :class:`~flow_sdk.errors.StoreError`. All implementations give
     the same results and errors; ``tests/conformance`` holds them to it. Instances are safe to use from several threads
-    and are made anew after a fork.
+    and renew themselves after a fork.
     """
 
     @property
     def url(self) -> str:
-        """Where the store is, in the form that :func:`flow_sdk.store.open_store.open_store` opens."""
+        """The store's address, in the form that :func:`flow_sdk.store.open_store.open_store` opens."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the store is like; the same for the life of the instance."""
         ...
 
     def get(self, key: str) -> bytes:
@@ -41,6 +63,10 @@ class ObjectStore(Protocol):
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """Read ``length`` bytes from ``start`` on (fewer at the end of the object). Raises ObjectMissing."""
+        ...
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """Read from byte ``start`` into a buffer, as far as both reach; returns the count. Raises ObjectMissing."""
         ...
 
     def get_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
@@ -63,26 +89,26 @@ class ObjectStore(Protocol):
         ...
 
     def make_durable(self, key: str) -> None:
-        """Have an object that was put with ``durable`` survive a power cut, even if that put isn't over.
+        """Make an object durable that was put with ``durable``, even if that put isn't over.
 
-        For whoever finds an object and relies on it: who put it may have been killed between the moment when it could
-        be seen and the one from which it lasts. A missing object is no error.
+        For a caller that finds an object and relies on it: its writer may have been killed after the object became
+        visible and before it became durable. A missing object is no error.
         """
         ...
 
     def head(self, key: str) -> ObjectInfo | None:
-        """Look whether an object exists; None when it doesn't."""
+        """Return what is known of an object, or None if there is none."""
         ...
 
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """List objects whose key starts with ``prefix`` (a folder, ending in ``/``, or ""), sorted by key.
 
-        ``limit`` (>= 1) ends the listing after that many and is handed on to the store where it can use it.
+        ``limit`` (>= 1) ends the listing after that many objects; a store may request no more of its server.
         """
         ...
 
     def folders(self, prefix: str) -> builtins.list[str]:
-        """Names (not keys) of the folders directly below ``prefix``, sorted."""
+        """Return the names (not keys) of the folders directly below ``prefix``, sorted."""
         ...
 
     def delete(self, keys: Iterable[str]) -> None:

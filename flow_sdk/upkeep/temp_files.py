@@ -25,7 +25,7 @@ def unfinished(store: ObjectStore) -> Iterator[ObjectInfo]:
     ObjectInfo
         Each, with its path below the store's folder as its key.
     """
-    root: str | None = getattr(store, "root", None)
+    root = store.capabilities.local_root
     if root is None:
         return
     for folder, folders, names in os.walk(root):
@@ -39,7 +39,9 @@ def unfinished(store: ObjectStore) -> Iterator[ObjectInfo]:
 
 def remove_unfinished(store: ObjectStore, infos: Iterable[ObjectInfo]) -> None:
     """Delete half-written files that :func:`unfinished` has found."""
-    root: str = getattr(store, "root", "")
+    root = store.capabilities.local_root
+    if root is None:
+        return
     for info in infos:
         with suppress(OSError):
             os.unlink(os.path.join(root, info.key))

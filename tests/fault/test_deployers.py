@@ -70,7 +70,7 @@ class Place:
         self.folder = folder / str(next(_places))
         self.folder.mkdir()
         self.base = MemoryStore("deployers")
-        open_store.initialise(self.base)
+        open_store.initialise_store(self.base)
         self.keeper = Kept()
         self.world = World()
         self.went: dict[str, Any] = {}

@@ -12,7 +12,6 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.runtime.local.scheduler import TaskKey
-from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.open_store import open_store
 from flow_sdk.upkeep.store_check import check_store
 from tests.fault.report import count, recovering
@@ -20,6 +19,7 @@ from tests.rig.counting import CountingS3
 from tests.rig.fault_proxy import FaultProxy, Rule
 from tests.rig.inprocess import InProcessRun, load_source
 from tests.rig.moto import MotoServer
+from tests.rig.stores import s3_store
 
 FLOW = Path(__file__).with_name("hostile_flow.py")
 PRINTING = Path(__file__).with_name("printing_flow.py")
@@ -28,7 +28,7 @@ WRONG = 0.5
 HASTY = """
 import runpy, sys
 from flow_sdk.store.backends import retry
-retry._FIRST, retry._LONGEST, retry._SAY_AFTER = 0.02, 0.8, 0.8
+retry._FIRST_PAUSE, retry._LONGEST_PAUSE, retry._REPORT_AFTER = 0.02, 0.8, 0.8
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -258,7 +258,7 @@ def test_a_join_of_a_thousand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         wanted = [info.key for info in made.store.list("") if "/steps/join/" not in info.key]
         server.fill((f"x/{key}", made.store.get(key)) for key in wanted)
-        joining = InProcessRun(flow, store=S3Store("wide", "x"))
+        joining = InProcessRun(flow, store=s3_store("wide", "x"))
         proxy.set(*(Rule(fault, share=0.01 / 4) for fault in ("InternalError", "SlowDown", "lost", "cut")))
         before = len(proxy.asked)
         joining.attempt(TaskKey("join", ()), 0)

@@ -14,12 +14,14 @@ import pytest
 
 from flow_sdk.errors import IntegrityError, ObjectExists, StoreError, StoreUnavailable
 from flow_sdk.store.artifacts import Artifacts
-from flow_sdk.store.backends.object_storage import S3Store
+from flow_sdk.store.backends import cloud
+from flow_sdk.store.backends.object_storage import ObjectStorage
 from flow_sdk.store.open_store import open_store
 from flow_sdk.upkeep.store_check import check_store
 from tests.fault.report import count
 from tests.rig.fault_proxy import FaultProxy, Rule
 from tests.rig.moto import MotoServer
+from tests.rig.stores import s3_store
 
 BUSY = ("InternalError", "ServiceUnavailable", "SlowDown")
 WRONG = ("cut", "short", "long", "flip", "empty", "other", "swapped")
@@ -43,16 +45,16 @@ def proxy(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultPr
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest, proxy: FaultProxy) -> S3Store:
-    return S3Store("flows", "".join(c for c in request.node.name if c.isalnum()))
+def store(request: pytest.FixtureRequest, proxy: FaultProxy) -> ObjectStorage:
+    return s3_store("flows", "".join(c for c in request.node.name if c.isalnum()))
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> float:
     """Silence is given up four times as soon, pauses are short; returns the seconds that a small read may take."""
-    monkeypatch.setattr("flow_sdk.store.backends.retry._FIRST", 0.01)
-    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST", 0.3)
-    monkeypatch.setattr("flow_sdk.store.backends.s3_connection._SMALL", (1.5, 60))
+    monkeypatch.setattr("flow_sdk.store.backends.retry._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST_PAUSE", 0.3)
+    monkeypatch.setitem(cloud._TIMEOUTS, "small", (1.5, 60))
     monkeypatch.setattr("flow_sdk.store.backends.retry._SILENT", 2.0)
     return 15 / 4
 
@@ -64,8 +66,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> float:
 def test_errors_of_a_busy_store_are_waited_out(
     proxy: FaultProxy, share: float, seeds: Callable[[int], range], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_sdk.store.backends.retry._FIRST", 0.01)
-    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST", 0.3)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST_PAUSE", 0.3)
     for seed in seeds(2):
         proxy.seed = seed
         proxy.set(*(Rule(fault, share=share / 3) for fault in BUSY))
@@ -92,10 +94,10 @@ def test_errors_of_a_busy_store_are_waited_out(
 
 
 def test_a_store_that_stays_busy_is_given_up_and_said(
-    proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    proxy: FaultProxy, store: ObjectStorage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("flow_sdk.store.backends.retry._BUSY", 3.6)
-    monkeypatch.setattr("flow_sdk.store.backends.retry._SAY_AFTER", 1.0)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._REPORT_AFTER", 1.0)
     proxy.set(Rule("SlowDown"))
     start = time.monotonic()
     with pytest.raises(StoreError, match="can't read") as caught:
@@ -107,8 +109,8 @@ def test_a_store_that_stays_busy_is_given_up_and_said(
     assert len(told) == 1 and "SlowDown" in told[0] and f"read {store.url}/a" in told[0]
 
 
-def test_the_tries_are_bounded(proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST", 0.01)
+def test_the_tries_are_bounded(proxy: FaultProxy, store: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flow_sdk.store.backends.retry._LONGEST_PAUSE", 0.01)
     proxy.set(Rule("InternalError"))
     for use in (
         lambda: store.get("a"),
@@ -131,7 +133,9 @@ def test_the_tries_are_bounded(proxy: FaultProxy, store: S3Store, monkeypatch: p
 @pytest.mark.parametrize("fault", ["lost", "reset", "late", "silent", "InternalError", "RequestTimeout"])
 @pytest.mark.parametrize("create", [False, True], ids=["put", "create"])
 @pytest.mark.usefixtures("quick")
-def test_a_put_whose_answer_is_lost_is_settled(proxy: FaultProxy, store: S3Store, fault: str, create: bool) -> None:
+def test_a_put_whose_answer_is_lost_is_settled(
+    proxy: FaultProxy, store: ObjectStorage, fault: str, create: bool
+) -> None:
     proxy.set(Rule(fault, method="PUT", most=1))
     (store.put_if_absent if create else store.put)("a", b"mine")
     proxy.set()
@@ -146,10 +150,10 @@ def test_one_of_eight_racing_creators_wins(proxy: FaultProxy, fault: str, seeds:
     for seed in seeds(2):
         proxy.seed = seed
         proxy.set(Rule(fault, method="PUT", share=0.5), Rule("lost", method="GET", share=0.2))
-        store = S3Store("flows", f"race-{fault}-{seed}")
+        store = s3_store("flows", f"race-{fault}-{seed}")
         gate = threading.Barrier(8)
 
-        def create(number: int, store: S3Store = store, gate: threading.Barrier = gate) -> bool:
+        def create(number: int, store: ObjectStorage = store, gate: threading.Barrier = gate) -> bool:
             gate.wait()
             try:
                 store.put_if_absent("a", b"%d" % number)
@@ -164,7 +168,7 @@ def test_one_of_eight_racing_creators_wins(proxy: FaultProxy, fault: str, seeds:
         count(seeds=1)
 
 
-def test_an_upload_completed_without_an_answer_is_settled(proxy: FaultProxy, store: S3Store) -> None:
+def test_an_upload_completed_without_an_answer_is_settled(proxy: FaultProxy, store: ObjectStorage) -> None:
     """A server that answers the second completion with NoSuchUpload, as many do."""
     data = os.urandom(9 << 20)
     proxy.set(Rule("lost", "POST", query="^uploadId=", most=1), Rule("NoSuchUpload", "POST", query="^uploadId="))
@@ -174,7 +178,7 @@ def test_an_upload_completed_without_an_answer_is_settled(proxy: FaultProxy, sto
     assert store.get_range("big", 0, len(data)) == data
 
 
-def test_an_upload_that_another_completed_is_no_success(proxy: FaultProxy, store: S3Store) -> None:
+def test_an_upload_that_another_completed_is_no_success(proxy: FaultProxy, store: ObjectStorage) -> None:
     store.put("big", bytes(9 << 20))
     proxy.set(Rule("NoSuchUpload", "POST", query="^uploadId="))
     with pytest.raises(StoreError, match="can't write"):
@@ -185,7 +189,7 @@ def test_an_upload_that_another_completed_is_no_success(proxy: FaultProxy, store
 
 
 @pytest.mark.parametrize("fault", WRONG)
-def test_a_wrong_answer_is_asked_for_again(proxy: FaultProxy, store: S3Store, fault: str) -> None:
+def test_a_wrong_answer_is_asked_for_again(proxy: FaultProxy, store: ObjectStorage, fault: str) -> None:
     store.put("a", b"0123456789" * 40)
     store.put_if_absent("b", b"another" * 60)
     assert store.get("b") == b"another" * 60
@@ -299,22 +303,22 @@ def test_resets_inside_a_large_upload_and_download(proxy: FaultProxy, moto: Moto
 
 
 def test_an_upload_that_stands_still_says_so_and_goes_on(
-    proxy: FaultProxy, store: S3Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    proxy: FaultProxy, store: ObjectStorage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("flow_sdk.store.backends.s3_connection._PARTS", (3, 60))
-    monkeypatch.setattr("flow_sdk.store.backends.retry._STALLED", 1.0)
+    monkeypatch.setitem(cloud._TIMEOUTS, "parts", (3, 60))
+    monkeypatch.setattr("flow_sdk.store.backends.retry._STALLED_AFTER", 1.0)
     data = os.urandom(20 << 20)
     proxy.set(Rule("silent", "PUT", query="partNumber=2", most=1))
     store.put("big", data)
     (line,) = capsys.readouterr().err.splitlines()
     assert f"still trying to write {store.url}/big" in line
     assert store.get_range("big", 0, len(data)) == data
-    monkeypatch.setattr("flow_sdk.store.backends.retry._STALLED", 30.0)
+    monkeypatch.setattr("flow_sdk.store.backends.retry._STALLED_AFTER", 30.0)
     store.put("big", data)
     assert capsys.readouterr().err == ""
 
 
-def test_a_silent_server_is_given_up(proxy: FaultProxy, store: S3Store, quick: float) -> None:
+def test_a_silent_server_is_given_up(proxy: FaultProxy, store: ObjectStorage, quick: float) -> None:
     def seconds(use: object) -> float:
         start = time.monotonic()
         with pytest.raises(StoreUnavailable, match="doesn't answer"):
@@ -353,7 +357,7 @@ def test_a_store_that_ignores_create_only_is_refused_before_anything_is_written(
     with pytest.raises(StoreError, match="ignores create-only puts") as caught:
         open_store("s3://flows/ignoring")
     assert "If-None-Match" in str(caught.value)
-    assert [info.key for info in S3Store("flows", "ignoring").list("")] == ["store.probe"]
+    assert [info.key for info in s3_store("flows", "ignoring").list("")] == ["store.probe"]
 
 
 def write_profile(key: str) -> None:

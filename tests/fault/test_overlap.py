@@ -76,7 +76,7 @@ class Place:
 
     def __post_init__(self) -> None:
         store = MemoryStore("before")
-        open_store.initialise(store)
+        open_store.initialise_store(store)
         self.begun = InProcessRun(self.flow, store=store)
         Runs(store).create(self.begun.record)
         self.begun.attempt(TaskKey("start", (0,) * len(self.begun.plan.start.kinds)), 0)

@@ -24,7 +24,7 @@ from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.step_functions.prepare import CreateOptions
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.store.backends.object_storage import S3Store
+from flow_sdk.store.backends.object_storage import ObjectStorage
 from tests.unit.deploy.step_functions.flows import plan_of
 
 __all__ = ["create_apart"]
@@ -41,7 +41,12 @@ def _moments(services: AwsServices, reached: Callable[[str], None]) -> None:
 
     for one in (services.states, services.batch, services.scheduler, services.events, services.ssm, services.iam):
         one.meta.events.register("before-call", before_call)
-    for owner, name in ((S3Store, "put"), (S3Store, "put_if_absent"), (S3Store, "delete"), (KnownTokens, "add")):
+    for owner, name in (
+        (ObjectStorage, "put"),
+        (ObjectStorage, "put_if_absent"),
+        (ObjectStorage, "delete"),
+        (KnownTokens, "add"),
+    ):
         setattr(owner, name, _announced(getattr(owner, name), name, reached))
 
 

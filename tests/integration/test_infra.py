@@ -16,7 +16,6 @@ from flow_sdk.deploy.step_functions.account import AwsAccount
 from flow_sdk.deploy.step_functions.machine import ALIAS
 from flow_sdk.deploy.step_functions.names import parameter_name, rule_name, schedule_name
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable
-from flow_sdk.store.backends.object_storage import S3Store
 from flow_sdk.store.records.layout import (
     commit_key,
     events_prefix,
@@ -46,6 +45,7 @@ from tests.integration.infra_stack import (
     terraform_actions,
 )
 from tests.rig.moto import ACCOUNT, MotoServer
+from tests.rig.stores import s3_store
 
 BUCKET = "the-store"
 PREFIX = "flow-sdk"
@@ -321,7 +321,7 @@ def test_a_step_can_use_the_store_and_nothing_else(policies, monkeypatch):
             monkeypatch.setenv(name, value or keys[name.lower()])
         clients(server, "s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         enforce(server)
-        store = S3Store(BUCKET, "flow-sdk")
+        store = s3_store(BUCKET, "flow-sdk")
         with pytest.raises(ObjectMissing):
             store.get("flows/F/a")
         store.put_if_absent("flows/F/a", b"1")
@@ -333,7 +333,7 @@ def test_a_step_can_use_the_store_and_nothing_else(policies, monkeypatch):
         assert [found.key for found in store.list("flows/")] == ["flows/F/a", "flows/F/large"]
         # One by one: for several at a time moto wants the right on the bucket, AWS that on the objects.
         clients(server, "s3", **keys).delete_object(Bucket=BUCKET, Key="flow-sdk/flows/F/a")
-        for outside in (S3Store(BUCKET, "elsewhere"), S3Store("other", "flow-sdk")):
+        for outside in (s3_store(BUCKET, "elsewhere"), s3_store("other", "flow-sdk")):
             with pytest.raises(StoreUnavailable):
                 outside.put_if_absent("flows/F/a", b"1")
         for key in (token_key("F", 1), release_key("F", "step-functions", "ab"), "store.json", "flows/a"):

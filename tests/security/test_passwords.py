@@ -11,7 +11,8 @@ from flow_sdk.aws import aws_errors, client
 from flow_sdk.client import Task, metadata, namespace
 from flow_sdk.client.context import default_metadata, default_namespace
 from flow_sdk.errors import AwsError, StoreUnavailable, UsageError
-from flow_sdk.store.backends.errors import explain
+from flow_sdk.store.backends.errors import explain_error
+from flow_sdk.store.backends.s3 import S3Cloud
 from flow_sdk.store.open_store import open_store
 from flow_sdk.text import mask_password
 from tests.rig.ports import free_port
@@ -57,7 +58,7 @@ def test_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AwsError, match="doesn't answer") as refused, aws_errors("look"):
         client("batch").describe_jobs(jobs=["x"])
     assert SECRET in str(refused.value.__cause__) and SECRET not in str(refused.value)
-    missing = explain(Exception("<Code>NoSuchBucket</Code>"), "read", "b", "s3://b/x")
+    missing = explain_error(Exception("<Code>NoSuchBucket</Code>"), "read", "b", "s3://b/x", S3Cloud())
     assert "from http://***@127" in str(missing)
 
 

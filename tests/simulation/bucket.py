@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from flow_sdk.errors import ObjectExists, StoreUnavailable
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.key_syntax import check_key, check_prefix
-from flow_sdk.store.port import Buffers, ObjectInfo
+from flow_sdk.store.port import Buffers, Capabilities, ObjectInfo
 from tests.simulation.world import World
 
 __all__ = ["Bucket", "Store"]
@@ -72,6 +72,10 @@ class Store:
     def url(self) -> str:
         return self.bucket.url
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.bucket.capabilities
+
     # Requests
 
     def _fault(self) -> str:
@@ -131,6 +135,11 @@ class Store:
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         return self.get(key)[start : start + length]
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        found = self.get_range(key, start, len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
 
     def get_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
         for key in keys:

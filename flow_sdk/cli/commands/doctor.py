@@ -133,10 +133,11 @@ def _settings() -> Check:
 
 def _store(no_aws: str | None) -> Check:
     from flow_sdk.deploy.doctor import NOT_LOOKED, OK, Check
+    from flow_sdk.store.address import StoreAddress
     from flow_sdk.store.probe import probe_store
 
     root = config.datastore_root()
-    if root.startswith("s3://") and no_aws and "credentials" in no_aws:
+    if StoreAddress.parse(root).kind.name == "s3" and no_aws and "credentials" in no_aws:
         return Check("store", NOT_LOOKED, f"{root}: there are no credentials that AWS takes")
     return Check("store", OK, f"{root}: {probe_store(root)}")
 

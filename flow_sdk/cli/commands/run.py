@@ -110,10 +110,10 @@ def start_run(
     )
     out, err = LenientStream(sys.stdout), LenientStream(sys.stderr)
     reporter = _reporter(call, plan, out, err)
-    if call.root.startswith("s3://"):
-        from flow_sdk.store.backends.retry import listen
+    if call.address.is_remote:
+        from flow_sdk.store.backends.retry import report_waits_to
 
-        listen(reporter.message)
+        report_waits_to(reporter.message)
     try:
         run_flow(call.flow_class, plan, parameters, options, reporter, resume, server)
     except RunFailed as failed:
@@ -134,7 +134,7 @@ def start_run(
 def _where(call: Call, plan: FlowPlan) -> dict[str, Any]:
     """The options of a run that depend on where it is kept and where its steps run."""
     found: dict[str, Any] = {}
-    if call.root.startswith("s3://"):
+    if call.address.is_remote:
         on_batch = any(step.batch is not None for step in plan.steps)
         found["package"] = call.package() if on_batch else call.code.build()
         if on_batch:

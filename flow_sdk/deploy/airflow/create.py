@@ -14,6 +14,7 @@ from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.plan.codec import ordered_json, sorted_data, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def deployment_data(
         "store": store,
         "plan_hash": plan_hash,
         "package_hash": package_hash,
-        "aws_conn_id": options.aws_conn_id if store.startswith("s3://") else None,
+        "aws_conn_id": options.aws_conn_id if StoreAddress.parse(store).kind.name == "s3" else None,
         "tags": list(options.tags),
         "cron": cron,
         "timezone": timezone,
@@ -204,7 +205,7 @@ class AirflowDraft(DeploymentDraft):
             stored["package"],
             self.options,
             None if self._jobs is None else _batch_data(self._jobs),
-            encryption() if source.store.startswith("s3://") else None,
+            encryption() if StoreAddress.parse(source.store).kind.name == "s3" else None,
             None if self.grant is None else self.grant.claim.who,
         )
         self._is_changed = self.location.write(dag_file(source.plan, self._made))

@@ -20,6 +20,7 @@ from flow_sdk.deploy.next_starts import declared_schedule, next_starts_text
 from flow_sdk.deploy.port import DeploymentSource, DeployTarget, TargetRequest
 from flow_sdk.errors import UsageError
 from flow_sdk.plan.model import FlowPlan
+from flow_sdk.store.address import StoreAddress
 
 __all__ = ["AirflowTarget"]
 
@@ -107,7 +108,7 @@ class RequestedDraft(AirflowDraft):
         schedule = declared_schedule(request.flow_class)
         if schedule is not None:
             summary.append(f"It starts by itself unless it is paused. Next: {next_starts_text(schedule)}")
-        if not request.store.startswith("s3://"):
+        if not StoreAddress.parse(request.store).is_remote:
             summary.append(
                 f"Its artifacts are kept in {request.store}: every worker must see the same folder under that path."
             )

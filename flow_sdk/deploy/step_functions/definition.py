@@ -35,6 +35,7 @@ from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.records.layout import orchestrator_output_key, run_input_key
 
 __all__ = ["MachineOptions", "job_definitions", "state_machine"]
@@ -138,7 +139,8 @@ def state_machine(plan: FlowPlan, options: MachineOptions) -> State:
 class _Machine:
     def __init__(self, plan: FlowPlan, options: MachineOptions) -> None:
         self.plan, self.options, self.distributed = plan, options, options.distributed(plan)
-        self.bucket, _, self.prefix = options.store.removeprefix("s3://").rstrip("/").partition("/")
+        address = StoreAddress.parse(options.store)
+        self.bucket, self.prefix = address.bucket, address.path
         self.tree = plan.tree
 
     def build(self) -> State:

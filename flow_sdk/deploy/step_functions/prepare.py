@@ -16,6 +16,7 @@ from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.store.address import StoreAddress
 
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition
@@ -202,7 +203,7 @@ def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedul
     DeployError
         For the first thing.
     """
-    if not store.startswith("s3://"):
+    if StoreAddress.parse(store).kind.name != "s3":
         raise DeployError(
             "Step Functions needs a store in S3: its tasks run on machines of AWS.",
             seen=store,

@@ -15,6 +15,7 @@ from flow_sdk.runtime.batch.definition import (
 )
 from flow_sdk.runtime.batch.register import check_log_groups, ensure_registered, find_platforms
 from flow_sdk.runtime.batch.submit import JobTarget
+from flow_sdk.store.address import StoreAddress
 
 __all__ = ["BatchPlan", "plan_targets"]
 
@@ -70,7 +71,7 @@ def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
     steps = [step for step in plan.steps if step.batch is not None]
     if not steps:
         return BatchPlan()
-    if not root.startswith("s3://"):
+    if StoreAddress.parse(root).kind.name != "s3":
         raise UsageError(
             "A step with @batch needs its artifacts in S3.",
             seen=root,

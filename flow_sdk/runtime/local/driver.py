@@ -353,9 +353,9 @@ class Driver:
             self._handle_failure(worker, outcome)
 
     def _is_stored(self, request: TaskRequest) -> bool:
-        """Whether a task that was reported as committed is. In S3, where looking takes long, only the last one is
+        """Whether a task that was reported as committed is. In a bucket, where looking takes long, only the last one is
         looked at here: any other is by the task after it, which takes its inputs from it."""
-        if self.options.root.startswith("s3://") and request.step != self.plan.end.name:
+        if self.store.capabilities.is_remote and request.step != self.plan.end.name:
             return True
         return self.store.head(commit_key(request.flow, request.run, request.step, request.task)) is not None
 

@@ -17,11 +17,12 @@ from contextlib import suppress
 from typing import NoReturn
 
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreError, StoreUnavailable
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.backends.durable_files import FLUSH, PIECE, WriteBehind, sync_folder, sync_names, write_part
 from flow_sdk.store.key_syntax import check_key, check_prefix, is_key
-from flow_sdk.store.port import Buffers, ObjectInfo
+from flow_sdk.store.port import Buffers, Capabilities, ObjectInfo
 
-__all__ = ["LocalStore"]
+__all__ = ["LocalStore", "open_folder"]
 
 _Names = list[str]
 
@@ -31,6 +32,11 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _MARK = "~lasting"
 _REMEMBERED = 4096
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+def open_folder(address: StoreAddress) -> "LocalStore":
+    """Return the store in a folder, which must exist."""
+    return LocalStore(address.path)
 
 
 class LocalStore:
@@ -60,6 +66,11 @@ class LocalStore:
         """The folder as a ``file://`` URL."""
         return "file://" + self.root.replace("%", "%25")
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """See :attr:`~flow_sdk.store.port.ObjectStore.capabilities`."""
+        return Capabilities(local_root=self.root)
+
     def get(self, key: str) -> bytes:
         """See :meth:`~flow_sdk.store.port.ObjectStore.get`."""
         data = self._read(check_key(key))
@@ -70,9 +81,9 @@ class LocalStore:
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """See :meth:`~flow_sdk.store.port.ObjectStore.get_range`."""
         buffer = bytearray(max(0, min(length, self._size(key) - start)))
-        return bytes(memoryview(buffer)[: self.get_into(key, start, buffer)])
+        return bytes(memoryview(buffer)[: self.read_into(key, start, buffer)])
 
-    def get_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
         """Read from ``start`` on into a buffer, without a copy in between.
 
         Parameters

@@ -5,12 +5,21 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from flow_sdk.errors import ObjectExists, ObjectMissing
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.key_syntax import check_key, check_prefix
-from flow_sdk.store.port import Buffers, ObjectInfo
+from flow_sdk.store.port import Buffers, Capabilities, ObjectInfo
 
-__all__ = ["MemoryStore"]
+__all__ = ["MemoryStore", "open_memory"]
 
 _Names = list[str]
+
+
+_stores: "dict[str, MemoryStore]" = {}
+
+
+def open_memory(address: StoreAddress) -> "MemoryStore":
+    """Return this process's store of a name."""
+    return _stores.setdefault(address.bucket, MemoryStore(address.bucket))
 
 
 class MemoryStore:
@@ -35,6 +44,11 @@ class MemoryStore:
         """``memory://`` and the name."""
         return f"memory://{self.name}"
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """See :attr:`~flow_sdk.store.port.ObjectStore.capabilities`."""
+        return Capabilities()
+
     def get(self, key: str) -> bytes:
         """See :meth:`~flow_sdk.store.port.ObjectStore.get`."""
         found = self._objects.get(check_key(key))
@@ -45,6 +59,12 @@ class MemoryStore:
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """See :meth:`~flow_sdk.store.port.ObjectStore.get_range`."""
         return self.get(key)[start : start + length]
+
+    def read_into(self, key: str, start: int, buffer: bytearray | memoryview) -> int:
+        """See :meth:`~flow_sdk.store.port.ObjectStore.read_into`."""
+        found = self.get_range(key, start, len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
 
     def get_many(self, keys: Sequence[str]) -> Iterator[bytes | None]:
         """See :meth:`~flow_sdk.store.port.ObjectStore.get_many`."""
@@ -66,7 +86,7 @@ class MemoryStore:
                 raise ObjectExists("The object is already in the store.", where=f"{self.url}/{key}")
 
     def make_durable(self, key: str) -> None:
-        """See :meth:`~flow_sdk.store.port.ObjectStore.make_durable`: what can be seen lasts."""
+        """See :meth:`~flow_sdk.store.port.ObjectStore.make_durable`: memory has no power cuts."""
         check_key(key)
 
     def head(self, key: str) -> ObjectInfo | None:

@@ -1,7 +1,7 @@
-"""How long a request to S3 is tried again, and what the user hears of it.
+"""How long a request to object storage is retried, and what the user hears of it.
 
-A server that answers, only not with what was asked for, is given a minute: it is busy, and says so. One that doesn't
-answer is given up soon. Whoever waits for longer than a few seconds is told once for what.
+A server that answers with an error that may pass gets a minute: it is busy, and says so. A server that doesn't answer
+gets a few seconds. A user who waits for longer than a few seconds reads once what for.
 """
 
 import os
@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from flow_sdk.errors import IntegrityError
-from flow_sdk.store.backends.errors import error_code, is_cut, is_passing, is_refused
+from flow_sdk.store.backends.errors import error_code, is_credential_refusal, is_cut_off, is_transient
 
-__all__ = ["Patience", "listen", "stalls_told"]
+__all__ = ["RetryBudget", "report_stalls", "report_waits_to"]
 
 _BUSY, _SILENT = 60.0, 8.0
+"""Seconds for which a server that answers with errors is asked again, and one that doesn't answer."""
+
 _TRIES, _TRIES_WRONG = 24, 5
 _RENEWALS = 3
-_FIRST, _LONGEST = 0.1, 4.0
-_SAY_AFTER, _STALLED = 4.0, 20.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 4.0
+_REPORT_AFTER, _STALLED_AFTER = 4.0, 20.0
 
 _Piece = TypeVar("_Piece")
 
@@ -30,52 +32,54 @@ _jitter = random.SystemRandom()
 _listener: tuple[int, Callable[[str], None]] | None = None
 
 
-def listen(hear: Callable[[str], None]) -> None:
-    """Have this process's lines about waiting handed to a function; a process forked from it writes them to stderr.
+def report_waits_to(listener: Callable[[str], None]) -> None:
+    """Pass this process's lines about waiting to a function; a process forked from it writes them to stderr.
 
     Parameters
     ----------
-    hear : callable
+    listener : callable
         Takes one line.
     """
     global _listener
-    _listener = (os.getpid(), hear)
+    _listener = (os.getpid(), listener)
 
 
-def _tell(line: str) -> None:
+def _report(line: str) -> None:
     if _listener is not None and _listener[0] == os.getpid():
         _listener[1](line)
     else:
         print(line, file=sys.stderr, flush=True)
 
 
-class Patience:
-    """The patience with one operation, whatever requests it takes.
+class RetryBudget:
+    """The tries and the time that one operation may take, whatever requests it sends.
 
     Parameters
     ----------
-    doing : str
-        What is being done, for the user: ``read s3://bucket/key``.
+    operation : str
+        The operation, for the user: ``read s3://bucket/key``.
+    service : str
+        Where it goes, such as ``S3``.
     """
 
-    def __init__(self, doing: str) -> None:
-        self._doing = doing
-        self._start = self._heard = time.monotonic()
+    def __init__(self, operation: str, service: str = "S3") -> None:
+        self._operation, self._service = operation, service
+        self._started = self._last_answer = time.monotonic()
         self._tries = self._renewals = 0
-        self._said = False
+        self._reported = False
 
-    def renews(self, error: Exception) -> bool:
-        """Tell whether the request should be sent again with credentials that are read anew."""
-        self._renewals += is_refused(error)
-        return is_refused(error) and self._renewals <= _RENEWALS
+    def should_renew_credentials(self, error: Exception) -> bool:
+        """Return whether to send the request again with credentials that are read again."""
+        self._renewals += is_credential_refusal(error)
+        return is_credential_refusal(error) and self._renewals <= _RENEWALS
 
-    def again(self, error: Exception) -> bool:
-        """Wait until the request may be sent again, and tell whether it should be at all.
+    def wait_for_retry(self, error: Exception) -> bool:
+        """Wait until the request may be sent again.
 
         Parameters
         ----------
         error : Exception
-            What became of it.
+            How the last one ended.
 
         Returns
         -------
@@ -83,38 +87,40 @@ class Patience:
             Whether to send it again: the error may pass, and neither time nor tries are used up.
         """
         wrong = isinstance(error, IntegrityError)
-        if not wrong and not is_passing(error):
+        if not wrong and not is_transient(error):
             return False
-        code = "wrong bytes" if wrong else "with half of it" if is_cut(error) else error_code(error)
+        code = "wrong bytes" if wrong else "with half of it" if is_cut_off(error) else error_code(error)
         self._tries += 1
-        pause = min(_LONGEST, _FIRST * 2.0 ** (self._tries - 1)) * _jitter.uniform(0.5, 1)
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._tries - 1)) * _jitter.uniform(0.5, 1)
         now = time.monotonic()
         if code:
-            self._heard = now
+            self._last_answer = now
         most = _BUSY if code else _SILENT
-        waited = now - (self._start if code else self._heard)
+        waited = now - (self._started if code else self._last_answer)
         # 409 and 412 are about other writers of the object, wrong bytes are hardly ever right the next time.
         tries = _TRIES_WRONG if wrong or code in ("409", "412", "ConditionalRequestConflict") else _TRIES
         if self._tries >= tries or waited + pause > most:
             return False
-        if waited + pause > _SAY_AFTER and not self._said:
-            self._said = True
+        if waited + pause > _REPORT_AFTER and not self._reported:
+            self._reported = True
             seen = f"answers {code}" if code else "doesn't answer"
-            _tell(f"S3 {seen}: trying again to {self._doing} ({waited:.0f} of at most {most:.0f} s)")
+            _report(f"{self._service} {seen}: trying again to {self._operation} ({waited:.0f} of at most {most:.0f} s)")
         time.sleep(pause)
         return True
 
 
 @contextmanager
-def stalls_told(doing: str, pieces: Iterator[_Piece]) -> Iterator[Iterator[_Piece]]:
-    """Tell the user once when an upload takes no piece for a long time: its parts are tried again out of our sight.
+def report_stalls(operation: str, pieces: Iterator[_Piece], service: str = "S3") -> Iterator[Iterator[_Piece]]:
+    """Report once when an upload takes no piece for a long time: obstore retries its parts out of our sight.
 
     Parameters
     ----------
-    doing : str
-        What is being done, for the user.
+    operation : str
+        The operation, for the user.
     pieces : iterator
         What is uploaded.
+    service : str
+        Where it goes.
 
     Yields
     ------
@@ -123,24 +129,24 @@ def stalls_told(doing: str, pieces: Iterator[_Piece]) -> Iterator[Iterator[_Piec
     """
     from threading import Timer
 
-    told: list[str] = []
+    reported: list[str] = []
     timer = Timer(0, lambda: None)
 
-    def tell() -> None:
-        if not told:
-            told.append(doing)
-            _tell(f"S3 has taken nothing for {_STALLED:.0f} s: still trying to {doing}")
+    def report() -> None:
+        if not reported:
+            reported.append(operation)
+            _report(f"{service} has taken nothing for {_STALLED_AFTER:.0f} s: still trying to {operation}")
 
-    def watch() -> None:
+    def restart_timer() -> None:
         nonlocal timer
         timer.cancel()
-        timer = Timer(_STALLED, tell)
+        timer = Timer(_STALLED_AFTER, report)
         timer.daemon = True
         timer.start()
 
     def watched() -> Iterator[_Piece]:
         for piece in pieces:
-            watch()
+            restart_timer()
             yield piece
 
     try:

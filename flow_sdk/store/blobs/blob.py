@@ -1,7 +1,7 @@
 """Content-addressed blobs: written once under their own hash, verified on every read."""
 
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -188,21 +188,14 @@ def _read_large(store: ObjectStore, key: str, start: bytes, digest: bytes, where
 
 def _fill(store: ObjectStore, key: str, start: int, payload: memoryview, hasher: "blake3", where: str) -> None:
     """Read ranges into place, several at once, hashing each as soon as those before it are there."""
-    into: Callable[[str, int, memoryview], int] | None = getattr(store, "get_into", None)
 
     def read(offset: int) -> memoryview:
         piece = payload[offset : offset + _READ]
-        if into is not None:
-            count = into(key, start + offset, piece)
-        else:
-            data = store.get_range(key, start + offset, len(piece))
-            count = len(data)
-            piece[:count] = data
-        if count != len(piece):
+        if store.read_into(key, start + offset, piece) != len(piece):
             raise damage_error("it ends too early", where)
         return piece
 
-    workers = 0 if getattr(store, "root", None) else _AT_ONCE
+    workers = _AT_ONCE if store.capabilities.is_remote else 0
     for piece in prefetch_map(read, range(0, len(payload), _READ), workers):
         hasher.update(piece)
 

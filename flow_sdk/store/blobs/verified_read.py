@@ -42,7 +42,7 @@ def read_verified(
     IntegrityError
         If the data doesn't verify on any try.
     """
-    left = tries if store.url.startswith("s3://") else 1
+    left = tries if store.capabilities.is_remote else 1
     pause = _FIRST_PAUSE
     while True:
         data = read()

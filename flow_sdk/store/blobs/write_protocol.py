@@ -93,7 +93,7 @@ def is_recent(info: ObjectInfo | None) -> bool:
 def is_verified_whole(store: ObjectStore, size: int) -> bool:
     """Tell whether an object is verified before it is relied upon: unless it is large, and reading it is as dear as
     writing it. S3 itself watches over what it stores."""
-    return size <= SINGLE_READ_LIMIT or not store.url.startswith("s3://")
+    return size <= SINGLE_READ_LIMIT or not store.capabilities.is_remote
 
 
 def put_blob(store: ObjectStore, key: str, data: Callable[[], Buffers], *, durable: bool = True) -> None:

@@ -45,7 +45,7 @@ USAGE = [
     ("run --folds 2 --datastore s3", "It isn't known where in S3 to keep artifacts.", "--datastore-root"),
     ("run --folds 2 --datastore s3 --datastore-root data", "--datastore-root can't be 'data'.", "s3://bucket/prefix"),
     ("run --folds 2 --datastore local --datastore-root s3://b", "--datastore-root can't be 's3://b'.", "a folder"),
-    ("run --folds 2 --datastore-root gs://b", "There is no store of kind 'gs'.", "s3://bucket/prefix"),
+    ("run --folds 2 --datastore-root ftp://b", "There is no store of kind 'ftp'.", "s3://bucket/prefix"),
     ("run --folds 2 --metadata service", "--metadata can't be 'service'.", "local or s3"),
     ("run --folds 2 --environment docker", "--environment can't be 'docker'.", "conda, fast-bakery, pypi, uv"),
     ("run --folds 2 --run-id-file missing/id", "This file can't be written.", "missing"),

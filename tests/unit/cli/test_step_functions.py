@@ -138,7 +138,7 @@ def test_one_form_of_the_stores_address(folder, nowhere):
 )
 def test_what_is_no_address_in_s3(folder, nowhere, root, command):
     done = call(folder, "--datastore-root", root, *command.split(), environment=nowhere)
-    assert done.returncode == 2 and "That isn't an S3 address." in done.stderr, done.stderr
+    assert done.returncode == 2 and "That isn't an address in S3." in done.stderr, done.stderr
     assert files(folder) == {"train.py"}
 
 

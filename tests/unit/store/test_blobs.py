@@ -12,7 +12,7 @@ from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.blobs import frame_format
 from flow_sdk.store.blobs.blob import digest_of, read_blob, write_blob
-from flow_sdk.store.port import ObjectStore
+from flow_sdk.store.port import Capabilities, ObjectStore
 from flow_sdk.store.records.layout import blob_key
 
 MIB = 1 << 20
@@ -133,6 +133,7 @@ class FarAway(MemoryStore):
     """Where reading is as dear as writing."""
 
     url = "s3://far/away"
+    capabilities = Capabilities(is_remote=True)
 
 
 @pytest.mark.parametrize("name", ["frames", "mixed the other way"])

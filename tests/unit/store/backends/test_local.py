@@ -266,8 +266,8 @@ def test_what_cannot_be_opened_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="There is no store"):
         open_store(tmp_path / "none", create=False)
     assert not (tmp_path / "none").exists()
-    with pytest.raises(ConfigError, match="'gs'"):
-        open_store("gs://bucket")
+    with pytest.raises(ConfigError, match="'ftp'"):
+        open_store("ftp://bucket")
     with pytest.raises(ConfigError, match="absolute"):
         open_store("file://relative")
     with pytest.raises(ConfigError, match="empty"):
@@ -275,7 +275,7 @@ def test_what_cannot_be_opened_says_so(tmp_path: Path) -> None:
 
 
 def test_a_store_that_ignores_create_only_is_refused(tmp_path: Path) -> None:
-    from flow_sdk.store.open_store import initialise
+    from flow_sdk.store.open_store import initialise_store
 
     class Overwriting(LocalStore):
         def put_if_absent(self, key: str, data: Any, *, durable: bool = True) -> None:
@@ -284,7 +284,7 @@ def test_a_store_that_ignores_create_only_is_refused(tmp_path: Path) -> None:
     store = Overwriting(str(tmp_path))
     for _ in range(2):  # and not taken for good the second time
         with pytest.raises(StoreError, match="ignores create-only puts"):
-            initialise(store)
+            initialise_store(store)
     assert store.head("store.json") is None
 
 

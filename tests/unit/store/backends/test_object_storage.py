@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 import pytest
 
 from flow_sdk.errors import ConfigError, ObjectExists, StoreError, StoreUnavailable
-from flow_sdk.store.backends.object_storage import S3Store
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.open_store import open_store
 from tests.rig.moto import MotoServer
 from tests.rig.ports import free_port
+from tests.rig.stores import s3_store
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +84,11 @@ def xml(status: int, code: str) -> tuple[int, bytes, dict[str, str]]:
 def test_a_missing_bucket_is_named(moto: MotoServer) -> None:
     for operation in (
         lambda: open_store("s3://nosuchbucket/x"),
-        lambda: S3Store("nosuchbucket").put("a", b""),
-        lambda: S3Store("nosuchbucket").put_if_absent("a", b""),
-        lambda: list(S3Store("nosuchbucket").list("")),
-        lambda: S3Store("nosuchbucket").folders(""),
-        lambda: list(S3Store("nosuchbucket").get_many(["a", "b"])),
+        lambda: s3_store("nosuchbucket").put("a", b""),
+        lambda: s3_store("nosuchbucket").put_if_absent("a", b""),
+        lambda: list(s3_store("nosuchbucket").list("")),
+        lambda: s3_store("nosuchbucket").folders(""),
+        lambda: list(s3_store("nosuchbucket").get_many(["a", "b"])),
     ):
         with pytest.raises(StoreUnavailable, match="no bucket 'nosuchbucket'") as caught:
             operation()
@@ -137,7 +138,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
 def test_refusals_are_told_apart(broken: type[Broken], answer: Any, message: str) -> None:
     broken.answers = [answer]
     with pytest.raises(StoreError, match=message) as caught:
-        S3Store("flows").get("a")
+        s3_store("flows").get("a")
     assert "s3://flows/a" in str(caught.value) and "secret" not in str(caught.value)
 
 
@@ -149,7 +150,7 @@ def test_no_credentials_is_said(broken: type[Broken], monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", os.environ["AWS_ENDPOINT_URL"])
     start = time.monotonic()
     with pytest.raises(StoreUnavailable, match="no AWS credentials") as caught:
-        S3Store("flows").get("a")
+        s3_store("flows").get("a")
     assert "AWS_ACCESS_KEY_ID" in str(caught.value)
     assert time.monotonic() - start < 15
 
@@ -217,33 +218,33 @@ def serve(kind: type[Broken], *, lose: int = 0, applied: bool = True, conflicts:
 
 def test_a_lost_answer_to_a_put_that_was_applied_is_a_success(broken: type[Broken]) -> None:
     objects = serve(broken, lose=1)
-    S3Store("flows").put_if_absent("a", b"mine")
+    s3_store("flows").put_if_absent("a", b"mine")
     assert [data for data, _ in objects.values()] == [b"mine"]
 
 
 def test_a_lost_put_is_sent_again(broken: type[Broken]) -> None:
     objects = serve(broken, lose=1, applied=False)
-    S3Store("flows").put_if_absent("a", b"mine")
+    s3_store("flows").put_if_absent("a", b"mine")
     assert [data for data, _ in objects.values()] == [b"mine"]
 
 
 def test_a_lost_answer_to_a_put_that_a_rival_won_is_a_defeat(broken: type[Broken]) -> None:
     objects = serve(broken, lose=1, rival=True)
     with pytest.raises(ObjectExists):
-        S3Store("flows").put_if_absent("a", b"rival")
+        s3_store("flows").put_if_absent("a", b"rival")
     assert [data for data, _ in objects.values()] == [b"rival"]
 
 
 def test_a_conflict_with_a_put_under_way_is_tried_again(broken: type[Broken]) -> None:
     objects = serve(broken, conflicts=2)
-    S3Store("flows").put_if_absent("a", b"mine")
+    s3_store("flows").put_if_absent("a", b"mine")
     assert [data for data, _ in objects.values()] == [b"mine"]
 
 
 def test_conflicts_without_end_are_an_error(broken: type[Broken]) -> None:
     serve(broken, conflicts=1000)
     with pytest.raises(StoreError) as caught:
-        S3Store("flows").put_if_absent("a", b"mine")
+        s3_store("flows").put_if_absent("a", b"mine")
     assert not isinstance(caught.value, ObjectExists)
 
 
@@ -282,8 +283,8 @@ def test_a_store_that_was_used_works_in_forked_processes_and_in_theirs(moto: Mot
 
 def test_a_store_made_but_not_used_before_a_fork_works_after_it(moto: MotoServer) -> None:
     code = (
-        "import os, signal\nfrom flow_sdk.store.backends.object_storage import S3Store\n"
-        "store = S3Store('flows', 'fork2')\n"
+        "import os, signal\nfrom flow_sdk.store.address import StoreAddress\n"
+        "store = StoreAddress.parse('s3://flows/fork2').open_backend()\n"
         "if os.fork() == 0:\n"
         "    signal.alarm(20)\n    store.put('a', b'x')\n    os._exit(store.get('a') != b'x')\n"
         "assert os.wait()[1] == 0\n"
@@ -293,13 +294,13 @@ def test_a_store_made_but_not_used_before_a_fork_works_after_it(moto: MotoServer
 
 @pytest.mark.parametrize("url", ["s3://", "s3:///x", "s3://b/a//b", "s3://b/a b", "s3://b/../x"])
 def test_bad_addresses(url: str) -> None:
-    with pytest.raises(ConfigError, match="S3 address"):
+    with pytest.raises(ConfigError, match="an address in S3"):
         open_store(url)
 
 
 def test_addresses() -> None:
     for url, again in (("s3://b", "s3://b"), ("s3://b/", "s3://b"), ("s3://b/x/y/", "s3://b/x/y")):
-        assert S3Store.from_url(url).url == again
+        assert StoreAddress.parse(url).open_backend().url == again
 
 
 def test_a_store_can_be_pickled(moto: MotoServer) -> None:
