@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.configs import Declaration, flow_configs
 from flow_sdk.authoring.parameters import declared_parameters
 from flow_sdk.authoring.resolved_flow import Settled, provide_configs, settled
@@ -18,6 +18,8 @@ from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.plan.configs import ConfigSource, check_names, read_configs
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from flow_sdk.cli.context import Call
 
 __all__ = ["config_rows", "from_environment", "given_words", "settle_for_help", "take_configs", "use_origin"]

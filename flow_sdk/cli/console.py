@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
+from flow_sdk.cli.command_end import ErrorReporter, run_guarded
 from flow_sdk.cli.console_commands import CONSOLE_COMMANDS, load_console_command, split_console_command
-from flow_sdk.cli.main import ErrorReporter, run_guarded
 from flow_sdk.cli.parser import Option, parse
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
 from flow_sdk.cli.program import program_text
@@ -15,6 +15,7 @@ from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from flow_sdk.authoring.project import Project
     from flow_sdk.cli.code_package import FlowCode

@@ -36,10 +36,11 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
         print(f"Usage: {program_text()} {words[0]} COMMAND [OPTIONS]\n\nCommands:")
         _table((name, COMMANDS[name][1]) for name in group)
     else:
-        from flow_sdk.cli.unsupported_commands import absent_command
+        if words:
+            from flow_sdk.cli.unsupported_commands import absent_command
 
-        if words and (absent := absent_command(words[0])) is not None:
-            raise absent
+            if (absent := absent_command(words[0])) is not None:
+                raise absent
         print(f"Usage: {program_text()} [OPTIONS] COMMAND [ARGUMENTS]\n")
         head = (flow_class.__doc__ or "").strip().split("\n\n")[0]
         print(flow_class.__name__ + (": " + strip_control_sequences(" ".join(head.split())) if head else ""))

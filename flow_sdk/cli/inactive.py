@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.environment import find_unused_metadata
 from flow_sdk.errors import DeployError
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Option
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from flow_sdk.cli.context import Call
     from flow_sdk.plan.model import ParameterPlan
 

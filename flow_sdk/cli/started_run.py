@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.user_files import check_writable, write_file
 
 if TYPE_CHECKING:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.context import Call
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.context import Call
 from flow_sdk.cli.deployed_runs import RunTable, join_rows, time_rows
 from flow_sdk.cli.inactive import refuse_inactive
@@ -18,6 +17,7 @@ from flow_sdk.deploy.run_states import RunStateSync, has_begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from flow_sdk.deploy.claims import Keeper
     from flow_sdk.deploy.declaration import TargetDeclaration

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import is_plain
 from flow_sdk.cli.commands.run import early_server, start_run
 from flow_sdk.cli.context import Call
@@ -14,6 +13,7 @@ from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from flow_sdk.runtime.resume.forecast import Forecast
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.context import Call
 from flow_sdk.cli.inactive import tell_inactive
 from flow_sdk.cli.parameters import given_values, parameter_options
@@ -17,6 +17,8 @@ from flow_sdk.cli.user_files import check_writable
 from flow_sdk.errors import RunFailed, UsageError
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from flow_sdk.cli.reporters.plain import Ending
     from flow_sdk.plan.model import FlowPlan
     from flow_sdk.runtime.fork_server import ForkServer

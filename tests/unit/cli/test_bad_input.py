@@ -135,7 +135,7 @@ def test_usage_comes_before_the_source(tmp_path):
 
 
 def test_an_error_of_ours_is_said_to_be_one(folder, monkeypatch, capsys):
-    from flow_sdk.cli.main import ErrorReporter, run_guarded
+    from flow_sdk.cli.command_end import ErrorReporter, run_guarded
 
     def broken() -> int:
         raise RuntimeError("not foreseen")
@@ -148,7 +148,7 @@ def test_an_error_of_ours_is_said_to_be_one(folder, monkeypatch, capsys):
 
 
 def test_an_interrupt_is_one_line(capsys):
-    from flow_sdk.cli.main import ErrorReporter, run_guarded
+    from flow_sdk.cli.command_end import ErrorReporter, run_guarded
 
     def interrupted() -> int:
         raise KeyboardInterrupt

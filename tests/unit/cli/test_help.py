@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from flow_sdk import __version__
-from flow_sdk.cli.registry import COMMANDS, load_command
+from flow_sdk.cli.registry import BUILT_IN_SUMMARIES, COMMANDS, load_command
+from flow_sdk.deploy.registry import built_in_targets
 from tests.unit.cli.flow_file import call, files, write
 
 
@@ -68,6 +69,13 @@ def test_the_version(folder):
         assert (done.returncode, done.stdout) == (0, f"{__version__}\n")
 
 
+def test_the_summaries_of_our_targets_are_those_of_their_declarations():
+    declared = {
+        target.name: {command.verb: command.summary for command in target.commands} for target in built_in_targets()
+    }
+    assert declared == BUILT_IN_SUMMARIES
+
+
 def test_help_imports_nothing_heavy(folder):
     code = "import runpy, sys\nsys.argv = ['train.py', '--help']\n"
     code += "try: runpy.run_path('train.py', run_name='__main__')\nexcept SystemExit: print('@', *sys.modules)"
@@ -84,6 +92,9 @@ def test_help_imports_nothing_heavy(folder):
         "ast",
         "flow_sdk.plan.model",
         "flow_sdk.store",
+        "flow_sdk.deploy",
+        "importlib.metadata",
+        "warnings",
     }
     # runpy and the interpreter's own start-up load some of these on some versions.
     bare = subprocess.run(

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from flow_sdk.cli.command_end import ErrorReporter, run_guarded
 from flow_sdk.cli.console import execute_console
 from flow_sdk.cli.json_output import asks_for_json
-from flow_sdk.cli.main import ErrorReporter, run_guarded
 from flow_sdk.cli.registry import load_command
 from flow_sdk.errors import AwsError, FlowSDKError, NotFound, ParameterError, error_from_data
 from tests.unit.cli.flow_file import FLOW, call, write
