@@ -12,7 +12,7 @@ from flow_sdk.text import suggest_name
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Argument", "Option"]
+__all__ = ["OUTPUT", "Argument", "Option"]
 
 
 class Option:
@@ -101,3 +101,7 @@ class Argument:
         self.help = help
         self.required = required
         self.repeat = repeat
+
+
+OUTPUT = Option("output", "How the result is printed.", choices=("text", "json"), default="text")
+"""The option of every command that lists or shows something."""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.cli.parser import Option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-__all__ = ["OUTPUT", "asks_for_json", "print_json"]
-
-OUTPUT = Option("output", "How the result is printed.", choices=("text", "json"), default="text")
-"""The option of every command that lists or shows something."""
+__all__ = ["asks_for_json", "print_json"]
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print a command's result. Its keys are documented, and stay."""
     import json
 
-    print(json.dumps(document, indent=2))
+    print(json.dumps(document, indent=2, default=str))
 
 
 def asks_for_json(argv: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ nothing that is heavy, and its classes are plain ones.
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.options import Argument, Option
+from flow_sdk.options import OUTPUT, Argument, Option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,6 @@ RUN_ID_OPTIONS = (
     Option("run-id", "Id of the run; one is made when left out. An id that a run has had is refused.", metavar="ID"),
     Option("run-id-file", "File to write the run's id to.", metavar="PATH"),
 )
-
-OUTPUT = Option("output", "What to print: text for people, or JSON for programs.", choices=("text", "json"))
 
 
 class RunStatus:

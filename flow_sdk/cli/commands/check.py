@@ -3,9 +3,10 @@
 from typing import Any
 
 from flow_sdk.cli.context import Call
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Command
 from flow_sdk.errors import CheckFailed
+from flow_sdk.options import OUTPUT
 
 __all__ = ["COMMANDS"]
 

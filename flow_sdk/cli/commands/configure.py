@@ -7,9 +7,10 @@ import sys
 
 from flow_sdk import config
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.errors import UsageError
+from flow_sdk.options import OUTPUT
 from flow_sdk.text import mask_userinfo, suggest_name
 
 if TYPE_CHECKING:

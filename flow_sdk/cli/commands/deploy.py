@@ -6,6 +6,7 @@ from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.context import Call
 from flow_sdk.cli.deployed_runs import RunTable, join_rows, time_rows
 from flow_sdk.cli.inactive import refuse_inactive
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.parser import Command
 from flow_sdk.cli.started_run import given_run_id, hand_over_run, refuse_stored_run
@@ -133,7 +134,7 @@ def _create(call: Call, declaration: TargetDeclaration) -> int:
     for text in made.notes:
         call.say(text)
     if _is_json(call):
-        _print_json(
+        print_json(
             {
                 "target": declaration.name,
                 "name": made.name,
@@ -155,7 +156,7 @@ def _show_preview(call: Call, preview: DeploymentPreview) -> None:
     """Print what a deployment would do."""
     if _is_json(call):
         limits = [{"name": name, "used": used, "allowed": allowed} for name, used, allowed in preview.limits]
-        _print_json(
+        print_json(
             {
                 "name": preview.name,
                 "location": preview.location,
@@ -220,7 +221,7 @@ def _list_runs(call: Call, declaration: TargetDeclaration) -> int:
             unbegun += 1
             call.say(f"  it never began: {shorten_line(runs.cause(run) or 'see status', 200)}")
     if _is_json(call):
-        _print_json({"target": declaration.name, "name": request.name, "runs": listed})
+        print_json({"target": declaration.name, "name": request.name, "runs": listed})
     elif not count:
         kind = " or ".join(status.option.replace("-", " ") for status in chosen)
         call.say(f"{runs.name} has no {kind + ' ' if kind else ''}runs.")
@@ -236,7 +237,7 @@ def _status(call: Call, declaration: TargetDeclaration) -> int:
     latest = [run for _, run in zip(range(LATEST), runs.list(), strict=False)]
     if _is_json(call):
         deployment = {"target": declaration.name, "name": request.name, "details": dict(status.details)}
-        _print_json({**deployment, "runs": [_run_data(run) for run in latest]})
+        print_json({**deployment, "runs": [_run_data(run) for run in latest]})
         return 0
     table = RunTable(declaration)
     lines = [table.head, *map(table.line, latest)] if latest else ["No run yet."]
@@ -252,7 +253,7 @@ def _run_status(call: Call, target: DeployTarget, request: TargetRequest) -> int
     found = runs.describe_run(request, run)
     if _is_json(call):
         log = {"log_lines": list(found.log_lines)}
-        _print_json({"run": {**_run_data(run), "details": dict(found.details), **log}})
+        print_json({"run": {**_run_data(run), "details": dict(found.details), **log}})
         return 0
     lines = join_rows([("Run", run.run), ("Status", run.status), *time_rows(run), *found.rows])
     if found.log_lines:
@@ -323,12 +324,6 @@ def _run_own(call: Call, declaration: TargetDeclaration) -> int:
         call.say(text)
     print(outcome.result)
     return 0
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    import json
-
-    print(json.dumps(data, indent=2, default=str))
 
 
 _RUN: dict[str, Callable[[Call, TargetDeclaration], int]] = {

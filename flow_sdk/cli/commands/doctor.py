@@ -8,9 +8,9 @@ import sys
 
 from flow_sdk import config
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.cli.json_output import OUTPUT
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.errors import FlowSDKError
+from flow_sdk.options import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.cli.context import Call
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.cli.user_files import check_writable, write_file
 from flow_sdk.errors import SerializationError
+from flow_sdk.options import OUTPUT
 
 if TYPE_CHECKING:
     from flow_sdk.client import Task

@@ -1,10 +1,11 @@
 """``logs``."""
 
 from flow_sdk.cli.context import Call
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.errors import NotFound, UsageError
+from flow_sdk.options import OUTPUT
 
 __all__ = ["COMMANDS"]
 

@@ -3,9 +3,10 @@
 import os
 
 from flow_sdk.cli.context import Call
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.user_files import check_writable, write_file
+from flow_sdk.options import OUTPUT
 
 __all__ = ["COMMANDS"]
 

@@ -3,10 +3,10 @@
 import sys
 
 from flow_sdk.cli.context import Call
-from flow_sdk.cli.json_output import OUTPUT
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.cli.terminal import text_for_stream
 from flow_sdk.errors import FlowSDKError, UsageError
+from flow_sdk.options import OUTPUT
 
 __all__ = ["COMMANDS"]
 

@@ -8,9 +8,10 @@ from flow_sdk import config
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.commands.configure import print_settings, settings_data
 from flow_sdk.cli.commands.version import describe_versions
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Command
 from flow_sdk.errors import FlowSDKError
+from flow_sdk.options import OUTPUT
 from flow_sdk.release import __version__
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.errors import StoreUnavailable
+from flow_sdk.options import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

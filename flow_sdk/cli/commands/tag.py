@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flow_sdk.cli.context import Call
-from flow_sdk.cli.json_output import OUTPUT, print_json
+from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.errors import UsageError
+from flow_sdk.options import OUTPUT
 
 if TYPE_CHECKING:
     from flow_sdk.metadata.runs import Runs

@@ -39,7 +39,11 @@ def result(folder, *arguments, code=0, file="train.py"):
 
 @pytest.mark.parametrize(
     "name",
-    ["check", "show", "dump", "logs", "tag list", "package info", "package list", "batch list"],
+    [
+        *("check", "show", "dump", "logs", "tag list", "package info", "package list", "batch list"),
+        *("airflow create", "airflow list-runs", "airflow status"),
+        *("step-functions create", "step-functions list-runs", "step-functions status"),
+    ],
 )
 def test_every_command_that_shows_something_takes_the_option(name):
     (option,) = [option for option in load_command(name).options if option.name == "output"]
