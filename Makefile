@@ -6,7 +6,7 @@ PYTHON ?= $(shell $(call supported,python3 python3.13 python3.12 python3.11,14))
 AIRFLOW2_PYTHON ?= $(shell $(call supported,$(PYTHON) python3.12 python3.11,13))
 # The second interpreter of state machines wants Node; without it, its tests are left out, and pytest says so.
 NODE ?= $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null && echo node)
-second = tests/rig/second_interpreter
+second = tests/support/second_interpreter
 # The tests of infra/terraform want Terraform's provider for AWS on this machine: in the mirror or cache that Terraform's own
 # configuration names, or in a folder of the usual kind. Without it they are left out, and pytest says so.
 aws_provider = registry.terraform.io/hashicorp/aws
@@ -15,7 +15,7 @@ mirrors = $(shell sed -n 's/^ *\(path\|plugin_cache_dir\) *= *"\(.*\)".*/\2/p' "
 TERRAFORM_PLUGINS ?= $(if $(shell command -v terraform),$(firstword \
     $(patsubst %/$(aws_provider),%,$(wildcard $(addsuffix /$(aws_provider),$(mirrors))))))
 # Those of docker/ want an engine that has an image to build on already, so that they need no registry: BASE, or the one that
-# tests/rig/base_image.py makes. Without it they are left out, and pytest says so.
+# tests/support/base_image.py makes. Without it they are left out, and pytest says so.
 test_base = $(or $(BASE),localhost/flow-sdk-base:bookworm)
 CONTAINERS ?= $(shell for engine in docker podman; do \
     $$engine image inspect $(test_base) >/dev/null 2>&1 && echo $$engine && break; done)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.side import Row, Side
-from tests.rig.counting import CountingS3
+from tests.support.request_counts import CountingS3
 
 __all__ = ["resume_seconds", "runs_in_s3", "runs_rows"]
 

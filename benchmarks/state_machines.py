@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 from benchmarks.side import Row, Side
-from tests.rig.batch_server import BatchServer
+from tests.support.batch_server import BatchServer
 
 __all__ = ["SHAPES", "bytes_a_step", "flow_source", "state_machine_rows", "transitions"]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from demo.follow import follow
 from flow_sdk import Flow, Run, metadata, namespace
 from flow_sdk.deploy.airflow.api import AirflowApi
-from tests.rig.airflow import AirflowServer
-from tests.rig.moto import MotoServer
+from tests.support.airflow import AirflowServer
+from tests.support.moto import MotoServer
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOW_FILE = ROOT / "dags_examples" / "model_selection.py"

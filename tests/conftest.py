@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.fault.suite", "tests.parts"]
+pytest_plugins = ["tests.support.fault_selection", "tests.support.parts"]
 
 ROOT = Path(__file__).resolve().parent.parent
 # A script's background job has SIGINT ignored, one under nohup SIGHUP: and so would every process the tests start.

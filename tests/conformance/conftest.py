@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flow_sdk.store.port import ObjectStore
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 
 _number = itertools.count()
 

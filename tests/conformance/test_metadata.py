@@ -19,7 +19,7 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import commits, layout
 from flow_sdk.store.records.model import Manifest, RunRecord
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 
 PLAN = FlowPlan(
     "F", "f.py", "", (StepPlan("start", "linear", next=("end",)), StepPlan("end", "end", parents=("start",)))

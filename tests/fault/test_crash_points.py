@@ -18,14 +18,14 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.layout import run_key
 from flow_sdk.upkeep.store_check import check_store
 from tests.fault.cut_flow import Cut
-from tests.fault.disk import layer
-from tests.fault.killer import Killer
-from tests.fault.report import count, recovering
-from tests.fault.writers import WRITERS, Place, Writer
-from tests.rig.fault_proxy import FaultProxy
-from tests.rig.inprocess import InProcessRun
-from tests.rig.moto import MotoServer
-from tests.rig.verify import verify_store
+from tests.support.disk_faults import layer
+from tests.support.fault_counts import count, recovering
+from tests.support.fault_proxy import FaultProxy
+from tests.support.in_process_runs import InProcessRun
+from tests.support.moto import MotoServer
+from tests.support.process_killer import Killer
+from tests.support.store_verification import verify_store
+from tests.support.store_writers import WRITERS, Place, Writer
 
 Share = Callable[[list[tuple[int, bool]]], list[tuple[int, bool]]]
 READS = ("GET", "HEAD")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault.report import count, recovering
-from tests.fault.runs import Hashes, begin, check_whole, children, end, hashes, listed, run_ids, wait_for_end_of
-from tests.rig.moto import MotoServer
+from tests.support.crash_runs import Hashes, begin, check_whole, children, end, hashes, listed, run_ids, wait_for_end_of
+from tests.support.fault_counts import count, recovering
+from tests.support.moto import MotoServer
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,9 @@ from flow_sdk.errors import DeployError
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.store import open_store
 from flow_sdk.store.backends.memory import MemoryStore
-from tests.fault.report import count
-from tests.rig.stepped import Actor, SteppedStore, World
 from tests.simulation.orders import every_order
+from tests.support.fault_counts import count
+from tests.support.stepped_processes import Actor, SteppedStore, World
 
 NAME = "Deployed"
 _places = itertools.count()

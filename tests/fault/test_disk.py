@@ -13,11 +13,11 @@ import pytest
 
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.upkeep.store_check import check_store
-from tests.fault.disk import fail_at, layer
-from tests.fault.report import count, recovering
-from tests.fault.runs import Hashes, begin, check_whole, end, hashes, listed, run_ids
-from tests.fault.writers import WRITERS, Place
-from tests.rig.verify import verify_store
+from tests.support.crash_runs import Hashes, begin, check_whole, end, hashes, listed, run_ids
+from tests.support.disk_faults import fail_at, layer
+from tests.support.fault_counts import count, recovering
+from tests.support.store_verification import verify_store
+from tests.support.store_writers import WRITERS, Place
 
 Share = Callable[[list[tuple[int, str]]], list[tuple[int, str]]]
 CODES = ("ENOSPC", "EIO", "EROFS", "EDQUOT")
@@ -76,7 +76,7 @@ def test_an_error_at_every_call(tmp_path: Path, share: Share, name: str) -> None
 
 PROLOGUE = """
 import mmap, os, struct
-from tests.fault.disk import layer
+from tests.support.disk_faults import layer
 with open({counter!r}, "r+b") as file:
     counter = mmap.mmap(file.fileno(), 8)  # shared by all processes of the run
 def see(call):

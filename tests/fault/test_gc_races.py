@@ -19,8 +19,8 @@ from flow_sdk.store.blobs import blob, write_protocol
 from flow_sdk.store.blobs.write_protocol import DELETION_TIMEOUT, RELIANCE_PERIOD, SHORTEST_GRACE
 from flow_sdk.store.records import layout
 from flow_sdk.upkeep import mark_sweep, run_removal
-from tests.fault import gc_actors
-from tests.fault.gc_actors import (
+from tests.support import collection_actors
+from tests.support.collection_actors import (
     DAY,
     PAYLOADS,
     Work,
@@ -36,8 +36,8 @@ from tests.fault.gc_actors import (
     task,
     writer,
 )
-from tests.fault.report import count
-from tests.rig.stepped import Actor, World
+from tests.support.fault_counts import count
+from tests.support.stepped_processes import Actor, World
 
 RECORD = "/run.json"
 _MARGIN = 60.0
@@ -349,7 +349,7 @@ def test_a_broken_protocol_is_seen(place: Any, name: str, broken: Any, monkeypat
 @pytest.mark.parametrize("broken", ["no mark", "no second look"])
 def test_a_broken_resume_is_seen(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if broken == "no mark":
-        monkeypatch.setattr(gc_actors, "hold_origin", lambda *_: None)
+        monkeypatch.setattr(collection_actors, "hold_origin", lambda *_: None)
     else:
         real = run_removal.is_active
 

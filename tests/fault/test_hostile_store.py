@@ -18,10 +18,10 @@ from flow_sdk.store.backends import cloud
 from flow_sdk.store.backends.object_storage import ObjectStorage
 from flow_sdk.store.open_store import open_store
 from flow_sdk.upkeep.store_check import check_store
-from tests.fault.report import count
-from tests.rig.fault_proxy import FaultProxy, Rule
-from tests.rig.moto import MotoServer
-from tests.rig.stores import s3_store
+from tests.support.fault_counts import count
+from tests.support.fault_proxy import FaultProxy, Rule
+from tests.support.moto import MotoServer
+from tests.support.stores import s3_store
 
 BUSY = ("InternalError", "ServiceUnavailable", "SlowDown")
 WRONG = ("cut", "short", "long", "flip", "empty", "other", "swapped")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.rig.disk_s3 import DiskS3
+from tests.support.disk_s3 import DiskS3
 
 SIZE = (4 << 30) + 1
 SPARE = 700 << 20

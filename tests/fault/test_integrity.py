@@ -26,8 +26,8 @@ from flow_sdk.store.records.layout import blob_key, commit_key, parse_key
 from flow_sdk.store.records.model import Manifest
 from flow_sdk.upkeep.references import read_record
 from flow_sdk.upkeep.store_check import CheckReport, check_store
-from tests.fault.report import count
-from tests.rig.finished import finished_run
+from tests.support.fault_counts import count
+from tests.support.finished_run import finished_run
 
 TASK = "Kept/1/start/0"
 COMMIT = commit_key("Kept", "1", "start", "0")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Run, metadata, namespace
-from tests.fault.report import count, recovering
-from tests.rig.verify import verify_store
+from tests.support.fault_counts import count, recovering
+from tests.support.store_verification import verify_store
 
 FLOW = Path(__file__).with_name("kill_flow.py")
 

@@ -12,9 +12,9 @@ import pytest
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.open_store import open_store
-from tests.fault.report import count, recovering
 from tests.fault.test_kill import FLOW, alive, check_right, children, wait_for
-from tests.rig.verify import verify_store
+from tests.support.fault_counts import count, recovering
+from tests.support.store_verification import verify_store
 
 Hashes = dict[tuple[str, str, str], str]
 

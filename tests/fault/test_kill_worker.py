@@ -17,10 +17,10 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from tests.fault.report import count, recovering
 from tests.fault.test_kill import alive, children, wait_for
-from tests.rig.inprocess import load_source
-from tests.rig.verify import verify_store
+from tests.support.fault_counts import count, recovering
+from tests.support.in_process_runs import load_source
+from tests.support.store_verification import verify_store
 
 SOURCE = """
 import time

@@ -23,10 +23,10 @@ from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.model import Manifest
-from tests.fault.report import count
-from tests.rig.inprocess import InProcessRun
-from tests.rig.stepped import Actor, SteppedStore, World
 from tests.simulation.orders import every_order
+from tests.support.fault_counts import count
+from tests.support.in_process_runs import InProcessRun
+from tests.support.stepped_processes import Actor, SteppedStore, World
 
 _urls = itertools.count()
 _marks = itertools.count(1)

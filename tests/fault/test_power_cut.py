@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from flow_sdk.upkeep.store_check import check_store
-from tests.fault.disk import Call
-from tests.fault.power import Recorder, build
-from tests.fault.report import count, recovering
-from tests.fault.writers import WRITERS, Place
-from tests.rig.verify import verify_store
+from tests.support.disk_faults import Call
+from tests.support.fault_counts import count, recovering
+from tests.support.power_cut import Recorder, build
+from tests.support.store_verification import verify_store
+from tests.support.store_writers import WRITERS, Place
 
 Share = Callable[[list[Any]], list[Any]]
 PASSING = ("a new store", "the claim on an attempt", "a heartbeat", "a log", "tags removed", "tags replaced")

@@ -9,7 +9,7 @@ import pytest
 from flow_sdk.deploy.step_functions.definition import MachineOptions, state_machine
 from flow_sdk.runtime.batch.definition import BatchSettings
 from tests.golden.compiled import EXAMPLES, FLOWS, plan_of
-from tests.rig.second_interpreter import validate
+from tests.support.second_interpreter import validate
 
 GOLDEN = EXAMPLES / "golden" / "step_functions"
 DISTRIBUTED = EXAMPLES / "golden" / "step_functions_distributed"

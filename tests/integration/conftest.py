@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.airflow_servers import AirflowServers
-from tests.rig import containers
-from tests.rig.step_functions import StepFunctionsServer
+from tests.support import containers
+from tests.support.airflow_servers import AirflowServers
+from tests.support.step_functions import StepFunctionsServer
 
 
 @pytest.fixture(scope="session")

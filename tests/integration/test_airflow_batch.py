@@ -10,10 +10,10 @@ import pytest
 
 from flow_sdk.client import Run, Task, metadata, namespace
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import FlowFile, clean_environment, dag_test, hashes
 from tests.integration.batch_flow import FLOW
-from tests.parts import LINES
-from tests.rig.batch_server import BatchServer
+from tests.support.airflow_runs import FlowFile, clean_environment, dag_test, hashes
+from tests.support.batch_server import BatchServer
+from tests.support.parts import LINES
 
 # The lines of Airflow take turns, the other one's being that of test_airflow_batch_server.
 pytestmark = pytest.mark.one_of(2)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.airflow_runs import FlowFile, clean_environment
 from tests.integration.batch_flow import FLOW
-from tests.rig.batch_server import BatchServer
+from tests.support.airflow_runs import FlowFile, clean_environment
+from tests.support.batch_server import BatchServer
 
 PLAIN = """
 from flow_sdk import FlowSpec, step

@@ -12,12 +12,12 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import FlowFile, clean_environment
-from tests.integration.airflow_servers import airflow_database, only
 from tests.integration.test_airflow_batch import connection
-from tests.parts import LINES
-from tests.rig.airflow import AirflowServer
-from tests.rig.batch_server import BatchServer
+from tests.support.airflow import AirflowServer
+from tests.support.airflow_runs import FlowFile, clean_environment
+from tests.support.airflow_servers import airflow_database, only
+from tests.support.batch_server import BatchServer
+from tests.support.parts import LINES
 
 FLOW = '''
 import os

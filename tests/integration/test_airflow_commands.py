@@ -17,12 +17,12 @@ from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.deploy.airflow.http import send
 from flow_sdk.errors import DeployError
 from flow_sdk.store.records.layout import run_end_key
-from tests.integration.airflow_runs import clean_environment, dag_run_id
-from tests.integration.airflow_servers import AirflowServers, only
-from tests.parts import LINES
-from tests.rig.airflow import VIEWER, AirflowServer
 from tests.style.pages import blocks, shell_commands
 from tests.style.tree import ROOT
+from tests.support.airflow import VIEWER, AirflowServer
+from tests.support.airflow_runs import clean_environment, dag_run_id
+from tests.support.airflow_servers import AirflowServers, only
+from tests.support.parts import LINES
 
 WHO = ("FLOW_SDK_AIRFLOW_USER", "FLOW_SDK_AIRFLOW_PASSWORD")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.airflow_runs import FlowFile, clean_environment
-from tests.parts import LINES
+from tests.support.airflow_runs import FlowFile, clean_environment
+from tests.support.parts import LINES
 
 FLOW = '''
 from flow_sdk import FlowSpec, JSONType, Parameter, catch, retry, schedule, step, timeout

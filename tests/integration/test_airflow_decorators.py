@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import FlowFile, clean_environment, dag_test
-from tests.parts import LINES
+from tests.support.airflow_runs import FlowFile, clean_environment, dag_test
+from tests.support.parts import LINES
 
 FLOW = '''
 from flow_sdk import FlowSpec, Parameter, airflow_dag, airflow_task, project, step

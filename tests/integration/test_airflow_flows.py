@@ -11,10 +11,10 @@ import pytest
 
 from flow_sdk.client import Run, Task, metadata, namespace
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import EXAMPLES, FlowFile, clean_environment, dag_test, hashes
-from tests.parts import LINES
 from tests.strategies.flows import flow_source
 from tests.strategies.module_state import OWN, repeated_values, with_module_state
+from tests.support.airflow_runs import EXAMPLES, FlowFile, clean_environment, dag_test, hashes
+from tests.support.parts import LINES
 
 SEEDS = {"airflow3": (3, 11, 20002), "airflow2": (17, 29, 42)}
 """Random flows of the suite, all of which run on Step Functions, too; ``--seeds`` adds some on both lines. 11: a switch

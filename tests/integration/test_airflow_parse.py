@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.airflow_parse import generated_file
-from tests.integration.airflow_runs import ROOT
-from tests.parts import LINES
+from tests.support.airflow_runs import ROOT
+from tests.support.parts import LINES
 
 HEAVY = ("boto3", "botocore", "obstore", "blake3", "pydantic_settings", "cloudpickle", "zstandard", "flow_sdk.store")
 

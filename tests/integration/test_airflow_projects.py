@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Flow, Run, metadata, namespace
-from tests.integration.airflow_runs import clean_environment, dag_run_id
-from tests.integration.airflow_servers import AirflowServers, only
-from tests.parts import LINES
-from tests.rig.airflow import AirflowServer
+from tests.support.airflow import AirflowServer
+from tests.support.airflow_runs import clean_environment, dag_run_id
+from tests.support.airflow_servers import AirflowServers, only
+from tests.support.parts import LINES
 
 FLOW = """
 from flow_sdk import FlowSpec, Parameter, current, project, step

@@ -14,11 +14,11 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.errors import DeployError
-from tests.integration.airflow_runs import ROOT, FlowFile, clean_environment, hashes
-from tests.integration.airflow_servers import AirflowServers, only
-from tests.parts import LINES
-from tests.rig.airflow import AirflowServer
-from tests.rig.moto import MotoServer
+from tests.support.airflow import AirflowServer
+from tests.support.airflow_runs import ROOT, FlowFile, clean_environment, hashes
+from tests.support.airflow_servers import AirflowServers, only
+from tests.support.moto import MotoServer
+from tests.support.parts import LINES
 
 HOSTILE = "it's \"$(id)\" `id` \\ {{ ds }} {% raw %} \n'ü' \U0001f600 ../../x"
 

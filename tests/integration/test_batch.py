@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.batch_server import BatchServer
+from tests.support.batch_server import BatchServer
 from tests.unit.cli.flow_file import call, write
 
 FLOW = """

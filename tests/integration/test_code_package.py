@@ -21,8 +21,8 @@ from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package.archive import list_files
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import clean_environment, dag_test
-from tests.parts import LINES
+from tests.support.airflow_runs import clean_environment, dag_test
+from tests.support.parts import LINES
 
 FLOW = """
 {imports}

@@ -7,9 +7,9 @@ import pytest
 
 from flow_sdk import Deployer
 from flow_sdk.errors import UsageError
-from tests.integration.airflow_runs import clean_environment
-from tests.integration.airflow_servers import AirflowServers, only
-from tests.rig.airflow import AirflowServer
+from tests.support.airflow import AirflowServer
+from tests.support.airflow_runs import clean_environment
+from tests.support.airflow_servers import AirflowServers, only
 from tests.unit.programmatic.flow_files import write
 
 pytestmark = pytest.mark.airflow3

@@ -8,7 +8,7 @@ import pytest
 from flow_sdk import DeployedFlow, Deployer
 from flow_sdk.errors import DeployError, RunFailed, UsageError
 from flow_sdk.programmatic.deployer import StepFunctionsDeployedFlow
-from tests.rig.step_functions import StepFunctionsServer
+from tests.support.step_functions import StepFunctionsServer
 from tests.unit.programmatic.flow_files import write
 
 pytestmark = pytest.mark.step_functions
@@ -90,7 +90,7 @@ def test_a_run_that_ends_before_it_begins(flow: str, aws: StepFunctionsServer) -
 
 
 def test_an_aws_that_does_not_answer(flow: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.rig.ports import free_port
+    from tests.support.ports import free_port
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

@@ -9,9 +9,9 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from tests.rig.containers import LIMITS, ROOT, base
-from tests.rig.containers import call as call_engine
-from tests.rig.moto import MotoServer
+from tests.support.containers import LIMITS, ROOT, base
+from tests.support.containers import call as call_engine
+from tests.support.moto import MotoServer
 from tests.unit.cli.flow_file import call, write
 
 pytestmark = pytest.mark.containers

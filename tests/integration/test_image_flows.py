@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.airflow_runs import hashes
-from tests.integration.machine_runs import ROOT, MachineRun, place
-from tests.rig.containers import engine
-from tests.rig.step_functions import StepFunctionsServer
+from tests.support.airflow_runs import hashes
+from tests.support.containers import engine
+from tests.support.state_machine_runs import ROOT, MachineRun, place
+from tests.support.step_functions import StepFunctionsServer
 
 pytestmark = [pytest.mark.containers, pytest.mark.step_functions]
 

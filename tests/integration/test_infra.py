@@ -32,7 +32,7 @@ from flow_sdk.store.records.layout import (
     task_heartbeat_key,
     token_key,
 )
-from tests.integration.infra_stack import (
+from tests.support.infra_stack import (
     TEMPLATE,
     actions,
     as_user,
@@ -44,8 +44,8 @@ from tests.integration.infra_stack import (
     role_policy,
     terraform_actions,
 )
-from tests.rig.moto import ACCOUNT, MotoServer
-from tests.rig.stores import s3_store
+from tests.support.moto import ACCOUNT, MotoServer
+from tests.support.stores import s3_store
 
 BUCKET = "the-store"
 PREFIX = "flow-sdk"

@@ -8,8 +8,8 @@ import pytest
 from flow_sdk import config
 from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import AwsError, ConfigError
-from tests.integration.infra_stack import as_user, clients, enforce, make_stack
-from tests.rig.moto import MotoServer
+from tests.support.infra_stack import as_user, clients, enforce, make_stack
+from tests.support.moto import MotoServer
 
 
 @pytest.fixture(scope="module")

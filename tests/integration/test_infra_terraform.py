@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.infra_stack import INFRA, SERVICE_ROLE, clients, make_stack, managed_policy, role_policy
-from tests.rig.moto import MotoServer
+from tests.support.infra_stack import INFRA, SERVICE_ROLE, clients, make_stack, managed_policy, role_policy
+from tests.support.moto import MotoServer
 
 pytestmark = pytest.mark.terraform
 

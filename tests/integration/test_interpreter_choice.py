@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.package_copy import PackageCopy
+from tests.support.package_copy import PackageCopy
 
 DECORATOR = '''"""``@python``: the interpreter of a step."""
 

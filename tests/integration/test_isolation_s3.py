@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.fresh_flows import ISOLATIONS, Folder
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 
 FLOW = """
 import multiprocessing

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.rig.moto import MotoServer
-from tests.rig.ports import free_port
+from tests.support.moto import MotoServer
+from tests.support.ports import free_port
 from tests.unit.cli.flow_file import call, files, write
 
 AT = ("--datastore", "s3", "--datastore-root", "s3://flows/team")

@@ -20,8 +20,8 @@ from flow_sdk.ids import is_run_id
 from flow_sdk.runtime.resume.origin import find_origin
 from flow_sdk.store.key_syntax import is_key
 from flow_sdk.store.port import ObjectStore
-from tests.rig.moto import MotoServer
-from tests.unit.client.builder import Builder
+from tests.support.moto import MotoServer
+from tests.support.run_builder import Builder
 
 HOSTILE = [
     "",

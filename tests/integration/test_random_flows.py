@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.client import Run, metadata, namespace
-from tests.rig.inprocess import InProcessRun, load_source
 from tests.strategies.flows import FlowSource, flow_source
 from tests.strategies.module_state import OWN, repeated_values, with_module_state
+from tests.support.in_process_runs import InProcessRun, load_source
 
 IN_PROCESS = 150
 """Seeds in one process; a few milliseconds each."""

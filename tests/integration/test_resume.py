@@ -13,7 +13,7 @@ import pytest
 
 from flow_sdk.client import Flow, Run, Task, metadata, namespace
 from flow_sdk.errors import NotFound
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 from tests.unit.cli.flow_file import FLOW, call, write
 
 BAD = FLOW.replace('print("fitting"', "if self.input == 2 and FAIL: raise ValueError('no')\n        print(\"fitting\"")

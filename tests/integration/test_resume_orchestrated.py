@@ -12,9 +12,9 @@ from flow_sdk.client import Flow, Run, Task, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.layout import run_end_key
-from tests.integration.airflow_runs import dag_run_id
-from tests.integration.airflow_servers import only
 from tests.integration.test_stories import AirflowTeam, StatesTeam, Team, team_on
+from tests.support.airflow_runs import dag_run_id
+from tests.support.airflow_servers import only
 
 BROKEN = """
 import time

@@ -15,7 +15,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records import layout
 from flow_sdk.store.records.model import RunRecord
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 
 # Forks the racers, waits until each has opened the store, and lets them go at once. Each prints one line of JSON.
 RACE = """

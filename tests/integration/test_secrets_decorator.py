@@ -16,8 +16,8 @@ from flow_sdk import client as results
 from flow_sdk.authoring.decorators.secrets import SecretsDecorator, set_secret_variables
 from flow_sdk.errors import AwsError, FlowSDKError, SecretError
 from flow_sdk.store.open_store import open_store
-from tests.rig.moto import ACCOUNT, MotoServer
 from tests.security.stored import holding
+from tests.support.moto import ACCOUNT, MotoServer
 from tests.unit.cli.flow_file import call, write
 
 CANARIES = {name: f"canary{n}Secret{n * 7919 + 100003}" for n, name in enumerate(("json", "plain", "binary", "bad"))}

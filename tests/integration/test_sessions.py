@@ -10,12 +10,12 @@ import pytest
 
 from flow_sdk.client import Run, metadata, namespace
 from tests.conftest import interpreter
-from tests.integration.airflow_runs import FlowFile, clean_environment, dag_test
-from tests.parts import LINES
-from tests.rig.batch_server import BatchServer
-from tests.rig.fault_proxy import FaultProxy, Rule
-from tests.rig.moto import MotoServer
-from tests.rig.sessions import SessionServer
+from tests.support.airflow_runs import FlowFile, clean_environment, dag_test
+from tests.support.batch_server import BatchServer
+from tests.support.credential_sessions import SessionServer
+from tests.support.fault_proxy import FaultProxy, Rule
+from tests.support.moto import MotoServer
+from tests.support.parts import LINES
 
 SECONDS = 20
 

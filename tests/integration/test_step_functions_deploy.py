@@ -38,7 +38,7 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.layout import parse_key
 from flow_sdk.upkeep.store_check import check_store
 from tests.integration.killed_create import create_apart
-from tests.rig.step_functions import StepFunctionsServer
+from tests.support.step_functions import StepFunctionsServer
 from tests.unit.deploy.step_functions.flows import plan_of
 
 pytestmark = pytest.mark.step_functions

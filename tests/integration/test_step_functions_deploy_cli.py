@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from flow_sdk.store.open_store import open_store
-from tests.rig.step_functions import StepFunctionsServer
 from tests.security.stored import holding
+from tests.support.step_functions import StepFunctionsServer
 from tests.unit.cli.flow_file import FLOW, write
 
 pytestmark = pytest.mark.step_functions

@@ -21,12 +21,12 @@ from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.layout import orchestrator_output_key
 from tests.golden.compiled import plan_of
-from tests.integration.airflow_runs import EXAMPLES, Hashes, hashes
-from tests.integration.machine_runs import ROOT, MachineRun, PlacedFlow, place
 from tests.integration.test_airflow_flows import CONFS, HOSTILE, VARIES, as_text, runnable
-from tests.rig.step_functions import StepFunctionsServer
 from tests.strategies.flows import flow_source
 from tests.strategies.module_state import repeated_values, with_module_state
+from tests.support.airflow_runs import EXAMPLES, Hashes, hashes
+from tests.support.state_machine_runs import ROOT, MachineRun, PlacedFlow, place
+from tests.support.step_functions import StepFunctionsServer
 
 pytestmark = pytest.mark.step_functions
 

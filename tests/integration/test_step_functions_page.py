@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.step_functions import StepFunctionsServer
 from tests.style.pages import blocks, shell_commands
 from tests.style.tree import ROOT
+from tests.support.step_functions import StepFunctionsServer
 
 pytestmark = pytest.mark.step_functions
 

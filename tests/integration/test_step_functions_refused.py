@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.batch_server import BatchServer
-from tests.rig.refusing_aws import RefusingAws
+from tests.support.batch_server import BatchServer
+from tests.support.refusing_aws import RefusingAws
 from tests.unit.cli.flow_file import write
 
 VERBS = (("create",), ("trigger", "--folds", "2"), ("list-runs",))

@@ -17,10 +17,10 @@ import pytest
 
 from flow_sdk.client import Flow, Run, metadata, namespace
 from flow_sdk.errors import NamespaceMismatch
-from tests.integration.airflow_runs import clean_environment, dag_run_id
-from tests.integration.airflow_servers import only
-from tests.rig.airflow import AirflowServer
-from tests.rig.step_functions import StepFunctionsServer
+from tests.support.airflow import AirflowServer
+from tests.support.airflow_runs import clean_environment, dag_run_id
+from tests.support.airflow_servers import only
+from tests.support.step_functions import StepFunctionsServer
 
 FEATURES = """
 from flow_sdk import FlowSpec, Parameter, step

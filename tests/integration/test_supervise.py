@@ -25,7 +25,7 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package.archive import build_archive
 from flow_sdk.store.port import Buffers
 from flow_sdk.store.records.commits import read_attempt
-from tests.rig.inprocess import load_source
+from tests.support.in_process_runs import load_source
 
 SOURCE = """
 import atexit

@@ -12,7 +12,7 @@ import pytest
 
 from flow_sdk.client import Flow, metadata, namespace
 from tests.integration.test_airflow_projects import PREDICT, TRAIN
-from tests.rig.step_functions import StepFunctionsServer
+from tests.support.step_functions import StepFunctionsServer
 from tests.unit.cli.flow_file import FLOW, write
 
 pytestmark = pytest.mark.step_functions

@@ -18,8 +18,8 @@ from flow_sdk.client import Run
 from flow_sdk.errors import FlowSDKError, IntegrityError, PlanError, UsageError
 from flow_sdk.runtime.task.code_folder import unpack_once
 from flow_sdk.store.package.archive import build_archive, find_files, list_files, unpack_archive
-from tests.fault.report import count
-from tests.unit.client.builder import Builder
+from tests.support.fault_counts import count
+from tests.support.run_builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture
 
 FILE = stat.S_IFREG | 0o644

@@ -141,7 +141,7 @@ def test_what_is_read_through_a_pipe_is_every_byte(folder: Path, environment: di
 @pytest.mark.parametrize("name", ["a/../../b", "..", "/etc/passwd", f"$(touch {CANARY})", "a\nb", "ü" * 400, "\ud800"])
 def test_an_artifacts_name_stays_in_the_manifest(name: str, tmp_path: Path) -> None:
     from flow_sdk.store.backends.local import LocalStore
-    from tests.rig.inprocess import InProcessRun, load_source
+    from tests.support.in_process_runs import InProcessRun, load_source
 
     source = (
         "from flow_sdk import FlowSpec, step\nclass F(FlowSpec):\n"

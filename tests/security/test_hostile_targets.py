@@ -22,11 +22,11 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from tests.conftest import ROOT
-from tests.parts import LINES
-from tests.rig.inprocess import load_source
 from tests.security.hostile import CANARY, HOSTILE, no_canary, obeyed
 from tests.security.hostile_flow import SHORT, flow_text
-from tests.unit.client.builder import Builder
+from tests.support.in_process_runs import load_source
+from tests.support.parts import LINES
+from tests.support.run_builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture
 from tests.unit.client.test_html import Tags
 

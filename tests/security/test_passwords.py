@@ -15,8 +15,8 @@ from flow_sdk.store.backends.errors import explain_error
 from flow_sdk.store.backends.s3 import S3Cloud
 from flow_sdk.store.open_store import open_store
 from flow_sdk.text import mask_password
-from tests.rig.ports import free_port
 from tests.security.stored import holding
+from tests.support.ports import free_port
 from tests.unit.cli.flow_file import call, write
 
 SECRET = "canary33Secret361330"

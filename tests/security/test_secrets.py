@@ -17,10 +17,10 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.layout import blob_key, commit_key, log_key
 from tests.conftest import ROOT
-from tests.integration.airflow_runs import dag_test
-from tests.parts import LINES
-from tests.rig.batch_server import BatchServer
 from tests.security.stored import holding
+from tests.support.airflow_runs import dag_test
+from tests.support.batch_server import BatchServer
+from tests.support.parts import LINES
 
 NAMES = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "DB_PASSWORD", "GITHUB_TOKEN",

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.rig.stepped import Actor
+from tests.support.stepped_processes import Actor
 
 __all__ = ["Order", "every_order"]
 

@@ -34,11 +34,11 @@ from flow_sdk.runtime.workers import Worker
 from flow_sdk.store.blobs import write_protocol
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import RunRecord
-from tests.rig.inprocess import InProcessRun
 from tests.simulation.bucket import Store
 from tests.simulation.flows import FLOWS, NOISY, Trial
 from tests.simulation.watch import Clean, Watch
 from tests.simulation.world import Actor, Trouble, Violation, World
+from tests.support.in_process_runs import InProcessRun
 
 __all__ = ["RunProcess", "clean_run", "installed", "plan_of"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.fault.report import count
 from tests.simulation.simulate import play
+from tests.support.fault_counts import count
 
 BEYOND = 1_000_000
 """Where the seeds begin that ``--seeds N`` adds."""

@@ -25,8 +25,8 @@ from flow_sdk.runtime.supervise import supervise
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package.archive import build_archive
-from tests.rig.inprocess import load_source
 from tests.soak.samples import measure, write_sample
+from tests.support.in_process_runs import load_source
 
 __all__ = ["ACTORS"]
 

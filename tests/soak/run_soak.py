@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.rig.fault_proxy import FaultProxy, Rule
-from tests.rig.moto import MotoServer
 from tests.soak.actors import ACTORS, FLOW
 from tests.soak.samples import Sample, find_growth, measure, read_samples
+from tests.support.fault_proxy import FaultProxy, Rule
+from tests.support.moto import MotoServer
 
 __all__ = ["run_soak"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
-from tests.rig.inprocess import load_source
+from tests.support.in_process_runs import load_source
 
 HEAD = "from flow_sdk import FlowSpec, step\n\nclass F(FlowSpec):\n"
 

@@ -14,7 +14,7 @@ VARIABLES = ("FLOW_TEST_AIRFLOW3", "FLOW_TEST_AIRFLOW2", "FLOW_TEST_LOCALSTACK",
 def collect(**environment: str) -> "subprocess.CompletedProcess[str]":
     """Collect tests of all kinds, as pytest does in that environment."""
     env = {name: value for name, value in os.environ.items() if name not in VARIABLES}
-    files = ("tests/integration/test_stories.py", "tests/integration/test_rig_second_interpreter.py")
+    files = ("tests/integration/test_stories.py", "tests/integration/test_support_second_interpreter.py")
     command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files]
     return subprocess.run(command, cwd=ROOT, env={**env, **environment}, capture_output=True, text=True, timeout=300)
 

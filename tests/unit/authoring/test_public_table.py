@@ -10,7 +10,7 @@ import pytest
 import flow_sdk
 from flow_sdk import public_table
 from flow_sdk.authoring.builtin_decorators import builtin_decorator_names, find_decorator
-from tests.rig.package_copy import PackageCopy
+from tests.support.package_copy import PackageCopy
 
 TABLE = Path(flow_sdk.__file__).with_name("public_names.py")
 

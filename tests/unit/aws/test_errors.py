@@ -20,7 +20,7 @@ from botocore.exceptions import (
 
 from flow_sdk.aws import aws_errors, client, error_code
 from flow_sdk.errors import AwsError
-from tests.rig.ports import free_port
+from tests.support.ports import free_port
 
 
 def refusal(code: str, operation: str = "CreateStateMachine", message: str = "the reason") -> ClientError:

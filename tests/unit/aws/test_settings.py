@@ -25,13 +25,13 @@ from flow_sdk.plan.parameters import plan_parameters
 from flow_sdk.runtime.batch.definition import BatchSettings, job_definition
 from flow_sdk.store.open_store import open_store
 from tests.conftest import ROOT
-from tests.rig.certificates import make_certificates
-from tests.rig.fault_proxy import FaultProxy, Rule
-from tests.rig.forward_proxy import ForwardProxy, SecureFaultProxy
-from tests.rig.inprocess import load_source
-from tests.rig.moto import MotoServer
-from tests.rig.ports import free_port
-from tests.rig.sessions import SessionServer
+from tests.support.certificates import make_certificates
+from tests.support.credential_sessions import SessionServer
+from tests.support.fault_proxy import FaultProxy, Rule
+from tests.support.forward_proxy import ForwardProxy, SecureFaultProxy
+from tests.support.in_process_runs import load_source
+from tests.support.moto import MotoServer
+from tests.support.ports import free_port
 
 KEY = "100000000001"
 

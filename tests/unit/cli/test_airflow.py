@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flow_sdk.deploy.airflow.runtime import airflow_run_id
-from tests.rig.ports import free_port
+from tests.support.airflow_web_server import airflow3, data, page, web_server
+from tests.support.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
-from tests.unit.deploy.airflow.web import airflow3, data, page, web_server
 
 DEPLOYABLE = FLOW.replace("required=True", "default=2")
 

@@ -11,7 +11,7 @@ import pytest
 from flow_sdk import Config, FlowSpec, Parameter
 from flow_sdk.cli.configs import config_rows, from_environment, take_configs
 from flow_sdk.errors import UsageError
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 from tests.unit.cli.flow_file import call, write
 
 

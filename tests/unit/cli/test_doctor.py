@@ -14,8 +14,8 @@ from flow_sdk.errors import ConfigError, StoreError
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.probe import probe_store, try_store
-from tests.rig.ports import free_port
-from tests.unit.deploy.airflow.web import web_server
+from tests.support.airflow_web_server import web_server
+from tests.support.ports import free_port
 
 
 @pytest.fixture(autouse=True)

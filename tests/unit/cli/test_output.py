@@ -12,7 +12,7 @@ from flow_sdk.cli.reporters import plain as output
 from flow_sdk.cli.reporters.live import LiveReporter, certain_bodies
 from flow_sdk.cli.reporters.plain import JsonReporter, PlainReporter, seconds_text
 from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
-from tests.calls import calls_of
+from tests.support.function_calls import calls_of
 
 ITEM = (Scope("foreach", "start"),)
 PLAN = FlowPlan(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.store.open_store import open_store
-from tests.rig.ports import free_port
+from tests.support.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
 
 DEPLOYABLE = FLOW.replace("required=True", "default=2")

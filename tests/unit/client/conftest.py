@@ -4,7 +4,7 @@ import pytest
 
 from flow_sdk import client
 from flow_sdk.client import context
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flow_sdk.client import Run, Task
 from flow_sdk.store.package.archive import build_archive
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 
 def test_the_files_a_run_was_started_with(flow: Builder, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import flow_sdk
 from flow_sdk import client
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
 from flow_sdk.errors import ConfigError, NamespaceMismatch, SerializationError, StoreUnavailable
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 
 def test_the_default_namespace_is_the_users(flow: Builder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import Manifest, RunRecord
-from tests.rig.counting import PAGE, CountingS3, CountingStore
-from tests.unit.client.builder import PLAN, Builder
+from tests.support.request_counts import PAGE, CountingS3, CountingStore
+from tests.support.run_builder import PLAN, Builder
 
 RUNS = 10_000
 OPEN = 1

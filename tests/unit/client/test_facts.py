@@ -14,7 +14,7 @@ from flow_sdk.errors import FlowSDKError
 from flow_sdk.metadata.run_heartbeat import write_run_heartbeat
 from flow_sdk.metadata.task_heartbeat import HeartbeatWriter
 from flow_sdk.store.records.layout import task_heartbeat_key
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 
 def test_facts_of_a_task(flow: Builder) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
-from tests.unit.client.builder import PLAN, Builder
+from tests.support.run_builder import PLAN, Builder
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m</pre></details>"
 ALLOWED = {"div", "strong", "code", "bdi", "table", "thead", "tbody", "tr", "th", "td", "span", "details", "summary"}

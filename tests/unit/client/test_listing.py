@@ -5,7 +5,7 @@ import pytest
 from flow_sdk import client
 from flow_sdk.client.command_text import dump_lines, dump_values, find_runs, find_tasks, log_lines, tag_lines
 from flow_sdk.errors import NotFound, PathspecError, UsageError
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 
 class Unshowable:

@@ -6,7 +6,7 @@ import pytest
 
 from flow_sdk.client.logs import LogTail, follow_lines, task_lines
 from flow_sdk.store.records import layout
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 PLACE = ("Shapes", "1", "start", "0")
 

@@ -8,7 +8,7 @@ from flow_sdk import client
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
 from flow_sdk.errors import NotFound, PathspecError, UsageError
 from flow_sdk.metadata.index import RunIndex
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
 from flow_sdk.errors import UsageError
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 
 def ids(items: object) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from flow_sdk.client import DataArtifact, Flow, Run, Step, Task
 from flow_sdk.errors import NotFound, PathspecError, UsageError
 from flow_sdk.store.records import commits
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 
 LOG = ("2026-01-02T03:04:05.000001Z o one\n2026-01-02T03:04:05.000002Z e oops\n", "2026-01-02T03:04:06.000000Z o two\n")
 

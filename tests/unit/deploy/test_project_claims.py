@@ -17,7 +17,7 @@ from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
-from tests.unit.deploy.airflow.fake_api import MaskingApi
+from tests.support.fake_airflow_api import MaskingApi
 
 BEFORE = json.loads(Path(__file__).with_name("deployed_before.json").read_text())
 TRAIN, PREDICT, REPORT = "prices.prod.Train", "prices.prod.Predict", "prices.prod.Report"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 
 RACERS = 16
 

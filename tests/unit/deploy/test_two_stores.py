@@ -13,7 +13,7 @@ from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
-from tests.unit.deploy.airflow.fake_api import MaskingApi
+from tests.support.fake_airflow_api import MaskingApi
 
 NAME = "Train"
 _number = itertools.count()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 
 NUMBERS = itertools.count(1)
 

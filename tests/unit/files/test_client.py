@@ -17,7 +17,7 @@ from flow_sdk.errors import FlowSDKError, ObjectMissing, StoreError, StoreUnavai
 from flow_sdk.files import S3GetObject, S3PutObject
 from flow_sdk.files.bucket import Bucket
 from flow_sdk.files.file_store import PIECE
-from tests.rig.ports import free_port
+from tests.support.ports import free_port
 
 LAYOUT = ("a/0.txt", "a/b/1.txt", "a/d/e/3.txt", "f/4.txt")
 

@@ -14,9 +14,9 @@ from flow_sdk.authoring.decospec import parse_with
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan, find_constants
 from flow_sdk.plan.model import FlowPlan, LoopPlan, ParameterPlan, Scope, StepPlan
-from tests.calls import calls_of
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import HEADER, flow_text, load_flow, small_flow
+from tests.support.function_calls import calls_of
 
 ROOT = Path(__file__).resolve().parents[3]
 

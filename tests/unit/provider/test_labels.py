@@ -11,7 +11,7 @@ from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.codec import encode_record
 from flow_sdk.store.records.layout import run_key
-from tests.rig.inprocess import InProcessRun, load_source
+from tests.support.in_process_runs import InProcessRun, load_source
 
 FLOW = """
 from flow_sdk import FlowSpec, step

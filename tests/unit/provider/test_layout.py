@@ -6,9 +6,9 @@ import pytest
 
 from flow_provider.layout import DagLayout, lay_out
 from flow_sdk.plan.compile import compile_plan
-from tests.rig.inprocess import load_source
 from tests.strategies.flows import flow_source
 from tests.strategies.transitions import plan_of
+from tests.support.in_process_runs import load_source
 
 
 def edges(layout: DagLayout) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.rig.aged import Clock
+from tests.support.aged_stores import Clock
 
 
 @pytest.fixture

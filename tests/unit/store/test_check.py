@@ -31,7 +31,7 @@ from flow_sdk.store.records.layout import (
 )
 from flow_sdk.store.records.model import Manifest, RunRecord
 from flow_sdk.upkeep.store_check import check_store
-from tests.rig.finished import finished_run
+from tests.support.finished_run import finished_run
 
 PLACES = {"commit": commit_key("Kept", "1", "start", "0"), "run": run_key("Kept", "1")}
 

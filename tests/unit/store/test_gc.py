@@ -28,10 +28,10 @@ from flow_sdk.store.records.layout import blob_key, commit_key, run_key, start_k
 from flow_sdk.store.records.model import Manifest
 from flow_sdk.upkeep.garbage_collection import GRACE
 from flow_sdk.upkeep.store_check import check_store
-from tests.rig.aged import DAY, Clock
-from tests.rig.finished import finished_run
-from tests.rig.inprocess import InProcessRun, load_source
-from tests.unit.store.collecting import collect, keys, runs, store_payload, whole
+from tests.support.aged_stores import DAY, Clock
+from tests.support.finished_run import finished_run
+from tests.support.garbage_collection import collect, keys, runs, store_payload, whole
+from tests.support.in_process_runs import InProcessRun, load_source
 
 
 def test_what_no_record_needs_goes_once_it_is_old(clock: Clock) -> None:

@@ -10,9 +10,9 @@ from flow_sdk.store.port import Buffers
 from flow_sdk.store.records import layout
 from flow_sdk.upkeep.collector import DEAD, Collector
 from flow_sdk.upkeep.garbage_collection import GRACE
-from tests.rig.aged import DAY, Clock
-from tests.rig.finished import finished_run
-from tests.unit.store.collecting import collect, keys, store_payload, whole
+from tests.support.aged_stores import DAY, Clock
+from tests.support.finished_run import finished_run
+from tests.support.garbage_collection import collect, keys, store_payload, whole
 
 
 def test_one_collector_at_a_time(clock: Clock) -> None:

@@ -27,7 +27,7 @@ from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.pickling.codecs import decode_value
 from flow_sdk.store.records.model import ArtifactRef
 from tests.conftest import ROOT
-from tests.unit.client.builder import Builder
+from tests.support.run_builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture
 
 WHERE = "Train/5/fit/0, artifact 'model'"

@@ -12,8 +12,8 @@ from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.airflow.login import TokenLogin
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
-from tests.rig.inprocess import load_source
-from tests.unit.deploy.airflow.web import airflow3, data, web_server
+from tests.support.airflow_web_server import airflow3, data, web_server
+from tests.support.in_process_runs import load_source
 
 FLOW = """
 from flow_sdk import FlowSpec, airflow_task, batch, resources, step

@@ -12,7 +12,7 @@ import pytest
 
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
 from flow_sdk.errors import DeployError
-from tests.rig.ports import free_port
+from tests.support.ports import free_port
 
 
 class Airflow(BaseHTTPRequestHandler):

@@ -15,7 +15,7 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import plan_parameters
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
-from tests.rig.inprocess import load_source
+from tests.support.in_process_runs import load_source
 
 FLOW = """
 from flow_sdk import FlowSpec, Parameter, schedule, step

@@ -14,8 +14,8 @@ from flow_sdk.deploy.airflow.dag_file import FIRST_LINE, dag_file
 from flow_sdk.plan.codec import to_data
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
-from tests.rig.inprocess import load_source
 from tests.strategies.flows import flow_source
+from tests.support.in_process_runs import load_source
 
 HOSTILE = '''"""\'\'\' \\" {{ x }} \n# \r\x00\x1b[31m \u2028 \U0001f600 $(id) %s .md'''
 

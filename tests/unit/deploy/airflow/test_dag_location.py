@@ -8,7 +8,7 @@ import pytest
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
 from flow_sdk.deploy.airflow.dag_location import check_holds, open_location
 from flow_sdk.errors import DeployError
-from tests.rig.moto import MotoServer
+from tests.support.moto import MotoServer
 
 TEXT = f"{FIRST_LINE}\nx = 1\n"
 

@@ -13,7 +13,7 @@ from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden, AirflowRef
 from flow_sdk.deploy.airflow.http import RedirectRefused, send
 from flow_sdk.deploy.airflow.login import TokenLogin
 from flow_sdk.errors import DeployError
-from tests.unit.deploy.airflow.web import airflow3, data, page, web_server
+from tests.support.airflow_web_server import airflow3, data, page, web_server
 
 
 def airflow2(method, path, headers, body):

@@ -11,7 +11,7 @@ from flow_sdk.deploy.airflow.api import AirflowApi
 from flow_sdk.deploy.airflow.login import CommandLogin, TokenLogin
 from flow_sdk.deploy.airflow.mwaa import MwaaLogin
 from flow_sdk.errors import AwsError, DeployError
-from tests.unit.deploy.airflow.web import airflow3, data, web_server
+from tests.support.airflow_web_server import airflow3, data, web_server
 
 
 def expiring(requests: int):

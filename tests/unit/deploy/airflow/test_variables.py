@@ -10,7 +10,7 @@ from flow_sdk.deploy.airflow.api import AirflowForbidden
 from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables, variable_key
 from flow_sdk.deploy.claims import Claim
 from flow_sdk.errors import DeployError
-from tests.unit.deploy.airflow.fake_api import MaskingApi
+from tests.support.fake_airflow_api import MaskingApi
 
 CLAIM = Claim("forecast.prod.Train", 0, "anne ünï $(id) 'x'\n\"", "2026-01-31", "salt", "digest")
 OTHER = Claim("forecast.prod.Train", 0, "bob", "2026-01-31", "salt", "other")

@@ -6,7 +6,7 @@ from flow_sdk.deploy.airflow.api import AirflowRefused
 from flow_sdk.deploy.airflow.create import AirflowDeployment
 from flow_sdk.deploy.airflow.visible import import_error_of, wait_visible
 from flow_sdk.errors import DeployError
-from tests.unit.deploy.airflow.fake_api import FakeApi
+from tests.support.fake_airflow_api import FakeApi
 
 DEPLOYED = AirflowDeployment(
     name="F", result="/dags/F.py", namespace="production:F", digest="0123456789abcdef", is_changed=True

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from flow_sdk.deploy.step_functions.account import AwsServices
-from tests.rig.batch_server import Account, BatchServer
+from tests.support.batch_server import Account, BatchServer
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def services(account: Account) -> AwsServices:
 @pytest.fixture
 def unreachable(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Credentials, and an address where nothing listens."""
-    from tests.rig.ports import free_port
+    from tests.support.ports import free_port
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

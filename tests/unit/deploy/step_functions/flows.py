@@ -5,7 +5,7 @@ from pathlib import Path
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameters import plan_parameters
-from tests.rig.inprocess import load_source
+from tests.support.in_process_runs import load_source
 
 FLOW = """
 from flow_sdk import FlowSpec, Parameter, batch, project, schedule, step

@@ -16,9 +16,9 @@ from flow_sdk.errors import ConfigError, DeployError
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan, ParameterPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
-from tests.rig.second_interpreter import validate
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import load_flow, small_flow
+from tests.support.second_interpreter import validate
 
 SETTINGS = BatchSettings(queue="queue", image="image:1", job_role="arn:aws:iam::123456789012:role/job")
 START = ("start", "start.input", "start.accepted", "start.refused")

@@ -16,9 +16,9 @@ from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.orchestrator import FinishedStep
 from flow_sdk.runtime.task.attempt import Outcome
 from flow_sdk.store.records.layout import parse_key
-from tests.rig.inprocess import InProcessRun
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import load_flow, small_flow
+from tests.support.in_process_runs import InProcessRun
 
 LOOP = (
     "start: self.n = 0 ; self.next(self.fit)",

@@ -19,7 +19,7 @@ from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.tokens import Grant, TokenGate
 from flow_sdk.errors import AwsError, DeployError
 from flow_sdk.store.open_store import open_store
-from tests.rig.batch_server import BatchServer
+from tests.support.batch_server import BatchServer
 
 RACERS = 8
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from flow_sdk.deploy.step_functions.state_data import derive_state_data, write_state_data
-from tests.rig.inprocess import InProcessRun
 from tests.strategies.loading import small_flow
+from tests.support.in_process_runs import InProcessRun
 
 
 def ran(folder: Path, *steps: str) -> InProcessRun:

@@ -17,9 +17,9 @@ from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.layout import request_key, run_heartbeat_key
 from flow_sdk.upkeep.store_check import check_store
-from tests.rig.aged import DAY, Clock
-from tests.rig.finished import finished_run
-from tests.unit.store.collecting import collect
+from tests.support.aged_stores import DAY, Clock
+from tests.support.finished_run import finished_run
+from tests.support.garbage_collection import collect
 
 TARGET = JobTarget("queue", "flow-sdk-0123456789ab", {"team": "search"})
 DIGEST = "d" * 64

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from tests.rig.inprocess import InProcessRun
-from tests.unit.runtime.flows import Failing, Shapes
+from tests.support.in_process_runs import InProcessRun
+from tests.support.runtime_flows import Failing, Shapes
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -9,7 +9,7 @@ from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume.reuse import Resume, Reuse
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records import layout
-from tests.rig.inprocess import InProcessRun, load_source
+from tests.support.in_process_runs import InProcessRun, load_source
 
 __all__ = ["SMALL", "Told", "finished", "hashes", "resumed", "reuse_of", "small"]
 

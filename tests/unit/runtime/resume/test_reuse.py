@@ -11,9 +11,9 @@ from flow_sdk.errors import ParameterError, UsageError
 from flow_sdk.runtime.resume.forecast import forecast_resume
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records import commits
-from tests.rig.inprocess import InProcessRun, load_source
 from tests.strategies.flows import flow_source
-from tests.unit.runtime.flows import Loops, Shapes
+from tests.support.in_process_runs import InProcessRun, load_source
+from tests.support.runtime_flows import Loops, Shapes
 from tests.unit.runtime.resume.resumed_runs import SMALL, finished, hashes, resumed, reuse_of, small
 
 

@@ -1,7 +1,7 @@
 """One attempt of a task: claimed, run, committed or failed; in one process."""
 
-from tests.rig.inprocess import InProcessRun
-from tests.unit.runtime.flows import Failing, Shapes, Slow
+from tests.support.in_process_runs import InProcessRun
+from tests.support.runtime_flows import Failing, Shapes, Slow
 
 
 def test_a_second_attempt_of_a_committed_task_runs_nothing() -> None:

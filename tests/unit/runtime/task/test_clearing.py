@@ -12,7 +12,7 @@ from flow_sdk.store.records.codec import encode_record
 from flow_sdk.store.records.commits import claim_attempt, commit_attempt, read_task, reopen_task
 from flow_sdk.store.records.layout import commit_key
 from flow_sdk.store.records.model import Manifest
-from tests.rig.inprocess import InProcessRun
+from tests.support.in_process_runs import InProcessRun
 
 
 class Leaves(FlowSpec):

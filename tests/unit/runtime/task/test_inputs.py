@@ -7,7 +7,7 @@ import pytest
 from flow_sdk import FlowSpec, step
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.records.model import SplitItems
-from tests.rig.inprocess import InProcessRun
+from tests.support.in_process_runs import InProcessRun
 
 
 class Base(FlowSpec):

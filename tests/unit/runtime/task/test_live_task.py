@@ -11,7 +11,7 @@ from flow_sdk import FlowSpec, Parameter, catch, step
 from flow_sdk.runtime.local.scheduler import Scheduler
 from flow_sdk.runtime.tracebacks import summarize_exception
 from flow_sdk.store.records.commits import read_attempt
-from tests.rig.inprocess import InProcessRun
+from tests.support.in_process_runs import InProcessRun
 
 
 class Names(FlowSpec):

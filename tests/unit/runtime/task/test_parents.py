@@ -1,7 +1,7 @@
 """The parents of a task, in whole flows of every shape."""
 
-from tests.rig.inprocess import InProcessRun
-from tests.unit.runtime.flows import Loops, Shapes
+from tests.support.in_process_runs import InProcessRun
+from tests.support.runtime_flows import Loops, Shapes
 
 
 def test_splits_foreach_and_switches_give_what_the_code_says() -> None:

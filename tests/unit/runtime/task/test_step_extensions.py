@@ -16,7 +16,7 @@ from flow_sdk.errors import UsageError
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.task.step_extensions import ExtensionStack, find_extensions
 from flow_sdk.store.records.model import Manifest
-from tests.rig.inprocess import InProcessRun
+from tests.support.in_process_runs import InProcessRun
 
 CALLS: list[str] = []
 

@@ -13,7 +13,7 @@ from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.runtime.task.transition import check_transition
 from flow_sdk.runtime.task.user_decorators import UserDecorators
-from tests.rig.inprocess import InProcessRun
+from tests.support.in_process_runs import InProcessRun
 
 TOLD: list[str] = []
 

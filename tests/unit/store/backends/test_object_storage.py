@@ -15,9 +15,9 @@ import pytest
 from flow_sdk.errors import ConfigError, ObjectExists, StoreError, StoreUnavailable
 from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.open_store import open_store
-from tests.rig.moto import MotoServer
-from tests.rig.ports import free_port
-from tests.rig.stores import s3_store
+from tests.support.moto import MotoServer
+from tests.support.ports import free_port
+from tests.support.stores import s3_store
 
 
 @pytest.fixture(scope="module")
