@@ -15,10 +15,10 @@ from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.store.open_store import open_store
 from flow_sdk.upkeep.store_check import check_store
 from tests.support.fault_counts import count, recovering
-from tests.support.request_counts import CountingS3
 from tests.support.fault_proxy import FaultProxy, Rule
 from tests.support.in_process_runs import InProcessRun, load_source
 from tests.support.moto import MotoServer
+from tests.support.request_counts import CountingS3
 from tests.support.stores import s3_store
 
 FLOW = Path(__file__).with_name("hostile_flow.py")
