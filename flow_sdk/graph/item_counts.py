@@ -1,4 +1,4 @@
-"""How many items a foreach can have, as far as the source says: a literal list, ``range(20)``, a class constant.
+"""How many items a foreach can have, as far as the source shows it: a literal list, ``range(20)``, a class constant.
 
 No user code is run. A count is an upper bound of what the statement that sets the list makes; where the step may change
 the list otherwise, or the source can't be had, there is none.
@@ -43,7 +43,7 @@ def item_counts(flow: type[Any]) -> dict[str, int]:
 
 
 def _constant_lengths(flow: type[Any]) -> dict[str, int]:
-    """Lengths of the class constants that a foreach may run over."""
+    """Return the lengths of the class constants that a foreach may run over."""
     found: dict[str, int] = {}
     for klass in reversed(flow.__mro__):
         for name, value in vars(klass).items():
@@ -71,7 +71,7 @@ def _count_of_step(source: FunctionSource, constants: dict[str, int]) -> int | N
 
 
 def _foreach_of(function: ast.AST) -> str | None:
-    """The artifact that the step's one ``next(..., foreach="name")`` names."""
+    """Return the artifact that the step's one ``next(..., foreach="name")`` names."""
     names = {
         keyword.value.value
         for node in ast.walk(function)
@@ -83,7 +83,7 @@ def _foreach_of(function: ast.AST) -> str | None:
 
 
 def _is_changed(node: ast.AST) -> TypeGuard[ast.Attribute]:
-    """Whether a statement sets or deletes an attribute."""
+    """Return whether a statement sets or deletes an attribute."""
     return isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load)
 
 
@@ -97,7 +97,7 @@ def _is_attribute(node: ast.AST, this: str, name: str) -> bool:
 
 
 def _count_items(node: ast.expr) -> int | None:
-    """Most items of what an expression makes; None where it isn't plain."""
+    """Return the most items that an expression can have; None where it isn't plain."""
     length: int | None = None
     if isinstance(node, ast.List | ast.Tuple | ast.Set):
         length = None if any(isinstance(item, ast.Starred) for item in node.elts) else len(node.elts)

@@ -1,4 +1,4 @@
-"""Which statements of a function are the last ones on their path: where ``self.next`` may stand."""
+"""The calls of ``self.next`` that are the last statement on their path through a function."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def last_calls(body: list[ast.stmt], is_next: Callable[[ast.Call], bool]) -> set
 
 
 class _Paths:
-    """Goes through a function's blocks and collects the calls that end a path."""
+    """Reads the blocks of a function and collects the calls that end a path."""
 
     def __init__(self, is_next: Callable[[ast.Call], bool]) -> None:
         self.is_next = is_next
         self.found: set[ast.Call] = set()
 
     def read_block(self, body: list[ast.stmt], *, ends: bool) -> None:
-        """Look through one block; ``ends``: after its last statement the function is at its end."""
+        """Read one block; ``ends``: after its last statement the function is at its end."""
         for statement, following in zip(body, [*body[1:], None][: len(body)], strict=True):
             is_last = ends if following is None else _is_bare_return(following)
             if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
@@ -51,7 +51,7 @@ class _Paths:
 
 
 def _find_blocks(statement: ast.stmt) -> Iterable[tuple[list[ast.stmt], bool]]:
-    """The blocks of a statement, and whether what follows a block is what follows the statement."""
+    """Yield the blocks of a statement, and whether what follows a block is what follows the statement."""
     if isinstance(statement, (ast.If, ast.With)):
         yield statement.body, True
         yield getattr(statement, "orelse", []), True

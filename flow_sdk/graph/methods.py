@@ -71,7 +71,7 @@ def assigned_names(statement: ast.stmt) -> list[ast.Name]:
 
 
 def names_replaced(body: ast.ClassDef, steps: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Find the steps of a class body that take the place of something assigned before: each with what that was."""
+    """Yield the steps of a class body that replace something assigned before: each with what that was."""
     assigned: dict[str, str] = {}
     for statement in body.body:
         if isinstance(statement, ast.FunctionDef):

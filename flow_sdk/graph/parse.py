@@ -89,7 +89,7 @@ def _users_class(klass: type[Any], sources: Sources) -> ClassSource | None:
 
 
 def _find_assignments(classes: list[ClassSource]) -> dict[str, SourceSpan]:
-    """Say where class bodies along the MRO assign names, so that a parameter can be pointed at."""
+    """Find where class bodies along the MRO assign names, so that a finding can point at a parameter."""
     found: dict[str, SourceSpan] = {}
     for source in classes:
         for node in source.node.body:
@@ -153,7 +153,7 @@ def _read_calls(step: str, found: FunctionSource) -> Iterator[NextCall]:
 
 
 def _next_calls(found: FunctionSource) -> list[ast.Call]:
-    """The calls of ``self.next`` in a method, in the order of the source."""
+    """Return the calls of ``self.next`` in a method, in the order of the source."""
     this, tail = found.self_name, found.node.body[-1]
     last = tail.value if isinstance(tail, ast.Expr) else None
     calls = []

@@ -220,7 +220,7 @@ class _RegionFinder:
         return self.edges[opener] if node.kind == "split" else (None,)
 
     def branch_number(self, arrival: _Arrival, opener: str, branches: tuple[str | None, ...]) -> tuple[int, int]:
-        """Sort key for a join's parents: branch first, then the order of the source."""
+        """Return the sort key for a join's parents: branch first, then the order of the source."""
         branch = next((s.branch for s in reversed(arrival.levels) if s.step == opener and s.kind != "loop"), None)
         return branches.index(branch) if branch in branches else len(branches), self.source_order[arrival.parent]
 
@@ -232,7 +232,7 @@ class _RegionFinder:
             self.add_fault("never-joined", split.name, call.span if call else split.span, end=node.name)
 
     def check_back_edge(self, tail: str, head: str) -> None:
-        """A back edge may leave loops, but no split or foreach, and a join can't be a loop's entry."""
+        """Check that a back edge leaves loops only, no split or foreach, and doesn't lead to a join."""
         span = self.target_span(tail, head)
         node = self.graph.nodes[head]
         wanted = self.found.scopes[head]

@@ -33,7 +33,7 @@ def render_graph(graph: Graph, format: str = "text") -> str:
 
 
 def _ordered_nodes(graph: Graph, regions: Regions) -> list[Node]:
-    """The steps in the order of a run, those that can't be reached last."""
+    """Return the steps in the order of a run, those that can't be reached last."""
     rest = [name for name in graph.nodes if name not in regions.scopes]
     return [graph.nodes[name] for name in (*regions.order, *rest)]
 

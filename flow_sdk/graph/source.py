@@ -22,7 +22,7 @@ def innermost_function(function: Any) -> Any:
 
 
 def dedent_docstring(text: str | None) -> str:
-    """Strip the indentation of a docstring as it stands in the source."""
+    """Strip the indentation of a docstring of the source."""
     if not text:
         return ""
     first, *rest = text.split("\n")

@@ -1,4 +1,4 @@
-"""Running all rules over a flow."""
+"""Runs all rules over a flow."""
 
 from __future__ import annotations
 

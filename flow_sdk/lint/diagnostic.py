@@ -1,4 +1,4 @@
-"""One finding, shown as a compiler shows it."""
+"""A finding as a diagnostic, rendered as compilers do."""
 
 from __future__ import annotations
 
@@ -71,5 +71,5 @@ def render_diagnostic(diagnostic: Diagnostic, folder: str = "") -> str:
 
 
 def render_all(diagnostics: Iterable[Diagnostic], folder: str = "") -> str:
-    """Show several diagnostics with an empty line between them."""
+    """Render several diagnostics with an empty line between them."""
     return "\n\n".join(render_diagnostic(diagnostic, folder) for diagnostic in diagnostics)

@@ -1,4 +1,4 @@
-"""The registry of lint rules, and what a rule sees."""
+"""The registry of lint rules, and what a rule reads and yields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
 
 class CheckedFlow(NamedTuple):
-    """What the rules look at.
+    """What the rules read.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ class CheckedFlow(NamedTuple):
         return self.graph.nodes.values()
 
     def call_faults(self, *kinds: str) -> Iterator[Fault]:
-        """What is wrong with the arguments of ``self.next``."""
+        """Yield the faults of these kinds in the arguments of ``self.next``."""
         for node in self.nodes:
             for call in node.calls:
                 yield from (fault for fault in call.faults if fault.kind in kinds)
 
     def region_faults(self, *kinds: str) -> Iterator[Fault]:
-        """What doesn't match between splits, joins and loops."""
+        """Yield the faults of these kinds between splits, joins and loops."""
         return (fault for fault in self.regions.faults if fault.kind in kinds)
 
     @property

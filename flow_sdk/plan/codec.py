@@ -38,7 +38,7 @@ def ordered_json(value: Any) -> bytes:
 
 
 def _without_defaults(item: Any) -> dict[str, Any]:
-    """A dataclass as a dict without the fields that hold their default."""
+    """Return a dataclass as a dict without the fields that hold their default."""
     out: dict[str, Any] = {}
     for field in dataclasses.fields(item):
         if not field.init:
@@ -79,7 +79,7 @@ def to_data(plan: FlowPlan) -> dict[str, Any]:
 
 
 def _with_values(data: dict[str, Any], as_given: dict[str, Any]) -> dict[str, Any]:
-    """Data with sorted keys, but for values that are taken as they are: on the top level alone they are sorted in."""
+    """Return data with sorted keys; the keys inside of the values ``as_given`` keep their order."""
     return dict(sorted({**sorted_data(data), **as_given}.items()))
 
 

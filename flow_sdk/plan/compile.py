@@ -210,7 +210,7 @@ def _compile_configs(flow_class: type[FlowSpec]) -> tuple[ConfigPlan, ...]:
 
 
 def _wrapper_data(step: Any, module: str) -> Decorators:
-    """The custom decorators of a resolved step as data, the outermost first."""
+    """Return the custom decorators of a resolved step as data, the outermost first."""
     found = []
     for one in reversed(step.wrappers):
         try:

@@ -34,7 +34,7 @@ def check_names(flow: Any, names: Mapping[str, Any]) -> None:
 def read_configs(
     flow: Any, given: Mapping[str, ConfigSource], context: Any, fixed: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Work out the values of all configs of a flow.
+    """Return the values of all configs of a flow.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _function_error(declared: Declaration, what: str, error: Exception, origin: 
 
 
 def _check_value(declared: Declaration, value: Any) -> Any:
-    """The value as JSON data of its own; refuses what a plan can't hold."""
+    """Return a copy of the value as JSON data; refuse what a plan can't hold."""
     if not (declared.plain or isinstance(value, Mapping)):
         raise ParameterError(
             f"The config {declared.name!r} isn't a set of keys and values.",

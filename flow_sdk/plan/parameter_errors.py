@@ -1,4 +1,4 @@
-"""How a value that a parameter can't take is refused."""
+"""The errors for values that a parameter can't take."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def check_text(parameter: ParameterPlan, text: str) -> None:
 
 
 def help_of(parameter: ParameterPlan) -> str | None:
-    """The parameter's own help as a help line."""
+    """Return the parameter's own help as a help line."""
     return f"--{parameter.name}: {parameter.help}" if parameter.help else None
 
 
 def value_error(
     parameter: ParameterPlan, raw: Any, wanted: str | None = None, help: str | None = None
 ) -> ParameterError:
-    """The error for a value that a parameter can't take; ``wanted`` is its type unless given."""
+    """Return the error for a value that a parameter can't take; ``wanted`` is its type unless given."""
     shown = ascii(raw) if isinstance(raw, str) and not raw.isprintable() else repr(raw)
     return ParameterError(
         f"The parameter {parameter.name!r} can't take this value.",

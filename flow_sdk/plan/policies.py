@@ -36,7 +36,7 @@ class Policy:
 
     @classmethod
     def from_optional(cls, attributes: Mapping[str, JSON] | None) -> Self | None:
-        """As :meth:`from_attributes`; None for a decorator that isn't there."""
+        """Make the policy as :meth:`from_attributes` does; None for a decorator that isn't there."""
         return None if attributes is None else cls.from_attributes(attributes)
 
 

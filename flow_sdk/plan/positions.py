@@ -1,4 +1,4 @@
-"""Where a task's children and parents are: arithmetic on positions. Pure."""
+"""Arithmetic on positions: the positions of a task's children and of the tasks around it. Pure."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A plan's project: the branch that was chosen, written down beside what ``@project`` declares."""
+"""A plan's project: the chosen project branch is stored beside the attributes of ``@project``."""
 
 from __future__ import annotations
 

@@ -90,12 +90,12 @@ class _LevelBuilder:
                     self.parents[target].append(name)
 
     def _inner_loop(self, name: str) -> Sequence | None:
-        """The body of the loop that ``name`` stands for on this level; None for a step."""
+        """Return the body of the loop that ``name`` stands for on this level; None for a step."""
         inner = (*self.scopes, Scope(LOOP, name))
         return self.tree.bodies.get(inner) if self.tree.steps[name].scopes != self.scopes else None
 
     def _find_targets(self, name: str) -> tuple[str, ...]:
-        """The steps that control can move to after a step with what it splits into, or after a loop."""
+        """Return the steps that control can move to after a step and what it splits into, or after a loop."""
         step = self.tree.steps[name]
         if step.scopes != self.scopes:
             body = self.tree.bodies[*self.scopes, Scope(LOOP, name)]
@@ -103,7 +103,7 @@ class _LevelBuilder:
         return (self.tree.joins[name],) if step.kind in ("split", FOREACH) else step.next
 
     def _is_inside(self, name: str, target: str) -> bool:
-        """Whether an edge stays on this level and leads forward."""
+        """Return whether an edge stays on this level and leads forward."""
         return target in self.parents and self.tree.order[target] > self.tree.order[name]
 
     def build_sequence(self) -> Sequence:
@@ -125,7 +125,7 @@ class _LevelBuilder:
         return _as_sequence(chains[first])
 
     def _find_children(self) -> dict[str, list[str]]:
-        """The names that each one dominates immediately, in the order of the plan."""
+        """Return the names that each one dominates immediately, in the order of the plan."""
         number = {name: index for index, name in enumerate(self.names)}
         dominator: dict[str, str] = {}
         children: dict[str, list[str]] = {name: [] for name in self.names}

@@ -53,7 +53,7 @@ def waiting_arguments(deployment: DagFileDeployment) -> dict[str, Any]:
 
 
 def _default_arguments(deployment: DagFileDeployment) -> dict[str, Any]:
-    """The arguments of every task whose step doesn't give others."""
+    """Return the arguments of every task whose step doesn't give others."""
     given = deployment.plan.airflow_dag
     owner = given.owner or deployment.owner
     found = {**({"owner": owner} if owner else {}), **given.default_args}

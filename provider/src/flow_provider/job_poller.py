@@ -35,7 +35,7 @@ class JobPoller:
         self._round: asyncio.Task[None] | None = None
 
     async def client(self) -> Any:
-        """The client; another one after each failure, as credentials may have changed."""
+        """Return the client; another one after each failure, as credentials may have changed."""
         if self._client is None:
             self._client = await self._connect()
         return self._client

@@ -46,7 +46,7 @@ def label_task(context: Any, deployment: "DagFileDeployment", step: "StepPlan", 
 
 
 def _item_text(deployment: "DagFileDeployment", step: "StepPlan", here: "TaskContext") -> str:
-    """The text of the item that the foreach step has stored in its committed result."""
+    """Return the text of the item that the foreach step has stored in its committed result."""
     from flow_sdk.plan.positions import known_numbers
     from flow_sdk.runtime.run_queries import open_run
 

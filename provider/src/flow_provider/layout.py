@@ -163,7 +163,7 @@ class _DagBuilder:
         return DagLayout(loop, self._ordered_nodes(), groups)
 
     def _foreach_steps(self, name: str) -> tuple[str, ...]:
-        """The foreach steps of this DAG that enclose a task, outermost first."""
+        """Return the foreach steps of this DAG that enclose a task, outermost first."""
         return tuple(each.step.name for each in self.visits[name].enclosing)
 
     def _assign_group(self, node: TaskNode, enclosing: tuple[str, ...]) -> None:
@@ -198,7 +198,7 @@ class _DagBuilder:
         return f"{found[: LONGEST_GROUP - 17]}-{hashlib.sha256(found.encode()).hexdigest()[:16]}"
 
     def _list_source(self, foreach: str) -> TaskNode:
-        """The task whose output lists the children of a foreach: the step itself, or its ``splits`` task."""
+        """Return the task whose output lists the children of a foreach: the step itself, or its ``splits`` task."""
         opener = self.nodes[foreach]
         if opener.group is None:
             return opener
@@ -231,10 +231,10 @@ def _make_task(visit: NodeVisit) -> TaskNode:
 
 
 def _steps_of_task(node: Node) -> Iterable[StepPlan]:
-    """The steps that run in a node's task: all of a loop, and otherwise one."""
+    """Return the steps that run in a node's task: all of a loop, and otherwise one."""
     return node.body.steps() if isinstance(node, Loop) else (node.step,)
 
 
 def _chooses_target(node: Node) -> bool:
-    """Whether only one of several steps follows a node."""
+    """Return whether only one of several steps follows a node."""
     return len(node.cases if isinstance(node, Switch) else node.exits if isinstance(node, Loop) else ()) > 1

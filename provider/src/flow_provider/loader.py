@@ -190,7 +190,7 @@ def _trigger_rule(node: TaskNode) -> str:
 
 
 def _attempt_arguments(node: TaskNode) -> dict[str, Any]:
-    """Retries, delay, time limit and documentation of a step's task, from its decorators."""
+    """Return retries, delay, time limit and documentation of a step's task, from its decorators."""
     step = node.step
     found: dict[str, Any] = {
         "retries": step.max_extra_attempts,
@@ -205,8 +205,11 @@ def _attempt_arguments(node: TaskNode) -> dict[str, Any]:
 
 
 def _batch_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a step on AWS Batch: without a time limit, as the time in the queue doesn't count, and with
-    tries of Airflow beyond the step's own for lost workers."""
+    """Return the arguments of a step on AWS Batch.
+
+    They have no time limit, as the time in the queue doesn't count, and tries of Airflow beyond the step's own for lost
+    workers.
+    """
     from flow_provider.operators.batch import SPARE_TRIES
 
     own = arguments["retries"]

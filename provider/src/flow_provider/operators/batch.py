@@ -126,7 +126,7 @@ class BatchStepOperator(StepOperator):
             self._submit_job(jobs, request, context)
 
     def _attempts_left(self, here: "TaskContext", used: int) -> int:
-        """Attempts after the next job: the step's own, as far as Airflow makes as many tries."""
+        """Return the number of attempts after the next job: the step's own, as far as Airflow makes as many tries."""
         return max(0, min(here.tries_left, self.own_retries - used))
 
     def _end_stale(self, jobs: "BatchJobs", stale: "tuple[Job, ...]") -> None:

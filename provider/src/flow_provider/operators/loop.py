@@ -160,7 +160,7 @@ class _Iterations:
         return loop_outcome(self._open_run(), self.entry.name, self._position_text(number))
 
     def _can_continue(self, view: Any) -> bool:
-        """Whether a cleared loop continues with the iterations it has, rather than running all of them again."""
+        """Return whether a cleared loop continues with the iterations it has, rather than running all of them again."""
         first = self._read_entry(view, 0)
         if first is None or first.generation >= self.here.generation:
             return False
@@ -181,7 +181,7 @@ class _Iterations:
             return False
 
     def _last_iteration(self, view: Any, generation: int) -> int | None:
-        """Number of the last iteration whose entry is committed. Reads O(log iterations) objects."""
+        """Return the number of the last iteration whose entry is committed. Reads O(log iterations) objects."""
 
         def has_begun(number: int) -> bool:
             found = self._read_entry(view, number)
