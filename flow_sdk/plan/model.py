@@ -98,6 +98,20 @@ class StepPlan:
         """``FOREACH`` or ``LOOP`` for each scope that adds a number to the position."""
         return tuple(scope.kind for scope in self.scopes if scope.kind in (FOREACH, LOOP))
 
+    @property
+    def foreach_steps(self) -> tuple[str, ...]:
+        """The foreach steps whose items the step runs for, outermost first."""
+        return tuple(scope.step for scope in self.scopes if scope.kind == FOREACH)
+
+    @property
+    def loop_entries(self) -> tuple[str, ...]:
+        """The entries of the loops that the step lies in, outermost first."""
+        return tuple(scope.step for scope in self.scopes if scope.kind == LOOP)
+
+    def branch_of(self, split: str) -> str | None:
+        """Return the branch of a static split that the step lies in, by its first step; None outside of the split."""
+        return next((scope.branch for scope in self.scopes if scope.kind == "split" and scope.step == split), None)
+
     def task_id(self, position: Position) -> str:
         """Render a position of this step as a task id."""
         return task_id(self.kinds, position, self.number)
@@ -365,6 +379,13 @@ class FlowPlan:
             if loop.entry == entry:
                 return loop
         raise KeyError(entry)
+
+    def join_of(self, split: str) -> StepPlan:
+        """Return the join of a static split or foreach by the name of its step."""
+        for step in self.steps:
+            if step.joins == split:
+                return step
+        raise KeyError(split)
 
     def decorator(self, name: str) -> dict[str, JSON] | None:
         """Return the stored attributes of a flow decorator by its name, or None when the flow lacks it.

@@ -31,7 +31,6 @@ from flow_sdk.deploy.step_functions.limits import (
 from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT, run_id_of
 from flow_sdk.deploy.step_functions.state_data import accepted_input
 from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
-from flow_sdk.ids import FOREACH, LOOP
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
@@ -286,8 +285,8 @@ class _Machine:
 
     def _task_id(self, step: StepPlan) -> tuple[str, list[str]]:
         """A step's task id as a template, and the paths of what fills it."""
-        passes = [f"$.loops.{scope.step}.pass" for scope in step.scopes if scope.kind == LOOP]
-        in_foreach = any(scope.kind == FOREACH for scope in step.scopes)
+        passes = [f"$.loops.{entry}.pass" for entry in step.loop_entries]
+        in_foreach = bool(step.foreach_steps)
         indices = ["{}"] if in_foreach else []
         indices = [str(step.number), *indices] if step.number is not None else indices or ["0"]
         text = ".".join(indices) + ("-" + ".".join("{}" for _ in passes) if passes else "")
@@ -371,7 +370,7 @@ class _Machine:
         return {**state, "Next": state_name(node.join)}
 
     def _in_foreach(self, step: StepPlan) -> bool:
-        return any(scope.kind == FOREACH for scope in step.scopes)
+        return bool(step.foreach_steps)
 
     def _data(self) -> State:
         """State data but for the foreach indices, handed on as they are."""
@@ -382,8 +381,7 @@ class _Machine:
         begun = [target for target in targets if target in self.tree.loops]
         if not begun:
             return None
-        around = [scope.step for scope in step.scopes if scope.kind == LOOP]
-        loops: State = {f"{name}.$": f"$.loops.{name}" for name in around}
+        loops: State = {f"{name}.$": f"$.loops.{name}" for name in step.loop_entries}
         loops |= {name: {"pass": 0} for name in begun}
         return {"run.$": "$.run", "loops": loops}
 

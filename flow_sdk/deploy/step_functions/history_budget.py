@@ -66,7 +66,7 @@ def _history_name(step: StepPlan, position: Position, foreach: str | None) -> st
     """Return the name of the history that a task is in: the run's, or that of the item of a foreach around it."""
     if foreach is None:
         return "run"
-    around = [scope.step for scope in step.scopes if scope.kind == FOREACH]
+    around = step.foreach_steps
     indices = foreach_indices(step, position).split(".")
     return f"{foreach}={'.'.join(indices[: around.index(foreach) + 1])}"
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flow_sdk.errors import DeployError
-from flow_sdk.ids import FOREACH
 from flow_sdk.plan.model import FlowPlan, StepPlan
 
 __all__ = [
@@ -105,8 +104,7 @@ def distributed_maps(
 
 def _history_of(step: StepPlan, distributed: frozenset[str]) -> str | None:
     """The foreach whose items have the history that a step's tasks are in; None for the run's own history."""
-    around = (scope.step for scope in reversed(step.scopes) if scope.kind == FOREACH)
-    return next((name for name in around if name in distributed), None)
+    return next((name for name in reversed(step.foreach_steps) if name in distributed), None)
 
 
 class _Events:
@@ -199,7 +197,7 @@ def most_items(plan: FlowPlan, step: StepPlan, distributed: frozenset[str]) -> i
     if budget is None:
         return MOST_DISTRIBUTED
     by_events = 1 + int(max(0, budget["limit"] - budget["once"]) // budget["each"][step.next[0]])
-    indices = 1 + sum(scope.kind == FOREACH for scope in step.scopes)
+    indices = 1 + len(step.foreach_steps)
     room = DATA_BYTES - ANSWER_BYTES - len(json.dumps(_longest_data(plan)))
     return max(1, min(by_events, room // _item_bytes(indices, by_events)))
 
@@ -216,7 +214,7 @@ def _item_bytes(indices: int, items: int) -> int:
 
 def _longest_data(plan: FlowPlan) -> dict[str, Any]:
     """A state's data at their longest, but for a list of items."""
-    depth = max(sum(scope.kind == FOREACH for scope in step.scopes) for step in plan.steps)
+    depth = max(len(step.foreach_steps) for step in plan.steps)
     number = 10**LONGEST_NUMBER - 1
     data: dict[str, Any] = {"run": "x" * LONGEST_RUN, "split": ".".join([str(number)] * depth), "next": "x" * 128}
     return {**data, "loops": {loop.entry: {"pass": number} for loop in plan.loops}, "items": {"read": []}}
@@ -250,7 +248,7 @@ def _overrides(plan: FlowPlan, definition: dict[str, Any]) -> tuple[int, str]:
         parameters = state.get("Parameters", {})
         if "ContainerOverrides" in parameters:
             step = plan[parameters["Tags"]["flow_sdk.step"]]
-            indices = sum(scope.kind == FOREACH for scope in step.scopes)
+            indices = len(step.foreach_steps)
             sizes[step.name] = len(json.dumps(_longest(parameters["ContainerOverrides"], indices)).encode())
     name = max(sizes, key=lambda found: sizes[found])
     return sizes[name], name
@@ -263,7 +261,7 @@ def _largest_data(plan: FlowPlan, distributed: frozenset[str]) -> int:
     for step in plan.steps:
         if step.kind == "foreach" and step.name not in distributed:
             most = most_items(plan, step, distributed)
-            indices = 1 + sum(scope.kind == FOREACH for scope in step.scopes)
+            indices = 1 + len(step.foreach_steps)
             lists.append(most * _item_bytes(indices, most))
     return ANSWER_BYTES + max(2 * data, data + max(lists))
 

@@ -164,7 +164,7 @@ class Scheduler:
         return not self.running and (self.failed or (not self._ready and not self._delayed))
 
     def _open_join(self, step: StepPlan, key: TaskKey, count: int) -> None:
-        join = next(other for other in self.plan.steps if other.joins == step.name)
+        join = self.plan.join_of(step.name)
         at = TaskKey(join.name, enclosing_position(step, key.position, join))
         self._joins[at] = _Join(count)
 
@@ -174,9 +174,7 @@ class Scheduler:
         if split.kind == FOREACH:
             branch = known_numbers(step, key.position)[FOREACH, split.name]
         else:
-            branch = next(
-                split.next.index(s.branch or "") for s in step.scopes if s.kind == "split" and s.step == split.name
-            )
+            branch = split.next.index(step.branch_of(split.name) or "")
         waiting = self._joins[at]
         waiting.arrived.add(branch)
         if len(waiting.arrived) == waiting.wanted:

@@ -79,13 +79,9 @@ def find_parents(view: RunView, step: StepPlan, position: Position) -> list[Mani
         branches = [(ends, {**numbers, (FOREACH, split.name): i}) for i in range(count)]
     else:
         for target in split.next:
-            ends = [view.plan[name] for name in step.parents if _in_branch(view.plan[name], split.name, target)]
+            ends = [view.plan[name] for name in step.parents if view.plan[name].branch_of(split.name) == target]
             branches.append((ends, numbers))
     return _join_parents(view, step, position, branches)
-
-
-def _in_branch(step: StepPlan, split: str, branch: str) -> bool:
-    return any(s.kind == "split" and s.step == split and s.branch == branch for s in step.scopes)
 
 
 def _join_parents(
@@ -137,12 +133,12 @@ def _exit_position(view: RunView, step: StepPlan, numbers: Numbers) -> Position 
     None when such a loop was never entered.
     """
     numbers = dict(numbers)
-    for scope in step.scopes:
-        if scope.kind == LOOP and (LOOP, scope.step) not in numbers:
-            last = _last_pass(view, view.plan[scope.step], numbers)
+    for entry in step.loop_entries:
+        if (LOOP, entry) not in numbers:
+            last = _last_pass(view, view.plan[entry], numbers)
             if last is None:
                 return None
-            numbers[LOOP, scope.step] = last
+            numbers[LOOP, entry] = last
     return position_from(step, numbers)
 
 
