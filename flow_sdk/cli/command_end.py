@@ -75,7 +75,7 @@ def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
         Where its error is reported.
     """
     if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
-        from flow_sdk.runtime.fork_server import open_standard
+        from flow_sdk.runtime.local.fork_server import open_standard
 
         open_standard()
     try:

@@ -30,7 +30,7 @@ class TaskRequest:
         Hash of the code package's blob; None when the flow file is run where it lies (``file``).
     file : str or None
         Path of the flow file on this machine, for local runs. With it, ``module``, ``imported`` and ``search_path``
-        say how it is executed, as :func:`flow_sdk.runtime.flowfile.load_flow` takes them.
+        say how it is executed, as :func:`flow_sdk.runtime.task.flow_loading.load_flow` takes them.
     tries_left : int
         Attempts that the orchestrator would still make after this one fails (>= 0), the one that only
         takes over for ``@catch`` included.

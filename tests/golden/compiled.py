@@ -11,7 +11,7 @@ from flow_sdk.plan.configs import read_configs
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.parameter_files import embed_files
 from flow_sdk.plan.parameters import plan_parameters
-from flow_sdk.runtime.flowfile import load_flow
+from flow_sdk.runtime.task.flow_loading import load_flow
 
 __all__ = ["EXAMPLES", "FLOWS", "plan_of"]
 

@@ -22,10 +22,10 @@ from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.batch.definition import BatchSettings
-from flow_sdk.runtime.flowfile import load_flow
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.run_queries import find_task_id, foreach_children, is_chosen, loop_outcome, open_run
 from flow_sdk.runtime.supervise import supervise
+from flow_sdk.runtime.task.flow_loading import load_flow
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.open_store import open_store
 from flow_sdk.upkeep.store_check import check_store

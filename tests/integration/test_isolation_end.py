@@ -93,8 +93,8 @@ class Disturbed(FlowSpec):
 
 
 if __name__ == "__main__":
-    import flow_sdk.runtime.process_end, flow_sdk.runtime.task.runner
-    flow_sdk.runtime.process_end.LEAST_SECONDS = flow_sdk.runtime.task.runner.LEAST_SECONDS = 0.5
+    import flow_sdk.runtime.task.process_end, flow_sdk.runtime.task.runner
+    flow_sdk.runtime.task.process_end.LEAST_SECONDS = flow_sdk.runtime.task.runner.LEAST_SECONDS = 0.5
     Disturbed()
 """
 

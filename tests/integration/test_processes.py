@@ -13,10 +13,10 @@ import pytest
 
 HEAD = """
 import os, signal, subprocess, sys, time
-import flow_sdk.runtime.crash_record, flow_sdk.runtime.local.driver, flow_sdk.runtime.workers
+import flow_sdk.runtime.crash_record, flow_sdk.runtime.local.driver, flow_sdk.runtime.local.workers
 from flow_sdk import FlowSpec, catch, retry, step, timeout
 
-for module in (flow_sdk.runtime.crash_record, flow_sdk.runtime.local.driver, flow_sdk.runtime.workers):
+for module in (flow_sdk.runtime.crash_record, flow_sdk.runtime.local.driver, flow_sdk.runtime.local.workers):
     module.HARD_GRACE = 0.5
 
 

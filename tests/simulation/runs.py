@@ -22,6 +22,7 @@ from flow_sdk.runtime.local import run as local_run
 from flow_sdk.runtime.local.driver import Driver, RunOptions
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.scheduler import TaskKey
+from flow_sdk.runtime.local.workers import Worker
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.resume import origin
 from flow_sdk.runtime.resume.reuse import Resume
@@ -30,7 +31,6 @@ from flow_sdk.runtime.task import current as current_task
 from flow_sdk.runtime.task.parents import RunView, is_first
 from flow_sdk.runtime.task.run_start import read_record
 from flow_sdk.runtime.task.runner import run_and_report
-from flow_sdk.runtime.workers import Worker
 from flow_sdk.store.blobs import write_protocol
 from flow_sdk.store.records import commits
 from flow_sdk.store.records.model import RunRecord

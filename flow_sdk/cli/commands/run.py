@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flow_sdk.cli.reporters.plain import Ending
     from flow_sdk.plan.model import FlowPlan
-    from flow_sdk.runtime.fork_server import ForkServer
+    from flow_sdk.runtime.local.fork_server import ForkServer
     from flow_sdk.runtime.resume.reuse import Resume
 
 __all__ = ["COMMANDS", "early_server", "start_run"]
@@ -46,7 +46,7 @@ def early_server(call: Call) -> Iterator[ForkServer | None]:
     if isolation(call) == "spawn":
         yield None
         return
-    from flow_sdk.runtime.fork_server import ForkServer
+    from flow_sdk.runtime.local.fork_server import ForkServer
     from flow_sdk.runtime.local.program import Program
 
     entry = call.entry

@@ -12,16 +12,16 @@ from flow_sdk.errors import RunFailed
 from flow_sdk.metadata.run_heartbeat import write_run_heartbeat
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.runtime.crash_record import HARD_GRACE, crash_line, crash_reason, record_crash
-from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.heartbeat import Heartbeat
+from flow_sdk.runtime.local.fork_server import ForkServer
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.reporter import Reporter
 from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
+from flow_sdk.runtime.local.workers import Worker, Workers, allow_descriptors
 from flow_sdk.runtime.logs import END_TIMEOUT, LogSender, LogWriter, drain_pipe
 from flow_sdk.runtime.report import FATAL
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.tracebacks import describe_exception, summarize_exception
-from flow_sdk.runtime.workers import Worker, Workers, allow_descriptors
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records.commits import claim_attempt, read_durable_commit
 from flow_sdk.store.records.layout import commit_key

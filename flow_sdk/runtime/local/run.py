@@ -8,8 +8,8 @@ from flow_sdk.metadata.run_heartbeat import LOCAL, describe_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.local.driver import Driver, RunOptions
+from flow_sdk.runtime.local.fork_server import ForkServer
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.reporter import Reporter
 from flow_sdk.runtime.task.run_start import date_tag, project_tags, start_artifacts

@@ -18,13 +18,13 @@ from flow_sdk.authoring.flow import FlowSpec
 from flow_sdk.errors import FlowSDKError, ParameterError, PlanError
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.model import FlowPlan
-from flow_sdk.runtime.flowfile import CompiledFile, load_flow, load_packaged_flow
-from flow_sdk.runtime.process_end import LEAST_SECONDS, c_library, limit_end
 from flow_sdk.runtime.report import FAILED, FATAL, OK, REPORT_FD, Report, open_report
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task.attempt import Outcome, fail_to_load, run_attempt
+from flow_sdk.runtime.task.flow_loading import CompiledFile, load_flow, load_packaged_flow
 from flow_sdk.runtime.task.interpreter_choice import execute_in_chosen_interpreter
 from flow_sdk.runtime.task.parents import RunView, is_first
+from flow_sdk.runtime.task.process_end import LEAST_SECONDS, c_library, limit_end
 from flow_sdk.runtime.task.run_start import begin_run, check_owner, read_record
 from flow_sdk.runtime.tracebacks import LONGEST, summarize_exception
 from flow_sdk.store.artifacts import Artifacts

@@ -6,12 +6,12 @@ import sys
 from typing import Any, NoReturn
 
 from flow_sdk.metadata.runs import Runs  # noqa: F401 - the last task needs it: loaded once, before the fork
-from flow_sdk.runtime.finalization import flush_file
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.randomness import renew_generators
-from flow_sdk.runtime.process_end import end_forked_process, exit_code
 from flow_sdk.runtime.report import Report, lowest_number, open_report
 from flow_sdk.runtime.request import TaskRequest
+from flow_sdk.runtime.task.finalization import flush_file
+from flow_sdk.runtime.task.process_end import end_forked_process, exit_code
 from flow_sdk.runtime.task.runner import Prepared, die_with_parent, run_process
 
 __all__ = ["prepare_streams", "run_forked_task"]

@@ -1,10 +1,10 @@
-"""The process that local tasks are forked from: ``launcher.py flow_sdk.runtime.fork_server_main SOCKET [EXCLUDED]``.
+"""The process that tasks are forked from: ``launcher.py flow_sdk.runtime.local.fork_server_main SOCKET [EXCLUDED]``.
 
 It imports this package and the installed modules that the flow needs, and forks a process for each task. The user's
 modules are executed in the task's process. It has no threads, connections or store clients, as these don't survive a
 fork. When the scheduler goes away, it ends its tasks and itself.
 
-The standard input is a file with what :func:`flow_sdk.runtime.fork_server._preparation` gives.
+The standard input is a file with what :func:`flow_sdk.runtime.local.fork_server._preparation` gives.
 """
 
 import ast
@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.errors import FlowSDKError
 from flow_sdk.plan.codec import from_json
-from flow_sdk.runtime.channel import Channel
-from flow_sdk.runtime.early_imports import imports_before_effects
-from flow_sdk.runtime.flowfile import CompiledFile
 from flow_sdk.runtime.interpreter import interpreter_command
+from flow_sdk.runtime.local.channel import Channel
+from flow_sdk.runtime.local.early_imports import imports_before_effects
 from flow_sdk.runtime.local.import_leftovers import Leftovers
+from flow_sdk.runtime.local.preload import AND_LATER, Excluded, preload
 from flow_sdk.runtime.local.program import Program
-from flow_sdk.runtime.preload import AND_LATER, Excluded, preload
-from flow_sdk.runtime.process_end import find_c_functions, mark_inherited_modules
+from flow_sdk.runtime.task.flow_loading import CompiledFile
+from flow_sdk.runtime.task.process_end import find_c_functions, mark_inherited_modules
 from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import commit_key, parse_key
 from flow_sdk.store.records.model import RunRecord
@@ -110,7 +110,7 @@ def main() -> None:
         text = f"Each task imports {left_out.name}{others} by itself, as importing it {left_out.reason}."
         channel.send({"note": text})
         _start_again(channel, [*excluded, name], program.program)
-    from flow_sdk.runtime.forked_task import prepare_streams, run_forked_task
+    from flow_sdk.runtime.local.forked_task import prepare_streams, run_forked_task
     from flow_sdk.runtime.task.runner import Prepared
 
     prepare_streams()
@@ -129,7 +129,7 @@ def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -
     with Leftovers() as leftovers:
         import blake3  # noqa: F401
 
-        import flow_sdk.runtime.forked_task
+        import flow_sdk.runtime.local.forked_task
         import flow_sdk.store.backends.local
 
         if "flow_sdk.store.backends.object_storage" in loaded:
@@ -147,7 +147,7 @@ def _start_again(channel: Channel, excluded: list[str], program: Program) -> Non
         excluded = [EVERYTHING]
     os.lseek(0, 0, os.SEEK_SET)
     os.set_inheritable(channel.fileno(), True)
-    command = interpreter_command("flow_sdk.runtime.fork_server_main")
+    command = interpreter_command("flow_sdk.runtime.local.fork_server_main")
     if program.folder is not None and os.path.isdir(program.folder):
         os.chdir(program.folder)
     os.execve(command[0], [*command, str(channel.fileno()), json.dumps(excluded)], program.environment)

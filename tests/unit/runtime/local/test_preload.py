@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.runtime.early_imports import imports_before_effects
 from flow_sdk.runtime.local import randomness
+from flow_sdk.runtime.local.early_imports import imports_before_effects
 
 BEFORE = {
     "imports": ("import a, b.c as d\nfrom e.f import g", ["a", "b.c", "e.f", "e.f.g"]),
@@ -76,7 +76,7 @@ def test_what_is_imported_after_an_effect_is_left_to_tasks(tmp_path: Path, effec
 
 LOOK = """
 import importlib.util, json, sys
-from flow_sdk.runtime.preload import preload
+from flow_sdk.runtime.local.preload import preload
 names = sys.argv[1:]
 loaded = {name: importlib.util.find_spec(name).origin for name in names}
 excluded, generators = preload(names, loaded, set())

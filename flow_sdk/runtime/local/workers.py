@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.runtime.crash_record import HARD_GRACE
-from flow_sdk.runtime.fork_server import ForkServer
 from flow_sdk.runtime.interpreter import interpreter_command
+from flow_sdk.runtime.local.fork_server import ForkServer
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.local.scheduler import TaskKey
 from flow_sdk.runtime.logs import LineSplitter, LogWriter

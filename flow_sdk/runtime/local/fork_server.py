@@ -11,10 +11,10 @@ import sys
 from typing import IO, Any
 
 from flow_sdk.authoring.flow import COMMAND_LINE
-from flow_sdk.runtime.channel import Channel
 from flow_sdk.runtime.interpreter import interpreter_command
+from flow_sdk.runtime.local.channel import Channel
 from flow_sdk.runtime.local.program import Program
-from flow_sdk.runtime.origins import loaded_modules
+from flow_sdk.runtime.task.module_origins import loaded_modules
 
 __all__ = ["ForkServer", "open_standard"]
 
@@ -35,7 +35,7 @@ class ForkServer:
         try:
             with _passed_file(json.dumps(_preparation(program)).encode()) as facts:
                 self.process = subprocess.Popen(
-                    [*interpreter_command("flow_sdk.runtime.fork_server_main"), str(theirs.fileno())],
+                    [*interpreter_command("flow_sdk.runtime.local.fork_server_main"), str(theirs.fileno())],
                     stdin=facts,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.runtime.channel import Channel
+from flow_sdk.runtime.local.channel import Channel
 
 
 def test_messages_keep_their_bounds_and_bring_descriptors() -> None:
@@ -85,7 +85,7 @@ def test_a_task_is_forked_without_what_makes_forks_slow(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     loaded = next(line for line in (done.stdout + done.stderr).splitlines() if "loaded" in line).split()
-    assert "flow_sdk.runtime.forked_task" in loaded, json.dumps(loaded)
+    assert "flow_sdk.runtime.local.forked_task" in loaded, json.dumps(loaded)
     bare = subprocess.run([sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True)
     loaded = sorted(set(loaded) - set(bare.stdout.split()))
     assert not {"threading", "random", "socket", "subprocess", "_hashlib", "uuid", "tempfile"} & set(loaded)

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-from flow_sdk.runtime.finalization import finalize_objects, finalizer_function, flush_file
-from flow_sdk.runtime.origins import is_installed
+from flow_sdk.runtime.task.finalization import finalize_objects, finalizer_function, flush_file
+from flow_sdk.runtime.task.module_origins import is_installed
 
 __all__ = [
     "LEAST_SECONDS",

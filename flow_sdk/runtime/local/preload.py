@@ -1,7 +1,7 @@
 """Importing installed modules before tasks are forked, so that not each task pays for it.
 
 The user's own modules are not among them: each task executes these. What is imported is what the program imports before
-anything else (:mod:`flow_sdk.runtime.early_imports`) and what the process that started the run has loaded.
+anything else (:mod:`flow_sdk.runtime.local.early_imports`) and what the process that started the run has loaded.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flow_sdk.runtime.local.import_leftovers import Leftovers
-from flow_sdk.runtime.origins import is_installed, module_origin
+from flow_sdk.runtime.task.module_origins import is_installed, module_origin
 
 __all__ = ["AND_LATER", "Excluded", "preload"]
 
