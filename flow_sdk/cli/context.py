@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.parser import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
     from flow_sdk.store.address import StoreAddress
-    from flow_sdk.store.package.entry import Entry
+    from flow_sdk.store.package.entry import FlowEntry
 
 __all__ = ["Call", "store_root"]
 
@@ -52,7 +52,7 @@ class Call:
         self.given = parsed.given
         self.in_notebook = False
         self._parsed = parsed
-        self._entry: Entry | None = None
+        self._entry: FlowEntry | None = None
         self._code: FlowCode | None = None
         self._sources: dict[str, str] = {}
         check_profile()
@@ -83,7 +83,7 @@ class Call:
         return str(self.flow_class.__name__)
 
     @property
-    def entry(self) -> Entry:
+    def entry(self) -> FlowEntry:
         """The flow file and how it is executed."""
         from flow_sdk.store.package.entry import find_entry
 

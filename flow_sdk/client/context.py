@@ -224,5 +224,5 @@ def safe_mode(on: bool = True) -> bool:
 
 
 def is_safe() -> bool:
-    """Tell whether safe mode is on."""
+    """Return whether safe mode is on."""
     return _choice.safe

@@ -119,7 +119,7 @@ class Flow(ClientObject[Run]):
         return None
 
     def is_in_namespace(self) -> bool:
-        """Tell whether a run of the flow is in the current namespace."""
+        """Return whether a run of the flow is in the current namespace."""
         return self._newest(get_namespace()) is not None
 
 

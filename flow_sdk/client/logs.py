@@ -127,7 +127,7 @@ def follow_lines(
     attempt : int
         Number of the attempt (>= 0).
     is_over : callable
-        Tells whether no more will come, such as ``lambda: task.finished_at is not None``.
+        Returns whether no more will come, such as ``lambda: task.finished_at is not None``.
     interval : float
         Seconds between two looks (> 0).
     sleep : callable

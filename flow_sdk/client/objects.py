@@ -210,7 +210,7 @@ class InRun(ClientObject[Child]):
         )
 
     def is_in_namespace(self) -> bool:
-        """Tell whether the run is in the current namespace."""
+        """Return whether the run is in the current namespace."""
         current = get_namespace()
         return current is None or self._run.carries(current)
 

@@ -160,7 +160,7 @@ class RunReader:
         return self.user_tags() | set(self.record.system_tags)
 
     def carries(self, tag: str) -> bool:
-        """Tell whether the run has a tag, looking at its user tags only where it must."""
+        """Return whether the run has a tag, looking at its user tags only where it must."""
         return tag in self.record.system_tags or tag in self.user_tags()
 
     def step_plan(self, step: str) -> StepPlan:

@@ -1,7 +1,8 @@
-"""Which runs there are, how they stand and how they are tagged.
+"""Runs, their outcomes and their tags.
 
-``port`` is the interface, ``runs`` keeps it in the object store itself, so that no service is needed;
-``tags`` defines what a tag may be, ``index`` orders runs newest first. May import store, plan, ids and errors.
+``port`` is the interface. ``runs`` implements it in the object store itself, so that no service is needed: ``index``
+lists runs newest first, ``outcome`` finds the state of a run, ``user_tags`` changes tags, and ``run_heartbeat`` and
+``task_heartbeat`` show what is running. May import store, plan, ids and errors.
 """
 
 import importlib
@@ -10,8 +11,8 @@ from types import ModuleType
 
 
 class _Metadata(ModuleType):
-    """This package, callable: ``from flow_sdk import metadata`` must give the client's function to users who call it,
-    and Python binds that name to this package as soon as anything in it is imported."""
+    """This package, callable: for users ``from flow_sdk import metadata`` is the client's function, and Python binds
+    that name to this package as soon as anything in it is imported."""
 
     def __call__(self, url: str) -> str:
         return importlib.import_module("flow_sdk.client").metadata(url)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""How a run stands: by its last step's commit, by what was noted of it, by its tasks that failed, by signs of life."""
+"""The state of a run, from its last step's commit, its recorded end, its failed tasks and its heartbeats."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,106 +18,107 @@ from flow_sdk.store.records.model import Manifest, RunRecord
 __all__ = ["GONE", "SILENT", "OpenRun", "outcome_of_end"]
 
 GONE = "the process that ran it is gone"
-"""Why a local run has failed that nobody saw the end of."""
+"""Reason of a local run that failed without a recorded end."""
 
 SILENT = "nothing has come from it since: its orchestrator has given it up, or has held it back for more than a day"
-"""Why an orchestrated run counts as failed of which nobody knows the end."""
+"""Reason of an orchestrated run that failed without a recorded end."""
 
-_MARKS = 20
-"""How many failure marks are looked at; one that a later attempt made good may stand before one that counts."""
+_MOST_FAILURES = 20
+"""How many recorded failures are read; one whose task was committed later may be before one that counts."""
 
 
 def outcome_of_end(end: Manifest) -> RunOutcome:
-    """Tell how a run stands whose last step is committed."""
+    """Return the outcome of a run whose last step is committed."""
     if end.successful:
         return RunOutcome(SUCCEEDED, None, end.finished, end)
     return RunOutcome(FAILED, f"The last step, {end.step!r}, failed; @catch took its exception.", end.finished, end)
 
 
 class OpenRun:
-    """How a run stands, as one looks, whose last step isn't committed.
+    """The present outcome of a run whose last step isn't committed.
 
     Parameters
     ----------
     store : ObjectStore
-        Its store.
+        The run's store.
     record : RunRecord
-        What it started with.
+        The run's record.
     listed : Listed, optional
-        How it was listed just now: what isn't there then needn't be looked for.
+        Its state in a fresh listing, which saves requests.
     """
 
     def __init__(self, store: ObjectStore, record: RunRecord, listed: ListedRunState | None = None) -> None:
         self.store, self.record = store, record
-        self.place = record.flow, record.run
+        self.names = record.flow, record.run
         self.listed = listed
 
     @cached_property
     def outcome(self) -> RunOutcome:
-        """How it stands, and why."""
+        """The run's state, and the reason."""
         if self.record.orchestrator.get("kind") == LOCAL:
-            return self._noted() or self._failure() or self._driven()
-        # A task that failed says more than the orchestrator.
-        return self._failure() or self._noted() or self._orchestrated()
+            return self._recorded_end() or self._find_failure() or self._local_state()
+        # A failed task has a better reason than the orchestrator.
+        return self._find_failure() or self._recorded_end() or self._orchestrated_state()
 
-    def _noted(self) -> RunOutcome | None:
-        """What was noted by who saw the run end."""
+    def _recorded_end(self) -> RunOutcome | None:
+        """Return the outcome that was recorded when the run ended."""
         if self.listed is not None and not self.listed.has_recorded_end:
             return None
-        mark = self._mark()
-        return None if mark is None else self._given_up(_outcome(mark)) if "by" in mark else _outcome(mark)
+        mark = self._read_end()
+        return None if mark is None else self._check_abandonment(_parse_end(mark)) if "by" in mark else _parse_end(mark)
 
-    def _driven(self) -> RunOutcome:
-        """How a run of this machine, or of another one, stands whose driver has noted nothing."""
+    def _local_state(self) -> RunOutcome:
+        """Return the outcome of a local run whose driver recorded no end."""
         if not is_process_gone(self.store, self.record):
             return RunOutcome(RUNNING)
-        # It may have ended properly since the first look.
-        mark = self._mark()
-        return RunOutcome(FAILED, GONE) if mark is None else _outcome(mark)
+        # It may have ended since the first read.
+        mark = self._read_end()
+        return RunOutcome(FAILED, GONE) if mark is None else _parse_end(mark)
 
-    def _mark(self) -> dict[str, Any] | None:
-        """What somebody has noted who saw the run end."""
-        key = layout.run_end_key(*self.place)
+    def _read_end(self) -> dict[str, Any] | None:
+        """Return the record of the run's end; None if there is none."""
+        key = layout.run_end_key(*self.names)
         (text,) = self.store.get_many([key])
         return None if text is None else decode_checksummed(text, key, fields=END_FIELDS)
 
-    def _failure(self) -> RunOutcome | None:
-        """Look for a task that failed for good and wasn't made good since."""
+    def _find_failure(self) -> RunOutcome | None:
+        """Find a task that failed for good and wasn't committed since."""
         if self.listed is None:
-            keys = [info.key for info in self.store.list(layout.failures_prefix(*self.place), limit=_MARKS)]
-            return self._lost(keys) if keys else None
-        # The first one mostly tells.
-        keys = [layout.failure_key(*self.place, step, task) for step, task in self.listed.failed[:_MARKS]]
-        return next((lost for key in keys if (lost := self._lost([key])) is not None), None)
+            keys = [info.key for info in self.store.list(layout.failures_prefix(*self.names), limit=_MOST_FAILURES)]
+            return self._find_uncommitted(keys) if keys else None
+        # The first one is mostly enough.
+        keys = [layout.failure_key(*self.names, step, task) for step, task in self.listed.failed[:_MOST_FAILURES]]
+        return next((lost for key in keys if (lost := self._find_uncommitted([key])) is not None), None)
 
-    def _lost(self, keys: Sequence[str]) -> RunOutcome | None:
-        """What the first of some failure marks says whose task isn't committed."""
+    def _find_uncommitted(self, keys: Sequence[str]) -> RunOutcome | None:
+        """Return the outcome of the first recorded failure whose task isn't committed."""
         texts = zip(keys, self.store.get_many(keys), strict=True)
-        marks = [decode_checksummed(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
-        commits = read_tasks(self.store, *self.place, [(mark["step"], mark["task"]) for mark in marks]) if marks else []
-        for mark, commit in zip(marks, commits, strict=True):
+        failures = [decode_checksummed(text, key, fields=FAILURE_FIELDS) for key, text in texts if text is not None]
+        tasks = [(failure["step"], failure["task"]) for failure in failures]
+        commits = read_tasks(self.store, *self.names, tasks) if tasks else []
+        for failure, (step, task), commit in zip(failures, tasks, commits, strict=True):
             if commit is None:
-                reason = f"Task {mark['step']}/{mark['task']} failed: {mark.get('reason') or 'no reason given'}"
-                return RunOutcome(FAILED, reason, mark.get("time"))
+                reason = f"Task {step}/{task} failed: {failure.get('reason') or 'no reason given'}"
+                return RunOutcome(FAILED, reason, failure.get("time"))
         return None
 
-    def _given_up(self, noted: RunOutcome) -> RunOutcome:
-        """What an orchestrator said, unless a task has given a sign of life since: it goes on with the run then."""
-        signs = list_heartbeats(self.store, *self.place)
-        on = any(sign.is_fresh and sign.time > (noted.time or 0.0) for sign in signs)
-        return RunOutcome(RUNNING) if on else noted
+    def _check_abandonment(self, recorded: RunOutcome) -> RunOutcome:
+        """Return the end that an orchestrator recorded, unless a task's heartbeat shows that the run continues."""
+        heartbeats = list_heartbeats(self.store, *self.names)
+        continues = any(beat.is_fresh and beat.time > (recorded.time or 0.0) for beat in heartbeats)
+        return RunOutcome(RUNNING) if continues else recorded
 
-    def _orchestrated(self) -> RunOutcome:
-        """How a run stands of which its orchestrator has said nothing, and of which no task has failed for good."""
-        signs = list_heartbeats(self.store, *self.place)
-        lost = find_lost_task(self.store, *self.place, signs)
+    def _orchestrated_state(self) -> RunOutcome:
+        """Return the outcome of an orchestrated run without a recorded end or a failed task."""
+        heartbeats = list_heartbeats(self.store, *self.names)
+        lost = find_lost_task(self.store, *self.names, heartbeats)
         if lost is None:
-            fresh = any(sign.is_fresh for sign in signs)
+            fresh = any(beat.is_fresh for beat in heartbeats)
             since = None if fresh else silent_since(self.store, self.record)
             return RunOutcome(RUNNING) if since is None else RunOutcome(FAILED, SILENT, since)
         how = "was ended from outside" if lost.is_stopped else "was last heard of then: it was killed from outside"
         return RunOutcome(FAILED, f"Task {lost.step}/{lost.task} {how}, and wasn't tried again so far", lost.time)
 
 
-def _outcome(mark: dict[str, Any]) -> RunOutcome:
+def _parse_end(mark: dict[str, Any]) -> RunOutcome:
     return RunOutcome(mark["state"], mark.get("reason"), mark.get("time"))

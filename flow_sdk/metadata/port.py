@@ -17,16 +17,16 @@ CANCELLED = "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """How a run stands.
+    """The state of a run, and how it came to it.
 
     Parameters
     ----------
     state : {"running", "succeeded", "failed", "cancelled"}
         ``succeeded`` if and only if the end step's own code finished without an exception.
     reason : str or None
-        Why it failed or was cancelled, for people.
+        Why it failed or was cancelled.
     time : float or None
-        When that became so, in seconds since the epoch; None for a running one, or when nobody noted it.
+        When it reached the state, in seconds since the epoch; None if it is running or the time isn't recorded.
     end : Manifest or None
         The committed end task.
     """
@@ -38,30 +38,30 @@ class RunOutcome:
 
 
 class MetadataProvider(Protocol):
-    """Knows runs. All implementations give the same results and errors; ``tests/conformance`` holds them to it."""
+    """Runs, their outcomes and tags. All implementations pass the suite in ``tests/conformance``."""
 
     def flows(self) -> list[str]:
-        """Names of all flows that have runs, sorted."""
+        """Return the names of all flows that have runs, sorted."""
         ...
 
     def allocate(self, flow: str, make: Callable[[str], RunRecord]) -> RunRecord:
         """Start a run under the flow's next free integer id.
 
-        ``make`` is called with an id and returns the run's record; it may be called again with a higher id when
-        somebody else takes the first. Ids are unique for any number of racing starters.
+        ``make`` is called with an id and returns the run's record; it is called again with a higher id if another
+        process takes the first. Ids are unique for any number of racing processes.
         """
         ...
 
     def create(self, record: RunRecord) -> RunRecord:
         """Start a run under the id in its record.
 
-        Idempotent: if the run exists already, its record is returned unchanged, and whatever an earlier,
-        killed caller didn't get to is made good.
+        Idempotent: if the run exists already, its record is returned unchanged, and what an earlier, killed caller
+        didn't finish is completed.
         """
         ...
 
     def read(self, flow: str, run: str) -> RunRecord:
-        """Return what a run started with. Raises NotFound."""
+        """Return a run's record. Raises NotFound."""
         ...
 
     def read_plan(self, record: RunRecord) -> FlowPlan:
@@ -69,27 +69,27 @@ class MetadataProvider(Protocol):
         ...
 
     def finish(self, flow: str, run: str, state: str, reason: str | None = None) -> None:
-        """Note how a run ended; ``state`` is ``succeeded``, ``failed`` or ``cancelled``."""
+        """Record how a run ended; ``state`` is ``succeeded``, ``failed`` or ``cancelled``."""
         ...
 
     def record_abandonment(self, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
-        """Note that an orchestrator has ended a run that hasn't got to its end; tell whether that was news.
+        """Record that an orchestrator abandoned a run before its last step; return whether that is new.
 
-        The first word counts until :meth:`clear_end`. Nothing is noted of a run that isn't in the store, or whose
-        last step is done.
+        The first record counts until :meth:`clear_end`. Nothing is recorded of a run that isn't in the store, or whose
+        last step is committed.
         """
         ...
 
     def clear_end(self, flow: str, run: str) -> None:
-        """Take back what :meth:`record_abandonment` noted: the orchestrator goes on with the run."""
+        """Delete what :meth:`record_abandonment` recorded: the orchestrator continues the run."""
         ...
 
     def outcome(self, flow: str, run: str, plan: FlowPlan) -> RunOutcome:
-        """Tell how a run stands, in a number of requests that doesn't grow with the run."""
+        """Return a run's outcome, in a number of requests that doesn't grow with the run."""
         ...
 
     def state(self, flow: str, run: str, plan: FlowPlan) -> str:
-        """Return the state alone."""
+        """Return a run's state."""
         ...
 
     def newest(self, flow: str, tag: str | None = None, limit: int | None = None) -> Iterator[str]:
@@ -101,24 +101,24 @@ class MetadataProvider(Protocol):
         ...
 
     def expect_success(self, record: RunRecord) -> None:
-        """Note that a run's last step is about to be committed as a success: it may then be the latest successful one.
+        """Record that a run's last step is about to be committed as a success, so that it is found as such.
 
-        Called before the commit. Whether it came to that is seen by the commit alone.
+        Called before the commit, which alone shows whether the run succeeded.
         """
         ...
 
     def expect_caught(self, record: RunRecord) -> None:
-        """Note that a run's last step is about to be committed, its exception taken by ``@catch``."""
+        """Record that a run's last step is about to be committed with an exception that ``@catch`` took."""
         ...
 
     def record_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
-        """Note that a task of a run has failed for good."""
+        """Record that a task of a run failed for good."""
         ...
 
     def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
         """Return the newest run with a tag (None: of all) whose last step is committed as a success.
 
-        The number of requests doesn't grow with the number of runs, whatever became of those that are newer.
+        The number of requests doesn't grow with the number of runs, whatever the state of newer ones.
         """
         ...
 
@@ -127,14 +127,14 @@ class MetadataProvider(Protocol):
         ...
 
     def add_tags(self, flow: str, run: str, tags: Iterable[str]) -> None:
-        """Add user tags; those that are there already, as user or system tags, are passed over.
+        """Add user tags; those that the run has already, as user or system tags, are ignored.
 
         Raises UsageError for a bad tag or too many, having changed nothing.
         """
         ...
 
     def remove_tags(self, flow: str, run: str, tags: Iterable[str]) -> None:
-        """Remove user tags; missing ones are passed over.
+        """Remove user tags; missing ones are ignored.
 
         Raises UsageError for a system tag, having changed nothing.
         """

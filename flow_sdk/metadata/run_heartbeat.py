@@ -1,4 +1,4 @@
-"""Whether the process that drives a local run is still there: nobody else would say so if it isn't."""
+"""Heartbeats of local runs: whether the process that drives a run still exists."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from flow_sdk.strict_json import TEXT_OR_NONE, Time, check_fields, parse_object
 __all__ = ["LOCAL", "SILENCE", "describe_process", "is_process_gone", "write_run_heartbeat"]
 
 LOCAL = "local"
-"""The kind of orchestrator that is a process of ours."""
+"""The kind of orchestrator of local runs."""
 
 SILENCE = 60.0
-"""Seconds without a beat after which a run's process counts as gone."""
+"""Seconds without a heartbeat after which a run's process counts as gone."""
 
 
 _NUMBER_OR_NONE = (int, type(None))
@@ -32,13 +32,13 @@ _FIELDS: Fields = {
 
 
 def describe_process() -> dict[str, Any]:
-    """Facts by which this process is known again: host, pid and, on Linux, its pid namespace and start."""
+    """Return what identifies this process: host, pid and, on Linux, its pid namespace and start."""
     pid = os.getpid()
-    facts: dict[str, Any] = {"host": os.uname().nodename, "pid": pid}
+    process: dict[str, Any] = {"host": os.uname().nodename, "pid": pid}
     if sys.platform == "linux":
-        # Containers may share a host's name, and a pid is given anew in time.
-        facts |= {"pids": _pid_namespace(), "since": _since(pid)}
-    return facts
+        # Containers may share a host's name, and pids are used again.
+        process |= {"pids": _pid_namespace(), "since": _process_start(pid)}
+    return process
 
 
 def _pid_namespace() -> str:
@@ -48,8 +48,8 @@ def _pid_namespace() -> str:
         return ""
 
 
-def _since(pid: int) -> int | None:
-    """When a process of this machine was started, in ticks; None when there is none or it has ended."""
+def _process_start(pid: int) -> int | None:
+    """Return when a process of this machine was started, in ticks; None if there is none or it has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rsplit(b")", 1)[1].split()
@@ -58,7 +58,7 @@ def _since(pid: int) -> int | None:
     return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def _exists(pid: int) -> bool:
+def _process_exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -68,58 +68,58 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _is_alive(facts: dict[str, Any]) -> bool | None:
-    """Tell whether a process is alive; None when that can't be seen from here."""
-    if facts.get("host") != os.uname().nodename or facts.get("pid") is None:
+def _is_alive(process: dict[str, Any]) -> bool | None:
+    """Return whether a process is running; None if that can't be seen from this machine."""
+    if process.get("host") != os.uname().nodename or process.get("pid") is None:
         return None
     if sys.platform != "linux":
-        return None if _exists(int(facts["pid"])) else False
-    if facts.get("since") is None:
+        return None if _process_exists(int(process["pid"])) else False
+    if process.get("since") is None:
         return None
     namespace = _pid_namespace()
-    if not namespace or facts.get("pids") != namespace:
+    if not namespace or process.get("pids") != namespace:
         return None
-    return _since(int(facts["pid"])) == int(facts["since"])
+    return _process_start(int(process["pid"])) == int(process["since"])
 
 
 def write_run_heartbeat(store: ObjectStore, flow: str, run: str) -> None:
-    """Note that this process is there and drives the run."""
+    """Record that this process drives the run."""
     text = json.dumps({"time": time.time(), **describe_process()}, separators=(",", ":"))
     store.put(layout.run_heartbeat_key(flow, run), text.encode(), durable=False)
 
 
-def _facts(beat: bytes | None) -> dict[str, Any] | None:
-    """What a beat says; None when there is none, or a power cut has left nothing to be read of it."""
+def _parse_heartbeat(beat: bytes | None) -> dict[str, Any] | None:
+    """Return a heartbeat's content; None if there is none, or a power cut left it unreadable."""
     try:
-        facts = None if beat is None else parse_object(beat)
-        if facts is not None:
-            check_fields(facts, _FIELDS)
-        return facts
+        process = None if beat is None else parse_object(beat)
+        if process is not None:
+            check_fields(process, _FIELDS)
+        return process
     except (ValueError, TypeError):
         return None
 
 
 def is_process_gone(store: ObjectStore, record: RunRecord) -> bool:
-    """Tell whether the process of a local run that hasn't ended is gone.
+    """Return whether the process of a local run that hasn't ended is gone.
 
-    On the machine and in the pid namespace that the process ran in, it is looked for. From elsewhere it is gone when
-    the run was started, and its last beat came, more than :data:`SILENCE` ago, by the clock of the process and by
-    that of the store: so neither may be wrong by itself.
+    On the machine and in the pid namespace of the process, the process itself is checked. From elsewhere it is gone if
+    the run's start and its last heartbeat are more than :data:`SILENCE` ago, by the clock of the process and by that of
+    the store: so one wrong clock isn't enough.
 
     Parameters
     ----------
     store : ObjectStore
         The run's store.
     record : RunRecord
-        What the run started with.
+        The run's record.
     """
     key = layout.run_heartbeat_key(record.flow, record.run)
     (beat,) = store.get_many([key])
-    facts = _facts(beat) or record.orchestrator
-    alive = _is_alive(facts)
+    process = _parse_heartbeat(beat) or record.orchestrator
+    alive = _is_alive(process)
     if alive is not None:
         return not alive
-    times = [record.started, float(facts.get("time") or record.started)]
+    times = [record.started, float(process.get("time") or record.started)]
     now = time.time()
     if any(abs(now - at) <= SILENCE for at in times):
         return False

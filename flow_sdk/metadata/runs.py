@@ -26,8 +26,8 @@ __all__ = ["Runs"]
 class Runs:
     """The runs in a store (see :class:`flow_sdk.metadata.port.MetadataProvider`).
 
-    ``run.json`` is the run: it is written first and create-only, so it is also the claim on the id. Tags and index
-    entries follow, the entry among all runs last: where that one is, everything is.
+    ``run.json`` is the run: it is written first and create-only, so it also reserves the id. Tags and index entries
+    follow, the entry among all runs last: if that one exists, everything does.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Runs:
         while True:
             number += 1
             record = make(str(number))
-            _check(record)
+            _check_record(record)
             try:
                 key = layout.run_key(flow, record.run)
                 self.store.put_if_absent(key, encode_record(record, key))
@@ -57,7 +57,7 @@ class Runs:
             return record
 
     def create(self, record: RunRecord) -> RunRecord:
-        _check(record)
+        _check_record(record)
         key = layout.run_key(record.flow, record.run)
         try:
             self.store.put_if_absent(key, encode_record(record, key))
@@ -111,7 +111,7 @@ class Runs:
         if state not in (SUCCEEDED, FAILED, CANCELLED):
             raise ValueError(f"A run ends {SUCCEEDED}, {FAILED} or {CANCELLED}, not {state!r}")
         if state != SUCCEEDED:
-            self._enter_wrong(self.read(flow, run), END_RECORDED)
+            self._enter_problem(self.read(flow, run), END_RECORDED)
         key = layout.run_end_key(flow, run)
         self.store.put(key, encode_checksummed({"state": state, "reason": reason, "time": time.time()}, key))
 
@@ -122,7 +122,7 @@ class Runs:
         record = decode_record(RunRecord, text, layout.run_key(flow, run))
         if read_task(self.store, flow, run, *self.end_of(record)) is not None:
             return False
-        self._enter_wrong(record, END_RECORDED)
+        self._enter_problem(record, END_RECORDED)
         mark = {"state": FAILED, "reason": reason, "time": when or time.time(), "by": by}
         key = layout.run_end_key(flow, run)
         try:
@@ -148,25 +148,25 @@ class Runs:
         return RunIndex(self.store, flow).newest(tags, limit)
 
     def listing(self, flow: str, tag: str | None = None) -> RunListing:
-        """Give what is asked of the runs with a tag (None: of all) from listings, for those who look at many."""
+        """Return a listing of the runs with a tag (None: of all), for callers that show many runs."""
         return RunListing(self.store, flow, tag)
 
     def expect_success(self, record: RunRecord) -> None:
         index, end = RunIndex(self.store, record.flow), self.end_of(record)
         index.add_success(None, record.run, record.started, end)
-        # Whoever adds a tag looks for the entry above after writing the tag: so one of the two sees the other's.
+        # A process that adds a tag reads the entry above after writing the tag: so one of the two sees the other's.
         for tag in dict.fromkeys((*record.system_tags, *self.user_tags(record.flow, record.run))):
             index.add_success(tag, record.run, record.started, end)
 
     def expect_caught(self, record: RunRecord) -> None:
-        self._enter_wrong(record, CAUGHT)
+        self._enter_problem(record, CAUGHT)
 
     def record_failure(self, record: RunRecord, step: str, task: str, attempt: int, reason: str) -> None:
-        self._enter_wrong(record, f"{step}={task}")
+        self._enter_problem(record, f"{step}={task}")
         record_task_failure(self.store, record.flow, record.run, step, task, attempt, reason)
 
-    def _enter_wrong(self, record: RunRecord, what: str) -> None:
-        """Enter what is about to be noted: so what isn't entered, nobody has noted."""
+    def _enter_problem(self, record: RunRecord, what: str) -> None:
+        """Enter a problem before it is recorded: what isn't entered isn't recorded either."""
         RunIndex(self.store, record.flow).add_problem(record.run, record.started, what)
 
     def latest_successful(self, flow: str, tag: str | None = None) -> str | None:
@@ -199,7 +199,7 @@ class Runs:
         UserTags(self.store, flow, run).replace_tags(record, self.end_of(record), removed, added)
 
 
-def _check(record: RunRecord) -> None:
+def _check_record(record: RunRecord) -> None:
     """Refuse a record before anything is written."""
     if not is_flow_name(record.flow) or not is_run_id(record.run):
         raise UsageError("A run can't have this name.", seen=f"{record.flow}/{record.run}", wanted="FlowName/run-id")

@@ -23,21 +23,21 @@ MOST_TAGS = 50
 """Most user tags of one run."""
 
 RESERVED = ("user:", "production:", "runtime:", "date:", PROJECT_TAG, BRANCH_TAG, BOTH_TAG)
-"""What system tags begin with. No user tag may: who starts a run, and by which deployment, isn't for others to say."""
+"""Prefixes of system tags. No user tag may have one, as it would claim who started a run, or by which deployment."""
 
 HASHED = "=h"
-"""Starts the form of a long tag; in any other ``=`` is followed by two upper-case hexadecimal digits."""
+"""Prefix of a long tag's form; in any other form ``=`` is followed by two upper-case hexadecimal digits."""
 
 LONGEST = 180
 """Longest encoded form kept readable; a file system takes names of 255 bytes, its temporary names included."""
 
-# Upper-case letters are encoded too: a laptop's file system may not tell them from lower-case ones.
+# Upper-case letters are encoded, too: a laptop's file system may not distinguish them from lower-case ones.
 _UNSAFE = re.compile(rb"[^a-z0-9_.:+-]|^\.")
 _ENCODED = re.compile(rb"=([0-9A-F]{2})")
 
 
 def encode_tag(tag: str) -> str:
-    """Turn a tag into one safe component of a key; different tags get different ones.
+    """Return a tag as one safe component of a key; different tags have different ones.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def encode_tag(tag: str) -> str:
     UsageError
         If the text is empty or can't be written as UTF-8.
     """
-    raw = _utf8(tag)
+    raw = _encode_utf8(tag)
     text = _UNSAFE.sub(lambda found: b"=%02X" % found.group()[0], raw).decode("ascii")
     if len(text) <= LONGEST:
         return text
@@ -65,7 +65,7 @@ def encode_tag(tag: str) -> str:
 
 
 def decode_tag(encoded: str) -> str | None:
-    """Return the tag that :func:`encode_tag` made this of; None for the hashed form, which keeps no text."""
+    """Return the tag of an encoded form; None for the hashed form, which doesn't contain the text."""
     if encoded.startswith(HASHED):
         return None
     return _ENCODED.sub(lambda found: bytes([int(found.group(1), 16)]), encoded.encode("ascii")).decode("utf-8")
@@ -79,7 +79,7 @@ def check_tags(tags: Iterable[str], *, reserved: bool = False) -> list[str]:
     tags : iterable of str
         The tags, each 1 to 500 characters of valid Unicode.
     reserved : bool
-        Whether tags that look like system tags are let through: those to be removed, and those a run may have already.
+        Whether tags that look like system tags are allowed: those to be removed, and those a run may have already.
 
     Returns
     -------
@@ -94,15 +94,15 @@ def check_tags(tags: Iterable[str], *, reserved: bool = False) -> list[str]:
     if isinstance(tags, str):
         raise UsageError("Tags were given as one text.", seen=repr(tags), wanted=f"a list of tags, such as [{tags!r}]")
     if not isinstance(tags, Iterable):
-        raise UsageError("This is no tag.", seen=_described(tags), wanted="a str, or several of them")
+        raise UsageError("This is no tag.", seen=_describe_value(tags), wanted="a str, or several of them")
     found: list[str] = []
     for tag in tags:
         if not isinstance(tag, str):
-            raise UsageError("A tag is a text.", seen=_described(tag), wanted="a str")
+            raise UsageError("A tag is a text.", seen=_describe_value(tag), wanted="a str")
         if tag in found:
             continue
         found.append(tag)
-        _utf8(tag)
+        _encode_utf8(tag)
         if len(tag) > TAG_LENGTH:
             raise UsageError(
                 "A tag is too long.",
@@ -114,7 +114,7 @@ def check_tags(tags: Iterable[str], *, reserved: bool = False) -> list[str]:
     return found
 
 
-def _described(value: object) -> str:
+def _describe_value(value: object) -> str:
     kind = type(value).__name__
     return f"{value!r}, {'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
@@ -138,7 +138,7 @@ def refuse_reserved(tags: Iterable[str]) -> None:
             )
 
 
-def _utf8(tag: str) -> bytes:
+def _encode_utf8(tag: str) -> bytes:
     if not tag:
         raise UsageError("A tag is empty.", wanted=f"1 to {TAG_LENGTH} characters")
     try:

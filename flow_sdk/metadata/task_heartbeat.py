@@ -1,7 +1,7 @@
-"""Signs of life of tasks that an orchestrator started: without them, what was killed from outside would run for ever.
+"""Heartbeats of tasks that an orchestrator started. Without them a task that is killed from outside would never end.
 
-The supervisor of a task puts an empty object beside the run every half minute, from the tenth second of the task on,
-and takes it away when the task ends. A sign that is left and grows old is one of a task that was killed.
+The supervisor of a task writes an empty object beside the run every half minute, from the tenth second of the task on,
+and deletes it when the task ends. An old heartbeat is that of a killed task.
 """
 
 import time
@@ -25,32 +25,32 @@ __all__ = [
 ]
 
 FIRST_AFTER = 10.0
-"""Seconds until a task's first sign: a shorter task costs no request."""
+"""Seconds until a task's first heartbeat: a shorter task costs no request."""
 
 INTERVAL = 30.0
-"""Seconds between two signs."""
+"""Seconds between two heartbeats."""
 
 SILENCE = 300.0
-"""Seconds without a sign after which a task counts as killed: the clocks of store and reader may differ by minutes."""
+"""Seconds without a heartbeat after which a task counts as killed: the clocks of store and reader may differ."""
 
 ABANDONED_AFTER = 86_400.0
-"""Seconds without anything new, between two tasks, after which a run counts as given up by its orchestrator."""
+"""Seconds without a new object, between two tasks, after which a run counts as abandoned by its orchestrator."""
 
-_LOOKED_AT = 20
+_MOST_CHECKED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class TaskHeartbeat:
-    """A sign of life that was found.
+    """The last heartbeat of an attempt.
 
     Parameters
     ----------
     step, task : str
-        Whose.
+        Which task.
     attempt : int
-        Of which attempt.
+        Number of the attempt (>= 0).
     time : float
-        When it was last given, by the store's clock, in seconds since the epoch.
+        When it was written, by the store's clock, in seconds since the epoch.
     is_stopped : bool
         Whether the supervisor recorded that the task was stopped from outside.
     """
@@ -63,12 +63,12 @@ class TaskHeartbeat:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the task is still at work, as far as is known."""
+        """Whether the task is running, as far as is known."""
         return not self.is_stopped and time.time() - self.time <= SILENCE
 
 
 class HeartbeatWriter:
-    """The sign of life of one attempt, as its supervisor gives it.
+    """Writes the heartbeat of one attempt, for its supervisor.
 
     Parameters
     ----------
@@ -83,37 +83,37 @@ class HeartbeatWriter:
     def __init__(self, store: ObjectStore, flow: str, run: str, step: str, task: str, attempt: int) -> None:
         self._store = store
         self._key = layout.task_heartbeat_key(flow, run, step, task, attempt)
-        self._given = False
+        self._is_written = False
 
     def write_heartbeat(self) -> None:
-        """Say that the attempt is at work."""
-        self._given = True
+        """Record that the attempt is running."""
+        self._is_written = True
         self._store.put(self._key, b"", durable=False)
 
     def remove_heartbeat(self) -> None:
-        """Say nothing more: the attempt's own end tells the rest."""
-        if self._given:
+        """Delete the heartbeat, as the attempt's end is recorded."""
+        if self._is_written:
             self._store.delete([self._key])
 
     def record_stop(self) -> None:
-        """Say that the attempt was ended from outside."""
+        """Record that the attempt was stopped from outside."""
         self._store.put(self._key, b"ended", durable=False)
 
 
 def list_heartbeats(store: ObjectStore, flow: str, run: str) -> list[TaskHeartbeat]:
-    """Find the signs of a run's tasks that are at work, or were when they were killed."""
+    """Return the heartbeats of a run's tasks that are running, or were when they were killed."""
     prefix = layout.task_heartbeats_prefix(flow, run)
     found = []
     for info in store.list(prefix):
         step, _, rest = info.key[len(prefix) :].partition("=")
         task, _, attempt = rest.partition("=")
-        if attempt.isdecimal():  # else it isn't ours
+        if attempt.isdecimal():  # else the object is foreign
             found.append(TaskHeartbeat(step, task, int(attempt), info.modified, info.size > 0))
     return found
 
 
-def find_lost_task(store: ObjectStore, flow: str, run: str, signs: list[TaskHeartbeat]) -> TaskHeartbeat | None:
-    """Return a task that was killed and not tried again since; None while another task is at work.
+def find_lost_task(store: ObjectStore, flow: str, run: str, heartbeats: list[TaskHeartbeat]) -> TaskHeartbeat | None:
+    """Return a task that was killed and not retried since; None while another task is running.
 
     Parameters
     ----------
@@ -121,24 +121,24 @@ def find_lost_task(store: ObjectStore, flow: str, run: str, signs: list[TaskHear
         The run's store.
     flow, run : str
         Which run.
-    signs : list of Sign
+    heartbeats : list of TaskHeartbeat
         What :func:`list_heartbeats` found.
     """
-    if not signs or any(sign.is_fresh for sign in signs):
+    if not heartbeats or any(beat.is_fresh for beat in heartbeats):
         return None
-    looked_at = sorted(signs, key=lambda sign: -sign.time)[:_LOOKED_AT]
-    commits = read_tasks(store, flow, run, [(sign.step, sign.task) for sign in looked_at])
-    for sign, commit in zip(looked_at, commits, strict=True):
-        again = layout.start_key(flow, run, sign.step, sign.task, sign.attempt + 1)
+    checked = sorted(heartbeats, key=lambda beat: -beat.time)[:_MOST_CHECKED]
+    commits = read_tasks(store, flow, run, [(beat.step, beat.task) for beat in checked])
+    for beat, commit in zip(checked, commits, strict=True):
+        again = layout.start_key(flow, run, beat.step, beat.task, beat.attempt + 1)
         if commit is None and store.head(again) is None:
-            return sign
+            return beat
     return None
 
 
 def silent_since(store: ObjectStore, record: RunRecord) -> float | None:
-    """Tell since when (seconds since the epoch) nothing has come from a run; None if that isn't longer than a day.
+    """Return the time (seconds since the epoch) of a run's newest object; None if that is less than a day ago.
 
-    Its objects are looked through until one is newer: many only where a large run has been silent for so long.
+    Its objects are listed until one is newer: many only where a large run has been silent for so long.
     """
     if abs(time.time() - record.started) <= ABANDONED_AFTER / 2:
         return None  # whatever its clock, and that of the store, say

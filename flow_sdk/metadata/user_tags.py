@@ -1,4 +1,4 @@
-"""The user tags of one run, changed by several people at once: nothing is lost and no limit passed."""
+"""The user tags of one run, which several users may change at once: nothing is lost and no limit exceeded."""
 
 import os
 import time
@@ -16,21 +16,21 @@ __all__ = ["UserTags", "check_tag_count", "tag_key"]
 
 _TRIES = 40
 _STALE = 60.0
-"""Seconds after which a claim is one of a process that died."""
+"""Seconds after which a reservation is that of a killed process."""
 
 
 def tag_key(flow: str, run: str, tag: str) -> str:
-    """Key of a run's user tag."""
+    """Return the key of a run's user tag."""
     return layout.tag_prefix(flow, run) + encode_tag(tag)
 
 
 class UserTags:
     """The user tags of one run, one object each.
 
-    Two who add tags at the same moment could each find room for theirs, and not for both. So whoever adds claims the
-    room first: writes an object with the tags, and looks at the claims of all, then at the tags of all. Who finds too
-    many takes the claim back and tries again a little later. Tags themselves are never taken back, as somebody
-    else may rely on them by then.
+    Two users who add tags at the same moment could each find room for theirs, but not for both. So a process that adds
+    tags reserves room first: it writes an object with the tags, then reads all reservations, and then all tags. If
+    there are too many, it deletes its reservation and tries again slightly later. It never deletes tags, as other
+    processes may rely on them by then.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class UserTags:
         Raises
         ------
         UsageError
-            If a system tag is to be removed, or there would be too many; nothing has changed then.
+            If a system tag is to be removed, or there would be too many; then nothing is changed.
         """
         where = f"{self._flow}/{self._run}"
         fixed = [tag for tag in remove if tag in record.system_tags]
@@ -84,16 +84,16 @@ class UserTags:
         add = [tag for tag in add if tag not in record.system_tags]
         new = [tag for tag in add if tag not in present]
         check_tag_count(len(set(present).difference(remove).union(new)), where)
-        # What is there, or gone, already may be all that a process did before it was killed: the index follows again.
+        # A process that was killed may have changed the tags and not the index, so the index is written again.
         if not new:
-            self._write(record, end, add, new, remove)
+            self._apply_changes(record, end, add, new, remove)
             return
-        with self._room(new, remove):
-            self._write(record, end, add, new, remove)
+        with self._reserve_room(new, remove):
+            self._apply_changes(record, end, add, new, remove)
 
     @contextmanager
-    def _room(self, add: list[str], remove: list[str]) -> Iterator[None]:
-        """Hold room for the tags: the claims of others are looked at before the tags, which are written first."""
+    def _reserve_room(self, add: list[str], remove: list[str]) -> Iterator[None]:
+        """Reserve room for the tags: reservations of others are read before the tags, which they write first."""
         where = f"{self._flow}/{self._run}"
         prefix = layout.tag_reservations_prefix(self._flow, self._run)
         wanted = set(map(encode_tag, add))
@@ -101,7 +101,7 @@ class UserTags:
             mine = prefix + os.urandom(16).hex()
             self._store.put(mine, "\n".join(wanted).encode("ascii"), durable=False)
             try:
-                others = self._claimed(prefix, mine)
+                others = self._read_reservations(prefix, mine)
                 kept = set(self.read_tags()).difference(remove)
                 check_tag_count(len(kept.union(add)), where)
                 if len(wanted | others | set(map(encode_tag, kept))) <= MOST_TAGS:
@@ -113,14 +113,14 @@ class UserTags:
 
             time.sleep(random.uniform(0.01, 0.05) * min(number + 1, 10))
         raise UsageError(
-            "Others are adding tags to this run at the same moment, and there may not be room for all.",
+            "Other processes are adding tags to this run, and there may not be room for all.",
             wanted=f"at most {MOST_TAGS} user tags",
             where=where,
             help="Try again in a moment.",
         )
 
-    def _claimed(self, prefix: str, mine: str) -> set[str]:
-        """The tags, in their encoded form, that others are about to add."""
+    def _read_reservations(self, prefix: str, mine: str) -> set[str]:
+        """Return the tags, in their encoded form, that other processes are about to add."""
         infos = list(self._store.list(prefix))
         now = next((info.modified for info in infos if info.key == mine), None)
         old = [info.key for info in infos if now is not None and now - info.modified > _STALE]
@@ -130,27 +130,27 @@ class UserTags:
         texts = self._store.get_many(keys) if keys else ()
         return {tag for text in texts if text is not None for tag in text.decode("ascii").split("\n")}
 
-    def _write(
+    def _apply_changes(
         self, record: RunRecord, end: tuple[str, str], added: list[str], new: list[str], removed: list[str]
     ) -> None:
-        """Write the tags that are new, and enter all that are added; take away those that are removed."""
+        """Write new tags, enter all added ones in the index, and delete the removed ones."""
         index = RunIndex(self._store, record.flow)
         for tag in added:
             if tag in new:
-                self._store.put(self._key(tag), tag.encode("utf-8"))
+                self._store.put(self._tag_key(tag), tag.encode("utf-8"))
             else:
-                self._store.make_durable(self._key(tag))
+                self._store.make_durable(self._tag_key(tag))
             index.add_user_tag(tag, record.run, record.started)
         if added and index.has_success(record.run, record.started, end):
             for tag in added:
                 index.add_success(tag, record.run, record.started, end)
-        self._store.delete([self._key(tag) for tag in removed])
+        self._store.delete([self._tag_key(tag) for tag in removed])
         for tag in removed:
             index.remove_tag(tag, record.run, record.started, end)
-        # Somebody may have removed the tag that this call added, or the other way round, between its object and
-        # its index entry. Whoever comes last brings the entry in line with the object.
+        # Another process may have removed the tag that this call added, or the other way round, between its object and
+        # its index entry. The last process makes the entry agree with the object.
         changed = [*added, *removed]
-        objects = self._store.get_many([self._key(tag) for tag in changed]) if changed else ()
+        objects = self._store.get_many([self._tag_key(tag) for tag in changed]) if changed else ()
         for tag, there in zip(changed, objects, strict=bool(changed)):
             if there is None and tag in added:
                 index.remove_tag(tag, record.run, record.started, end)
@@ -159,7 +159,7 @@ class UserTags:
                 if index.has_success(record.run, record.started, end):
                     index.add_success(tag, record.run, record.started, end)
 
-    def _key(self, tag: str) -> str:
+    def _tag_key(self, tag: str) -> str:
         return tag_key(self._flow, self._run, tag)
 
 

@@ -1,4 +1,4 @@
-"""Artifacts: values in and out of a store, small ones in the record itself."""
+"""Artifacts: store and load values; small ones are in the record itself."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from flow_sdk.store.records.model import ArtifactRef, SplitItems
 __all__ = ["INLINE", "Artifacts"]
 
 INLINE = 2048
-"""The largest payload, in bytes, that is kept in the record itself."""
+"""The largest payload, in bytes, that is stored in the record itself."""
 
 
 class Artifacts:
@@ -53,10 +53,10 @@ class Artifacts:
             If the store can't take it.
         """
         encoded = encode_value(value, where=where)
-        return self._write(encoded, digest_of(encoded.parts))
+        return self._store_encoded(encoded, digest_of(encoded.parts))
 
     def save_again(self, value: Any, loaded: ArtifactRef, *, where: str) -> ArtifactRef:
-        """Store a value that was loaded, unless it was only read.
+        """Store a value that was loaded, if it was changed.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Artifacts:
         Returns
         -------
         ArtifactRef
-            ``loaded`` where the value is still the same, though perhaps pickled to other bytes now.
+            ``loaded`` if the value is unchanged, even if it pickles to other bytes now.
 
         Raises
         ------
@@ -84,17 +84,17 @@ class Artifacts:
         same = (digest.hex(), encoded.codec) == (loaded.hash, loaded.codec)
         if same or was_only_read(value, encoded, lambda: self.load(loaded, where=where)):
             return loaded
-        return self._write(encoded, digest)
+        return self._store_encoded(encoded, digest)
 
-    def _write(self, encoded: Encoded, digest: bytes) -> ArtifactRef:
+    def _store_encoded(self, encoded: Encoded, digest: bytes) -> ArtifactRef:
         if encoded.size <= INLINE:
             payload = b"".join(encoded.parts)
             return ArtifactRef(digest.hex(), len(payload), encoded.codec, encoded.type, payload)
-        write_blob(self.store, encoded.parts, digest, note=_note(encoded))
+        write_blob(self.store, encoded.parts, digest, description=_describe_encoding(encoded))
         return ArtifactRef(digest.hex(), encoded.size, encoded.codec, encoded.type)
 
     def are_equal(self, one: ArtifactRef, other: ArtifactRef, *, where: str) -> bool:
-        """Tell whether two stored values are equal in all that is stored of them; False where they can't be loaded.
+        """Return whether two stored values are equal in all that is stored of them; False where they can't be loaded.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class Artifacts:
         where : str
             Run, step and artifact, for errors.
         safe : bool
-            Whether to refuse what would be unpickled.
+            Whether to refuse to unpickle.
 
         Returns
         -------
@@ -219,12 +219,12 @@ class Artifacts:
         return bytes(read_blob(self.store, hash, None, where=where))
 
 
-def _note(encoded: Encoded) -> bytes:
+def _describe_encoding(encoded: Encoded) -> bytes:
     import json
 
     module = encoded.type.partition(".")[0]
     version = getattr(sys.modules.get(module), "__version__", None)
-    note = {"codec": encoded.codec, "python": "{}.{}.{}".format(*sys.version_info), "type": encoded.type[:500]}
+    description = {"codec": encoded.codec, "python": "{}.{}.{}".format(*sys.version_info), "type": encoded.type[:500]}
     if isinstance(version, str):
-        note["modules"] = {module: version[:100]}  # type: ignore[assignment]
-    return json.dumps(note, separators=(",", ":")).encode()
+        description["modules"] = {module: version[:100]}  # type: ignore[assignment]
+    return json.dumps(description, separators=(",", ":")).encode()

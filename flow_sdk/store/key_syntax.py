@@ -14,7 +14,7 @@ _WANTED = "components of [A-Za-z0-9_.:+=-], at most 255 characters each, with '/
 
 
 def is_key(key: str) -> bool:
-    """Tell whether ``key`` is legal: see :class:`~flow_sdk.store.port.ObjectStore`."""
+    """Return whether ``key`` is legal: see :class:`~flow_sdk.store.port.ObjectStore`."""
     return len(key) <= 1024 and _KEY.fullmatch(key) is not None
 
 

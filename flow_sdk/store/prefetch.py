@@ -1,4 +1,4 @@
-"""Work done in threads a little ahead of its reader."""
+"""Map in threads, slightly ahead of the reader."""
 
 import os
 from collections import deque
@@ -12,14 +12,14 @@ _Out = TypeVar("_Out")
 
 
 def prefetch_map(work: Callable[[_In], _Out], items: Iterable[_In], workers: int = 0) -> Iterator[_Out]:
-    """Map in threads, in order, with only a few results waiting for the reader.
+    """Map in threads, in order, with a few results waiting for the reader at most.
 
     The threads end with the iteration: none is left for a fork to lose.
 
     Parameters
     ----------
     work : callable
-        What to do with each item; an exception is raised where its result would be.
+        Called with each item; its exception is raised instead of the result.
     items : iterable
         The items; read in the caller's thread.
     workers : int

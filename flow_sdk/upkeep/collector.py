@@ -13,7 +13,7 @@ from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.strict_json import parse_object
 
-__all__ = ["DEAD", "Collector", "store_time"]
+__all__ = ["DEAD", "Collector", "read_store_time"]
 
 DEAD = 3600.0
 """Seconds without a heartbeat of a collector after which another one may replace it."""
@@ -25,8 +25,8 @@ _KEPT = 10
 """How many earlier collections are kept in the store, for operators."""
 
 
-def store_time(store: ObjectStore) -> float:
-    """Ask the store for the time, in seconds since the epoch: that by which it dates its objects."""
+def read_store_time(store: ObjectStore) -> float:
+    """Return the time by which a store dates its objects, in seconds since the epoch."""
     store.put(layout.clock_key(), b"", durable=False)
     info = store.head(layout.clock_key())
     if info is None:
@@ -35,99 +35,97 @@ def store_time(store: ObjectStore) -> float:
 
 
 class Collector:
-    """The right to delete: at most one in a store has it.
-
-    Its object's number is one more than that of any collector before it, so of two that want to be next one is refused.
+    """The right to delete from a store, which one collector has at a time.
 
     Parameters
     ----------
     store : ObjectStore
         The store.
-    facts : dict
-        Who collects, for people.
+    owner : dict
+        User, host and process id of the collector, for operators.
 
     Attributes
     ----------
     now : float
-        The store's time when it began.
+        The store's time at the beginning.
     is_unsure : bool
-        Whether a request to delete blobs is under way, or failed: it may have its effect later.
+        Whether a request to delete blobs is under way or failed: it may take effect later.
     """
 
-    def __init__(self, store: ObjectStore, facts: dict[str, Any]) -> None:
-        self.store, self.facts = store, facts
+    def __init__(self, store: ObjectStore, owner: dict[str, Any]) -> None:
+        self.store, self.owner = store, owner
         self.number = 0
         self.now = 0.0
         self.is_unsure = False
-        self._said = 0.0
+        self._last_beat = 0.0
 
     def begin(self) -> None:
-        """Become the collector.
+        """Acquire the right.
 
         Raises
         ------
         StoreError
-            If there is another one.
+            If another collector has it.
         """
-        self.now = store_time(self.store)
+        self.now = read_store_time(self.store)
         keys = list(self.store.list(layout.collections_prefix()))
         if keys:
             newest = keys[-1]
             self.number = int(newest.key[-13:-5])
-            state = _collection_state(self.store.get(newest.key))
+            state = _parse_state(self.store.get(newest.key))
             if state.get("state") != "ended" and self.now - newest.modified < DEAD:
-                raise self._taken(newest.key, state)
+                raise self._busy_error(newest.key, state)
         self.number += 1
         try:
-            self.store.put_if_absent(layout.collection_key(self.number), self._text("running"))
+            self.store.put_if_absent(layout.collection_key(self.number), self._encode_state("running"))
         except ObjectExists as error:
-            raise self._taken(layout.collection_key(self.number), {}) from error
-        self._said = time.time()
+            raise self._busy_error(layout.collection_key(self.number), {}) from error
+        self._last_beat = time.time()
         self.store.delete([info.key for info in keys[:-_KEPT]])
-        self._clear()
+        self._remove_announcements()
 
-    def _clear(self) -> None:
-        """Take away what a collector that was killed has announced. It is dead for longer than any request takes."""
+    def _remove_announcements(self) -> None:
+        """Remove the announcements of a killed collector, which stopped longer ago than any request takes."""
         self.store.delete([info.key for info in self.store.list(layout.doomed_prefix())])
 
-    def _taken(self, key: str, state: dict[str, Any]) -> StoreError:
+    def _busy_error(self, key: str, state: dict[str, Any]) -> StoreError:
         who = ", ".join(f"{name} {state[name]}" for name in ("user", "host", "pid") if name in state)
         return StoreError(
-            "Another collection of garbage is under way in this store.",
+            "Another garbage collection is under way in this store.",
             seen=who or None,
             where=f"{self.store.url}/{key}",
-            help=f"Wait until it has ended. If it was killed, try again {DEAD / 60:.0f} minutes after its last sign.",
+            help=f"Wait until it ends. If it was killed, try again {DEAD / 60:.0f} minutes after its last heartbeat.",
         )
 
-    def _text(self, state: str, **more: Any) -> bytes:
-        return json.dumps({"format": 1, "state": state, **self.facts, **more}).encode()
+    def _encode_state(self, state: str, **more: Any) -> bytes:
+        return json.dumps({"format": 1, "state": state, **self.owner, **more}).encode()
 
     def continue_collecting(self) -> None:
-        """Say that this collector is alive, and make sure that it is still the only one.
+        """Write a heartbeat, and verify that this collector is still the only one.
 
         Raises
         ------
         StoreError
-            If this process stood still for so long that another one may have taken its place.
+            If this process was stopped for so long that another collector may have begun.
         """
         now = time.time()
-        if 0 <= now - self._said < _BEAT:
+        if 0 <= now - self._last_beat < _BEAT:
             return
-        lost = not 0 <= now - self._said < DEAD / 2
+        lost = not 0 <= now - self._last_beat < DEAD / 2
         if lost or self.store.head(layout.collection_key(self.number + 1)) is not None:
             raise StoreError(
-                "This collection of garbage stood still for too long and gives up.", help="Start it again in an hour."
+                "This garbage collection was stopped for too long and ends here.", help="Start it again in an hour."
             )
-        self.store.put(layout.collection_key(self.number), self._text("running"), durable=False)
-        self._said = now
+        self.store.put(layout.collection_key(self.number), self._encode_state("running"), durable=False)
+        self._last_beat = now
 
-    def end(self, **facts: Any) -> None:
-        """Let go of the right, and leave a note of what was done."""
-        self.store.put(layout.collection_key(self.number), self._text("ended", **facts))
+    def end(self, **results: Any) -> None:
+        """Release the right, and record what was done."""
+        self.store.put(layout.collection_key(self.number), self._encode_state("ended", **results))
 
 
-def _collection_state(text: bytes) -> dict[str, Any]:
-    """Read what a collector wrote last; empty when it can't be read: then only the object's age counts."""
+def _parse_state(text: bytes) -> dict[str, Any]:
+    """Return what a collector wrote last; empty when it can't be read: then only the object's age counts."""
     try:
         return parse_object(text)
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""A collection of garbage from beginning to end: runs that no rule keeps, then what no record needs."""
+"""Garbage collection from beginning to end: runs that no rule keeps, then blobs that no record refers to."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,18 +11,18 @@ from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records import layout
 from flow_sdk.upkeep.collector import Collector
 from flow_sdk.upkeep.mark_sweep import RunSurvey, mark_blobs, survey_run, sweep_blobs
-from flow_sdk.upkeep.references import BlobTable, Damage, list_blobs, map_threaded
+from flow_sdk.upkeep.references import BlobTable, Damage, list_blobs, map_in_threads
 from flow_sdk.upkeep.run_removal import (
     RetentionRules,
     RunCandidate,
     add_origins,
     choose_kept_runs,
+    find_index_entries,
     find_runs,
-    index_entries,
+    find_stray_entries,
     remove_run,
-    stray_entries,
 )
-from flow_sdk.upkeep.temp_files import remove_unfinished, unfinished
+from flow_sdk.upkeep.temp_files import find_incomplete_files, remove_incomplete_files
 
 __all__ = ["GRACE", "FlowShare", "GcReport", "collect_garbage"]
 
@@ -32,20 +32,20 @@ GRACE = 7 * 24 * 3600.0
 
 @dataclass(slots=True)
 class FlowShare:
-    """What goes of a flow.
+    """What is removed of a flow.
 
     Parameters
     ----------
     kept, runs, remains : int
-        How many runs stay, how many go, and of how many what was left goes.
+        How many runs stay, how many are removed, and of how many the remains are removed.
     active : int
-        How many no rule keeps but stay, as something of them was written within the grace period.
+        How many runs stay only because something of them was written within the grace period.
     objects, size : int
-        Objects of the runs that go, and their bytes, without blobs.
+        Objects of the removed runs, and their bytes, without blobs.
     blobs, blob_size : int
-        Blobs that only runs of this flow needed, all of which go, and their bytes.
+        Removed blobs that only removed runs of this flow referred to, and their bytes.
     attempts : int
-        Objects of attempts that never ended, of tasks that another attempt has committed.
+        Objects of attempts that never ended, of tasks that another attempt committed.
     entries : int
         Entries of indexes without a run.
     """
@@ -64,22 +64,22 @@ class FlowShare:
 
 @dataclass(slots=True)
 class GcReport:
-    """What goes, or would go.
+    """What is removed, or would be.
 
     Parameters
     ----------
     deleted : bool
-        Whether it is gone; False after a dry run.
+        Whether it was removed; False after a dry run.
     flows : dict of str to FlowShare
-        What goes of each flow.
+        What is removed of each flow.
     blobs, blob_size : int
-        All blobs that go, and their bytes.
+        All removed blobs, and their bytes.
     young, young_size : int
-        Blobs that no record needs but stay, as they were written within the grace period.
+        Unreferenced blobs that stay, as they were written within the grace period, and their bytes.
     unfinished, unfinished_size : int
-        Files that killed processes left half-written in a local store, and their bytes.
+        Files that killed processes left incomplete in a local store, and their bytes.
     damage : list of Damage
-        Records that can't be read, and blobs that are missing. With damage no blob goes, unless that was asked for.
+        Records that can't be read, and missing blobs. With damage no blob is removed unless the caller asks for it.
     """
 
     deleted: bool = False
@@ -94,7 +94,7 @@ class GcReport:
 
     @property
     def size(self) -> int:
-        """All bytes that go."""
+        """All removed bytes."""
         return self.blob_size + self.unfinished_size + sum(share.size for share in self.flows.values())
 
 
@@ -110,7 +110,7 @@ def collect_garbage(
     threads: int = 8,
     progress: Callable[[str], None] = lambda text: None,
 ) -> GcReport:
-    """Find, and delete, what no rule keeps and what no record needs.
+    """Find, and delete, runs that no rule keeps and blobs that no record refers to.
 
     Parameters
     ----------
@@ -119,24 +119,24 @@ def collect_garbage(
     rules : Rules
         Which runs are kept.
     now : float
-        The time, for a dry run; one that deletes goes by the store's own.
+        The time, for a dry run; a collection that deletes uses the store's clock.
     grace : float
         Nothing younger, in seconds, is deleted: at least :data:`~flow_sdk.store.blobs.write_protocol.SHORTEST_GRACE`.
     delete : bool
-        Whether to delete, or only to say what would go.
+        Whether to delete, or only to report what would be removed.
     despite_damage : bool
-        Whether to delete blobs although records are damaged: what these needed may be among them.
+        Whether to delete blobs although records are damaged, which may have referred to them.
     user : str
-        Who collects, for people.
+        The user, for operators.
     threads : int
         How many runs are read at a time (>= 1).
     progress : callable
-        Is told what is being done.
+        Called with the name of each phase.
 
     Returns
     -------
     GcReport
-        What went, or would go.
+        What was removed, or would be.
 
     Raises
     ------
@@ -152,8 +152,8 @@ def collect_garbage(
             wanted=f"at least {SHORTEST_GRACE / 86400:g} days",
             help="Tasks rely on blobs that others stored up to a day before.",
         )
-    facts = {"user": user, "host": os.uname().nodename, "pid": os.getpid()}
-    collector = Collector(store, facts) if delete else None
+    owner = {"user": user, "host": os.uname().nodename, "pid": os.getpid()}
+    collector = Collector(store, owner) if delete else None
     if collector is not None:
         collector.begin()
         now = collector.now
@@ -165,10 +165,10 @@ def collect_garbage(
             collector.end(blobs=collection.report.blobs, bytes=collection.report.size)
     if delete and report.damage and not despite_damage:
         raise StoreError(
-            "Records of the store are damaged, so no blob was deleted: what they needed isn't known.",
+            "Records of the store are damaged, so no blob was deleted: which ones they refer to isn't known.",
             seen=f"{report.damage[0].owner}: {report.damage[0].key}: {report.damage[0].seen}",
             where=store.url,
-            help="flow-sdk store check names all damage. Mend it, or delete blobs all the same with --despite-damage.",
+            help="flow-sdk store check names all damage. Repair it, or delete blobs with --despite-damage.",
         )
     return report
 
@@ -191,41 +191,41 @@ class _Collection:
         self.owners: dict[bytes, str] = {}
         self.gone: set[tuple[str, str]] = set()
 
-    def still(self) -> None:
+    def keep_alive(self) -> None:
         if self.collector is not None:
             self.collector.continue_collecting()
 
     def run(self, despite_damage: bool) -> GcReport:
         self.progress("listing blobs")
         self.table = BlobTable(list_blobs(self.store))
-        self.still()
+        self.keep_alive()
         for flow in self.store.folders(layout.flows_prefix()):
-            self._runs(flow)
-        self._unfinished()
-        self._mark()
+            self._remove_runs(flow)
+        self._remove_unfinished()
+        self._mark_needed()
         if self.report.damage and not despite_damage:
             return self.report
-        self._count()
+        self._count_unmarked()
         if self.collector is not None:
             self.report.blobs, self.report.blob_size = sweep_blobs(
                 self.store, self.table, self.before, self.collector, lambda count, size: self.progress("deleting blobs")
             )
         return self.report
 
-    def _runs(self, flow: str) -> None:
-        """Remove the runs of a flow that no rule keeps, and what is left of others."""
+    def _remove_runs(self, flow: str) -> None:
+        """Remove the runs of a flow that no rule keeps, and the remains of others."""
         self.progress(f"looking at the runs of {flow}")
         share = self.report.flows[flow] = FlowShare()
         runs = find_runs(self.store, flow, self.rules, self.threads)
         keep = choose_kept_runs(runs, self.rules, self.now)
         going = [run for run in runs if run.run not in keep]
-        entries = index_entries(self.store, flow, [run.run for run in going]) if going else {}
+        entries = find_index_entries(self.store, flow, [run.run for run in going]) if going else {}
         for run in going:  # the newest first: what is resumed before its origin
-            self.still()
+            self.keep_alive()
             if run.run in keep:
                 continue
-            survey = survey_run(self.store, layout.run_prefix(flow, run.run), self.still)
-            if not self._remove(run, survey, entries.get(run.run, [])):
+            survey = survey_run(self.store, layout.run_prefix(flow, run.run), self.keep_alive)
+            if not self._remove_run(run, survey, entries.get(run.run, [])):
                 share.active += 1
                 keep.add(run.run)
                 add_origins(runs, keep)
@@ -239,25 +239,25 @@ class _Collection:
                 self.owners.setdefault(digest, flow)
         share.kept = sum(run.record is not None and (flow, run.run) not in self.gone for run in runs)
         named = (run.run for run in runs if run.record is not None or run.is_damaged)
-        stray = stray_entries(self.store, flow, named, self.before)
+        stray = find_stray_entries(self.store, flow, named, self.before)
         share.entries = len(stray)
         if self.collector is not None:
             self.store.delete([info.key for info in stray])
 
-    def _remove(self, run: RunCandidate, survey: RunSurvey, entries: list[ObjectInfo]) -> bool:
+    def _remove_run(self, run: RunCandidate, survey: RunSurvey, entries: list[ObjectInfo]) -> bool:
         if survey.newest >= self.before:
             return False
         return self.collector is None or remove_run(self.store, run, entries, self.before)
 
-    def _mark(self) -> None:
-        """Mark what is needed by deployments and by all runs that are there now."""
+    def _mark_needed(self) -> None:
+        """Mark the blobs that deployments and all remaining runs refer to."""
         self.progress("reading records")
 
-        def look(place: tuple[str, str]) -> tuple[str, RunSurvey]:
-            return place[0], survey_run(self.store, place[1], self.still)
+        def survey_folder(folder: tuple[str, str]) -> tuple[str, RunSurvey]:
+            return folder[0], survey_run(self.store, folder[1], self.keep_alive)
 
-        for flow, survey in map_threaded(
-            look, chain([("", layout.deployments_prefix())], self._places()), self.threads
+        for flow, survey in map_in_threads(
+            survey_folder, chain([("", layout.deployments_prefix())], self._list_record_folders()), self.threads
         ):
             self.report.damage += mark_blobs(self.store, self.table, survey)
             dead = [info for info in survey.dead if info.modified < self.before]
@@ -266,15 +266,15 @@ class _Collection:
                 if self.collector is not None:
                     self.store.delete([info.key for info in dead])
 
-    def _unfinished(self) -> None:
-        """Remove what was left half-written, and isn't written to any more."""
-        left = [info for info in unfinished(self.store) if info.modified < self.before]
+    def _remove_unfinished(self) -> None:
+        """Remove incomplete files that no process writes any more."""
+        left = [info for info in find_incomplete_files(self.store) if info.modified < self.before]
         self.report.unfinished, self.report.unfinished_size = len(left), sum(info.size for info in left)
         if self.collector is not None:
-            remove_unfinished(self.store, left)
+            remove_incomplete_files(self.store, left)
 
-    def _places(self) -> Iterator[tuple[str, str]]:
-        """Every folder that records may lie in."""
+    def _list_record_folders(self) -> Iterator[tuple[str, str]]:
+        """List the folders that may hold records, each with its flow."""
         for flow in self.store.folders(layout.flows_prefix()):
             folder = layout.flow_prefix(flow)
             for name in self.store.folders(folder):
@@ -284,8 +284,8 @@ class _Collection:
                 if (flow, run) not in self.gone or self.collector is not None:
                     yield flow, layout.run_prefix(flow, run)
 
-    def _count(self) -> None:
-        """Count what isn't marked."""
+    def _count_unmarked(self) -> None:
+        """Count the blobs that aren't marked."""
         table = self.table
         for index in range(len(table)):
             if table.reached[index]:

@@ -1,4 +1,4 @@
-"""The garbage collector's part that knows blobs: one collector at a time, mark, sweep.
+"""Mark the blobs that records refer to, and sweep the others.
 
 :mod:`flow_sdk.store.blobs.write_protocol` explains why a writer never loses a blob to it, and
 :mod:`flow_sdk.upkeep.run_removal` in which order runs are removed.
@@ -27,9 +27,9 @@ from flow_sdk.upkeep.references import (
 __all__ = ["RunSurvey", "mark_blobs", "survey_run", "sweep_blobs"]
 
 _BATCH = 1000
-_PATIENCE = DELETION_TIMEOUT / 10
-_LARGEST = 1 << 30
-"""No record is larger; nothing that isn't a record is read then."""
+_LIST_VALIDITY = DELETION_TIMEOUT / 10
+_LARGEST_RECORD = 1 << 30
+"""Bytes of the largest record; larger objects aren't read."""
 _REFERRING = ("run", "commit", "manifest", "release", "request", "foreign")
 
 
@@ -46,7 +46,7 @@ class RunSurvey:
     digests : set of bytes
         Every hash in its records.
     references : dict of bytes to str
-        The blobs that the records refer to, each with one place that does.
+        The blobs that the records refer to, each with one record that does.
     damage : list of Damage
         Records that can't be read.
     dead : list of ObjectInfo
@@ -62,7 +62,7 @@ class RunSurvey:
     dead: list[ObjectInfo] = field(default_factory=list)
 
 
-def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lambda: None) -> RunSurvey:
+def survey_run(store: ObjectStore, prefix: str, keep_alive: Callable[[], None] = lambda: None) -> RunSurvey:
     """Read all records of a run, with or without its own.
 
     Parameters
@@ -71,15 +71,15 @@ def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lamb
         The store.
     prefix : str
         The run's folder, or any other with records in it.
-    still : callable
-        Is called after each record: a large run takes its time.
+    keep_alive : callable
+        Called after each record, as a large run takes long.
     """
     survey = RunSurvey()
     attempts: dict[tuple[str, str, int], list[ObjectInfo]] = {}
     ended: set[tuple[str, str, int]] = set()
     committed: set[tuple[str, str]] = set()
 
-    def listed() -> Iterator[tuple[ObjectInfo, ParsedKey]]:
+    def list_and_count() -> Iterator[tuple[ObjectInfo, ParsedKey]]:
         for info, parsed in list_objects(store, prefix):
             survey.objects += 1
             survey.size += info.size
@@ -90,12 +90,12 @@ def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lamb
                 attempts.setdefault(attempt, []).append(info)
                 if parsed.kind == "manifest":
                     ended.add(attempt)
-            if parsed.kind in _REFERRING and info.size <= _LARGEST:
+            if parsed.kind in _REFERRING and info.size <= _LARGEST_RECORD:
                 yield info, parsed
 
-    for record, text in _with_reopened(store, listed()):
-        still()
-        _take(survey, record, text)
+    for record, text in _read_with_reopened(store, list_and_count()):
+        keep_alive()
+        _add_record(survey, record, text)
         if isinstance(record.value, Manifest) and record.parsed.kind == "commit":
             ended.add((record.value.step, record.value.task, record.value.attempt))
             committed.add((record.value.step, record.value.task))
@@ -105,12 +105,12 @@ def survey_run(store: ObjectStore, prefix: str, still: Callable[[], None] = lamb
     return survey
 
 
-def _with_reopened(
+def _read_with_reopened(
     store: ObjectStore, objects: Iterable[tuple[ObjectInfo, ParsedKey]]
 ) -> Iterator[tuple[Record, bytes]]:
-    """Read records; of a task whose commit has been replaced by a redirect look at all of them once more.
+    """Read records; of a task whose commit was replaced by a redirect, list and read all of them again.
 
-    The manifest that was its commit may have gone to a place that the listing had passed already.
+    The manifest that was its commit may have moved to a key that the listing had passed already.
     """
     for record, text in read_records(store, objects, 1):
         yield record, text
@@ -123,38 +123,38 @@ def _with_reopened(
             yield from read_records(store, again, 1)
 
 
-def _take(survey: RunSurvey, record: Record, text: bytes) -> None:
+def _add_record(survey: RunSurvey, record: Record, text: bytes) -> None:
     survey.damage += record.damage
-    # Whatever looks like a hash keeps what it may be the hash of: also in a record of a kind that isn't known here.
+    # Any text that looks like a hash retains the blob of that hash, also in a record of a kind that is unknown here.
     survey.digests.update(digests_in(text))
     for reference in record.references:
         survey.references.setdefault(reference.digest, f"{record.owner}, {reference.what}")
 
 
 def mark_blobs(store: ObjectStore, table: BlobTable, survey: RunSurvey) -> list[Damage]:
-    """Mark what a run's records need.
+    """Mark the blobs that a run's records refer to.
 
     Parameters
     ----------
     store : ObjectStore
         The store.
     table : BlobTable
-        Its blobs; those that are needed are marked in it.
+        Its blobs; those that are referred to are marked.
     survey : RunSurvey
         What :func:`survey_run` returned.
 
     Returns
     -------
     list of Damage
-        What can't be read or is missing.
+        Records that can't be read, and missing blobs.
     """
     for digest in survey.digests:
         table.mark_reached(digest)
     damage = list(survey.damage)
-    for digest, place in survey.references.items():
+    for digest, owner in survey.references.items():
         key = layout.blob_key(digest.hex())
         if table.find_index(digest) < 0 and store.head(key) is None:
-            damage.append(Damage(key, "it is missing", place))
+            damage.append(Damage(key, "it is missing", owner))
     return damage
 
 
@@ -163,9 +163,9 @@ def sweep_blobs(
     table: BlobTable,
     before: float,
     collector: Collector,
-    told: Callable[[int, int], None] = lambda count, size: None,
+    progress: Callable[[int, int], None] = lambda count, size: None,
 ) -> tuple[int, int]:
-    """Delete the blobs that aren't marked, in the order that :mod:`flow_sdk.store.blobs.write_protocol` explains.
+    """Delete the blobs that aren't marked, in the order of :mod:`flow_sdk.store.blobs.write_protocol`.
 
     Parameters
     ----------
@@ -174,34 +174,34 @@ def sweep_blobs(
     table : BlobTable
         Its blobs, marked.
     before : float
-        Only what was last written before this time (of the store) is deleted.
+        Only blobs that were last written before this time (of the store) are deleted.
     collector : Collector
         The right to delete.
-    told : callable
-        Is given, after each part, how many blobs were deleted so far and their bytes.
+    progress : callable
+        Called after each batch with the number of blobs deleted so far and their bytes.
 
     Returns
     -------
     (int, int)
-        How many were deleted, and their bytes.
+        The number of deleted blobs, and their bytes.
     """
     count = size = 0
     announced = False
-    for folder, digests in _parts(table, before):
+    for folder, digests in _split_batches(table, before):
         if not announced:
             store.put(layout.sweep_key(), b"{}")
             time.sleep(NOTICE)
             announced = True
-        deleted = _delete(store, folder, digests, before, collector)
+        deleted = _delete_batch(store, folder, digests, before, collector)
         count += len(deleted)
         size += sum(info.size for info in deleted)
-        told(count, size)
-    # A killed collector's announcement goes too: it costs every writer requests.
+        progress(count, size)
+    # Also that of a killed collector, which costs every writer requests.
     store.delete([layout.sweep_key()])
     return count, size
 
 
-def _parts(table: BlobTable, before: float) -> Iterator[tuple[str, list[str]]]:
+def _split_batches(table: BlobTable, before: float) -> Iterator[tuple[str, list[str]]]:
     folder = ""
     digests: list[str] = []
     for index in range(len(table)):
@@ -217,25 +217,25 @@ def _parts(table: BlobTable, before: float) -> Iterator[tuple[str, list[str]]]:
         yield folder, digests
 
 
-def _delete(
+def _delete_batch(
     store: ObjectStore, folder: str, digests: Sequence[str], before: float, collector: Collector
 ) -> list[ObjectInfo]:
-    """Delete blobs of one folder, if nobody has written them since."""
+    """Delete blobs of one folder, unless they were written since."""
     wanted = {layout.blob_key(digest) for digest in digests}
-    listed = layout.doomed_key(folder)
+    list_and_count = layout.doomed_key(folder)
     while True:
         collector.continue_collecting()
         since = (time.time(), time.monotonic())
-        store.put(listed, json.dumps(digests).encode())
+        store.put(list_and_count, json.dumps(digests).encode())
         infos = [
             info
             for info in store.list(layout.blob_folder_prefix(folder))
             if info.key in wanted and info.modified < before
         ]
-        # An error from here on leaves the list where it is: whether the request will have an effect isn't known then.
-        if 0 <= time.time() - since[0] < _PATIENCE and time.monotonic() - since[1] < _PATIENCE:
+        # After an error from here on the list stays: whether the request takes effect isn't known then.
+        if 0 <= time.time() - since[0] < _LIST_VALIDITY and time.monotonic() - since[1] < _LIST_VALIDITY:
             collector.is_unsure = True
             store.delete([info.key for info in infos])
             collector.is_unsure = False
-            store.delete([listed])
+            store.delete([list_and_count])
             return infos

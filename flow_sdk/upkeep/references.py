@@ -1,4 +1,4 @@
-"""What the records of a store say, and which blobs they need: for the store's check and for the garbage collector."""
+"""Read the records of a store, and the blobs that they refer to: for the store's check and garbage collection."""
 
 import re
 from array import array
@@ -26,7 +26,7 @@ __all__ = [
     "Reference",
     "digests_in",
     "list_objects",
-    "map_threaded",
+    "map_in_threads",
     "read_record",
     "read_records",
 ]
@@ -37,13 +37,13 @@ _Out = TypeVar("_Out")
 _BATCH = 64
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _FIELDS = {"commit": REDIRECT_FIELDS, "end": END_FIELDS, "failure": FAILURE_FIELDS, "release": RELEASE_FIELDS}
-_NOTES = {"run_heartbeat", "start", "input"}
-_HASTY = {"start", "run_heartbeat"}
-"""Written without waiting for the disk, never read for what a run has made: a power cut may leave less, or zeros."""
+_PLAIN_JSON = {"run_heartbeat", "start", "input"}
+_NOT_DURABLE = {"start", "run_heartbeat"}
+"""Written without a sync, and never read for a run's results: a power cut may leave a part of them, or zeros."""
 
 
-def map_threaded(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
-    """Map in order, in several threads a little ahead of the reader, or with one in the caller's own."""
+def map_in_threads(work: Callable[[_In], _Out], items: Iterable[_In], threads: int) -> Iterator[_Out]:
+    """Map in order, in several threads slightly ahead of the reader; with one thread, in the caller's own."""
     return map(work, items) if threads <= 1 else prefetch_map(work, items, threads)
 
 
@@ -70,16 +70,16 @@ class BlobTable:
         return len(self.sizes)
 
     def digest(self, index: int) -> bytes:
-        """The hash of a blob."""
+        """Return the hash of the blob at an index."""
         return bytes(self._digests[32 * index : 32 * index + 32])
 
     def find_index(self, digest: bytes) -> int:
-        """Where a blob is in the table; -1 when it isn't there."""
+        """Return the index of a blob in the table; -1 when it isn't there."""
         index = bisect_left(range(len(self)), digest, key=self.digest)
         return index if index < len(self) and self.digest(index) == digest else -1
 
     def mark_reached(self, digest: bytes) -> int:
-        """Note that a blob is needed; returns where it is, -1 when it isn't there."""
+        """Mark a blob as referred to; return its index, -1 when it isn't there."""
         index = self.find_index(digest)
         if index >= 0:
             self.reached[index] = 1
@@ -104,7 +104,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something that isn't as it was stored.
+    """An object that isn't as it was stored.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Damage:
     seen : str
         What is wrong with it.
     owner : str
-        Whose it is, such as ``Flow/5/train/0, attempt 1, artifact 'model'``; ``""`` when nothing refers to it.
+        What it belongs to, such as ``Flow/5/train/0, attempt 1, artifact 'model'``; ``""`` if nothing refers to it.
     """
 
     key: str
@@ -136,9 +136,9 @@ class Record:
     damage : list of Damage
         What is wrong with it.
     value : RunRecord, Manifest, dict or None
-        What it says; None when it can't be read or says nothing.
+        Its content; None when it can't be read or has none.
     incomplete : bool
-        Whether a power cut has left it empty, which does no harm.
+        Whether a power cut left it empty, which does no harm.
     gone : bool
         Whether it was deleted since it was listed.
     """
@@ -153,7 +153,7 @@ class Record:
 
     @property
     def owner(self) -> str:
-        """Whose record it is, for people."""
+        """What the record belongs to, for operators."""
         parts = self.parsed.fields
         if "name" in parts:
             return f"deployment {parts['name']}"
@@ -165,7 +165,7 @@ class Record:
 
 
 def digests_in(text: bytes) -> Iterator[bytes]:
-    """Find everything in a record that looks like a hash, whatever it is there for."""
+    """Find everything in a record that looks like a hash, in whatever field."""
     return (bytes.fromhex(found.decode("ascii")) for found in _DIGEST.findall(text))
 
 
@@ -177,16 +177,16 @@ def read_records(
     Parameters
     ----------
     store : ObjectStore
-        Where from.
+        The store.
     objects : iterable of (ObjectInfo, ParsedKey)
-        What to read.
+        The objects to read.
     threads : int
-        How many batches are read at a time (>= 1).
+        Number of batches that are read at a time (>= 1).
 
     Yields
     ------
     (Record, bytes)
-        Each record with its text.
+        Each record and its bytes.
     """
 
     def read(batch: Sequence[tuple[ObjectInfo, ParsedKey]]) -> list[tuple[Record, bytes]]:
@@ -198,26 +198,26 @@ def read_records(
             (read_record(info, parsed, text), text or b"") for (info, parsed), text in zip(batch, texts, strict=True)
         ]
 
-    for batch in map_threaded(read, _batches(objects), threads):
+    for batch in map_in_threads(read, _split_batches(objects), threads):
         yield from batch
 
 
 def _read_alone(store: ObjectStore, info: ObjectInfo, parsed: ParsedKey) -> tuple[Record, bytes]:
-    """Read one of some records of which the store says that one isn't as it was written; also that one."""
+    """Read a record after the store found one of a batch to be damaged; also that one."""
     seen = ""
     try:
         text: bytes | None = store.get(info.key)
     except ObjectMissing:
         text = None
     except IntegrityError as error:
-        text, seen = store.get_range(info.key, 0, info.size), _told(error)
+        text, seen = store.get_range(info.key, 0, info.size), _describe_error(error)
     record = read_record(info, parsed, text)
     if seen and not record.damage:
         record.damage.append(Damage(info.key, seen, record.owner))
     return record, text or b""
 
 
-def _batches(objects: Iterable[_In]) -> Iterator[list[_In]]:
+def _split_batches(objects: Iterable[_In]) -> Iterator[list[_In]]:
     batch: list[_In] = []
     for item in objects:
         batch.append(item)
@@ -229,7 +229,7 @@ def _batches(objects: Iterable[_In]) -> Iterator[list[_In]]:
 
 
 def read_record(info: ObjectInfo, parsed: ParsedKey, text: bytes | None) -> Record:
-    """Read one record and verify what lies in it.
+    """Read one record and verify its content.
 
     Parameters
     ----------
@@ -244,18 +244,18 @@ def read_record(info: ObjectInfo, parsed: ParsedKey, text: bytes | None) -> Reco
     if text is None:
         record.gone = True
         return record
-    if parsed.kind in _HASTY and (not text.endswith(b"}") or b"\0" in text):
+    if parsed.kind in _NOT_DURABLE and (not text.endswith(b"}") or b"\0" in text):
         record.incomplete = True
         return record
     try:
         if parsed.kind == "run":
             run = decode_record(RunRecord, text, info.key)
             record.value = run
-            _take_run(record, run)
+            _add_run_references(record, run)
         elif parsed.kind == "manifest" or (parsed.kind == "commit" and not is_redirect(text)):
             manifest = decode_record(Manifest, text, info.key)
             record.value = manifest
-            _take_manifest(record, manifest)
+            _add_manifest_references(record, manifest)
         elif parsed.kind in ("token", "release"):
             record.value = decode_checksummed(text, info.key, fields=_FIELDS.get(parsed.kind))
             blobs = record.value.get("blobs", {})
@@ -271,7 +271,7 @@ def read_record(info: ObjectInfo, parsed: ParsedKey, text: bytes | None) -> Reco
             ]
         elif parsed.kind in ("commit", "end", "failure"):
             record.value = decode_checksummed(text, info.key, fields=_FIELDS[parsed.kind])
-        elif parsed.kind in _NOTES:
+        elif parsed.kind in _PLAIN_JSON:
             record.value = parse_object(text)
         elif parsed.kind == "orchestrator_output":
             if not isinstance(parse_json(text), dict | list):  # of a switch, or of a foreach
@@ -279,31 +279,31 @@ def read_record(info: ObjectInfo, parsed: ParsedKey, text: bytes | None) -> Reco
         elif parsed.kind == "tag":
             text.decode("utf-8")
     except IntegrityError as error:
-        record.damage.append(Damage(info.key, _told(error), record.owner))
+        record.damage.append(Damage(info.key, _describe_error(error), record.owner))
     except (ValueError, TypeError, AttributeError) as error:
         record.damage.append(Damage(info.key, f"it can't be read: {type(error).__name__}: {error}", record.owner))
     return record
 
 
-def _told(error: IntegrityError) -> str:
+def _describe_error(error: IntegrityError) -> str:
     text = " ".join(part for part in (error.headline, error.seen) if part)
     return f"{text} ({error.help})" if error.help and "newer" in error.headline else text
 
 
-def _take_run(record: Record, run: RunRecord) -> None:
+def _add_run_references(record: Record, run: RunRecord) -> None:
     record.references.append(Reference(bytes.fromhex(run.plan), "the plan"))
     if run.package is not None:
         record.references.append(Reference(bytes.fromhex(run.package), "the code package"))
-    _take_artifacts(record, run.artifacts)
+    _add_artifact_references(record, run.artifacts)
 
 
-def _take_manifest(record: Record, manifest: Manifest) -> None:
+def _add_manifest_references(record: Record, manifest: Manifest) -> None:
     if manifest.items is not None:
         record.references.append(Reference(bytes.fromhex(manifest.items.hash), "the items of the foreach"))
-    _take_artifacts(record, manifest.artifacts)
+    _add_artifact_references(record, manifest.artifacts)
 
 
-def _take_artifacts(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
+def _add_artifact_references(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
     for name, ref in artifacts.items():
         digest = bytes.fromhex(ref.hash)
         if ref.inline is None:
@@ -314,10 +314,10 @@ def _take_artifacts(record: Record, artifacts: dict[str, ArtifactRef]) -> None:
 
 
 def list_objects(store: ObjectStore, prefix: str = "") -> Iterator[tuple[ObjectInfo, ParsedKey]]:
-    """List a store's objects by key, each with what it is."""
+    """List a store's objects by key, each with its parsed key."""
     return ((info, parse_key(info.key)) for info in store.list(prefix))
 
 
 def list_blobs(store: ObjectStore) -> Iterator[ObjectInfo]:
-    """List a store's blobs by their hash."""
+    """List a store's blobs, by hash."""
     return (info for info, parsed in list_objects(store, layout.blobs_prefix()) if parsed.kind == "blob")

@@ -1,22 +1,22 @@
-"""Removing runs: which ones, and in which order their objects go.
+"""Removing runs: which ones, and in which order their objects are deleted.
 
 The order, for each run, is
 
-1. it is looked at whether anything of the run was written within the grace period: then it stays;
-2. its entries in the indexes go, that among all runs first: nobody comes upon it any more;
-3. its ``run.json`` goes: from now on there is no such run;
-4. it is looked once more whether anything of it was written just now. If so, steps 3 and 2 are undone;
-5. the rest goes;
-6. after all runs, the blobs that no record needs go (:mod:`flow_sdk.upkeep.mark_sweep`).
+1. check whether anything of the run was written within the grace period: then it stays;
+2. delete its entries in the indexes, the one among all runs first: from now on no listing finds it;
+3. delete its ``run.json``: from now on there is no such run;
+4. check again whether anything of it was written just now. If so, undo steps 3 and 2;
+5. delete the rest;
+6. after all runs, delete the blobs that no record refers to (:mod:`flow_sdk.upkeep.mark_sweep`).
 
-Whatever step a collector is killed at, each run that can be read is whole: blobs go last, and of them only those that
-no record needs which is still there, with a ``run.json`` beside it or without. A run killed at step 2 can still be read
-by its name; one killed later is a folder without a run, which the next collection removes.
+At whatever step a collector is killed, each run that can be read is whole: blobs are deleted last, and only those that
+no remaining record refers to, with a ``run.json`` beside it or without. A run whose collector was killed at step 2 can
+still be read by its name; one of a later step is a folder without a run, which the next collection removes.
 
-Who resumes a run copies references from its records without storing the blobs anew. So ``resume`` first writes a mark
-into the origin's folder, and then looks whether the origin's ``run.json`` is there. The collector does it the other way
-round, in steps 3 and 4. Whichever is first, one of the two sees the other: either the resume finds no run and says so,
-or the collector finds the mark and keeps the run.
+A process that resumes a run copies references from its records without storing the blobs again. So ``resume`` first
+writes a mark into the origin's folder, and then reads the origin's ``run.json``. The collector does it the other way
+round, in steps 3 and 4. Whichever is first, one of the two sees the other: either the resume finds no run and fails, or
+the collector finds the mark and keeps the run.
 
 A run that a kept one was resumed from, directly or not, is kept whole: the logs of reused tasks are read there.
 """
@@ -31,17 +31,17 @@ from flow_sdk.store.records import layout
 from flow_sdk.store.records.codec import decode_record
 from flow_sdk.store.records.layout import parse_key
 from flow_sdk.store.records.model import RunRecord
-from flow_sdk.upkeep.references import map_threaded
+from flow_sdk.upkeep.references import map_in_threads
 
 __all__ = [
     "RetentionRules",
     "RunCandidate",
     "add_origins",
     "choose_kept_runs",
+    "find_index_entries",
     "find_runs",
-    "index_entries",
+    "find_stray_entries",
     "remove_run",
-    "stray_entries",
 ]
 
 DAY = 24 * 3600.0
@@ -49,7 +49,7 @@ DAY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRules:
-    """Which runs are kept: those that any rule keeps. Without any rule all are.
+    """Which runs are kept: those that any rule keeps; all if there is no rule.
 
     Parameters
     ----------
@@ -73,16 +73,16 @@ class RetentionRules:
 
 @dataclass(frozen=True, slots=True)
 class RunCandidate:
-    """A run's folder.
+    """A run that may be removed, or what is left of one.
 
     Parameters
     ----------
     flow, run : str
         Which run.
     record : RunRecord or None
-        What it started with; None for what is left of a run.
+        The run's record; None for what is left of a run.
     tags : frozenset of str
-        Its tags, of the user and of the system; empty when the rules don't ask for tags.
+        Its user and system tags; empty when the rules name no tags.
     is_damaged : bool
         Whether its record can't be read.
     """
@@ -95,9 +95,9 @@ class RunCandidate:
 
 
 def find_runs(store: ObjectStore, flow: str, rules: RetentionRules, threads: int) -> list[RunCandidate]:
-    """Find a flow's runs and what is left of runs, the newest first."""
+    """Return a flow's runs and what is left of runs, the newest first."""
 
-    def look(run: str) -> RunCandidate:
+    def read_run(run: str) -> RunCandidate:
         key = layout.run_key(flow, run)
         try:
             record = decode_record(RunRecord, store.get(key), key)
@@ -112,7 +112,7 @@ def find_runs(store: ObjectStore, flow: str, rules: RetentionRules, threads: int
             tags |= frozenset(found)
         return RunCandidate(flow, run, record, tags)
 
-    runs = list(map_threaded(look, store.folders(layout.runs_prefix(flow)), threads))
+    runs = list(map_in_threads(read_run, store.folders(layout.runs_prefix(flow)), threads))
     return sorted(runs, key=lambda run: run.record.started if run.record is not None else 0.0, reverse=True)
 
 
@@ -124,14 +124,14 @@ def choose_kept_runs(runs: Sequence[RunCandidate], rules: RetentionRules, now: f
     runs : sequence of Candidate
         All runs of the flow, the newest first.
     rules : Rules
-        What to keep.
+        The rules.
     now : float
         The time.
 
     Returns
     -------
     set of str
-        Ids of those that are kept by a rule, can't be read, or were the origin of one that is kept.
+        Ids of runs that a rule keeps, that can't be read, or that are the origin of a kept one.
     """
     whole = [run for run in runs if run.record is not None]
     keep = {run.run for run in runs if run.is_damaged}
@@ -155,24 +155,24 @@ def add_origins(runs: Sequence[RunCandidate], keep: set[str]) -> set[str]:
     return keep
 
 
-def index_entries(store: ObjectStore, flow: str, runs: Iterable[str]) -> dict[str, list[ObjectInfo]]:
-    """Find the entries of runs in their flow's indexes, those among all runs first."""
+def find_index_entries(store: ObjectStore, flow: str, runs: Iterable[str]) -> dict[str, list[ObjectInfo]]:
+    """Return the entries of runs in their flow's indexes, those among all runs first."""
     found: dict[str, list[ObjectInfo]] = {run: [] for run in runs}
     for info in store.list(layout.indexes_prefix(flow)):
-        run = _entered(store, info)
+        run = _read_entry(store, info)
         if run in found:
             found[run].append(info)
     return found
 
 
-def stray_entries(store: ObjectStore, flow: str, runs: Iterable[str], before: float) -> list[ObjectInfo]:
-    """Find the entries of a flow's indexes, written before a time, that name none of its ``runs``."""
+def find_stray_entries(store: ObjectStore, flow: str, runs: Iterable[str], before: float) -> list[ObjectInfo]:
+    """Return the entries of a flow's indexes, written before a time, that name none of its ``runs``."""
     known = set(runs)
     old = (info for info in store.list(layout.indexes_prefix(flow)) if info.modified < before)
-    return [info for info in old if _entered(store, info) not in known]
+    return [info for info in old if _read_entry(store, info) not in known]
 
 
-def _entered(store: ObjectStore, info: ObjectInfo) -> str | None:
+def _read_entry(store: ObjectStore, info: ObjectInfo) -> str | None:
     parsed = parse_key(info.key)
     if parsed.kind != "index":
         return None
@@ -186,12 +186,12 @@ def _entered(store: ObjectStore, info: ObjectInfo) -> str | None:
 
 
 def is_active(store: ObjectStore, flow: str, run: str, before: float) -> bool:
-    """Tell whether anything of a run was written at ``before`` or later."""
+    """Return whether anything of a run was written at ``before`` or later."""
     return any(info.modified >= before for info in store.list(layout.run_prefix(flow, run)))
 
 
 def remove_run(store: ObjectStore, run: RunCandidate, entries: Sequence[ObjectInfo], before: float) -> bool:
-    """Remove a run's records, in the order that this module's text explains.
+    """Remove a run's records, in the order that the module's docstring explains.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def remove_run(store: ObjectStore, run: RunCandidate, entries: Sequence[ObjectIn
     entries : sequence of ObjectInfo
         Its entries in the indexes.
     before : float
-        A run of which anything was written at this time (of the store) or later is left as it is.
+        A run with an object that was written at this time (of the store) or later is left as it is.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def remove_run(store: ObjectStore, run: RunCandidate, entries: Sequence[ObjectIn
     else:
         index = RunIndex(store, run.flow)
         if run.run.isdigit() and int(run.run) > index.highest_number():
-            index.record_number(run.run)  # the id isn't given again
+            index.record_number(run.run)  # the id isn't used again
         texts = [text or b"" for text in store.get_many([info.key for info in entries])] if entries else []
         text = store.get(key)
         store.delete([info.key for info in entries])

@@ -1,4 +1,4 @@
-"""Files that killed processes left half-written in a local store: no objects, so no listing shows them."""
+"""Files that killed processes left incomplete in a local store: no listing shows them, as they aren't objects."""
 
 import os
 import re
@@ -7,13 +7,13 @@ from contextlib import suppress
 
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 
-__all__ = ["remove_unfinished", "unfinished"]
+__all__ = ["find_incomplete_files", "remove_incomplete_files"]
 
 _NAME = re.compile(r"~[0-9a-f]{16}(\.tmp)?", re.ASCII)
 
 
-def unfinished(store: ObjectStore) -> Iterator[ObjectInfo]:
-    """Find a local store's half-written files, those too that are being written just now; none in any other store.
+def find_incomplete_files(store: ObjectStore) -> Iterator[ObjectInfo]:
+    """Find a local store's incomplete files, also those that are being written; none in any other store.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def unfinished(store: ObjectStore) -> Iterator[ObjectInfo]:
     Yields
     ------
     ObjectInfo
-        Each, with its path below the store's folder as its key.
+        Each file, with its path below the store's folder as its key.
     """
     root = store.capabilities.local_root
     if root is None:
@@ -32,13 +32,13 @@ def unfinished(store: ObjectStore) -> Iterator[ObjectInfo]:
         folders.sort()
         for name in sorted(filter(_NAME.fullmatch, names)):
             path = os.path.join(folder, name)
-            with suppress(OSError):  # it has got its name meanwhile
+            with suppress(OSError):  # it was renamed meanwhile
                 status = os.lstat(path)
                 yield ObjectInfo(os.path.relpath(path, root), status.st_size, status.st_mtime)
 
 
-def remove_unfinished(store: ObjectStore, infos: Iterable[ObjectInfo]) -> None:
-    """Delete half-written files that :func:`unfinished` has found."""
+def remove_incomplete_files(store: ObjectStore, infos: Iterable[ObjectInfo]) -> None:
+    """Delete files that :func:`find_incomplete_files` found."""
     root = store.capabilities.local_root
     if root is None:
         return

@@ -76,7 +76,7 @@ def redirects_to_the_place_of_a_generation(patch: pytest.MonkeyPatch) -> None:
         key = commit_key(manifest.flow, manifest.run, manifest.step, manifest.task)
         store.put(key, b'{"redirect":%d}' % generation)
 
-    patch.setattr(commits, "_cleared", cleared)
+    patch.setattr(commits, "_clear_commit", cleared)
     patch.setattr(commits, "reopen_task", reopen)
 
 

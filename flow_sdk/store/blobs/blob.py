@@ -34,41 +34,41 @@ def write_blob(
     parts: Sequence[bytes | memoryview],
     digest: bytes,
     *,
-    note: bytes = b"{}",
+    description: bytes = b"{}",
     durable: bool = True,
 ) -> None:
-    """Store a payload under its hash, unless it is there, looks whole and was written not long ago.
+    """Store a payload under its hash, unless an intact blob of it was written recently.
 
-    A blob that is there is verified, of a large one in S3 header and length: what a bad disk did to an object is mended
-    by the next one who stores the same payload. An old one is written anew, so that the garbage collector sees that it
-    is wanted (:mod:`flow_sdk.store.blobs.write_protocol`).
+    An existing blob is verified (of a large one in S3 only header and length), so that a damaged one is repaired when
+    the same payload is stored again. An old one is written again, so that the garbage collector sees that it is needed
+    (:mod:`flow_sdk.store.blobs.write_protocol`).
 
     Parameters
     ----------
     store : ObjectStore
-        Where to.
+        The store.
     parts : sequence of bytes or memoryview
         The payload's consecutive parts.
     digest : bytes
         blake3 of the payload.
-    note : bytes
-        JSON for people, at most 3 KiB.
+    description : bytes
+        JSON for operators, at most 3 KiB.
     durable : bool
         Whether it must survive a power cut.
     """
     key = blob_key(digest.hex())
     size = sum(memoryview(part).nbytes for part in parts)
-    if _is_there(store, key, digest, parts, size):
+    if _is_intact(store, key, digest, parts, size):
         if durable:
             store.make_durable(key)
         return
     packing = ZSTD if frame_format.is_compressible(parts, size) else RAW
-    header = frame_format.write_header(Header(packing, FRAME, size, digest, note))
-    put_blob(store, key, lambda: chain([header], _packed(parts, packing)), durable=durable)
+    header = frame_format.write_header(Header(packing, FRAME, size, digest, description))
+    put_blob(store, key, lambda: chain([header], _pack_parts(parts, packing)), durable=durable)
 
 
-def _is_there(store: ObjectStore, key: str, digest: bytes, parts: Sequence[bytes | memoryview], size: int) -> bool:
-    """Tell whether a blob is there and may be relied upon."""
+def _is_intact(store: ObjectStore, key: str, digest: bytes, parts: Sequence[bytes | memoryview], size: int) -> bool:
+    """Return whether a blob exists that a writer may rely on."""
     info = store.head(key)
     if info is None or not is_recent(info):
         return False
@@ -76,14 +76,14 @@ def _is_there(store: ObjectStore, key: str, digest: bytes, parts: Sequence[bytes
         if is_verified_whole(store, info.size):
             verify_blob(store, info, digest, unpack=size < _LARGE)
             return True
-        header = _expected(frame_format.read_header(store.get_range(key, 0, HEAD), key), digest, key)
-        # How long it is when compressed says only compressing it: still less than sending it as well.
-        return info.size == header.length + sum(memoryview(part).nbytes for part in _packed(parts, header.packing))
-    except StoreError:  # also what a disk can't read any more; a store that is gone says so when it is written to
+        header = _check_header(frame_format.read_header(store.get_range(key, 0, HEAD), key), digest, key)
+        # Its compressed size is known only after compressing it, which is still cheaper than sending it, too.
+        return info.size == header.length + sum(memoryview(part).nbytes for part in _pack_parts(parts, header.packing))
+    except StoreError:  # also an unreadable disk; an unreachable store raises when it is written to
         return False
 
 
-def _packed(parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]:
+def _pack_parts(parts: Sequence[bytes | memoryview], packing: int) -> Iterator[Part]:
     if packing == RAW:
         yield from parts
         return
@@ -97,13 +97,13 @@ def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) 
     Parameters
     ----------
     store : ObjectStore
-        Where from.
+        The store.
     digest : str
         Its hash, 64 hexadecimal digits.
     size : int or None
-        Its size as recorded elsewhere, to choose the way of reading; None if not known.
+        Its size as recorded elsewhere, which decides how it is read; None if unknown.
     where : str
-        What is being read, for the error.
+        What is read, for the error.
 
     Returns
     -------
@@ -121,16 +121,16 @@ def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) 
     where = f"{where}, object {key} in {store.url}"
     first = HEAD if size is not None else _LARGE
 
-    def read() -> bytes:
+    def read_start() -> bytes:
         return store.get_range(key, 0, first) if size is None or size >= _LARGE else store.get(key)
 
-    def verify(start: bytes) -> Payload:
+    def verify_start(start: bytes) -> Payload:
         if size >= _LARGE if size is not None else len(start) == _LARGE:
             return _read_large(store, key, start, bytes.fromhex(digest), where)
         return _read_small(start, bytes.fromhex(digest), where)
 
     try:
-        return read_verified(store, read, verify)
+        return read_verified(store, read_start, verify_start)
     except ObjectMissing as error:
         raise ObjectMissing(
             "A stored object is missing.",
@@ -142,13 +142,13 @@ def read_blob(store: ObjectStore, digest: str, size: int | None, *, where: str) 
 def _read_small(data: bytes, digest: bytes, where: str) -> Payload:
     from blake3 import blake3
 
-    header = _expected(frame_format.read_header(data[:HEAD], where), digest, where)
+    header = _check_header(frame_format.read_header(data[:HEAD], where), digest, where)
     if header.packing == RAW:
         payload: Payload = data[header.length :]
         if len(payload) != header.size:
             raise damage_error(f"{len(payload):,} bytes of payload instead of {header.size:,}", where)
     else:
-        payload = bytearray(header.size) if header.size < _LARGE else _memory(header.size)
+        payload = bytearray(header.size) if header.size < _LARGE else _allocate_memory(header.size)
         view, rest = memoryview(payload), memoryview(data)[header.length :]
         for start in range(0, header.size, header.frame):
             rest = rest[frame_format.unpack_frame(rest, view[start : start + header.frame], where) :]
@@ -159,7 +159,7 @@ def _read_small(data: bytes, digest: bytes, where: str) -> Payload:
     return payload
 
 
-def _expected(header: Header, digest: bytes, where: str) -> Header:
+def _check_header(header: Header, digest: bytes, where: str) -> Header:
     if header.digest != digest:
         raise damage_error("it is another payload's object", where)
     if header.frame == 0:
@@ -170,42 +170,42 @@ def _expected(header: Header, digest: bytes, where: str) -> Header:
 def _read_large(store: ObjectStore, key: str, start: bytes, digest: bytes, where: str) -> Payload:
     from blake3 import blake3
 
-    header = _expected(frame_format.read_header(start[:HEAD], where), digest, where)
+    header = _check_header(frame_format.read_header(start[:HEAD], where), digest, where)
     info = store.head(key)
     stored = info.size if info is not None else 0
     if header.packing == RAW and stored != header.length + header.size:
         raise damage_error(f"{stored:,} bytes instead of {header.length + header.size:,}", where)
-    payload = _memory(header.size)
+    payload = _allocate_memory(header.size)
     hasher = blake3()
     if header.packing == RAW:
-        _fill(store, key, header.length, payload, hasher, where)
+        _read_raw(store, key, header.length, payload, hasher, where)
     else:
-        _unpack(store, key, header, stored, payload, hasher, where)
+        _read_compressed(store, key, header, stored, payload, hasher, where)
     if hasher.digest() != digest:
         raise damage_error("its payload doesn't have the hash it is stored under", where)
     return payload
 
 
-def _fill(store: ObjectStore, key: str, start: int, payload: memoryview, hasher: "blake3", where: str) -> None:
-    """Read ranges into place, several at once, hashing each as soon as those before it are there."""
+def _read_raw(store: ObjectStore, key: str, start: int, payload: memoryview, hasher: "blake3", where: str) -> None:
+    """Read ranges into the payload, several at once, and hash each after those before it."""
 
-    def read(offset: int) -> memoryview:
+    def read_piece(offset: int) -> memoryview:
         piece = payload[offset : offset + _READ]
         if store.read_into(key, start + offset, piece) != len(piece):
             raise damage_error("it ends too early", where)
         return piece
 
     workers = _AT_ONCE if store.capabilities.is_remote else 0
-    for piece in prefetch_map(read, range(0, len(payload), _READ), workers):
+    for piece in prefetch_map(read_piece, range(0, len(payload), _READ), workers):
         hasher.update(piece)
 
 
-def _unpack(
+def _read_compressed(
     store: ObjectStore, key: str, header: Header, stored: int, payload: memoryview, hasher: "blake3", where: str
 ) -> None:
-    """Read ranges one after the other and decompress the frames in them, several at once."""
+    """Read ranges one after the other, and decompress their frames, several at once."""
 
-    def ranges() -> Iterator[memoryview]:
+    def read_frames() -> Iterator[memoryview]:
         rest = bytearray()
         offset = header.length
         while offset < stored:
@@ -222,7 +222,7 @@ def _unpack(
         if rest:
             yield memoryview(bytes(rest))
 
-    def unpack(work: tuple[int, memoryview]) -> memoryview:
+    def unpack_numbered(work: tuple[int, memoryview]) -> memoryview:
         number, data = work
         target = payload[number * header.frame : (number + 1) * header.frame]
         if not len(target) or frame_format.unpack_frame(data, target, where) != len(data):
@@ -230,15 +230,15 @@ def _unpack(
         return target
 
     done = 0
-    for piece in prefetch_map(unpack, enumerate(ranges())):
+    for piece in prefetch_map(unpack_numbered, enumerate(read_frames())):
         hasher.update(piece)
         done += len(piece)
     if done != len(payload):
         raise damage_error("it ends too early", where)
 
 
-def _memory(size: int) -> memoryview:
-    """Fresh writable memory that isn't touched before it is filled, private to this process after a fork."""
+def _allocate_memory(size: int) -> memoryview:
+    """Return new writable memory, not touched before it is filled and private to this process after a fork."""
     if not size:
         return memoryview(bytearray())
     area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

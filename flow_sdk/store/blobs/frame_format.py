@@ -1,15 +1,15 @@
-"""The format of a blob: a header that says all, and the payload, raw or in compressed frames.
+"""The format of a blob: a header that describes it, and the payload, raw or in compressed frames.
 
 ::
 
     magic      8   b"FSDKBLOB"
     version    1   FORMAT
     packing    1   0 raw, 1 zstd frames
-    note size  2   bytes of the note
+    text size  2   bytes of the description
     frame      4   bytes of payload in a frame (the last one may be shorter)
     size       8   bytes of payload
     hash      32   blake3 of the payload
-    note           JSON for people: codec, Python, module versions
+    description    JSON for operators: codec, Python, module versions
     check     16   blake3 of all the above, its first 16 bytes
 
 Raw: the payload follows as it is, so any part of it can be read by its offset. Compressed: each frame follows as
@@ -46,7 +46,7 @@ __all__ = [
 RAW, ZSTD = 0, 1
 FRAME = 4 << 20
 HEAD = 4096
-"""How many bytes to read to have any header whole."""
+"""Bytes that contain any header."""
 
 _MAGIC = b"FSDKBLOB"
 _FORMAT = 1
@@ -63,7 +63,7 @@ Part = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a blob says of itself.
+    """The description of a blob.
 
     Parameters
     ----------
@@ -75,28 +75,30 @@ class Header:
         Bytes of payload.
     digest : bytes
         blake3 of the payload.
-    note : bytes
-        JSON for people.
+    description : bytes
+        JSON for operators.
     """
 
     packing: int
     frame: int
     size: int
     digest: bytes
-    note: bytes = b"{}"
+    description: bytes = b"{}"
 
     @property
     def length(self) -> int:
         """Bytes of the header itself."""
-        return _FIXED.size + len(self.note) + _CHECK
+        return _FIXED.size + len(self.description) + _CHECK
 
 
 def write_header(header: Header) -> bytes:
-    """Render a header."""
+    """Return a header as bytes."""
     from blake3 import blake3
 
-    fixed = _FIXED.pack(_MAGIC, _FORMAT, header.packing, len(header.note), header.frame, header.size, header.digest)
-    text = fixed + header.note
+    fixed = _FIXED.pack(
+        _MAGIC, _FORMAT, header.packing, len(header.description), header.frame, header.size, header.digest
+    )
+    text = fixed + header.description
     return text + blake3(text).digest(_CHECK)
 
 
@@ -124,10 +126,10 @@ def read_header(data: bytes, where: str) -> Header:
 
     if len(data) < _FIXED.size:
         raise damage_error("it ends inside its header", where)
-    magic, version, packing, note, frame, size, digest = _FIXED.unpack_from(data)
+    magic, version, packing, description, frame, size, digest = _FIXED.unpack_from(data)
     if magic != _MAGIC:
         raise damage_error("it doesn't begin like a blob", where)
-    end = _FIXED.size + note
+    end = _FIXED.size + description
     if blake3(data[:end]).digest(_CHECK) != data[end : end + _CHECK]:
         raise damage_error("its header doesn't verify", where)
     if version > _FORMAT or packing > ZSTD:
@@ -138,7 +140,7 @@ def read_header(data: bytes, where: str) -> Header:
 
 
 def damage_error(seen: str, where: str) -> IntegrityError:
-    """Build the error for an object that doesn't verify; what it advises to call checks the store in ``where``."""
+    """Return the error for an object that doesn't verify, with the command that checks the store named in ``where``."""
     found = re.search(r" in ((?:file|s3)://.*)", where, re.DOTALL)
     store = f" --datastore-root {shlex.quote(found[1])}" if found else ""
     return IntegrityError(
@@ -151,8 +153,8 @@ def damage_error(seen: str, where: str) -> IntegrityError:
 
 
 def digest_of(parts: Iterable[bytes | memoryview]) -> bytes:
-    """Hash consecutive parts as one payload (32 bytes)."""
-    # One thread on purpose: blake3's own pool doesn't live through the fork that makes a task's process.
+    """Return the hash of consecutive parts as one payload (32 bytes)."""
+    # One thread: blake3's own pool doesn't survive the fork that makes a task's process.
     from blake3 import blake3
 
     hasher = blake3()
@@ -162,7 +164,7 @@ def digest_of(parts: Iterable[bytes | memoryview]) -> bytes:
 
 
 def split_frames(parts: Iterable[Part], size: int) -> Iterator[Part]:
-    """Cut consecutive parts into pieces of ``size`` bytes, copying only where a piece spans two parts."""
+    """Split consecutive parts into frames of ``size`` bytes, copying only where a frame spans two parts."""
     pending = bytearray()
     for part in parts:
         view = memoryview(part).cast("B")
@@ -182,7 +184,7 @@ def split_frames(parts: Iterable[Part], size: int) -> Iterator[Part]:
 
 
 def is_compressible(parts: Sequence[Part], size: int) -> bool:
-    """Try a few samples to see whether compression gains a tenth or more."""
+    """Return whether compression of a few samples saves a tenth or more."""
     if size < _WORTH_PROBING:
         return False
     import zstandard
@@ -202,7 +204,7 @@ def is_compressible(parts: Sequence[Part], size: int) -> bool:
 
 
 def pack_frame(frame: Part) -> list[Part]:
-    """Compress one frame, or leave it as it is where that gains nothing."""
+    """Compress one frame, or leave it as it is if that saves nothing."""
     import zstandard
     from blake3 import blake3
 
@@ -247,7 +249,7 @@ def unpack_frame(data: memoryview, target: memoryview, where: str) -> int:
 
 
 def verify_frame(data: memoryview, where: str) -> tuple[int, bool]:
-    """Verify the frame at the beginning of ``data``; returns its stored size, and whether it is stored uncompressed."""
+    """Verify the frame at the beginning of ``data``; return its stored size, and whether it is uncompressed."""
     from blake3 import blake3
 
     if len(data) < _FRAME.size:
@@ -262,7 +264,7 @@ def verify_frame(data: memoryview, where: str) -> tuple[int, bool]:
 
 
 def read_frame_size(data: memoryview) -> int | None:
-    """Tell how many stored bytes the frame at the beginning of ``data`` takes; None if that can't be seen yet."""
+    """Return how many stored bytes the frame at the beginning of ``data`` takes; None if that can't be seen yet."""
     if len(data) < _FRAME.size:
         return None
     return _FRAME.size + (int(_FRAME.unpack_from(data)[0]) & ~_STORED)

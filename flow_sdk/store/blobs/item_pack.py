@@ -23,30 +23,30 @@ from flow_sdk.store.pickling.codecs import CODECS, Encoded
 from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records.layout import blob_key
 
-__all__ = ["Read", "is_pack", "make_reader", "read_item", "verify_pack", "write_items"]
+__all__ = ["ReadRange", "is_pack", "make_reader", "read_item", "verify_pack", "write_items"]
 
-Read = Callable[[int, int], bytes]
-"""Reads bytes of an object: from where on, and how many."""
+ReadRange = Callable[[int, int], bytes]
+"""Reads bytes of an object: from an offset, a number of bytes."""
 
 _MAGIC = b"FSDKITEM"
 _FORMAT = 1
 _HEAD = struct.Struct("<8sQQ")
-_FACTS = struct.Struct("<QQ32s")
+_DESCRIPTION = struct.Struct("<QQ32s")
 _ENTRY = struct.Struct("<Q48s16s")
 _FIRST = 64 << 10
 _ALIGN = 64
 
 
 def write_items(store: ObjectStore, items: Sequence[Encoded]) -> str:
-    """Store a pack; returns its hash, 64 hexadecimal digits."""
-    facts = [_FACTS.pack(item.size, CODECS.index(item.codec), digest_of(item.parts)) for item in items]
+    """Store a pack; return its hash, 64 hexadecimal digits."""
+    descriptions = [_DESCRIPTION.pack(item.size, CODECS.index(item.codec), digest_of(item.parts)) for item in items]
     head = _HEAD.pack(_MAGIC, _FORMAT, len(items))
-    pack = digest_of([head, *facts])
+    pack = digest_of([head, *descriptions])
     key = blob_key(pack.hex())
-    index, size = _index(head, pack, facts, items)
+    index, size = _build_index(head, pack, descriptions, items)
     info = store.head(key)
     if info is None or info.size != size or not is_recent(info) or not _is_whole(store, info, index, pack):
-        put_blob(store, key, lambda: _pack(index, items))
+        put_blob(store, key, lambda: _join_items(index, items))
     else:
         store.make_durable(key)
     return pack.hex()
@@ -62,39 +62,41 @@ def _is_whole(store: ObjectStore, info: ObjectInfo, index: bytes, pack: bytes) -
         return False
 
 
-def _index(head: bytes, pack: bytes, facts: Sequence[bytes], items: Sequence[Encoded]) -> tuple[bytes, int]:
-    """The pack's beginning, and the size of the whole."""
-    offset = _aligned(_HEAD.size + _ENTRY.size * len(items))
+def _build_index(
+    head: bytes, pack: bytes, descriptions: Sequence[bytes], items: Sequence[Encoded]
+) -> tuple[bytes, int]:
+    """Return the pack's head and index, and the size of the pack."""
+    offset = _align_offset(_HEAD.size + _ENTRY.size * len(items))
     index = [head]
-    for position, (fact, item) in enumerate(zip(facts, items, strict=True)):
-        index.append(_ENTRY.pack(offset, fact, _tag(pack, position, offset, fact)))
-        offset = _aligned(offset + item.size)
+    for position, (description, item) in enumerate(zip(descriptions, items, strict=True)):
+        index.append(_ENTRY.pack(offset, description, _compute_tag(pack, position, offset, description)))
+        offset = _align_offset(offset + item.size)
     joined = b"".join(index)
     return joined + bytes(-len(joined) % _ALIGN), offset
 
 
-def _pack(index: bytes, items: Sequence[Encoded]) -> Iterator[bytes | memoryview]:
+def _join_items(index: bytes, items: Sequence[Encoded]) -> Iterator[bytes | memoryview]:
     yield index
     for item in items:
         yield from item.parts
         yield bytes(-item.size % _ALIGN)
 
 
-def _aligned(offset: int) -> int:
+def _align_offset(offset: int) -> int:
     return offset + -offset % _ALIGN
 
 
-def _tag(pack: bytes, position: int, offset: int, fact: bytes) -> bytes:
-    return digest_of([pack, struct.pack("<QQ", position, offset), fact])[:16]
+def _compute_tag(pack: bytes, position: int, offset: int, description: bytes) -> bytes:
+    return digest_of([pack, struct.pack("<QQ", position, offset), description])[:16]
 
 
 def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: str) -> tuple[str, bytes]:
-    """Read one item of a pack.
+    """ReadRange one item of a pack.
 
     Parameters
     ----------
     store : ObjectStore
-        Where from.
+        The store.
     pack : str
         The pack's hash.
     count : int
@@ -115,17 +117,17 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
     # A pack that is small, or has few items, is read with its index in one go.
     first = at if at + _ENTRY.size > _FIRST else 0
 
-    def read() -> bytes:
+    def read_entry() -> bytes:
         return store.get_range(key, first, _ENTRY.size if first else _FIRST)
 
-    def verify(data: bytes) -> tuple[int, bytes]:
+    def verify_entry(data: bytes) -> tuple[int, bytes]:
         entry = data[at - first : at - first + _ENTRY.size]
         if len(entry) < _ENTRY.size:
             raise damage_error("it ends inside its index", where)
-        offset, fact, tag = _ENTRY.unpack(entry)
-        if _tag(bytes.fromhex(pack), index, offset, fact) != tag:
+        offset, description, tag = _ENTRY.unpack(entry)
+        if _compute_tag(bytes.fromhex(pack), index, offset, description) != tag:
             raise damage_error("an entry of its index doesn't verify", where)
-        size, codec, digest = _FACTS.unpack(fact)
+        size, codec, digest = _DESCRIPTION.unpack(description)
         if not first and offset + size <= len(data):
             payload = data[offset : offset + size]
         else:
@@ -135,7 +137,7 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
         return codec, payload
 
     try:
-        codec, payload = read_verified(store, read, verify)
+        codec, payload = read_verified(store, read_entry, verify_entry)
     except ObjectMissing as error:
         raise ObjectMissing(
             "The items of a foreach are missing.", where=where, help="Run the flow again in a new run."
@@ -145,32 +147,32 @@ def read_item(store: ObjectStore, pack: str, count: int, index: int, *, where: s
     return CODECS[codec], payload
 
 
-def make_reader(store: ObjectStore, info: ObjectInfo) -> tuple[Read, int]:
-    """How to read an object from its beginning to its end, in large pieces whatever is asked for, and its size."""
+def make_reader(store: ObjectStore, info: ObjectInfo) -> tuple[ReadRange, int]:
+    """Return a function that reads an object from its beginning to its end, in large pieces, and the object's size."""
     first, piece = 0, store.get(info.key) if info.size <= SINGLE_READ_LIMIT else b""
     size = len(piece) if info.size <= SINGLE_READ_LIMIT else info.size
 
-    def read(start: int, length: int) -> bytes:
+    def read_range(start: int, length: int) -> bytes:
         nonlocal first, piece
         if info.size > SINGLE_READ_LIMIT and not first <= start <= start + length <= first + len(piece):
             first, piece = start, store.get_range(info.key, start, max(length, SINGLE_READ_LIMIT))
         return piece[start - first : start - first + length]
 
-    return read, size
+    return read_range, size
 
 
 def is_pack(start: bytes) -> bool:
-    """Tell whether an object that begins like this is a pack."""
+    """Return whether an object that begins like this is a pack."""
     return start.startswith(_MAGIC)
 
 
-def verify_pack(read: Read, size: int, pack: bytes, where: str) -> None:
+def verify_pack(read: ReadRange, size: int, pack: bytes, where: str) -> None:
     """Verify every byte of a pack.
 
     Parameters
     ----------
     read : callable
-        Reads the object: from where on, how many bytes.
+        Reads the object: from an offset, a number of bytes.
     size : int
         Bytes of the object.
     pack : bytes
@@ -190,26 +192,26 @@ def verify_pack(read: Read, size: int, pack: bytes, where: str) -> None:
     end = _HEAD.size + _ENTRY.size * count
     if end > size:
         raise damage_error("it ends inside its index", where)
-    entries = [_ENTRY.unpack(entry) for entry in _entries(read, count)]
-    if digest_of([head, *(fact for _, fact, _ in entries)]) != pack:
+    entries = [_ENTRY.unpack(entry) for entry in _read_entries(read, count)]
+    if digest_of([head, *(description for _, description, _ in entries)]) != pack:
         raise damage_error("its index doesn't have the hash it is stored under", where)
     if version > _FORMAT:
         raise IntegrityError("The items were stored by a newer release.", where=where, help="pip install -U flow-sdk")
-    offset = _aligned(end)
+    offset = _align_offset(end)
     _verify_gap(read, end, offset, where)
-    for index, (at, fact, tag) in enumerate(entries):
-        length, _, digest = _FACTS.unpack(fact)
-        if at != offset or _tag(pack, index, at, fact) != tag:
+    for index, (at, description, tag) in enumerate(entries):
+        length, _, digest = _DESCRIPTION.unpack(description)
+        if at != offset or _compute_tag(pack, index, at, description) != tag:
             raise damage_error("an entry of its index doesn't verify", where)
-        offset = _aligned(at + length)
-        if digest_of(_ranges(read, at, length)) != digest:
+        offset = _align_offset(at + length)
+        if digest_of(_read_pieces(read, at, length)) != digest:
             raise damage_error(f"item {index} doesn't verify", where)
         _verify_gap(read, at + length, offset, where)
     if offset != size:
         raise damage_error(f"{size:,} bytes instead of {offset:,}", where)
 
 
-def _entries(read: Read, count: int) -> Iterator[bytes]:
+def _read_entries(read: ReadRange, count: int) -> Iterator[bytes]:
     many = 10_000
     for first in range(0, count, many):
         part = read(_HEAD.size + _ENTRY.size * first, _ENTRY.size * min(many, count - first))
@@ -217,12 +219,12 @@ def _entries(read: Read, count: int) -> Iterator[bytes]:
             yield part[at : at + _ENTRY.size]
 
 
-def _ranges(read: Read, start: int, length: int) -> Iterator[bytes]:
+def _read_pieces(read: ReadRange, start: int, length: int) -> Iterator[bytes]:
     piece = 4 << 20
     for offset in range(0, length, piece):
         yield read(start + offset, min(piece, length - offset))
 
 
-def _verify_gap(read: Read, start: int, end: int, where: str) -> None:
+def _verify_gap(read: ReadRange, start: int, end: int, where: str) -> None:
     if start < end and read(start, end - start) != bytes(end - start):
         raise damage_error("what is between two items isn't empty", where)

@@ -1,4 +1,4 @@
-"""Every stored byte of a blob held against its hash, in little memory however large it is."""
+"""Verify every stored byte of a blob, in little memory whatever its size."""
 
 from collections.abc import Iterator
 
@@ -17,15 +17,14 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes, *, unpack: 
     Parameters
     ----------
     store : ObjectStore
-        Where it is.
+        The store.
     info : ObjectInfo
         Which object, and its size.
     digest : bytes
         The hash it is stored under.
     unpack : bool
-        Whether to decompress what is compressed, and so to hold the payload against its hash. Without, each frame is
-        held against its own checksum: that no stored byte has changed is certain then too, and takes less time than to
-        compress the payload anew.
+        Whether to decompress frames and compare the payload with its hash. Otherwise each frame is compared with its
+        own checksum, which also shows any changed byte, and takes less time than to compress the payload again.
 
     Raises
     ------
@@ -45,14 +44,14 @@ def verify_blob(store: ObjectStore, info: ObjectInfo, digest: bytes, *, unpack: 
         raise damage_error("it is another payload's object", where)
     if header.frame == 0:
         raise damage_error("its frames are empty", where)
-    stored = _pieces(read, header.length, size)
+    stored = _read_pieces(read, header.length, size)
     if header.packing != RAW and not unpack:
         _verify_frames(header, stored, where)
-    elif _hash(header, stored, where) != digest:
+    elif _hash_payload(header, stored, where) != digest:
         raise damage_error("its payload doesn't have the hash it is stored under", where)
 
 
-def _pieces(read: item_pack.Read, start: int, size: int) -> Iterator[bytes]:
+def _read_pieces(read: item_pack.ReadRange, start: int, size: int) -> Iterator[bytes]:
     while start < size:
         data = read(start, min(SINGLE_READ_LIMIT - start % SINGLE_READ_LIMIT, size - start))
         if not data:
@@ -61,12 +60,12 @@ def _pieces(read: item_pack.Read, start: int, size: int) -> Iterator[bytes]:
         yield data
 
 
-def _hash(header: Header, stored: Iterator[bytes], where: str) -> bytes:
+def _hash_payload(header: Header, stored: Iterator[bytes], where: str) -> bytes:
     from blake3 import blake3
 
     hasher = blake3()
     done = 0
-    for payload in stored if header.packing == RAW else _payload(header, stored, where):
+    for payload in stored if header.packing == RAW else _unpack_payload(header, stored, where):
         done += len(payload)
         hasher.update(payload)
     if done != header.size:
@@ -74,10 +73,10 @@ def _hash(header: Header, stored: Iterator[bytes], where: str) -> bytes:
     return hasher.digest()
 
 
-def _payload(header: Header, stored: Iterator[bytes], where: str) -> Iterator[memoryview]:
+def _unpack_payload(header: Header, stored: Iterator[bytes], where: str) -> Iterator[memoryview]:
     """Decompress frame by frame."""
     left = header.size
-    for frame in _frames(header, stored, where):
+    for frame in _split_stored(header, stored, where):
         target = memoryview(bytearray(min(header.frame, left)))
         if not len(target):
             raise damage_error("it has more frames than it should", where)
@@ -88,15 +87,15 @@ def _payload(header: Header, stored: Iterator[bytes], where: str) -> Iterator[me
 
 def _verify_frames(header: Header, stored: Iterator[bytes], where: str) -> None:
     count, wanted = 0, -(-header.size // header.frame)
-    for frame in _frames(header, stored, where):
+    for frame in _split_stored(header, stored, where):
         frame_format.verify_frame(frame, where)
         count += 1
     if count != wanted:
         raise damage_error(f"{count:,} frames instead of {wanted:,}", where)
 
 
-def _frames(header: Header, stored: Iterator[bytes], where: str) -> Iterator[memoryview]:
-    """Cut what is stored into its frames."""
+def _split_stored(header: Header, stored: Iterator[bytes], where: str) -> Iterator[memoryview]:
+    """Split the stored bytes into frames."""
     rest = memoryview(b"")
     for data in stored:
         rest = memoryview(bytes(rest) + data if rest else data)

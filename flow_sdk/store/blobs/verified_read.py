@@ -1,4 +1,4 @@
-"""Read again what doesn't verify: bytes that changed in transit are no damage in the store."""
+"""Read data again if it doesn't verify: bytes that changed in transit aren't damage in the store."""
 
 import time
 from collections.abc import Callable
@@ -19,18 +19,18 @@ _Result = TypeVar("_Result")
 def read_verified(
     store: ObjectStore, read: Callable[[], _Data], verify: Callable[[_Data], _Result], *, tries: int = _TRIES
 ) -> _Result:
-    """Read something and verify it, and read it again where it doesn't verify and came over a network.
+    """Read and verify data; read it again if it doesn't verify and came over a network.
 
     Parameters
     ----------
     store : ObjectStore
         The store that is read from.
     read : callable
-        Reads the data. Its own errors aren't handled: what a store verifies itself it also reads again itself.
+        Reads the data. Its errors aren't handled: a store that verifies data itself also reads it again itself.
     verify : callable
         Turns the data into the result; may read more. Raises an IntegrityError for data that doesn't verify.
     tries : int
-        How often a remote store is read at most (>= 1). A local one is read once: it would give the same bytes.
+        How often a remote store is read at most (>= 1). A local one is read once, as it would return the same bytes.
 
     Returns
     -------

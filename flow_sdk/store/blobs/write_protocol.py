@@ -81,18 +81,21 @@ SINGLE_READ_LIMIT = 4 << 20
 
 _POLL = 0.2
 
-_quiet: "WeakKeyDictionary[ObjectStore, tuple[float, float]]" = WeakKeyDictionary()
-"""When no sweep was announced, by both clocks: one stands still while a laptop sleeps, the other may be set."""
+_last_checks: "WeakKeyDictionary[ObjectStore, tuple[float, float]]" = WeakKeyDictionary()
+"""When no sweep was announced, by two clocks: one stops while a laptop sleeps, the other may be set."""
 
 
 def is_recent(info: ObjectInfo | None) -> bool:
-    """Tell whether a blob may be relied upon: it was written not long ago."""
+    """Return whether a writer may rely on a blob, as it was written recently."""
     return info is not None and abs(time.time() - info.modified) <= RELIANCE_PERIOD
 
 
 def is_verified_whole(store: ObjectStore, size: int) -> bool:
-    """Tell whether an object is verified before it is relied upon: unless it is large, and reading it is as dear as
-    writing it. S3 itself watches over what it stores."""
+    """Return whether a writer verifies all of an object before it relies on it.
+
+    It doesn't if the object is large and reading it is as expensive as writing it, as in a store that verifies its own
+    objects.
+    """
     return size <= SINGLE_READ_LIMIT or not store.capabilities.is_remote
 
 
@@ -102,45 +105,45 @@ def put_blob(store: ObjectStore, key: str, data: Callable[[], Buffers], *, durab
     Parameters
     ----------
     store : ObjectStore
-        Where to.
+        The store.
     key : str
         The blob's key.
     data : callable
-        Gives its bytes, each time it is called.
+        Returns its bytes, each time it is called.
     durable : bool
         Whether it must survive a power cut.
     """
-    if not _saw_none(store):
-        _look(store)
+    if not _saw_no_sweep(store):
+        _check_no_sweep(store)
     while True:
         store.put(key, data(), durable=durable)
-        if _saw_none(store):
+        if _saw_no_sweep(store):
             return
-        if not _look(store):
-            _outlast(store, key)
+        if not _check_no_sweep(store):
+            _wait_for_deletion(store, key)
         if store.head(key) is not None:
             return
 
 
-def _saw_none(store: ObjectStore) -> bool:
-    """Tell whether this process saw, just now, that no sweep is announced."""
-    seen = _quiet.get(store)
+def _saw_no_sweep(store: ObjectStore) -> bool:
+    """Return whether this process has just checked that no sweep is announced."""
+    seen = _last_checks.get(store)
     if seen is None:
         return False
     return 0 <= time.time() - seen[0] <= CHECK_VALIDITY and 0 <= time.monotonic() - seen[1] <= CHECK_VALIDITY
 
 
-def _look(store: ObjectStore) -> bool:
-    """Look whether no sweep is announced."""
+def _check_no_sweep(store: ObjectStore) -> bool:
+    """Return whether no sweep is announced."""
     now = (time.time(), time.monotonic())
     if store.head(sweep_key()) is not None:
-        _quiet.pop(store, None)
+        _last_checks.pop(store, None)
         return False
-    _quiet[store] = now
+    _last_checks[store] = now
     return True
 
 
-def _outlast(store: ObjectStore, key: str) -> None:
+def _wait_for_deletion(store: ObjectStore, key: str) -> None:
     """Wait until a blob that was just written isn't being deleted."""
     digest = key.rpartition("/")[2]
     name = doomed_key(digest[:2])

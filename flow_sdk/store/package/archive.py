@@ -1,4 +1,4 @@
-"""The code package: the flow file's folder as one archive, the same bytes for the same content everywhere.
+"""The archive of a code package: the same bytes for the same content on every machine.
 
 The archive is a zip without compression (the store compresses its blobs; compressed bytes would differ from one zlib to
 another), names sorted, times fixed, modes 0644 or 0755.
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 SUFFIXES = (".py", ".R", ".RDS")
-"""What is packaged without being asked for."""
+"""Endings of files that are packaged by default."""
 
 LIMIT = 100 << 20
 """The largest package, in bytes, unless another limit is given."""
@@ -49,7 +49,7 @@ class PackagedFile:
     size : int
         Bytes.
     path : str
-        Where it lies on disk; ``""`` for one listed from a package.
+        Its path on disk; ``""`` for a file that was listed from a package.
     executable : bool
         Whether its owner may run it.
     """
@@ -68,7 +68,7 @@ def find_files(
     only: str = "",
     also: Iterable[str] = (),
 ) -> list[PackagedFile]:
-    """Find the files that belong into a folder's package.
+    """Find the files of a folder's package.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def find_files(
     only : str
         The one file or folder of the root to take; ``""`` for all.
     also : iterable of str
-        Paths of files to take whatever their endings are, such as the flow file.
+        Paths of files to take whatever their ending, such as the flow file.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def find_files(
     UsageError
         If the folder can't be read or a link in it leads outside.
     """
-    search = _Search(folder, (*SUFFIXES, *suffixes), leave_out, only, also)
-    return sorted(search.files("", search.root, ()), key=lambda file: file.name.encode("utf-8", "surrogateescape"))
+    search = _FileSearch(folder, (*SUFFIXES, *suffixes), leave_out, only, also)
+    return sorted(search.find_files("", search.root, ()), key=lambda file: file.name.encode("utf-8", "surrogateescape"))
 
 
 def _read_ignore_file(path: str) -> IgnoreFile:
@@ -106,7 +106,7 @@ def _read_ignore_file(path: str) -> IgnoreFile:
         raise UsageError("The ignore file can't be read.", seen=str(error), where=path) from error
 
 
-class _Search:
+class _FileSearch:
     def __init__(
         self, folder: str, suffixes: tuple[str, ...], leave_out: Iterable[str], only: str, also: Iterable[str]
     ) -> None:
@@ -118,12 +118,12 @@ class _Search:
         self.entries = 0
         self.inside: list[str] = []
 
-    def files(self, prefix: str, folder: str, ignores: IgnoreFiles) -> Iterator[PackagedFile]:
+    def find_files(self, prefix: str, folder: str, ignores: IgnoreFiles) -> Iterator[PackagedFile]:
         real = os.path.realpath(folder)
         if real in self.inside:
             return  # a link to a folder above
         self.inside.append(real)
-        entries = self._entries(folder)
+        entries = self._scan_folder(folder)
         if any(entry.name == IGNORE_FILE for entry in entries):
             ignores = (*ignores, (prefix, _read_ignore_file(os.path.join(folder, IGNORE_FILE))))
         for entry in entries:
@@ -133,17 +133,17 @@ class _Search:
                 continue
             if is_folder:
                 if entry.is_symlink() and not self._is_inside(entry.path):
-                    self._refuse_if_wanted(entry.path)
+                    self._check_linked_folder(entry.path)
                 elif not os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
-                    yield from self.files(name + "/", entry.path, ignores)
-            elif self._wanted(entry):
+                    yield from self.find_files(name + "/", entry.path, ignores)
+            elif self._is_wanted(entry):
                 if entry.is_symlink() and not self._is_inside(entry.path):
-                    self._refuse(entry.path)
+                    self._raise_link_error(entry.path)
                 status = entry.stat()
                 yield PackagedFile(name, status.st_size, entry.path, bool(status.st_mode & stat.S_IXUSR))
         self.inside.pop()
 
-    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+    def _scan_folder(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(folder) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
@@ -160,11 +160,11 @@ class _Search:
             )
         return entries
 
-    def _wanted(self, entry: os.DirEntry[str]) -> bool:
+    def _is_wanted(self, entry: os.DirEntry[str]) -> bool:
         return (
             (entry.name.endswith(self.suffixes) or os.path.realpath(entry.path) in self.also)
             and entry.is_file()
-            # Under another name it is no less a secret.
+            # A link to a secret is a secret.
             and not is_secret(entry.name)
             and not is_secret(os.path.basename(os.path.realpath(entry.path)))
             and os.path.realpath(entry.path) not in self.leave_out
@@ -173,17 +173,17 @@ class _Search:
     def _is_inside(self, path: str) -> bool:
         return (os.path.realpath(path) + "/").startswith(self.root.rstrip("/") + "/")
 
-    def _refuse_if_wanted(self, folder: str) -> None:
-        """Data linked into the folder is no concern of ours, code is."""
+    def _check_linked_folder(self, folder: str) -> None:
+        """Raise if a linked folder holds files that would be packaged; linked data is ignored."""
         seen = 0
         for _, _, names in os.walk(folder):
             seen += len(names)
             if any(name.endswith(self.suffixes) for name in names):
-                self._refuse(folder)
+                self._raise_link_error(folder)
             if seen > _MOST_ENTRIES:
                 return
 
-    def _refuse(self, path: str) -> None:
+    def _raise_link_error(self, path: str) -> None:
         raise UsageError(
             "A link in the flow file's folder leads out of it.",
             seen=f"{path} -> {os.path.realpath(path)}",
@@ -193,14 +193,14 @@ class _Search:
 
 
 def build_archive(folder: str, files: Iterable[PackagedFile] | None = None, *, limit: int = LIMIT) -> bytes:
-    """Make the code package of a folder.
+    """Build the code package of a folder.
 
     Parameters
     ----------
     folder : str
         The package's root.
     files : iterable of PackagedFile, optional
-        The files, as :func:`find_files` gives them; all that belong into the folder's package when left out.
+        The files, as :func:`find_files` gives them; by default all files of the folder's package.
     limit : int
         The most bytes that its files may have, > 0.
 
@@ -284,27 +284,27 @@ def _is_plain(info: "zipfile.ZipInfo") -> bool:
 
 
 def unpack_archive(package: bytes, folder: str) -> None:
-    """Write a package's files into a folder; they survive a power cut once this returns.
+    """Write a package's files into a folder, durably.
 
     Parameters
     ----------
     package : bytes
         The package.
     folder : str
-        An empty folder that nobody else writes to.
+        An empty folder that no other process writes to.
 
     Raises
     ------
     IntegrityError
         If the package is damaged or would write anywhere else.
     """
-    for file, data in _contents(package):
+    for file, data in _read_contents(package):
         path = os.path.join(folder, *file.name.split("/"))
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if file.executable else 0o644)
         except (FileExistsError, NotADirectoryError, UnicodeEncodeError) as error:
-            raise _unfit(file.name, error) from error
+            raise _unpack_error(file.name, error) from error
         with os.fdopen(fd, "wb") as target:
             target.write(data)
             target.flush()
@@ -314,47 +314,47 @@ def unpack_archive(package: bytes, folder: str) -> None:
 
 
 def repair_files(package: bytes, folder: str) -> None:
-    """Make an unpacked package's files what they were, as far as they aren't.
+    """Restore changed or missing files of an unpacked package.
 
-    Each is replaced as a whole, so whoever uses the folder at that moment sees the one or the other. What else is in
-    the folder stays.
+    Each file is replaced as a whole, so a process that uses the folder sees the one or the other. Other files in the
+    folder stay.
 
     Parameters
     ----------
     package : bytes
         The package.
     folder : str
-        Where :func:`unpack_archive` has written it.
+        The folder that :func:`unpack_archive` wrote.
 
     Raises
     ------
     IntegrityError
         If the package is damaged, or a file can't be replaced.
     """
-    for file, data in _contents(package):
+    for file, data in _read_contents(package):
         path = os.path.join(folder, *file.name.split("/"))
-        if _holds(path, data, file.executable):
+        if _has_content(path, data, file.executable):
             continue
         try:
             make_folders(os.path.dirname(path))
             replace_file(path, data, 0o755 if file.executable else 0o644)
         except OSError as error:
-            raise _unfit(file.name, error) from error
+            raise _unpack_error(file.name, error) from error
 
 
-def _holds(path: str, data: bytes, executable: bool) -> bool:
-    """Tell whether a file has this content."""
+def _has_content(path: str, data: bytes, executable: bool) -> bool:
+    """Return whether a file has this content and mode."""
     try:
-        facts = os.lstat(path)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size != len(data):
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != len(data):
             return False
         with open(path, "rb") as file:
-            return bool(facts.st_mode & stat.S_IXUSR) == executable and file.read() == data
+            return bool(status.st_mode & stat.S_IXUSR) == executable and file.read() == data
     except OSError:
         return False
 
 
-def _contents(package: bytes) -> Iterator[tuple[PackagedFile, bytes]]:
+def _read_contents(package: bytes) -> Iterator[tuple[PackagedFile, bytes]]:
     import io
     import zipfile
 
@@ -368,7 +368,7 @@ def _contents(package: bytes) -> Iterator[tuple[PackagedFile, bytes]]:
             yield file, data
 
 
-def _unfit(name: str, error: Exception) -> IntegrityError:
+def _unpack_error(name: str, error: Exception) -> IntegrityError:
     return IntegrityError(
         "The code package can't be unpacked here.",
         seen=f"{name!r}: {error}",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flow_sdk.errors import UsageError
-from flow_sdk.store.package.entry import Entry, is_installed
+from flow_sdk.store.package.entry import FlowEntry, is_installed
 from flow_sdk.store.package.user_modules import UserModule, find_user_modules
 
 __all__ = ["CodeLayout", "find_layout", "resolve_folders"]
@@ -24,7 +24,7 @@ class CodeLayout:
 
     Parameters
     ----------
-    entry : Entry
+    entry : FlowEntry
         The flow's file and how it is executed.
     root : str
         Absolute path of the package's root.
@@ -38,7 +38,7 @@ class CodeLayout:
         The distribution of each top-level module that lies outside of the root and is installed in editable form.
     """
 
-    entry: Entry
+    entry: FlowEntry
     root: str
     only: str = ""
     paths: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class CodeLayout:
     @property
     def file(self) -> str:
         """Path of the flow file in the package, with ``/``."""
-        return _relative(self.entry.file, self.root)
+        return _relative_path(self.entry.file, self.root)
 
     @property
     def worker_folder(self) -> str:
@@ -56,7 +56,7 @@ class CodeLayout:
         return self.root if self.entry.module else os.path.dirname(resolve_folders(self.entry.file))
 
 
-def find_layout(entry: Entry, modules: Iterable[str] = (), chosen: str | None = None) -> CodeLayout:
+def find_layout(entry: FlowEntry, modules: Iterable[str] = (), chosen: str | None = None) -> CodeLayout:
     """Find the root of a flow's code package.
 
     It is the folder of the script or of the top-level module. Where modules that the flow imports lie outside of that,
@@ -64,7 +64,7 @@ def find_layout(entry: Entry, modules: Iterable[str] = (), chosen: str | None = 
 
     Parameters
     ----------
-    entry : Entry
+    entry : FlowEntry
         The flow's file.
     modules : iterable of str
         Names of modules that belong to the flow, besides those that the file imports.
@@ -78,20 +78,20 @@ def find_layout(entry: Entry, modules: Iterable[str] = (), chosen: str | None = 
     """
     base = os.path.realpath(entry.base)
     if chosen is None and is_installed(entry.file):
-        return CodeLayout(entry, base, only=_relative(entry.file, base).split("/")[0])
+        return CodeLayout(entry, base, only=_relative_path(entry.file, base).split("/")[0])
     found = find_user_modules(entry, modules)
     outside = [module for module in found if not _is_inside(module.base, base)]
-    editable = _editable(outside, base) if outside else {}
+    editable = _find_editable(outside, base) if outside else {}
     root = _chosen_root(chosen, entry) if chosen is not None else _common_root(entry, outside, editable)
     editable = {
         name: dist
         for name, dist in editable.items()
-        if any(_top(module) == name and not _is_inside(module.file, root) for module in outside)
+        if any(_top_level_name(module) == name and not _is_inside(module.file, root) for module in outside)
     }
     return CodeLayout(entry, root, "", _import_folders(base, root, found), tuple(found), editable)
 
 
-def _common_root(entry: Entry, outside: list[UserModule], editable: dict[str, str]) -> str:
+def _common_root(entry: FlowEntry, outside: list[UserModule], editable: dict[str, str]) -> str:
     base = os.path.realpath(entry.base)
     root = base
     if entry.module and os.path.basename(base) == "src" and _has_any(os.path.dirname(base), BUILD_FILES):
@@ -104,13 +104,13 @@ def _common_root(entry: Entry, outside: list[UserModule], editable: dict[str, st
         elif (
             project is not None
             and _is_inside(folder, project)
-            and (_top(module) not in editable or _project_of(folder) == project)
+            and (_top_level_name(module) not in editable or _project_of(folder) == project)
         ):
             root = min(root, project, key=len)
     return root
 
 
-def _chosen_root(chosen: str, entry: Entry) -> str:
+def _chosen_root(chosen: str, entry: FlowEntry) -> str:
     root = os.path.realpath(os.path.expanduser(chosen))
     if not os.path.isdir(root) or not _is_inside(entry.base, root):
         holds = f"the top-level package of {entry.module}" if entry.module else "the flow file"
@@ -137,10 +137,10 @@ def _import_folders(base: str, root: str, modules: Iterable[UserModule]) -> tupl
     order = [os.path.realpath(folder or ".") for folder in sys.path]
     rest = sorted(used - {base}, key=lambda folder: (order.index(folder) if folder in order else len(order), folder))
     rest = [folder for folder in rest if folder in order]
-    return tuple(_relative(folder, root) for folder in (base, *rest)) if rest else ()
+    return tuple(_relative_path(folder, root) for folder in (base, *rest)) if rest else ()
 
 
-def _editable(modules: Iterable[UserModule], base: str) -> dict[str, str]:
+def _find_editable(modules: Iterable[UserModule], base: str) -> dict[str, str]:
     """Find which top-level modules are installed in editable form, or lie beside the metadata of a distribution."""
     import importlib.metadata
     import json
@@ -160,24 +160,24 @@ def _editable(modules: Iterable[UserModule], base: str) -> dict[str, str]:
     for module in modules:
         owners = [folder for folder in folders if _is_inside(module.file, folder)]
         if owners:
-            owned[_top(module)] = folders[max(owners, key=len)]
+            owned[_top_level_name(module)] = folders[max(owners, key=len)]
         else:
             beside = importlib.metadata.distributions(path=[module.base])
-            names = [found.metadata["Name"] for found in beside if _lists(found, module)]
+            names = [found.metadata["Name"] for found in beside if _has_module(found, module)]
             if names and not _is_inside(base, os.path.realpath(module.base)):
-                owned[_top(module)] = names[0] or ""
+                owned[_top_level_name(module)] = names[0] or ""
     return owned
 
 
-def _lists(distribution: object, module: UserModule) -> bool:
-    """Tell whether a distribution has a module among its files, or among the top-level modules it names."""
+def _has_module(distribution: object, module: UserModule) -> bool:
+    """Return whether a distribution has a module among its files, or among the top-level modules it names."""
     text = distribution.read_text("top_level.txt") or ""  # type: ignore[attr-defined]
     files = distribution.files or ()  # type: ignore[attr-defined]
-    top = _top(module)
+    top = _top_level_name(module)
     return top in text.split() or any(str(file).split("/")[0] in (top, f"{top}.py") for file in files)
 
 
-def _top(module: UserModule) -> str:
+def _top_level_name(module: UserModule) -> str:
     return module.name.partition(".")[0]
 
 
@@ -196,11 +196,11 @@ def _has_any(folder: str, names: Iterable[str]) -> bool:
 
 
 def _is_inside(path: str, folder: str) -> bool:
-    """Tell whether a path is a folder, or lies in it."""
+    """Return whether a path is a folder, or lies in it."""
     return (resolve_folders(path) + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _relative(path: str, root: str) -> str:
+def _relative_path(path: str, root: str) -> str:
     return os.path.relpath(resolve_folders(path), root).replace(os.sep, "/")
 
 

@@ -72,10 +72,10 @@ def _package_folders(tree: ast.AST, layout: CodeLayout) -> Iterator[str]:
     """Find the folders of the user's packages whose resources a source reads, as far as it names them itself."""
     files = {module.name: module.file for module in layout.modules}
     for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and node.args and _called(node) in _IN_PACKAGE):
+        if not (isinstance(node, ast.Call) and node.args and _called_name(node) in _IN_PACKAGE):
             continue
         given = node.args[0]
-        name = _literal(given) if isinstance(given, ast.Constant) else ast.unparse(given)
+        name = _literal_path(given) if isinstance(given, ast.Constant) else ast.unparse(given)
         if not name or not all(part.isidentifier() for part in name.split(".")):
             continue
         if is_package_file(files.get(name, ""), name):
@@ -105,13 +105,13 @@ def literal_paths(tree: ast.AST) -> Iterator[tuple[str, int]]:
         node = waiting.pop()
         given: list[ast.expr] = []
         if isinstance(node, ast.Call):
-            if _is_no_read(node):
+            if _is_never_read(node):
                 owner = [node.func.value] if isinstance(node.func, ast.Attribute) else []
                 inner = [*owner, *node.args, *(keyword.value for keyword in node.keywords)]
-                waiting += [value for value in inner if _literal(value) is None]
+                waiting += [value for value in inner if _literal_path(value) is None]
                 continue
             waiting += [node.func, *node.args, *(keyword.value for keyword in node.keywords)]
-            given = [node] if _called(node) in _JOINS else [*node.args, *(k.value for k in node.keywords)]
+            given = [node] if _called_name(node) in _JOINS else [*node.args, *(k.value for k in node.keywords)]
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             given = [node]
             waiting += ast.iter_child_nodes(node)
@@ -121,37 +121,37 @@ def literal_paths(tree: ast.AST) -> Iterator[tuple[str, int]]:
         else:
             waiting += ast.iter_child_nodes(node)
         for value in given:
-            path = _literal(value)
+            path = _literal_path(value)
             if path and len(path) <= _LONGEST and not os.path.isabs(path) and "\0" not in path and "\n" not in path:
                 yield path, value.lineno
 
 
-def _literal(node: ast.expr) -> str | None:
+def _literal_path(node: ast.expr) -> str | None:
     """The literal part of a path; None if there is none, or what follows isn't literal."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         parts: list[ast.expr] = [node.left, node.right]
-    elif isinstance(node, ast.Call) and _called(node) in _JOINS:
-        owner = node.func.value if isinstance(node.func, ast.Attribute) and _called(node) == "joinpath" else None
+    elif isinstance(node, ast.Call) and _called_name(node) in _JOINS:
+        owner = node.func.value if isinstance(node.func, ast.Attribute) and _called_name(node) == "joinpath" else None
         parts = [*([owner] if owner is not None else []), *node.args]
     else:
         return None
-    texts = [_literal(part) for part in parts]
+    texts = [_literal_path(part) for part in parts]
     while texts and texts[0] is None:
         del texts[0]  # a folder that isn't known, such as Path(__file__).parent
     known = [text for text in texts if text is not None]
     return os.path.join(*known) if known and len(known) == len(texts) else None
 
 
-def _called(node: ast.Call) -> str:
+def _called_name(node: ast.Call) -> str:
     """The last part of the name of what is called."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
-def _is_no_read(node: ast.Call) -> bool:
-    """Tell whether a call writes to its file, deletes it, or is one whose file is read when the flow is deployed."""
-    name = _called(node)
+def _is_never_read(node: ast.Call) -> bool:
+    """Return whether a call writes to its file, deletes it, or is one whose file is read when the flow is deployed."""
+    name = _called_name(node)
     if name == "open":
         position = 0 if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call) else 1
         modes = [*node.args[position : position + 1], *(k.value for k in node.keywords if k.arg == "mode")]

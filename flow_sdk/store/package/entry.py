@@ -1,4 +1,4 @@
-"""Where a process's flow comes from: the file that was started, and how it is to be started elsewhere."""
+"""Which file a process was started with, and how it is started elsewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from flow_sdk._typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Entry", "find_entry", "import_base", "is_installed", "is_package_file"]
+__all__ = ["FlowEntry", "find_entry", "import_base", "is_installed", "is_package_file"]
 
 _STANDARD_LIBRARY = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 
 
-class Entry:
+class FlowEntry:
     """How a flow file is executed.
 
     Parameters
@@ -41,7 +41,7 @@ class Entry:
         return import_base(self.file, self.module)
 
 
-def find_entry(flow_class: Any) -> Entry:
+def find_entry(flow_class: Any) -> FlowEntry:
     """Find out how a flow of this process was started.
 
     The file that Python was started with counts, as it may prepare what the flow needs, even where the flow's class
@@ -60,21 +60,21 @@ def find_entry(flow_class: Any) -> Entry:
     if module is not None and module is not main and own_file and not (file and _is_users(file)):
         spec = getattr(module, "__spec__", None)
         # A module that calls its flow while it is imported can only be executed.
-        return Entry(os.path.abspath(own_file), flow_class.__module__, not getattr(spec, "_initializing", False))
+        return FlowEntry(os.path.abspath(own_file), flow_class.__module__, not getattr(spec, "_initializing", False))
     spec = getattr(main, "__spec__", None)
     name = spec.name if spec is not None and spec.name != "__main__" else ""
-    return Entry(os.path.abspath(file or sys.argv[0]), name)
+    return FlowEntry(os.path.abspath(file or sys.argv[0]), name)
 
 
 def is_installed(path: str) -> bool:
-    """Tell whether a file belongs to Python itself or to an installed distribution, by where it lies."""
+    """Return whether a file belongs to Python itself or to an installed distribution, by where it lies."""
     real = os.path.realpath(path)
     parts = real.split(os.sep)
     return "site-packages" in parts or "dist-packages" in parts or real.startswith(_STANDARD_LIBRARY)
 
 
 def is_package_file(path: str, module: str) -> bool:
-    """Tell whether a module is a package: its file is the package's, unless it was imported as ``package.__init__``."""
+    """Return whether a module is a package, and wasn't imported as ``package.__init__``."""
     is_named = module.rpartition(".")[2] == "__init__"
     return bool(module) and not is_named and os.path.basename(path).startswith("__init__.")
 
@@ -97,6 +97,6 @@ def import_base(path: str, module: str) -> str:
 
 
 def _is_users(file: str) -> bool:
-    """Tell whether the file that Python was started with is the user's, and not an installed program."""
+    """Return whether the file that Python was started with is the user's, and not an installed program."""
     scripts = os.path.join(os.path.realpath(sys.prefix), "bin")
     return os.path.isfile(file) and not is_installed(file) and os.path.dirname(os.path.realpath(file)) != scripts

@@ -1,4 +1,4 @@
-"""Which files belong into a code package, and which never do."""
+"""Which files are part of a code package, and which never are."""
 
 import re
 from fnmatch import fnmatchcase
@@ -21,12 +21,12 @@ _SECRETS = (
 
 
 def is_secret(name: str) -> bool:
-    """Tell whether a file's name is one that keys and passwords have."""
+    """Return whether a file's name is one that files with keys and passwords have."""
     return any(fnmatchcase(name.lower(), pattern) for pattern in _SECRETS)
 
 
 class IgnoreFile:
-    """The patterns of an ignore file, which mean what they mean in ``.gitignore``.
+    """The patterns of an ignore file, with the meaning that they have in ``.gitignore``.
 
     Parameters
     ----------
@@ -42,27 +42,27 @@ class IgnoreFile:
             pattern = line.rstrip() if not line.endswith("\\ ") else line
             if not pattern or pattern.startswith("#"):
                 continue
-            keep = pattern.startswith("!")
-            pattern = pattern[keep:].removeprefix("\\")
+            is_kept = pattern.startswith("!")
+            pattern = pattern[is_kept:].removeprefix("\\")
             folder_only = pattern.endswith("/")
             try:
-                rule = re.compile(_translated(pattern.rstrip("/")))
+                rule = re.compile(_translate_pattern(pattern.rstrip("/")))
             except re.error as error:
                 raise UsageError(
                     "A pattern of the ignore file can't be read.", seen=f"{line!r}: {error}", where=f"{where}:{number}"
                 ) from error
-            self._rules.append((rule, keep, folder_only))
+            self._rules.append((rule, is_kept, folder_only))
 
     def is_left_out(self, path: str, *, folder: bool) -> bool:
-        """Tell whether a path (``/`` between its parts, relative to the ignore file) is left out."""
+        """Return whether a path (``/`` between its parts, relative to the ignore file) is left out."""
         return is_ignored((("", self),), path, folder=folder)
 
     def match_path(self, path: str, *, folder: bool) -> bool | None:
-        """What the last fitting pattern says of a path: True to leave it out, False to keep it, None if none fits."""
+        """Return what the last matching pattern decides: True leaves a path out, False includes it."""
         ignored = None
-        for rule, keep, folder_only in self._rules:
+        for rule, is_kept, folder_only in self._rules:
             if (folder or not folder_only) and rule.fullmatch(path):
-                ignored = not keep
+                ignored = not is_kept
         return ignored
 
 
@@ -71,9 +71,9 @@ IgnoreFiles = tuple[tuple[str, IgnoreFile], ...]
 
 
 def is_ignored(ignores: IgnoreFiles, path: str, *, folder: bool) -> bool:
-    """Tell whether a path of a package is left out: hidden, a cache, or named by an ignore file of a folder above it.
+    """Return whether a path of a package is left out: hidden, a cache, or named by an ignore file of a folder above it.
 
-    Of several ignore files the innermost one that has a fitting pattern counts.
+    Of several ignore files the innermost one with a matching pattern counts.
 
     Parameters
     ----------
@@ -94,8 +94,8 @@ def is_ignored(ignores: IgnoreFiles, path: str, *, folder: bool) -> bool:
     return False
 
 
-def _translated(pattern: str) -> str:
-    # Without a slash before its end a pattern fits at any depth.
+def _translate_pattern(pattern: str) -> str:
+    # Without a slash before its end a pattern matches at any depth.
     anchored = "/" in pattern
     rest = pattern.removeprefix("/")
     out = "" if anchored else "(?:.*/)?"

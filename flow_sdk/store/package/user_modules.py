@@ -1,4 +1,4 @@
-"""Which modules of the user's a flow imports: known from the source, transitively, without running any of it."""
+"""Find the user's modules that a flow imports, transitively, from the source and without running it."""
 
 import ast
 import importlib.machinery
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from flow_sdk.store.package.entry import Entry, import_base, is_installed, is_package_file
+from flow_sdk.store.package.entry import FlowEntry, import_base, is_installed, is_package_file
 
 __all__ = ["UserModule", "find_user_modules", "imported_names", "parse_source"]
 
@@ -43,32 +43,32 @@ class UserModule:
         return self.name if is_package_file(self.file, self.name) else self.name.rpartition(".")[0]
 
 
-def find_user_modules(entry: Entry, more: Iterable[str] = ()) -> list[UserModule]:
-    """Find all modules of the user's that a flow imports, its own file first.
+def find_user_modules(entry: FlowEntry, more: Iterable[str] = ()) -> list[UserModule]:
+    """Find the user's modules that a flow imports, its own file first.
 
-    Imports inside functions count; those for type checkers alone don't. Modules that can't be found here don't either.
+    Imports inside functions count; those for type checkers alone and modules that can't be found here don't.
 
     Parameters
     ----------
-    entry : Entry
+    entry : FlowEntry
         The flow's file.
     more : iterable of str
         Names of other modules that belong to the flow.
     """
-    search = _Search()
+    search = _ModuleSearch()
     first = UserModule(entry.module, entry.file)
     for name in more:
-        search.add(name, "")
+        search.add_import(name, "")
     found = {first.file: first}
-    waiting = [first, *search.take()]
+    waiting = [first, *search.take_new()]
     while waiting:
         module = waiting.pop()
         found.setdefault(module.file, module)
         tree = parse_source(module.file)
         if tree is not None:
             for name, line in imported_names(tree, module.package):
-                search.add(name, f"{module.file}:{line}")
-        waiting += (each for each in search.take() if each.file not in found)
+                search.add_import(name, f"{module.file}:{line}")
+        waiting += (each for each in search.take_new() if each.file not in found)
     return list(found.values())
 
 
@@ -104,7 +104,7 @@ def imported_names(tree: ast.AST, package: str) -> Iterator[tuple[str, int]]:
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            origin = _absolute(node, package)
+            origin = _absolute_name(node, package)
             if origin is not None:
                 yield origin, node.lineno
                 yield from ((f"{origin}.{alias.name}", node.lineno) for alias in node.names if alias.name != "*")
@@ -118,8 +118,8 @@ def imported_names(tree: ast.AST, package: str) -> Iterator[tuple[str, int]]:
             waiting += ast.iter_child_nodes(node)
 
 
-def _absolute(node: ast.ImportFrom, package: str) -> str | None:
-    """The absolute name of what a statement imports from; None where a relative import has no package."""
+def _absolute_name(node: ast.ImportFrom, package: str) -> str | None:
+    """Return the absolute name that a statement imports from; None for a relative import without a package."""
     if not node.level:
         return node.module
     parts = package.split(".") if package else []
@@ -129,7 +129,7 @@ def _absolute(node: ast.ImportFrom, package: str) -> str | None:
 
 
 def _imported_by_call(node: ast.Call) -> str | None:
-    """The module that a call of ``import_module`` or ``__import__`` names as a literal."""
+    """Return the module that a call of ``import_module`` or ``__import__`` names as a literal."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant):
         value = node.args[0].value
@@ -143,8 +143,8 @@ def _is_for_type_checkers(test: ast.expr) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """Where a module was found.
+class _ModuleLocation:
+    """The files of a module.
 
     ``file`` is None for a namespace package and for a module without a file; ``folders`` is where its submodules are.
     """
@@ -153,40 +153,40 @@ class _Found:
     folders: tuple[str, ...]
 
 
-class _Search:
+class _ModuleSearch:
     """Finds modules by their names as an import would, but executes nothing."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Found | None] = {}
+        self._known: dict[str, _ModuleLocation | None] = {}
         self._new: list[UserModule] = []
 
-    def add(self, name: str, imported_by: str) -> None:
-        """Note the modules that an import of a name loads: a package before what lies in it."""
+    def add_import(self, name: str, imported_by: str) -> None:
+        """Add the modules that an import of a name loads: a package before its modules."""
         parts = name.split(".")
         if parts[0] in _OURS or parts[0] in sys.builtin_module_names:
             return
         for count in range(1, len(parts) + 1):
             name = ".".join(parts[:count])
             is_new = name not in self._known
-            found = self._find(name)
+            found = self._find_module(name)
             if found is None or (found.file is not None and is_installed(found.file)):
                 return  # or a function, or a class
             if is_new and found.file is not None:
                 self._new.append(UserModule(name, os.path.abspath(found.file), imported_by))
 
-    def take(self) -> list[UserModule]:
-        """What was found since the last time."""
+    def take_new(self) -> list[UserModule]:
+        """Return what was found since the last call."""
         new, self._new = self._new, []
         return new
 
-    def _find(self, name: str) -> _Found | None:
+    def _find_module(self, name: str) -> _ModuleLocation | None:
         if name not in self._known:
-            self._known[name] = _loaded(name) or self._look_up(name)
+            self._known[name] = _find_loaded(name) or self._search_module(name)
         return self._known[name]
 
-    def _look_up(self, name: str) -> _Found | None:
+    def _search_module(self, name: str) -> _ModuleLocation | None:
         parent, _, _ = name.rpartition(".")
-        above = self._find(parent) if parent else None
+        above = self._find_module(parent) if parent else None
         if parent and (above is None or not above.folders):
             return None
         folders = list(above.folders) if above is not None else None
@@ -196,12 +196,14 @@ class _Search:
             except (ImportError, AttributeError, ValueError, OSError):
                 continue
             if spec is not None:
-                return _Found(spec.origin if spec.has_location else None, tuple(spec.submodule_search_locations or ()))
+                return _ModuleLocation(
+                    spec.origin if spec.has_location else None, tuple(spec.submodule_search_locations or ())
+                )
         return None
 
 
-def _loaded(name: str) -> _Found | None:
-    """Where a module that is imported already comes from."""
+def _find_loaded(name: str) -> _ModuleLocation | None:
+    """Return the files of a module that is imported already."""
     module = sys.modules.get(name)
     if module is None or not hasattr(module, "__dict__"):
         return None
@@ -210,6 +212,6 @@ def _loaded(name: str) -> _Found | None:
     if not isinstance(file, str):
         file = None
     try:
-        return _Found(file, tuple(str(folder) for folder in folders)) if file or folders else None
+        return _ModuleLocation(file, tuple(str(folder) for folder in folders)) if file or folders else None
     except TypeError:
         return None

@@ -1,8 +1,8 @@
 """Pickles that hold the classes and functions of the flow file by value.
 
-cloudpickle does the taking apart. What is changed here: nothing that differs from process to process or machine to
-machine is stored (random ids, paths, the module's name), and a class or function keeps its identity. A process that has
-the flow file loaded gets its own one, so ``isinstance`` holds from step to step; any other makes it once.
+cloudpickle takes classes and functions apart. Two things are different here: nothing that depends on the process or
+machine is stored (random ids, paths, the module's name), and a class or function keeps its identity. A process that
+has loaded the flow file gets its own class, so ``isinstance`` is true from step to step; any other makes it once.
 
 Stored pickles name ``make_class``, ``make_enum``, ``make_function``, ``set_class_state``, ``set_function_state`` and
 ``flow_object`` in the module :data:`STORED_MODULE`: these names stay, with their arguments, whatever this file is
@@ -43,11 +43,11 @@ _origins: "weakref.WeakKeyDictionary[Any, Origin]" = weakref.WeakKeyDictionary()
 _complete: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
-def _origin(value: Any) -> Origin | None:
+def _find_origin(value: Any) -> Origin | None:
     return _origins.get(value) or origin_of(value)
 
 
-def _canonical(module_name: Any) -> Any:
+def _canonical_module(module_name: Any) -> Any:
     return CANONICAL if is_flow_module(module_name) else module_name
 
 
@@ -62,12 +62,12 @@ def _reduce_typevar(value: typing.TypeVar) -> Any:
 
 
 def _refuse_file(file: io.TextIOWrapper) -> Any:
-    # cloudpickle would store all that is in the file, which nobody asked for.
+    # cloudpickle would store the content of the file, which isn't what a user wants.
     raise TypeError(f"cannot pickle {type(file).__name__!r} object")
 
 
 class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """A pickler that stores the flow file's classes and functions, and whatever else has no name, by value."""
+    """A pickler that stores the flow file's classes and functions, and others without a name, by value."""
 
     dispatch_table: ClassVar[Any] = ChainMap(
         {types.CodeType: _reduce_code, typing.TypeVar: _reduce_typevar, io.TextIOWrapper: _refuse_file},
@@ -75,14 +75,14 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
     )
 
     def reducer_override(self, obj: Any) -> Any:
-        """Take a class or function apart; anything else goes its usual way."""
+        """Take a class or function apart; leave any other object to cloudpickle."""
         if isinstance(obj, types.FunctionType):
             if not is_flow_module(obj.__module__) and cloudpickle._should_pickle_by_reference(obj):
                 return NotImplemented
             return self._take_function(obj)
         if isinstance(obj, type):
             if is_flow_module(obj.__module__):
-                return _take_class(cloudpickle._dynamic_class_reduce(obj), _origin(obj))
+                return _take_class(cloudpickle._dynamic_class_reduce(obj), _find_origin(obj))
             reduced = cloudpickle._class_reduce(obj)
             return _take_class(reduced, None) if reduced is not NotImplemented and len(reduced) == 6 else reduced
         return NotImplemented
@@ -95,8 +95,8 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         if is_flow_module(spaces.get("__name__")):
             spaces["__name__"] = CANONICAL
             spaces["__package__"] = None
-        slots["__module__"] = _canonical(slots["__module__"])
-        origin = _origin(function)
+        slots["__module__"] = _canonical_module(slots["__module__"])
+        origin = _find_origin(function)
         return make_function, (origin, *args), (origin, (state, slots)), None, None, set_function_state
 
 
@@ -104,14 +104,14 @@ def _take_class(reduced: Any, origin: Origin | None) -> Any:
     maker, args, (state, slots), *_ = reduced
     args = (*args[:-2], None, None)
     if maker is cloudpickle._make_skeleton_enum:
-        args = (*args[:4], _canonical(args[4]), *args[5:])
+        args = (*args[:4], _canonical_module(args[4]), *args[5:])
         make: Callable[..., Any] = make_enum
     else:
         if "__module__" in args[3]:
-            args[3]["__module__"] = _canonical(args[3]["__module__"])
+            args[3]["__module__"] = _canonical_module(args[3]["__module__"])
         make = make_class
     if "__module__" in state:
-        state["__module__"] = _canonical(state["__module__"])
+        state["__module__"] = _canonical_module(state["__module__"])
     state.pop("__static_attributes__", None)  # its order is a set's
     return make, (origin, *args), (origin, (state, slots)), None, None, set_class_state
 
@@ -119,13 +119,13 @@ def _take_class(reduced: Any, origin: Origin | None) -> Any:
 class ByReferencePickler(pickle.Pickler):
     """A pickler that stores the name of the flow file's classes and functions.
 
-    For those that can't be stored by value. What it writes loads only where the flow file is loaded.
+    For those that can't be stored by value. The pickle loads only in a process that has loaded the flow file.
     """
 
     def reducer_override(self, obj: Any) -> Any:
-        """Name a class or function of the flow file; anything else goes its usual way."""
+        """Name a class or function of the flow file; leave any other object to pickle."""
         if isinstance(obj, type | types.FunctionType) and is_flow_module(obj.__module__):
-            origin = _origin(obj)
+            origin = _find_origin(obj)
             if origin is not None:
                 return flow_object, (origin,)
         return NotImplemented
@@ -139,7 +139,7 @@ def flow_object(origin: Origin) -> Any:
     return found
 
 
-def _make(maker: Callable[..., Any], origin: Origin | None, args: Any) -> Any:
+def _find_or_make(maker: Callable[..., Any], origin: Origin | None, args: Any) -> Any:
     if origin is None:
         return maker(*args)
     found = find_by_origin(origin, type)
@@ -154,12 +154,12 @@ def _make(maker: Callable[..., Any], origin: Origin | None, args: Any) -> Any:
 
 def make_class(origin: Origin | None, *args: Any) -> Any:
     """Find or make a class of a flow file."""
-    return _make(cloudpickle._make_skeleton_class, origin, args)
+    return _find_or_make(cloudpickle._make_skeleton_class, origin, args)
 
 
 def make_enum(origin: Origin | None, *args: Any) -> Any:
     """Find or make an enum of a flow file."""
-    return _make(cloudpickle._make_skeleton_enum, origin, args)
+    return _find_or_make(cloudpickle._make_skeleton_enum, origin, args)
 
 
 def make_function(origin: Origin | None, *args: Any) -> Any:
@@ -173,7 +173,7 @@ def make_function(origin: Origin | None, *args: Any) -> Any:
 
 
 def set_class_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
-    """Fill a class that was made; leave one alone that was there."""
+    """Fill a class that was made; leave an existing one as it is."""
     origin, content = state
     if made in _complete or (origin is not None and find_by_origin(origin, type) is made):
         return made
@@ -183,7 +183,7 @@ def set_class_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
 
 
 def set_function_state(made: Any, state: tuple[Origin | None, Any]) -> Any:
-    """Fill a function that was made; leave one alone that was there."""
+    """Fill a function that was made; leave an existing one as it is."""
     origin, content = state
     if origin is None or find_by_origin(origin, types.FunctionType) is not made:
         cloudpickle._function_setstate(made, content)

@@ -1,4 +1,4 @@
-"""From a value to the bytes that are stored, and back.
+"""Encode a value as the bytes that are stored, and decode it.
 
 ``bytes`` and ``str`` are stored as they are. All else is a pickle (protocol 5) with its large buffers beside it, so
 that an array is neither copied on its way out nor on its way in. Where the pickle would name something in the flow
@@ -21,7 +21,7 @@ from flow_sdk.store.pickling.flow_modules import flow_module_names, is_flow_modu
 __all__ = ["CODECS", "Encoded", "decode_value", "encode_value", "register_flow_module"]
 
 CODECS = ("bytes", "str", "pickle", "cloudpickle")
-"""All codecs; a pack of items records one by its position here."""
+"""All codecs; a pack of items records a codec by its index here."""
 
 _Part = bytes | memoryview
 
@@ -54,19 +54,19 @@ class Encoded:
     type: str
 
 
-class _Parts(list[_Part]):
-    """A file for the pickler that keeps what it is given, large bytes objects without a copy."""
+class _PartList(list[_Part]):
+    """A file for the pickler that collects its output, large bytes objects without a copy."""
 
     __slots__ = ()
 
     def write(self, data: Any) -> int:
-        # Anything but bytes is a view that is good during this call only.
+        # Anything but bytes is a view that is valid during this call only.
         self.append(data if type(data) is bytes else bytes(data))
         return len(data)
 
 
 def encode_value(value: Any, *, where: str) -> Encoded:
-    """Turn a value into bytes.
+    """Encode a value.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def encode_value(value: Any, *, where: str) -> Encoded:
     Raises
     ------
     SerializationError
-        If no codec takes it.
+        If no codec can encode it.
     """
     kind = type(value)
     if kind is bytes:
@@ -92,37 +92,37 @@ def encode_value(value: Any, *, where: str) -> Encoded:
         text = value.encode("utf-8", "surrogatepass")
         return Encoded("str", [text], len(text), "builtins.str")
     name = f"{'__main__' if is_flow_module(kind.__module__) else kind.__module__}.{kind.__qualname__}"
-    codec, parts = _pickled(value, where)
+    codec, parts = _pickle_value(value, where)
     return Encoded(codec, parts, sum(len(p) for p in parts), name)
 
 
-def _pickled(value: Any, where: str) -> tuple[str, list[_Part]]:
+def _pickle_value(value: Any, where: str) -> tuple[str, list[_Part]]:
     try:
-        stream, buffers = _dump(pickle.Pickler, value)
+        stream, buffers = _dump_parts(pickle.Pickler, value)
         if not any(name.encode() in part for name in flow_module_names() for part in stream):
-            return "pickle", _layout(stream, buffers, (0, 0))
+            return "pickle", _join_parts(stream, buffers, (0, 0))
     except RecursionError as error:
-        _refuse(value, where, error)
+        _raise_unpicklable(value, where, error)
     except Exception as error:
         if isinstance(error, FlowSDKError):
             raise
     from flow_sdk.store.pickling.by_value import ByReferencePickler, ByValuePickler
 
     try:
-        return "cloudpickle", _layout(*_dump(ByValuePickler, value), sys.version_info[:2])
+        return "cloudpickle", _join_parts(*_dump_parts(ByValuePickler, value), sys.version_info[:2])
     except Exception as error:  # noqa: BLE001 a __reduce__ may raise anything
         try:
-            return "pickle", _layout(*_dump(ByReferencePickler, value), (0, 0))
+            return "pickle", _join_parts(*_dump_parts(ByReferencePickler, value), (0, 0))
         except Exception:  # noqa: BLE001 a __reduce__ may raise anything
-            _refuse(value, where, error)
+            _raise_unpicklable(value, where, error)
 
 
-def _dump(kind: Any, value: Any) -> tuple[_Parts, list[memoryview]]:
-    stream = _Parts()
+def _dump_parts(kind: Any, value: Any) -> tuple[_PartList, list[memoryview]]:
+    stream = _PartList()
     buffers: list[memoryview] = []
 
-    def keep(buffer: pickle.PickleBuffer) -> bool:
-        """Keep a buffer beside the pickle; a small one goes into it, and so does one that isn't contiguous."""
+    def add_buffer(buffer: pickle.PickleBuffer) -> bool:
+        """Store a buffer beside the pickle; a small one and one that isn't contiguous become part of the pickle."""
         try:
             view = buffer.raw()
         except BufferError:
@@ -132,12 +132,12 @@ def _dump(kind: Any, value: Any) -> tuple[_Parts, list[memoryview]]:
         buffers.append(view)
         return False
 
-    kind(stream, protocol=5, buffer_callback=keep).dump(value)
+    kind(stream, protocol=5, buffer_callback=add_buffer).dump(value)
     return stream, buffers
 
 
-def _layout(stream: list[_Part], buffers: list[memoryview], python: tuple[int, ...]) -> list[_Part]:
-    """Put pickle and buffers one after the other; a plain pickle without buffers stays as it is."""
+def _join_parts(stream: list[_Part], buffers: list[memoryview], python: tuple[int, ...]) -> list[_Part]:
+    """Join pickle and buffers; a plain pickle without buffers stays as it is."""
     if not buffers and not python[0]:
         return stream
     size = sum(len(part) for part in stream)
@@ -152,18 +152,18 @@ def _layout(stream: list[_Part], buffers: list[memoryview], python: tuple[int, .
 
 
 def decode_value(codec: str, payload: bytes | bytearray | memoryview, *, where: str, safe: bool = False) -> Any:
-    """Turn bytes back into the value.
+    """Decode a value.
 
     Parameters
     ----------
     codec : str
         The codec that made them.
     payload : bytes, bytearray or memoryview
-        The bytes, verified. Arrays in the value are views of it: hand over memory of its own.
+        The bytes, verified. Arrays in the value are views of them, so they need memory of their own.
     where : str
         Step and artifact, for the error.
     safe : bool
-        Whether to refuse whatever would be unpickled.
+        Whether to refuse to unpickle.
 
     Returns
     -------
@@ -189,16 +189,16 @@ def decode_value(codec: str, payload: bytes | bytearray | memoryview, *, where: 
             seen=f"codec {codec}, which can run code when loaded",
             wanted="str or bytes",
             where=where,
-            help="Load it without safe mode if you trust whoever wrote it.",
+            help="Load it without safe mode if you trust its author.",
         )
-    stream, buffers = _taken_apart(payload, where)
+    stream, buffers = _split_payload(payload, where)
     try:
         return pickle.loads(stream, buffers=buffers)
     except Exception as error:  # noqa: BLE001 a __setstate__ may raise anything
-        _explain(error, where)
+        _raise_unloadable(error, where)
 
 
-def _taken_apart(payload: bytes | bytearray | memoryview, where: str) -> tuple[memoryview, Sequence[memoryview]]:
+def _split_payload(payload: bytes | bytearray | memoryview, where: str) -> tuple[memoryview, Sequence[memoryview]]:
     view = memoryview(payload)
     if view[:4] != _MAGIC:
         return view, ()
@@ -219,16 +219,16 @@ def _taken_apart(payload: bytes | bytearray | memoryview, where: str) -> tuple[m
     buffers = []
     for length in sizes:
         offset += -offset % _ALIGN
-        buffers.append(_writable(view[offset : offset + length]))
+        buffers.append(_make_writable(view[offset : offset + length]))
         offset += length
     return stream, buffers
 
 
-def _writable(view: memoryview) -> memoryview:
+def _make_writable(view: memoryview) -> memoryview:
     return memoryview(bytearray(view)) if view.readonly else view
 
 
-def _refuse(value: Any, where: str, error: BaseException) -> NoReturn:
+def _raise_unpicklable(value: Any, where: str, error: BaseException) -> NoReturn:
     from flow_sdk.store.pickling.diagnosis import find_culprit
 
     path, culprit = find_culprit(value, lambda part: _can_pickle(part))
@@ -237,7 +237,7 @@ def _refuse(value: Any, where: str, error: BaseException) -> NoReturn:
         "An artifact can't be stored.",
         seen=f"{kind.__module__}.{kind.__qualname__}"
         + (f" in the attribute {path}" if path else "")
-        + f": {_told(error)}",
+        + f": {_describe_error(error)}",
         wanted="a value that can be pickled",
         where=f"{where}{path}",
         help="Store it in another form, such as a list, text or a path, keep it in a local variable, or give its class "
@@ -250,18 +250,18 @@ def _can_pickle(value: Any) -> bool:
 
     for kind in (ByValuePickler, ByReferencePickler):
         try:
-            _dump(kind, value)
+            _dump_parts(kind, value)
         except Exception:  # noqa: BLE001 a __reduce__ may raise anything
             continue
         return True
     return False
 
 
-def _explain(error: Exception, where: str) -> NoReturn:
+def _raise_unloadable(error: Exception, where: str) -> NoReturn:
     if isinstance(error, ModuleNotFoundError):
         headline = f"An artifact needs the module {error.name!r}, which isn't installed here."
         help = f"Install what provides {error.name!r} (pip install ...), or put your own module on the Python path."
-    elif isinstance(error, ImportError) or _is_lookup(error):
+    elif isinstance(error, ImportError) or _is_missing_name(error):
         headline = "An artifact needs a class or function that isn't in its module here."
         help = "Install the version of the module that the artifact was stored with."
     elif isinstance(error, LookupError) and "isn't loaded here" in str(error):
@@ -270,17 +270,17 @@ def _explain(error: Exception, where: str) -> NoReturn:
     else:
         headline = "An artifact can't be loaded."
         help = "Check that the versions of the modules involved are those it was stored with."
-    raise SerializationError(headline, seen=_told(error, named=True), where=where, help=help) from error
+    raise SerializationError(headline, seen=_describe_error(error, named=True), where=where, help=help) from error
 
 
-def _is_lookup(error: BaseException) -> bool:
-    """Tell whether a module hasn't got a name that a pickle asks for; other missing attributes are of the value's."""
-    text = _told(error)
+def _is_missing_name(error: BaseException) -> bool:
+    """Return whether a module lacks a name that a pickle needs; other missing attributes are the value's."""
+    text = _describe_error(error)
     return isinstance(error, AttributeError) and ("Can't get attribute" in text or text.startswith("module '"))
 
 
-def _told(error: BaseException, *, named: bool = False) -> str:
-    """What an exception says; one of the user's may say nothing, or raise another when it is asked."""
+def _describe_error(error: BaseException, *, named: bool = False) -> str:
+    """Return an exception's message, or its type; a user's exception may have no message, or raise in ``__str__``."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001

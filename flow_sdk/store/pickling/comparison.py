@@ -1,9 +1,9 @@
-"""Tells whether two values are equal in all that would be stored, though their pickles differ in some bytes.
+"""Compare two values in all that is stored of them, though their pickles differ in some bytes.
 
 The pickles of equal values differ where the order of a set depends on the process, where a library pickles an address
-in memory (the storage of a tensor), and where an object notes what was read from it: a cache, a counter of queries.
-The values are pickled once more, in a form that is made for comparing only: sets in the order of their elements'
-digests, storages by content, classes and functions by identity, and without what is listed in ``_NOTES``.
+in memory (the storage of a tensor), and where an object records that it was read: a cache, a counter of queries. The
+values are pickled again, in a form that is made for comparison only: sets in the order of their elements' digests,
+storages by content, classes and functions by identity, and without the attributes in ``_READ_TRACES``.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ MOST_OBJECTS = 500_000
 """Objects that are compared; values of more count as different."""
 
 LARGEST_BUFFERS = 1 << 30
-"""Bytes in buffers beside a pickle; above this a value is stored and not compared, which would take as much memory."""
+"""Bytes in buffers beside a pickle; larger values are stored without comparison, which would take as much memory."""
 
-_MARKS = (b"\x8f", b"\x91", b"torch", b"pandas", b"sklearn")
-"""What stands in a pickle that may differ from one of an equal value: the opcodes of sets, and names of libraries."""
+_HINTS = (b"\x8f", b"\x91", b"torch", b"pandas", b"sklearn")
+"""Bytes in pickles that may differ from one of an equal value: the opcodes of sets, and names of libraries."""
 
-_NOTES = {
+_READ_TRACES = {
     "pandas": frozenset({"_cache"}),
     "sklearn": frozenset({"_stop_words_id"}),
 }
-"""Attributes by library in which its objects note what was read from them."""
+"""Attributes, by library, in which its objects record that they were read."""
 
 _TREES = ("KDTree64", "KDTree32", "BallTree64", "BallTree32", "KDTree", "BallTree")
 _TREE_COUNTERS = slice(7, 11)
@@ -39,33 +39,33 @@ _TREE_COUNTERS = slice(7, 11)
 
 
 def was_only_read(value: Any, encoded: Encoded, load: Callable[[], Any]) -> bool:
-    """Tell whether a value that was loaded is still what is stored, though it is pickled to other bytes now.
+    """Return whether a loaded value is unchanged, though it pickles to other bytes now.
 
     Parameters
     ----------
     value : object
         The value that was loaded.
     encoded : Encoded
-        It, as it would be stored now.
+        The value as it would be stored now.
     load : callable
-        Loads a fresh copy of what is stored. A value that was only read is mostly pickled to the same bytes as that.
+        Loads a fresh copy of what is stored. A value that was only read mostly pickles to the same bytes as that.
 
     Returns
     -------
     bool
-        False also where it can't be told.
+        False also if they can't be compared.
     """
     if sum(part.nbytes for part in encoded.parts if isinstance(part, memoryview)) > LARGEST_BUFFERS:
         return False
-    return _same(value, encoded, load())
+    return _is_same_value(value, encoded, load())
 
 
 def are_equal(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal in all that would be stored; False also where it can't be told."""
-    return _same(one, encode_value(one, where="a value to compare"), other)
+    """Return whether two values are equal in all that is stored; False also if they can't be compared."""
+    return _is_same_value(one, encode_value(one, where="a value to compare"), other)
 
 
-def _same(value: Any, encoded: Encoded, other: Any) -> bool:
+def _is_same_value(value: Any, encoded: Encoded, other: Any) -> bool:
     if type(value) is not type(other):
         return False
     again = encode_value(other, where="a value to compare")
@@ -73,10 +73,10 @@ def _same(value: Any, encoded: Encoded, other: Any) -> bool:
         return False
     if again.size == encoded.size and b"".join(again.parts) == b"".join(encoded.parts):
         return True
-    if not any(mark in part for part in encoded.parts if isinstance(part, bytes) for mark in _MARKS):
+    if not any(mark in part for part in encoded.parts if isinstance(part, bytes) for mark in _HINTS):
         return False
     try:
-        return _Digest.of(value) == _Digest.of(other)
+        return _Digest.compute_digest(value) == _Digest.compute_digest(other)
     except Exception:  # noqa: BLE001 a __reduce__ may raise anything
         return False
 
@@ -94,16 +94,16 @@ class _Digest(_Pickler):  # type: ignore[misc]
 
     def __init__(self, digest: Any, left: list[int]) -> None:
         self._digest, self._left = digest, left
-        super().__init__(_Sink(digest), protocol=5, buffer_callback=self._buffer)
+        super().__init__(_DigestFile(digest), protocol=5, buffer_callback=self._hash_buffer)
 
     @classmethod
-    def of(cls, value: Any, left: list[int] | None = None) -> bytes:
+    def compute_digest(cls, value: Any, left: list[int] | None = None) -> bytes:
         digest = hashlib.blake2b(digest_size=32)
         pickler = cls(digest, left if left is not None else [MOST_OBJECTS])
         pickler.dump(value)
         return bytes(digest.digest())
 
-    def _buffer(self, buffer: pickle.PickleBuffer) -> bool:
+    def _hash_buffer(self, buffer: pickle.PickleBuffer) -> bool:
         try:
             self._digest.update(buffer.raw())
         except BufferError:
@@ -122,17 +122,17 @@ class _Digest(_Pickler):  # type: ignore[misc]
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(obj, torch.storage.TypedStorage | torch.UntypedStorage):
             untyped = obj._untyped_storage if isinstance(obj, torch.storage.TypedStorage) else obj
-            return "storage", str(getattr(obj, "dtype", "")), str(untyped.device), _content(torch, untyped)
+            return "storage", str(getattr(obj, "dtype", "")), str(untyped.device), _hash_storage(torch, untyped)
         return None
 
     def reducer_override(self, obj: Any) -> Any:
         library = type(obj).__module__.partition(".")[0]
-        if library not in _NOTES:
+        if library not in _READ_TRACES:
             return NotImplemented
         reduced = obj.__reduce_ex__(5)
         if not isinstance(reduced, tuple) or len(reduced) < 3:
             return reduced
-        return (*reduced[:2], _without_notes(type(obj), reduced[2], _NOTES[library]), *reduced[3:])
+        return (*reduced[:2], _drop_read_traces(type(obj), reduced[2], _READ_TRACES[library]), *reduced[3:])
 
     def _save_text(self, obj: Any) -> None:
         """Save text or bytes without the memo: whether two equal ones are one object isn't compared."""
@@ -142,7 +142,7 @@ class _Digest(_Pickler):  # type: ignore[misc]
 
     def _save_set(self, obj: Any) -> None:
         self.write(b"%s%d:" % (type(obj).__name__.encode(), len(obj)))
-        for element in sorted(_Digest.of(element, self._left) for element in obj):
+        for element in sorted(_Digest.compute_digest(element, self._left) for element in obj):
             self.write(element)
 
     dispatch = {  # noqa: RUF012
@@ -154,8 +154,8 @@ class _Digest(_Pickler):  # type: ignore[misc]
     }
 
 
-class _Sink(io.RawIOBase):
-    """A file that hands what is written to a digest."""
+class _DigestFile(io.RawIOBase):
+    """A file whose content goes into a digest."""
 
     def __init__(self, digest: Any) -> None:
         self._digest = digest
@@ -165,19 +165,19 @@ class _Sink(io.RawIOBase):
         return len(data)
 
 
-def _without_notes(kind: type, state: Any, notes: frozenset[str]) -> Any:
-    """The state of a library's object without what it notes of reading."""
+def _drop_read_traces(kind: type, state: Any, traces: frozenset[str]) -> Any:
+    """Return the state of a library's object without its traces of being read."""
     if kind.__name__ in _TREES and isinstance(state, tuple) and len(state) > _TREE_COUNTERS.stop:
         return (*state[: _TREE_COUNTERS.start], *state[_TREE_COUNTERS.stop :])
     if isinstance(state, dict):
-        return {name: part for name, part in state.items() if name not in notes}
+        return {name: part for name, part in state.items() if name not in traces}
     if isinstance(state, tuple):
-        kept = (_without_notes(object, part, notes) if isinstance(part, dict) else part for part in state)
+        kept = (_drop_read_traces(object, part, traces) if isinstance(part, dict) else part for part in state)
         return tuple(part for part in kept if not (isinstance(part, dict) and not part))
     return state
 
 
-def _content(torch: Any, untyped: Any) -> bytes:
-    """The digest of the bytes of a tensor's storage."""
+def _hash_storage(torch: Any, untyped: Any) -> bytes:
+    """Return the digest of the bytes of a tensor's storage."""
     view = torch.tensor([], dtype=torch.uint8).set_(untyped.cpu())
     return hashlib.blake2b(view.numpy(), digest_size=32).digest()

@@ -13,14 +13,14 @@ _MOST_CHILDREN = 200
 
 
 def find_culprit(value: Any, can_store: Callable[[Any], bool]) -> tuple[str, Any]:
-    """Walk down to the smallest part of a value that can't be stored.
+    """Find the smallest part of a value that can't be stored.
 
     Parameters
     ----------
     value : object
         A value that can't be stored.
     can_store : callable
-        Tells whether a part can be stored.
+        Returns whether a part can be stored.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def find_culprit(value: Any, can_store: Callable[[Any], bool]) -> tuple[str, Any
     path, tries = "", 0
     seen = {id(value)}
     while True:
-        for step, child in _children(value):
+        for step, child in _list_parts(value):
             tries += 1
             if tries > _MOST_TRIES:
                 return path, value
@@ -42,7 +42,7 @@ def find_culprit(value: Any, can_store: Callable[[Any], bool]) -> tuple[str, Any
             return path, value
 
 
-def _children(value: Any) -> Iterator[tuple[str, Any]]:
+def _list_parts(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, type):
         return
     if isinstance(value, dict):

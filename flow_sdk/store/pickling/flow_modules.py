@@ -1,12 +1,12 @@
 """Which modules are flow files: their classes and functions are stored by value.
 
-A name in a flow file is known everywhere by its origin: the file's name, the hash of its source, the qualified name.
+A class or function of a flow file is identified by its origin: file name, hash of the source, qualified name.
 """
 
 import atexit
 import os
 import sys
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 __all__ = [
@@ -23,10 +23,10 @@ Origin = tuple[str, str, str]
 """File name, hash of the source, qualified name."""
 
 CANONICAL = "__main__"
-"""What a flow file's module is called in everything that is stored, whatever its name is in this process."""
+"""The name of a flow file's module in stored objects, whatever its name is in this process."""
 
 
-class _Source:
+class _FlowModule:
     """A flow file loaded in this process."""
 
     def __init__(self, module: ModuleType | None, name: str, explicit: bool, text: bytes | None = None) -> None:
@@ -34,7 +34,7 @@ class _Source:
         self.explicit = explicit
         path = getattr(self.module, "__file__", None)
         self.file = os.path.basename(path) if path else ""
-        self._text = _source(path) if text is None else text
+        self._text = _read_source(path) if text is None else text
         self._hash: str | None = None
 
     @property
@@ -46,13 +46,13 @@ class _Source:
         return self._hash
 
 
-_sources: dict[str, _Source] = {}
-# At the end of the process the user's module is to be freed while the modules that it uses are still whole: a file of
-# gzip that it has left open is closed then.
+_sources: dict[str, _FlowModule] = {}
+# At the end of the process the user's module must be freed while the modules that it uses still work: a gzip file that
+# it left open is closed then.
 atexit.register(_sources.clear)
 
 
-def _source(path: str | None) -> bytes | None:
+def _read_source(path: str | None) -> bytes | None:
     if not path:
         return None
     try:
@@ -63,10 +63,10 @@ def _source(path: str | None) -> bytes | None:
 
 
 def register_flow_module(module_name: str, module: ModuleType | None = None, text: bytes | None = None) -> None:
-    """Say that a module of this process is a flow file.
+    """Register a module of this process as a flow file.
 
-    Its classes and functions are then stored by value, and artifacts that hold those of the same file get this
-    module's own ones when they are loaded here. Call it as soon as the file is loaded: its source is read now.
+    Its classes and functions are then stored by value, and artifacts with those of the same file have this module's own
+    ones when they are loaded here. Call it as soon as the file is loaded: its source is read now.
 
     Parameters
     ----------
@@ -75,68 +75,63 @@ def register_flow_module(module_name: str, module: ModuleType | None = None, tex
     module : module, optional
         The module, if it isn't in ``sys.modules``.
     text : bytes, optional
-        Its source, where the file may have changed since the module was compiled.
+        Its source, if the file may have changed since the module was compiled.
     """
-    _sources[module_name] = _Source(module, module_name, True, text)
+    _sources[module_name] = _FlowModule(module, module_name, True, text)
 
 
 def flow_module_names() -> tuple[str, ...]:
-    """Names of the modules whose classes and functions are stored by value."""
+    """Return the names of the modules whose classes and functions are stored by value."""
     return (*_sources, CANONICAL) if CANONICAL not in _sources else tuple(_sources)
 
 
 def is_flow_module(module_name: object) -> bool:
-    """Tell whether a module's classes and functions are stored by value."""
+    """Return whether a module's classes and functions are stored by value."""
     return module_name == CANONICAL or module_name in _sources
 
 
 def origin_of(value: Any) -> Origin | None:
-    """Where a class or function of a flow file comes from.
+    """Return the origin of a class or function of a flow file.
 
     Returns
     -------
     tuple or None
-        None for one that can't be found again by its name, such as one made in a function.
+        None if it can't be found by its name, such as one that was made in a function.
     """
-    source = _loaded(value.__module__)
-    if source is None or not source.hash or _walk(source.module, value.__qualname__) is not value:
+    source = _find_source(value.__module__)
+    if source is None or not source.hash or _resolve_name(source.module, value.__qualname__) is not value:
         return None
     return (source.file, source.hash, value.__qualname__)
 
 
 def find_by_origin(origin: Origin, kind: type) -> Any:
-    """Find this process's own class (``kind`` is ``type``) or function of an origin; None if it has none.
+    """Return this process's own class (``kind`` is ``type``) or function of an origin; None if it has none.
 
     A flow file that :func:`register_flow_module` registered counts also when its text has changed since: after a fix
     and a resume, earlier results get the fixed class.
     """
     file, text, name = origin
     for module_name in flow_module_names():
-        source = _loaded(module_name)
+        source = _find_source(module_name)
         if source is not None and ((source.explicit and source.file == file) or source.hash == text):
-            value = _walk(source.module, name)
+            value = _resolve_name(source.module, name)
             if isinstance(value, kind):
                 return value
     return None
 
 
-def is_code(value: object) -> bool:
-    """Tell whether a value is a class or a plain function."""
-    return isinstance(value, type | FunctionType)
-
-
-def _loaded(module_name: str) -> _Source | None:
+def _find_source(module_name: str) -> _FlowModule | None:
     source = _sources.get(module_name)
     if module_name == CANONICAL and (
         source is None or (not source.explicit and source.module is not sys.modules.get(CANONICAL))
     ):
-        source = _Source(None, CANONICAL, False)
+        source = _FlowModule(None, CANONICAL, False)
         if source.file:
             _sources[CANONICAL] = source
     return source
 
 
-def _walk(module: ModuleType | None, name: str) -> Any:
+def _resolve_name(module: ModuleType | None, name: str) -> Any:
     value: Any = module
     for part in name.split("."):
         value = getattr(value, part, None)

@@ -1,7 +1,7 @@
-"""JSON that tells when a byte of it isn't what was written, or when it lies in the place of another.
+"""JSON with a checksum, which shows a changed byte or an object that was stored under another key.
 
-The last field, ``sum``, is the checksum of the object's key and of the text without that field. It is there from format
-2 on: so a text that says it is of that format and has no sum is damaged, and one of format 1 is taken as it is.
+The last field, ``sum``, is the checksum of the object's key and of the text without that field. Format 2 and later have
+it: a text of that format without a sum is damaged, and one of format 1 is used without verification.
 """
 
 import json
@@ -24,17 +24,17 @@ _LENGTH = len(_FIELD) + _DIGITS + len(_END)
 
 
 def encode_checksummed(data: Mapping[str, Any], key: str) -> bytes:
-    """Turn data into JSON with a checksum.
+    """Return data as JSON with a checksum.
 
     Parameters
     ----------
     data : mapping
         Plain data, without ``format`` and ``sum``.
     key : str
-        The object that it becomes.
+        The object's key.
     """
     text = json.dumps({"format": FORMAT, **data}, separators=(",", ":")).encode("ascii")
-    return text[:-1] + _FIELD + _sum(key, text[:-1]) + _END
+    return text[:-1] + _FIELD + _compute_checksum(key, text[:-1]) + _END
 
 
 def decode_checksummed(
@@ -64,20 +64,20 @@ def decode_checksummed(
         version, given = data.pop("format", 1), data.pop("sum", None)
         is_newer, is_summed = version > FORMAT, given is not None or version != 1
     except (ValueError, TypeError, AttributeError) as error:
-        raise _unreadable(what, f"{type(error).__name__}: {error}", key) from error
+        raise _unreadable_error(what, f"{type(error).__name__}: {error}", key) from error
     if is_newer:
         raise IntegrityError(
             "A record was written by a newer release of Flow SDK.", where=key, help="pip install -U flow-sdk"
         )
     body = text[:-_LENGTH]
-    if is_summed and text[-_LENGTH:] != _FIELD + _sum(key, body) + _END:
-        raise _unreadable(what, "its content and place don't have the checksum that was stored with it", key)
+    if is_summed and text[-_LENGTH:] != _FIELD + _compute_checksum(key, body) + _END:
+        raise _unreadable_error(what, "its content and key don't have the checksum that was stored with it", key)
     if fields is not None:
         try:
             check_fields(data, fields)
             _check_names(data, fields, key)
         except (TypeError, ValueError) as error:
-            raise _unreadable(what, str(error), key) from error
+            raise _unreadable_error(what, str(error), key) from error
     return data  # type: ignore[no-any-return]
 
 
@@ -89,13 +89,13 @@ def _check_names(data: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]
             raise ValueError(f"it is the record of another {name}, {data[name]!a}")
 
 
-def _sum(key: str, body: bytes) -> bytes:
+def _compute_checksum(key: str, body: bytes) -> bytes:
     from blake3 import blake3
 
     return blake3(b"%s\0%s" % (key.encode("ascii"), body)).hexdigest(_DIGITS // 2).encode("ascii")
 
 
-def _unreadable(what: str, seen: str, key: str) -> IntegrityError:
+def _unreadable_error(what: str, seen: str, key: str) -> IntegrityError:
     return IntegrityError(
         f"A {what} can't be read.",
         seen=seen,

@@ -90,16 +90,16 @@ _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _Record = TypeVar("_Record", RunRecord, Manifest)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: _to_plain(v) for k, v in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
+        return [_to_plain(v) for v in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
-            f.name: _plain(getattr(value, f.name))
+            f.name: _to_plain(getattr(value, f.name))
             for f in dataclasses.fields(value)
             if getattr(value, f.name) is not None
         }
@@ -107,8 +107,8 @@ def _plain(value: Any) -> Any:
 
 
 def encode_record(record: RunRecord | Manifest, key: str) -> bytes:
-    """Turn a record into JSON, for the object of this key."""
-    return encode_checksummed(_plain(record), key)
+    """Return a record as JSON, for the object of this key."""
+    return encode_checksummed(_to_plain(record), key)
 
 
 def _check_object(data: Any, fields: Fields, what: str) -> None:
@@ -128,14 +128,14 @@ def _check_digest(text: str, what: str) -> None:
         raise ValueError(f"the hash of {what} isn't 64 hexadecimal digits")
 
 
-def _texts(values: list[Any], name: str) -> tuple[str, ...]:
+def _read_texts(values: list[Any], name: str) -> tuple[str, ...]:
     """Return a list of text as a tuple; refuse elements of other types."""
     if not all(type(value) is str for value in values):
         raise TypeError(f"the field {name!r} isn't a list of text")
     return tuple(values)
 
 
-def _ref(data: Any, name: str) -> ArtifactRef:
+def _read_ref(data: Any, name: str) -> ArtifactRef:
     _check_object(data, _REF_FIELDS, f"the artifact {name!r}")
     inline = data.get("inline")
     return ArtifactRef(
@@ -143,7 +143,7 @@ def _ref(data: Any, name: str) -> ArtifactRef:
     )
 
 
-def _parent(data: Any) -> ParentRef:
+def _read_parent(data: Any) -> ParentRef:
     _check_object(data, _PARENT_FIELDS, "a parent")
     return ParentRef(**data)
 
@@ -184,17 +184,17 @@ def decode_record(kind: type[_Record], text: bytes, key: str) -> _Record:
     try:
         data = decode_checksummed(text, key, kind.__name__, _RUN_FIELDS if kind is RunRecord else _MANIFEST_FIELDS)
         data = {name: value for name, value in data.items() if value is not None}
-        data["artifacts"] = {name: _ref(ref, name) for name, ref in data["artifacts"].items()}
+        data["artifacts"] = {name: _read_ref(ref, name) for name, ref in data["artifacts"].items()}
         if "items" in data:
             _check_object(data["items"], _ITEMS_FIELDS, "the items")
             data["items"] = SplitItems(**data["items"])
         if "parents" in data:
-            data["parents"] = tuple(_parent(parent) for parent in data["parents"])
+            data["parents"] = tuple(_read_parent(parent) for parent in data["parents"])
         if "exception" in data:
             _check_object(data["exception"], _EXCEPTION_FIELDS, "the exception")
         for name in ("own", "next", "parameters", "system_tags", "tags"):
             if name in data:
-                data[name] = _texts(data[name], name)
+                data[name] = _read_texts(data[name], name)
         if kind is RunRecord:
             _check_digest(data["plan"], "the plan")
             _check_digest(data.setdefault("package", None) or data["plan"], "the code package")

@@ -26,9 +26,9 @@ class ArtifactRef:
     size : int
         Bytes of the encoded payload, uncompressed.
     codec : str
-        The codec that reads it (``pickle``, ``cloudpickle``, ``bytes``, ``str``, ``arrow``).
+        The codec that reads it (``pickle``, ``cloudpickle``, ``bytes``, ``str``).
     type : str
-        The value's type as ``module.qualname``, for people.
+        The value's type as ``module.qualname``.
     inline : bytes or None
         The payload itself when it is small, else None: then it is the blob ``hash``.
     """
@@ -40,7 +40,7 @@ class ArtifactRef:
     inline: bytes | None = None
 
     def is_same(self, other: "ArtifactRef") -> bool:
-        """Tell whether another one stands for the same value: the bytes of ``"a"`` are those of ``b"a"``."""
+        """Return whether another reference is of the same value: ``"a"`` and ``b"a"`` have the same bytes."""
         return (self.hash, self.codec) == (other.hash, other.codec)
 
 
@@ -80,7 +80,7 @@ class Manifest:
     attempt : int
         Number of the attempt, from 0.
     ok : bool
-        Whether the attempt may be built upon: the step finished, or ``@catch`` took its failure.
+        Whether later tasks may use the attempt: the step finished, or ``@catch`` took its failure.
     successful : bool
         Whether the step's own code finished without an exception.
     artifacts : dict of str to ArtifactRef
@@ -102,7 +102,7 @@ class Manifest:
     origin : str or None
         For a task reused by a resume, the pathspec ``Flow/run/step/task`` it was taken from.
     environment : dict
-        Facts for people: host, process id, Python version, orchestrator's task.
+        Where the attempt ran: host, process id, Python version, orchestrator's task.
     """
 
     flow: str

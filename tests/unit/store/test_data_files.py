@@ -8,7 +8,7 @@ import pytest
 from flow_sdk.store.package.archive import find_files
 from flow_sdk.store.package.code_layout import find_layout
 from flow_sdk.store.package.data_files import data_files_left_out, literal_paths
-from flow_sdk.store.package.entry import Entry
+from flow_sdk.store.package.entry import FlowEntry
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_files_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "helper.py").write_text("DATA = 'data/b.csv'\n")
     (tmp_path / "gone.py").write_text("open('unused.csv')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    layout = find_layout(Entry(str(tmp_path / "flow.py")))
+    layout = find_layout(FlowEntry(str(tmp_path / "flow.py")))
     files = find_files(str(tmp_path), suffixes=[".txt"], leave_out=["gone.py"])
     found = data_files_left_out(layout, [file.path for file in files])
     assert [(file.name, file.where) for file in found] == [
@@ -87,7 +87,7 @@ def test_resources_of_packages_that_are_left_out(source: str, tmp_path: Path, mo
         (tmp_path / name).write_text("")
     (tmp_path / "flow.py").write_text(source + "\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    layout = find_layout(Entry(str(tmp_path / "flow.py")))
+    layout = find_layout(FlowEntry(str(tmp_path / "flow.py")))
     files = [file.path for file in find_files(str(tmp_path))]
     (found,) = data_files_left_out(layout, files)
     assert found.path == str(tmp_path / ("p/deep/d.txt" if "deep" in source else "p/d.txt"))
@@ -107,7 +107,7 @@ def test_a_package_imported_by_the_name_of_its_file(
     (folder / "tools" / "inner.py").write_text("")
     (folder / "flow.py").write_text(imports + "\n")
     monkeypatch.syspath_prepend(str(folder))
-    layout = find_layout(Entry(str(folder / "flow.py")))
+    layout = find_layout(FlowEntry(str(folder / "flow.py")))
     assert (layout.root, layout.paths) == (str(folder), ())
     assert {module.file for module in layout.modules} == {
         str(folder / name) for name in ("flow.py", "tools/__init__.py", "tools/inner.py")

@@ -33,7 +33,7 @@ def test_one_collector_at_a_time(clock: Clock) -> None:
     clock.now += DEAD + 1
     third = Collector(store, {})
     third.begin()
-    with pytest.raises(StoreError, match="stood still"):
+    with pytest.raises(StoreError, match="stopped for too long"):
         second.continue_collecting()
     third.continue_collecting()
 
@@ -45,7 +45,7 @@ def test_a_collector_that_was_overtaken_gives_up_though_its_clock_stood_still(cl
     clock.now += DEAD + 1
     Collector(store, {}).begin()
     clock.now -= DEAD + 1 - 120
-    with pytest.raises(StoreError, match="stood still"):
+    with pytest.raises(StoreError, match="stopped for too long"):
         paused.continue_collecting()
 
 
