@@ -84,9 +84,8 @@ class CommandTable:
         return iter(self._all())
 
     def __getitem__(self, name: str) -> tuple[str, str]:
-        group = name.partition(" ")[0]
-        commands = self._of_target(group) if group in self._target_names() else {**_FIRST, **_BATCH, **_LAST}
-        return commands[name]
+        own = {**_FIRST, **_BATCH, **_LAST}
+        return own[name] if name in own else self._of_target(name.partition(" ")[0])[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._all()

@@ -11,7 +11,7 @@ from flow_sdk.deploy.request import TargetRequest
 if TYPE_CHECKING:
     from flow_sdk.deploy.claims import Keeper
 
-__all__ = ["FAILURES", "DeployedRun", "DeployedRuns", "DeploymentStatus", "Run", "RunDetails", "time_text"]
+__all__ = ["FAILURES", "DeployedRun", "DeployedRuns", "DeploymentStatus", "RunDetails", "RunT", "time_text"]
 
 FAILURES = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
 """The statuses of runs that have ended without success."""
@@ -49,7 +49,7 @@ class DeployedRun:
     response: dict[str, Any] = field(default_factory=dict)
 
 
-Run = TypeVar("Run", bound=DeployedRun)
+RunT = TypeVar("RunT", bound=DeployedRun)
 """A target's own class of runs."""
 
 
@@ -88,7 +88,7 @@ class DeploymentStatus:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-class DeployedRuns(ABC, Generic[Run]):
+class DeployedRuns(ABC, Generic[RunT]):
     """The runs of one deployed flow, and the flow itself, in its orchestrator.
 
     Attributes
@@ -117,7 +117,7 @@ class DeployedRuns(ABC, Generic[Run]):
         self.check_deployed(request)
 
     @abstractmethod
-    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> Run:
+    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> RunT:
         """Start a run.
 
         Parameters
@@ -134,11 +134,11 @@ class DeployedRuns(ABC, Generic[Run]):
         """
 
     @abstractmethod
-    def list(self, statuses: Iterable[str] = ()) -> Iterator[Run]:
+    def list(self, statuses: Iterable[str] = ()) -> Iterator[RunT]:
         """Return runs, newest first: those of the statuses, all when there are none."""
 
     @abstractmethod
-    def find(self, run: str) -> Run:
+    def find(self, run: str) -> RunT:
         """Return a run by what :meth:`DeployTarget.parse_run` makes of an id.
 
         Raises
@@ -148,7 +148,7 @@ class DeployedRuns(ABC, Generic[Run]):
         """
 
     @abstractmethod
-    def stop(self, run: Run) -> None:
+    def stop(self, run: RunT) -> None:
         """Stop a run; its orchestrator ends its tasks.
 
         Raises
@@ -158,11 +158,11 @@ class DeployedRuns(ABC, Generic[Run]):
         """
 
     @abstractmethod
-    def start_message(self, request: TargetRequest, run: Run) -> Sequence[str]:
+    def start_message(self, request: TargetRequest, run: RunT) -> Sequence[str]:
         """Return what to tell the user of a run that was started, in paragraphs."""
 
     @abstractmethod
-    def stop_message(self, run: Run) -> str:
+    def stop_message(self, run: RunT) -> str:
         """Return what to tell the user of a run that was stopped."""
 
     @abstractmethod
@@ -170,10 +170,10 @@ class DeployedRuns(ABC, Generic[Run]):
         """Return what there is to know of the deployed flow."""
 
     @abstractmethod
-    def describe_run(self, request: TargetRequest, run: Run) -> RunDetails:
+    def describe_run(self, request: TargetRequest, run: RunT) -> RunDetails:
         """Return what there is to know of a run."""
 
-    def cause(self, run: Run) -> str | None:
+    def cause(self, run: RunT) -> str | None:
         """Return why a run failed before its first task began; None where that isn't known."""
         return None
 

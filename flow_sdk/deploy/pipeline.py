@@ -26,7 +26,7 @@ from flow_sdk.deploy.port import (
     DeploymentSource,
     Removal,
     RemovedPart,
-    Run,
+    RunT,
 )
 from flow_sdk.deploy.releases import note_release
 from flow_sdk.deploy.tokens import Grant, TokenGate, existing_store
@@ -123,7 +123,7 @@ class DeletedDeployment:
         return [part.name for part in self.parts if part.is_removed]
 
 
-def delete_deployment(removal: Removal[Run], on_stop: Callable[[Run], None]) -> DeletedDeployment:
+def delete_deployment(removal: Removal[RunT], on_stop: Callable[[RunT], None]) -> DeletedDeployment:
     """Delete what ``create`` has made in an orchestrator. Killed at any moment, it can be called again.
 
     Parameters

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flow_sdk.deploy.declaration import RunStatus, TargetCommand, TargetDeclaration
-from flow_sdk.deploy.deployed_runs import FAILURES, DeployedRun, DeployedRuns, DeploymentStatus, Run, RunDetails
+from flow_sdk.deploy.deployed_runs import FAILURES, DeployedRun, DeployedRuns, DeploymentStatus, RunDetails, RunT
 from flow_sdk.deploy.deployment import (
     Deployment,
     DeploymentDraft,
@@ -47,10 +47,10 @@ __all__ = [
     "DeploymentStatus",
     "Removal",
     "RemovedPart",
-    "Run",
     "RunDetails",
     "RunIdRule",
     "RunStatus",
+    "RunT",
     "TargetCommand",
     "TargetDeclaration",
     "TargetRequest",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic
 
-from flow_sdk.deploy.deployed_runs import Run
+from flow_sdk.deploy.deployed_runs import RunT
 from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class RemovedPart:
     is_removed: bool
 
 
-class Removal(ABC, Generic[Run]):
+class Removal(ABC, Generic[RunT]):
     """The removal of a deployment. The pipeline calls its methods in the order in which they stand here.
 
     Attributes
@@ -69,11 +69,11 @@ class Removal(ABC, Generic[Run]):
         """Remove what starts runs by itself, so that none starts while runs are being stopped."""
 
     @abstractmethod
-    def running(self) -> Iterable[Run]:
+    def running(self) -> Iterable[RunT]:
         """Return the runs that haven't ended."""
 
     @abstractmethod
-    def stop(self, run: Run) -> None:
+    def stop(self, run: RunT) -> None:
         """Stop one of them."""
 
     @abstractmethod

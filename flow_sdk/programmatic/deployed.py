@@ -1,98 +1,78 @@
 """Flows that are deployed, and their runs: what ``Deployer`` gives."""
 
 import os
-import sys
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, Self
 
 from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.client import Run
-from flow_sdk.errors import DeployError, NotFound, RunFailed
-from flow_sdk.programmatic.command import FlowFile, facts_of
-from flow_sdk.programmatic.failures import command_error
-from flow_sdk.programmatic.runner import LOOK, Shown
-from flow_sdk.programmatic.targets import Target
+from flow_sdk.deploy.declaration import TargetDeclaration
+from flow_sdk.deploy.deployed_runs import FAILURES
+from flow_sdk.errors import NotFound, RunFailed
+from flow_sdk.programmatic.existing import existing_deployment, existing_names, target_of
+from flow_sdk.programmatic.target_commands import TargetCommands
 
 __all__ = [
     "AirflowDeployedFlow",
     "AirflowTriggeredRun",
     "DeployedFlow",
-    "Deployment",
     "StepFunctionsDeployedFlow",
     "StepFunctionsTriggeredRun",
     "TriggeredRun",
+    "flow_class_of",
+    "run_class_of",
 ]
 
-_ENDED = {"FAILED", "TIMED_OUT", "ABORTED"}
-"""How Step Functions calls a run that won't begin any more."""
+ABSENT = frozenset({"argo_workflows"})
+"""Targets of Metaflow that Flow SDK doesn't have."""
+
+_FINDERS = (
+    (re.compile(r"from_(\w+)"), "from_deployment"),
+    (re.compile(r"list_(\w+)"), "list_deployed_flows"),
+    (re.compile(r"get_triggered_(\w+)_run"), "get_triggered_run"),
+)
+"""Names of class methods that are about one target, and what each is on the target's own class."""
 
 
-class Deployment:
-    """A flow file under one deployed name of one orchestrator.
+class _DeployedFlowType(type):
+    """Makes ``from_TARGET``, ``list_TARGET`` and ``get_triggered_TARGET_run`` for every target."""
 
-    Parameters
-    ----------
-    file : FlowFile
-        The flow file.
-    target : Target
-        The orchestrator.
-    name : str or None
-        The deployed name, where it isn't the flow's own.
-    """
-
-    def __init__(self, file: FlowFile, target: Target, name: str | None) -> None:
-        self.file, self.target, self.name = file, target, name
-        self.facts: dict[str, Any] = {}
-
-    def call(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> list[str]:
-        """Call a command, wait for its end, and return the lines of its stdout.
-
-        Raises
-        ------
-        UsageError, DeployError
-            What it refused, or failed with.
-        """
-        named = {**given, **({"name": self.name} if self.name is not None else {})}
-        process = self.file.start(self.target.command(verb), named, arguments)
-        shown = Shown(process, {"stderr": sys.stderr} if self.file.show_output else {})
-        try:
-            while process.returncode is None:
-                shown.more()
-                time.sleep(LOOK)
-            if process.returncode:
-                raise command_error(process, DeployError, f"{self.target.command(verb)} failed")
-            shown.more()
-            self.facts = facts_of(process) or self.facts
-            return process.text("stdout").splitlines()
-        finally:
-            process.close()
-
-    def result(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
-        """Call a command and return its result, the last line of its stdout."""
-        lines = self.call(verb, given, arguments)
-        return lines[-1] if lines else ""
+    def __getattr__(cls, name: str) -> Any:
+        for form, method in _FINDERS:
+            found = form.fullmatch(name)
+            if found is None:
+                continue
+            target = target_of(found[1])
+            if target is not None:
+                return getattr(flow_class_of(target), method)
+            if found[1] in ABSENT:
+                return AbsentName(f"DeployedFlow.{name}")
+        raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
 
-class DeployedFlow:
+class DeployedFlow(metaclass=_DeployedFlowType):
     """A flow that was deployed.
 
+    Each target has a subclass, whose class methods find only its deployments. ``from_TARGET``, ``list_TARGET`` and
+    ``get_triggered_TARGET_run`` are those of the target's subclass, such as ``DeployedFlow.from_step_functions``.
+
     Parameters
     ----------
-    deployment : object
-        Its flow file, orchestrator and name.
+    commands : TargetCommands
+        Its flow file, target and name.
     result : str
-        What ``create`` printed.
+        What ``create`` printed; empty where it isn't known, as after :meth:`from_deployment`.
     """
 
     _impl: str | None = None
 
-    def __init__(self, deployment: Deployment, result: str) -> None:
-        self._deployment, self._result = deployment, result
-        facts = deployment.facts
-        self.flow_name: str = facts["flow"]
-        self.name: str = facts["name"]
-        self._store: str = facts["store"]
+    def __init__(self, commands: TargetCommands, result: str) -> None:
+        self._commands, self._result = commands, result
+        self.flow_name: str = commands.identity["flow"]
+        self.name: str = commands.identity["name"]
+        self._store: str = commands.identity["store"]
 
     @classmethod
     def from_deployment(cls, identifier: str, metadata: str | None = None, impl: str | None = None) -> Self:
@@ -104,8 +84,9 @@ class DeployedFlow:
             The deployed name: ``project.branch.Flow``, the name that was given, or the flow's.
         metadata : str, optional
             The store that its runs are in, as :func:`flow_sdk.metadata` takes it; the client's by default.
-        impl : {"airflow", "step_functions"}, optional
-            Where it is deployed; needed only of a name that is deployed to both.
+        impl : str, optional
+            The target, such as ``"airflow"`` or ``"step_functions"``; needed only of a name
+            that is deployed to several.
 
         Returns
         -------
@@ -116,13 +97,10 @@ class DeployedFlow:
         NotFound
             If nothing was ever deployed under that name from that store.
         UsageError
-            If it has been deployed to both, or there is no such ``impl``.
+            If it has been deployed to several targets, or there is no such ``impl``.
         """
-        from flow_sdk.programmatic.existing import existing_deployment
-
-        deployment = existing_deployment(identifier, metadata, impl or cls._impl)
-        kinds = {kind._impl: kind for kind in (AirflowDeployedFlow, StepFunctionsDeployedFlow)}
-        found: Any = (cls if cls._impl is not None else kinds[deployment.target.impl])(deployment, "")
+        commands = existing_deployment(identifier, metadata, impl or cls._impl)
+        found: Any = (cls if cls._impl is not None else flow_class_of(commands.target))(commands, "")
         return found  # type: ignore[no-any-return]
 
     @classmethod
@@ -144,8 +122,6 @@ class DeployedFlow:
         ------
         DeployedFlow
         """
-        from flow_sdk.programmatic.existing import existing_names
-
         for name, kind in existing_names(metadata, impl or cls._impl):
             deployed = cls.from_deployment(name, metadata, kind)
             if flow_name in (None, deployed.flow_name):
@@ -165,28 +141,7 @@ class DeployedFlow:
             The run's id in the store: ``airflow-...`` or ``sfn-...``.
         """
         deployed = cls.from_deployment(identifier, metadata, impl)
-        return deployed._run_kind(deployed, run_id, run_id)
-
-    @classmethod
-    def from_step_functions(cls, identifier: str, metadata: str | None = None) -> "StepFunctionsDeployedFlow":
-        """Find a flow that was deployed to Step Functions. See :meth:`from_deployment`."""
-        return StepFunctionsDeployedFlow.from_deployment(identifier, metadata)
-
-    @classmethod
-    def list_step_functions(cls, flow_name: str | None = None) -> Iterator["StepFunctionsDeployedFlow"]:
-        """Find all flows that were deployed to Step Functions. See :meth:`list_deployed_flows`."""
-        return StepFunctionsDeployedFlow.list_deployed_flows(flow_name)
-
-    @classmethod
-    def get_triggered_step_functions_run(
-        cls, identifier: str, run_id: str, metadata: str | None = None
-    ) -> "TriggeredRun":
-        """Find a run of a flow that was deployed to Step Functions. See :meth:`get_triggered_run`."""
-        return StepFunctionsDeployedFlow.get_triggered_run(identifier, run_id, metadata)
-
-    from_argo_workflows = AbsentName("DeployedFlow.from_argo_workflows")
-    list_argo_workflows = AbsentName("DeployedFlow.list_argo_workflows")
-    get_triggered_argo_workflows_run = AbsentName("DeployedFlow.get_triggered_argo_workflows_run")
+        return deployed._run(run_id, run_id)
 
     @property
     def metadata(self) -> str:
@@ -199,31 +154,75 @@ class DeployedFlow:
         from flow_sdk.deploy.claims import KnownTokens
         from flow_sdk.deploy.tokens import TokenGate, existing_store
 
-        environment = self._deployment.file.environment
+        environment = self._commands.file.environment
         home = environment.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), ".flow_sdk")
         gate = TokenGate(self.name, "", KnownTokens(home, self.name))
         return gate.check_holder(existing_store(self._store))
 
-    @property
-    def _run_kind(self) -> "type[TriggeredRun]":
-        return TriggeredRun
+    def trigger(self, **kwargs: Any) -> "TriggeredRun":
+        """Start a run.
 
-    def _listed(self, states: list[str] | None, given: dict[str, Any]) -> list[str]:
-        """The ids in the store of the runs that ``list-runs`` shows."""
-        given = {**given, **{state.lower(): True for state in states or ()}}
-        return [line.split()[0] for line in self._deployment.call("list-runs", given)]
+        Parameters
+        ----------
+        **kwargs : Any
+            The flow's parameters, as data, and the options of the target's ``trigger``: ``run_id``, ...
+        """
+        run_id = self._commands.call_result("trigger", kwargs)
+        return self._run(self._commands.target.load().run_name(self.name, self.flow_name, run_id), run_id)
 
-    def _triggered(self, given: dict[str, Any]) -> tuple[str, str]:
-        """Start a run; returns what the orchestrator calls it, and its id in the store."""
-        run_id = self._deployment.result("trigger", given)
-        return self._deployment.target.run_name(self.name, self.flow_name, run_id), run_id
+    def list_runs(self, states: list[str] | None = None, **kwargs: Any) -> "list[TriggeredRun]":
+        """Return the runs that were started, newest first; the name of each is its id in the store.
+
+        Parameters
+        ----------
+        states : list of str, optional
+            Of which of the target's states, such as ``RUNNING``, ``SUCCEEDED`` and ``FAILED``; all by default.
+        **kwargs : Any
+            The options of the target's ``list-runs``, such as ``airflow_url`` where it isn't a setting.
+        """
+        given = {**kwargs, **{state.lower(): True for state in states or ()}}
+        runs = self._commands.call_json("list-runs", given)["runs"]
+        return [self._run(run["run"], run["run"]) for run in runs]
+
+    def delete(self, target: str | os.PathLike[str] | None = None, **kwargs: Any) -> bool:
+        """Delete what is deployed, and stop what is running; runs and artifacts stay.
+
+        Parameters
+        ----------
+        target : str or path, optional
+            Where it is, for a target that writes to a location, such as the DAG file of Airflow; by default what
+            ``create`` has written, else the setting.
+        **kwargs : Any
+            The options of the target's ``delete``: ``authorize`` where this machine doesn't hold the token, ``history``
+
+        Returns
+        -------
+        bool
+            Whether there was something to delete.
+        """
+        arguments: tuple[str, ...] = ()
+        if self._commands.target.delete_argument is not None:
+            location = os.fspath(target) if target is not None else self._result
+            arguments = (location,) if location else ()
+        elif target is not None:
+            kwargs["target"] = target
+        return bool(self._commands.call_result("delete", kwargs, arguments))
+
+    def _run(self, name: str, run_id: str) -> "TriggeredRun":
+        return run_class_of(self._commands.target)(self, name, run_id)
+
+    def __getattr__(self, name: str) -> Any:
+        # What create prints has a name of the target's own: the file, the ARN.
+        if not name.startswith("_") and name == self._commands.target.result_name:
+            return self._result
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
 
 class TriggeredRun:
-    """A run that an orchestrator was told to start.
+    """A run that a target was told to start.
 
     Parameters
     ----------
@@ -264,7 +263,7 @@ class TriggeredRun:
     def status(self) -> str:
         """``pending`` until its first step has begun, then the run's state: ``running``, ``succeeded``, ``failed``.
 
-        A run on Step Functions that ended before is ``failed``, too.
+        A run on Step Functions that ended before is ``failed``, too: a target that explains such runs is asked.
         """
         run = self.run
         if run is not None:
@@ -272,8 +271,23 @@ class TriggeredRun:
         return "failed" if self._ended() else "pending"
 
     def _ended(self) -> str:
-        """What the orchestrator calls the end of a run whose first step never began; empty while it may still begin."""
-        return ""
+        """Return the status of a run that ended before its first step began; empty while it may still begin."""
+        commands = self._deployed._commands
+        if not commands.target.explains_unbegun_runs:
+            return ""
+        status = commands.call_json("status", {}, (self.run_id,))["run"]["status"]
+        return str(status) if status in FAILURES and self.run is None else ""
+
+    def terminate(self, **kwargs: Any) -> bool:
+        """Stop the run; what is committed stays.
+
+        Parameters
+        ----------
+        **kwargs : Any
+            The options of the target's ``terminate``: ``authorize``, ``airflow_url``, ...
+        """
+        self._deployed._commands.call("terminate", kwargs, (self.name,))
+        return True
 
     def wait_for_run(self, check_interval: float = 5, timeout: float | None = None) -> None:
         """Wait until the run's first step has begun.
@@ -315,64 +329,9 @@ class AirflowDeployedFlow(DeployedFlow):
         """The DAG file; empty where it isn't known, as after :meth:`from_deployment`."""
         return self._result
 
-    @property
-    def _run_kind(self) -> "type[AirflowTriggeredRun]":
-        return AirflowTriggeredRun
-
-    def trigger(self, **kwargs: Any) -> "AirflowTriggeredRun":
-        """Start a run.
-
-        Parameters
-        ----------
-        **kwargs : Any
-            The flow's parameters, as data, and the options of ``airflow trigger``: ``airflow_url``, ``run_id``, ...
-        """
-        return AirflowTriggeredRun(self, *self._triggered(kwargs))
-
-    def list_runs(self, states: list[str] | None = None, **kwargs: Any) -> "list[AirflowTriggeredRun]":
-        """The runs that were started, newest first; the name of each is its id in the store.
-
-        Parameters
-        ----------
-        states : list of str, optional
-            Of which states: ``QUEUED``, ``RUNNING``, ``SUCCEEDED``, ``FAILED``; all by default.
-        **kwargs : Any
-            ``airflow_url`` and ``airflow_user``, where they aren't settings.
-        """
-        return [AirflowTriggeredRun(self, run, run) for run in self._listed(states, kwargs)]
-
-    def delete(self, target: str | os.PathLike[str] | None = None, **kwargs: Any) -> bool:
-        """Remove the DAG file and stop what is running; runs and artifacts stay.
-
-        Parameters
-        ----------
-        target : str or path, optional
-            Where the DAG file is; by default what ``create`` has written, else the setting ``AIRFLOW_DAGS_FOLDER``.
-        **kwargs : Any
-            The options of ``airflow delete``: ``authorize``, ``history``, ``airflow_url``, ...
-
-        Returns
-        -------
-        bool
-            Whether there was something to delete.
-        """
-        place = os.fspath(target) if target is not None else self.file
-        return bool(self._deployment.call("delete", kwargs, (place,) if place else ()))
-
 
 class AirflowTriggeredRun(TriggeredRun):
     """A run that Airflow was told to start."""
-
-    def terminate(self, **kwargs: Any) -> bool:
-        """Stop the run; what is committed stays.
-
-        Parameters
-        ----------
-        **kwargs : Any
-            The options of ``airflow terminate``: ``authorize``, ``airflow_url``, ...
-        """
-        self._deployed._deployment.call("terminate", kwargs, (self.name,))
-        return True
 
 
 class StepFunctionsDeployedFlow(DeployedFlow):
@@ -385,61 +344,40 @@ class StepFunctionsDeployedFlow(DeployedFlow):
         """The state machine; empty where it isn't known, as after :meth:`from_deployment`."""
         return self._result
 
-    @property
-    def _run_kind(self) -> "type[StepFunctionsTriggeredRun]":
-        return StepFunctionsTriggeredRun
-
-    def trigger(self, **kwargs: Any) -> "StepFunctionsTriggeredRun":
-        """Start a run.
-
-        Parameters
-        ----------
-        **kwargs : Any
-            The flow's parameters, as data.
-        """
-        return StepFunctionsTriggeredRun(self, *self._triggered(kwargs))
-
-    def list_runs(self, states: list[str] | None = None) -> "list[StepFunctionsTriggeredRun]":
-        """The runs that were started, newest first.
-
-        Parameters
-        ----------
-        states : list of str, optional
-            Of which states: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT``, ``ABORTED``; all by default.
-        """
-        return [StepFunctionsTriggeredRun(self, run, run) for run in self._listed(states, {})]
-
-    def delete(self, **kwargs: Any) -> bool:
-        """Delete the state machine and its schedule; runs and artifacts stay.
-
-        Parameters
-        ----------
-        **kwargs : Any
-            ``authorize``, where this machine doesn't hold the token.
-
-        Returns
-        -------
-        bool
-            Whether there was something to delete.
-        """
-        return bool(self._deployment.call("delete", kwargs))
-
 
 class StepFunctionsTriggeredRun(TriggeredRun):
     """A run that Step Functions was told to start."""
 
-    def _ended(self) -> str:
-        lines = (line.split() for line in self._deployed._deployment.call("list-runs", {}))
-        state = next((words[1] for words in lines if words[:1] == [self.name]), "")
-        return state if state in _ENDED and self.run is None else ""
 
-    def terminate(self, **kwargs: Any) -> bool:
-        """Stop the run; what is committed stays.
+_FLOW_CLASSES: dict[str, type[DeployedFlow]] = {
+    "airflow": AirflowDeployedFlow,
+    "step_functions": StepFunctionsDeployedFlow,
+}
+_RUN_CLASSES: dict[str, type[TriggeredRun]] = {
+    "airflow": AirflowTriggeredRun,
+    "step_functions": StepFunctionsTriggeredRun,
+}
+"""Classes that are written out for type checkers; those of other targets are made when they are needed."""
 
-        Parameters
-        ----------
-        **kwargs : Any
-            ``authorize``, where this machine doesn't hold the token.
-        """
-        self._deployed._deployment.call("terminate", kwargs, (self.name,))
-        return True
+
+def flow_class_of(target: TargetDeclaration) -> type[DeployedFlow]:
+    """Return the class of flows that were deployed to a target."""
+    name = target.python_name
+    if name not in _FLOW_CLASSES:
+        text = f"A flow that was deployed to {target.title}."
+        attributes = {"_impl": name, "__doc__": text, "__module__": __name__}
+        _FLOW_CLASSES[name] = type(f"{_class_name(name)}DeployedFlow", (DeployedFlow,), attributes)
+    return _FLOW_CLASSES[name]
+
+
+def run_class_of(target: TargetDeclaration) -> type[TriggeredRun]:
+    """Return the class of runs that a target was told to start."""
+    name = target.python_name
+    if name not in _RUN_CLASSES:
+        attributes = {"__doc__": f"A run that {target.title} was told to start.", "__module__": __name__}
+        _RUN_CLASSES[name] = type(f"{_class_name(name)}TriggeredRun", (TriggeredRun,), attributes)
+    return _RUN_CLASSES[name]
+
+
+def _class_name(python_name: str) -> str:
+    return "".join(word.capitalize() for word in python_name.split("_"))

@@ -3,21 +3,26 @@
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from flow_sdk.authoring.unsupported import AbsentName
+from flow_sdk.deploy.airflow.declaration import AIRFLOW
+from flow_sdk.deploy.declaration import TargetDeclaration
+from flow_sdk.deploy.step_functions.declaration import STEP_FUNCTIONS
 from flow_sdk.errors import UsageError
 from flow_sdk.programmatic.command import FlowFile
 from flow_sdk.programmatic.deployed import (
+    ABSENT,
     AirflowDeployedFlow,
     AirflowTriggeredRun,
     DeployedFlow,
-    Deployment,
     StepFunctionsDeployedFlow,
     StepFunctionsTriggeredRun,
     TriggeredRun,
+    flow_class_of,
 )
-from flow_sdk.programmatic.targets import AIRFLOW, STEP_FUNCTIONS, Target
+from flow_sdk.programmatic.existing import target_of
+from flow_sdk.programmatic.target_commands import TargetCommands
 
 __all__ = [
     "AirflowDeployedFlow",
@@ -28,6 +33,7 @@ __all__ = [
     "StepFunctionsDeployedFlow",
     "StepFunctionsDeployer",
     "StepFunctionsTriggeredRun",
+    "TargetDeployer",
     "TriggeredRun",
 ]
 
@@ -91,7 +97,15 @@ class Deployer:
         """
         return StepFunctionsDeployer(self._file, STEP_FUNCTIONS, name)
 
-    argo_workflows = AbsentName("Deployer.argo_workflows")
+    def __getattr__(self, name: str) -> Any:
+        """Return the method that deploys to another target, such as one that a distribution offers."""
+        if not name.startswith("_"):
+            target = target_of(name)
+            if target is not None:
+                return lambda name=None: TargetDeployer(self._file, target, name)
+            if name in ABSENT:
+                return AbsentName(f"Deployer.{name}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def cleanup(self) -> None:
         """Nothing is left to clean up: each command removes its own files."""
@@ -105,21 +119,56 @@ class Deployer:
         self.cleanup()
 
 
-class AirflowDeployer:
-    """A flow file, to be deployed to Airflow.
+class TargetDeployer:
+    """A flow file, to be deployed to one target.
 
     Parameters
     ----------
     file : FlowFile
         The flow file.
-    target : Target
-        The orchestrator.
+    target : TargetDeclaration
+        The target.
     name : str or None
         The deployed name.
     """
 
-    def __init__(self, file: FlowFile, target: Target, name: str | None) -> None:
-        self._deployment = Deployment(file, target, name)
+    def __init__(self, file: FlowFile, target: TargetDeclaration, name: str | None) -> None:
+        self._commands = TargetCommands(file, target, name)
+
+    def create(self, *, target: str | os.PathLike[str] | None = None, **kwargs: Any) -> DeployedFlow:
+        """Deploy the flow.
+
+        Parameters
+        ----------
+        target : str or path, optional
+            Where to write to, for a target that has to be told.
+        **kwargs : Any
+            The options of the target's ``create``: ``tags``, ``max_workers``, ``authorize``, ...
+
+        Returns
+        -------
+        DeployedFlow
+
+        Raises
+        ------
+        UsageError, DeployError, ...
+            What the command refused; nothing has changed then.
+        """
+        declaration = self._commands.target
+        for option in ("only_json", "dry_run"):
+            if kwargs.get(option):
+                raise UsageError(f"create() deploys the flow; {option} doesn't.", help="Use the command line for it.")
+        arguments: tuple[str, ...] = ()
+        if target is not None and declaration.create_argument is not None:
+            arguments = (os.fspath(target),)
+        elif target is not None:
+            kwargs["target"] = target
+        made = self._commands.call_json("create", kwargs, arguments)
+        return flow_class_of(declaration)(self._commands, made["result"])
+
+
+class AirflowDeployer(TargetDeployer):
+    """A flow file, to be deployed to Airflow. See :class:`TargetDeployer`."""
 
     def create(self, target: str | os.PathLike[str] | None = None, **kwargs: Any) -> AirflowDeployedFlow:
         """Write the DAG file.
@@ -131,35 +180,12 @@ class AirflowDeployer:
             default.
         **kwargs : Any
             The options of ``airflow create``: ``tags``, ``max_workers``, ``wait``, ``authorize``, ...
-
-        Returns
-        -------
-        AirflowDeployedFlow
-
-        Raises
-        ------
-        UsageError, DeployError, ...
-            What the command refused; nothing has changed then.
         """
-        arguments = (os.fspath(target),) if target is not None else ()
-        return AirflowDeployedFlow(self._deployment, self._deployment.result("create", kwargs, arguments))
+        return cast(AirflowDeployedFlow, super().create(target=target, **kwargs))
 
 
-class StepFunctionsDeployer:
-    """A flow file, to be deployed to Step Functions.
-
-    Parameters
-    ----------
-    file : FlowFile
-        The flow file.
-    target : Target
-        The orchestrator.
-    name : str or None
-        The deployed name.
-    """
-
-    def __init__(self, file: FlowFile, target: Target, name: str | None) -> None:
-        self._deployment = Deployment(file, target, name)
+class StepFunctionsDeployer(TargetDeployer):
+    """A flow file, to be deployed to Step Functions. See :class:`TargetDeployer`."""
 
     def create(self, **kwargs: Any) -> StepFunctionsDeployedFlow:
         """Deploy the flow's state machine.
@@ -168,17 +194,5 @@ class StepFunctionsDeployer:
         ----------
         **kwargs : Any
             The options of ``step-functions create``: ``tags``, ``max_workers``, ``authorize``, ...
-
-        Returns
-        -------
-        StepFunctionsDeployedFlow
-
-        Raises
-        ------
-        UsageError, DeployError, ...
-            What the command refused; nothing has changed then.
         """
-        for option in ("only_json", "dry_run"):
-            if kwargs.get(option):
-                raise UsageError(f"create() deploys the flow; {option} doesn't.", help="Use the command line for it.")
-        return StepFunctionsDeployedFlow(self._deployment, self._deployment.result("create", kwargs))
+        return cast(StepFunctionsDeployedFlow, super().create(**kwargs))

@@ -1,17 +1,18 @@
 """Deployments that are found by their names: their commands are called with the stored plan in place of a flow file."""
 
 from flow_sdk.client.context import current_store
+from flow_sdk.deploy.declaration import TargetDeclaration
+from flow_sdk.deploy.registry import all_targets
 from flow_sdk.deploy.releases import deployed_names, newest_releases
 from flow_sdk.errors import NotFound, UsageError
 from flow_sdk.programmatic import plan_flow
 from flow_sdk.programmatic.command import FlowFile
-from flow_sdk.programmatic.deployed import Deployment
-from flow_sdk.programmatic.targets import TARGETS
+from flow_sdk.programmatic.target_commands import TargetCommands
 
-__all__ = ["existing_deployment", "existing_names"]
+__all__ = ["existing_deployment", "existing_names", "target_of"]
 
 
-def existing_deployment(name: str, metadata: str | None, impl: str | None) -> Deployment:
+def existing_deployment(name: str, metadata: str | None, impl: str | None) -> TargetCommands:
     """Find a deployment by its name.
 
     Parameters
@@ -39,7 +40,7 @@ def existing_deployment(name: str, metadata: str | None, impl: str | None) -> De
     root = current_store() if metadata is None else store_url(metadata)
     store = open_existing_store(root)
     releases = newest_releases(store, name)
-    found = [each for each in TARGETS.values() if each.name in releases and impl in (None, each.impl)]
+    found = [each for each in all_targets() if each.name in releases and impl in (None, each.python_name)]
     if not found:
         raise NotFound(
             f"{name} was never deployed{'' if impl is None else f' with {impl}'}.",
@@ -48,15 +49,16 @@ def existing_deployment(name: str, metadata: str | None, impl: str | None) -> De
         )
     if len(found) > 1:
         raise UsageError(
-            f"{name} is deployed to several orchestrators.", wanted=" or ".join(f'impl="{t.impl}"' for t in found)
+            f"{name} is deployed to several orchestrators.",
+            wanted=" or ".join(f'impl="{each.python_name}"' for each in found),
         )
     digest = releases[found[0].name].get("plan", "")
     plan = from_json(Artifacts(store).get_bytes(digest, where=f"plan of {name}"))
     flow_file = FlowFile(plan_flow.__file__, False, None, None, None, {"datastore_root": root})
     flow_file.program = ["-m", plan_flow.__name__, root, digest]
-    deployment = Deployment(flow_file, found[0], name)
-    deployment.facts = {"flow": plan.flow, "name": name, "store": root}
-    return deployment
+    commands = TargetCommands(flow_file, found[0], name)
+    commands.identity = {"flow": plan.flow, "name": name, "store": root}
+    return commands
 
 
 def existing_names(metadata: str | None, impl: str | None) -> list[tuple[str, str]]:
@@ -79,16 +81,22 @@ def existing_names(metadata: str | None, impl: str | None) -> list[tuple[str, st
 
     _check_impl(impl)
     store = open_existing_store(current_store() if metadata is None else store_url(metadata))
-    kinds = [each for each in TARGETS.values() if impl in (None, each.impl)]
+    targets = [each for each in all_targets() if impl in (None, each.python_name)]
     return [
-        (name, each.impl)
+        (name, each.python_name)
         for name in deployed_names(store)
         for releases in (newest_releases(store, name),)
-        for each in kinds
+        for each in targets
         if each.name in releases
     ]
 
 
+def target_of(python_name: str) -> TargetDeclaration | None:
+    """Return the target of a name in Python, such as ``step_functions``; None if there is none."""
+    return next((each for each in all_targets() if each.python_name == python_name), None)
+
+
 def _check_impl(impl: str | None) -> None:
-    if impl is not None and impl not in TARGETS:
-        raise UsageError(f"There is no way to deploy called {impl!r}.", wanted=" or ".join(TARGETS))
+    if impl is not None and target_of(impl) is None:
+        known = " or ".join(each.python_name for each in all_targets())
+        raise UsageError(f"There is no way to deploy called {impl!r}.", wanted=known)

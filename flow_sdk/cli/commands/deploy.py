@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flow_sdk.deploy.claims import Keeper
     from flow_sdk.deploy.declaration import TargetDeclaration
-    from flow_sdk.deploy.port import DeployedRun, DeployedRuns, DeploymentPreview, DeployTarget
+    from flow_sdk.deploy.port import DeployedRun, DeployedRuns, Deployment, DeploymentPreview, DeployTarget
 
 __all__ = ["COMMANDS"]
 
@@ -133,23 +133,26 @@ def _create(call: Call, declaration: TargetDeclaration) -> int:
     call.code.tell(package, leave_out=draft.excluded_files)
     for text in made.notes:
         call.say(text)
-    if _is_json(call):
-        print_json(
-            {
-                "target": declaration.name,
-                "name": made.name,
-                "flow": request.flow,
-                "store": request.store,
-                "namespace": made.namespace,
-                "result": made.result,
-                "is_changed": made.is_changed,
-                "details": dict(made.details),
-            }
-        )
-    else:
+    if not _is_json(call):
         print(made.result)
     draft.wait_until_visible()
+    if _is_json(call):
+        print_json(_deployment_data(request, made))
     return 0
+
+
+def _deployment_data(request: TargetRequest, made: Deployment) -> dict[str, Any]:
+    """Return a deployment as ``--output json`` prints it."""
+    return {
+        "target": request.target.name,
+        "name": made.name,
+        "flow": request.flow,
+        "store": request.store,
+        "namespace": made.namespace,
+        "result": made.result,
+        "is_changed": made.is_changed,
+        "details": dict(made.details),
+    }
 
 
 def _show_preview(call: Call, preview: DeploymentPreview) -> None:

@@ -1,0 +1,79 @@
+"""The commands of one deploy target, called from Python for one flow file and deployed name."""
+
+import json
+import sys
+import time
+from typing import Any
+
+from flow_sdk.deploy.declaration import TargetDeclaration
+from flow_sdk.errors import DeployError
+from flow_sdk.programmatic.command import FlowFile, facts_of
+from flow_sdk.programmatic.failures import command_error
+from flow_sdk.programmatic.runner import LOOK, Shown
+
+__all__ = ["TargetCommands"]
+
+
+class TargetCommands:
+    """A flow file under one deployed name of one target.
+
+    Parameters
+    ----------
+    file : FlowFile
+        The flow file.
+    target : TargetDeclaration
+        The target.
+    name : str or None
+        The deployed name, where it isn't the flow's own.
+
+    Attributes
+    ----------
+    identity : dict
+        What the last command worked on: ``flow``, ``name`` and ``store``.
+    """
+
+    def __init__(self, file: FlowFile, target: TargetDeclaration, name: str | None) -> None:
+        self.file, self.target, self.name = file, target, name
+        self.identity: dict[str, Any] = {}
+
+    def call(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
+        """Call a command, wait for its end, and return its stdout.
+
+        Parameters
+        ----------
+        verb : str
+            The command, without the target's name.
+        given : dict
+            Its options by their Python names, and parameters of the flow.
+        arguments : tuple of str
+            Its positional arguments.
+
+        Raises
+        ------
+        FlowSDKError
+            The error that the command has ended with.
+        """
+        command = f"{self.target.name} {verb}"
+        named = {**given, **({"name": self.name} if self.name is not None else {})}
+        process = self.file.start(command, named, arguments)
+        shown = Shown(process, {"stderr": sys.stderr} if self.file.show_output else {})
+        try:
+            while process.returncode is None:
+                shown.more()
+                time.sleep(LOOK)
+            if process.returncode:
+                raise command_error(process, DeployError, f"{command} failed")
+            shown.more()
+            self.identity = facts_of(process) or self.identity
+            return process.text("stdout")
+        finally:
+            process.close()
+
+    def call_json(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Call a command with ``--output json``, and return what it prints. Parameters as for :meth:`call`."""
+        document: dict[str, Any] = json.loads(self.call(verb, {**given, "output": "json"}, arguments))
+        return document
+
+    def call_result(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
+        """Call a command that prints one line, and return it; empty where it had nothing to do."""
+        return self.call(verb, given, arguments).rstrip("\n")
