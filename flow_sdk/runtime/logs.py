@@ -86,7 +86,7 @@ class LogSender:
     ----------
     store : ObjectStore
         Where to.
-    tell : callable
+    report_loss : callable
         Is given one line at the end if something couldn't be kept.
     """
 
@@ -109,7 +109,7 @@ class LogSender:
 
         Parameters
         ----------
-        patience : float
+        timeout : float
             Seconds (>= 0) after which it is given up if the store takes nothing in them.
         """
         try:

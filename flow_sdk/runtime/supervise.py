@@ -47,7 +47,7 @@ class Supervised:
         0 committed, 1 failed, 2 failed and trying again can't help.
     attempt : int or None
         The number it claimed; None when the task was committed before, or it didn't come that far.
-    facts : dict
+    outcome : dict
         What the runner reported: ``ok, next, count, caught, already, error`` as far as they apply.
     """
 

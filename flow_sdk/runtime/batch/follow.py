@@ -84,7 +84,7 @@ def follow_job(
         The job.
     on_status : callable
         Is told (status, what AWS says of it), once for every change from the plain ``SUBMITTED`` on.
-    on_look : callable
+    on_poll : callable
         Is called now and then while the job runs or waits.
     sleep, clock, jitter : callable
         Waiting, monotonic seconds, and a random number from 0 to 1.
