@@ -17,9 +17,15 @@ second pass through a loop in item 3      ``3-1``            ``3.3-1``
 In a run whose plan has format 1 the text of the position is the task's id: steps of such a plan have no number.
 """
 
+from __future__ import annotations
+
 import re
 
+from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.errors import PathspecError
+
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = [
     "FOREACH",
@@ -36,8 +42,8 @@ __all__ = [
     "task_id",
 ]
 
-FOREACH = "foreach"
-LOOP = "loop"
+FOREACH: Final = "foreach"
+LOOP: Final = "loop"
 
 Position = tuple[int, ...]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 __all__ = ["Case", "Fault", "Graph", "NextCall", "NextTarget", "Node", "Scope", "SourceSpan"]
+
+
+ScopeKind = Literal["foreach", "split", "loop"]
+"""What opens a scope."""
 
 
 class SourceSpan(NamedTuple):
@@ -193,7 +197,7 @@ class Scope(NamedTuple):
         For a static split, the branch (the target named in ``self.next``) the step lies in.
     """
 
-    kind: str
+    kind: ScopeKind
     step: str
     branch: str | None = None
 

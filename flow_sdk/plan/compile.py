@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from flow_sdk.authoring.declared_decorators import flow_decorators, step_decorators
 from flow_sdk.authoring.flow import FlowSpec, is_plain, is_step, step_functions
@@ -19,7 +19,7 @@ from flow_sdk.lint.check import check_flow
 from flow_sdk.lint.diagnostic import Diagnostic, render_all
 from flow_sdk.lint.rules import CheckedFlow
 from flow_sdk.plan.codec import ordered_json
-from flow_sdk.plan.model import ConfigPlan, FlowPlan, LoopPlan, ParameterPlan, StepPlan
+from flow_sdk.plan.model import ConfigPlan, FlowPlan, LoopPlan, ParameterPlan, StepKind, StepPlan
 
 __all__ = ["check_class", "compile_plan", "find_constants", "read_flow"]
 
@@ -232,7 +232,7 @@ def _compile_steps(flow: CheckedFlow, wrappers: dict[str, Decorators]) -> tuple[
         steps.append(
             StepPlan(
                 name=name,
-                kind=node.kind,
+                kind=cast("StepKind", node.kind),  # the checks have refused the others
                 is_join=node.is_join,
                 next=node.next,
                 foreach=call.foreach if call and node.kind == "foreach" else None,

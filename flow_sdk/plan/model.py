@@ -5,7 +5,7 @@ JSON is byte-identical for the same flow on every Python version, and its hash n
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from flow_sdk.graph.model import Scope
 from flow_sdk.ids import FOREACH, LOOP, Position, parse_position, position_of, position_text, task_id
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flow_sdk.plan.target_policies import AirflowDagPolicy, BatchPolicy, ProjectPolicy, SchedulePolicy
     from flow_sdk.plan.tree import FlowTree
 
-__all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "LoopPlan", "ParameterPlan", "Scope", "StepPlan"]
+__all__ = ["FORMAT", "ConfigPlan", "FlowPlan", "LoopPlan", "ParameterPlan", "Scope", "StepKind", "StepPlan"]
 
 FORMAT = 2
 """The plan format this release writes. It reads this one and all older ones.
@@ -31,6 +31,9 @@ Format 2 differs from 1 in the ids of the tasks: they begin with the number of t
 """
 
 JSON = Any
+
+StepKind = Literal["linear", "split", "foreach", "switch", "end"]
+"""How a step ends: with a transition of this kind, or with the flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class StepPlan:
     """
 
     name: str
-    kind: str
+    kind: StepKind
     is_join: bool = False
     next: tuple[str, ...] = ()
     foreach: str | None = None
