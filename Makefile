@@ -7,6 +7,10 @@ AIRFLOW2_PYTHON ?= $(shell $(call supported,$(PYTHON) python3.12 python3.11,13))
 # The second interpreter of state machines wants Node; without it, its tests are left out, and pytest says so.
 NODE ?= $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null && echo node)
 second = tests/support/second_interpreter
+azurite = tests/support/azurite
+# The emulator of Google Cloud Storage is built by Go; without a Go of its release, its tests are left out, and pytest says so.
+fake_gcs = tests/support/fake_gcs
+GO ?= $(shell GOTOOLCHAIN=local go -C $(fake_gcs) list -m >/dev/null 2>&1 && echo go)
 # The tests of infra/terraform want Terraform's provider for AWS on this machine: in the mirror or cache that Terraform's own
 # configuration names, or in a folder of the usual kind. Without it they are left out, and pytest says so.
 aws_provider = registry.terraform.io/hashicorp/aws
@@ -76,6 +80,15 @@ $(second)/node_modules/.ready: $(second)/package-lock.json
 	npm ci --prefix $(second) --no-audit --no-fund --loglevel=error && touch $@ \
 	|| { rm -rf $(second)/node_modules; echo "npm ci failed: the tests of the second interpreter are left out"; }
 
+$(azurite)/node_modules/.ready: $(azurite)/package-lock.json
+	npm ci --prefix $(azurite) --no-audit --no-fund --loglevel=error && touch $@ \
+	|| { rm -rf $(azurite)/node_modules; echo "npm ci failed: the tests on Azure Blob Storage are left out"; }
+
+# go.mod pins the release, go.sum what it is made of.
+$(fake_gcs)/build/fake-gcs-server: $(fake_gcs)/go.mod $(fake_gcs)/go.sum
+	GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go -C $(fake_gcs) build -o build/fake-gcs-server github.com/fsouza/fake-gcs-server \
+	|| echo "go build failed: the tests on Google Cloud Storage are left out"
+
 demo: .venv/.ready
 	.venv/bin/python -m demo.run_demo
 
@@ -101,6 +114,8 @@ define in_parts
 	    FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \
 	    FLOW_TEST_LOCALSTACK="$(CURDIR)/.venv-localstack/bin/python" \
 	    FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))" \
+	    FLOW_TEST_AZURITE="$(if $(NODE),$$(ls -d "$(CURDIR)/$(azurite)/node_modules" 2>/dev/null))" \
+	    FLOW_TEST_FAKE_GCS="$(if $(GO),$$(ls "$(CURDIR)/$(fake_gcs)/build/fake-gcs-server" 2>/dev/null))" \
 	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
 	    FLOW_TEST_ZSH="$$(command -v zsh)" FLOW_TEST_FISH="$$(command -v fish)" \
 	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
@@ -121,7 +136,8 @@ define in_parts
 endef
 
 rigs = .venv/.ready .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
-       $(if $(NODE),$(second)/node_modules/.ready)
+       $(if $(NODE),$(second)/node_modules/.ready $(azurite)/node_modules/.ready) \
+       $(if $(GO),$(fake_gcs)/build/fake-gcs-server)
 
 test:
 	@$(MAKE) --no-print-directory -j4 $(rigs)
@@ -182,7 +198,7 @@ lock: .venv/.ready
 	        requirements/$$lock.in -o requirements/$$lock.txt || exit 1; done
 
 clean:
-	rm -rf .venv .venv-airflow2 .venv-localstack .venv-peer $(second)/node_modules
+	rm -rf .venv .venv-airflow2 .venv-localstack .venv-peer $(second)/node_modules $(azurite)/node_modules $(fake_gcs)/build
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf build dist *.egg-info provider/build provider/dist provider/src/*.egg-info

@@ -20,12 +20,16 @@ NEEDED = {
     **INTERPRETERS,
     "step_functions": "FLOW_TEST_LOCALSTACK",
     "node": "FLOW_TEST_NODE_MODULES",
+    "azure": "FLOW_TEST_AZURITE",
+    "gcs": "FLOW_TEST_FAKE_GCS",
     "containers": "FLOW_TEST_CONTAINERS",
     "terraform": "FLOW_TEST_TERRAFORM_PLUGINS",
     "zsh": "FLOW_TEST_ZSH",
     "fish": "FLOW_TEST_FISH",
 }
 """Markers, and the variable that says where what the marked tests need is."""
+
+NEEDED_IN_CI = ("airflow3", "airflow2", "step_functions", "azure", "gcs")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,7 +48,7 @@ def pytest_report_header() -> list[str]:
 
 
 def check_whole(left_out: list[pytest.Item]) -> None:
-    """Refuse to pass for the whole suite without the tests on Airflow and Step Functions.
+    """Refuse to pass for the whole suite without the tests on Airflow, Step Functions and the emulated clouds.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def check_whole(left_out: list[pytest.Item]) -> None:
     """
     lacking = [
         f"{NEEDED[marker]} (for {len(tests)} tests)"
-        for marker in ("airflow3", "airflow2", "step_functions")
+        for marker in NEEDED_IN_CI
         if not os.environ.get(NEEDED[marker]) and (tests := [t for t in left_out if t.get_closest_marker(marker)])
     ]
     if lacking:
@@ -94,7 +98,7 @@ def regenerate(request: pytest.FixtureRequest) -> bool:
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No setting, credential or home of the person who runs the tests reaches a test."""
     for name in list(os.environ):
-        if name.startswith(("FLOW_SDK_", "METAFLOW_", "AWS_", "AIRFLOW_")):
+        if name.startswith(("FLOW_SDK_", "METAFLOW_", "AWS_", "AIRFLOW_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_")):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
