@@ -47,7 +47,7 @@ class _Container:
         self.task = ContainerTask(env, open_store(root, create=False), root, *names)
         self.artifacts = Artifacts(self.task.store)
 
-    def run(self) -> int:
+    def run_attempt(self) -> int:
         """Run the attempt, and leave what the orchestrator reads; return the exit code."""
         task = self.task
         base, plan = self._read_request()
@@ -157,7 +157,7 @@ def run_container(env: Mapping[str, str]) -> int:
         The exit code.
     """
     try:
-        return _Container(env).run()
+        return _Container(env).run_attempt()
     except FlowSDKError as error:
         print(error, file=sys.stderr, flush=True)
         return FATAL if isinstance(error, ParameterError) else FAILED

@@ -1,4 +1,4 @@
-"""Noting attempts whose process ended without a word: killed, out of memory, crashed in native code."""
+"""Recording attempts whose process ended without a report: killed, out of memory, crashed in native code."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ HARD_GRACE = 30.0
 
 
 def crash_reason(status: int, killed_for: str | None = None) -> str:
-    """Say in words how a process ended.
+    """Describe how a process ended.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def crash_reason(status: int, killed_for: str | None = None) -> str:
 
 
 def crash_line(reason: str) -> str:
-    """Return the line that tells of it in the attempt's own log: the process couldn't write one any more."""
+    """Return the line for the attempt's own log, which the process couldn't write any more."""
     return f"[{reason}]"
 
 
@@ -54,7 +54,7 @@ def record_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason:
     attempt : int
         The number it had claimed.
     reason : str
-        As :func:`crash_reason` says.
+        As :func:`crash_reason` returns it.
     stopped : bool
         Whether it was ended because the run was: then the task hasn't failed.
     """
@@ -77,9 +77,9 @@ def record_crash(store: ObjectStore, request: TaskRequest, attempt: int, reason:
 
 
 def record_failure(store: ObjectStore, request: TaskRequest, attempt: int, reason: str) -> None:
-    """Note that a task has failed for good, whether or not the runner came so far as to do it itself.
+    """Record that a task has failed for good, whether or not the runner came so far as to do it itself.
 
-    Nothing is noted of a run that hasn't begun.
+    Nothing is recorded of a run that hasn't begun.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def record_failure(store: ObjectStore, request: TaskRequest, attempt: int, reaso
     attempt : int
         Number of its last attempt (>= 0).
     reason : str
-        Why, for people.
+        Why, for messages.
     """
     from flow_sdk.metadata.runs import Runs
 

@@ -10,7 +10,7 @@ if not sys.flags.safe_path:
     del sys.path[0]  # this script's folder; the user's program puts its own there
 
 
-def _start() -> None:
+def start_module() -> None:
     import gc
     import importlib.util
 
@@ -27,4 +27,4 @@ def _start() -> None:
 
 
 if __name__ == "__main__":
-    _start()
+    start_module()

@@ -28,7 +28,7 @@ MOST_THREADS = 4
 END_TIMEOUT = 30.0
 """Seconds for which the end of a run or task waits at most while the store takes nothing of the log."""
 LAST_TRIES = 3
-"""How often a log is refused at the end before it is given up; a store that is only slow has the patience above."""
+"""How often a log is refused at the end before it is dropped; a store that is only slow has the time above."""
 LONGEST_LINE = 64 * 1024
 LARGEST_PIPE = 1024 * 1024
 """What a pipe can hold at most where the system doesn't say, unless an administrator allows more."""
@@ -54,7 +54,7 @@ class LineSplitter:
     Parameters
     ----------
     emit : callable
-        Is given each line.
+        Receives each line.
     longest : int
         Bytes after which a line is given out in parts (> 0).
     """
@@ -87,7 +87,7 @@ class LogSender:
     store : ObjectStore
         Where to.
     report_loss : callable
-        Is given one line at the end if something couldn't be kept.
+        Receives one line at the end if something couldn't be stored.
     """
 
     def __init__(self, store: ObjectStore, report_loss: Callable[[str], None]) -> None:
@@ -105,12 +105,12 @@ class LogSender:
         self._error: Exception | None = None
 
     def close(self, timeout: float = END_TIMEOUT) -> None:
-        """Wait until all is stored, and say what isn't.
+        """Wait until all is stored, and report what isn't.
 
         Parameters
         ----------
         timeout : float
-            Seconds (>= 0) after which it is given up if the store takes nothing in them.
+            Seconds (>= 0) after which the rest is dropped if the store takes nothing in them.
         """
         try:
             with self._lock:
@@ -125,7 +125,7 @@ class LogSender:
             self._stop_threads()
 
     def _stop_threads(self) -> None:
-        """Have the threads end, and say what wasn't stored."""
+        """End the threads, and report what wasn't stored."""
         with self._lock:
             self._over = True
             self._work_to_do.notify_all()
@@ -143,7 +143,7 @@ class LogSender:
         self._missing += lines
 
     def _schedule_log(self, log: "LogWriter", due: float) -> None:
-        """Have a log looked at when it is due; the lock is held, here and in all that follows."""
+        """Schedule a log for when it is due; the lock is held, here and in all that follows."""
         self._waiting[log] = None
         due = max(due, log._not_before)
         if log._sending or (log._due is not None and log._due <= due):
@@ -155,7 +155,7 @@ class LogSender:
             self._wake_thread()
 
     def _wake_thread(self) -> None:
-        """Have a thread look at what is due first."""
+        """Wake or start a thread for what is due first."""
         if self._idle:
             self._work_to_do.notify()
         elif self._threads < MOST_THREADS:
@@ -187,7 +187,7 @@ class LogSender:
                     continue
                 due, _, log = heapq.heappop(self._due)
                 if log._due != due:
-                    continue  # it was looked at earlier than was planned then
+                    continue  # it was handled earlier than was planned then
                 log._due, log._sending = None, True
                 log._fill_chunk()
                 if self._due and self._due[0][0] <= now:
@@ -196,7 +196,7 @@ class LogSender:
             return None
 
     def _handle_put(self, log: "LogWriter", error: Exception | None) -> None:
-        """Take in what became of a put."""
+        """Handle the end of a put."""
         log._sending = False
         now = time.monotonic()
         if error is None:
@@ -246,11 +246,11 @@ class LogWriter:
 
     @property
     def name(self) -> str:
-        """The task and attempt, for people."""
+        """The task and attempt, for messages."""
         return "" if self._attempt_key is None else "{2}/{3}, attempt {4}".format(*self._attempt_key)
 
     def assign_attempt(self, flow: str, run: str, step: str, task: str, attempt: int) -> None:
-        """Say which attempt the log belongs to; until then it is held back."""
+        """Set the attempt that the log belongs to; until then it is held back."""
         with self._sender._lock:
             self._attempt_key = (flow, run, step, task, attempt)
             self._schedule_storing()
@@ -273,7 +273,7 @@ class LogWriter:
             self._schedule_storing()
 
     def close(self) -> None:
-        """Have the rest stored; whoever closes the sender waits for that."""
+        """Schedule the rest to be stored; closing the sender waits for that."""
         if self._dropped:
             self._limit, dropped, self._dropped = None, self._dropped, 0
             self.write("stderr", f"[{dropped} more lines were over the log's size limit and aren't kept]")
@@ -295,7 +295,7 @@ class LogWriter:
         return self._closed or self._size >= FLUSH_BYTES
 
     def _waiting_lines(self) -> int:
-        """How many lines wait."""
+        """Return how many lines wait."""
         return len(self._chunk) + len(self._buffer) + self._missing
 
     def _chunk_key(self) -> str:
@@ -317,7 +317,7 @@ class LogWriter:
             self._missing = 0
 
     def _finish_chunk(self, now: float) -> int:
-        """The chunk is stored: returns its size."""
+        """Drop the stored chunk; returns its size in bytes."""
         size = sum(map(len, self._chunk))
         self._chunk, self._flushed = [], now
         self._number += 1

@@ -96,7 +96,7 @@ class OrchestratorAdapter(Protocol):
     Attributes
     ----------
     run_id_prefix : str
-        What the ids of its runs in the store begin with; empty where they can't be told by that.
+        What the ids of its runs in the store begin with; empty where they have no prefix.
     foreach_limit_help : str or None
         How a user raises the limit on the items of a foreach; None for the option of ``run``.
     """
@@ -203,7 +203,7 @@ class PlainAdapter(OrchestratorAdapter):
         return run
 
     def explain_missing_run(self, run: str, command: str) -> str | None:
-        """Return None: there is no other place to look."""
+        """Return None: the orchestrator knows no more."""
         return None
 
     def describe_items(self, items: Sequence[Any]) -> list[str] | None:
@@ -244,7 +244,7 @@ def find_adapter(kind: object) -> OrchestratorAdapter:
 
 
 def named_adapter(kind: str) -> OrchestratorAdapter:
-    """Return the adapter for a kind of orchestrator that a container is told by name.
+    """Return the adapter for a kind of orchestrator that a container names.
 
     Raises
     ------

@@ -36,7 +36,7 @@ LONGEST_REPORT = 1 << 20
 """Bytes of a line, at most."""
 
 HIGH = 1024
-"""Descriptors are numbered from the lowest free one; what is kept near this number is met by nobody."""
+"""Descriptors are numbered from the lowest free one; other code doesn't meet one near this number."""
 
 MOST_SECONDS = 1e9
 
@@ -63,10 +63,10 @@ class PipeReport:
         self._pipe = (found.st_dev, found.st_ino)
         self._owner = os.getpid()
 
-    def __call__(self, facts: dict[str, Any]) -> None:
+    def __call__(self, fields: dict[str, Any]) -> None:
         if os.getpid() != self._owner:
             return
-        line = memoryview(_encode(facts).encode() + b"\n")
+        line = memoryview(_encode(fields).encode() + b"\n")
         try:
             found = os.fstat(self._fd)
             if (found.st_dev, found.st_ino) != self._pipe:
@@ -74,10 +74,10 @@ class PipeReport:
             while line:
                 line = line[os.write(self._fd, line) :]
         except OSError:
-            pass  # whoever started us is gone, or the step has closed it; the commit says the same
+            pass  # the process that started this one is gone, or the step has closed it; the commit says the same
 
     def release_descriptor(self) -> int:
-        """Return the pipe's descriptor for the program that this process is about to execute in its own place."""
+        """Return the pipe's descriptor for the program that this process is about to execute instead of itself."""
         os.set_inheritable(self._fd, True)
         return self._fd
 
@@ -107,14 +107,14 @@ def open_report(fd: int | None) -> Report:
     Parameters
     ----------
     fd : int or None
-        The pipe's descriptor, which is taken over; None to report to nobody.
+        The pipe's descriptor, which is moved; None to report nothing.
 
     Returns
     -------
     callable
-        Takes the facts of one report. It never fails: what counts is in the store.
+        Takes the fields of one report. It never fails: what counts is in the store.
     """
-    return PipeReport(fd) if fd is not None else lambda facts: None
+    return PipeReport(fd) if fd is not None else lambda fields: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,9 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The attempt has ended; ``facts`` are as :func:`flow_sdk.runtime.task.runner.run_and_report` reports them."""
+    """The attempt has ended; ``outcome`` is as :func:`flow_sdk.runtime.task.runner.run_and_report` reports them."""
 
-    facts: dict[str, Any]
+    outcome: dict[str, Any]
 
 
 def read_report(line: str) -> Claimed | Running | Finished | None:
@@ -147,19 +147,19 @@ def read_report(line: str) -> Claimed | Running | Finished | None:
         None for a line that isn't one of the runner's: something else has written to the pipe.
     """
     try:
-        facts = json.loads(line)
+        fields = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(facts, dict):
+    if not isinstance(fields, dict):
         return None
-    if facts.keys() == {"running"}:
-        return _running(facts["running"])
-    if facts.keys() == {"attempt"}:
-        return Claimed(facts["attempt"]) if _is_count(facts["attempt"]) else None
-    return Finished(facts) if _is_outcome(facts) else None
+    if fields.keys() == {"running"}:
+        return _parse_running(fields["running"])
+    if fields.keys() == {"attempt"}:
+        return Claimed(fields["attempt"]) if _is_count(fields["attempt"]) else None
+    return Finished(fields) if _is_outcome(fields) else None
 
 
-def _running(seconds: Any) -> Running | None:
+def _parse_running(seconds: Any) -> Running | None:
     if seconds is None:
         return Running(None)
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
@@ -170,15 +170,15 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
 
 
-def _is_outcome(facts: dict[str, Any]) -> bool:
-    """Tell whether facts have the types of an outcome: every value that is there, and what its kind needs."""
-    targets = facts.get("next", [])
+def _is_outcome(fields: dict[str, Any]) -> bool:
+    """Return whether fields have the types of an outcome: every value that is there, and what its kind needs."""
+    targets = fields.get("next", [])
     return (
-        facts.keys() <= {"ok", "next", "caught", "count", "already", "error"}
-        and ("error" in facts or {"ok", "next"} <= facts.keys())
-        and all(isinstance(facts.get(name, False), bool) for name in ("ok", "caught", "already"))
+        fields.keys() <= {"ok", "next", "caught", "count", "already", "error"}
+        and ("error" in fields or {"ok", "next"} <= fields.keys())
+        and all(isinstance(fields.get(name, False), bool) for name in ("ok", "caught", "already"))
         and isinstance(targets, list)
         and all(isinstance(target, str) for target in targets)
-        and (facts.get("count") is None or _is_count(facts["count"]))
-        and isinstance(facts.get("error", ""), str)
+        and (fields.get("count") is None or _is_count(fields["count"]))
+        and isinstance(fields.get("error", ""), str)
     )

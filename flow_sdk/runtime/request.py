@@ -1,4 +1,4 @@
-"""What a task is started with: the one message every orchestrator sends to the task runner."""
+"""The request that starts a task: the one message every orchestrator sends to the task runner."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["WITHOUT_LOCAL_FILE", "TaskRequest"]
 
 WITHOUT_LOCAL_FILE: dict[str, Any] = {"file": None, "module": "", "imported": False, "search_path": ()}
-"""The fields that say where the flow file is on this machine, as a request for another machine has them."""
+"""The fields with the flow file's path on this machine, as a request for another machine has them."""
 
 _JSON_NAMES = {"adapter_data": "events"}
 """Fields that have another name in the JSON, whose bytes are the same in all releases."""
@@ -33,10 +33,10 @@ class TaskRequest:
         say how it is executed, as :func:`flow_sdk.runtime.task.flow_loading.load_flow` takes them.
     tries_left : int
         Attempts that the orchestrator would still make after this one fails (>= 0), the one that only
-        takes over for ``@catch`` included.
+        stores the failure for ``@catch`` included.
     generation : int
-        Counts how often a user has told the orchestrator to run a finished task again (>= 0). A committed task whose
-        commit has a smaller one is run again.
+        Counts how often a user has cleared the task in the orchestrator, so that it runs again (>= 0). A committed
+        task whose commit has a smaller one is run again.
     parameters : dict
         Parameter values by name, as data; read by the start task only.
     user : str
@@ -53,7 +53,7 @@ class TaskRequest:
         What the orchestrator's adapter passes from the container to itself in the task's process; None for nothing.
         In the JSON it is called ``events``, after what it was first used for.
     environment : dict
-        Facts about this try, for people: kept in the manifest, such as the orchestrator's task id and log address.
+        Metadata of this attempt, such as the orchestrator's task id and log address; stored in the manifest.
     """
 
     root: str

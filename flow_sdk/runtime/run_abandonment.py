@@ -1,4 +1,4 @@
-"""Runs that an orchestrator ends between two tasks, where no task is there to say so."""
+"""Runs that an orchestrator ends between two tasks, where no task runs that could record it."""
 
 from flow_sdk.errors import StoreUnavailable
 from flow_sdk.metadata.runs import Runs
@@ -8,7 +8,7 @@ __all__ = ["clear_end", "record_abandonment"]
 
 
 def record_abandonment(root: str, flow: str, run: str, by: str, reason: str, when: float | None = None) -> bool:
-    """Note in the store that an orchestrator has ended a run that hasn't got to its end.
+    """Record in the store that an orchestrator has ended a run that hasn't reached its end.
 
     Parameters
     ----------
@@ -19,14 +19,14 @@ def record_abandonment(root: str, flow: str, run: str, by: str, reason: str, whe
     by : str
         The kind of orchestrator.
     reason : str
-        Why, for people.
+        Why, for messages.
     when : float, optional
         When it did so, in seconds since the epoch; now when left out.
 
     Returns
     -------
     bool
-        Whether that was news.
+        Whether it wasn't recorded before.
     """
     try:
         store = open_store(root, create=False)
@@ -36,5 +36,5 @@ def record_abandonment(root: str, flow: str, run: str, by: str, reason: str, whe
 
 
 def clear_end(root: str, flow: str, run: str) -> None:
-    """Note in the store that the orchestrator goes on with a run that it had ended."""
+    """Record in the store that the orchestrator continues a run that it had ended."""
     Runs(open_store(root)).clear_end(flow, run)

@@ -1,7 +1,7 @@
-"""What an orchestrator without switches or loops of its own asks: was a step chosen, where did a pass end.
+"""Queries of an orchestrator without switches or loops of its own: was a step chosen, where did an iteration end.
 
 It names a task by its step and the text of its position: that stays what it is when another version of the flow is
-deployed while a run goes on, or one whose tasks have other ids.
+deployed while a run is running, or one whose tasks have other ids.
 """
 
 from flow_sdk.errors import TransitionError
@@ -64,7 +64,7 @@ def find_task_id(root: str, flow: str, run: str, deployed: tuple[str, FlowPlan],
 
 
 def is_chosen(view: RunView, step: str, position: str) -> bool:
-    """Tell whether the run reached a task: whether a finished task leads to it."""
+    """Return whether the run reached a task: whether a finished task leads to it."""
     if step not in {known.name for known in view.plan.steps}:
         return True  # a version deployed later has it: the task runner refuses it with the reason
     plan = view.plan[step]
@@ -89,7 +89,7 @@ def foreach_children(view: RunView, step: str, position: str) -> list[str]:
 
 
 def loop_outcome(view: RunView, entry: str, position: str) -> str | None:
-    """Find where a pass through a loop ended.
+    """Find where an iteration of a loop ended.
 
     Parameters
     ----------
@@ -98,17 +98,17 @@ def loop_outcome(view: RunView, entry: str, position: str) -> str | None:
     entry : str
         The loop's entry step.
     position : str
-        Position of the entry in this pass.
+        Position of the entry in this iteration.
 
     Returns
     -------
     str or None
-        None when the pass led back to the entry; else the step outside the loop that it led to.
+        None when the iteration led back to the entry; else the step outside the loop that it led to.
 
     Raises
     ------
     TransitionError
-        If the pass isn't finished.
+        If the iteration isn't finished.
     """
     body = view.plan.loop(entry).body
     step, at = view.plan[entry], view.plan[entry].parse_position(position)
@@ -123,12 +123,12 @@ def loop_outcome(view: RunView, entry: str, position: str) -> str | None:
 
 
 def _skip_splits(view: RunView, step: StepPlan, position: Position) -> tuple[StepPlan, Position, str]:
-    """Go on from a task to the next that hands on to a single target; splits are passed by way of their joins."""
+    """Return the next task with a single target, its position and target; splits are skipped to their joins."""
     while True:
         manifest = view.read(step, position)
         if manifest is None:
             raise TransitionError(
-                f"The loop's pass isn't finished: task {step.name}/{step.task_id(position)} has no result.",
+                f"The loop's iteration isn't finished: task {step.name}/{step.task_id(position)} has no result.",
                 where=f"{view.flow}/{view.run}",
             )
         if step.kind not in ("split", "foreach"):

@@ -95,22 +95,22 @@ class _Supervisor:
         self.on_line(stream, line)
 
     def _handle_report(self, line: str) -> None:
-        said = read_report(line)
-        if isinstance(said, Running):
+        report = read_report(line)
+        if isinstance(report, Running):
             if self.timeout is not None:
-                self.deadline = None if said.seconds is None else time.monotonic() + said.seconds + HARD_GRACE
-        elif isinstance(said, Claimed) and self.result.attempt is None:
-            self.result.attempt = said.attempt
+                self.deadline = None if report.seconds is None else time.monotonic() + report.seconds + HARD_GRACE
+        elif isinstance(report, Claimed) and self.result.attempt is None:
+            self.result.attempt = report.attempt
             request = self.request
-            place = (request.flow, request.run, request.step, request.task, said.attempt)
-            self.log.assign_attempt(*place)
-            self.sign = task_heartbeat.HeartbeatWriter(self.store, *place)
+            attempt_key = (request.flow, request.run, request.step, request.task, report.attempt)
+            self.log.assign_attempt(*attempt_key)
+            self.sign = task_heartbeat.HeartbeatWriter(self.store, *attempt_key)
             self.beat = Heartbeat(
                 self.sign.write_heartbeat, first=task_heartbeat.FIRST_AFTER, interval=task_heartbeat.INTERVAL
             )
             self.beat.start()
-        elif isinstance(said, Finished):
-            self.result.outcome = said.facts
+        elif isinstance(report, Finished):
+            self.result.outcome = report.outcome
         elif line.strip() and not self.garbled:
             self.garbled = True
             self._handle_line(
@@ -130,7 +130,7 @@ class _Supervisor:
             self.process.stdin.write(self.request.to_json())
             self.process.stdin.close()
         except BrokenPipeError:
-            pass  # it died at once; its exit code says so
+            pass  # it died at once, which its exit code shows
         try:
             self.timeout = timeout
             self._read_output()
@@ -146,7 +146,7 @@ class _Supervisor:
         return result
 
     def _record_loss(self, lost: bool) -> None:
-        """Leave a note when the attempt was ended from outside: whoever ended it may not try it again, nor tell us."""
+        """Record that the attempt was ended from outside: the orchestrator may neither try it again nor report it."""
         if self.beat is None or self.sign is None:
             return
         self.beat.stop(STOP_GRACE)
@@ -156,7 +156,7 @@ class _Supervisor:
             else:
                 self.sign.remove_heartbeat()
         except StoreError:
-            pass  # the sign that is left grows old: that tells the same, later; a commit overrules it
+            pass  # the heartbeat that is left grows old, which means the same, later; a commit overrules it
 
     def _read_output(self) -> None:
         """Read the process's output until it has ended."""
@@ -222,21 +222,21 @@ def supervise(
     timeout: float | None = None,
     on_start: Callable[[Callable[[], None]], None] | None = None,
 ) -> Supervised:
-    """Run one attempt of a task in a process of its own and see it through.
+    """Run one attempt of a task in a process of its own, to its end.
 
     Parameters
     ----------
     request : TaskRequest
         The attempt.
     on_line : callable
-        Is told (stream, line) of the step's output as it comes.
+        Receives (stream, line) of the step's output as it comes.
     env : dict, optional
         The process's whole environment; this process's when not given. The supervisor's own store client takes its
         credentials from this process's environment.
     timeout : float, optional
         The step's @timeout in seconds (> 0); code of the step that doesn't react to it is killed 30 seconds later.
     on_start : callable, optional
-        Is given a function that ends the process, for the orchestrator's kill hook.
+        Receives a function that ends the process, for the orchestrator's kill hook.
 
     Returns
     -------

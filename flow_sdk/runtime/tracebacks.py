@@ -93,12 +93,12 @@ def _short_type(kind: str) -> str:
 
 
 def describe_exception(error: BaseException) -> dict[str, str]:
-    """Turn an exception into plain text facts: ``type`` (with its module), ``message``, ``stacktrace``.
+    """Describe an exception by texts: ``type`` (with its module), ``message``, ``stacktrace``.
 
     The clients of databases and servers like to name the address they were given, password and all: it is left out.
     """
-    facts = {"type": _type_name(error), "message": _read_message(error), "stacktrace": user_traceback(error)}
-    return {name: mask_password(text) for name, text in facts.items()}
+    texts = {"type": _type_name(error), "message": _read_message(error), "stacktrace": user_traceback(error)}
+    return {name: mask_password(text) for name, text in texts.items()}
 
 
 def _read_message(error: BaseException) -> str:
@@ -108,9 +108,9 @@ def _read_message(error: BaseException) -> str:
         return f"<its message can't be read: {type(broken).__name__}>"
 
 
-def summarize_exception(facts: dict[str, str]) -> str:
-    """Say in one line what failed: the type, the message's first line, and what was seen if it says so."""
-    first, *rest = facts["message"].splitlines() or [""]
+def summarize_exception(texts: dict[str, str]) -> str:
+    """Return one line on what failed: the type, the message's first line, and what was seen if it says so."""
+    first, *rest = texts["message"].splitlines() or [""]
     seen = next((line.partition("seen:")[2].strip() for line in rest if line.lstrip().startswith("seen:")), "")
-    text = f"{_short_type(facts['type'])}: {first}" + (f" ({seen})" if seen else "")
+    text = f"{_short_type(texts['type'])}: {first}" + (f" ({seen})" if seen else "")
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."

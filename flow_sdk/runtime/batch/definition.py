@@ -347,7 +347,7 @@ def _volume_properties(batch: BatchPolicy) -> dict[str, JSON]:
 
 
 def find_ignored_requests(steps: Iterable[StepPlan], settings: BatchSettings) -> list[str]:
-    """Say what steps ask for that their platform doesn't let us ask for, a line for each."""
+    """Return a line for each request of a step that its platform ignores."""
     return [
         f"Step {step.name!r}: @resources(disk=...) changes nothing on EC2, where a task has the disk of its machine."
         for step in steps

@@ -1,4 +1,4 @@
-"""Watching a job of Batch until its end, and saying why one failed."""
+"""Following a job of AWS Batch until its end, and describing why one failed."""
 
 import random
 import time
@@ -18,9 +18,9 @@ MOST_AT_ONCE = 100
 FIRST_PAUSE, GROWTH = 0.5, 1.3
 MOST_PAUSE = {"RUNNING": 3.0}
 MOST_PAUSE_WAITING = 10.0
-"""Seconds between two looks: short after every change, then longer and longer."""
+"""Seconds between two polls: short after every change, then longer and longer."""
 RETRY_BUDGET = 600.0
-"""Seconds for which AWS may not answer, or throttle, before a job is given up."""
+"""Seconds for which AWS may not answer, or throttle, before following a job fails."""
 UNSEEN = 60.0
 """Seconds in which a submitted job must be known to DescribeJobs."""
 _TRANSIENT_CODES = (
@@ -33,11 +33,11 @@ _TRANSIENT_CODES = (
 )
 _LOG_LINES = 40
 _OF_ITSELF = ("Essential container in task exited", "Task failed to start")
-"""What Batch says of a container that nobody has ended."""
+"""What Batch reports of a container that no user has ended."""
 
 
 def describe_jobs(client: Any, ids: Sequence[str]) -> dict[str, Job]:
-    """Look at jobs, a hundred with each call.
+    """Describe jobs, a hundred with each call.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def describe_jobs(client: Any, ids: Sequence[str]) -> dict[str, Job]:
     Returns
     -------
     dict of str to dict
-        What DescribeJobs says, by id, without those it doesn't know.
+        The answers of DescribeJobs by id, without those it doesn't know.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def follow_job(
     clock: Callable[[], float] = time.monotonic,
     jitter: Callable[[], float] = random.random,
 ) -> Job:
-    """Watch a job until it has ended.
+    """Follow a job until it has ended.
 
     Parameters
     ----------
@@ -83,16 +83,16 @@ def follow_job(
     job_id : str
         The job.
     on_status : callable
-        Is told (status, what AWS says of it), once for every change from the plain ``SUBMITTED`` on.
+        Receives (status, AWS's reason for it), once for every change from the plain ``SUBMITTED`` on.
     on_poll : callable
-        Is called now and then while the job runs or waits.
+        Called at each poll while the job runs or waits.
     sleep, clock, jitter : callable
         Waiting, monotonic seconds, and a random number from 0 to 1.
 
     Returns
     -------
     dict
-        What DescribeJobs says of the ended job.
+        The answer of DescribeJobs for the ended job.
 
     Raises
     ------
@@ -102,22 +102,22 @@ def follow_job(
         If AWS doesn't know the job.
     """
     status = "SUBMITTED"
-    told, pause, heard = (status, ""), FIRST_PAUSE, clock()
+    reported, pause, answered_at = (status, ""), FIRST_PAUSE, clock()
     while True:
         try:
             job = describe_jobs(client, [job_id]).get(job_id)
-            if job is None and clock() - heard > UNSEEN:
+            if job is None and clock() - answered_at > UNSEEN:
                 raise FlowSDKError("AWS Batch doesn't know the job any more.", where=f"job {job_id}")
         except AwsError as error:
-            if not _is_transient(error) or clock() - heard > RETRY_BUDGET:
+            if not _is_transient(error) or clock() - answered_at > RETRY_BUDGET:
                 raise
             job, pause = None, min(2 * pause, 60.0)
         if job is not None:
-            heard, status = clock(), job["status"]
-            news = (status, "" if status in ENDED else job.get("statusReason", ""))
-            if news != told:
-                told, pause = news, FIRST_PAUSE
-                on_status(*news)
+            answered_at, status = clock(), job["status"]
+            change = (status, "" if status in ENDED else job.get("statusReason", ""))
+            if change != reported:
+                reported, pause = change, FIRST_PAUSE
+                on_status(*change)
             if status in ENDED:
                 return job
         on_poll()
@@ -126,7 +126,7 @@ def follow_job(
 
 
 def _is_transient(error: AwsError) -> bool:
-    """Whether it may be over in a minute: too many calls, no network, a fault of AWS."""
+    """Return whether an error may be over in a minute: too many calls, no network, a fault of AWS."""
     from botocore.exceptions import ConnectionError as NoConnection
     from botocore.exceptions import HTTPClientError
 
@@ -146,12 +146,12 @@ def terminate_job(client: Any, job_id: str, reason: str) -> None:
 
 
 def describe_failure(job: Job) -> str:
-    """Say on one line why a job failed and what to do.
+    """Return one line on why a job failed and what to do.
 
     Parameters
     ----------
     job : dict
-        What DescribeJobs says of it.
+        The answer of DescribeJobs for it.
     """
     attempts = job.get("attempts") or [{}]
     last = attempts[-1]
@@ -159,11 +159,11 @@ def describe_failure(job: Job) -> str:
     code, reason = container.get("exitCode"), container.get("reason") or ""
     status_reason = last.get("statusReason") or job.get("statusReason") or ""
     what, advice = _explain_failure(code, reason, status_reason, _memory_limit(container))
-    facts = [f"exit code {code}"] if code is not None else []
-    facts += [" ".join(text.split()).rstrip(".") for text in dict.fromkeys((reason, status_reason)) if text]
+    details = [f"exit code {code}"] if code is not None else []
+    details += [" ".join(text.split()).rstrip(".") for text in dict.fromkeys((reason, status_reason)) if text]
     if len(attempts) > 1:
-        facts.append(f"{len(attempts)} attempts")
-    text = what + (f" ({'; '.join(facts)})" if facts else "") + (f". {advice}" if advice else "")
+        details.append(f"{len(attempts)} attempts")
+    text = what + (f" ({'; '.join(details)})" if details else "") + (f". {advice}" if advice else "")
     stream = container.get("logStreamName")
     return f"{text}. Job {job['jobId']}" + (f", log stream {stream}" if stream else "")
 
@@ -200,7 +200,7 @@ def _memory_limit(container: dict[str, Any]) -> str:
 
 
 def log_group(job: Job) -> str | None:
-    """The CloudWatch log group of a job; None when its log goes elsewhere."""
+    """Return the CloudWatch log group of a job; None when its log goes elsewhere."""
     found = (job.get("container") or {}).get("logConfiguration") or {}
     if found.get("logDriver", "awslogs") != "awslogs":
         return None
@@ -215,7 +215,7 @@ def log_tail(logs: Any, job: Job, most: int = _LOG_LINES) -> list[str]:
     logs : botocore client
         For ``logs``.
     job : dict
-        What DescribeJobs says of it.
+        The answer of DescribeJobs for it.
     most : int
         Lines (>= 1).
 

@@ -69,7 +69,7 @@ def task_jobs(client: Any, queue: str, request: TaskRequest, also: str | None = 
     request : TaskRequest
         The task.
     also : str, optional
-        Id of a job that is looked at whether or not it is listed yet.
+        Id of a job to describe whether or not it is listed yet.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def task_jobs(client: Any, queue: str, request: TaskRequest, also: str | None = 
 
 
 def was_terminated(job: Job) -> bool:
-    """Whether somebody has ended a job, or is ending it."""
+    """Return whether a user or process has ended a job, or is ending it."""
     return bool(job.get("isTerminated") or job.get("isCancelled"))
 
 
@@ -103,7 +103,7 @@ class TaskJobs:
     stale : tuple of dict
         Those that run or wait and must end first: from before the task was cleared, being ended, or one too many.
     failed : tuple of dict
-        Those that ended as tries of the step. A job that somebody has ended is none.
+        Those that ended as tries of the step. A job that was terminated is none.
     """
 
     running: Job | None

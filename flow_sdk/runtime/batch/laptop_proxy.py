@@ -1,4 +1,4 @@
-"""The process on a laptop that stands for a task on Batch: ``python -m flow_sdk.runtime.batch.laptop_proxy``.
+"""The process on a laptop that represents a task on Batch: ``python -m flow_sdk.runtime.batch.laptop_proxy``.
 
 To a local run's driver it is what a task's own process is: it reads what to do from stdin, shows the task's output as
 its own, reports on the descriptor ``FLOW_SDK_REPORT_FD``, ends with the task's exit code, and a SIGTERM ends the task.
@@ -89,7 +89,7 @@ def run_remotely(message: dict[str, Any], report: Report, interrupts: Interrupts
     message : dict
         ``request``, the fields of a TaskRequest, and ``target``, those of a JobTarget.
     report : callable
-        Is told facts as those of a task's own process.
+        Receives the reports of the task, as those of a task's own process.
     interrupts : Interrupts
         Of this process.
 
@@ -108,7 +108,7 @@ def run_remotely(message: dict[str, Any], report: Report, interrupts: Interrupts
 
 
 def main() -> NoReturn:
-    """Read what to do from stdin and do it."""
+    """Read the request from stdin and run it."""
     interrupts = Interrupts()
     die_with_parent()
     message = json.loads(sys.stdin.buffer.read())

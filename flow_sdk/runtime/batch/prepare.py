@@ -1,4 +1,4 @@
-"""What comes before a run's first job: finds the steps for Batch, and registers their definitions."""
+"""What precedes a run's first job: finds the steps for Batch, and registers their definitions."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -43,7 +43,7 @@ def find_missing_definitions(client: Any, definitions: Iterable[JobDefinition]) 
 def ensure_registered(client: Any, definitions: Iterable[JobDefinition]) -> list[str]:
     """Register the definitions that AWS doesn't have yet.
 
-    Two that do this at once may both register one: then it has two equal revisions, which harms nobody.
+    Two that do this at once may both register one: then it has two equal revisions, which does no harm.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def ensure_registered(client: Any, definitions: Iterable[JobDefinition]) -> list
 
 
 def find_platforms(client: Any, steps: Iterable[StepPlan], settings: BatchSettings) -> BatchSettings:
-    """See that the queues of the steps take jobs, and find out whether they run them on EC2 or Fargate.
+    """Check that the queues of the steps take jobs, and find out whether they run them on EC2 or Fargate.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def find_platforms(client: Any, steps: Iterable[StepPlan], settings: BatchSettin
     steps : iterable of StepPlan
         The steps that run on Batch.
     settings : BatchSettings
-        The settings; where they say the ``platform``, who may not look at the queues is believed that they are there.
+        The settings; with a ``platform``, queues are assumed to exist if the user isn't allowed to describe them.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def find_platforms(client: Any, steps: Iterable[StepPlan], settings: BatchSettin
 
 
 def _first_environment(client: Any, queue: str, platform: str | None) -> str:
-    """The first compute environment of a queue that takes jobs."""
+    """Return the first compute environment of a queue, which takes jobs."""
     try:
         with aws_errors("look at the job queue", where=queue):
             answer = client.describe_job_queues(jobQueues=[queue])["jobQueues"]
@@ -147,7 +147,7 @@ def _environment_platform(client: Any, environment: str) -> str:
 
 
 def check_log_groups(logs: Callable[[], Any], steps: Iterable[StepPlan]) -> None:
-    """See that the log groups that steps name exist, as far as we may look: without its group no container starts.
+    """Check that the log groups that steps name exist, as far as the user may list them: no container starts without.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def check_log_groups(logs: Callable[[], Any], steps: Iterable[StepPlan]) -> None
             with aws_errors("look at the log group", where=group):
                 found = client.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
         except AwsError as error:
-            if not error.code.startswith("AccessDenied"):  # who deploys needn't be allowed to look
+            if not error.code.startswith("AccessDenied"):  # a deployer needn't be allowed to list them
                 raise
             continue
         known = [each["logGroupName"] for each in found]

@@ -1,4 +1,4 @@
-"""A task that runs as a job of Batch, as whoever started it sees it: its log as it comes, and how it ended."""
+"""A task that runs as a job of Batch, as its starter sees it: its log as it comes, and how it ended."""
 
 import socket
 import time
@@ -30,11 +30,11 @@ class RemoteTask:
     request : TaskRequest
         The attempt.
     on_line : callable
-        Is told (stream, line) of the step's output.
+        Receives (stream, line) of the step's output.
     say : callable
-        Is told a line about the job.
+        Receives a line about the job.
     report : callable
-        Is told what a task's own process reports: ``attempt``; at the end ``ok, next, caught, count`` or ``error``.
+        Receives what a task's own process reports: ``attempt``; at the end ``ok, next, caught, count`` or ``error``.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RemoteTask:
         request: TaskRequest,
         on_line: Callable[[str, str], None],
         say: Callable[[str], None],
-        report: Report = lambda facts: None,
+        report: Report = lambda report_fields: None,
     ) -> None:
         self.request, self._on_line, self._say, self._report = request, on_line, say, report
         self.task_key = (request.flow, request.run, request.step, request.task)
@@ -55,33 +55,33 @@ class RemoteTask:
         self._lines, self._passed_over = 0, 0
 
     def expect(self) -> None:
-        """Take note of the attempts there are; call it right before the job is submitted."""
+        """Record the attempts that exist; call it right before the job is submitted."""
         self._known = set(commits.list_attempts(self.store, *self.task_key))
 
     def expect_of_another(self) -> None:
-        """Do so for a job that somebody else submitted: what has failed by now isn't its attempt."""
+        """Record those that have ended, for a job that another process submitted: they aren't its attempt."""
         known = commits.list_attempts(self.store, *self.task_key)
         self._known = {n for n in known if commits.read_attempt(self.store, *self.task_key, n) is not None}
 
     def remember(self) -> dict[str, Any]:
-        """What :meth:`recall` takes in another process to go on; plain data."""
+        """Return what :meth:`recall` takes in another process to continue; plain data."""
         known = sorted(self._known - {self.attempt})
         return {"known": known, "attempt": self.attempt, "lines": self._lines}
 
     def recall(self, memory: dict[str, Any]) -> None:
-        """Go on where :meth:`remember` was called: lines of the log that were shown aren't shown again."""
+        """Continue where :meth:`remember` was called: lines of the log that were shown aren't shown again."""
         self._known, self._begun = set(memory["known"]), True
         if memory["attempt"] is not None:
             self._take_up(memory["attempt"])
             self._passed_over = memory["lines"]
 
     def committed(self) -> Manifest | None:
-        """The task's committed manifest, if it is one that the attempt was started for."""
+        """Return the task's committed manifest, unless the attempt was started after it was cleared."""
         manifest = commits.read_task(self.store, *self.task_key)
         return manifest if manifest is not None and manifest.generation >= self.request.generation else None
 
     def status(self, job_id: str, status: str, reason: str) -> None:
-        """Say what has become of the job."""
+        """Log the job's status."""
         self._begun = self._begun or status not in ("SUBMITTED", "PENDING", "RUNNABLE")
         self._say(f"AWS Batch job {job_id}: {status}" + (f": {reason}" if reason else ""))
 
@@ -90,7 +90,7 @@ class RemoteTask:
         if not self._begun:
             return  # jobs may wait for hours: no need to ask the store
         for number in commits.list_attempts(self.store, *self.task_key):
-            if number not in self._known:  # more than one when Batch started the container anew
+            if number not in self._known:  # more than one when Batch started the container again
                 self._print_rest()
                 self._take_up(number)
         if self._tail is not None:
@@ -114,12 +114,12 @@ class RemoteTask:
             self._print_lines(self._tail.read_rest())
 
     def ended(self, job: Job, logs: Callable[[], Any]) -> int:
-        """See how a job has ended, and keep the reason if its container couldn't.
+        """Find how a job has ended, and record the reason if its container couldn't.
 
         Parameters
         ----------
         job : dict
-            What DescribeJobs says of it.
+            The answer of DescribeJobs for it.
         logs : callable
             Makes a botocore client for ``logs``.
 
@@ -138,10 +138,10 @@ class RemoteTask:
         self._print_rest()
         manifest = self.committed()
         if manifest is not None:
-            facts = {"ok": True, "next": list(manifest.next), "caught": not manifest.successful}
+            report_fields = {"ok": True, "next": list(manifest.next), "caught": not manifest.successful}
             if manifest.items is not None:
-                facts["count"] = manifest.items.count
-            self._report(facts)
+                report_fields["count"] = manifest.items.count
+            self._report(report_fields)
             return OK
         code = FATAL if _exit_code(job) == FATAL else FAILED
         failed = None if self.attempt is None else commits.read_attempt(self.store, *self.task_key, self.attempt)
@@ -167,13 +167,13 @@ class RemoteTask:
         self.store.put(key, log_entry("stderr", crash_line(reason)), durable=False)
 
     def _claim_attempt(self, job: Job) -> None:
-        """Count an attempt that never came so far as to count itself."""
-        facts = {"host": socket.gethostname(), "time": time.time(), "batch": {"job": job["jobId"]}}
-        self.attempt = commits.claim_attempt(self.store, *self.task_key, facts, first=len(self._known))
+        """Claim the attempt that the container didn't come so far as to claim."""
+        report_fields = {"host": socket.gethostname(), "time": time.time(), "batch": {"job": job["jobId"]}}
+        self.attempt = commits.claim_attempt(self.store, *self.task_key, report_fields, first=len(self._known))
         self._report({"attempt": self.attempt})
 
     def _print_container_log(self, job: Job, logs: Callable[[], Any]) -> None:
-        """Show what a container printed that didn't come so far as to keep a log of its own."""
+        """Show what a container printed before it could store a log of its own."""
         try:
             for line in log_tail(logs(), job):
                 self._say(line)

@@ -65,5 +65,5 @@ def _read_tags() -> dict[str, str]:
 def _read_region() -> str | None:
     try:
         return region()
-    except AwsError:  # no such profile: whoever calls AWS is told, and who doesn't need not care
+    except AwsError:  # no such profile: a call of AWS reports it, and others don't need it
         return None

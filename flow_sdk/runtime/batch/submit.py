@@ -55,7 +55,7 @@ def job_name(request: TaskRequest) -> str:
 
 
 def save_request(artifacts: Artifacts, request: TaskRequest) -> str:
-    """Store what a task is told; returns its hash. One object serves all tasks that differ in their name only.
+    """Store a task's request and return its hash. One object serves all tasks that differ in their name only.
 
     It lies in the run's folder and goes with the run: a job may wait in its queue for longer than any grace period.
     """
@@ -66,7 +66,7 @@ def save_request(artifacts: Artifacts, request: TaskRequest) -> str:
 
 
 def read_request(artifacts: Artifacts, pathspec: str, digest: str) -> TaskRequest:
-    """Read what a task is told: of its run, or, before a run has begun, of the deployment, as a blob.
+    """Read a task's request: of its run, or, before a run has begun, of the deployment, as a blob.
 
     Parameters
     ----------

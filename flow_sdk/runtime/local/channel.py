@@ -26,7 +26,7 @@ class Channel:
     Parameters
     ----------
     fd : int
-        Its descriptor, which is taken over.
+        Its descriptor, which the channel closes.
     """
 
     def __init__(self, fd: int) -> None:
@@ -48,7 +48,7 @@ class Channel:
         Raises
         ------
         OSError
-            If there is nobody at the other end.
+            If the other end is closed.
         """
         data = [marshal.dumps(message)]
         if fds:
@@ -62,7 +62,7 @@ class Channel:
         Returns
         -------
         (dict, list of int) or None
-            The message and the descriptors that came with it; None when there is nobody at the other end.
+            The message and the descriptors that came with it; None when the other end is closed.
         """
         try:
             data, ancillary, _, _ = self._socket.recvmsg(LARGEST_MESSAGE, _ANCILLARY)

@@ -1,4 +1,4 @@
-"""Driving a local run: the scheduler's decisions become processes, and what becomes of them events."""
+"""Driving a local run: the scheduler's decisions become processes, and their ends become events."""
 
 import os
 import selectors
@@ -40,9 +40,9 @@ STOP_GRACE_REMOTE = 20.0
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end a run as SIGINT does."""
 STOPPED = "it was stopped, as the run ended"
-"""What is noted of a task that was ended with its run."""
+"""The reason that is recorded for a task that was ended with its run."""
 MOST_UNANSWERED = 32
-"""Most tasks that the fork server is asked for before it says what became of them; its socket holds more."""
+"""Most tasks that the fork server is asked for before it answers; its socket holds more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +124,13 @@ class Driver:
         self.stopping = False
 
     def run(self) -> None:
-        """See the run through to its end."""
+        """Run all tasks, to the end of the run."""
         began = time.monotonic()
         self.reporter.run_started(self.record.flow, self.record.run, self.record.tags)
         allow_descriptors(3 * self.options.max_workers)
         ends = [number for number in ENDS if signal.getsignal(number) != signal.SIG_IGN]  # nohup ignores SIGHUP
         previous = {number: signal.signal(number, signal.default_int_handler) for number in ends}
-        state, patience = "failed", STOP_GRACE
+        state, log_timeout = "failed", STOP_GRACE
         try:
             with Heartbeat(lambda: write_run_heartbeat(self.store, self.record.flow, self.record.run)):
                 self.scheduler.begin_run()
@@ -138,7 +138,7 @@ class Driver:
                     self.reuse.commit_reused(self.scheduler, self.record.run, self.reporter)
                 self._run_tasks()
             state = "succeeded" if self.scheduler.finished and not self.scheduler.failed else "failed"
-            patience = END_TIMEOUT
+            log_timeout = END_TIMEOUT
         except KeyboardInterrupt:
             state, self.reason = "cancelled", "interrupted"
         except Exception as error:
@@ -147,7 +147,7 @@ class Driver:
         finally:
             try:
                 self._stop_all()
-                self._store_logs(patience)
+                self._store_logs(log_timeout)
             finally:
                 before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *ends)}
                 try:
@@ -177,18 +177,18 @@ class Driver:
             self._handle_events(self._seconds_to_wait())
 
     def _seconds_to_wait(self) -> float | None:
-        """Seconds until something must be looked at without an event."""
+        """Return the seconds until something is due without an event; None for no limit."""
         times = [worker.deadline for worker in self.by_name.values() if worker.deadline is not None]
         wake = self.scheduler.next_wake()
         if wake is not None:
             times.append(wake)
-        patience = min(times) - time.monotonic() if times else None
+        log_timeout = min(times) - time.monotonic() if times else None
         if self.by_name:
-            patience = 1.0 if patience is None else min(patience, 1.0)
-        return None if patience is None else max(0.0, patience)
+            log_timeout = 1.0 if log_timeout is None else min(log_timeout, 1.0)
+        return None if log_timeout is None else max(0.0, log_timeout)
 
     def _handle_events(self, timeout: float | None) -> None:
-        """Wait for events and take them in."""
+        """Wait for events and handle them."""
         for ready, _ in self.selector.select(timeout):
             if ready.data is None:
                 self._receive_from_server()
@@ -267,7 +267,7 @@ class Driver:
         self.reporter.task_started(request.step, request.task, attempt, worker.pid, takes_over=takes_over)
 
     def _has_catch(self, worker: Worker) -> bool:
-        """Whether the last attempt of a worker's task runs nothing of the step: @catch takes the failure."""
+        """Return whether the last attempt of a worker's task runs nothing of the step: @catch takes the failure."""
         return self.plan[worker.request.step].catch is not None
 
     def _start_task(self, key: TaskKey, left: int) -> None:
@@ -318,12 +318,12 @@ class Driver:
             self._report_start(worker)
 
     def _handle_line(self, worker: Worker, stream: str, line: str) -> None:
-        if worker.target is None:  # otherwise whoever runs the task stores its log
+        if worker.target is None:  # otherwise the remote process stores its log
             worker.log.write(stream, line)
         self.reporter.task_output(worker.request.step, worker.request.task, worker.attempt, stream, line)
 
     def _handle_end(self, worker: Worker, status: int) -> None:
-        """A process has ended: read what is left of its output, and tell the scheduler."""
+        """Read what is left of an ended process's output, and report its end to the scheduler."""
         if self.by_name.pop(worker.name, None) is None:
             return
         worker.status = status
@@ -337,7 +337,7 @@ class Driver:
             worker.log.close()
 
     def _handle_outcome(self, worker: Worker) -> None:
-        """Tell the scheduler how a process has ended."""
+        """Report to the scheduler how a process has ended."""
         outcome = worker.outcome
         request = worker.request
         if worker.garbled:
@@ -353,14 +353,14 @@ class Driver:
             self._handle_failure(worker, outcome)
 
     def _is_stored(self, request: TaskRequest) -> bool:
-        """Whether a task that was reported as committed is. In a bucket, where looking takes long, only the last one is
-        looked at here: any other is by the task after it, which takes its inputs from it."""
+        """Return whether a task that was reported as committed is. In a remote store only the last one is
+        checked here: any other is by the task after it, which takes its inputs from it."""
         if self.store.capabilities.is_remote and request.step != self.plan.end.name:
             return True
         return self.store.head(commit_key(request.flow, request.run, request.step, request.task)) is not None
 
     def _find_commit(self, worker: Worker) -> dict[str, Any] | None:
-        """For a process that ended without a good word: whether the task is committed all the same."""
+        """Return the outcome of a task that is committed although its process didn't report it; None for others."""
         request = worker.request
         manifest = read_durable_commit(self.store, request.flow, request.run, request.step, request.task)
         if manifest is None:
@@ -390,10 +390,10 @@ class Driver:
         else:
             reason = STOPPED if self.stopping else crash_reason(worker.status or 0, worker.killed_for)
             if worker.target is not None and not worker.claimed:
-                # What decides whether @catch takes over is how many numbers are claimed.
-                facts = {"host": os.uname().nodename, "pid": worker.pid, "time": time.time()}
-                worker.attempt = claim_attempt(self.store, request.flow, request.run, request.step, request.task, facts)
-            if worker.target is None:  # otherwise whoever runs the task stores its log
+                # Whether @catch handles the failure depends on how many numbers are claimed.
+                start = {"host": os.uname().nodename, "pid": worker.pid, "time": time.time()}
+                worker.attempt = claim_attempt(self.store, request.flow, request.run, request.step, request.task, start)
+            if worker.target is None:  # otherwise the remote process stores its log
                 worker.log.write("stderr", crash_line(reason))
             record_crash(self.store, request, worker.attempt, reason, stopped=self.stopping)
         if self.stopping:
@@ -423,11 +423,11 @@ class Driver:
         for worker in self.by_name.values():
             worker.log.close()
 
-    def _store_logs(self, patience: float) -> None:
+    def _store_logs(self, log_timeout: float) -> None:
         try:
-            self.logs.close(patience)
+            self.logs.close(log_timeout)
         except KeyboardInterrupt:
-            pass  # nobody wants to wait for it, and what is missing has been said
+            pass  # the user doesn't want to wait for it, and what is missing has been reported
 
     def _handle_events_quietly(self, timeout: float) -> None:
         try:

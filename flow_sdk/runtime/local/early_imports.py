@@ -126,28 +126,30 @@ class _Imports:
             case ast.ImportFrom():
                 self._import_from(statement)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                _need(_are_harmless(statement.decorator_list), _is_harmless(statement.args))
-                _need(_is_harmless(statement.returns))
+                _require_harmless(_are_harmless(statement.decorator_list), _is_harmless(statement.args))
+                _require_harmless(_is_harmless(statement.returns))
             case ast.ClassDef():
-                _need(_are_harmless(statement.decorator_list))
-                _need(all(_is_harmless(part) for part in (*statement.bases, *statement.keywords)))
+                _require_harmless(_are_harmless(statement.decorator_list))
+                _require_harmless(all(_is_harmless(part) for part in (*statement.bases, *statement.keywords)))
                 self._execute(statement.body)
             case ast.Assign():
-                _need(all(_is_name(target) for target in statement.targets), _is_harmless(statement.value))
+                _require_harmless(all(_is_name(target) for target in statement.targets), _is_harmless(statement.value))
             case ast.AnnAssign():
-                _need(_is_name(statement.target), _is_harmless(statement.annotation), _is_harmless(statement.value))
+                _require_harmless(
+                    _is_name(statement.target), _is_harmless(statement.annotation), _is_harmless(statement.value)
+                )
             case ast.AugAssign(target=ast.Name(id="__all__")):
-                _need(_is_harmless(statement.value))
+                _require_harmless(_is_harmless(statement.value))
             case ast.If():
                 self._choose(statement)
             case ast.Try() | ast.TryStar():
                 self._execute(statement.body)
                 for handler in statement.handlers:
-                    _need(_is_harmless(handler.type))
+                    _require_harmless(_is_harmless(handler.type))
                     self._execute(handler.body)
                 self._execute((*statement.orelse, *statement.finalbody))
             case ast.Expr() | ast.Assert():
-                _need(_is_harmless(statement))
+                _require_harmless(_is_harmless(statement))
             case ast.Pass() | ast.Raise():  # what follows an exception isn't executed
                 pass
             case _:
@@ -160,7 +162,7 @@ class _Imports:
             if self._is_main:
                 raise _EffectReached
         elif test not in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            _need(_is_harmless(statement.test))
+            _require_harmless(_is_harmless(statement.test))
             self._execute(statement.body)
         self._execute(statement.orelse)
 
@@ -175,20 +177,20 @@ class _Imports:
             self.add_module(f"{name}.{alias.name}")
 
 
-def _need(*harmless: bool) -> None:
+def _require_harmless(*harmless: bool) -> None:
     if not all(harmless):
         raise _EffectReached
 
 
 def _is_name(target: ast.expr) -> bool:
-    """Tell whether an assignment binds names of the module only."""
+    """Return whether an assignment binds names of the module only."""
     if isinstance(target, ast.Tuple | ast.List):
         return all(_is_name(element) for element in target.elts)
     return isinstance(target, ast.Name) or (isinstance(target, ast.Starred) and _is_name(target.value))
 
 
 def _is_harmless(node: ast.AST | None) -> bool:
-    """Tell whether evaluating an expression calls nothing but functions that change nothing."""
+    """Return whether evaluating an expression calls nothing but functions that change nothing."""
     if isinstance(node, ast.Await | ast.Yield | ast.YieldFrom):
         return False
     if isinstance(node, ast.Lambda):

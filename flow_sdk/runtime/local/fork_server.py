@@ -33,10 +33,10 @@ class ForkServer:
         self.is_ready = False
         ours, theirs = Channel.make_pair()
         try:
-            with _passed_file(json.dumps(_preparation(program)).encode()) as facts:
+            with _passed_file(json.dumps(_describe_preparation(program)).encode()) as fields:
                 self.process = subprocess.Popen(
                     [*interpreter_command("flow_sdk.runtime.local.fork_server_main"), str(theirs.fileno())],
-                    stdin=facts,
+                    stdin=fields,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
@@ -120,15 +120,15 @@ def _passed_file(data: bytes) -> IO[bytes]:
     else:
         import tempfile
 
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for it closes it
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(data)
     file.flush()
     file.seek(0)
     return file
 
 
-def _preparation(program: Program) -> dict[str, Any]:
-    """What the process needs to know before the first task."""
+def _describe_preparation(program: Program) -> dict[str, Any]:
+    """Return what the process needs before the first task."""
     loaded, own = loaded_modules()
     return {
         "file": program.file,

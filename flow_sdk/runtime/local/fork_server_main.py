@@ -4,7 +4,7 @@ It imports this package and the installed modules that the flow needs, and forks
 modules are executed in the task's process. It has no threads, connections or store clients, as these don't survive a
 fork. When the scheduler goes away, it ends its tasks and itself.
 
-The standard input is a file with what :func:`flow_sdk.runtime.local.fork_server._preparation` gives.
+The standard input is a file with what :func:`flow_sdk.runtime.local.fork_server._describe_preparation` gives.
 """
 
 import ast
@@ -27,7 +27,7 @@ from flow_sdk.runtime.interpreter import interpreter_command
 from flow_sdk.runtime.local.channel import Channel
 from flow_sdk.runtime.local.early_imports import imports_before_effects
 from flow_sdk.runtime.local.import_leftovers import Leftovers
-from flow_sdk.runtime.local.preload import AND_LATER, Excluded, preload
+from flow_sdk.runtime.local.preload import AND_LATER, Excluded, preload_modules
 from flow_sdk.runtime.local.program import Program
 from flow_sdk.runtime.task.flow_loading import CompiledFile
 from flow_sdk.runtime.task.process_end import find_c_functions, mark_inherited_modules
@@ -58,18 +58,18 @@ class _Child:
 class _Source:
     """The program, ready to be executed in each task."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
+    def __init__(self, fields: dict[str, Any]) -> None:
         self.program = Program(
-            file=facts["file"],
-            environment=facts["environment"],
-            folder=facts["folder"],
-            module=facts["module"],
-            imported=facts["imported"],
-            search_path=tuple(facts["search_path"]),
+            file=fields["file"],
+            environment=fields["environment"],
+            folder=fields["folder"],
+            module=fields["module"],
+            imported=fields["imported"],
+            search_path=tuple(fields["search_path"]),
         )
-        self.loaded: dict[str, str] = facts["loaded"]
-        self.own: dict[str, str] = facts["own"]
-        self.ours: list[str] = facts["ours"]
+        self.loaded: dict[str, str] = fields["loaded"]
+        self.own: dict[str, str] = fields["own"]
+        self.ours: list[str] = fields["ours"]
         self.compiled: CompiledFile | None = None
 
     def compile(self) -> list[str]:
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -> tuple[Excluded | None, list[Any]]:
-    """Import what every task needs, and what the flow needs; as :func:`preload`."""
+    """Import what every task needs, and what the flow needs; as :func:`preload_modules`."""
     with Leftovers() as leftovers:
         import blake3  # noqa: F401
 
@@ -138,11 +138,11 @@ def _import_all(names: list[str], loaded: dict[str, str], excluded: list[str]) -
         reason = leftovers.describe_found()
     if reason is not None:
         return Excluded(EVERYTHING, reason), []
-    return preload([] if EVERYTHING in excluded else names, loaded, set(excluded))
+    return preload_modules([] if EVERYTHING in excluded else names, loaded, set(excluded))
 
 
 def _start_again(channel: Channel, excluded: list[str], program: Program) -> None:
-    """Become the same process anew, without what mustn't be imported: nothing else gets rid of threads."""
+    """Start this process again, without what mustn't be imported: nothing else gets rid of threads."""
     if len(excluded) > MOST_RESTARTS:
         excluded = [EVERYTHING]
     os.lseek(0, 0, os.SEEK_SET)
@@ -154,7 +154,7 @@ def _start_again(channel: Channel, excluded: list[str], program: Program) -> Non
 
 
 class _Server:
-    """Forks on request and tells of ends."""
+    """Forks on request and reports ends."""
 
     def __init__(self, channel: Channel, prepared: "Prepared") -> None:
         self.channel = channel
@@ -177,12 +177,12 @@ class _Server:
                 ready = dict(waiting.poll())
                 if read in ready:
                     os.read(read, 4096)
-                    self._reap()
+                    self._report_ended()
                 if requests in ready:
                     received = self.channel.receive()
                     if received is None:
                         break
-                    child = self._take(*received)
+                    child = self._handle_message(*received)
         except ConnectionError:
             pass
         if child is None:
@@ -196,8 +196,8 @@ class _Server:
         os.close(write)
         return child
 
-    def _take(self, message: dict[str, Any], fds: list[int]) -> _Child | None:
-        """Do what a message says; returns something in the forked process only."""
+    def _handle_message(self, message: dict[str, Any], fds: list[int]) -> _Child | None:
+        """Do what a message asks for; returns something in the forked process only."""
         if "run" in message:
             with open(fds[0], "rb") as plan, open(fds[1], "rb") as record:
                 run = decode_record(RunRecord, record.read(), message["run"]), from_json(plan.read())
@@ -211,21 +211,21 @@ class _Server:
             pid = os.fork()
         except OSError as error:
             os.write(fds[1], f"The task's process can't be started: {error}\n".encode())
-            _close(fds)
+            _close_descriptors(fds)
             self.channel.send({"key": key, "status": 1})
             return None
         if pid == 0:
             return _Child(message["request"], fds)
         try:
-            os.setpgid(pid, pid)  # it does so itself, too: whoever comes first, nobody signals it too early
+            os.setpgid(pid, pid)  # it does so itself, too: the first of both counts
         except OSError:
             pass  # it has ended already
-        _close(fds)
+        _close_descriptors(fds)
         self.children[pid] = key
         self.channel.send({"key": key, "pid": pid})
         return None
 
-    def _reap(self) -> None:
+    def _report_ended(self) -> None:
         while self.children:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -238,7 +238,7 @@ class _Server:
                 self.channel.send({"key": key, "status": os.waitstatus_to_exitcode(status)})
 
 
-def _close(fds: list[int]) -> None:
+def _close_descriptors(fds: list[int]) -> None:
     for fd in fds:
         os.close(fd)
 

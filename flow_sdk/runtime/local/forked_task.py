@@ -101,7 +101,7 @@ def _renew_stream(stream: Any, fd: int) -> None:
     buffer: Any = stream.buffer
     raw = io.FileIO(fd, "wb", closefd=False)
     raw.name = "<stdout>" if fd == 1 else "<stderr>"
-    # What handlers of logging may have already is made anew in place.
+    # What handlers of logging may have already is made again in place.
     if type(buffer) is io.BufferedWriter:
         io.BufferedWriter.__init__(buffer, raw)  # the stream asks it
         return

@@ -40,7 +40,7 @@ CARRIED_THREADS = {"jemalloc_bg_thd"}
 """Names of threads whose libraries have handlers for a fork: that of jemalloc, which pyarrow starts, frees memory."""
 
 DRAWING = {"random", "secrets", "uuid", "os", __name__}
-"""Modules that draw for whoever calls them."""
+"""Modules that draw for their callers."""
 
 
 class Leftovers:
@@ -49,7 +49,7 @@ class Leftovers:
     Attributes
     ----------
     generators : list
-        Random generators that were seeded by the system and not used yet: a forked process can seed them anew.
+        Random generators that were seeded by the system and not used yet: a forked process can seed them again.
     """
 
     def __init__(self) -> None:
@@ -79,9 +79,9 @@ class Leftovers:
             return urandom(size)
 
         def watched_getpid() -> int:
-            place = _drawing_file(sys._getframe(1)) if self._watching else None
-            if place is not None and _package_of(place) not in TRUSTED | COMPARING:
-                self._asked_pid.append(place)
+            file = _drawing_file(sys._getframe(1)) if self._watching else None
+            if file is not None and _package_of(file) not in TRUSTED | COMPARING:
+                self._asked_pid.append(file)
             return getpid()
 
         self._watching = True
@@ -115,12 +115,12 @@ class Leftovers:
         self._undo.append(lambda: setattr(owner, name, before))
 
     def _record_draw(self, what: str) -> None:
-        place = _drawing_file(sys._getframe(2)) if self._watching else None
-        if place is not None and not _is_trusted(place):
-            self._draws.append(f"{what} in {place}")
+        file = _drawing_file(sys._getframe(2)) if self._watching else None
+        if file is not None and not _is_trusted(file):
+            self._draws.append(f"{what} in {file}")
 
     def describe_found(self) -> str | None:
-        """Say what has been left behind, to follow "importing it"; None when it is nothing that matters."""
+        """Return what has been left behind, to follow "importing it"; None when it is nothing that matters."""
         draws = self._used_numpy() or self._used_generators() or self._draws
         if draws:
             return f"draws {draws[0]}"
@@ -145,18 +145,18 @@ class Leftovers:
         return f"asks for its process id in {self._asked_pid[0]}" if self._asked_pid else None
 
     def changes_others(self) -> bool:
-        """Tell whether an import has changed what the import of another module may depend on."""
+        """Return whether an import has changed what the import of another module may depend on."""
         return _current_folder() != self._folder or sys.path != self._search_path
 
     def _watch_random(self, urandom: Callable[[int], bytes]) -> None:
-        """See what the generators of ``random`` are seeded with."""
+        """Watch what the generators of ``random`` are seeded with."""
         module: Any = sys.modules["random"]
         seed, global_generator = module.Random.seed, module._inst
 
         def watched_seed(generator: "random.Random", a: Any = None, version: int = 2) -> None:
             seed(generator, a, version)
-            if a is None and self._watching and (place := _drawing_file(sys._getframe(1))) is not None:
-                self._seeded.append((generator, None if _is_trusted(place) else generator.getstate()))
+            if a is None and self._watching and (file := _drawing_file(sys._getframe(1))) is not None:
+                self._seeded.append((generator, None if _is_trusted(file) else generator.getstate()))
 
         def watched_global_seed(a: Any = None, version: int = 2) -> None:
             if a is not None and self._watching:
@@ -169,7 +169,7 @@ class Leftovers:
         self._undo.append(lambda: setattr(module, "_urandom", urandom))
 
     def _watch_uuid(self) -> None:
-        """See UUIDs drawn that the system's library makes."""
+        """Watch UUIDs that the system's library makes."""
         module: Any = sys.modules["uuid"]
         uuid1 = module.uuid1
 
@@ -180,7 +180,7 @@ class Leftovers:
         self._replace_function(module, "uuid1", watched_uuid1)
 
     def _used_numpy(self) -> list[str]:
-        """Tell whether NumPy's global generator was used or seeded."""
+        """Return whether NumPy's global generator was used or seeded."""
         numpy_random = sys.modules.get("numpy.random")
         if numpy_random is None or not hasattr(numpy_random, "get_state"):
             return []
@@ -203,16 +203,16 @@ class Leftovers:
                 drawn: int = randbits(count)
             finally:
                 self._watching = watching
-            place = _drawing_file(sys._getframe(1)) if watching else None
-            if place is not None:
+            file = _drawing_file(sys._getframe(1)) if watching else None
+            if file is not None:
                 self._numpy_seeds += 1
-                self._numpy_seeds_trusted += _is_trusted(place)
+                self._numpy_seeds_trusted += _is_trusted(file)
             return drawn
 
         self._replace_function(module, "randbits", watched_randbits)
 
     def _used_generators(self) -> list[str]:
-        """The generators that were seeded by the system and used at once, or that can't be found; keep the others."""
+        """Return the generators that were seeded by the system and used at once, or that can't be found."""
         self.generators = [generator for generator, _ in self._seeded]
         if any(state is not None and generator.getstate() != state for generator, state in self._seeded):
             return ["from a generator of its own"]
@@ -225,7 +225,7 @@ class Leftovers:
 
 
 class _ImportWatch:
-    """A finder and loader: calls a function when a module has been imported, before whoever imports it can use it."""
+    """A finder and loader: calls a function when a module has been imported, before the importer can use it."""
 
     def __init__(self, name: str, function: Callable[[], object]) -> None:
         self._name, self._function = name, function
@@ -273,12 +273,12 @@ def _is_trusted(path: str) -> bool:
 
 
 def _is_harmless(path: str) -> bool:
-    """Tell whether a file's package registers exit functions that may run in a forked process; Python's own may."""
+    """Return whether a file's package registers exit functions that may run in a forked process; Python's own may."""
     return _package_of(path) in HARMLESS_EXITS
 
 
 def _may_remove(function: Callable[..., Any]) -> bool:
-    """Tell whether the function of a finalizer may remove what other tasks need as well, such as a folder."""
+    """Return whether the function of a finalizer may remove what other tasks need as well, such as a folder."""
     package = _module_of(function).partition(".")[0]
     if package in sys.stdlib_module_names:
         return package in ("os", "posix", "shutil", "tempfile")
@@ -350,7 +350,7 @@ def _thread_name(number: str) -> str:
 
 
 def _has_threads() -> bool:
-    """Tell whether there are threads that a fork would lose: OpenBLAS ends its own before each fork."""
+    """Return whether there are threads that a fork would lose: OpenBLAS ends its own before each fork."""
     if _count_threads() == 1:
         return False
     with warnings.catch_warnings():
@@ -363,7 +363,7 @@ def _has_threads() -> bool:
 
 
 def _has_shared_objects() -> bool:
-    """Tell whether there are objects that processes share, of which each task would have its own."""
+    """Return whether there are objects that processes share, of which each task would have its own."""
     util = sys.modules.get("multiprocessing.util")
     if util is None:
         return False

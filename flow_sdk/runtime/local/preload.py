@@ -14,7 +14,7 @@ from typing import Any
 from flow_sdk.runtime.local.import_leftovers import Leftovers
 from flow_sdk.runtime.task.module_origins import is_installed, module_origin
 
-__all__ = ["AND_LATER", "Excluded", "preload"]
+__all__ = ["AND_LATER", "Excluded", "preload_modules"]
 
 CHANGES_OTHERS = ("gevent.monkey", "eventlet.patcher")
 """Modules that change others, which therefore mustn't be loaded before them."""
@@ -42,7 +42,9 @@ class Excluded:
     changes_others: bool = False
 
 
-def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) -> tuple[Excluded | None, list[Any]]:
+def preload_modules(
+    names: Iterable[str], loaded: dict[str, str], excluded: set[str]
+) -> tuple[Excluded | None, list[Any]]:
     """Import modules, until one leaves something behind that can't be forked.
 
     Parameters
@@ -58,7 +60,7 @@ def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) ->
     -------
     (Excluded or None, list)
         The module after whose import this process can't be forked any more, None when it can; and the random generators
-        that are to be seeded anew in each forked process.
+        that are to be seeded again in each forked process.
     """
     if any(name in loaded for name in CHANGES_OTHERS):
         return None, []
@@ -69,9 +71,9 @@ def preload(names: Iterable[str], loaded: dict[str, str], excluded: set[str]) ->
             if name not in loaded or name in sys.modules or _is_excluded(name, excluded):
                 continue
             before = set(sys.modules)
-            reason = _import(name, loaded)
+            reason = _import_module(name, loaded)
             if len(sys.modules) != len(before):
-                reason = reason or _foreign(before, loaded) or leftovers.describe_found()
+                reason = reason or _find_foreign(before, loaded) or leftovers.describe_found()
             if reason is not None:
                 return Excluded(name, reason, leftovers.changes_others()), []
     return None, leftovers.generators
@@ -82,7 +84,7 @@ def _is_excluded(name: str, excluded: set[str]) -> bool:
     return any(".".join(parts[: count + 1]) in excluded for count in range(len(parts)))
 
 
-def _import(name: str, loaded: dict[str, str]) -> str | None:
+def _import_module(name: str, loaded: dict[str, str]) -> str | None:
     """Import a module if it is the same one here; returns why its import can't be relied upon."""
     try:
         spec = importlib.util.find_spec(name)
@@ -97,8 +99,8 @@ def _import(name: str, loaded: dict[str, str]) -> str | None:
     return None
 
 
-def _foreign(before: set[str], loaded: dict[str, str]) -> str | None:
-    """Say whether an import has loaded modules of the user's, or others than the flow has under their names."""
+def _find_foreign(before: set[str], loaded: dict[str, str]) -> str | None:
+    """Return what an import loaded of the user's modules, or of others than the flow has under their names."""
     for name in set(sys.modules) - before:
         module = sys.modules[name]
         if not hasattr(module, "__dict__"):

@@ -38,7 +38,7 @@ class Program:
 
     @classmethod
     def of(cls, file: str, module: str = "", imported: bool = False) -> "Program":
-        """Note what the tasks of a run begin with.
+        """Describe what the tasks of a run begin with.
 
         Parameters
         ----------

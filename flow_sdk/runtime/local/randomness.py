@@ -14,7 +14,7 @@ from typing import Any
 __all__ = ["GENERATORS", "renew_generators", "unused_numpy_generators"]
 
 LARGEST_SEED = 80
-"""Bits of a seed that somebody may have chosen; the system gives 128."""
+"""Bits of a seed that a user may have chosen; the system gives 128."""
 
 
 def _renew_numpy(module: Any) -> None:
@@ -63,7 +63,7 @@ def renew_generators(made: Sequence[Any] = (), modules: Mapping[str, ModuleType]
 
 
 def unused_numpy_generators() -> list[Any]:
-    """Find NumPy's generators in this process that the system has seeded and nobody has used yet.
+    """Find NumPy's generators in this process that the system has seeded and that weren't used yet.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a local run tells whoever watches it."""
+"""The interface for receivers of a local run's events."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ __all__ = ["Reporter"]
 
 
 class Reporter(Protocol):
-    """Is told of everything that happens in a run, in order, from one thread.
+    """Receives everything that happens in a run, in order, from one thread.
 
     A task is named by ``run/step/task``; ``stream`` is ``"stdout"`` or ``"stderr"``; times are seconds.
     """
@@ -14,7 +14,7 @@ class Reporter(Protocol):
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None: ...
 
     def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
-        """``takes_over`` tells that the attempt doesn't run the step: it stores the failure that ``@catch`` takes."""
+        """``takes_over`` means that the attempt doesn't run the step: it stores the failure that ``@catch`` takes."""
         ...
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None: ...
@@ -32,7 +32,7 @@ class Reporter(Protocol):
         ...
 
     def reused(self, step: str, count: int, left: int, origin: str) -> None:
-        """A resumed run has taken over ``count`` (>= 1) tasks of a step; ``left`` are known to run again."""
+        """A resumed run reuses ``count`` (>= 1) tasks of a step; ``left`` are known to run again."""
         ...
 
     def message(self, text: str) -> None: ...

@@ -48,7 +48,7 @@ def run_flow(
     options : RunOptions
         How.
     reporter : Reporter
-        Is told what happens.
+        Receives the run's events.
     resume : Resume, optional
         The run to resume.
     server : ForkServer, optional
@@ -99,7 +99,7 @@ def _create_run(
     options: RunOptions,
     reuse: "Reuse | None",
 ) -> RunRecord:
-    """Store what the run starts with and claim its id."""
+    """Store what the run starts with, and create its record."""
     from flow_sdk.store.artifacts import Artifacts
 
     artifacts = Artifacts(store)

@@ -62,7 +62,7 @@ class Scheduler:
         self._ready.append(TaskKey(start.name, (0,) * len(start.kinds)))
 
     def offer_tasks(self) -> list[TaskKey]:
-        """Take out all that is ready, for somebody who may have a task's result already."""
+        """Take out all that is ready, for a caller that may have a task's result already."""
         offered = list(self._ready)
         self._ready.clear()
         return offered
@@ -160,7 +160,7 @@ class Scheduler:
         return self._delayed[0][0] if self._delayed else None
 
     def is_idle(self) -> bool:
-        """Whether nothing runs and nothing will."""
+        """Return whether nothing runs and nothing will."""
         return not self.running and (self.failed or (not self._ready and not self._delayed))
 
     def _open_join(self, step: StepPlan, key: TaskKey, count: int) -> None:

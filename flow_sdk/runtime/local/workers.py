@@ -91,7 +91,7 @@ class Worker:
             request = self.request
             self.log.assign_attempt(request.flow, request.run, request.step, request.task, self.attempt)
         elif isinstance(said, Finished):
-            self.outcome = said.facts
+            self.outcome = said.outcome
         elif line.strip():
             self.garbled = True
 
@@ -140,7 +140,7 @@ class Workers:
         worker_for : callable
             Makes the Worker for a unique name.
         on_line : callable
-            Is told (worker, stream, line).
+            Receives (worker, stream, line).
 
         Returns
         -------
@@ -177,8 +177,8 @@ class Workers:
         module, message, environment, folder = "flow_sdk.runtime.task.runner", worker.request.to_json(), None, None
         if worker.target is not None:
             module = "flow_sdk.runtime.batch.laptop_proxy"
-            facts = {"request": json.loads(message), "target": dataclasses.asdict(worker.target)}
-            message = json.dumps(facts).encode()
+            fields = {"request": json.loads(message), "target": dataclasses.asdict(worker.target)}
+            message = json.dumps(fields).encode()
         else:
             environment, folder = self.program.environment, self.program.folder
         worker.process = subprocess.Popen(

@@ -72,7 +72,7 @@ def forecast_resume(reuse: Reuse) -> list[Forecast]:
                 scheduler.task_committed(key, manifest.next, count_items(manifest))
             elif step.kind in ("linear", "split", "end"):
                 scheduler.task_committed(key, step.next, None)
-            else:  # how many items, or which case, only the task itself can tell
+            else:  # how many items, or which case, only the task itself decides
                 for name in following_steps(plan, key.step):
                     found[name].more = True
                     found[name].why = found[name].why or f"it comes after {key.step!r}"

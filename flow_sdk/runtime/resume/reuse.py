@@ -1,6 +1,6 @@
 """Which of an origin's tasks a new run reuses, and the commits by which it does.
 
-A task is reused if the origin has it committed and successful, its place in the flow is what it was, it doesn't come
+A task is reused if the origin has it committed and successful, its position in the flow is what it was, it doesn't come
 after the step that is to run again, and the very attempts it took its inputs from are reused (a task that was cleared
 since, and committed again, may take another transition). So all that can be reused is known before the first task
 starts.
@@ -319,4 +319,4 @@ def _describe_change(before: StepPlan | None, now: StepPlan) -> str:
     """Return what makes a step another one than it was; "" for nothing."""
     if before is None:
         return "it has been added"
-    return "" if _step_shape(before) == _step_shape(now) else "its place in the flow has changed"
+    return "" if _step_shape(before) == _step_shape(now) else "its position in the flow has changed"

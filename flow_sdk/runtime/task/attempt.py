@@ -67,15 +67,15 @@ def run_attempt(
     request : TaskRequest
         Which task, and how many tries are left.
     announce : callable
-        Is told, as it happens: ``{"attempt": number}`` once it is claimed; for a step with a @timeout
+        Receives, as it happens: ``{"attempt": number}`` once it is claimed; for a step with a @timeout
         ``{"running": seconds}`` when the user's code begins and ``{"running": None}`` when it has ended.
 
     Returns
     -------
     Outcome
-        Its manifest's ``ok`` tells whether the run may go on.
+        The run continues if its manifest's ``ok`` is true.
     """
-    begun = _claimed(view, record, request, announce)
+    begun = _claim_attempt(view, record, request, announce)
     if isinstance(begun, Outcome):
         return begun
     begun.flow_class = flow_class
@@ -102,11 +102,11 @@ def fail_to_load(
     announce : callable
         As :func:`run_attempt` takes it.
     """
-    begun = _claimed(view, record, request, announce)
-    return begun if isinstance(begun, Outcome) else begun._failed(error, [], fatal=False)
+    begun = _claim_attempt(view, record, request, announce)
+    return begun if isinstance(begun, Outcome) else begun._record_failure(error, [], fatal=False)
 
 
-def _claimed(
+def _claim_attempt(
     view: RunView, record: RunRecord, request: TaskRequest, announce: Callable[[dict[str, Any]], None]
 ) -> "Outcome | _Attempt":
     """Claim an attempt, unless the task is committed already."""
@@ -118,10 +118,10 @@ def _claimed(
             commits.read_durable_commit(view.store, view.flow, view.run, step.name, request.task)
             return Outcome(committed, already=True)
         commits.reopen_task(view.store, committed, request.generation)
-    facts = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}
+    fields = {"host": os.uname().nodename, "pid": os.getpid(), "time": time.time(), "tries_left": request.tries_left}
     if job := request.environment.get("batch"):
-        facts["batch"] = job
-    number = commits.claim_attempt(view.store, view.flow, view.run, step.name, request.task, facts)
+        fields["batch"] = job
+    number = commits.claim_attempt(view.store, view.flow, view.run, step.name, request.task, fields)
     announce({"attempt": number})
     return _Attempt(view, record, request, step, position, number, announce)
 
@@ -159,13 +159,13 @@ class _Attempt:
                 )
             task = LiveTask(self.view, self.record, self.step, self.position, parents)
         except FlowSDKError as error:
-            return self._failed(error, [], fatal=False)
+            return self._record_failure(error, [], fatal=False)
         try:
             flow = create_flow_object(self.flow_class)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever an __init__ of the user's raises
-            return self._failed(error, parents, fatal=False)
+            return self._record_failure(error, parents, fatal=False)
         task.attach_flow(flow)
         context = StepContext(self.step, flow, task, self.request, self.number, self.announce)
         self.metadata = context.metadata
@@ -173,7 +173,7 @@ class _Attempt:
             return self._recover(context, self._last_failure())
         try:
             self._run_step(context)
-            refs, own, targets, items = self._results(task, flow)
+            refs, own, targets, items = self._save_results(task, flow)
             self._end_if_forked()
         except KeyboardInterrupt:
             raise
@@ -201,7 +201,7 @@ class _Attempt:
         if os.getpid() != self.process:
             raise SystemExit(0)
 
-    def _results(
+    def _save_results(
         self, task: LiveTask, flow: FlowSpec
     ) -> tuple[dict[str, ArtifactRef], tuple[str, ...], tuple[str, ...], SplitItems | None]:
         transition, step = flow.__dict__.pop("__flow_transition__", None), self.step
@@ -227,10 +227,10 @@ class _Attempt:
         # A step with a recovery has one attempt more, for a process that was killed.
         if self.recovery is not None and (fatal or self.request.tries_left <= 1):
             return self._recover(context, describe_exception(error))
-        return self._failed(error, context.task.parents, fatal=fatal, task=context.task)
+        return self._record_failure(error, context.task.parents, fatal=fatal, task=context.task)
 
     def _takes_over(self) -> bool:
-        """Whether this is the extra attempt that doesn't run the step again: an earlier one was ended from outside."""
+        """Return whether this extra attempt doesn't run the step again: an earlier one was ended from outside."""
         return self.number > self.step.retry.times
 
     def _last_failure(self) -> dict[str, str]:
@@ -253,7 +253,7 @@ class _Attempt:
         refs, own = context.task.save_artifacts(refuse)
         return self._commit(context.task, refs, own, self.step.next, None, caught=failure)
 
-    def _manifest(self, parents: list[Manifest], **fields: Any) -> Manifest:
+    def _make_manifest(self, parents: list[Manifest], **fields: Any) -> Manifest:
         environment = {
             "host": os.uname().nodename,
             "pid": os.getpid(),
@@ -285,7 +285,7 @@ class _Attempt:
         items: SplitItems | None,
         caught: dict[str, str] | None = None,
     ) -> Outcome:
-        manifest = self._manifest(
+        manifest = self._make_manifest(
             task.parents,
             ok=True,
             successful=caught is None,
@@ -303,11 +303,11 @@ class _Attempt:
         winner = commits.commit_attempt(self.view.store, manifest)
         return Outcome(winner, already=winner is not manifest)
 
-    def _failed(
+    def _record_failure(
         self, error: BaseException, parents: list[Manifest], *, fatal: bool, task: LiveTask | None = None
     ) -> Outcome:
-        facts = describe_exception(error)
-        print(facts["stacktrace"], end="", file=sys.stderr, flush=True)
+        fields = describe_exception(error)
+        print(fields["stacktrace"], end="", file=sys.stderr, flush=True)
         refs: dict[str, ArtifactRef] = {}
         own: tuple[str, ...] = ()
         if task is not None:
@@ -315,11 +315,13 @@ class _Attempt:
                 refs, own = task.save_artifacts(lambda name, error: None)
             except FlowSDKError:
                 refs = task.inherited
-        manifest = self._manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=facts)
+        manifest = self._make_manifest(parents, ok=False, successful=False, artifacts=refs, own=own, exception=fields)
         commits.record_failed_attempt(self.view.store, manifest)
         if fatal or self.request.tries_left == 0:
             from flow_sdk.metadata.runs import Runs
 
             runs = Runs(self.view.store)
-            runs.record_failure(self.record, self.step.name, self.request.task, self.number, summarize_exception(facts))
+            runs.record_failure(
+                self.record, self.step.name, self.request.task, self.number, summarize_exception(fields)
+            )
         return Outcome(manifest, fatal=fatal)

@@ -32,7 +32,7 @@ _held: list[int] = []
 
 
 def unpack_once(package: bytes, digest: str) -> str:
-    """Unpack a code package once on this machine; where that was done before, see that it is still whole.
+    """Unpack a code package once on this machine; where that was done before, repair what is missing.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _unpack_new(package: bytes, base: str, folder: str) -> None:
 
 
 def _lock_shared(path: str) -> int | None:
-    """Take the shared lock of a package and note that it is used now.
+    """Take the shared lock of a package and record that it is used now.
 
     Returns
     -------
@@ -173,6 +173,6 @@ def _remove_folder(base: str, folder: str) -> None:
             os.unlink(path)
             shutil.rmtree(old, ignore_errors=True)
     except OSError:
-        pass  # it is in use, or somebody else removes it
+        pass  # it is in use, or another process removes it
     finally:
         os.close(fd)

@@ -79,7 +79,7 @@ def _temporary_folder() -> str:
 
 
 def _inactive_values(task: LiveTask) -> dict[str, Callable[[], Any]]:
-    """What decorators without effect have in ``current``."""
+    """Return what decorators without effect have in ``current``."""
     if is_plain() and "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return {}  # no flow of this process can have one
     from flow_sdk.authoring.inactive_decorators import inactive_facts
@@ -88,7 +88,7 @@ def _inactive_values(task: LiveTask) -> dict[str, Callable[[], Any]]:
 
 
 def _client_objects(root: str) -> Callable[[str, str], Any]:
-    """Give what makes ``current.run`` and its like, from the client, which is imported when a step asks for one.
+    """Return what makes ``current.run`` and the like, from the client, which is imported when a step asks for one.
 
     They are the task's own, wherever it looks for the results of others: so neither the namespace nor the store that
     the step has chosen counts.
@@ -136,7 +136,7 @@ def _describe_step(plan: FlowPlan, step: StepPlan, join: str | None) -> dict[str
         kind = "start"
     else:
         kind = _KINDS.get(step.kind, step.kind)
-    facts: dict[str, Any] = {
+    description: dict[str, Any] = {
         "name": step.name,
         "type": kind,
         "line": step.line,
@@ -145,12 +145,12 @@ def _describe_step(plan: FlowPlan, step: StepPlan, join: str | None) -> dict[str
         "decorators": _describe_decorators((*step.wrappers, *step.decorators)),
     }
     if step.foreach is not None:
-        facts["foreach_artifact"] = step.foreach
+        description["foreach_artifact"] = step.foreach
     if step.condition is not None:
-        facts |= {"condition": step.condition, "switch_cases": dict(step.cases)}
+        description |= {"condition": step.condition, "switch_cases": dict(step.cases)}
     if join is not None:
-        facts["matching_join"] = join
-    return facts
+        description["matching_join"] = join
+    return description
 
 
 def _describe_decorators(found: tuple[tuple[str, dict[str, Any]], ...]) -> list[dict[str, Any]]:

@@ -38,9 +38,9 @@ def finalize_objects() -> None:
     for innermost in others:
         frame: FrameType | None = innermost
         while frame is not None:
-            _visit(list(frame.f_locals.values()), seen, set())
+            _visit_references(list(frame.f_locals.values()), seen, set())
             frame = frame.f_back
-    if others:  # those that the threads' with statements use are among their variables for nobody to see
+    if others:  # those that the threads' with statements use are among their variables, where no reference shows
         finalizable = [each for each in finalizable if not issubclass(type(each), _SUSPENDED)]
     wanted = {id(each) for each in finalizable}
     # The object that begins a reference cycle comes first: one of a class in Python rather than the files that it uses.
@@ -48,7 +48,7 @@ def finalize_objects() -> None:
     finalizable.reverse()  # what is followed last is finalized first: the oldest, as Python does
     for each in sorted(finalizable, key=_is_builtin_file):
         if id(each) not in seen:
-            ordered += _visit(each, seen, wanted)
+            ordered += _visit_references(each, seen, wanted)
     call_finalizer = finalizer_function()
     for each in reversed(ordered):
         if _is_builtin_file(each):
@@ -89,7 +89,7 @@ def _is_builtin_file(value: Any) -> bool:
     return type(value).__module__ == "_io"
 
 
-def _visit(start: Any, seen: set[int], wanted: set[int]) -> list[Any]:
+def _visit_references(start: Any, seen: set[int], wanted: set[int]) -> list[Any]:
     """Follow all references from an object that weren't followed before.
 
     Returns
@@ -99,13 +99,13 @@ def _visit(start: Any, seen: set[int], wanted: set[int]) -> list[Any]:
     """
     found: list[Any] = []
     seen.add(id(start))
-    path: list[tuple[Any, Iterator[Any]]] = [(start, _referents(start))]
+    path: list[tuple[Any, Iterator[Any]]] = [(start, _find_referents(start))]
     while path:
         each, referents = path[-1]
         for referent in referents:
             if id(referent) not in seen and gc.is_tracked(referent) and len(seen) < MOST_VISITED:
                 seen.add(id(referent))
-                path.append((referent, _referents(referent)))
+                path.append((referent, _find_referents(referent)))
                 break
         else:
             path.pop()
@@ -114,8 +114,8 @@ def _visit(start: Any, seen: set[int], wanted: set[int]) -> list[Any]:
     return found
 
 
-def _referents(value: Any) -> Iterator[Any]:
-    """Give what an object refers to; of a function what it encloses, as all of its module is in its globals."""
+def _find_referents(value: Any) -> Iterator[Any]:
+    """Return what an object refers to; of a function what it encloses, as all of its module is in its globals."""
     if issubclass(type(value), FunctionType):
         return iter((value.__closure__, value.__defaults__))
     return iter(() if issubclass(type(value), _NOT_FOLLOWED) else gc.get_referents(value))

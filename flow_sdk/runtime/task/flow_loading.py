@@ -25,7 +25,7 @@ class _Found(BaseException):
         self.flow = flow
 
 
-def _found(flow: type[FlowSpec]) -> None:
+def _stop_at_flow(flow: type[FlowSpec]) -> None:
     raise _Found(flow)
 
 
@@ -84,7 +84,7 @@ def load_flow(
     if imported:
         loaded, found = _import_module(module, path, flow)
     else:
-        compiled = compiled or _compile(path)
+        compiled = compiled or _compile_file(path)
         source = compiled.source
         loaded, found = _execute_as_main(path, module, flow, compiled.code)
     if found is None or found.__name__ != flow:
@@ -137,7 +137,7 @@ def load_packaged_flow(folder: str, plan: FlowPlan, arguments: Sequence[str] = (
     )
 
 
-def _compile(path: str) -> CompiledFile:
+def _compile_file(path: str) -> CompiledFile:
     try:
         with open(path, "rb") as file:
             source = file.read()
@@ -180,7 +180,7 @@ def _import_module(name: str, path: str, flow: str) -> tuple[types.ModuleType, t
 def _flow_called_by(execute: Callable[[], object], path: str, flow: str) -> type[FlowSpec] | None:
     """Execute code up to where it calls a flow, which then isn't started; returns the flow."""
     owner = os.getpid()
-    FlowSpec.__flow_launcher__ = _found
+    FlowSpec.__flow_launcher__ = _stop_at_flow
     try:
         execute()
     except _Found as stop:

@@ -1,4 +1,4 @@
-"""What a join step sees: its inputs, each a read-only view of one parent task's artifacts."""
+"""The inputs of a join step, each a read-only view of one parent task's artifacts."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ class InputView:
     flow : type
         The flow class.
     find_task : callable
-        Returns the task's place in the foreachs around it. Is called when the flow class asks for it.
+        Returns the task's state in the foreach steps around it. Called when the flow class asks for it.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ def plan_merge(
     fixed: Iterable[str] = (),
     are_equal: Callable[[str, ArtifactRef, ArtifactRef], bool] = lambda name, one, other: False,
 ) -> dict[str, ArtifactRef]:
-    """Decide what ``merge_artifacts`` takes over.
+    """Decide what ``merge_artifacts`` merges.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def plan_merge(
     fixed : iterable of str
         Parameters and constants, which every task has.
     are_equal : callable
-        Tells whether two values of a name whose stored bytes differ are equal all the same.
+        Returns whether two values of a name whose stored bytes differ are equal all the same.
 
     Raises
     ------

@@ -117,14 +117,14 @@ class LiveTask:
         return {*self.inherited, *self.record.artifacts, *own}
 
     def _not_there(self, name: str) -> str:
-        """The message for an artifact that the step doesn't have."""
+        """Return the message for an artifact that the step doesn't have."""
         headline = f"Step {self.step.name!r} has no artifact {name!r}."
         source = next((parent for parent in self.parents if name in parent.artifacts), None)
         if self.step.joins is None or source is None:
             return f"{headline} {suggest_name(name, self.known_names())}".strip()
         return (
             f"{headline} A join inherits parameters, constants and configs only; its input {source.step}/{source.task} "
-            f"has {name!r}. Choose a value, such as self.{name} = inputs[0].{name}, or take over what all inputs agree "
+            f"has {name!r}. Choose a value, such as self.{name} = inputs[0].{name}, or merge what all inputs agree "
             "on: self.merge_artifacts(inputs)."
         )
 
@@ -159,14 +159,14 @@ class LiveTask:
         self._loaded.clear()
         flow.__dict__["__flow_task__"] = self
         flow.__dict__["__flow_fixed__"] = frozenset(self.record.artifacts)
-        # This process has executed the flow file anew, perhaps with another outcome: the run's constants count.
+        # This process has executed the flow file again, perhaps with another outcome: the run's constants count.
         for name in self.view.plan.constants:
             if name in self.record.artifacts:
                 flow.__dict__[name] = self.load(name)
         self._load_hidden(flow)
 
     def _load_hidden(self, flow: FlowSpec) -> None:
-        """Load the artifacts that Python would look for in vain: the class has an attribute of the same name."""
+        """Load the artifacts that Python wouldn't ask for: the class has an attribute of the same name."""
         kind = type(flow)
         for name in self.inherited:
             if hasattr(kind, name) and name not in flow.__dict__ and name not in self.record.artifacts:
@@ -188,7 +188,7 @@ class LiveTask:
         return Inputs(views, [parent.step for parent in self.parents])
 
     def _input_task(self, parent: Manifest, openers: dict[str, Manifest]) -> "LiveTask":
-        """Return the state of an input's task. The inputs of a join share all foreachs, and what was read of them."""
+        """Return the state of an input's task. The inputs of a join share all foreach steps, and their items."""
         step = self.view.plan[parent.step]
         task = LiveTask(self.view, self.record, step, step.position(parent.task), [])
         task._openers = openers

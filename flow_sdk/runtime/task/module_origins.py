@@ -27,7 +27,7 @@ def module_origin(module: ModuleType) -> str | None:
 
 
 def origin_is_installed(origin: str) -> bool:
-    """Tell whether an origin lies in the standard library, an installed package or this package."""
+    """Return whether an origin lies in the standard library, an installed package or this package."""
     if origin in _NO_FILE:
         return True
     path = origin if os.path.isabs(origin) else os.path.abspath(origin)
@@ -35,7 +35,7 @@ def origin_is_installed(origin: str) -> bool:
 
 
 def is_installed(module: ModuleType) -> bool:
-    """Tell whether a module is not the user's. One without a file is: installed packages make such modules."""
+    """Return whether a module is not the user's. One without a file is: installed packages make such modules."""
     origin = module_origin(module)
     return origin is None or origin_is_installed(origin)
 

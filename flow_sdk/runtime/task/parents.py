@@ -47,7 +47,7 @@ class RunView:
 
 
 def is_first(step: StepPlan, position: Position, plan: FlowPlan) -> bool:
-    """Tell whether a task is the run's first one."""
+    """Return whether a task is the run's first one."""
     return step.name == plan.start.name and not any(position)
 
 

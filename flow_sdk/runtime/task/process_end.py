@@ -70,7 +70,7 @@ def limit_end(task: str, seconds: float | None, code: int) -> None:
     """
 
     def ring(number: int, frame: FrameType | None) -> None:
-        end = "It is ended now, as the step's @timeout is over." if seconds is not None else "It goes on waiting."
+        end = "It is ended now, as the step's @timeout is over." if seconds is not None else "It is waiting."
         text = f"{task} has ended, but its process hasn't: {_waited_for()}. {end}\n"
         try:
             sys.stdout.flush()
@@ -85,7 +85,7 @@ def limit_end(task: str, seconds: float | None, code: int) -> None:
         signal.signal(signal.SIGALRM, ring)
         signal.setitimer(signal.ITIMER_REAL, QUIET_SECONDS if seconds is None else seconds)
     except ValueError:
-        pass  # not the main thread: whoever started the process sees to its end
+        pass  # not the main thread: the process that started this one ends it
 
 
 def _waited_for() -> str:
@@ -131,22 +131,22 @@ def end_forked_process(code: int) -> NoReturn:
     """
     threading: Any = sys.modules.get("threading")
     if threading is not None:
-        _try(threading._shutdown)
-    _try(atexit._run_exitfuncs)
+        _call_safely(threading._shutdown)
+    _call_safely(atexit._run_exitfuncs)
     # What follows is short. Threads that are daemons would find their modules empty.
     sys.setswitchinterval(100.0)
     threading = sys.modules.get("threading")
     if threading is not None:
         threading.excepthook = lambda arguments: None
     detached: dict[int, str] = {}
-    _try(lambda: detached.update(_detach_modules()))
-    _try(finalize_objects)
-    _try(lambda: _clear_modules(detached))
-    _try(_flush_files)
+    _call_safely(lambda: detached.update(_detach_modules()))
+    _call_safely(finalize_objects)
+    _call_safely(lambda: _clear_modules(detached))
+    _call_safely(_flush_files)
     os._exit(code)
 
 
-def _try(part: Callable[[], Any]) -> None:
+def _call_safely(part: Callable[[], Any]) -> None:
     """Do one part of the end; the next parts are due whatever it raises."""
     try:
         part()

@@ -22,7 +22,7 @@ __all__ = ["begin_run", "check_owner", "date_tag", "project_tags", "read_record"
 
 
 def project_tags(plan: FlowPlan) -> tuple[str, ...]:
-    """The system tags of the runs of a flow with ``@project``; none without it."""
+    """Return the system tags of the runs of a flow with ``@project``; none without it."""
     project = project_of(plan)
     return () if project is None else project.tags
 
@@ -32,7 +32,7 @@ PRODUCTION = "production:"
 
 
 def date_tag(started: float) -> str:
-    """The system tag with the day (UTC) on which a run started, in seconds since the epoch."""
+    """Return the system tag with the day (UTC) on which a run started, in seconds since the epoch."""
     return time.strftime("date:%Y-%m-%d", time.gmtime(started))
 
 
@@ -69,7 +69,7 @@ def start_artifacts(
 
 
 def _store_configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowPlan) -> dict[str, ArtifactRef]:
-    """Store a run's configs, and let the flow's class have their values: on a worker it has none but the plan's."""
+    """Store a run's configs, and give the flow's class their values: on a worker it has only the plan's."""
     from flow_sdk.authoring.configs import ConfigValue
     from flow_sdk.authoring.resolved_flow import provide_configs
 
@@ -119,7 +119,7 @@ def begin_run(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_cla
         parameters=parameters,
         user=request.user,
         started=now,
-        # A deployment in a namespace of the user's choice hands its own on as a tag: nobody is to take that off a run.
+        # A deployment in a namespace of the user's choice passes its own on as a tag, which mustn't be removed.
         system_tags=tuple(dict.fromkeys((*request.system_tags, *own, date_tag(now), *project_tags(plan)))),
         tags=tuple(tag for tag in request.tags if tag not in own),
         namespace=request.namespace,
@@ -131,7 +131,7 @@ def begin_run(store: ObjectStore, request: TaskRequest, plan: FlowPlan, flow_cla
 
 
 def check_owner(record: RunRecord, request: TaskRequest) -> RunRecord:
-    """Refuse to go on with a run that another orchestrator began under the same id."""
+    """Return the record, unless another orchestrator began the run under the same id."""
     if record.orchestrator != request.orchestrator:
         raise DeployError(
             f"The run {record.flow}/{record.run} belongs to another orchestrator.",

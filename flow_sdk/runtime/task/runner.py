@@ -2,7 +2,7 @@
 
 ``python -m flow_sdk.runtime.task`` reads a :class:`~flow_sdk.runtime.request.TaskRequest` as JSON from stdin, runs one
 attempt and exits with 0 (committed), 1 (failed; may be tried again) or 2 (failed; trying again can't help). On the file
-descriptor named by ``FLOW_SDK_REPORT_FD`` it tells, one JSON object a line, the attempt's number and its outcome.
+descriptor named by ``FLOW_SDK_REPORT_FD`` it reports, one JSON object a line, the attempt's number and its outcome.
 """
 
 import io
@@ -140,32 +140,32 @@ def run_and_report(run: Callable[[Report], Outcome], report: Report) -> int:
         report({"error": str(error).splitlines()[0][:LONGEST]})
         return FATAL if isinstance(error, ParameterError | PlanError) else FAILED
     manifest = outcome.manifest
-    facts: dict[str, Any] = {
+    outcome_fields: dict[str, Any] = {
         "ok": manifest.ok,
         "next": manifest.next,
         "caught": manifest.ok and not manifest.successful,
     }
     if manifest.items is not None:
-        facts["count"] = manifest.items.count
+        outcome_fields["count"] = manifest.items.count
     if outcome.already:
-        facts["already"] = True
+        outcome_fields["already"] = True
     if not manifest.ok and manifest.exception:
-        facts["error"] = summarize_exception(manifest.exception)
-    report(facts)
+        outcome_fields["error"] = summarize_exception(manifest.exception)
+    report(outcome_fields)
     if manifest.ok:
         return OK
     return FATAL if outcome.fatal else FAILED
 
 
 def run_process(request: TaskRequest, report: Report, prepared: Prepared | None = None) -> int:
-    """Run an attempt as the one purpose of this process, and have the process's end not last longer than it may.
+    """Run an attempt as the one purpose of this process, and limit how long the process's end takes.
 
     Parameters
     ----------
     request : TaskRequest
         The task.
     report : callable
-        Takes facts to report.
+        Takes fields to report.
     prepared : Prepared, optional
         As :func:`execute_request` takes it.
 

@@ -76,7 +76,7 @@ class ExtensionStack:
 
         for extension in reversed(self._extensions):
             if type(extension).around is not StepExtension.around:
-                run_inner = _enclose(extension, context, run_inner)
+                run_inner = _enclose_call(extension, context, run_inner)
         run_inner()
 
     def finish_step(self, context: StepContext, failure: BaseException | None) -> None:
@@ -108,7 +108,7 @@ class ExtensionStack:
             raise raised
 
 
-def _enclose(extension: StepExtension, context: StepContext, run_inner: Callable[[], None]) -> Callable[[], None]:
+def _enclose_call(extension: StepExtension, context: StepContext, run_inner: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         extension.around(context, run_inner)
 

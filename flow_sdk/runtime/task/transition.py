@@ -1,4 +1,4 @@
-"""Checking what a step handed on to against the plan, and working out where the run goes next."""
+"""Checking a step's transition against the plan, and finding where the run continues."""
 
 from collections.abc import Sized
 from itertools import islice
@@ -41,12 +41,12 @@ def _format_actual(transition: Transition | None) -> str:
 
 
 def check_transition(step: StepPlan, transition: Transition | None) -> None:
-    """Check that a step's ``self.next`` did what its source says.
+    """Check that a step's ``self.next`` is the one in its source.
 
     Raises
     ------
     TransitionError
-        If it didn't; shows both.
+        If it isn't; shows both.
     """
     if step.kind == "end" and transition is None:
         return
@@ -60,7 +60,7 @@ def check_transition(step: StepPlan, transition: Transition | None) -> None:
         if same and transition.foreach == step.foreach and transition.condition == step.condition:
             return
     raise TransitionError(
-        f"Step {step.name!r} didn't hand on as its source says.",
+        f"Step {step.name!r} took another transition than its source shows.",
         seen=_format_actual(transition),
         wanted=_format_expected(step),
         help="End every path through the step with self.next(...), always the same, its steps named as self.<step>.",
@@ -99,7 +99,7 @@ def chosen_case(step: StepPlan, flow: FlowSpec) -> str:
 
 
 def _nearest_name(name: str, flow: FlowSpec) -> str | None:
-    """Say which of the step's artifacts is meant."""
+    """Return a suggestion of the artifact that is meant."""
     task = getattr(flow, "__flow_task__", None)
     known = task.known_names() if task is not None else {key for key in vars(flow) if not key.startswith("__")}
     return suggest_name(name, known) or None

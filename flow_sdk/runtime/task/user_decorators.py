@@ -47,7 +47,7 @@ class _DecoratedCall:
     def __init__(self, context: StepContext, run_inner: Callable[[], None]) -> None:
         self.step: StepPlan = context.step
         self.flow, self.inputs, self.run_inner = context.flow, context.arguments, run_inner
-        self.next: Any = None  # True or arguments: with these self.next is called in the step's place
+        self.next: Any = None  # True or arguments: with these self.next is called instead of the step's own
 
     def run(self, decorators: list[UserStepDecorator]) -> None:
         self._run_inside(decorators)

@@ -76,10 +76,10 @@ def test_what_is_imported_after_an_effect_is_left_to_tasks(tmp_path: Path, effec
 
 LOOK = """
 import importlib.util, json, sys
-from flow_sdk.runtime.local.preload import preload
+from flow_sdk.runtime.local.preload import preload_modules
 names = sys.argv[1:]
 loaded = {name: importlib.util.find_spec(name).origin for name in names}
-excluded, generators = preload(names, loaded, set())
+excluded, generators = preload_modules(names, loaded, set())
 print(json.dumps([excluded.name if excluded else None, excluded.reason if excluded else "", len(generators)]))
 """
 

@@ -81,7 +81,7 @@ def test_a_foreach_over_something_else_runs_again(tmp_path: Path) -> None:
     other = SMALL.replace('foreach="items"', 'foreach="others"').replace("self.items = ", "self.others = self.items = ")
     flow = load_source(other.format(head="", work="pass", after="join", more=""), "Small", str(tmp_path))
     reuse, _ = reuse_of(first, flow)
-    assert forecast_resume(reuse)[0].why == "its place in the flow has changed since run 1"
+    assert forecast_resume(reuse)[0].why == "its position in the flow has changed since run 1"
     second, told = resumed(first, flow)
     assert told.steps == {} and second.scheduler.finished
 

@@ -51,7 +51,7 @@ def test_a_result_from_before_the_task_was_cleared_again_does_not_count() -> Non
     where = {"flow": "F", "run": "1", "step": "s", "task": "0"}
 
     def manifest(generation: int) -> Manifest:
-        attempt = claim_attempt(store, **where, facts={"time": time.time()})
+        attempt = claim_attempt(store, **where, start={"time": time.time()})
         return Manifest(**where, attempt=attempt, ok=True, successful=True, generation=generation)
 
     first = commit_attempt(store, manifest(0))
@@ -69,7 +69,7 @@ def test_a_clearing_that_comes_late_takes_no_newer_commit_back() -> None:
     where = {"flow": "F", "run": "1", "step": "s", "task": "0"}
 
     def manifest(generation: int) -> Manifest:
-        attempt = claim_attempt(store, **where, facts={"time": time.time()})
+        attempt = claim_attempt(store, **where, start={"time": time.time()})
         return Manifest(**where, attempt=attempt, ok=True, successful=True, generation=generation)
 
     first = commit_attempt(store, manifest(0))
