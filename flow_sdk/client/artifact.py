@@ -34,42 +34,42 @@ class DataArtifact(InRun[NoReturn]):
         super().__init__(pathspec)
 
     @classmethod
-    def _of(cls, task: "Task", name: str) -> "DataArtifact":
-        made = cls._below(task, name)
+    def _make_artifact(cls, task: "Task", name: str) -> "DataArtifact":
+        made = cls._make_child(task, name)
         made._attempt = task._attempt
         made._task = task
         return made
 
     def _ensure_exists(self) -> None:
-        task: Task = self._ancestor(4)
+        task: Task = self._make_ancestor(4)
         task._attempt = self._attempt
         task._ensure_exists()
         self._task = task
-        task._child(self.id)
+        task._find_child(self.id)
 
     @property
-    def _ref(self) -> ArtifactRef:
-        return self._task._refs()[self.id]
+    def _artifact_ref(self) -> ArtifactRef:
+        return self._task._artifact_refs()[self.id]
 
     @property
     def data(self) -> Any:
         """The artifact's value, read and verified anew at each access."""
-        return self._reader.load(self._ref, self.pathspec)
+        return self._reader.load(self._artifact_ref, self.pathspec)
 
     @property
     def sha(self) -> str:
         """Hash of the artifact's content (blake3, 64 hexadecimal digits): equal content has an equal hash."""
-        return self._ref.hash
+        return self._artifact_ref.hash
 
     @property
     def size(self) -> int:
         """Size of the artifact's content in bytes, before compression."""
-        return self._ref.size
+        return self._artifact_ref.size
 
     @property
     def type(self) -> str:
         """The value's type as ``module.name``."""
-        return self._ref.type
+        return self._artifact_ref.type
 
     @property
     def created_at(self) -> datetime:
@@ -92,24 +92,24 @@ class DataArtifact(InRun[NoReturn]):
         task = self._task.origin_pathspec
         return f"{task}/{self.id}" if task else None
 
-    def _children(self) -> Iterator[NoReturn]:
+    def _iter_children(self) -> Iterator[NoReturn]:
         raise TypeError("A DataArtifact has no children; its value is .data")
 
-    def _child(self, id: str) -> NoReturn:
+    def _find_child(self, id: str) -> NoReturn:
         raise TypeError("A DataArtifact has no children; its value is .data")
 
     def __repr__(self) -> str:
-        return self._task._named(self)
+        return self._task._describe_item(self)
 
-    def _identity(self) -> tuple[object, ...]:
-        return (*super()._identity(), self._attempt)
+    def _identity_parts(self) -> tuple[object, ...]:
+        return (*super()._identity_parts(), self._attempt)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_restore, (self._task, self.id))
 
 
 def _restore(task: "Task", name: str) -> DataArtifact:
-    return DataArtifact._of(task, name)
+    return DataArtifact._make_artifact(task, name)
 
 
 class TaskArtifacts:
@@ -124,12 +124,12 @@ class TaskArtifacts:
         if name.startswith("__"):
             raise AttributeError(name)
         try:
-            return self.__task._child(name)
+            return self.__task._find_child(name)
         except NotFound as error:
             raise AttributeError(str(error)) from None
 
     def __iter__(self) -> Iterator[DataArtifact]:
-        return (self.__task._child(name) for name in self._fields)
+        return (self.__task._find_child(name) for name in self._fields)
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -140,13 +140,13 @@ class TaskArtifacts:
     def __dir__(self) -> list[str]:
         return list(self._fields)
 
-    def _owner(self) -> "Task":
+    def _owner_task(self) -> "Task":
         return self.__task
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.html.views import view
+        from flow_sdk.client.html.views import render_view
 
-        return view(self)
+        return render_view(self)
 
     def __repr__(self) -> str:
         return f"<Artifacts of {self.__task.pathspec}: {', '.join(self._fields)}>"
@@ -160,14 +160,14 @@ class TaskData:
 
     def __init__(self, task: "Task", refs: Mapping[str, ArtifactRef]) -> None:
         self.__dict__["_task"] = task
-        self.__dict__["_refs"] = refs
+        self.__dict__["_artifact_refs"] = refs
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("_task", "_refs"):  # while being unpickled
+        if name in ("_task", "_artifact_refs"):  # while being unpickled
             raise AttributeError(name)
-        ref = self._refs.get(name)
+        ref = self._artifact_refs.get(name)
         if ref is None:
-            hint = suggest_name(name, [known for known in self._refs if not known.startswith("_")])
+            hint = suggest_name(name, [known for known in self._artifact_refs if not known.startswith("_")])
             raise AttributeError(f"Task {self._task.pathspec!r} has no artifact {name!r}. {hint}".rstrip())
         value = self._task._reader.load(ref, f"{self._task.pathspec}/{name}")
         self.__dict__[name] = value
@@ -177,32 +177,32 @@ class TaskData:
         raise AttributeError("A task's artifacts can't be set from outside")
 
     def __contains__(self, name: object) -> bool:
-        return name in self._refs
+        return name in self._artifact_refs
 
-    def _names(self) -> list[str]:
-        return sorted(name for name in self._refs if not name.startswith("_"))
+    def _public_names(self) -> list[str]:
+        return sorted(name for name in self._artifact_refs if not name.startswith("_"))
 
     def __dir__(self) -> list[str]:
-        return self._names()
+        return self._public_names()
 
-    def _owner(self) -> "Task":
+    def _owner_task(self) -> "Task":
         return self._task  # type: ignore[no-any-return]
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.html.views import view
+        from flow_sdk.client.html.views import render_view
 
-        return view(self)
+        return render_view(self)
 
     def __repr__(self) -> str:
-        return f"<Data of {self._task.pathspec}: {', '.join(self._names())}>"
+        return f"<Data of {self._task.pathspec}: {', '.join(self._public_names())}>"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_data_of, (self._task,))
 
 
 def _data_of(task: "Task") -> TaskData:
-    return TaskData(task, task._refs())
+    return TaskData(task, task._artifact_refs())
 
 
 def _artifacts_of(task: "Task") -> TaskArtifacts:
-    return TaskArtifacts(task, task._refs())
+    return TaskArtifacts(task, task._artifact_refs())

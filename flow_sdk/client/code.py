@@ -33,7 +33,7 @@ class Code:
         self._package = package
 
     @cached_property
-    def _bytes(self) -> bytes:
+    def _archive_bytes(self) -> bytes:
         where = f"code package of {self._run.flow}/{self._run.run}"
         return self._run.reader.artifacts.get_bytes(self._package, where=where)
 
@@ -57,7 +57,7 @@ class Code:
         """Text of the flow file."""
         from flow_sdk.store.package.archive import list_files
 
-        if self.script_name not in {file.name for file in list_files(self._bytes)}:
+        if self.script_name not in {file.name for file in list_files(self._archive_bytes)}:
             raise IntegrityError("The code package has no such flow file.", seen=repr(self.script_name))
         with self.extract() as folder, open(os.path.join(folder, self.script_name), encoding="utf-8") as file:
             return file.read()
@@ -79,13 +79,13 @@ class Code:
         from flow_sdk.store.package.archive import unpack_archive
 
         folder = TemporaryDirectory(prefix="flow-code-")
-        unpack_archive(self._bytes, folder.name)
+        unpack_archive(self._archive_bytes, folder.name)
         return folder
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.html.views import view
+        from flow_sdk.client.html.views import render_view
 
-        return view(self)
+        return render_view(self)
 
     def __repr__(self) -> str:
         return f"<Code: {self.script_name}>"

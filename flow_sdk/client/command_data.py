@@ -32,7 +32,7 @@ def artifact_data(
     dict
         ``value`` is the value as text, and None where it isn't given.
     """
-    refs = task._refs()
+    refs = task._artifact_refs()
     for name in artifact_names(refs, private, include):
         if name in refs:
             ref = refs[name]
@@ -55,7 +55,7 @@ def log_data(task: Task, *, stdout: bool = True, stderr: bool = True) -> Iterato
     dict
         ``time`` (UTC, ISO 8601), ``stream`` and ``text``.
     """
-    for line in task_lines(task._reader.store, *task._log_place()):
+    for line in task_lines(task._reader.store, *task._log_source()):
         if stdout if line.stream == "stdout" else stderr:
             yield {"time": line.time.isoformat(timespec="milliseconds") + "Z", "stream": line.stream, "text": line.text}
 

@@ -52,7 +52,7 @@ def find_tasks(flow: str, path: str, *, attempt: int | None = None, store: str |
     parts = split_pathspec(path, 3)
     if not parts or not parts[0]:
         raise PathspecError(f"{path!r} names no run.", wanted="run, run/step or run/step/task, such as 5/start")
-    run = Run._at((flow, parts[0]), store or current_store(), None)
+    run = Run._make_unchecked((flow, parts[0]), store or current_store(), None)
     run._ensure_exists()
     if len(parts) == 1:
         steps = list(run)[::-1]
@@ -60,10 +60,10 @@ def find_tasks(flow: str, path: str, *, attempt: int | None = None, store: str |
         if not found_tasks and attempt is not None:
             raise NotFound(f"No task of run {run.pathspec!r} has an attempt {attempt}.")
         return found_tasks
-    step = Step._below(run, parts[1])
+    step = Step._make_child(run, parts[1])
     step._ensure_exists()
     if len(parts) == 3:
-        found = Task._of(step, parts[2])
+        found = Task._make_task(step, parts[2])
         found._attempt = attempt
         found._ensure_exists()
         return [found]
@@ -106,7 +106,7 @@ def dump_lines(
     include : collection of str, optional
         The only artifacts to show.
     """
-    refs = task._refs()
+    refs = task._artifact_refs()
     for name in artifact_names(refs, private, include):
         ref = refs.get(name)
         if ref is None:
@@ -124,7 +124,7 @@ def dump_lines(
 def artifact_text(task: Task, name: str) -> str:
     """Return the value of an artifact as text, or in angle brackets why it has none."""
     try:
-        return str(task._child(name).data)
+        return str(task._find_child(name).data)
     except SerializationError as error:
         return f"< {error.headline} >"
     except Exception as error:  # noqa: BLE001  (the value's own __str__)
@@ -150,10 +150,10 @@ def dump_values(
     missing = set(include or ())
     known: set[str] = set()
     for task in tasks:
-        refs = task._refs()
+        refs = task._artifact_refs()
         known |= set(refs)
         names = [name for name in artifact_names(refs, private, include) if name in refs]
-        found["/".join(task._parts[1:])] = {name: task._child(name).data for name in names}
+        found["/".join(task._parts[1:])] = {name: task._find_child(name).data for name in names}
         missing -= set(names)
     if missing:
         name = min(missing)
@@ -173,7 +173,7 @@ def log_lines(task: Task, *, stdout: bool = True, stderr: bool = True, timestamp
     timestamps : bool
         Whether each line starts with its time (UTC, to the millisecond).
     """
-    for line in task_lines(task._reader.store, *task._log_place()):
+    for line in task_lines(task._reader.store, *task._log_source()):
         if stdout if line.stream == "stdout" else stderr:
             stamp = f"{line.time.isoformat(' ', 'milliseconds')} " if timestamps else ""
             yield stamp + line.text
@@ -206,7 +206,7 @@ def find_runs(
     url = store or current_store()
     runs = open_reader(url).runs
     if run is not None:
-        one = Run._at((flow, run), url, None)
+        one = Run._make_unchecked((flow, run), url, None)
         one._ensure_exists()
         return [one]
     if everyone or tag is not None:
@@ -216,7 +216,7 @@ def find_runs(
     if not ids:
         where = f"with tag {tag!r}" if tag is not None and not everyone else f"in namespace {get_namespace()!r}"
         raise NotFound(f"Flow {flow!r} has no run{'' if everyone else ' ' + where}.", where=url)
-    return [Run._at((flow, id), url, None) for id in ids]
+    return [Run._make_unchecked((flow, id), url, None) for id in ids]
 
 
 def tag_lines(

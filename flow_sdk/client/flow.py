@@ -25,9 +25,9 @@ class Flow(ClientObject[Run]):
         """A flow is where a run of it is: one request for one that is in the namespace."""
 
     def _ensure_visible(self) -> None:
-        if is_flow_name(self.id) and self._newest(self._namespace) is not None:
+        if is_flow_name(self.id) and self._newest_run(self._namespace) is not None:
             return
-        newest = self._newest(None) if is_flow_name(self.id) else None
+        newest = self._newest_run(None) if is_flow_name(self.id) else None
         if newest is None:
             known = self._reader.runs.flows()
             if self.id in known:
@@ -51,14 +51,14 @@ class Flow(ClientObject[Run]):
             help=f"Switch with {' or '.join(ways)}.",
         )
 
-    def _newest(self, tag: str | None) -> str | None:
+    def _newest_run(self, tag: str | None) -> str | None:
         return next(self._reader.runs.newest(self.id, tag, 1), None)
 
-    def _children(self) -> Iterator[Run]:
+    def _iter_children(self) -> Iterator[Run]:
         return self.runs()
 
-    def _child(self, id: str) -> Run:
-        run = Run._at((self.id, id), self._url, self._namespace)
+    def _find_child(self, id: str) -> Run:
+        run = Run._make_unchecked((self.id, id), self._url, self._namespace)
         run._ensure_exists()
         run._ensure_visible()
         return run
@@ -72,25 +72,25 @@ class Flow(ClientObject[Run]):
             Tags that a run must carry, all of them.
         """
         wanted = [*([] if self._namespace is None else [self._namespace]), *check_tags(tags, reserved=True)]
-        return self._found(wanted)
+        return self._find_tagged(wanted)
 
-    def _found(self, tags: list[str]) -> Iterator[Run]:
+    def _find_tagged(self, tags: list[str]) -> Iterator[Run]:
         runs = self._reader.runs
         listing = runs.listing(self.id, tags[0] if tags else None)
         for id in runs.newest_with(self.id, tags):
-            yield Run._read_by(RunReader(self._url, self.id, id, listing), self._namespace)
+            yield Run._make_listed(RunReader(self._url, self.id, id, listing), self._namespace)
 
     @property
     def latest_run(self) -> Run | None:
         """The newest run in the namespace, whatever its state; None when there is none."""
-        newest = self._newest(self._namespace)
-        return None if newest is None else Run._at((self.id, newest), self._url, self._namespace)
+        newest = self._newest_run(self._namespace)
+        return None if newest is None else Run._make_unchecked((self.id, newest), self._url, self._namespace)
 
     @property
     def latest_successful_run(self) -> Run | None:
         """The newest run in the namespace that succeeded; None when there is none."""
         newest = self._reader.runs.latest_successful(self.id, self._namespace)
-        return None if newest is None else Run._at((self.id, newest), self._url, self._namespace)
+        return None if newest is None else Run._make_unchecked((self.id, newest), self._url, self._namespace)
 
     @property
     def created_at(self) -> datetime | None:
@@ -120,7 +120,7 @@ class Flow(ClientObject[Run]):
 
     def is_in_namespace(self) -> bool:
         """Return whether a run of the flow is in the current namespace."""
-        return self._newest(get_namespace()) is not None
+        return self._newest_run(get_namespace()) is not None
 
 
 class Metaflow:
@@ -134,12 +134,12 @@ class Metaflow:
     def __iter__(self) -> Iterator[Flow]:
         url, namespace = current_store(), get_namespace()
         for name in open_reader(url).runs.flows():
-            flow = Flow._at((name,), url, namespace)
+            flow = Flow._make_unchecked((name,), url, namespace)
             if flow.is_in_namespace():
                 yield flow
 
     def __getitem__(self, name: str) -> Flow:
-        flow = Flow._at((str(name),), current_store(), get_namespace())
+        flow = Flow._make_unchecked((str(name),), current_store(), get_namespace())
         flow._ensure_exists()
         flow._ensure_visible()
         return flow
@@ -154,9 +154,9 @@ class Metaflow:
         return get_namespace() or "all"
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.html.views import view
+        from flow_sdk.client.html.views import render_view
 
-        return view(self)
+        return render_view(self)
 
     def __repr__(self) -> str:
         return "Metaflow()"

@@ -47,5 +47,5 @@ def child_tasks(run: RunReader, manifest: Manifest) -> Iterator[tuple[str, str]]
         if len(ids) <= _ONE_BY_ONE:
             started = {task for task in ids if run.has_task(step, task)}
         else:
-            started = set(run.tasks(step))
+            started = set(run.list_tasks(step))
         yield from ((step, task) for task in ids if task in started)

@@ -52,20 +52,20 @@ class ClientObject(Generic[Child]):
             _CLASSES.setdefault(cls._form.count("/") + 1, cls)
 
     def __init__(self, pathspec: str) -> None:
-        self._place(_components(pathspec, type(self)), current_store(), get_namespace())
+        self._locate(_parse_components(pathspec, type(self)), current_store(), get_namespace())
         self._ensure_exists()
         self._ensure_visible()
 
-    def _place(self, parts: tuple[str, ...], url: str, namespace: str | None) -> None:
+    def _locate(self, parts: tuple[str, ...], url: str, namespace: str | None) -> None:
         self._parts = parts
         self._url = url
         self._namespace = namespace
 
     @classmethod
-    def _at(cls: type[Self], parts: tuple[str, ...], url: str, namespace: str | None) -> Self:
+    def _make_unchecked(cls: type[Self], parts: tuple[str, ...], url: str, namespace: str | None) -> Self:
         """Make the object without looking whether it exists."""
         made = cls.__new__(cls)
-        made._place(parts, url, namespace)
+        made._locate(parts, url, namespace)
         return made
 
     @property
@@ -78,10 +78,10 @@ class ClientObject(Generic[Child]):
     def _ensure_visible(self) -> None:
         raise NotImplementedError
 
-    def _children(self) -> Iterator[Child]:
+    def _iter_children(self) -> Iterator[Child]:
         raise NotImplementedError
 
-    def _child(self, id: str) -> Child:
+    def _find_child(self, id: str) -> Child:
         """Return a child; raises NotFound."""
         raise NotImplementedError
 
@@ -101,14 +101,14 @@ class ClientObject(Generic[Child]):
         return list(self._parts)
 
     def __iter__(self) -> Iterator[Child]:
-        return self._children()
+        return self._iter_children()
 
     def __getitem__(self, id: str) -> Child:
-        return self._child(str(id))
+        return self._find_child(str(id))
 
     def __contains__(self, id: object) -> bool:
         try:
-            self._child(str(id))
+            self._find_child(str(id))
         except NotFound:
             return False
         except NamespaceMismatch:
@@ -116,23 +116,23 @@ class ClientObject(Generic[Child]):
         return True
 
     def _repr_html_(self) -> str:
-        from flow_sdk.client.html.views import view
+        from flow_sdk.client.html.views import render_view
 
-        return view(self)
+        return render_view(self)
 
     def _ipython_key_completions_(self) -> list[str]:
-        return [child.id for child in self._children()]  # type: ignore[attr-defined]
+        return [child.id for child in self._iter_children()]  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.pathspec!r})"
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._identity() == other._identity()
+        return type(self) is type(other) and self._identity_parts() == other._identity_parts()
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return hash(self._identity_parts())
 
-    def _identity(self) -> tuple[object, ...]:
+    def _identity_parts(self) -> tuple[object, ...]:
         return (self._parts, self._url)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -140,10 +140,10 @@ class ClientObject(Generic[Child]):
 
 
 def _restore(kind: type[ClientObject[Any]], *place: Any) -> ClientObject[Any]:
-    return kind._at(*place)
+    return kind._make_unchecked(*place)
 
 
-def _components(pathspec: object, kind: type[ClientObject[Any]]) -> tuple[str, ...]:
+def _parse_components(pathspec: object, kind: type[ClientObject[Any]]) -> tuple[str, ...]:
     wanted = f"{kind.__name__}({kind._form!r})"
     if not isinstance(pathspec, str):
         raise PathspecError("A pathspec is a text.", seen=f"{kind.__name__}({pathspec!r})", wanted=wanted)
@@ -167,36 +167,36 @@ class InRun(ClientObject[Child]):
 
     _run: RunReader
 
-    def _place(self, parts: tuple[str, ...], url: str, namespace: str | None, run: RunReader | None = None) -> None:
-        super()._place(parts, url, namespace)
+    def _locate(self, parts: tuple[str, ...], url: str, namespace: str | None, run: RunReader | None = None) -> None:
+        super()._locate(parts, url, namespace)
         # Shared with the parent, so that a run's record and plan are read once for all that is found through it.
         self._run = run or RunReader(url, parts[0], parts[1])
 
     @classmethod
-    def _read_by(cls: "type[InRunSelf]", run: RunReader, namespace: str | None) -> "InRunSelf":
+    def _make_listed(cls: "type[InRunSelf]", run: RunReader, namespace: str | None) -> "InRunSelf":
         """Make the object of a run that a listing has found."""
         made = cls.__new__(cls)
-        made._place((run.flow, run.run), run.url, namespace, run)
+        made._locate((run.flow, run.run), run.url, namespace, run)
         return made
 
     @classmethod
-    def _near(cls: "type[InRunSelf]", other: "InRun[Any]", parts: tuple[str, ...]) -> "InRunSelf":
+    def _make_related(cls: "type[InRunSelf]", other: "InRun[Any]", parts: tuple[str, ...]) -> "InRunSelf":
         """Make an object of the same run as another, without looking whether it exists."""
         made = cls.__new__(cls)
-        made._place(parts, other._url, other._namespace, other._run)
+        made._locate(parts, other._url, other._namespace, other._run)
         return made
 
     @classmethod
-    def _below(cls: "type[InRunSelf]", parent: "InRun[Any]", id: str) -> "InRunSelf":
+    def _make_child(cls: "type[InRunSelf]", parent: "InRun[Any]", id: str) -> "InRunSelf":
         """Make a child of another object, without looking whether it exists."""
-        return cls._near(parent, (*parent._parts, id))
+        return cls._make_related(parent, (*parent._parts, id))
 
-    def _ancestor(self, level: int) -> Any:
+    def _make_ancestor(self, level: int) -> Any:
         """Return the object above this one with so many names in its pathspec."""
-        return class_of_level(level)._near(self, self._parts[:level])
+        return class_of_level(level)._make_related(self, self._parts[:level])
 
     def _ensure_visible(self) -> None:
-        if self._namespace is None or self._run.carries(self._namespace):
+        if self._namespace is None or self._run.has_tag(self._namespace):
             return
         tags = sorted(self._run.tags())
         shown = ", ".join(map(quote_unprintable, tags))
@@ -212,12 +212,12 @@ class InRun(ClientObject[Child]):
     def is_in_namespace(self) -> bool:
         """Return whether the run is in the current namespace."""
         current = get_namespace()
-        return current is None or self._run.carries(current)
+        return current is None or self._run.has_tag(current)
 
-    def _if_tagged(self, tags: tuple[str, ...]) -> Iterator[Child]:
+    def _children_if_tagged(self, tags: tuple[str, ...]) -> Iterator[Child]:
         """The children, if the run carries all of the tags."""
         wanted = check_tags(tags, reserved=True)
-        return self._children() if set(wanted) <= (self.tags if wanted else frozenset()) else iter(())
+        return self._iter_children() if set(wanted) <= (self.tags if wanted else frozenset()) else iter(())
 
     @property
     def tags(self) -> frozenset[str]:

@@ -74,14 +74,14 @@ def open_existing_store(url: str) -> ObjectStore:
 
 
 @lru_cache(maxsize=16)
-def _reader(url: str, process: int, access: tuple[str | None, ...]) -> Reader:
+def _cached_reader(url: str, process: int, access: tuple[str | None, ...]) -> Reader:
     return Reader(url)
 
 
 def open_reader(url: str) -> Reader:
     """Return the reader of a store; one for each process, as a store's client doesn't live through a fork."""
     access = StoreAddress.parse(url).access_values()
-    return _reader(url, os.getpid(), access)
+    return _cached_reader(url, os.getpid(), access)
 
 
 class RunReader:
@@ -126,13 +126,13 @@ class RunReader:
         """The last step's name, and the id of its task."""
         return self.reader.runs.end_of(self.record)
 
-    def ended(self) -> Manifest | None:
+    def read_end_commit(self) -> Manifest | None:
         """The end task's committed manifest, read once; None while there is none."""
-        if self._ended is None and self.listed() is None:
-            self._ended = self.committed(*self.end)
+        if self._ended is None and self.read_listed() is None:
+            self._ended = self.read_commit(*self.end)
         return self._ended
 
-    def listed(self) -> OpenRun | None:
+    def read_listed(self) -> OpenRun | None:
         """The run as it was listed, if its last step wasn't committed, and as long as that counts."""
         if self._of_end is not None:
             self._glance = ListingAge()
@@ -142,12 +142,12 @@ class RunReader:
             self._listed = None
         return self._listed
 
-    def outcome(self) -> RunOutcome:
+    def read_outcome(self) -> RunOutcome:
         """How the run stands."""
-        end = self.ended()
+        end = self.read_end_commit()
         if end is not None:
             return outcome_of_end(end)
-        return (self.listed() or OpenRun(self.reader.store, self.record)).outcome
+        return (self.read_listed() or OpenRun(self.reader.store, self.record)).outcome
 
     def user_tags(self) -> frozenset[str]:
         listing, self._of_tags = self._of_tags, None
@@ -159,7 +159,7 @@ class RunReader:
     def tags(self) -> frozenset[str]:
         return self.user_tags() | set(self.record.system_tags)
 
-    def carries(self, tag: str) -> bool:
+    def has_tag(self, tag: str) -> bool:
         """Return whether the run has a tag, looking at its user tags only where it must."""
         return tag in self.record.system_tags or tag in self.user_tags()
 
@@ -176,33 +176,35 @@ class RunReader:
                 help=suggest_name(step, [known.name for known in self.plan.steps]),
             ) from None
 
-    def steps(self) -> list[str]:
+    def started_steps(self) -> list[str]:
         """Names of the steps that have started, the newest first."""
         started = set(self.reader.store.folders(layout.steps_prefix(self.flow, self.run)))
         return [step.name for step in reversed(self.plan.steps) if step.name in started]
 
-    def heard(self) -> Iterator[float]:
+    def activity_times(self) -> Iterator[float]:
         """Times (seconds since the epoch) when something of the run was written: beats, tasks of the newest step."""
         store = self.reader.store
         beat = store.head(layout.run_heartbeat_key(self.flow, self.run))
         yield from (beat.modified,) if beat is not None else ()
         yield from (sign.time for sign in list_heartbeats(store, self.flow, self.run))
-        for step in self.steps()[:1]:
+        for step in self.started_steps()[:1]:
             infos = store.list(layout.tasks_prefix(self.flow, self.run, step), limit=1000)
             yield from (info.modified for info in infos)
 
     def has_step(self, step: str) -> bool:
-        return is_step_name(step) and self._any(layout.tasks_prefix(self.flow, self.run, step))
+        return is_step_name(step) and self._has_objects(layout.tasks_prefix(self.flow, self.run, step))
 
     def has_task(self, step: str, task: str) -> bool:
         return (
-            is_step_name(step) and is_task_id(task) and self._any(layout.task_prefix(self.flow, self.run, step, task))
+            is_step_name(step)
+            and is_task_id(task)
+            and self._has_objects(layout.task_prefix(self.flow, self.run, step, task))
         )
 
-    def _any(self, prefix: str) -> bool:
+    def _has_objects(self, prefix: str) -> bool:
         return any(True for _ in self.reader.store.list(prefix, limit=1))
 
-    def tasks(self, step: str) -> list[str]:
+    def list_tasks(self, step: str) -> list[str]:
         """Ids of a step's tasks: those of a foreach by index, passes through a loop the newest first."""
         kinds = self.step_plan(step).kinds
         found = []
@@ -212,24 +214,24 @@ class RunReader:
                 found.append((tuple(n if k == FOREACH else -n for k, n in zip(kinds, position, strict=True)), task))
         return [task for _, task in sorted(found)]
 
-    def committed(self, step: str, task: str) -> Manifest | None:
+    def read_commit(self, step: str, task: str) -> Manifest | None:
         """Read a task's committed manifest."""
         return commits.read_task(self.reader.store, self.flow, self.run, step, task)
 
-    def all_committed(self, tasks: list[tuple[str, str]]) -> Iterator[Manifest | None]:
+    def read_commits(self, tasks: list[tuple[str, str]]) -> Iterator[Manifest | None]:
         """Read the committed manifests of many tasks, given as (step, task), some ahead of the caller."""
         for first in range(0, len(tasks), _BATCH):
             yield from commits.read_tasks(self.reader.store, self.flow, self.run, tasks[first : first + _BATCH])
 
-    def attempts(self, step: str, task: str) -> list[int]:
+    def list_attempts(self, step: str, task: str) -> list[int]:
         """Numbers of a task's attempts."""
         return commits.list_attempts(self.reader.store, self.flow, self.run, step, task)
 
-    def attempt(self, step: str, task: str, number: int) -> Manifest | None:
+    def read_attempt(self, step: str, task: str, number: int) -> Manifest | None:
         """Read one attempt's manifest; None when it wrote none."""
         return commits.read_attempt(self.reader.store, self.flow, self.run, step, task, number)
 
-    def started(self, step: str, task: str, number: int = 0) -> float | None:
+    def read_start_time(self, step: str, task: str, number: int = 0) -> float | None:
         """When an attempt was started, in seconds since the epoch."""
         info = self.reader.store.head(layout.start_key(self.flow, self.run, step, task, number))
         return None if info is None else info.modified
@@ -245,11 +247,11 @@ def read_ahead(runs: list[RunReader]) -> None:
         if text is not None:
             run.record = decode_record(RunRecord, text, key)
     there = [run for run in runs if "record" in vars(run)]
-    opened = [run for run in there if run.listed() is not None]
+    opened = [run for run in there if run.read_listed() is not None]
     ended = [run for run in there if run not in opened]
     ends = commits.read_commits(store, [(run.flow, run.run, *run.end) for run in ended])
     for run, end in zip(ended, ends, strict=True):
         run._ended = end
     if opened:
         with ThreadPoolExecutor(min(len(opened), _AT_ONCE)) as pool:
-            list(pool.map(RunReader.outcome, opened))
+            list(pool.map(RunReader.read_outcome, opened))

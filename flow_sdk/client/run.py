@@ -28,18 +28,18 @@ class Run(InRun[Step]):
     def _ensure_exists(self) -> None:
         self._run.record  # noqa: B018  (raises NotFound)
 
-    def _children(self) -> Iterator[Step]:
-        return (Step._below(self, name) for name in self._run.steps())
+    def _iter_children(self) -> Iterator[Step]:
+        return (Step._make_child(self, name) for name in self._run.started_steps())
 
-    def _child(self, id: str) -> Step:
-        step = Step._below(self, id)
+    def _find_child(self, id: str) -> Step:
+        step = Step._make_child(self, id)
         step._ensure_exists()
         return step
 
     @property
     def parent(self) -> "Flow":
         """The flow."""
-        flow: Flow = class_of_level(1)._at(self._parts[:1], self._url, self._namespace)
+        flow: Flow = class_of_level(1)._make_unchecked(self._parts[:1], self._url, self._namespace)
         return flow
 
     def steps(self, *tags: str) -> Iterator[Step]:
@@ -50,16 +50,16 @@ class Run(InRun[Step]):
         *tags : str
             Tags that the run must carry for there to be any.
         """
-        return self._if_tagged(tags)
+        return self._children_if_tagged(tags)
 
     @property
     def end_task(self) -> Task | None:
         """The task of the last step; None until it has started."""
         step, task = self._run.end
-        manifest = self._run.ended()
+        manifest = self._run.read_end_commit()
         if manifest is None and not self._run.has_task(step, task):
             return None
-        return Task._of(Step._below(self, step), task, manifest)
+        return Task._make_task(Step._make_child(self, step), task, manifest)
 
     @property
     def data(self) -> TaskData | None:
@@ -68,8 +68,8 @@ class Run(InRun[Step]):
         return None if end is None else end.data
 
     @property
-    def _outcome(self) -> RunOutcome:
-        return self._run.outcome()
+    def _run_outcome(self) -> RunOutcome:
+        return self._run.read_outcome()
 
     @property
     def state(self) -> str:
@@ -77,12 +77,12 @@ class Run(InRun[Step]):
 
         It has succeeded if and only if it is ``successful``.
         """
-        return self._outcome.state
+        return self._run_outcome.state
 
     @property
     def reason(self) -> str | None:
         """Why the run failed or was cancelled, for people; None otherwise."""
-        return self._outcome.reason
+        return self._run_outcome.reason
 
     @property
     def last_seen(self) -> datetime:
@@ -91,19 +91,19 @@ class Run(InRun[Step]):
         While a run is ``running`` this tells how long nothing has come from it. An orchestrator starts tasks when it
         wants to, and doesn't tell the store when it gives a run up between two tasks: see docs/organising-results.md.
         """
-        times = [self._run.record.started, self._outcome.time or 0.0, *self._run.heard()]
+        times = [self._run.record.started, self._run_outcome.time or 0.0, *self._run.activity_times()]
         return local_time(max(times))
 
     @property
     def successful(self) -> bool:
         """Whether the last step's own code finished without an exception."""
-        end = self._run.ended()
+        end = self._run.read_end_commit()
         return end is not None and end.successful
 
     @property
     def finished(self) -> bool:
         """Whether the last step is done: it was successful, or ``@catch`` took its failure."""
-        end = self._run.ended()
+        end = self._run.read_end_commit()
         return end is not None and end.ok
 
     @property
@@ -114,7 +114,7 @@ class Run(InRun[Step]):
     @property
     def finished_at(self) -> datetime | None:
         """When the last step was finished, in local time; None before."""
-        end = self._run.ended()
+        end = self._run.read_end_commit()
         return local_time(end.finished) if end is not None and end.ok else None
 
     @property
@@ -136,7 +136,7 @@ class Run(InRun[Step]):
         return f"{self._parts[0]}/{origin}" if origin else None
 
     @property
-    def _runs(self) -> Runs:
+    def _run_metadata(self) -> Runs:
         return self._reader.runs
 
     def add_tag(self, tag: str | Iterable[str]) -> None:
@@ -162,12 +162,14 @@ class Run(InRun[Step]):
     def replace_tags(self, tags_to_remove: str | Iterable[str], tags_to_add: str | Iterable[str]) -> None:
         """Remove and add user tags; a tag in both stays."""
         try:
-            self._runs.replace_tags(self._run.flow, self._run.run, _several(tags_to_remove), _several(tags_to_add))
+            self._run_metadata.replace_tags(
+                self._run.flow, self._run.run, _as_tags(tags_to_remove), _as_tags(tags_to_add)
+            )
         except UsageError as error:
             if error.help and "--namespace" in error.help:  # an option of the command line; this is Python
                 error.help = f"To look for results in another namespace, call namespace({error.seen})."
             raise
 
 
-def _several(tags: str | Iterable[str]) -> Iterable[str]:
+def _as_tags(tags: str | Iterable[str]) -> Iterable[str]:
     return (tags,) if isinstance(tags, str) else tags

@@ -27,33 +27,33 @@ class Step(InRun[Task]):
             raise NotFound(
                 f"Step {self.pathspec!r} hasn't started.",
                 where=self._url,
-                help=f"Started so far: {', '.join(self._run.steps()) or 'none'}.",
+                help=f"Started so far: {', '.join(self._run.started_steps()) or 'none'}.",
             )
 
-    def _children(self) -> Iterator[Task]:
-        return self._those(self._run.tasks(self.id))
+    def _iter_children(self) -> Iterator[Task]:
+        return self._find_tasks(self._run.list_tasks(self.id))
 
-    def _those(self, ids: list[str]) -> Iterator[Task]:
+    def _find_tasks(self, ids: list[str]) -> Iterator[Task]:
         """The tasks with these ids, which are there."""
-        manifests = self._run.all_committed([(self.id, task) for task in ids])
+        manifests = self._run.read_commits([(self.id, task) for task in ids])
         for task, manifest in zip(ids, manifests, strict=True):
-            yield Task._of(self, task, manifest)
+            yield Task._make_task(self, task, manifest)
 
-    def _child(self, id: str) -> Task:
-        task = Task._of(self, id)
+    def _find_child(self, id: str) -> Task:
+        task = Task._make_task(self, id)
         task._ensure_exists()
         return task
 
     @property
     def parent(self) -> "Run":
         """The run."""
-        return self._ancestor(2)  # type: ignore[no-any-return]
+        return self._make_ancestor(2)  # type: ignore[no-any-return]
 
     @property
     def task(self) -> Task | None:
         """A task of the step: of a foreach the first, of a loop the newest; None when there is none."""
-        ids = self._run.tasks(self.id)
-        return Task._of(self, ids[0]) if ids else None
+        ids = self._run.list_tasks(self.id)
+        return Task._make_task(self, ids[0]) if ids else None
 
     def tasks(self, *tags: str) -> Iterator[Task]:
         """Iterate over the tasks: those of a foreach by index, passes through a loop newest first.
@@ -63,7 +63,7 @@ class Step(InRun[Task]):
         *tags : str
             Tags that the run must carry for there to be any.
         """
-        return self._if_tagged(tags)
+        return self._children_if_tagged(tags)
 
     @property
     def control_task(self) -> Task | None:
@@ -99,21 +99,21 @@ class Step(InRun[Task]):
     @property
     def parent_steps(self) -> Iterator["Step"]:
         """The steps that lead to this one, as far as they have run."""
-        return self._others(self._plan.parents)
+        return self._related_steps(self._plan.parents)
 
     @property
     def child_steps(self) -> Iterator["Step"]:
         """The steps that this one leads to, as far as they have started."""
-        return self._others(self._plan.next)
+        return self._related_steps(self._plan.next)
 
     @property
     def _plan(self) -> StepPlan:
         return self._run.step_plan(self.id)
 
-    def _others(self, names: tuple[str, ...]) -> Iterator["Step"]:
+    def _related_steps(self, names: tuple[str, ...]) -> Iterator["Step"]:
         for name in names:
             if self._run.has_step(name):
-                yield Step._near(self, (*self._parts[:2], name))
+                yield Step._make_related(self, (*self._parts[:2], name))
 
     @property
     def environment_info(self) -> dict[str, Any] | None:

@@ -42,13 +42,13 @@ class Task(InRun[DataArtifact]):
         self._attempt = attempt
         super().__init__(pathspec)
 
-    def _place(self, parts: tuple[str, ...], url: str, namespace: str | None, run: "RunReader | None" = None) -> None:
-        super()._place(parts, url, namespace, run)
+    def _locate(self, parts: tuple[str, ...], url: str, namespace: str | None, run: "RunReader | None" = None) -> None:
+        super()._locate(parts, url, namespace, run)
         self._committed: Manifest | None = None
 
     @classmethod
-    def _of(cls, step: "InRun[Any]", id: str, manifest: Manifest | None = None) -> "Task":
-        made = cls._below(step, id)
+    def _make_task(cls, step: "InRun[Any]", id: str, manifest: Manifest | None = None) -> "Task":
+        made = cls._make_child(step, id)
         made._committed = manifest
         return made
 
@@ -57,13 +57,13 @@ class Task(InRun[DataArtifact]):
         if self._attempt is not None and (not isinstance(self._attempt, int) or self._attempt < 0):
             raise PathspecError("An attempt is a number from 0 on.", seen=repr(self._attempt))
         self._run.step_plan(self._step)
-        if not is_task_id(self.id) or (self._manifest() is None and not self._run.has_task(self._step, self.id)):
+        if not is_task_id(self.id) or (self._read_manifest() is None and not self._run.has_task(self._step, self.id)):
             raise NotFound(
                 f"Step {'/'.join(self._parts[:3])!r} has no task {self.id!r}.",
                 where=self._url,
-                help=suggest_name(self.id, self._run.tasks(self._step)) or "The step hasn't started.",
+                help=suggest_name(self.id, self._run.list_tasks(self._step)) or "The step hasn't started.",
             )
-        if self._attempt is not None and self._manifest() is None and self._attempt not in self.attempts:
+        if self._attempt is not None and self._read_manifest() is None and self._attempt not in self.attempts:
             raise NotFound(
                 f"Task {self.pathspec!r} has no attempt {self._attempt}.",
                 help=f"Attempts so far: {', '.join(map(str, self.attempts)) or 'none'}.",
@@ -73,29 +73,29 @@ class Task(InRun[DataArtifact]):
     def _step(self) -> str:
         return self._parts[2]
 
-    def _manifest(self) -> Manifest | None:
+    def _read_manifest(self) -> Manifest | None:
         """The manifest of the attempt to look at; read again for as long as the task may still change."""
         if self._committed is not None:
             return self._committed
         if self._attempt is not None:
-            run, step, task = self._source()
-            self._committed = run.attempt(step, task, self._attempt)
+            run, step, task = self._find_source()
+            self._committed = run.read_attempt(step, task, self._attempt)
         else:
-            self._committed = self._run.committed(self._step, self.id)
+            self._committed = self._run.read_commit(self._step, self.id)
         if self._committed is not None or self._attempt is not None:
             return self._committed
         for number in reversed(self.attempts):
-            tried = self._run.attempt(self._step, self.id, number)
+            tried = self._run.read_attempt(self._step, self.id, number)
             if tried is not None and not tried.ok:
                 return tried
             if tried is not None:
                 # It went well and counts only if it is the commit: another may have been quicker since the first look.
-                self._committed = self._run.committed(self._step, self.id)
+                self._committed = self._run.read_commit(self._step, self.id)
                 if self._committed is not None:
                     return self._committed
         return None
 
-    def _source(self) -> "tuple[RunReader, str, str]":
+    def _find_source(self) -> "tuple[RunReader, str, str]":
         """Whose attempts and logs to read: a reused task has its origin's."""
         origin = self.origin_pathspec
         if origin is None:
@@ -103,36 +103,40 @@ class Task(InRun[DataArtifact]):
         flow, run, step, task = origin.split("/")
         return type(self._run)(self._url, flow, run), step, task
 
-    def _refs(self) -> Mapping[str, ArtifactRef]:
-        manifest = self._manifest()
+    def _artifact_refs(self) -> Mapping[str, ArtifactRef]:
+        manifest = self._read_manifest()
         return {**self._run.record.artifacts, **(manifest.artifacts if manifest else {})}
 
-    def _children(self) -> Iterator[DataArtifact]:
-        return (DataArtifact._of(self, name) for name in sorted(self._refs()) if not name.startswith("_"))
+    def _iter_children(self) -> Iterator[DataArtifact]:
+        return (
+            DataArtifact._make_artifact(self, name)
+            for name in sorted(self._artifact_refs())
+            if not name.startswith("_")
+        )
 
-    def _child(self, id: str) -> DataArtifact:
-        refs = self._refs()
+    def _find_child(self, id: str) -> DataArtifact:
+        refs = self._artifact_refs()
         if id not in refs:
             raise NotFound(
                 f"Task {self.pathspec!r} has no artifact {id!r}.",
                 help=suggest_name(id, [name for name in refs if not name.startswith("_")]),
             )
-        return DataArtifact._of(self, id)
+        return DataArtifact._make_artifact(self, id)
 
     @property
     def parent(self) -> "Step":
         """The step."""
-        return self._ancestor(3)  # type: ignore[no-any-return]
+        return self._make_ancestor(3)  # type: ignore[no-any-return]
 
     @property
     def data(self) -> TaskData:
         """The artifacts' values as attributes: ``task.data.x``."""
-        return TaskData(self, self._refs())
+        return TaskData(self, self._artifact_refs())
 
     @property
     def artifacts(self) -> TaskArtifacts:
         """The artifacts as attributes: ``task.artifacts.x`` is a :class:`DataArtifact`."""
-        return TaskArtifacts(self, self._refs())
+        return TaskArtifacts(self, self._artifact_refs())
 
     @property
     def index(self) -> int | None:
@@ -144,13 +148,13 @@ class Task(InRun[DataArtifact]):
     @property
     def successful(self) -> bool:
         """Whether the step's own code finished without an exception."""
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         return manifest is not None and manifest.ok and manifest.successful
 
     @property
     def finished(self) -> bool:
         """Whether the task is done and can be built upon: it was successful, or ``@catch`` took its failure."""
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         return manifest is not None and manifest.ok
 
     @property
@@ -160,10 +164,10 @@ class Task(InRun[DataArtifact]):
         One whose failure ``@catch`` took has failed, and is ``finished`` all the same. One without a result is running
         for as long as its run is.
         """
-        return self._state_in(lambda: self._run.outcome().state)
+        return self._state_in(lambda: self._run.read_outcome().state)
 
     def _state_in(self, state_of_run: Callable[[], str]) -> str:
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         if manifest is not None and manifest.ok:
             return SUCCEEDED if manifest.successful else FAILED
         if manifest is not None and (self._attempt is not None or self._has_failed_for_good()):
@@ -177,16 +181,16 @@ class Task(InRun[DataArtifact]):
     @property
     def created_at(self) -> datetime:
         """When the attempt started, in local time."""
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         if manifest is not None:
             return local_time(manifest.started)
-        started = self._run.started(self._step, self.id, self.current_attempt)
+        started = self._run.read_start_time(self._step, self.id, self.current_attempt)
         return local_time(self._run.record.started if started is None else started)
 
     @property
     def finished_at(self) -> datetime | None:
         """When the attempt ended, in local time; None while it runs."""
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         return None if manifest is None else local_time(manifest.finished)
 
     @property
@@ -195,12 +199,12 @@ class Task(InRun[DataArtifact]):
 
         None also where ``@catch`` took it: then it is in the artifact that the decorator names.
         """
-        manifest = self._manifest()
-        return None if manifest is None or manifest.ok else self._raised()
+        manifest = self._read_manifest()
+        return None if manifest is None or manifest.ok else self._read_failure()
 
-    def _raised(self) -> CaughtFailure | None:
+    def _read_failure(self) -> CaughtFailure | None:
         """What the step raised, whether or not ``@catch`` took it."""
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         if manifest is None or not manifest.exception:
             return None
         raised = manifest.exception
@@ -211,7 +215,7 @@ class Task(InRun[DataArtifact]):
         """Number of the attempt that is looked at, from 0."""
         if self._attempt is not None:
             return self._attempt
-        committed = self._committed or self._run.committed(self._step, self.id)
+        committed = self._committed or self._run.read_commit(self._step, self.id)
         if committed is not None:
             return committed.attempt
         return max(self.attempts, default=0)
@@ -219,13 +223,13 @@ class Task(InRun[DataArtifact]):
     @property
     def attempts(self) -> list[int]:
         """Numbers of all attempts so far."""
-        run, step, task = self._source()
-        return run.attempts(step, task)
+        run, step, task = self._find_source()
+        return run.list_attempts(step, task)
 
     @property
     def metadata_dict(self) -> dict[str, str]:
         """Facts about the attempt, as text: where it ran, its number, whether it went well, where it stored things."""
-        return attempt_facts(self, self.current_attempt, self._manifest())
+        return attempt_facts(self, self.current_attempt, self._read_manifest())
 
     @property
     def metadata(self) -> list[Metadata]:
@@ -238,12 +242,12 @@ class Task(InRun[DataArtifact]):
         found: list[Metadata] = []
         for number in numbers or [current]:
             one = self if number == current else self._with_attempt(number)
-            found += attempt_metadata(self, number, one._manifest(), one.finished_at or one.created_at)
+            found += attempt_metadata(self, number, one._read_manifest(), one.finished_at or one.created_at)
         return found
 
     def _with_attempt(self, number: int) -> "Task":
         """The same task, of which one attempt is looked at."""
-        found = Task._near(self, self._parts)
+        found = Task._make_related(self, self._parts)
         found._attempt = number
         return found
 
@@ -253,7 +257,7 @@ class Task(InRun[DataArtifact]):
 
         None before it has ended.
         """
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         return None if manifest is None else dict(manifest.environment)
 
     @property
@@ -267,7 +271,7 @@ class Task(InRun[DataArtifact]):
         """The task that a resume reused this one from; None for one that ran itself."""
         # Which attempt is looked at doesn't matter: the task as a whole was reused.
         committed = self._committed if self._attempt is None else None
-        committed = committed or self._run.committed(self._step, self.id)
+        committed = committed or self._run.read_commit(self._step, self.id)
         return None if committed is None else committed.origin
 
     @property
@@ -280,17 +284,17 @@ class Task(InRun[DataArtifact]):
     @property
     def parent_tasks(self) -> Iterator["Task"]:
         """The tasks that this one took its inputs from, in the order of the inputs."""
-        return (Task._near(self, tuple(path.split("/"))) for path in self.parent_task_pathspecs)
+        return (Task._make_related(self, tuple(path.split("/"))) for path in self.parent_task_pathspecs)
 
     @property
     def parent_task_pathspecs(self) -> list[str]:
         """Pathspecs of :attr:`parent_tasks`."""
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         if manifest is None:
             return []
         tasks = [(parent.step, parent.task) for parent in manifest.parents]
         if manifest.run != self._run.run:  # an attempt that a reused task has in its origin, whose ids may be others
-            plan, before = self._run.plan, self._source()[0].plan
+            plan, before = self._run.plan, self._find_source()[0].plan
             tasks = [(step, plan[step].task_id(before[step].position(task))) for step, task in tasks]
         return ["/".join((*self._parts[:2], step, task)) for step, task in tasks]
 
@@ -304,20 +308,20 @@ class Task(InRun[DataArtifact]):
         """The tasks that took their inputs from this one, as far as they have started."""
         from flow_sdk.client.lineage import child_tasks
 
-        manifest = self._manifest()
+        manifest = self._read_manifest()
         if manifest is not None and manifest.ok:
             for step, task in child_tasks(self._run, manifest):
-                yield Task._near(self, (*self._parts[:2], step, task))
+                yield Task._make_related(self, (*self._parts[:2], step, task))
 
     @property
     def stdout(self) -> str:
         """What the attempt wrote to its standard output so far."""
-        return self._log("stdout")
+        return self._join_log("stdout")
 
     @property
     def stderr(self) -> str:
         """What the attempt wrote to its standard error so far."""
-        return self._log("stderr")
+        return self._join_log("stderr")
 
     @property
     def stdout_size(self) -> int:
@@ -329,7 +333,7 @@ class Task(InRun[DataArtifact]):
         """Bytes of :attr:`stderr` in UTF-8."""
         return len(self.stderr.encode("utf-8"))
 
-    def _log(self, stream: str) -> str:
+    def _join_log(self, stream: str) -> str:
         return "".join(text + "\n" for _, text in self.loglines(stream))
 
     def loglines(self, stream: str, as_unicode: bool = True) -> Iterator[tuple[datetime, Any]]:
@@ -350,30 +354,30 @@ class Task(InRun[DataArtifact]):
         from flow_sdk.client.logs import check_stream, task_lines
 
         check_stream(stream)
-        for line in task_lines(self._reader.store, *self._log_place()):
+        for line in task_lines(self._reader.store, *self._log_source()):
             if line.stream == stream:
                 yield line.time, (line.text if as_unicode else line.text.encode("utf-8"))
 
-    def _log_place(self) -> tuple[tuple[str, str, str, str], int]:
+    def _log_source(self) -> tuple[tuple[str, str, str, str], int]:
         """Which task's log to read, and of which attempt: a reused task has its origin's."""
-        run, step, task = self._source()
+        run, step, task = self._find_source()
         return (run.flow, run.run, step, task), self.current_attempt
 
-    def _named(self, item: InRun[Any]) -> str:
+    def _describe_item(self, item: InRun[Any]) -> str:
         attempt = "" if self._attempt is None else f", attempt={self._attempt}"
         return f"{type(item).__name__}({item.pathspec!r}{attempt})"
 
     def __repr__(self) -> str:
-        return self._named(self)
+        return self._describe_item(self)
 
-    def _identity(self) -> tuple[object, ...]:
-        return (*super()._identity(), self._attempt)
+    def _identity_parts(self) -> tuple[object, ...]:
+        return (*super()._identity_parts(), self._attempt)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_restore, (self._parts, self._url, self._namespace, self._attempt))
 
 
 def _restore(parts: tuple[str, ...], url: str, namespace: str | None, attempt: int | None) -> Task:
-    task = Task._at(parts, url, namespace)
+    task = Task._make_unchecked(parts, url, namespace)
     task._attempt = attempt
     return task

@@ -252,7 +252,7 @@ class TriggeredRun:
     @property
     def run(self) -> Run | None:
         """The run, for the client, whatever the current namespace is; None until its first step has begun."""
-        run = Run._at((self._deployed.flow_name, self.run_id), self._deployed._store, None)
+        run = Run._make_unchecked((self._deployed.flow_name, self.run_id), self._deployed._store, None)
         try:
             run._ensure_exists()
         except NotFound:

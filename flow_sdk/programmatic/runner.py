@@ -59,7 +59,7 @@ class ExecutingRun:
             return None
         with open(path, encoding="utf-8") as file:
             run = file.read()
-        return Run._at((facts["flow"], run), facts["store"], None) if run else None
+        return Run._make_unchecked((facts["flow"], run), facts["store"], None) if run else None
 
     def _begun(self) -> bool:
         """Whether the run has begun; raises if it never will."""

@@ -335,8 +335,8 @@ def test_a_run_is_resumed_while_it_is_being_removed(share: Shares) -> None:
     ("place", "name", "broken"),
     [
         (blob, "is_recent", lambda info: info is not None),
-        (write_protocol, "_saw_none", lambda store: True),
-        (write_protocol, "_outlast", lambda store, key: None),
+        (write_protocol, "_saw_no_sweep", lambda store: True),
+        (write_protocol, "_wait_for_deletion", lambda store, key: None),
         (mark_sweep, "NOTICE", 0.0),
     ],
 )

@@ -41,7 +41,7 @@ def environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
     yield {**os.environ, "FLOW_SDK_USER": USER, "TERM": "xterm", "HOME": str(folder)}
     client.default_metadata()
     client.default_namespace()
-    reader._reader.cache_clear()
+    reader._cached_reader.cache_clear()
 
 
 def call(folder: Path, environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[bytes]:
@@ -58,7 +58,7 @@ def check_run(run: Run) -> None:
     join = run["join"].task
     assert start is not None and join is not None and run.successful
     assert start.data.given == GIVEN
-    assert {name: start._child(name).data for name in GIVEN} == GIVEN
+    assert {name: start._find_child(name).data for name in GIVEN} == GIVEN
     assert start.data.seen == {f"V_{name}": text for name, text in SHORT.items()}
     assert start.data.kept == ITEMS and start.data.by_text == {text: text for text in HOSTILE.values()}
     text = "".join(SHORT.values())

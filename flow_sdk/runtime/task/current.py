@@ -97,7 +97,9 @@ def _client_objects(root: str) -> Callable[[str, str], Any]:
     def made(kind: str, pathspec: str) -> Any:
         from flow_sdk import client
 
-        return getattr(client, kind.capitalize())._at(tuple(pathspec.split("/")), root, client.get_namespace())
+        return getattr(client, kind.capitalize())._make_unchecked(
+            tuple(pathspec.split("/")), root, client.get_namespace()
+        )
 
     return made
 

@@ -128,7 +128,7 @@ class Counter:
 
     def forget(self) -> None:
         """Begin anew, as a fresh process would."""
-        reader._reader.cache_clear()
+        reader._cached_reader.cache_clear()
         self._before = sum(store.total for store in self.stores)  # objects of before still ask their own
         if self.server is not None:
             self.server.seen.clear()
@@ -151,7 +151,7 @@ def requests(place: tuple[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setattr(context, "_choice", context._Choice())
     monkeypatch.setattr(listing, "FRESH_FOR", 1e9)  # seconds, however busy this machine is
     yield Counter(url, server, monkeypatch)
-    reader._reader.cache_clear()
+    reader._cached_reader.cache_clear()
 
 
 def test_the_latest_run(requests: Counter) -> None:

@@ -161,7 +161,7 @@ def test_a_task_and_its_artifacts(flow: Builder) -> None:
     ("count", "shown"), [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (12_345_678, "12.3 MB")]
 )
 def test_sizes(count: int, shown: str) -> None:
-    from flow_sdk.client.html.elements import size
+    from flow_sdk.client.html.elements import show_size
 
-    assert size(count) == shown
-    assert size(2_345_000_000_000) == "2,345 GB"
+    assert show_size(count) == shown
+    assert show_size(2_345_000_000_000) == "2,345 GB"

@@ -83,7 +83,7 @@ def test_tagging_an_old_run_keeps_the_order_and_the_time(flow: Builder) -> None:
     assert Run("Shapes/2").user_tags == {"new", "worst"}
     Run("Shapes/2").remove_tags(["new", "worst"])
     assert Run("Shapes/2").tags == Run("Shapes/2").system_tags == {"user:anne", "runtime:local"}
-    assert Task._near(Run("Shapes/1"), ("Shapes", "1", "start", "0")).user_tags == {"best"}
+    assert Task._make_related(Run("Shapes/1"), ("Shapes", "1", "start", "0")).user_tags == {"best"}
 
 
 def test_parents_and_children_of_tasks(flow: Builder) -> None:
@@ -193,7 +193,7 @@ def test_repr_equality_and_pickling(flow: Builder, made: object, text: str) -> N
     again = pickle.loads(pickle.dumps(item))
     assert repr(item) == repr(again) == text
     assert item == again and hash(item) == hash(again)
-    assert item != Run._at(("Shapes", "2"), item._url, None)
+    assert item != Run._make_unchecked(("Shapes", "2"), item._url, None)
 
 
 def test_pickled_data_still_reads(flow: Builder) -> None:
