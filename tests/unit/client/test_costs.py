@@ -17,6 +17,7 @@ from flow_sdk.metadata.run_heartbeat import describe_process
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.plan.codec import to_json
 from flow_sdk.store import open_store
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records import commits
@@ -85,7 +86,7 @@ def fill_unfinished(store: MemoryStore) -> None:
 def objects() -> list[tuple[str, bytes]]:
     """What is in a store with 10,000 runs of Shapes, of which the newest 300 failed, and some of Open."""
     model = MemoryStore("model")
-    open_store.initialise(model)
+    open_store.initialise_store(model)
     fill(model, failed=300)
     fill_unfinished(model)
     return [(info.key, model.get(info.key)) for info in model.list("")]
@@ -116,13 +117,13 @@ class Counter:
     def __init__(self, url: str, server: CountingS3 | None, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stores: list[CountingStore] = []
         self.server = server
-        before = open_store._backend
+        before = StoreAddress.open_backend
 
         def counting(*arguments: Any) -> CountingStore:
             self.stores.append(CountingStore(before(*arguments)))
             return self.stores[-1]
 
-        monkeypatch.setattr(open_store, "_backend", counting)
+        monkeypatch.setattr(StoreAddress, "open_backend", counting)
         monkeypatch.setenv("FLOW_SDK_STORE", url)
         self.forget()
 

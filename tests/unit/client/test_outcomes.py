@@ -81,7 +81,7 @@ def test_attempts_of_a_task(flow: Builder) -> None:
         "pid": "7",
     }
     facts |= {"runtime": "local", "script-name": "shapes.py", "python": "3.11.7", "python_version": "3.11.7"}
-    assert task.metadata_dict == {**facts, "ds-type": "local", "ds-root": flow.store.url}
+    assert task.metadata_dict == {**facts, "ds-type": "memory", "ds-root": flow.store.url}
 
     first = Task("Shapes/1/start/0", attempt=0)
     assert (first.current_attempt, first.finished, first.data.x, first.data.alpha) == (0, False, "first", 1)
