@@ -49,11 +49,11 @@ def _of_metaflow(name: str) -> object:
     if not name.startswith("__"):
         import sys
 
-        from flow_sdk.authoring.unsupported import NAMES, AbsentName
+        from flow_sdk.authoring.unsupported import NAMES, UnsupportedName
         from flow_sdk.compatibility.modules import find_module
 
         if name in NAMES:
-            return AbsentName(name)
+            return UnsupportedName(name)
         # ``from flow_sdk import util`` imports the module by itself, when it hears that there is no such attribute.
         importing = sys._getframe(2).f_code.co_name == "_handle_fromlist"
         if not importing and (name in ("cards", "exception") or find_module(f"flow_sdk.{name}")):

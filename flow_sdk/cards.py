@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-def _absent(what: str) -> UsageError:
+def _absent_error(what: str) -> UsageError:
     return UsageError(f"{what} can't be had: cards aren't in this release of Flow SDK.", help="Leave out what uses it.")
 
 
@@ -53,7 +53,7 @@ class MetaflowCardComponent:
 
     def render(self) -> Any:
         """Refuse: there is no card to be shown in."""
-        raise _absent(f"What {type(self).__name__} shows")
+        raise _absent_error(f"What {type(self).__name__} shows")
 
 
 class MetaflowCard:
@@ -81,7 +81,7 @@ class MetaflowCard:
 
     def render(self, task: Any) -> str:
         """Refuse: there is no card."""
-        raise _absent(f"The card {self.type or type(self).__name__!r}")
+        raise _absent_error(f"The card {self.type or type(self).__name__!r}")
 
 
 class Artifact(MetaflowCardComponent):
@@ -182,4 +182,4 @@ def get_cards(task: Any, id: str | None = None, type: str | None = None, follow_
     UsageError
         Always.
     """
-    raise _absent("The cards of a task")
+    raise _absent_error("The cards of a task")

@@ -100,11 +100,11 @@ class FlowSDKError(Exception):
         help: str | None = None,
     ) -> None:
         # Names and values of users stand in all of them. This is where every error passes, however it is shown.
-        self.headline = _safe(str(headline))
-        self.seen = seen and _safe(seen)
-        self.wanted = wanted and _safe(wanted)
-        self.where = where and _safe(where)
-        self.help = help and _safe(help)
+        self.headline = _make_printable(str(headline))
+        self.seen = seen and _make_printable(seen)
+        self.wanted = wanted and _make_printable(wanted)
+        self.where = where and _make_printable(where)
+        self.help = help and _make_printable(help)
         super().__init__(self.headline)
 
     @property
@@ -132,14 +132,14 @@ class FlowSDKError(Exception):
         return {"kind": kind, **texts, "where": self.where, "help": self.help}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.__dict__.copy()))
+        return (_rebuild_error, (type(self), self.__dict__.copy()))
 
 
-def _safe(text: str) -> str:
+def _make_printable(text: str) -> str:
     return escape_invisible(mask_password(text))
 
 
-def _rebuild(kind: type[FlowSDKError], state: dict[str, object]) -> FlowSDKError:
+def _rebuild_error(kind: type[FlowSDKError], state: dict[str, object]) -> FlowSDKError:
     error = kind.__new__(kind)
     Exception.__init__(error, state.get("headline"))
     error.__dict__.update(state)

@@ -42,16 +42,28 @@ MOVED_MODULES: dict[str, str] = {
 """The module that has the content now, by the earlier path; of a package it holds for the modules below, too."""
 
 RENAMED_NAMES: dict[str, dict[str, str]] = {
-    "flow_sdk.runtime.chosen": {"task_of": "find_task_id"},
-    "flow_sdk.runtime.given_up": {"note_given_up": "record_abandonment", "take_back_end": "clear_end"},
+    "flow_sdk.runtime.chosen": {
+        "task_of": "find_task_id",
+    },
+    "flow_sdk.runtime.given_up": {
+        "note_given_up": "record_abandonment",
+        "take_back_end": "clear_end",
+    },
+    "flow_sdk.spec.absent": {
+        "AbsentName": "UnsupportedName",
+    },
     "flow_sdk.spec.airflow": {
         "AirflowDag": "flow_sdk.authoring.decorators.airflow_dag:AirflowDagDecorator",
-        "airflow_dag": "flow_sdk.authoring.decorators.airflow_dag:airflow_dag",
         "AirflowTask": "flow_sdk.authoring.decorators.airflow_task:AirflowTaskDecorator",
+        "airflow_dag": "flow_sdk.authoring.decorators.airflow_dag:airflow_dag",
         "airflow_task": "flow_sdk.authoring.decorators.airflow_task:airflow_task",
     },
-    "flow_sdk.spec.attributes": {"made": "unpickle_decorator"},
-    "flow_sdk.spec.batch": {"Batch": "BatchDecorator"},
+    "flow_sdk.spec.attributes": {
+        "made": "unpickle_decorator",
+    },
+    "flow_sdk.spec.batch": {
+        "Batch": "BatchDecorator",
+    },
     "flow_sdk.spec.decorators": {
         "batch": "flow_sdk.authoring.decorators.batch:batch",
         "catch": "flow_sdk.authoring.decorators.catch:catch",
@@ -62,6 +74,18 @@ RENAMED_NAMES: dict[str, dict[str, str]] = {
         "schedule": "flow_sdk.authoring.decorators.schedule:schedule",
         "secrets": "flow_sdk.authoring.decorators.secrets:secrets",
         "timeout": "flow_sdk.authoring.decorators.timeout:timeout",
+    },
+    "flow_sdk.spec.delayed": {
+        "Delayed": "DeferredConfigValue",
+        "DelayedDecorator": "DeferredDecorator",
+        "holds_delayed": "holds_deferred",
+        "resolve": "resolve_deferred",
+    },
+    "flow_sdk.spec.firing": {
+        "dates": "iterate_dates",
+    },
+    "flow_sdk.spec.flow": {
+        "is_plain": "uses_no_dynamic_features",
     },
     "flow_sdk.spec.kinds": {
         "AirflowDag": "flow_sdk.authoring.decorators.airflow_dag:AirflowDagDecorator",
@@ -76,7 +100,23 @@ RENAMED_NAMES: dict[str, dict[str, str]] = {
         "Secrets": "flow_sdk.authoring.decorators.secrets:SecretsDecorator",
         "Timeout": "flow_sdk.authoring.decorators.timeout:TimeoutDecorator",
     },
-    "flow_sdk.spec.secrets": {"Secrets": "SecretsDecorator"},
+    "flow_sdk.spec.project": {
+        "Project": "ProjectBranch",
+    },
+    "flow_sdk.spec.schedule": {
+        "parse": "parse_schedule",
+    },
+    "flow_sdk.spec.secrets": {
+        "Secrets": "SecretsDecorator",
+    },
+    "flow_sdk.spec.settled": {
+        "Settled": "ResolvedFlow",
+        "SettledStep": "ResolvedStep",
+        "settled": "resolve_declarations",
+    },
+    "flow_sdk.spec.user_decorators": {
+        "Applied": "AppliedDecorator",
+    },
 }
 """The present name by the earlier one, by the earlier module path; ``module:name`` where it is in another module."""
 

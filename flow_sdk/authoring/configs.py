@@ -1,14 +1,14 @@
 """``Config``: settings that a flow is given before anything of it runs, so that decorators can depend on them.
 
 A class body runs when its module is imported, before anyone has read a config. So what it gets from a config is a
-:class:`~flow_sdk.authoring.deferred.Delayed` value.
+:class:`~flow_sdk.authoring.deferred.DeferredConfigValue` value.
 """
 
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.declaration_errors import declaration_error, user_location
-from flow_sdk.authoring.deferred import Delayed, plain_data
+from flow_sdk.authoring.deferred import DeferredConfigValue, plain_data
 from flow_sdk.errors import ParameterError
 from flow_sdk.text import suggest_name
 
@@ -35,7 +35,7 @@ class ConfigValue(dict):  # type: ignore[type-arg]
     __slots__ = ()
 
     def __init__(self, data: Mapping[str, Any] | None = None) -> None:
-        super().__init__({key: _frozen(value) for key, value in (data or {}).items()})
+        super().__init__({key: _refuse_change(value) for key, value in (data or {}).items()})
 
     def __getattr__(self, key: str) -> Any:
         try:
@@ -69,10 +69,10 @@ class ConfigValue(dict):  # type: ignore[type-arg]
     clear = pop = popitem = setdefault = update = _refuse
 
 
-def _frozen(value: Any) -> Any:
+def _refuse_change(value: Any) -> Any:
     if isinstance(value, dict) and not isinstance(value, ConfigValue):
         return ConfigValue(value)
-    return [_frozen(item) for item in value] if isinstance(value, list) else value
+    return [_refuse_change(item) for item in value] if isinstance(value, list) else value
 
 
 class Declaration:
@@ -92,7 +92,7 @@ class Declaration:
         self.required = bool(given["required"]) and self.default is None and self.default_value is None
         self.where = user_location()
 
-    def refuse(self, headline: str, **parts: str | None) -> ParameterError:
+    def declaration_error(self, headline: str, **parts: str | None) -> ParameterError:
         """The error that points at the user's line."""
         return declaration_error(ParameterError, f"The config {self.name!r} {headline}.", **parts)
 
@@ -151,22 +151,32 @@ class Config:
         given = (default, default_value, help, required, parser, show_default, plain)
         declared = Declaration(name, dict(zip(OPTIONS, given, strict=True)))
         for key in _unknown:
-            raise declared.refuse(f"has no option {key!r}", wanted=", ".join(OPTIONS), help=suggest_name(key, OPTIONS))
+            raise declared.declaration_error(
+                f"has no option {key!r}", wanted=", ".join(OPTIONS), help=suggest_name(key, OPTIONS)
+            )
         if default is not None and default_value is not None:
-            raise declared.refuse("has two defaults", seen="default and default_value", wanted="one of them")
+            raise declared.declaration_error("has two defaults", seen="default and default_value", wanted="one of them")
         if default is not None and not (isinstance(default, str) or callable(default)):
-            raise declared.refuse("has a default that isn't a path", seen=repr(default), help="See default_value.")
+            raise declared.declaration_error(
+                "has a default that isn't a path", seen=repr(default), help="See default_value."
+            )
         if not (default_value is None or isinstance(default_value, str | dict) or callable(default_value)):
-            raise declared.refuse("can't use its default_value", seen=repr(default_value), wanted="text or a dict")
+            raise declared.declaration_error(
+                "can't use its default_value", seen=repr(default_value), wanted="text or a dict"
+            )
         if parser is not None and not callable(parser) and not (isinstance(parser, str) and "." in parser.strip(".")):
-            raise declared.refuse("can't use its parser", seen=repr(parser), wanted="a function or 'module.function'")
+            raise declared.declaration_error(
+                "can't use its parser", seen=repr(parser), wanted="a function or 'module.function'"
+            )
         object.__setattr__(self, "_declared", declared)
 
     def __set_name__(self, owner: type, name: str) -> None:
         from flow_sdk.authoring.parameters import TAKEN
 
         if name in TAKEN or name.startswith("_"):
-            raise self._declared.refuse("can't have this attribute", seen=name, wanted="a name FlowSpec doesn't use")
+            raise self._declared.declaration_error(
+                "can't have this attribute", seen=name, wanted="a name FlowSpec doesn't use"
+            )
         self._declared.attribute = name
 
     if TYPE_CHECKING:
@@ -182,28 +192,28 @@ class Config:
         task = flow.__flow_task__
         if task is None:
             raise AttributeError(self._declared.attribute)  # FlowSpec.__getattr__ says it in words
-        return task.load(self._declared.attribute)
+        return task.load_artifact(self._declared.attribute)
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__"):
             raise AttributeError(key)
-        return Delayed(self._declared.name)[key]
+        return DeferredConfigValue(self._declared.name)[key]
 
     def __getitem__(self, key: Any) -> Any:
-        return Delayed(self._declared.name)[key]
+        return DeferredConfigValue(self._declared.name)[key]
 
     def __setattr__(self, key: str, value: Any) -> NoReturn:
         raise TypeError("a config can't be changed")
 
-    def __flow_delayed__(self) -> Delayed:
-        return Delayed(self._declared.name)
+    def __flow_deferred__(self) -> DeferredConfigValue:
+        return DeferredConfigValue(self._declared.name)
 
     def keys(self) -> list[str]:
         """The one key that stands for all, for ``**config``."""
-        return Delayed(self._declared.name).keys()
+        return DeferredConfigValue(self._declared.name).keys()
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(Delayed(self._declared.name))
+        return iter(DeferredConfigValue(self._declared.name))
 
     def __repr__(self) -> str:
         return f"Config({self._declared.name!r})"

@@ -75,12 +75,12 @@ class Current:
         is_production: bool
         project_flow_name: str
 
-    __slots__ = ("_client", "_facts", "_lazy") if not TYPE_CHECKING else ()
+    __slots__ = ("_client", "_fields", "_lazy") if not TYPE_CHECKING else ()
 
     def __init__(self) -> None:
-        self._clear()
+        self._clear_task()
 
-    def _set(
+    def _set_task(
         self, *, client: Provider | None = None, lazy: dict[str, Callable[[], Any]] | None = None, **fields: Any
     ) -> None:
         """Say what is running now; replaces all that was set before.
@@ -97,10 +97,10 @@ class Current:
         unknown = {*fields, *(lazy or ())}.difference(FIELDS, _NEEDS)
         if unknown:
             raise ValueError(f"current has no {', '.join(sorted(unknown))}")
-        self._facts: dict[str, Any] = {"is_running_flow": True, **fields}
+        self._fields: dict[str, Any] = {"is_running_flow": True, **fields}
         self._client, self._lazy = client, dict(lazy or {})
 
-    def _add(self, name: str, value: Any) -> None:
+    def _add_name(self, name: str, value: Any) -> None:
         """Set one more name for the running task; for extensions of a step.
 
         Raises
@@ -111,11 +111,18 @@ class Current:
         if not name.isidentifier() or name.startswith("_") or name in FIELDS or hasattr(type(self), name):
             raise ValueError(f"current.{name} can't be set by a decorator")
         self._lazy.pop(name, None)
-        self._facts[name] = value
+        self._fields[name] = value
 
-    def _clear(self) -> None:
+    def _clear_task(self) -> None:
         """Forget everything: no task is running."""
-        self._set(is_running_flow=False)
+        self._set_task(is_running_flow=False)
+
+    def __reduce__(self) -> str:
+        return "current"  # in another process, what runs there
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore the state in pickles of earlier releases."""
+        self._clear_task()
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the fact ``key``, or ``default`` when there is none or it is None."""
@@ -126,17 +133,17 @@ class Current:
         return getattr(self, key, None) is not None
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *FIELDS, *_CLIENT, *self._facts})
+        return sorted({*object.__dir__(self), *FIELDS, *_CLIENT, *self._fields})
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        if name in self._facts:
-            value = self._facts[name]
+        if name in self._fields:
+            value = self._fields[name]
             return set(value) if isinstance(value, frozenset) else value  # a set of the step's own, which it may change
         if name in self._lazy:
-            self._facts[name] = self._lazy.pop(name)()
-            return self._facts[name]
+            self._fields[name] = self._lazy.pop(name)()
+            return self._fields[name]
         if name in FIELDS:
             return None
         if name in _CLIENT:
@@ -150,7 +157,7 @@ class Current:
         raise AttributeError(f"current has no {name!r}. {suggest_name(name, (*FIELDS, *_CLIENT))}")
 
     def _client_object(self, kind: str) -> Any:
-        pathspec = self._facts.get("pathspec")
+        pathspec = self._fields.get("pathspec")
         if self._client is None or not pathspec:
             return None
         return self._client(kind, "/".join(pathspec.split("/")[: _CLIENT[kind]]))

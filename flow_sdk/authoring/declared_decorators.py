@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 
 if TYPE_CHECKING:
     from typing import Any
@@ -20,11 +20,11 @@ def step_decorators(function: Any) -> tuple[Decorator, ...]:
 
 def flow_decorators(flow: type) -> tuple[Decorator, ...]:
     """Return the decorators of a flow by name, those that depend on configs with their values."""
-    if is_plain():
+    if uses_no_dynamic_features():
         return declared_flow_decorators(flow)
-    from flow_sdk.authoring.resolved_flow import settled
+    from flow_sdk.authoring.resolved_flow import resolve_declarations
 
-    found = settled(flow).decorators
+    found = resolve_declarations(flow).decorators
     return tuple(found[name] for name in sorted(found))
 
 

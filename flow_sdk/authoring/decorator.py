@@ -69,7 +69,7 @@ DECLARED: dict[str, type[Decorator]] = {}
 class Decorator:
     """One decorator with its attributes; immutable, compared by value.
 
-    A subclass has a ``name``, and a :meth:`check` where not every value is allowed.
+    A subclass has a ``name``, and a :meth:`check_attributes` where not every value is allowed.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class Decorator:
         object.__setattr__(decorator, "_values", dict(attributes))
         return decorator
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes in their normal form, which is JSON data: the plan holds it.
 
         Parameters
@@ -148,7 +148,7 @@ class Decorator:
     def _check_located(self, values: dict[str, Any]) -> dict[str, Any]:
         """Check the attributes; an error points at the line with the decorator, wherever the decorator is defined."""
         try:
-            return self.check(values)
+            return self.check_attributes(values)
         except UsageError as error:
             error.where = user_location()
             raise
@@ -321,17 +321,17 @@ def declare_step_decorator(
     callable
         Takes the function, whose body is never executed.
     """
-    return _declare(kind, on_step=True)
+    return _declare_decorator(kind, on_step=True)
 
 
 def declare_flow_decorator(
     kind: type[FlowDecorator],
 ) -> Callable[[Callable[P, None]], PublicFlowDecorator[P]]:
     """Make the public decorator of flow classes of a function, as :func:`declare_step_decorator` does for steps."""
-    return _declare(kind, on_step=False)
+    return _declare_decorator(kind, on_step=False)
 
 
-def _declare(kind: type[Decorator], *, on_step: bool) -> Callable[[Any], Any]:
+def _declare_decorator(kind: type[Decorator], *, on_step: bool) -> Callable[[Any], Any]:
     def declare(signature: Any) -> Any:
         _check_declaration(kind, signature, on_step)
         names = signature.__code__.co_varnames[: signature.__code__.co_kwonlyargcount]
@@ -419,7 +419,7 @@ def attach_decorator(kind: type[Decorator], target: Any, others: tuple[Any, ...]
 def _create_decorator(kind: type[Decorator], given: dict[str, Any]) -> Any:
     """Return the decorator; a deferred one where a value depends on a config that isn't read yet."""
     deferred = sys.modules.get("flow_sdk.authoring.deferred")  # without this module no value can be deferred
-    return deferred.DelayedDecorator(kind, given) if deferred and deferred.holds_delayed(given) else kind(**given)
+    return deferred.DeferredDecorator(kind, given) if deferred and deferred.holds_deferred(given) else kind(**given)
 
 
 def _add_to_target(decorator: Decorator, target: Any) -> Any:

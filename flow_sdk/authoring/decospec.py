@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.builtin_decorators import builtin_decorator_names, find_decorator
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name
 
@@ -31,8 +31,8 @@ def parse_with(text: str, module: str = "__main__") -> Any:
 
     Returns
     -------
-    Decorator or Applied
-        The decorator; ``Applied`` for a custom one.
+    Decorator or AppliedDecorator
+        The decorator; ``AppliedDecorator`` for a custom one.
 
     Raises
     ------
@@ -60,11 +60,11 @@ def parse_decorator(text: str, module: str) -> Any:
     kind = find_decorator(name)
     if kind is not None:
         return kind(**parse_attributes(rest, text)) if colon else kind()
-    if "." in name or not is_plain():
-        from flow_sdk.authoring.user_decorators import Applied, find_custom, is_custom
+    if "." in name or not uses_no_dynamic_features():
+        from flow_sdk.authoring.user_decorators import AppliedDecorator, find_custom, is_custom
 
         if is_custom(name, module):
-            return Applied(find_custom(name, module), (), parse_attributes(rest, text) if colon else {})
+            return AppliedDecorator(find_custom(name, module), (), parse_attributes(rest, text) if colon else {})
     from flow_sdk.authoring.inactive_decorators import INACTIVE
 
     if name in INACTIVE:
@@ -79,7 +79,7 @@ def _step_decorator_names() -> list[str]:
 
 def parse_many(text: str, module: str = "__main__") -> list[Any]:
     """Read decorators with white space between them, as an environment variable holds them."""
-    return [parse_with(part, module) for part in _split(text, str.isspace) if part]
+    return [parse_with(part, module) for part in _split_outside_quotes(text, str.isspace) if part]
 
 
 def parse_attributes(rest: str, text: str) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def parse_attributes(rest: str, text: str) -> dict[str, Any]:
         If an attribute has no value, or has two.
     """
     parts: list[str] = []
-    for chunk in _split(rest, ",".__eq__):
+    for chunk in _split_outside_quotes(rest, ",".__eq__):
         key, equals, _ = chunk.partition("=")
         if (equals and key.strip().isidentifier()) or not parts:
             parts.append(chunk)
@@ -104,11 +104,11 @@ def parse_attributes(rest: str, text: str) -> dict[str, Any]:
             raise UsageError("A decorator's attribute has no value.", seen=part, wanted="name:attribute=value,...")
         if key.strip() in found:
             raise UsageError(f"The attribute {key.strip()!r} is given twice.", seen=text)
-        found[key.strip()] = _value(value)
+        found[key.strip()] = _parse_value(value)
     return found
 
 
-def _value(text: str) -> Any:
+def _parse_value(text: str) -> Any:
     import json
 
     try:
@@ -117,7 +117,7 @@ def _value(text: str) -> Any:
         return {"True": True, "False": False, "None": None}.get(text.strip(), text)
 
 
-def _split(text: str, separates: Callable[[str], bool]) -> list[str]:
+def _split_outside_quotes(text: str, separates: Callable[[str], bool]) -> list[str]:
     """Split text where ``separates(character)`` holds outside brackets and double quotes."""
     parts, depth, quoted, escaped = [""], 0, False, False
     for character in text:

@@ -1,7 +1,7 @@
 """Values of configs that aren't known yet: what a class body, which runs before any is read, gets in their place.
 
-A :class:`Delayed` value is a note of what to look up. :func:`resolve` replaces it when decorators and parameters are
-read into the plan.
+A :class:`DeferredConfigValue` records what to look up. :func:`resolve_deferred` replaces it when decorators and
+parameters are read into the plan.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from flow_sdk.authoring.decorator import Decorator
 
-__all__ = ["Delayed", "DelayedDecorator", "config_expr", "holds_delayed", "plain_data", "resolve"]
+__all__ = [
+    "DeferredConfigValue",
+    "DeferredDecorator",
+    "config_expr",
+    "holds_deferred",
+    "plain_data",
+    "resolve_deferred",
+]
 
 _UNPACKED = "_flow_unpacked_"
 """How the one key begins that ``**config.section`` gives, until the section is known."""
@@ -38,7 +45,7 @@ class _KeyOrDefault:
         return f"get({self.key!r}, {self.default!r})"
 
 
-class Delayed:
+class DeferredConfigValue:
     """A value that a config will have: ``config.section.key``, ``config["key"]`` or an expression.
 
     Parameters
@@ -59,15 +66,15 @@ class Delayed:
         self._path = path
         self._where = user_location()
 
-    def __getattr__(self, key: str) -> Delayed:
+    def __getattr__(self, key: str) -> DeferredConfigValue:
         if key.startswith("__"):
             raise AttributeError(key)
         return self[key]
 
-    def __getitem__(self, key: Any) -> Delayed:
+    def __getitem__(self, key: Any) -> DeferredConfigValue:
         if isinstance(key, str) and key.startswith(_UNPACKED):
             return self
-        return Delayed(self._text, self._names, (*self._path, key))
+        return DeferredConfigValue(self._text, self._names, (*self._path, key))
 
     def keys(self) -> list[str]:
         """The one key that stands for all, for ``**config.section``."""
@@ -76,14 +83,14 @@ class Delayed:
     def __call__(self, context: Any = None, default: Any = None) -> Any:
         """Find the value: a parameter calls its default with a context that holds the configs.
 
-        ``config.get(key, default)`` is a call, too, of what is named ``get``; it gives a delayed value.
+        ``config.get(key, default)`` is a call, too, of what is named ``get``; it gives a deferred value.
         """
         configs = getattr(context, "configs", None)
         if not isinstance(configs, dict):
             if self._path[-1:] == ("get",) and context is not None:
-                return Delayed(self._text, self._names, (*self._path[:-1], _KeyOrDefault(context, default)))
-            raise self._early("called")
-        return resolve(self, configs)
+                return DeferredConfigValue(self._text, self._names, (*self._path[:-1], _KeyOrDefault(context, default)))
+            raise self._used_too_early("called")
+        return resolve_deferred(self, configs)
 
     def __repr__(self) -> str:
         steps = "".join(
@@ -92,18 +99,18 @@ class Delayed:
         return f"{self._text if self._names is None else f'config_expr({self._text!r})'}{steps}"
 
     def __str__(self) -> NoReturn:
-        raise self._early("used as text")
+        raise self._used_too_early("used as text")
 
     def __format__(self, spec: str) -> NoReturn:
-        raise self._early("used as text")
+        raise self._used_too_early("used as text")
 
     def __bool__(self) -> NoReturn:
-        raise self._early("tested")
+        raise self._used_too_early("tested")
 
     def __iter__(self) -> Iterator[Any]:
-        raise self._early("gone through")
+        raise self._used_too_early("gone through")
 
-    def _early(self, done: str) -> UsageError:
+    def _used_too_early(self, done: str) -> UsageError:
         return declaration_error(
             UsageError,
             f"The config value {self!r} is {done}, but isn't known yet when the class is made.",
@@ -123,7 +130,7 @@ def config_expr(expression: str) -> Any:
 
     Returns
     -------
-    Delayed
+    DeferredConfigValue
         For a decorator's attribute or a parameter's default.
 
     Raises
@@ -137,10 +144,10 @@ def config_expr(expression: str) -> Any:
         raise declaration_error(
             UsageError, "This isn't an expression.", seen=repr(expression), wanted=str(error)
         ) from None
-    return Delayed(expression, sys._getframe(1).f_globals)
+    return DeferredConfigValue(expression, sys._getframe(1).f_globals)
 
 
-class DelayedDecorator:
+class DeferredDecorator:
     """A decorator with attributes that aren't known yet; checked when they are.
 
     Parameters
@@ -164,7 +171,7 @@ class DelayedDecorator:
         """Refuse: the attributes aren't known before the flow's configs are read."""
         raise UsageError(f"@{self.name} depends on a config that hasn't been read.", where=self.where)
 
-    def resolved(self, configs: Mapping[str, Any]) -> Decorator:
+    def resolve_attributes(self, configs: Mapping[str, Any]) -> Decorator:
         """Make the decorator.
 
         Raises
@@ -173,7 +180,7 @@ class DelayedDecorator:
             If a value isn't there, or can't be used.
         """
         try:
-            return self.kind(**resolve(self.given, configs))
+            return self.kind(**resolve_deferred(self.given, configs))
         except FlowSDKError as error:
             error.where = self.where
             raise
@@ -186,29 +193,29 @@ def plain_data(value: Any) -> Any:
     return [plain_data(item) for item in value] if isinstance(value, list) else value
 
 
-def _delayed(value: Any) -> Delayed | None:
-    """A delayed value as it is; a whole config as one."""
-    if isinstance(value, Delayed):
+def _as_deferred(value: Any) -> DeferredConfigValue | None:
+    """A deferred value as it is; a whole config as one."""
+    if isinstance(value, DeferredConfigValue):
         return value
-    return value.__flow_delayed__() if hasattr(type(value), "__flow_delayed__") else None
+    return value.__flow_deferred__() if hasattr(type(value), "__flow_deferred__") else None
 
 
-def holds_delayed(value: Any) -> bool:
-    """Tell whether a value is delayed, or a list or dict that holds such a value."""
-    if _delayed(value) is not None:
+def holds_deferred(value: Any) -> bool:
+    """Tell whether a value is deferred, or a list or dict that holds such a value."""
+    if _as_deferred(value) is not None:
         return True
     if isinstance(value, dict):
-        return any(holds_delayed(item) for pair in value.items() for item in pair)
-    return isinstance(value, list | tuple | set) and any(map(holds_delayed, value))
+        return any(holds_deferred(item) for pair in value.items() for item in pair)
+    return isinstance(value, list | tuple | set) and any(map(holds_deferred, value))
 
 
-def resolve(value: Any, configs: Mapping[str, Any]) -> Any:
-    """Replace what is delayed by its value, as plain data.
+def resolve_deferred(value: Any, configs: Mapping[str, Any]) -> Any:
+    """Replace what is deferred by its value, as plain data.
 
     Parameters
     ----------
     value : Any
-        A delayed value, or a list or dict that may hold some; ``**config.section`` in a dict is spread out.
+        A deferred value, or a list or dict that may hold some; ``**config.section`` in a dict is spread out.
     configs : mapping
         The configs' values by name.
 
@@ -217,58 +224,58 @@ def resolve(value: Any, configs: Mapping[str, Any]) -> Any:
     UsageError
         If there is no such config or key, or an expression fails.
     """
-    delayed = _delayed(value)
-    if delayed is not None:
-        return plain_data(_lookup(delayed, configs))
+    deferred = _as_deferred(value)
+    if deferred is not None:
+        return plain_data(_look_up_value(deferred, configs))
     if isinstance(value, dict):
         found: dict[Any, Any] = {}
         for key, item in value.items():
             if isinstance(key, str) and key.startswith(_UNPACKED):
-                found.update(_section(item, configs))
+                found.update(_resolve_section(item, configs))
             else:
-                found[resolve(key, configs)] = resolve(item, configs)
+                found[resolve_deferred(key, configs)] = resolve_deferred(item, configs)
         return found
     if isinstance(value, list | tuple | set):
-        return type(value)(resolve(item, configs) for item in value)
+        return type(value)(resolve_deferred(item, configs) for item in value)
     return value
 
 
-def _section(value: Delayed, configs: Mapping[str, Any]) -> dict[str, Any]:
-    found = resolve(value, configs)
+def _resolve_section(value: DeferredConfigValue, configs: Mapping[str, Any]) -> dict[str, Any]:
+    found = resolve_deferred(value, configs)
     if isinstance(found, dict):
         return found
     raise UsageError(f"**{value!r} isn't a section of the config.", seen=repr(found)[:80], where=value._where)
 
 
-def _lookup(delayed: Delayed, configs: Mapping[str, Any]) -> Any:
-    names = delayed._names
-    if names is None or delayed._text in configs or (delayed._text.isidentifier() and delayed._text not in names):
-        value = _key(delayed, configs, delayed._text, "config", delayed._text)
+def _look_up_value(deferred: DeferredConfigValue, configs: Mapping[str, Any]) -> Any:
+    names = deferred._names
+    if names is None or deferred._text in configs or (deferred._text.isidentifier() and deferred._text not in names):
+        value = _look_up_key(deferred, configs, deferred._text, "config", deferred._text)
     else:
         try:
-            value = eval(delayed._text, {**names, **configs})
+            value = eval(deferred._text, {**names, **configs})
         except Exception as error:
             raise UsageError(
-                f"{Delayed.__repr__(delayed)} failed.",
+                f"{DeferredConfigValue.__repr__(deferred)} failed.",
                 seen=f"{type(error).__name__}: {error}",
-                where=delayed._where,
+                where=deferred._where,
                 help=f"Its configs: {', '.join(configs) or 'none'}.",
             ) from error
-    name = delayed._text
-    for key in delayed._path:
+    name = deferred._text
+    for key in deferred._path:
         if isinstance(key, _KeyOrDefault):
-            wanted = resolve(key.key, configs)
+            wanted = resolve_deferred(key.key, configs)
             if isinstance(value, dict) and wanted not in value:
-                value, name = resolve(key.default, configs), f"{name}.{key!r}"
+                value, name = resolve_deferred(key.default, configs), f"{name}.{key!r}"
                 continue
             key = wanted
-        key = resolve(key, configs)
-        value = _key(delayed, value, key, "key", name)
+        key = resolve_deferred(key, configs)
+        value = _look_up_key(deferred, value, key, "key", name)
         name = f"{name}.{key}"
     return value
 
 
-def _key(delayed: Delayed, values: Any, key: Any, kind: str, name: str) -> Any:
+def _look_up_key(deferred: DeferredConfigValue, values: Any, key: Any, kind: str, name: str) -> Any:
     try:
         return values[key]
     except (KeyError, IndexError, TypeError):
@@ -279,6 +286,6 @@ def _key(delayed: Delayed, values: Any, key: Any, kind: str, name: str) -> Any:
     raise UsageError(
         f"There is no config {key!r}." if kind == "config" else f"The config {name!r} has no key {key!r}.",
         seen=seen,
-        where=delayed._where,
+        where=deferred._where,
         help=suggest_name(str(key), known) if known else None,
     )

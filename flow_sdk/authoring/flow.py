@@ -22,10 +22,10 @@ __all__ = [
     "TaskState",
     "Transition",
     "create_flow_object",
-    "is_plain",
     "is_step",
     "step",
     "step_functions",
+    "uses_no_dynamic_features",
 ]
 
 COMMAND_LINE = "flow_sdk.cli.main"
@@ -63,7 +63,7 @@ def is_step(value: object) -> bool:
     return callable(value) and hasattr(value, "__flow_step__")
 
 
-def is_plain() -> bool:
+def uses_no_dynamic_features() -> bool:
     """Tell whether no flow of this process can have a config or a custom decorator: nobody has imported them.
 
     So flows without them pay nothing for those who have.
@@ -108,16 +108,16 @@ class TaskState(Protocol):
 
     def foreach_stack(self) -> list[tuple[int, int, Any]]: ...
 
-    def load(self, name: str) -> Any:
+    def load_artifact(self, name: str) -> Any:
         """Return an inherited artifact; raises AttributeError when there is none of that name."""
 
-    def delete(self, name: str) -> bool:
+    def delete_artifact(self, name: str) -> bool:
         """Forget an inherited artifact; tells whether there was one."""
 
     def known_names(self) -> set[str]:
         """Return the names of all artifacts that the step can read now."""
 
-    def merge(
+    def merge_artifacts(
         self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None
     ) -> None: ...
 
@@ -335,7 +335,7 @@ class FlowSpec:
         """
         if self.__flow_task__ is None:
             raise TransitionError("merge_artifacts() works inside a running join step only.")
-        self.__flow_task__.merge(self, inputs, include, exclude)
+        self.__flow_task__.merge_artifacts(self, inputs, include, exclude)
 
     name = _NameOfClass(lambda flow: flow.__name__)
     script_name = _NameOfClass(_script_name)
@@ -344,7 +344,7 @@ class FlowSpec:
         task = self.__dict__.get("__flow_task__")
         if task is None or (name.startswith("__") and name.endswith("__")):
             raise AttributeError(f"Flow {type(self).__name__!r} has no attribute {name!r}")
-        return task.load(name)
+        return task.load_artifact(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).__flow_fixed__ or name in self.__dict__.get("__flow_fixed__", ()):
@@ -355,7 +355,7 @@ class FlowSpec:
         if name in self.__dict__.get("__flow_fixed__", ()):
             raise AttributeError(f"{name!r} is a parameter or constant of the flow and can't be deleted in a step")
         task = self.__flow_task__
-        if not (task is not None and task.delete(name) and name not in self.__dict__):
+        if not (task is not None and task.delete_artifact(name) and name not in self.__dict__):
             object.__delattr__(self, name)
 
     def __getstate__(self) -> Any:

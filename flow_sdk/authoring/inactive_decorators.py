@@ -22,8 +22,8 @@ __all__ = [
     "IgnoredCards",
     "InactiveDecorator",
     "find_inactive",
-    "inactive_facts",
     "namespaced_event_name",
+    "values_of_inactive_decorators",
 ]
 
 _UNPACKED = "_flow_unpacked_"
@@ -61,14 +61,14 @@ class InactiveDecorator:
                     help=suggest_name(key, self.attributes),
                 )
         if not targets:
-            return self._put
+            return self._add_to_target
         if len(targets) > 1 or given or not callable(targets[0]):
             raise declaration_error(
                 UsageError, f"@{self.name} takes its attributes by name.", seen=repr(targets[0])[:80]
             )
-        return self._put(targets[0])
+        return self._add_to_target(targets[0])
 
-    def _put(self, target: Any) -> Any:
+    def _add_to_target(self, target: Any) -> Any:
         if not callable(target) or isinstance(target, type) is self.on_step or not hasattr(target, "__dict__"):
             wanted = "a step of a flow" if self.on_step else "a flow class"
             raise declaration_error(UsageError, f"@{self.name} stands on {wanted}.", seen=describe_value(target))
@@ -148,17 +148,17 @@ def find_inactive(flow: type[FlowSpec]) -> Iterator[tuple[str, str]]:
     (str, str)
         The decorator's name and the step's; "" for one on the class.
     """
-    from flow_sdk.authoring.flow import is_plain
+    from flow_sdk.authoring.flow import uses_no_dynamic_features
 
-    found = _declared(flow)
-    if not is_plain():
-        from flow_sdk.authoring.resolved_flow import settled
+    found = _find_declared(flow)
+    if not uses_no_dynamic_features():
+        from flow_sdk.authoring.resolved_flow import resolve_declarations
 
-        found += settled(flow).inactive
+        found += resolve_declarations(flow).inactive
     yield from dict.fromkeys(found)
 
 
-def _declared(flow: type[FlowSpec]) -> list[tuple[str, str]]:
+def _find_declared(flow: type[FlowSpec]) -> list[tuple[str, str]]:
     """The decorators without effect that stand in the source."""
     from flow_sdk.authoring.flow import step_functions
 
@@ -168,16 +168,16 @@ def _declared(flow: type[FlowSpec]) -> list[tuple[str, str]]:
     return found
 
 
-def inactive_facts(flow: type[FlowSpec], step: str) -> dict[str, Any]:
+def values_of_inactive_decorators(flow: type[FlowSpec], step: str) -> dict[str, Any]:
     """Return what ``current`` has of a step's and a flow's decorators without effect: functions that give the values.
 
     ``card`` ignores what a step puts into it; ``trigger`` is None, as in a run that nothing has triggered. Mutators
     aren't called in a task: where there may be some, a step may have what they could have added.
     """
-    from flow_sdk.authoring.flow import is_plain
+    from flow_sdk.authoring.flow import uses_no_dynamic_features
 
-    names = {name for name, where in _declared(flow) if where in ("", step)}
-    if not is_plain():
+    names = {name for name, where in _find_declared(flow) if where in ("", step)}
+    if not uses_no_dynamic_features():
         names |= {"card", "trigger"}
     facts: dict[str, Any] = {}
     if "card" in names:

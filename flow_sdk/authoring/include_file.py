@@ -84,8 +84,8 @@ class IncludeFile(Parameter[T]):
         *_others: Any,
         **_unknown: Any,
     ) -> None:
-        self.take(name, _others, _unknown)
-        self.keep(default, required, help, show_default)
+        self._take_name(name, _others, _unknown)
+        self._set_options(default, required, help, show_default)
         self.type = None
         self.separator = None
         self.value_type = "file"
@@ -93,10 +93,12 @@ class IncludeFile(Parameter[T]):
         self.encoding = encoding or "utf-8"
         self.parser = parser
         if self.default is not None and not isinstance(self.default, str) and not callable(self.default):
-            raise self.refuse("has a default that isn't a path", seen=repr(self.default), wanted="text")
+            raise self.declaration_error("has a default that isn't a path", seen=repr(self.default), wanted="text")
         import codecs
 
         try:
             codecs.lookup(self.encoding)
         except (LookupError, TypeError):
-            raise self.refuse("has an unknown encoding", seen=repr(self.encoding), wanted="such as 'utf-8'") from None
+            raise self.declaration_error(
+                "has an unknown encoding", seen=repr(self.encoding), wanted="such as 'utf-8'"
+            ) from None

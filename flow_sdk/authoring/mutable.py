@@ -8,7 +8,7 @@ from flow_sdk.authoring.decorator import Decorator
 from flow_sdk.authoring.inactive_decorators import INACTIVE, InactiveDecorator
 from flow_sdk.authoring.parameters import Parameter
 from flow_sdk.authoring.user_decorators import (
-    Applied,
+    AppliedDecorator,
     FlowMutator,
     StepMutator,
     UserStepDecorator,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, ClassVar
 
-    from flow_sdk.authoring.resolved_flow import Settled, SettledStep
+    from flow_sdk.authoring.resolved_flow import ResolvedFlow, ResolvedStep
 
     Spec = tuple[str, str, list[Any], dict[str, Any]]
     """A decorator's name, its name with the module, its arguments without and with names."""
@@ -42,34 +42,34 @@ class _Decorated:
     def _built_in(self) -> list[Decorator]:
         raise NotImplementedError
 
-    def _custom(self) -> list[Applied]:
+    def _custom_decorators(self) -> list[AppliedDecorator]:
         raise NotImplementedError
 
-    def _put(self, decorator: Decorator | Applied) -> None:
+    def _add_checked(self, decorator: Decorator | AppliedDecorator) -> None:
         raise NotImplementedError
 
-    def _drop(self, decorator: Decorator | Applied) -> None:
+    def _remove_found(self, decorator: Decorator | AppliedDecorator) -> None:
         raise NotImplementedError
 
-    def _flow(self) -> MutableFlow:
+    def _mutable_flow(self) -> MutableFlow:
         raise NotImplementedError
 
-    def _note_inactive(self, decorator: InactiveDecorator) -> None:
+    def _record_inactive(self, decorator: InactiveDecorator) -> None:
         """Keep the name of a decorator without effect."""
         step = getattr(self, "name", "") if isinstance(self, MutableStep) else ""
         if decorator.on_step is not bool(step):
             raise UsageError(
                 f"@{decorator.name} is for {'steps' if decorator.on_step else 'flow classes'}.", seen=repr(self)
             )
-        self._flow()._settled.inactive.append((decorator.name, step))
+        self._mutable_flow()._resolved.inactive.append((decorator.name, step))
 
-    def _all(self) -> list[Decorator | Applied]:
-        return [*self._built_in(), *self._custom()]
+    def _all_decorators(self) -> list[Decorator | AppliedDecorator]:
+        return [*self._built_in(), *self._custom_decorators()]
 
     @property
     def decorator_specs(self) -> Iterator[Spec]:
         """Each decorator as its name, its name with the module, its arguments without and with names."""
-        yield from (_spec(found) for found in self._all())
+        yield from (_describe_decorator(found) for found in self._all_decorators())
 
     def get_decorator_specs(self, name: str) -> list[Spec]:
         """Return those of :attr:`decorator_specs` that have a name, short or with the module."""
@@ -103,7 +103,7 @@ class _Decorated:
 
         Returns
         -------
-        Decorator or Applied or None
+        Decorator or AppliedDecorator or None
             What was added, if it was.
 
         Raises
@@ -112,17 +112,19 @@ class _Decorated:
             If it can't be added here.
         """
         given = list(deco_args or ()), dict(deco_kwargs or {})
-        added = _decorator(deco_type, *given, self._flow()._modules(), self._note_inactive)
+        added = _create_decorator(deco_type, *given, self._mutable_flow()._searched_modules(), self._record_inactive)
         if added is None:
             return None
-        known = [found for found in self._all() if _spec(found)[1] == _spec(added)[1]]
+        known = [
+            found for found in self._all_decorators() if _describe_decorator(found)[1] == _describe_decorator(added)[1]
+        ]
         if known and duplicates == self.ERROR:
-            raise UsageError(f"{self!r} has the decorator {_spec(added)[0]!r} already.")
+            raise UsageError(f"{self!r} has the decorator {_describe_decorator(added)[0]!r} already.")
         if known and duplicates != self.OVERRIDE:
             return None
-        self._put(added)  # refuses what doesn't belong here, before anything is taken away
+        self._add_checked(added)  # refuses what doesn't belong here, before anything is taken away
         for found in known:
-            self._drop(found)
+            self._remove_found(found)
         return added
 
     def remove_decorator(
@@ -145,11 +147,11 @@ class _Decorated:
             Whether there was one.
         """
         removed = False
-        for found in self._all():
-            short, full, args, kwargs = _spec(found)
+        for found in self._all_decorators():
+            short, full, args, kwargs = _describe_decorator(found)
             same = (deco_args is None or deco_args == args) and (deco_kwargs is None or deco_kwargs == kwargs)
             if current_name(deco_name) in (short, full) and same:
-                self._drop(found)
+                self._remove_found(found)
                 removed = True
         return removed
 
@@ -161,13 +163,13 @@ class MutableStep(_Decorated):
     ----------
     flow : MutableFlow
         The flow.
-    step : SettledStep
+    step : ResolvedStep
         The step.
     """
 
     __slots__ = ("_of", "_step")
 
-    def __init__(self, flow: MutableFlow, step: SettledStep) -> None:
+    def __init__(self, flow: MutableFlow, step: ResolvedStep) -> None:
         self._of = flow
         self._step = step
 
@@ -187,25 +189,25 @@ class MutableStep(_Decorated):
     def _built_in(self) -> list[Decorator]:
         return self._step.decorators
 
-    def _custom(self) -> list[Applied]:
+    def _custom_decorators(self) -> list[AppliedDecorator]:
         return list(dict.fromkeys((*self._step.wrappers, *self._step.mutators)))
 
-    def _flow(self) -> MutableFlow:
+    def _mutable_flow(self) -> MutableFlow:
         return self._of
 
-    def _put(self, decorator: Decorator | Applied) -> None:
-        if isinstance(decorator, Applied):
+    def _add_checked(self, decorator: Decorator | AppliedDecorator) -> None:
+        if isinstance(decorator, AppliedDecorator):
             if not issubclass(decorator.kind, UserStepDecorator | StepMutator):
                 raise UsageError(f"{decorator.kind.__name__} is for flow classes.", seen=repr(self))
             if issubclass(decorator.kind, StepMutator):
                 self._of._only_early(f"A step mutator ({decorator.kind.__name__}) can be added")
-            self._step.take(decorator)
+            self._step.add_custom(decorator)
         elif not decorator.on_step:
             raise UsageError(f"@{decorator.name} is for flow classes.", seen=repr(self))
         else:
             self._step.decorators.append(decorator)
 
-    def _drop(self, decorator: Decorator | Applied) -> None:
+    def _remove_found(self, decorator: Decorator | AppliedDecorator) -> None:
         step = self._step
         step.decorators = [found for found in step.decorators if found is not decorator]
         step.wrappers = [found for found in step.wrappers if found is not decorator]
@@ -219,7 +221,7 @@ class MutableFlow(_Decorated):
 
     Parameters
     ----------
-    settled : Settled
+    settled : ResolvedFlow
         The flow's declarations.
     phase : {"pre_mutate", "mutate"}
         When this is: parameters and flow decorators can be changed in the first only.
@@ -227,48 +229,48 @@ class MutableFlow(_Decorated):
         The mutator that is given this object.
     """
 
-    __slots__ = ("_mutator", "_phase", "_settled")
+    __slots__ = ("_mutator", "_phase", "_resolved")
 
-    def __init__(self, settled: Settled, phase: str, mutator: type) -> None:
-        self._settled = settled
+    def __init__(self, settled: ResolvedFlow, phase: str, mutator: type) -> None:
+        self._resolved = settled
         self._phase = phase
         self._mutator = mutator
 
-    def _modules(self) -> tuple[str, ...]:
+    def _searched_modules(self) -> tuple[str, ...]:
         """The modules in which names of decorators are looked up, those of the mutator and its bases first."""
         own = [kind.__module__ for kind in self._mutator.__mro__ if not kind.__module__.startswith("flow_sdk.")]
-        return tuple(dict.fromkeys((*own[:-1], self._settled.flow.__module__)))  # the last one is object's
+        return tuple(dict.fromkeys((*own[:-1], self._resolved.flow.__module__)))  # the last one is object's
 
     @property
     def configs(self) -> Iterator[tuple[str, Any]]:
         """Each config's name and value."""
-        yield from self._settled.configs.items()
+        yield from self._resolved.configs.items()
 
     @property
     def parameters(self) -> Iterator[tuple[str, Parameter[Any]]]:
         """Each parameter's attribute and the parameter."""
-        yield from list(self._settled.parameters.items())
+        yield from list(self._resolved.parameters.items())
 
     @property
     def steps(self) -> Iterator[tuple[str, MutableStep]]:
         """Each step's name and the step."""
-        yield from ((name, MutableStep(self, step)) for name, step in self._settled.steps.items())
+        yield from ((name, MutableStep(self, step)) for name, step in self._resolved.steps.items())
 
     def step(self, name: str) -> MutableStep:
         """Return one step."""
-        return MutableStep(self, self._settled.steps[name])
+        return MutableStep(self, self._resolved.steps[name])
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._settled.steps:
+        if name in self._resolved.steps:
             return self.step(name)
-        for found in (self._settled.configs, self._settled.parameters):
+        for found in (self._resolved.configs, self._resolved.parameters):
             if name in found:
                 return found[name]
-        known = [*self._settled.steps, *self._settled.configs, *self._settled.parameters]
+        known = [*self._resolved.steps, *self._resolved.configs, *self._resolved.parameters]
         raise AttributeError(f"{self!r} has no step, config or parameter {name!r}. {suggest_name(name, known)}")
 
     def __repr__(self) -> str:
-        return f"MutableFlow({self._settled.flow.__name__!r})"
+        return f"MutableFlow({self._resolved.flow.__name__!r})"
 
     def add_parameter(self, name: str, value: Parameter[Any], overwrite: bool = False) -> None:
         """Add a parameter, in ``pre_mutate``.
@@ -294,12 +296,12 @@ class MutableFlow(_Decorated):
             )
         if not (isinstance(name, str) and name.isidentifier()):
             raise UsageError("A parameter's attribute is a name.", seen=repr(name)[:80])
-        taken = name in self._settled.parameters or hasattr(self._settled.flow, name)
-        if taken and not (overwrite and name not in self._settled.steps):
-            help = None if name in self._settled.steps else "add_parameter(..., overwrite=True) replaces it."
-            raise UsageError(f"{self._settled.flow.__name__} has an attribute {name!r} already.", help=help)
-        value.__set_name__(self._settled.flow, name)
-        self._settled.parameters[name] = value
+        taken = name in self._resolved.parameters or hasattr(self._resolved.flow, name)
+        if taken and not (overwrite and name not in self._resolved.steps):
+            help = None if name in self._resolved.steps else "add_parameter(..., overwrite=True) replaces it."
+            raise UsageError(f"{self._resolved.flow.__name__} has an attribute {name!r} already.", help=help)
+        value.__set_name__(self._resolved.flow, name)
+        self._resolved.parameters[name] = value
 
     def remove_parameter(self, parameter_name: str) -> bool:
         """Remove a parameter, in ``pre_mutate``.
@@ -317,50 +319,50 @@ class MutableFlow(_Decorated):
         self._only_early("A parameter can be removed")
         for attribute, parameter in self.parameters:
             if parameter.name == parameter_name:
-                del self._settled.parameters[attribute]
+                del self._resolved.parameters[attribute]
                 return True
         return False
 
     def _only_early(self, what: str) -> None:
         if self._phase != "pre_mutate":
-            raise UsageError(f"{what} in pre_mutate only.", seen=f"{self._phase} of {self._settled.flow.__name__}")
+            raise UsageError(f"{what} in pre_mutate only.", seen=f"{self._phase} of {self._resolved.flow.__name__}")
 
     def _built_in(self) -> list[Decorator]:
-        return list(self._settled.decorators.values())
+        return list(self._resolved.decorators.values())
 
-    def _custom(self) -> list[Applied]:
-        return self._settled.mutators
+    def _custom_decorators(self) -> list[AppliedDecorator]:
+        return self._resolved.mutators
 
-    def _flow(self) -> MutableFlow:
+    def _mutable_flow(self) -> MutableFlow:
         return self
 
-    def _put(self, decorator: Decorator | Applied) -> None:
+    def _add_checked(self, decorator: Decorator | AppliedDecorator) -> None:
         self._only_early("A decorator of the flow can be added")
-        if isinstance(decorator, Applied):
+        if isinstance(decorator, AppliedDecorator):
             if not issubclass(decorator.kind, FlowMutator):
                 raise UsageError(f"{decorator.kind.__name__} is for steps.", seen=repr(self))
-            self._settled.mutators.append(decorator)
+            self._resolved.mutators.append(decorator)
         elif decorator.on_step:
             raise UsageError(f"@{decorator.name} is for steps.", seen=repr(self))
         else:
-            self._settled.decorators[decorator.name] = decorator
+            self._resolved.decorators[decorator.name] = decorator
 
-    def _drop(self, decorator: Decorator | Applied) -> None:
+    def _remove_found(self, decorator: Decorator | AppliedDecorator) -> None:
         self._only_early("A decorator of the flow can be removed")
-        if isinstance(decorator, Applied):
+        if isinstance(decorator, AppliedDecorator):
             raise UsageError(f"The mutator {decorator.kind.__name__} can't be removed: it may have been called.")
-        if self._settled.decorators.get(decorator.name) is decorator:
-            del self._settled.decorators[decorator.name]
+        if self._resolved.decorators.get(decorator.name) is decorator:
+            del self._resolved.decorators[decorator.name]
 
 
-def _spec(decorator: Decorator | Applied) -> Spec:
-    if isinstance(decorator, Applied):
+def _describe_decorator(decorator: Decorator | AppliedDecorator) -> Spec:
+    if isinstance(decorator, AppliedDecorator):
         return decorator.name, decorator.full_name, list(decorator.args), dict(decorator.kwargs)
     kind = type(decorator)
     return decorator.name, f"{kind.__module__}.{kind.__qualname__}", [], decorator.attributes()
 
 
-def _decorator(
+def _create_decorator(
     given: Any,
     args: list[Any],
     kwargs: dict[str, Any],
@@ -377,7 +379,7 @@ def _decorator(
             from flow_sdk.authoring.decospec import parse_attributes
 
             kwargs = parse_attributes(rest, given)
-        kind = _kind(name, modules)
+        kind = _find_kind(name, modules)
     elif not isinstance(given, type | InactiveDecorator):
         kind = getattr(given, "decorator_class", None)
     if isinstance(kind, InactiveDecorator):
@@ -385,7 +387,7 @@ def _decorator(
         note(kind)
         return None
     if isinstance(kind, type) and issubclass(kind, UserStepDecorator | StepMutator | FlowMutator):
-        return Applied(kind, tuple(args), kwargs)
+        return AppliedDecorator(kind, tuple(args), kwargs)
     if not (isinstance(kind, type) and issubclass(kind, Decorator)):
         raise UsageError("This isn't a decorator.", seen=repr(given)[:80], wanted="such as retry, or 'retry:times=2'")
     if args:
@@ -393,7 +395,7 @@ def _decorator(
     return kind(**kwargs)
 
 
-def _kind(name: str, modules: tuple[str, ...]) -> Any:
+def _find_kind(name: str, modules: tuple[str, ...]) -> Any:
     """Find the decorator that a mutator names, as a name in these modules or of a built-in decorator."""
     return (
         find_in_modules(name, modules) or find_decorator(name) or INACTIVE.get(name) or find_custom(name, modules[-1])

@@ -206,28 +206,28 @@ class Parameter(Generic[T]):
         is_flag: bool = False,
         **_unknown: Any,
     ) -> None:
-        self.take(name, _others, _unknown)
-        self.keep(default, required, help, show_default)
+        self._take_name(name, _others, _unknown)
+        self._set_options(default, required, help, show_default)
         self.multiple = bool(multiple)
         self.is_flag = bool(is_flag)
         self.type = bool if self.is_flag and type is None else type
         self.separator = separator
-        self.value_type = self._type()
+        self.value_type = self._find_type()
         if self.is_flag and (self.multiple or self.value_type != "bool"):
-            raise self.refuse(
+            raise self.declaration_error(
                 "can't be a flag", seen=f"type {self.value_type}, multiple={self.multiple}", wanted="a bool, given once"
             )
         if self.multiple and separator is not None:
-            raise self.refuse("can't have both a separator and multiple", wanted="one of them")
+            raise self.declaration_error("can't have both a separator and multiple", wanted="one of them")
         separator = self.separator
         if separator is not None and not (self.value_type == "str" and isinstance(separator, str) and separator):
-            raise self.refuse(
+            raise self.declaration_error(
                 "can't use its separator",
                 seen=f"separator={separator!r}, type {self.value_type}",
                 wanted="text of at least one character, on a parameter of type str",
             )
 
-    def take(self, name: Any, others: tuple[Any, ...], unknown: dict[str, Any]) -> None:
+    def _take_name(self, name: Any, others: tuple[Any, ...], unknown: dict[str, Any]) -> None:
         """Keep the name; refuse it, or whatever a declaration doesn't take."""
         self.name = name
         self.where = user_location()
@@ -244,16 +244,16 @@ class Parameter(Generic[T]):
                 wanted="text of ASCII letters, digits, '-' and '_', beginning with a letter",
             )
         for key in unknown:
-            raise self.refuse(
+            raise self.declaration_error(
                 f"has no option {key!r}", wanted=", ".join(self.options), help=suggest_name(key, self.options)
             )
         if name in RESERVED or name.replace("_", "-").lower() in RESERVED:
-            raise self.refuse(
+            raise self.declaration_error(
                 "has a name that is taken", seen=name, wanted="a name that no option of the run command has",
                 help=f"Taken: {', '.join(sorted(RESERVED))}.",
             )  # fmt: skip
 
-    def keep(self, default: Any, required: bool | None, help: str | None, show_default: bool) -> None:
+    def _set_options(self, default: Any, required: bool | None, help: str | None, show_default: bool) -> None:
         """Keep what all kinds of parameters have."""
         self.default = default
         self.help = help or ""
@@ -261,11 +261,11 @@ class Parameter(Generic[T]):
         self.show_default = show_default is not False
         self.attribute = ""
 
-    def refuse(self, headline: str, **parts: str | None) -> ParameterError:
+    def declaration_error(self, headline: str, **parts: str | None) -> ParameterError:
         """The error that points at this declaration."""
         return declaration_error(ParameterError, f"The parameter {self.name!r} {headline}.", **parts)
 
-    def _type(self) -> str:
+    def _find_type(self) -> str:
         """The plan's word for the value's type."""
         wanted = self.type
         if wanted is None:
@@ -278,7 +278,7 @@ class Parameter(Generic[T]):
         if wanted is JSONType or isinstance(wanted, JSONType):
             found = "json"
         if found is None:
-            raise self.refuse(
+            raise self.declaration_error(
                 "has a type that can't be used",
                 seen=repr(wanted),
                 wanted="str, int, float, bool or JSONType (dict and list count as JSONType)",
@@ -288,7 +288,9 @@ class Parameter(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.attribute = name
         if name in TAKEN or name.startswith("_"):
-            raise self.refuse("can't have this attribute", seen=name, wanted="a name that FlowSpec doesn't use itself")
+            raise self.declaration_error(
+                "can't have this attribute", seen=name, wanted="a name that FlowSpec doesn't use itself"
+            )
 
     if TYPE_CHECKING:
 
@@ -304,7 +306,7 @@ class Parameter(Generic[T]):
         task = flow.__flow_task__
         if task is None:
             raise AttributeError(self.attribute)  # FlowSpec.__getattr__ says it in words
-        return task.load(self.attribute)
+        return task.load_artifact(self.attribute)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, default={self.default!r}, type={self.value_type})"
@@ -326,14 +328,14 @@ def flow_parameters(flow: type[FlowSpec]) -> list[Parameter[Any]]:
     ParameterError
         If two have the same name (``-`` and ``_`` and upper and lower case being the same).
     """
-    from flow_sdk.authoring.flow import is_plain
+    from flow_sdk.authoring.flow import uses_no_dynamic_features
 
-    if is_plain():
+    if uses_no_dynamic_features():
         found = declared_parameters(flow)
     else:
-        from flow_sdk.authoring.resolved_flow import settled
+        from flow_sdk.authoring.resolved_flow import resolve_declarations
 
-        found = settled(flow).parameters
+        found = resolve_declarations(flow).parameters
     names: dict[str, str] = {}
     for attribute, parameter in found.items():
         same = names.setdefault(parameter.name.replace("-", "_").lower(), attribute)

@@ -83,7 +83,7 @@ def _first_folder() -> str | None:
         then executed it.
     """
     assert _FILE is not None
-    option, program = _command()
+    option, program = _started_program()
     if option == "-m":
         spec = getattr(sys.modules.get("__main__"), "__spec__", None)
         if spec is None or spec.name not in (program, f"{program}.__main__"):
@@ -99,7 +99,7 @@ def _first_folder() -> str | None:
     return base or os.sep if mark and _FILE.endswith(mark) else None
 
 
-def _command() -> tuple[str, str]:
+def _started_program() -> tuple[str, str]:
     """Return what this process's Python was started for: ``-m`` and a module, ``-c`` and a text, or a file."""
     words = iter(sys.orig_argv[1:])
     for word in words:

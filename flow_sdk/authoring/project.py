@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST_NAME",
-    "Project",
+    "ProjectBranch",
     "choose_branch",
     "claim_name",
     "claim_text",
@@ -45,7 +45,7 @@ def is_name(text: object) -> bool:
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 
-class Project:
+class ProjectBranch:
     """A flow's place in a project; immutable.
 
     Parameters
@@ -63,7 +63,7 @@ class Project:
         self.branch = branch
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Project) and (self.name, self.branch) == (other.name, other.branch)
+        return isinstance(other, ProjectBranch) and (self.name, self.branch) == (other.name, other.branch)
 
     def __hash__(self) -> int:
         return hash((self.name, self.branch))
@@ -82,20 +82,20 @@ class Project:
         return self.branch.partition(".")[0] == "prod"
 
     @property
-    def text(self) -> str:
+    def full_name(self) -> str:
         """Project and branch: ``<project>.<branch>``."""
         return f"{self.name}.{self.branch}"
 
     @property
-    def tags(self) -> tuple[str, str, str]:
+    def system_tags(self) -> tuple[str, str, str]:
         """The system tags of its runs; the last one is of this project's branch alone."""
-        return PROJECT_TAG + self.name, BRANCH_TAG + self.branch, BOTH_TAG + self.text
+        return PROJECT_TAG + self.name, BRANCH_TAG + self.branch, BOTH_TAG + self.full_name
 
     def deployed_name(self, flow: str) -> str:
         """The name that a flow is deployed under."""
         return f"{self.name}.{self.branch}.{flow}"
 
-    def facts(self, flow: str) -> dict[str, Any]:
+    def current_fields(self, flow: str) -> dict[str, Any]:
         """What ``current`` says of it."""
         return {
             "project_name": self.name,
@@ -106,7 +106,7 @@ class Project:
         }
 
 
-def project_of_deployed(name: str) -> Project | None:
+def project_of_deployed(name: str) -> ProjectBranch | None:
     """Read from a deployed name ``<project>.<branch>.<Flow>`` which project and branch it belongs to.
 
     Parameters
@@ -125,13 +125,13 @@ def project_of_deployed(name: str) -> Project | None:
     if not (is_name(project) and flow.isidentifier()):
         return None
     known = is_name(short) if dot else kind == "prod"
-    return Project(project, branch) if known and kind in ("prod", "test", "user") else None
+    return ProjectBranch(project, branch) if known and kind in ("prod", "test", "user") else None
 
 
 def claim_name(name: str) -> str:
     """The name that a deployed name's token is kept under: its own, or that of all flows of its project's branch."""
     project = project_of_deployed(name)
-    return name if project is None else project.text + ALL_FLOWS
+    return name if project is None else project.full_name + ALL_FLOWS
 
 
 def claim_text(claim: str) -> str:
@@ -225,11 +225,11 @@ def encode_user(user: str) -> str:
     return f"{readable}__{digest}"
 
 
-def project_of_run(system_tags: Iterable[str]) -> Project | None:
+def project_of_run(system_tags: Iterable[str]) -> ProjectBranch | None:
     """Read from a run's system tags which project and branch it belongs to; None without ``@project``."""
     found: dict[str, str] = {}
     for tag in system_tags:
         for kind in (PROJECT_TAG, BRANCH_TAG):
             if tag.startswith(kind):
                 found.setdefault(kind, tag[len(kind) :])
-    return Project(found[PROJECT_TAG], found[BRANCH_TAG]) if len(found) == 2 else None
+    return ProjectBranch(found[PROJECT_TAG], found[BRANCH_TAG]) if len(found) == 2 else None

@@ -1,13 +1,13 @@
-"""What a flow declares once its configs are known: delayed values replaced, mutators called.
+"""What a flow declares once its configs are known: deferred values replaced, mutators called.
 
-A flow that uses neither is never settled: see ``is_plain`` in :mod:`flow_sdk.authoring.flow`.
+A flow that uses neither is never resolved: see ``uses_no_dynamic_features`` in :mod:`flow_sdk.authoring.flow`.
 """
 
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.deferred import DelayedDecorator, holds_delayed, resolve
-from flow_sdk.authoring.user_decorators import Applied, StepMutator, UserStepDecorator, custom_decorators
+from flow_sdk.authoring.deferred import DeferredDecorator, holds_deferred, resolve_deferred
+from flow_sdk.authoring.user_decorators import AppliedDecorator, StepMutator, UserStepDecorator, custom_decorators
 from flow_sdk.errors import FlowSDKError, UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     ReadConfigs = Callable[[], dict[str, Any]]
     """Gives the value of each of a flow's configs by name, as JSON data."""
 
-__all__ = ["Settled", "SettledStep", "provide_configs", "settled"]
+__all__ = ["ResolvedFlow", "ResolvedStep", "provide_configs", "resolve_declarations"]
 
 
-class SettledStep:
+class ResolvedStep:
     """One step's decorators.
 
     Parameters
@@ -33,35 +33,35 @@ class SettledStep:
         The step.
     decorators : list of Decorator
         The built-in ones, the lowest in the source first.
-    wrappers : list of Applied
+    wrappers : list of AppliedDecorator
         The custom ones that run round the step, the innermost first.
-    mutators : list of Applied
+    mutators : list of AppliedDecorator
         Those that change it.
     """
 
     __slots__ = ("decorators", "mutators", "name", "wrappers")
 
     def __init__(
-        self, name: str, decorators: list[Decorator], wrappers: list[Applied], mutators: list[Applied]
+        self, name: str, decorators: list[Decorator], wrappers: list[AppliedDecorator], mutators: list[AppliedDecorator]
     ) -> None:
         self.name = name
         self.decorators = decorators
         self.wrappers = wrappers
         self.mutators = mutators
 
-    def take(self, applied: Applied) -> None:
+    def add_custom(self, applied: AppliedDecorator) -> None:
         """Add a custom decorator, which may be of both kinds."""
         if issubclass(applied.kind, UserStepDecorator):
             self.wrappers.append(applied)
         if issubclass(applied.kind, StepMutator):
             self.mutators.append(applied)
 
-    def copy(self) -> SettledStep:
+    def copy_lists(self) -> ResolvedStep:
         """Return the same with lists of its own."""
-        return SettledStep(self.name, list(self.decorators), list(self.wrappers), list(self.mutators))
+        return ResolvedStep(self.name, list(self.decorators), list(self.wrappers), list(self.mutators))
 
 
-class Settled:
+class ResolvedFlow:
     """A flow's declarations, known in full.
 
     Parameters
@@ -86,49 +86,51 @@ class Settled:
             for name, value in values.items()
         }
         self.decorators: dict[str, Decorator] = {
-            found.name: self.known(found) for found in declared_flow_decorators(flow)
+            found.name: self.resolve_decorator(found) for found in declared_flow_decorators(flow)
         }
         self.parameters: dict[str, Parameter[Any]] = declared_parameters(flow)
         self.inactive: list[tuple[str, str]] = []  # decorators without effect that mutators add, with their steps
-        self.steps: dict[str, SettledStep] = {}
+        self.steps: dict[str, ResolvedStep] = {}
         for name, function in step_functions(flow).items():
-            step = SettledStep(name, [self.known(found) for found in step_decorators(function)], [], [])
+            step = ResolvedStep(name, [self.resolve_decorator(found) for found in step_decorators(function)], [], [])
             for applied in custom_decorators(function):
-                step.take(self.known_arguments(applied))
+                step.add_custom(self.resolve_arguments(applied))
             self.steps[name] = step
         self.mutators = [
-            self.known_arguments(applied) for klass in reversed(flow.__mro__) for applied in custom_decorators(klass)
+            self.resolve_arguments(applied) for klass in reversed(flow.__mro__) for applied in custom_decorators(klass)
         ]
 
-    def known(self, decorator: Any) -> Any:
+    def resolve_decorator(self, decorator: Any) -> Any:
         """A decorator with its attributes known."""
-        return decorator.resolved(self.configs) if isinstance(decorator, DelayedDecorator) else decorator
+        return decorator.resolve_attributes(self.configs) if isinstance(decorator, DeferredDecorator) else decorator
 
-    def known_arguments(self, applied: Applied) -> Applied:
+    def resolve_arguments(self, applied: AppliedDecorator) -> AppliedDecorator:
         """A custom decorator with its arguments known."""
-        if not holds_delayed((applied.args, applied.kwargs)):
+        if not holds_deferred((applied.args, applied.kwargs)):
             return applied
-        found = Applied(applied.kind, resolve(applied.args, self.configs), resolve(applied.kwargs, self.configs))
+        found = AppliedDecorator(
+            applied.kind, resolve_deferred(applied.args, self.configs), resolve_deferred(applied.kwargs, self.configs)
+        )
         found.where = applied.where
         return found
 
     @classmethod
-    def as_declared(cls, flow: type[FlowSpec]) -> Settled:
+    def as_declared(cls, flow: type[FlowSpec]) -> ResolvedFlow:
         """Return what a flow declares, for its help alone: configs unknown, mutators not called."""
         from flow_sdk.authoring.parameters import declared_parameters
 
-        made: Settled = object.__new__(cls)
+        made: ResolvedFlow = object.__new__(cls)
         made.flow, made.parameters = flow, declared_parameters(flow)
         return made
 
-    def copy(self) -> Settled:
+    def copy_steps(self) -> ResolvedFlow:
         """Return the same with steps of its own."""
-        made: Settled = object.__new__(Settled)
+        made: ResolvedFlow = object.__new__(ResolvedFlow)
         made.__dict__.update(self.__dict__)
-        made.steps = {name: step.copy() for name, step in self.steps.items()}
+        made.steps = {name: step.copy_lists() for name, step in self.steps.items()}
         return made
 
-    def mutate(self, phase: str) -> None:
+    def call_mutators(self, phase: str) -> None:
         """Call the mutators: the flow's first, then each step's. Those they add are called, too.
 
         Parameters
@@ -139,47 +141,47 @@ class Settled:
         from flow_sdk.authoring.mutable import MutableFlow
 
         for applied in self.mutators:
-            _call(applied, phase, MutableFlow(self, phase, applied.kind), self.flow.__name__)
+            _call_mutator(applied, phase, MutableFlow(self, phase, applied.kind), self.flow.__name__)
         for step in self.steps.values():
             for applied in step.mutators:
                 flow = MutableFlow(self, phase, applied.kind)
-                _call(applied, phase, flow.step(step.name), f"step {step.name!r}")
+                _call_mutator(applied, phase, flow.step(step.name), f"step {step.name!r}")
 
-    def with_extra(self, extra: Iterable[Any]) -> Settled:
+    def with_extra(self, extra: Iterable[Any]) -> ResolvedFlow:
         """Add the decorators of ``--with`` to each step that lacks them, and let the mutators see them.
 
         Parameters
         ----------
-        extra : iterable of Decorator or Applied
+        extra : iterable of Decorator or AppliedDecorator
             The decorators; of two with one name the first counts.
 
         Returns
         -------
-        Settled
+        ResolvedFlow
             A copy; this one stays.
         """
-        made = self.copy()
+        made = self.copy_steps()
         for step in made.steps.values():
             for decorator in extra:
                 own = step.wrappers + step.mutators
-                if isinstance(decorator, Applied):
+                if isinstance(decorator, AppliedDecorator):
                     if all(known.kind is not decorator.kind for known in own):
-                        step.take(self.known_arguments(decorator))
+                        step.add_custom(self.resolve_arguments(decorator))
                 elif all(known.name != decorator.name for known in step.decorators):
                     step.decorators.append(decorator)
             for applied in [applied for applied in step.mutators if applied not in self.steps[step.name].mutators]:
                 from flow_sdk.authoring.mutable import MutableFlow
 
                 flow = MutableFlow(made, "pre_mutate", applied.kind)
-                _call(applied, "pre_mutate", flow.step(step.name), f"step {step.name!r}")
-        made.mutate("mutate")
+                _call_mutator(applied, "pre_mutate", flow.step(step.name), f"step {step.name!r}")
+        made.call_mutators("mutate")
         return made
 
 
-def _call(applied: Applied, phase: str, target: Any, place: str) -> None:
+def _call_mutator(applied: AppliedDecorator, phase: str, target: Any, place: str) -> None:
     """Call a mutator, turning whatever it raises into an error with its place."""
     try:
-        getattr(applied.made(), phase)(target)
+        getattr(applied.create_decorator(), phase)(target)
     except FlowSDKError as error:
         error.where = error.where or applied.where
         raise
@@ -214,13 +216,13 @@ def provide_configs(flow: type[FlowSpec], read: ReadConfigs, *, anew: bool = Tru
     anew : bool
         Whether what was settled before is forgotten; otherwise it stays as it is.
     """
-    if not anew and vars(flow).get("__flow_settled__") is not None:
+    if not anew and vars(flow).get("__flow_resolved__") is not None:
         return
     flow.__flow_configs__ = read  # type: ignore[attr-defined]
-    flow.__flow_settled__ = None  # type: ignore[attr-defined]
+    flow.__flow_resolved__ = None  # type: ignore[attr-defined]
 
 
-def settled(flow: type[FlowSpec]) -> Settled:
+def resolve_declarations(flow: type[FlowSpec]) -> ResolvedFlow:
     """Return what a flow declares, its ``pre_mutate`` mutators called.
 
     Raises
@@ -228,15 +230,15 @@ def settled(flow: type[FlowSpec]) -> Settled:
     UsageError
         If a config's value can't be had or used.
     """
-    found: Settled | None = vars(flow).get("__flow_settled__")
+    found: ResolvedFlow | None = vars(flow).get("__flow_resolved__")
     if found is None:
-        found = Settled(flow, _values(flow))
-        found.mutate("pre_mutate")
-        flow.__flow_settled__ = found  # type: ignore[attr-defined]
+        found = ResolvedFlow(flow, _read_config_values(flow))
+        found.call_mutators("pre_mutate")
+        flow.__flow_resolved__ = found  # type: ignore[attr-defined]
     return found
 
 
-def _values(flow: type[FlowSpec]) -> dict[str, Any]:
+def _read_config_values(flow: type[FlowSpec]) -> dict[str, Any]:
     from flow_sdk.authoring.configs import flow_configs
 
     read = vars(flow).get("__flow_configs__")

@@ -68,7 +68,7 @@ class StepContext:
         self._arguments: tuple[Any, ...] | None = None
 
     @property
-    def arguments(self) -> tuple[Any, ...]:
+    def step_arguments(self) -> tuple[Any, ...]:
         """The arguments of the step's function: the inputs of a join, nothing in other steps."""
         if self._arguments is None:
             self._arguments = (self.task.inputs(),) if self.step.is_join else ()
@@ -114,7 +114,7 @@ class StepContext:
         """
         from flow_sdk.authoring.current import current
 
-        current._add(name, value)
+        current._add_name(name, value)
 
 
 class StepExtension:
@@ -139,7 +139,7 @@ class StepExtension:
     ===== ======================================================
     """
     recovers_failures: ClassVar[bool] = False
-    """Whether the task succeeds although the step has failed in all its attempts; see :meth:`recover`."""
+    """Whether the task succeeds although the step has failed in all its attempts; see :meth:`recover_failure`."""
 
     def choose_interpreter(self) -> str | None:
         """Return the path of the Python that is to run the task; None for the one that runs already.
@@ -150,7 +150,7 @@ class StepExtension:
         """
         return None
 
-    def before(self, context: StepContext) -> None:
+    def before_step(self, context: StepContext) -> None:
         """Act before the step's code.
 
         Parameters
@@ -159,7 +159,7 @@ class StepExtension:
             The attempt.
         """
 
-    def around(self, context: StepContext, run_inner: Callable[[], None]) -> None:
+    def around_step(self, context: StepContext, run_inner: Callable[[], None]) -> None:
         """Run the step's code with the extensions nearer to it, at most once.
 
         Parameters
@@ -171,10 +171,10 @@ class StepExtension:
         """
         run_inner()
 
-    def after(self, context: StepContext, failure: BaseException | None) -> None:
+    def after_step(self, context: StepContext, failure: BaseException | None) -> None:
         """Act after the step's code, before its artifacts are stored and the task is committed.
 
-        It is called where :meth:`before` has returned, unless the process is ended from outside.
+        It is called where :meth:`before_step` has returned, unless the process is ended from outside.
 
         Parameters
         ----------
@@ -184,7 +184,7 @@ class StepExtension:
             What the step's code, or an extension, raised.
         """
 
-    def recover(self, context: StepContext, failure: CaughtFailure) -> None:
+    def recover_failure(self, context: StepContext, failure: CaughtFailure) -> None:
         """Prepare the artifacts of a step that has failed in its last attempt; then the task is committed.
 
         It is called for extensions with :attr:`recovers_failures` only. A step with one has an additional attempt,

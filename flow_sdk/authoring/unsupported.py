@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from flow_sdk.authoring.declaration_errors import declaration_error
 from flow_sdk.errors import UsageError
 
-__all__ = ["NAMES", "AbsentName"]
+__all__ = ["NAMES", "UnsupportedName"]
 
 NAMES = frozenset(
     {
@@ -28,7 +28,7 @@ NAMES = frozenset(
 )
 
 
-class AbsentName:
+class UnsupportedName:
     """Stands for a function, class or constant that isn't there.
 
     Parameters
@@ -40,7 +40,7 @@ class AbsentName:
     def __init__(self, name: str) -> None:
         self.__name__ = name
 
-    def _refuse(self) -> UsageError:
+    def _usage_error(self) -> UsageError:
         return declaration_error(
             UsageError,
             f"{self.__name__!r} of Metaflow isn't in this release of Flow SDK.",
@@ -48,26 +48,26 @@ class AbsentName:
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise self._refuse()
+        raise self._usage_error()
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
-        raise self._refuse()
+        raise self._usage_error()
 
     def __enter__(self) -> NoReturn:
-        raise self._refuse()
+        raise self._usage_error()
 
     def __exit__(self, *args: object) -> None: ...
 
     def __iter__(self) -> NoReturn:
-        raise self._refuse()
+        raise self._usage_error()
 
     def __getitem__(self, key: Any) -> NoReturn:
-        raise self._refuse()
+        raise self._usage_error()
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)  # Python itself asks
-        raise self._refuse()
+        raise self._usage_error()
 
     def __repr__(self) -> str:
         return f"<{self.__name__} of Metaflow, not in Flow SDK>"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "USER_SKIP_STEP",
-    "Applied",
+    "AppliedDecorator",
     "FlowMutator",
     "StepMutator",
     "UserStepDecorator",
@@ -41,7 +41,7 @@ _KNOWN: dict[str, type[_Custom]] = {}
 _GENERATOR = 0x20
 
 
-class Applied:
+class AppliedDecorator:
     """One custom decorator put somewhere, with its arguments.
 
     Parameters
@@ -57,7 +57,7 @@ class Applied:
     __slots__ = ("args", "kind", "kwargs", "where")
 
     def __init__(self, kind: type[_Custom], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        kind._check(args, kwargs)
+        kind._check_arguments(args, kwargs)
         self.kind = kind
         self.args = args
         self.kwargs = kwargs
@@ -88,7 +88,7 @@ class Applied:
         """Whether it stands on steps; otherwise on flow classes."""
         return not issubclass(self.kind, FlowMutator)
 
-    def made(self) -> Any:
+    def create_decorator(self) -> Any:
         """Make the decorator's object, initialised with the arguments, which have to be known by now."""
         made = object.__new__(self.kind)
         made.init(*self.args, **self.kwargs)
@@ -108,8 +108,8 @@ class _Custom:
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         """Stand behind the ``@``: alone, or with arguments."""
         if len(args) == 1 and not kwargs and cls._is_target(args[0]):
-            return Applied(cls, (), {})(args[0])
-        return Applied(cls, args, kwargs)
+            return AppliedDecorator(cls, (), {})(args[0])
+        return AppliedDecorator(cls, args, kwargs)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -121,7 +121,7 @@ class _Custom:
         return hasattr(value, "__flow_step__") or (not cls.takes_positional and hasattr(value, "__code__"))
 
     @classmethod
-    def _check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _check_arguments(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse arguments that the decorator doesn't take."""
         if args and not cls.takes_positional:
             raise declaration_error(
@@ -186,7 +186,7 @@ class UserStepDecorator(_Custom):
         """
         return exception, None
 
-    def _abandon(self) -> None:
+    def _close_generator(self) -> None:
         """Clean up when the process is about to end, without ``post_step``."""
 
 
@@ -251,8 +251,8 @@ class _Generator(UserStepDecorator):
     function: ClassVar[Any]
 
     @classmethod
-    def _check(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        super()._check(args, {})
+    def _check_arguments(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super()._check_arguments(args, {})
         if kwargs and cls.function.__code__.co_argcount < 4:
             raise declaration_error(
                 UsageError,
@@ -298,7 +298,7 @@ class _Generator(UserStepDecorator):
             return error
         return UsageError(f"@{type(self).__name__} yielded twice.", wanted="at most one yield")
 
-    def _abandon(self) -> None:
+    def _close_generator(self) -> None:
         if self.running is not None:
             self.running.close()  # its finally blocks run
 
@@ -345,7 +345,7 @@ def user_step_decorator(function: Any = None, /, **unknown: Any) -> Any:
     return type(function.__name__, (_Generator,), {**parts, "function": staticmethod(function)})
 
 
-def custom_decorators(target: Any) -> tuple[Applied, ...]:
+def custom_decorators(target: Any) -> tuple[AppliedDecorator, ...]:
     """Return the custom decorators on one step or class itself, the lowest in the source first."""
     return tuple(vars(target).get("__flow_custom__", ()))
 

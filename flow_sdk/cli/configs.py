@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.configs import Declaration, flow_configs
 from flow_sdk.authoring.parameters import declared_parameters
-from flow_sdk.authoring.resolved_flow import Settled, provide_configs, settled
+from flow_sdk.authoring.resolved_flow import ResolvedFlow, provide_configs, resolve_declarations
 from flow_sdk.errors import FlowSDKError, UsageError
 from flow_sdk.plan.configs import ConfigSource, check_names, read_configs
 
@@ -97,7 +97,7 @@ def _check_parameters(flow_class: Any) -> None:
     """Refuse parameters whose options would be those of the configs."""
     for parameter in declared_parameters(flow_class).values():
         if f"--{parameter.name.replace('_', '-')}" in FORMS:
-            raise parameter.refuse("has a name that is taken in a flow with a Config", wanted="another name")
+            raise parameter.declaration_error("has a name that is taken in a flow with a Config", wanted="another name")
 
 
 def _take(given: dict[str, ConfigSource], name: str, one: ConfigSource) -> None:
@@ -191,9 +191,9 @@ def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str,
 def settle_for_help(flow_class: Any) -> None:
     """Have the help work where a config is missing or wrong: it then shows what is declared."""
     try:
-        settled(flow_class)
+        resolve_declarations(flow_class)
     except FlowSDKError:
-        flow_class.__flow_settled__ = Settled.as_declared(flow_class)
+        flow_class.__flow_resolved__ = ResolvedFlow.as_declared(flow_class)
 
 
 def config_rows(flow_class: Any) -> list[tuple[str, str]]:

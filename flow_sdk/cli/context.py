@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.cli.environment import BRANCHING, NAMES, OF_RUNS, take_environment
 from flow_sdk.cli.program import program_text
 from flow_sdk.cli.registry import GENERAL
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from flow_sdk.authoring.project import Project
+    from flow_sdk.authoring.project import ProjectBranch
     from flow_sdk.cli.code_package import FlowCode
     from flow_sdk.cli.parser import Parsed
     from flow_sdk.plan.model import FlowPlan, ParameterPlan
@@ -60,7 +60,7 @@ class Call:
         if name in ("run", "resume"):
             self._sources.update(self._take_environment_of_runs())
         _check_general(parsed.values, self._sources)
-        if is_plain():
+        if uses_no_dynamic_features():
             self._branch()  # refuses what contradicts itself; where configs play a part, when it is first asked for
 
     def _take_environment(self, names: Iterable[str]) -> dict[str, str]:
@@ -101,19 +101,19 @@ class Call:
         return self._code
 
     @property
-    def project(self) -> Project | None:
+    def project(self) -> ProjectBranch | None:
         """The flow's project and branch; None without ``@project``."""
         branch, production = self._branch()
         declared = _declared_project(self.flow_class)
         if declared is None:
             return None
         from flow_sdk import config
-        from flow_sdk.authoring.project import Project, full_branch
+        from flow_sdk.authoring.project import ProjectBranch, full_branch
 
         if declared["name"] is None:
             raise UsageError("@project has no name.", seen="name=None", help="Set the variable that it comes from.")
         user = "" if branch or production else config.user()
-        return Project(declared["name"], full_branch(branch, production, user))
+        return ProjectBranch(declared["name"], full_branch(branch, production, user))
 
     def _branch(self) -> tuple[str | None, bool]:
         """What ``@project`` and the command line say of the branch; refuses what contradicts itself."""
@@ -225,14 +225,14 @@ class Call:
         project = self.project
         if project is not None:
             # A default may depend on them: lambda context: not current.is_production
-            current._set(is_running_flow=False, **project.facts(self.flow))
+            current._set_task(is_running_flow=False, **project.current_fields(self.flow))
         kind = self.address.kind.name
         configs = None
-        if not is_plain():
+        if not uses_no_dynamic_features():
             from flow_sdk.authoring.configs import ConfigValue
-            from flow_sdk.authoring.resolved_flow import settled
+            from flow_sdk.authoring.resolved_flow import resolve_declarations
 
-            configs = ConfigValue(settled(self.flow_class).configs)
+            configs = ConfigValue(resolve_declarations(self.flow_class).configs)
         context = DeployContext(self.flow, config.user(), logger=print_note, ds_type=kind, configs=configs)
         return plan_parameters(self.flow_class, context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.cli.program import program_text
 from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
 from flow_sdk.text import strip_control_sequences
@@ -21,7 +21,7 @@ WIDTH = 100
 
 def print_help(flow_class: Any, argv: Sequence[str]) -> int:
     """Print the help of the command named in ``argv``, of a group of commands, or of the whole flow file."""
-    if not is_plain():
+    if not uses_no_dynamic_features():
         from flow_sdk.cli.configs import settle_for_help
 
         settle_for_help(flow_class)
@@ -106,7 +106,7 @@ def _placeholders(command: Command) -> list[str]:
 
 
 def _config_rows(flow_class: Any) -> list[tuple[str, str]]:
-    if is_plain():
+    if uses_no_dynamic_features():
         return []
     from flow_sdk.cli.configs import config_rows
 

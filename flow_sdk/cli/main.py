@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.cli.command_end import ErrorReporter, run_guarded
 from flow_sdk.cli.parser import Command, Parsed, parse
 from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
@@ -66,7 +66,7 @@ def execute(flow_class: Any, argv: Sequence[str], reporter: ErrorReporter | None
     FlowSDKError
         Whatever is wrong with the command line, or goes wrong.
     """
-    if not is_plain():
+    if not uses_no_dynamic_features():
         from flow_sdk.cli.configs import take_configs
 
         argv = take_configs(flow_class, argv)

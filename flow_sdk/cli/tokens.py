@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.cli.context import Call
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _line(call: Call, location: str | None, token: str, omitted: Collection[str]
     if call.in_notebook:
         return f"create(authorize={token!r})"
     words = [f"--datastore-root={call.root}"]
-    if not is_plain():
+    if not uses_no_dynamic_features():
         from flow_sdk.cli.configs import given_words
 
         words += given_words(call.flow_class)

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from flow_sdk.authoring.unsupported import AbsentName
+from flow_sdk.authoring.unsupported import UnsupportedName
 
 __all__ = ["find_module"]
 
@@ -139,28 +139,28 @@ def find_module(name: str) -> ModuleSpec | None:
     top = theirs.partition(".")[0]
     if theirs not in MODULES and top not in OTHERS and theirs != "client.filecache":
         return None
-    return ModuleSpec(name, _Loader(), is_package=True)
+    return ModuleSpec(name, MetaflowModuleLoader(), is_package=True)
 
 
-class _Loader(Loader):
+class MetaflowModuleLoader(Loader):
     """Makes a module whose names are looked up when they are asked for."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Make the module."""
-        return _PeerModule(spec.name, f"Names of Metaflow's module {spec.name.removeprefix('flow_sdk.')}.")
+        return MetaflowModule(spec.name, f"Names of Metaflow's module {spec.name.removeprefix('flow_sdk.')}.")
 
     def exec_module(self, module: ModuleType) -> None:
         """Leave the module empty: its names are looked up when they are asked for."""
 
 
-class _PeerModule(ModuleType):
+class MetaflowModule(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         theirs = self.__name__.removeprefix("flow_sdk.")
         if _is_module(theirs, name):
             return importlib.import_module(f"{self.__name__}.{name}")
-        value = _value(theirs, name)
+        value = _find_value(theirs, name)
         setattr(self, name, value)
         return value
 
@@ -174,13 +174,13 @@ def _is_module(theirs: str, name: str) -> bool:
     return any(known == below or known.startswith(below + ".") for known in MODULES)
 
 
-def _value(module: str, name: str) -> Any:
+def _find_value(module: str, name: str) -> Any:
     if module == "metaflow_config" and (name.isupper() or name == "from_conf"):
         from flow_sdk.compatibility import settings
 
-        return settings.from_conf if name == "from_conf" else settings.setting(name)
+        return settings.from_conf if name == "from_conf" else settings.find_setting(name)
     home = MODULES.get(module, {}).get(name)
     if home is None:
-        return AbsentName(f"{module}.{name}")
+        return UnsupportedName(f"{module}.{name}")
     where, _, other = home.partition(":")
     return getattr(importlib.import_module(where), other or name)

@@ -48,8 +48,8 @@ def parallel_map(
     MulticoreException
         If a call raised; the cause is its exception.
     """
-    with _pool(func, max_parallel) as pool, _failures():
-        return list(pool.map(_call, iterable))
+    with _open_pool(func, max_parallel) as pool, _explain_failures():
+        return list(pool.map(_call_function, iterable))
 
 
 def parallel_imap_unordered(
@@ -64,31 +64,31 @@ def parallel_imap_unordered(
     """
     from concurrent.futures import as_completed
 
-    with _pool(func, max_parallel) as pool, _failures():
-        for future in as_completed([pool.submit(_call, item) for item in iterable]):
+    with _open_pool(func, max_parallel) as pool, _explain_failures():
+        for future in as_completed([pool.submit(_call_function, item) for item in iterable]):
             yield future.result()
 
 
-def _pool(func: Callable[[Any], Any], most: int | None) -> Any:
+def _open_pool(func: Callable[[Any], Any], most: int | None) -> Any:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     context = multiprocessing.get_context("fork")
-    return ProcessPoolExecutor(most, mp_context=context, initializer=_begin, initargs=(func,))
+    return ProcessPoolExecutor(most, mp_context=context, initializer=_set_function, initargs=(func,))
 
 
-def _begin(func: Callable[[Any], Any]) -> None:
+def _set_function(func: Callable[[Any], Any]) -> None:
     global _function
     _function = func
 
 
-def _call(item: Any) -> Any:
+def _call_function(item: Any) -> Any:
     assert _function is not None
     return _function(item)
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def _explain_failures() -> Iterator[None]:
     try:
         yield
     except Exception as error:

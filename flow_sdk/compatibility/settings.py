@@ -8,7 +8,7 @@ from typing import Any
 
 from flow_sdk import config
 
-__all__ = ["from_conf", "setting"]
+__all__ = ["find_setting", "from_conf"]
 
 OURS = {
     "BATCH_CONTAINER_IMAGE": "BATCH_IMAGE",
@@ -22,7 +22,7 @@ DEFAULTS = {"DATASTORE_LOCAL_DIR": config.LOCAL_FOLDER, "TEMPDIR": ".", "DATATOO
 _JSON = ("BATCH_DEFAULT_TAGS",)
 
 
-def setting(name: str) -> Any:
+def find_setting(name: str) -> Any:
     """Return a setting's value.
 
     Parameters
@@ -40,7 +40,7 @@ def setting(name: str) -> Any:
     if name == "USER":
         return config.user()
     if name == "DATATOOLS_S3ROOT":
-        root = from_conf(name) or setting("DATASTORE_SYSROOT_S3")
+        root = from_conf(name) or find_setting("DATASTORE_SYSROOT_S3")
         return root if from_conf(name) or root is None else root.rstrip("/") + "/data"
     found = from_conf(name, DEFAULTS.get(name))
     return json.loads(found) if name in _JSON and found else found

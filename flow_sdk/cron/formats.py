@@ -44,7 +44,7 @@ def to_airflow(schedule: CronSchedule) -> tuple[str, str]:
     elif schedule.days is None:
         day = "*"
     else:
-        day = _text(
+        day = _format_field(
             tuple(number for number in schedule.days if number != LAST), _DAY, "L" if LAST in schedule.days else ""
         )
     if schedule.weekdays is None:
@@ -52,12 +52,12 @@ def to_airflow(schedule: CronSchedule) -> tuple[str, str]:
     elif weekdays[0][1]:
         weekday = ",".join(f"L{number}" if nth == LAST else f"{number}#{nth}" for number, nth in weekdays)
     else:
-        weekday = _text(tuple(number for number, _ in weekdays), _WEEKDAY)
+        weekday = _format_field(tuple(number for number, _ in weekdays), _WEEKDAY)
     fields = (
-        _text(schedule.minutes, _MINUTE),
-        _text(schedule.hours, _HOUR),
+        _format_field(schedule.minutes, _MINUTE),
+        _format_field(schedule.hours, _HOUR),
         day,
-        _text(schedule.months, _MONTH),
+        _format_field(schedule.months, _MONTH),
         weekday,
     )
     return " ".join(fields), schedule.timezone or "UTC"
@@ -91,18 +91,23 @@ def to_eventbridge(schedule: CronSchedule) -> tuple[str, str]:
         special = [f"{number}W" if number != LAST else "LW" for number in schedule.workdays]
         if LAST in schedule.days:
             special.insert(0, "L")
-        day = _text(tuple(number for number in schedule.days if number != LAST), _DAY, ",".join(special))
+        day = _format_field(tuple(number for number in schedule.days if number != LAST), _DAY, ",".join(special))
     elif schedule.weekdays is not None:
         day = "?"
         each = tuple(number + 1 for number, nth in schedule.weekdays if nth == 0)
         special = [f"{n + 1}L" if nth == LAST else f"{n + 1}#{nth}" for n, nth in schedule.weekdays if nth]
-        weekday = _text(each, _AWS_WEEKDAY, ",".join(special))
-    years = "*" if schedule.years is None else _text(schedule.years, _YEAR)
-    fields = (_text(schedule.minutes, _MINUTE), _text(schedule.hours, _HOUR), day, _text(schedule.months, _MONTH))
+        weekday = _format_field(each, _AWS_WEEKDAY, ",".join(special))
+    years = "*" if schedule.years is None else _format_field(schedule.years, _YEAR)
+    fields = (
+        _format_field(schedule.minutes, _MINUTE),
+        _format_field(schedule.hours, _HOUR),
+        day,
+        _format_field(schedule.months, _MONTH),
+    )
     return f"cron({' '.join((*fields, weekday, years))})", schedule.timezone or "UTC"
 
 
-def _text(numbers: tuple[int, ...], bounds: tuple[int, int], special: str = "") -> str:
+def _format_field(numbers: tuple[int, ...], bounds: tuple[int, int], special: str = "") -> str:
     """Numbers as a field: ``*``, ``a/n`` to the field's end, or numbers and ranges."""
     low, high = bounds
     if not special and numbers == tuple(range(low, high + 1)):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from zoneinfo import ZoneInfo
 
-__all__ = ["LAST", "LAST_YEAR", "CronSchedule", "dates", "next_times"]
+__all__ = ["LAST", "LAST_YEAR", "CronSchedule", "iterate_dates", "next_times"]
 
 LAST = -1
 """In place of a day of the month or of a weekday's number in the month: the last one."""
@@ -97,20 +97,20 @@ def next_times(schedule: CronSchedule, after: datetime, n: int) -> list[datetime
     """
     from itertools import islice
 
-    return list(islice(_times(schedule, after.astimezone(UTC)), n))
+    return list(islice(_iterate_times(schedule, after.astimezone(UTC)), n))
 
 
-def _times(schedule: CronSchedule, after: datetime) -> Iterator[datetime]:
-    zone = _zone(schedule)
+def _iterate_times(schedule: CronSchedule, after: datetime) -> Iterator[datetime]:
+    zone = _load_zone(schedule)
     every_hour = len(schedule.hours) == 24
-    for day in dates(schedule, after.astimezone(zone).date() - timedelta(days=1)):
-        for time in sorted(set(_instants(schedule, day, zone, every_hour))):
+    for day in iterate_dates(schedule, after.astimezone(zone).date() - timedelta(days=1)):
+        for time in sorted(set(_iterate_instants(schedule, day, zone, every_hour))):
             if time > after:
                 after = time
                 yield time
 
 
-def _instants(schedule: CronSchedule, day: date, zone: ZoneInfo, every_hour: bool) -> Iterator[datetime]:
+def _iterate_instants(schedule: CronSchedule, day: date, zone: ZoneInfo, every_hour: bool) -> Iterator[datetime]:
     for hour in schedule.hours:
         for minute in schedule.minutes:
             local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
@@ -123,13 +123,13 @@ def _instants(schedule: CronSchedule, day: date, zone: ZoneInfo, every_hour: boo
                 yield first  # in a gap (second < first) this is as much later as the clocks jump
 
 
-def _zone(schedule: CronSchedule) -> ZoneInfo:
+def _load_zone(schedule: CronSchedule) -> ZoneInfo:
     from zoneinfo import ZoneInfo
 
     return ZoneInfo(schedule.timezone or "UTC")
 
 
-def dates(schedule: CronSchedule, first: date) -> Iterator[date]:
+def iterate_dates(schedule: CronSchedule, first: date) -> Iterator[date]:
     """The days on which a schedule fires, from ``first`` on, over at least the calendar's 28-year cycle."""
     last = schedule.years[-1] if schedule.years else min(first.year + 40, LAST_YEAR)
     for year in range(first.year, last + 1):
@@ -139,13 +139,13 @@ def dates(schedule: CronSchedule, first: date) -> Iterator[date]:
             if (year, month) < (first.year, first.month):
                 continue
             length = ((date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)) - date(year, month, 1)).days
-            for day in _days_of(schedule, year, month, length):
+            for day in _days_of_month(schedule, year, month, length):
                 found = date(year, month, day)
                 if found >= first:
                     yield found
 
 
-def _days_of(schedule: CronSchedule, year: int, month: int, length: int) -> list[int]:
+def _days_of_month(schedule: CronSchedule, year: int, month: int, length: int) -> list[int]:
     if schedule.days is None and schedule.weekdays is None:
         return list(range(1, length + 1))
     first = date(year, month, 1).isoweekday() % 7  # Sunday is 0

@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import date
 
 from flow_sdk.cron.formats import to_airflow, to_eventbridge
-from flow_sdk.cron.occurrences import LAST, LAST_YEAR, CronSchedule, dates, next_times
+from flow_sdk.cron.occurrences import LAST, LAST_YEAR, CronSchedule, iterate_dates, next_times
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name
 
-__all__ = ["DAILY", "HOURLY", "WEEKLY", "CronSchedule", "next_times", "parse", "to_airflow", "to_eventbridge"]
+__all__ = ["DAILY", "HOURLY", "WEEKLY", "CronSchedule", "next_times", "parse_schedule", "to_airflow", "to_eventbridge"]
 
 HOURLY = "0 * * * *"
 DAILY = "0 0 * * *"
@@ -34,28 +34,28 @@ class _Field:
         self.names = {text: low + number for number, text in enumerate(names)}
         self.whole = high if whole is None else whole  # where "*" and "a/n" end
 
-    def number(self, text: str) -> int:
+    def parse_number(self, text: str) -> int:
         if text.upper() in self.names:
             return self.names[text.upper()]
         if text.isascii() and text.isdigit() and self.low <= int(text) <= self.high:
             return int(text)
-        raise _bad(self, text)
+        raise _field_error(self, text)
 
-    def values(self, part: str) -> list[int]:
+    def parse_range(self, part: str) -> list[int]:
         """The numbers that ``*``, ``a``, ``a-b`` or any of these with ``/n`` stands for."""
         span, slash, every = part.partition("/")
         if slash and not (every.isascii() and every.isdigit() and int(every) > 0):
-            raise _bad(self, part)
+            raise _field_error(self, part)
         if span == "*":
             numbers = list(range(self.low, self.whole + 1))
         elif "-" in span:
-            first, last = (self.number(text) for text in span.split("-", 1))
+            first, last = (self.parse_number(text) for text in span.split("-", 1))
             if first <= last:
                 numbers = list(range(first, last + 1))
             else:  # FRI-MON, 22-3
                 numbers = [*range(first, self.whole + 1), *range(self.low, last + 1)]
         else:
-            first = self.number(span)
+            first = self.parse_number(span)
             numbers = list(range(first, max(first, self.whole) + 1)) if slash else [first]
         return numbers[:: int(every)] if slash else numbers
 
@@ -69,14 +69,14 @@ _WEEKDAY = _Field("day of the week", 0, 7, _WEEKDAYS, whole=6)
 _AWS_WEEKDAY = _Field("day of the week", 1, 7, _WEEKDAYS)
 
 
-def _bad(field: _Field, text: str) -> UsageError:
+def _field_error(field: _Field, text: str) -> UsageError:
     wanted = f"numbers from {field.low} to {field.high}"
     if field.names:
         wanted += f" or names such as {next(iter(field.names))}"
     return UsageError(f"The schedule's {field.name} can't be used.", seen=text or "nothing", wanted=wanted)
 
 
-def parse(expression: object, timezone: object = None) -> CronSchedule:
+def parse_schedule(expression: object, timezone: object = None) -> CronSchedule:
     """Read a cron expression.
 
     Parameters
@@ -111,13 +111,13 @@ def parse(expression: object, timezone: object = None) -> CronSchedule:
     if timezone is not None:
         _check_zone(timezone)
     try:
-        return _schedule(fields, timezone if isinstance(timezone, str) else None)
+        return _parse_fields(fields, timezone if isinstance(timezone, str) else None)
     except UsageError as error:
         error.where = f"schedule {expression!r}"
         raise
 
 
-def _schedule(fields: list[str], timezone: str | None) -> CronSchedule:
+def _parse_fields(fields: list[str], timezone: str | None) -> CronSchedule:
     aws = len(fields) == 6
     minute, hour, day, month, weekday = fields[:5]
     if aws and (day == "?") == (weekday == "?"):
@@ -126,8 +126,8 @@ def _schedule(fields: list[str], timezone: str | None) -> CronSchedule:
             seen=f"{day} and {weekday}",
             wanted="'?' for the one that doesn't matter, such as '0 10 * * ? *' or '0 10 ? * MON *'",
         )
-    days, workdays = _days(day)
-    weekdays = _weekdays(weekday, _AWS_WEEKDAY if aws else _WEEKDAY)
+    days, workdays = _parse_days(day)
+    weekdays = _parse_weekdays(weekday, _AWS_WEEKDAY if aws else _WEEKDAY)
     if days is not None and weekdays is not None and not workdays:
         each = {number for number, nth in weekdays if nth == 0}
         if set(range(1, 32)) <= set(days) or len(each) == 7:
@@ -136,27 +136,27 @@ def _schedule(fields: list[str], timezone: str | None) -> CronSchedule:
         weekdays = None
     if days is not None and set(range(1, 32)) <= set(days):
         days, workdays = None, ()
-    years = _sorted(fields[5], _YEAR) if aws and fields[5] != "*" else None
+    years = _parse_numbers(fields[5], _YEAR) if aws and fields[5] != "*" else None
     found = CronSchedule(
-        _sorted(minute, _MINUTE),
-        _sorted(hour, _HOUR),
+        _parse_numbers(minute, _MINUTE),
+        _parse_numbers(hour, _HOUR),
         days,
         workdays,
-        _sorted(month, _MONTH),
+        _parse_numbers(month, _MONTH),
         weekdays,
         years,
         timezone,
     )
-    if next(dates(found, date(years[0] if years else 1970, 1, 1)), None) is None:
+    if next(iterate_dates(found, date(years[0] if years else 1970, 1, 1)), None) is None:
         raise UsageError("The schedule would never fire.", help="No year has such a day.")
     return found
 
 
-def _sorted(text: str, field: _Field) -> tuple[int, ...]:
-    return tuple(sorted({number for part in text.split(",") for number in field.values(part)}))
+def _parse_numbers(text: str, field: _Field) -> tuple[int, ...]:
+    return tuple(sorted({number for part in text.split(",") for number in field.parse_range(part)}))
 
 
-def _days(text: str) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
+def _parse_days(text: str) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
     """Days and working days of the month; (None, ()) where they don't matter."""
     if text in ("*", "?", "*/1"):
         return None, ()
@@ -168,15 +168,15 @@ def _days(text: str) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
         elif part in ("LW", "WL"):
             workdays.add(LAST)
         elif part.endswith("W"):
-            workdays.add(_DAY.number(part[:-1]))
+            workdays.add(_DAY.parse_number(part[:-1]))
         elif part.startswith("W"):
-            workdays.add(_DAY.number(part[1:]))
+            workdays.add(_DAY.parse_number(part[1:]))
         else:
-            days.update(_DAY.values(part))
+            days.update(_DAY.parse_range(part))
     return tuple(sorted(days)), tuple(sorted(workdays))
 
 
-def _weekdays(text: str, field: _Field) -> tuple[tuple[int, int], ...] | None:
+def _parse_weekdays(text: str, field: _Field) -> tuple[tuple[int, int], ...] | None:
     """Weekdays as (Sunday is 0, number in the month); None where they don't matter."""
     if text in ("*", "?", "*/1"):
         return None
@@ -188,13 +188,13 @@ def _weekdays(text: str, field: _Field) -> tuple[tuple[int, int], ...] | None:
         elif hash_sign:
             if nth not in ("1", "2", "3", "4", "5", "L"):
                 raise UsageError("A weekday's number in the month is 1 to 5.", seen=part, wanted="such as FRI#2")
-            found.add((_from_sunday(field.number(day), field), LAST if nth == "L" else int(nth)))
+            found.add((_from_sunday(field.parse_number(day), field), LAST if nth == "L" else int(nth)))
         elif len(part) > 1 and part.endswith("L"):
-            found.add((_from_sunday(field.number(part[:-1]), field), LAST))
+            found.add((_from_sunday(field.parse_number(part[:-1]), field), LAST))
         elif len(part) > 1 and part.startswith("L"):
-            found.add((_from_sunday(field.number(part[1:]), field), LAST))
+            found.add((_from_sunday(field.parse_number(part[1:]), field), LAST))
         else:
-            found.update((_from_sunday(number, field), 0) for number in field.values(part))
+            found.update((_from_sunday(number, field), 0) for number in field.parse_range(part))
     return tuple(sorted(found))
 
 

@@ -16,10 +16,10 @@ SHOWN = 3
 def declared_schedule(flow_class: Any) -> CronSchedule | None:
     """The schedule that a flow declares; None without ``@schedule``."""
     from flow_sdk.authoring.declared_decorators import flow_decorators
-    from flow_sdk.cron.parse import parse
+    from flow_sdk.cron.parse import parse_schedule
 
     declared = next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "schedule"), None)
-    return None if declared is None else parse(declared["cron"], declared.get("timezone"))
+    return None if declared is None else parse_schedule(declared["cron"], declared.get("timezone"))
 
 
 def next_starts_text(schedule: CronSchedule, after: datetime | None = None) -> str:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from flow_sdk.authoring.declared_decorators import flow_decorators, step_decorators
-from flow_sdk.authoring.flow import FlowSpec, is_plain, is_step, step_functions
+from flow_sdk.authoring.flow import FlowSpec, is_step, step_functions, uses_no_dynamic_features
 from flow_sdk.authoring.parameters import Parameter
 from flow_sdk.errors import CheckFailed, PlanError
 from flow_sdk.graph.model import Graph
@@ -74,7 +74,7 @@ def compile_plan(
         parameters=tuple(parameters),
         constants=find_constants(flow_class),
         decorators=_as_data(flow_decorators(flow_class)),
-        configs=() if is_plain() else _compile_configs(flow_class),
+        configs=() if uses_no_dynamic_features() else _compile_configs(flow_class),
         module=module,
         imported=imported,
         paths=paths,
@@ -113,12 +113,12 @@ def _read_class(flow_class: type[FlowSpec], extra: Iterable[Any]) -> tuple[Check
     graph = read_graph(flow_class)
     wrappers: dict[str, Decorators] = {}
     extra = list(extra)
-    if is_plain():
+    if uses_no_dynamic_features():
         decorators = _declared_decorators(flow_class, extra)
     else:
-        from flow_sdk.authoring.resolved_flow import settled
+        from flow_sdk.authoring.resolved_flow import resolve_declarations
 
-        steps = settled(flow_class).with_extra(extra).steps
+        steps = resolve_declarations(flow_class).with_extra(extra).steps
         decorators = {name: tuple(step.decorators) for name, step in steps.items()}
         wrappers = {name: _wrapper_data(step, flow_class.__module__) for name, step in steps.items()}
     checked = CheckedFlow(
@@ -144,10 +144,10 @@ def _declared_decorators(flow_class: type[FlowSpec], extra: list[Any]) -> dict[s
 
 
 def _find_parameters(flow_class: type[FlowSpec]) -> tuple[tuple[str, Any], ...]:
-    if not is_plain():
-        from flow_sdk.authoring.resolved_flow import settled
+    if not uses_no_dynamic_features():
+        from flow_sdk.authoring.resolved_flow import resolve_declarations
 
-        return tuple(settled(flow_class).parameters.items())
+        return tuple(resolve_declarations(flow_class).parameters.items())
     return tuple((name, v) for name, v in _class_attributes(flow_class).items() if isinstance(v, Parameter))
 
 
@@ -167,7 +167,7 @@ def _find_hidden_steps(flow_class: type[FlowSpec], graph: Graph) -> dict[str, st
             value = vars(klass)[name]
             if isinstance(value, Parameter):
                 found[name] = "parameter"
-            elif hasattr(type(value), "__flow_delayed__"):
+            elif hasattr(type(value), "__flow_deferred__"):
                 found[name] = "config"
     return found
 
@@ -195,9 +195,9 @@ def _as_data(given: Iterable[Any]) -> Decorators:
 def _compile_configs(flow_class: type[FlowSpec]) -> tuple[ConfigPlan, ...]:
     """Return a flow's configs with their values."""
     from flow_sdk.authoring.configs import flow_configs
-    from flow_sdk.authoring.resolved_flow import settled
+    from flow_sdk.authoring.resolved_flow import resolve_declarations
 
-    values = settled(flow_class).values
+    values = resolve_declarations(flow_class).values
     return tuple(
         ConfigPlan(
             name=found.name,

@@ -100,7 +100,7 @@ def _read_default(declared: Declaration, context: Any) -> ConfigSource | None:
     if isinstance(default, dict) and form == "value":
         default = json.dumps(_check_value(declared, default))
     if not isinstance(default, str):
-        raise declared.refuse("can't use its default", seen=repr(default)[:80], wanted="text or a dict")
+        raise declared.declaration_error("can't use its default", seen=repr(default)[:80], wanted="text or a dict")
     return form, default
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flow_sdk.authoring.project import Project
+from flow_sdk.authoring.project import ProjectBranch
 from flow_sdk.plan.model import FlowPlan
 
 __all__ = ["deployed_name", "project_of", "with_project"]
 
 
-def with_project(plan: FlowPlan, project: Project | None) -> FlowPlan:
+def with_project(plan: FlowPlan, project: ProjectBranch | None) -> FlowPlan:
     """Return the plan with the branch that its runs belong to; the same plan for None."""
     if project is None:
         return plan
@@ -23,12 +23,12 @@ def with_project(plan: FlowPlan, project: Project | None) -> FlowPlan:
     )
 
 
-def project_of(plan: FlowPlan) -> Project | None:
+def project_of(plan: FlowPlan) -> ProjectBranch | None:
     """Return the plan's project and branch; None without ``@project`` or where no branch was chosen."""
     policy = plan.project
     if policy is None or policy.branch_name is None:
         return None
-    return Project(policy.name, policy.branch_name)
+    return ProjectBranch(policy.name, policy.branch_name)
 
 
 def deployed_name(plan: FlowPlan) -> str:

@@ -80,7 +80,7 @@ class SchedulePolicy(Policy):
     Parameters
     ----------
     cron : str
-        The schedule, as :func:`flow_sdk.cron.parse.parse` reads it.
+        The schedule, as :func:`flow_sdk.cron.parse.parse_schedule` reads it.
     timezone : str or None
         Its IANA time zone; UTC when None.
     """

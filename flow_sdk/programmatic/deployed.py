@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self
 
-from flow_sdk.authoring.unsupported import AbsentName
+from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.client import Run
 from flow_sdk.deploy.declaration import TargetDeclaration
 from flow_sdk.deploy.deployed_runs import FAILURES
@@ -48,7 +48,7 @@ class _DeployedFlowType(type):
             if target is not None:
                 return getattr(flow_class_of(target), method)
             if found[1] in ABSENT:
-                return AbsentName(f"DeployedFlow.{name}")
+                return UnsupportedName(f"DeployedFlow.{name}")
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
 

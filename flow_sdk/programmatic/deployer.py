@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, cast
 
-from flow_sdk.authoring.unsupported import AbsentName
+from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.deploy.airflow.declaration import AIRFLOW
 from flow_sdk.deploy.declaration import TargetDeclaration
 from flow_sdk.deploy.step_functions.declaration import STEP_FUNCTIONS
@@ -104,7 +104,7 @@ class Deployer:
             if target is not None:
                 return lambda name=None: TargetDeployer(self._file, target, name)
             if name in ABSENT:
-                return AbsentName(f"Deployer.{name}")
+                return UnsupportedName(f"Deployer.{name}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def cleanup(self) -> None:

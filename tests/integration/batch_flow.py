@@ -11,7 +11,7 @@ from flow_sdk.authoring.decorator import StepDecorator, declare_step_decorator
 class NotedDecorator(StepDecorator):
     name = "noted"
 
-    def before(self, context):
+    def before_step(self, context):
         context.add_metadata("note", f"{self.text} {context.attempt}")
 
 

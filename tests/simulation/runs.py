@@ -128,7 +128,7 @@ def installed(world: World) -> Iterator[None]:
         for place, name, value in before:
             setattr(place, name, value)
         Trial.ask = staticmethod(lambda: None)
-        current._clear()
+        current._clear_task()
 
 
 class _Quiet:

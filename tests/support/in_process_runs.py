@@ -129,7 +129,7 @@ class InProcessRun:
         try:
             outcome = run_attempt(self.view, self.record, self.flow_class, wanted, lambda number: None)
         finally:
-            current._clear()  # a task's process ends here; this one goes on
+            current._clear_task()  # a task's process ends here; this one goes on
         self.outcomes.append(outcome)
         return outcome
 

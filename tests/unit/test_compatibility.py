@@ -13,7 +13,7 @@ import pytest
 import flow_sdk
 from flow_sdk import FlowSpec, Parameter, card, current, exit_hook, kubernetes, pypi_base, step, trigger
 from flow_sdk.authoring.inactive_decorators import INACTIVE, IgnoredCards, find_inactive
-from flow_sdk.authoring.unsupported import AbsentName
+from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.cards import Markdown, MetaflowCard, get_cards
 from flow_sdk.compatibility.modules import MODULES, OTHERS
 from flow_sdk.compatibility.parallel import MulticoreException, parallel_imap_unordered, parallel_map, profile
@@ -110,7 +110,7 @@ def test_names_of_a_module_are_the_real_things(module: str) -> None:
 
     found = importlib.import_module(f"flow_sdk.{module}")
     for name in MODULES[module]:
-        assert not isinstance(getattr(found, name), AbsentName), name
+        assert not isinstance(getattr(found, name), UnsupportedName), name
     assert set(dir(found)) == set(MODULES[module])
 
 

@@ -32,7 +32,7 @@ class AirflowAttributes(Decorator):
 
     __slots__ = ()
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes that were given."""
         return {key: self._read_value(key, value) for key, value in values.items() if value is not None}
 

@@ -21,9 +21,9 @@ class AirflowDagDecorator(AirflowAttributes, FlowDecorator):
     __slots__ = ()
     name = "airflow_dag"
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes that were given; the end is after the start."""
-        found = super().check(values)
+        found = super().check_attributes(values)
         if "start_date" in found and "end_date" in found:
             start, end = (parse_instant(found[key]) for key in ("start_date", "end_date"))
             if end <= start:

@@ -47,7 +47,7 @@ class BatchDecorator(StepDecorator):
     __slots__ = ()
     name = "batch"
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return what differs from the defaults: numbers, texts, lists of texts, booleans and tags."""
         given = {key: value for key, value in values.items() if value is not None}
         checked: dict[str, Any] = {}

@@ -24,7 +24,7 @@ class CatchDecorator(StepDecorator):
     name = "catch"
     recovers_failures = True
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the name of an artifact, or None, and a boolean."""
         var, printed = values["var"], values["print_exception"]
         if var is not None and not (isinstance(var, str) and var.isidentifier()):
@@ -43,12 +43,12 @@ class CatchDecorator(StepDecorator):
                 f"Move what may fail into a step before it that just leads to self.{step.name}.",
             )
 
-    def after(self, context: StepContext, failure: BaseException | None) -> None:
+    def after_step(self, context: StepContext, failure: BaseException | None) -> None:
         """Set the artifact to None when the step succeeds."""
         if failure is None and self._values.get("var"):
             setattr(context.flow, self.var, None)
 
-    def recover(self, context: StepContext, failure: CaughtFailure) -> None:
+    def recover_failure(self, context: StepContext, failure: CaughtFailure) -> None:
         """Print the failure, and set the artifact to it."""
         if self._values.get("print_exception", True):
             print(failure.stacktrace, end="", file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ class EnvironmentDecorator(StepDecorator):
     name = "environment"
     order = 100
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the variables as text, without those that are None."""
         variables = {} if values["vars"] is None else values["vars"]
         if not isinstance(variables, dict):
@@ -47,7 +47,7 @@ class EnvironmentDecorator(StepDecorator):
             checked[key] = str.__str__(value) if isinstance(value, str) else str(value)
         return {"vars": checked}
 
-    def before(self, context: StepContext) -> None:
+    def before_step(self, context: StepContext) -> None:
         """Set the variables in the task's process."""
         variables: dict[str, str] = self._values.get("vars") or {}
         os.environ.update(variables)

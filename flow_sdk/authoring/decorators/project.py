@@ -19,7 +19,7 @@ class ProjectDecorator(FlowDecorator):
     __slots__ = ()
     name = "project"
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return names of the characters allowed, and a boolean or None."""
         from flow_sdk.authoring.project import is_name
 

@@ -17,7 +17,7 @@ class ResourcesDecorator(StepDecorator):
     __slots__ = ()
     name = "resources"
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return numbers, or None where that is the default."""
         checked: dict[str, Any] = {}
         for key in self.defaults:

@@ -17,7 +17,7 @@ class RetryDecorator(StepDecorator):
     __slots__ = ()
     name = "retry"
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return both as numbers."""
         return {
             "times": self.read_number(values, "times", whole=True),

@@ -19,9 +19,9 @@ class ScheduleDecorator(FlowDecorator):
     __slots__ = ()
     name = "schedule"
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the schedule as a cron expression and a time zone."""
-        from flow_sdk.cron.parse import DAILY, HOURLY, WEEKLY, parse
+        from flow_sdk.cron.parse import DAILY, HOURLY, WEEKLY, parse_schedule
 
         presets = {"hourly": HOURLY, "daily": DAILY, "weekly": WEEKLY}
         for key in presets:
@@ -40,7 +40,7 @@ class ScheduleDecorator(FlowDecorator):
         chosen = given[0] if given else "daily"  # a bare @schedule is daily
         expression, timezone = presets.get(chosen, values["cron"]), values["timezone"]
         try:
-            parse(expression, timezone)
+            parse_schedule(expression, timezone)
         except UsageError as error:
             raise declaration_error(
                 type(error), error.headline, seen=error.seen, wanted=error.wanted, help=error.help

@@ -43,7 +43,7 @@ class SecretsDecorator(StepDecorator):
     name = "secrets"
     order = 200
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return each source as a dict of all that is needed to fetch it."""
         sources, role, override = values["sources"], values["role"], values["allow_override"]
         if not isinstance(sources, list | tuple):
@@ -129,7 +129,7 @@ class SecretsDecorator(StepDecorator):
     def _refuse_source(self, seen: str, wanted: str, help: str | None = None) -> NoReturn:
         raise declaration_error(UsageError, "@secrets can't use this source.", seen=seen, wanted=wanted, help=help)
 
-    def before(self, context: StepContext) -> None:
+    def before_step(self, context: StepContext) -> None:
         """Fetch the secrets, and set the variables in the task's process."""
         set_secret_variables(self._values)
 

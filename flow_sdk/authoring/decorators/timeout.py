@@ -26,7 +26,7 @@ class TimeoutDecorator(StepDecorator):
     name = "timeout"
     order = 400
 
-    def check(self, values: dict[str, Any]) -> dict[str, Any]:
+    def check_attributes(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the sum in seconds."""
         seconds, minutes, hours = (self.read_number(values, key) for key in self.defaults)
         total = seconds + 60 * minutes + 3600 * hours
@@ -50,7 +50,7 @@ class TimeoutDecorator(StepDecorator):
                 "Set the variable that the time comes from, or give it a default.",
             )
 
-    def around(self, context: StepContext, run_inner: Callable[[], None]) -> None:
+    def around_step(self, context: StepContext, run_inner: Callable[[], None]) -> None:
         """Raise ``StepTimeout`` in the step's code when the time is up, and again while it isn't ended by that."""
         seconds = self.seconds
         if not seconds:

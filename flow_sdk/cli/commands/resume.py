@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.cli.commands.run import early_server, start_run
 from flow_sdk.cli.context import Call
 from flow_sdk.cli.parser import Argument, Command, Option
@@ -29,7 +29,7 @@ def _resume(call: Call) -> int:
             help=f"Leave it out, or start a new run: {call.again} run --{name} ...",
         )
     origin, step = _named(call)
-    if not is_plain():
+    if not uses_no_dynamic_features():
         from flow_sdk.cli.configs import use_origin
 
         use_origin(call, origin)

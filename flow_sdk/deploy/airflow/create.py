@@ -97,14 +97,14 @@ def deployment_data(
     owner : str, optional
         Who the tasks belong to in Airflow.
     """
-    from flow_sdk.cron.parse import parse, to_airflow
+    from flow_sdk.cron.parse import parse_schedule, to_airflow
     from flow_sdk.release import __version__
 
     name = options.name or deployed_name(plan)
     cron = timezone = None
     schedule = plan.schedule
     if schedule is not None:
-        cron, timezone = to_airflow(parse(schedule.cron, schedule.timezone))
+        cron, timezone = to_airflow(parse_schedule(schedule.cron, schedule.timezone))
     data: dict[str, Any] = {
         "release": __version__,
         "dag": name,

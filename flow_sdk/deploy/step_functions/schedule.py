@@ -40,12 +40,12 @@ def wanted_schedule(plan: FlowPlan) -> Schedule | None:
     UsageError
         If EventBridge can't run it.
     """
-    from flow_sdk.cron.parse import parse, to_eventbridge
+    from flow_sdk.cron.parse import parse_schedule, to_eventbridge
 
     declared = plan.schedule
     if declared is None:
         return None
-    return Schedule(*to_eventbridge(parse(declared.cron, declared.timezone)))
+    return Schedule(*to_eventbridge(parse_schedule(declared.cron, declared.timezone)))
 
 
 class Scheduler:

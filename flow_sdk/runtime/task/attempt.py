@@ -169,8 +169,13 @@ class _Attempt:
         task.attach_flow(flow)
         context = StepContext(self.step, flow, task, self.request, self.number, self.announce)
         self.metadata = context.metadata
-        if self.recovery is not None and self.request.tries_left == 0 and self.number > 0 and self._takes_over():
-            return self._recover(context, self._last_failure())
+        if (
+            self.recovery is not None
+            and self.request.tries_left == 0
+            and self.number > 0
+            and self._is_recovery_attempt()
+        ):
+            return self._commit_recovered(context, self._last_failure())
         try:
             self._run_step(context)
             refs, own, targets, items = self._save_results(task, flow)
@@ -181,7 +186,7 @@ class _Attempt:
             if os.getpid() != self.process:
                 raise  # the end of a process that the step has forked is not the step's
             return self._after_failure(context, error)
-        return self._commit(task, refs, own, targets, items)
+        return self._commit_manifest(task, refs, own, targets, items)
 
     def _run_step(self, context: StepContext) -> None:
         """Run the step's code inside its extensions, and have them act after it."""
@@ -226,10 +231,10 @@ class _Attempt:
         fatal = isinstance(error, TransitionError)
         # A step with a recovery has one attempt more, for a process that was killed.
         if self.recovery is not None and (fatal or self.request.tries_left <= 1):
-            return self._recover(context, describe_exception(error))
+            return self._commit_recovered(context, describe_exception(error))
         return self._record_failure(error, context.task.parents, fatal=fatal, task=context.task)
 
-    def _takes_over(self) -> bool:
+    def _is_recovery_attempt(self) -> bool:
         """Return whether this extra attempt doesn't run the step again: an earlier one was ended from outside."""
         return self.number > self.step.retry.times
 
@@ -242,16 +247,18 @@ class _Attempt:
         text = f"attempt {self.number - 1} ended without a result: it was killed, or its machine was lost"
         return {"type": "TaskKilled", "message": text, "stacktrace": f"TaskKilled: {text}\n"}
 
-    def _recover(self, context: StepContext, failure: dict[str, str]) -> Outcome:
+    def _commit_recovered(self, context: StepContext, failure: dict[str, str]) -> Outcome:
         """Commit the task with the artifacts that the step set before it failed, as far as they can be stored."""
         assert self.recovery is not None
-        self.recovery.recover(context, CaughtFailure(failure["type"], failure["message"], failure["stacktrace"]))
+        self.recovery.recover_failure(
+            context, CaughtFailure(failure["type"], failure["message"], failure["stacktrace"])
+        )
 
         def refuse(name: str, error: SerializationError) -> None:
             print(f"@catch can't keep self.{name}: {error}", file=sys.stderr, flush=True)
 
         refs, own = context.task.save_artifacts(refuse)
-        return self._commit(context.task, refs, own, self.step.next, None, caught=failure)
+        return self._commit_manifest(context.task, refs, own, self.step.next, None, caught=failure)
 
     def _make_manifest(self, parents: list[Manifest], **fields: Any) -> Manifest:
         environment = {
@@ -276,7 +283,7 @@ class _Attempt:
             **fields,
         )
 
-    def _commit(
+    def _commit_manifest(
         self,
         task: LiveTask,
         refs: dict[str, ArtifactRef],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flow_sdk.authoring.current import current
-from flow_sdk.authoring.flow import is_plain
+from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.authoring.project import project_of_run
 from flow_sdk.authoring.step_extension import StepContext, StepExtension
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -27,7 +27,7 @@ class CurrentExtension(StepExtension):
 
     order = 300
 
-    def before(self, context: StepContext) -> None:
+    def before_step(self, context: StepContext) -> None:
         """Set ``current`` and what the client takes from the environment."""
         set_current(context.task, context.request, context.attempt)
 
@@ -46,7 +46,7 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
     """
     record = task.record
     project = project_of_run(record.system_tags)
-    current._set(
+    current._set_task(
         client=_client_objects(request.root),
         lazy={
             "graph": lambda: describe_graph(task.view.plan),
@@ -65,7 +65,7 @@ def set_current(task: LiveTask, request: TaskRequest, number: int) -> None:
         parameter_names=list(record.parameters),
         tags=frozenset(record.tags),
         spot_termination_notice=SPOT_NOTICE,
-        **(project.facts(record.flow) if project is not None else {}),
+        **(project.current_fields(record.flow) if project is not None else {}),
     )
     os.environ["FLOW_SDK_STORE"] = request.root
     if record.namespace is not None:
@@ -80,11 +80,11 @@ def _temporary_folder() -> str:
 
 def _inactive_values(task: LiveTask) -> dict[str, Callable[[], Any]]:
     """Return what decorators without effect have in ``current``."""
-    if is_plain() and "flow_sdk.authoring.inactive_decorators" not in sys.modules:
+    if uses_no_dynamic_features() and "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return {}  # no flow of this process can have one
-    from flow_sdk.authoring.inactive_decorators import inactive_facts
+    from flow_sdk.authoring.inactive_decorators import values_of_inactive_decorators
 
-    return inactive_facts(type(task.flow), task.step.name)
+    return values_of_inactive_decorators(type(task.flow), task.step.name)
 
 
 def _client_objects(root: str) -> Callable[[str, str], Any]:

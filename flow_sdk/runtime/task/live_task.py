@@ -97,7 +97,7 @@ class LiveTask:
             stack.append((index, items.count if items else 0, self._load_item(name, index)))
         return stack
 
-    def load(self, name: str) -> Any:
+    def load_artifact(self, name: str) -> Any:
         if name in self.record.artifacts:
             if name not in self._fixed:
                 where = f"{self.view.flow}/{self.view.run}, parameter {name!r}"
@@ -128,7 +128,7 @@ class LiveTask:
             "on: self.merge_artifacts(inputs)."
         )
 
-    def merge(
+    def merge_artifacts(
         self, flow: FlowSpec, inputs: Sequence[Any], include: Iterable[str] | None, exclude: Iterable[str] | None
     ) -> None:
         if self.step.joins is None:
@@ -147,7 +147,7 @@ class LiveTask:
     def _are_equal(self, name: str, one: ArtifactRef, other: ArtifactRef) -> bool:
         return self.artifacts.are_equal(one, other, where=f"{self.pathspec}, artifact {name!r} of its inputs")
 
-    def delete(self, name: str) -> bool:
+    def delete_artifact(self, name: str) -> bool:
         return self.inherited.pop(name, None) is not None
 
     # what the runner asks for
@@ -162,7 +162,7 @@ class LiveTask:
         # This process has executed the flow file again, perhaps with another outcome: the run's constants count.
         for name in self.view.plan.constants:
             if name in self.record.artifacts:
-                flow.__dict__[name] = self.load(name)
+                flow.__dict__[name] = self.load_artifact(name)
         self._load_hidden(flow)
 
     def _load_hidden(self, flow: FlowSpec) -> None:
@@ -170,7 +170,7 @@ class LiveTask:
         kind = type(flow)
         for name in self.inherited:
             if hasattr(kind, name) and name not in flow.__dict__ and name not in self.record.artifacts:
-                self.load(name)
+                self.load_artifact(name)
 
     def inputs(self) -> Inputs:
         """The join's inputs."""

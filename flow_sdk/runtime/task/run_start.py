@@ -24,7 +24,7 @@ __all__ = ["begin_run", "check_owner", "date_tag", "project_tags", "read_record"
 def project_tags(plan: FlowPlan) -> tuple[str, ...]:
     """Return the system tags of the runs of a flow with ``@project``; none without it."""
     project = project_of(plan)
-    return () if project is None else project.tags
+    return () if project is None else project.system_tags
 
 
 PRODUCTION = "production:"

@@ -67,20 +67,20 @@ class ExtensionStack:
             What the code or an extension raises.
         """
         for extension in self._extensions:
-            extension.before(context)
+            extension.before_step(context)
             self._begun.append(extension)
-        arguments = context.arguments
+        arguments = context.step_arguments
 
         def run_inner() -> None:
             function(*arguments)
 
         for extension in reversed(self._extensions):
-            if type(extension).around is not StepExtension.around:
+            if type(extension).around_step is not StepExtension.around_step:
                 run_inner = _enclose_call(extension, context, run_inner)
         run_inner()
 
     def finish_step(self, context: StepContext, failure: BaseException | None) -> None:
-        """Have all extensions whose ``before`` has returned act after the step, the last one first.
+        """Have all extensions whose ``before_step`` has returned act after the step, the last one first.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class ExtensionStack:
         raised: Exception | None = None
         while self._begun:
             try:
-                self._begun.pop().after(context, raised or failure)
+                self._begun.pop().after_step(context, raised or failure)
             except Exception as error:  # noqa: BLE001 - it is the step's failure, or is printed
                 if failure is None and raised is None:
                     raised = error
@@ -110,6 +110,6 @@ class ExtensionStack:
 
 def _enclose_call(extension: StepExtension, context: StepContext, run_inner: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
-        extension.around(context, run_inner)
+        extension.around_step(context, run_inner)
 
     return run

@@ -7,7 +7,7 @@ from typing import Any
 
 from flow_sdk.authoring.flow import Transition
 from flow_sdk.authoring.step_extension import StepContext, StepExtension
-from flow_sdk.authoring.user_decorators import Applied, UserStepDecorator, find_custom
+from flow_sdk.authoring.user_decorators import AppliedDecorator, UserStepDecorator, find_custom
 from flow_sdk.errors import TransitionError
 from flow_sdk.plan.model import StepPlan
 
@@ -22,7 +22,7 @@ class UserDecorators(StepExtension):
 
     order = 900
 
-    def before(self, context: StepContext) -> None:
+    def before_step(self, context: StepContext) -> None:
         """Make the decorators that the plan names, the outermost first.
 
         Raises
@@ -32,13 +32,13 @@ class UserDecorators(StepExtension):
         """
         module = type(context.flow).__module__
         self.decorators: list[UserStepDecorator] = [
-            Applied(find_custom(name, module), (), dict(attributes)).made()
+            AppliedDecorator(find_custom(name, module), (), dict(attributes)).create_decorator()
             for name, attributes in context.step.wrappers
         ]
 
-    def around(self, context: StepContext, run_inner: Callable[[], None]) -> None:
+    def around_step(self, context: StepContext, run_inner: Callable[[], None]) -> None:
         """Run the step inside the decorators. An exception of a decorator is the step's."""
-        _DecoratedCall(context, run_inner).run(self.decorators)
+        _DecoratedCall(context, run_inner).run_decorated(self.decorators)
 
 
 class _DecoratedCall:
@@ -46,10 +46,10 @@ class _DecoratedCall:
 
     def __init__(self, context: StepContext, run_inner: Callable[[], None]) -> None:
         self.step: StepPlan = context.step
-        self.flow, self.inputs, self.run_inner = context.flow, context.arguments, run_inner
+        self.flow, self.inputs, self.run_inner = context.flow, context.step_arguments, run_inner
         self.next: Any = None  # True or arguments: with these self.next is called instead of the step's own
 
-    def run(self, decorators: list[UserStepDecorator]) -> None:
+    def run_decorated(self, decorators: list[UserStepDecorator]) -> None:
         self._run_inside(decorators)
         if self.next is not None and self.next is not False:
             self._call_next()
@@ -72,11 +72,11 @@ class _DecoratedCall:
         except Exception as error:  # noqa: BLE001 - the decorator decides what becomes of it
             failure = error
         except BaseException:
-            outer._abandon()
+            outer._close_generator()
             raise
-        self._finish(outer, failure, outer.post_step(self.step.name, self.flow, failure))
+        self._apply_result(outer, failure, outer.post_step(self.step.name, self.flow, failure))
 
-    def _finish(self, decorator: UserStepDecorator, failure: Exception | None, returned: Any) -> None:
+    def _apply_result(self, decorator: UserStepDecorator, failure: Exception | None, returned: Any) -> None:
         """Apply what a decorator's ``post_step`` returned."""
         if isinstance(returned, tuple) and len(returned) == 2:
             returned, given = returned

@@ -12,9 +12,9 @@ import pytest
 from flow_sdk import Config, ConfigValue, FlowSpec, Parameter, batch, config_expr, retry, schedule, step
 from flow_sdk.authoring.configs import flow_configs
 from flow_sdk.authoring.declared_decorators import flow_decorators
-from flow_sdk.authoring.deferred import resolve
+from flow_sdk.authoring.deferred import resolve_deferred
 from flow_sdk.authoring.parameters import DeployContext
-from flow_sdk.authoring.resolved_flow import provide_configs, settled
+from flow_sdk.authoring.resolved_flow import provide_configs, resolve_declarations
 from flow_sdk.errors import ParameterError, UsageError
 from flow_sdk.plan.configs import read_configs
 
@@ -95,7 +95,7 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize(("delayed", "value"), EXPRESSIONS, ids=range(len(EXPRESSIONS)))
 def test_what_is_delayed_becomes_its_value(delayed: Any, value: Any) -> None:
-    found = resolve(delayed, {"cfg": VALUE})
+    found = resolve_deferred(delayed, {"cfg": VALUE})
     assert found == value
     assert type(found) is not ConfigValue
 
@@ -115,14 +115,14 @@ def test_what_is_delayed_becomes_its_value(delayed: Any, value: Any) -> None:
 )
 def test_what_can_not_be_found_is_told_with_its_place(delayed: Any, says: str) -> None:
     with pytest.raises(UsageError) as error:
-        resolve(delayed, {"cfg": VALUE})
+        resolve_deferred(delayed, {"cfg": VALUE})
     assert says in str(error.value)
     assert "test_configs.py:" in str(error.value)
 
 
 def test_a_config_without_a_value_says_so() -> None:
     with pytest.raises(UsageError, match="no value was given"):
-        resolve(cfg.a.b, {"cfg": None})
+        resolve_deferred(cfg.a.b, {"cfg": None})
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ class Checked(FlowSpec):
 def test_decorators_are_checked_when_their_values_are_known(text: str, says: str, step_name: str) -> None:
     provide_configs(Checked, lambda: read(Checked, cfg=("value", text)))
     with pytest.raises(UsageError) as error:
-        settled(Checked)
+        resolve_declarations(Checked)
     assert says in str(error.value)
     assert f"test_configs.py:{getattr(Checked, step_name).__code__.co_firstlineno}" in str(error.value)
 
@@ -281,8 +281,8 @@ def test_flow_decorators_and_defaults_of_parameters() -> None:
 
     provide_configs(F, lambda: read(F))
     assert [d.attributes() for d in flow_decorators(F)] == [{"cron": "1 2 * * *", "timezone": None}]
-    assert F.alpha.default(DeployContext("F", "anne", configs=settled(F).configs)) == 0.5
-    assert F.gamma.default(DeployContext("F", "anne", configs=settled(F).configs)) == 7
+    assert F.alpha.default(DeployContext("F", "anne", configs=resolve_declarations(F).configs)) == 0.5
+    assert F.gamma.default(DeployContext("F", "anne", configs=resolve_declarations(F).configs)) == 7
     with pytest.raises(UsageError, match="isn't known yet"):
         Parameter("beta", default=1, required=cfg.flag)
 

@@ -22,7 +22,7 @@ def test_inside_a_task() -> None:
         return f"<{pathspec}>"
 
     current = Current()
-    current._set(pathspec="F/7/start/0", run_id="7", retry_count=0, client=client)
+    current._set_task(pathspec="F/7/start/0", run_id="7", retry_count=0, client=client)
     assert current.is_running_flow is True
     assert (current.run_id, current.get("run_id"), "run_id" in current) == ("7", "7", True)
     assert current.retry_count == 0
@@ -30,7 +30,7 @@ def test_inside_a_task() -> None:
     assert asked == []
     assert [current.flow, current.run, current.task] == ["<F>", "<F/7>", "<F/7/start/0>"]  # type: ignore[attr-defined]
     assert asked == [("flow", "F"), ("run", "F/7"), ("task", "F/7/start/0")]
-    current._clear()
+    current._clear_task()
     assert current.run_id is None
     assert not current.is_running_flow
 
@@ -41,7 +41,7 @@ def test_names_of_other_decorators() -> None:
         _ = current.project_name  # type: ignore[attr-defined]
     assert "project_name" not in current
     assert current.get("card", 1) == 1
-    current._set(project_name="p")
+    current._set_task(project_name="p")
     assert current.project_name == "p"  # type: ignore[attr-defined]
 
 
@@ -50,5 +50,5 @@ def test_unknown_names() -> None:
     with pytest.raises(AttributeError, match="Did you mean 'run_id'"):
         _ = current.runid  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="nonsense"):
-        current._set(nonsense=1)
+        current._set_task(nonsense=1)
     assert {"run", "task_id"} <= set(dir(current))

@@ -17,8 +17,8 @@ from flow_sdk.authoring.caught_failure import CaughtFailure
 from flow_sdk.authoring.configs import ConfigValue
 from flow_sdk.authoring.current import current
 from flow_sdk.authoring.flow import FlowSpec
-from flow_sdk.authoring.project import Project
-from flow_sdk.cron.parse import parse
+from flow_sdk.authoring.project import ProjectBranch
+from flow_sdk.cron.parse import parse_schedule
 
 PICKLES: dict[str, str] = json.loads((Path(__file__).parent / "legacy" / "pickles.json").read_text())
 
@@ -32,8 +32,8 @@ def test_the_values_of_artifacts_are_what_they_were() -> None:
     assert load("caught_failure").exception == "no"
     value = load("config_value")
     assert type(value) is ConfigValue and value.a.b == 1 and value["c"][1]["d"] == 2
-    assert load("schedule") == parse("0 10 * * MON", "Europe/Berlin")
-    assert load("project") == Project("sales", "prod")
+    assert load("schedule") == parse_schedule("0 10 * * MON", "Europe/Berlin")
+    assert load("project") == ProjectBranch("sales", "prod")
     assert load("parameter").name == "x" and load("parameter").default == 1
     assert repr(load("delayed")) == "config.a"
     assert type(load("current")) is type(current)

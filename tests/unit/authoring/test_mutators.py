@@ -30,7 +30,7 @@ from flow_sdk import (
 )
 from flow_sdk.authoring.decospec import parse_many, parse_with
 from flow_sdk.authoring.mutable import _Decorated
-from flow_sdk.authoring.resolved_flow import Settled, settled
+from flow_sdk.authoring.resolved_flow import ResolvedFlow, resolve_declarations
 from flow_sdk.errors import UsageError
 
 Change = Callable[[Any], None]
@@ -53,7 +53,7 @@ class OnFlow(FlowMutator):
     pass
 
 
-def mutated(early: Change | None = None, late: Change | None = None, extra: str = "") -> Settled:
+def mutated(early: Change | None = None, late: Change | None = None, extra: str = "") -> ResolvedFlow:
     """A flow settled with a mutator that makes the changes."""
 
     class Changing(FlowMutator):
@@ -81,14 +81,14 @@ def mutated(early: Change | None = None, late: Change | None = None, extra: str 
         def end(self) -> None:
             pass
 
-    return settled(Flow).with_extra(parse_many(extra, __name__))
+    return resolve_declarations(Flow).with_extra(parse_many(extra, __name__))
 
 
-def decorators(found: Settled, name: str = "start") -> dict[str, Any]:
+def decorators(found: ResolvedFlow, name: str = "start") -> dict[str, Any]:
     return {decorator.name: decorator.attributes() for decorator in found.steps[name].decorators}
 
 
-def wrappers(found: Settled, name: str = "start") -> list[tuple[str, dict[str, Any]]]:
+def wrappers(found: ResolvedFlow, name: str = "start") -> list[tuple[str, dict[str, Any]]]:
     return [(applied.name, applied.kwargs) for applied in found.steps[name].wrappers]
 
 
@@ -157,8 +157,11 @@ def test_a_derived_flow_has_the_mutators_of_its_base_which_come_first() -> None:
     class Derived(Base):
         pass
 
-    assert decorators(settled(Derived))["retry"]["times"] == 1 and "schedule" in settled(Derived).decorators
-    assert "schedule" not in settled(Base).decorators
+    assert (
+        decorators(resolve_declarations(Derived))["retry"]["times"] == 1
+        and "schedule" in resolve_declarations(Derived).decorators
+    )
+    assert "schedule" not in resolve_declarations(Base).decorators
 
 
 def test_decorators_are_seen_and_removed() -> None:
@@ -329,7 +332,7 @@ def added_by(mutator: type[FlowMutator]) -> list[str]:
         def end(self) -> None:
             pass
 
-    return [applied.full_name for applied in settled(Marked).steps["start"].wrappers]
+    return [applied.full_name for applied in resolve_declarations(Marked).steps["start"].wrappers]
 
 
 def mutator_in(module: str, name: str, base: type[FlowMutator] = FlowMutator) -> type[FlowMutator]:

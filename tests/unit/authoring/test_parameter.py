@@ -105,7 +105,7 @@ def test_reading() -> None:
     class Task:
         index = input = None
 
-        def load(self, name: str) -> str:
+        def load_artifact(self, name: str) -> str:
             return f"loaded {name}"
 
     class Reading(FlowSpec):

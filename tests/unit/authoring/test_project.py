@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from flow_sdk import FlowSpec, project
 from flow_sdk.authoring.declared_decorators import flow_decorators
-from flow_sdk.authoring.project import Project, choose_branch, encode_user, full_branch, is_name, project_of_run
+from flow_sdk.authoring.project import ProjectBranch, choose_branch, encode_user, full_branch, is_name, project_of_run
 from flow_sdk.errors import UsageError
 
 NAME = re.compile(r"[a-z0-9_]{1,123}", re.ASCII)
@@ -65,15 +65,15 @@ def test_the_longest_name() -> None:
 )
 def test_branches(branch: str | None, production: bool, whole: str) -> None:
     assert full_branch(branch, production, "anne") == whole
-    found = Project("p", whole)
+    found = ProjectBranch("p", whole)
     assert found.is_user is (whole == "user.anne") and found.is_production is production
-    assert found.facts("F")["project_flow_name"] == f"p.{whole}.F" == found.deployed_name("F")
-    assert project_of_run(("user:anne", *found.tags)) == found
+    assert found.current_fields("F")["project_flow_name"] == f"p.{whole}.F" == found.deployed_name("F")
+    assert project_of_run(("user:anne", *found.system_tags)) == found
 
 
 def test_a_test_branch_called_prod_is_no_production() -> None:
-    assert not Project("p", full_branch("prod", False, "anne")).is_production
-    assert not Project("p", full_branch(None, False, "prod")).is_production
+    assert not ProjectBranch("p", full_branch("prod", False, "anne")).is_production
+    assert not ProjectBranch("p", full_branch(None, False, "prod")).is_production
 
 
 DECLARED = {"name": "p", "branch": None, "production": None}

@@ -56,7 +56,7 @@ from flow_sdk.authoring.decorator import StepDecorator, declare_step_decorator
 class NoteDecorator(StepDecorator):
     name = "note"
 
-    def before(self, context):
+    def before_step(self, context):
         context.add_metadata("note", self.text)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.cron.parse import parse
+from flow_sdk.cron.parse import parse_schedule
 from flow_sdk.deploy.next_starts import next_starts_text
 from tests.unit.cli.flow_file import FLOW, call, write
 
@@ -44,7 +44,7 @@ SCHEDULED = FLOW.replace("required=True", "default=2").replace("JSONType, step",
     ],
 )
 def test_the_next_instants_in_the_schedules_own_zone(cron: str, zone: str | None, after: str, shown: str) -> None:
-    text = next_starts_text(parse(cron, zone), datetime.fromisoformat(after).replace(tzinfo=UTC))
+    text = next_starts_text(parse_schedule(cron, zone), datetime.fromisoformat(after).replace(tzinfo=UTC))
     assert text.startswith(shown)
     assert text.count(",") == (2 if cron.count(" ") == 4 else 0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.cron.parse import CronSchedule, next_times, parse, to_airflow, to_eventbridge
+from flow_sdk.cron.parse import CronSchedule, next_times, parse_schedule, to_airflow, to_eventbridge
 from flow_sdk.errors import UsageError
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
@@ -56,7 +56,7 @@ CLOCK_CHANGES = ("2025-03-08T12:00", "2025-03-29T12:00", "2025-10-25T09:00", "20
     ],
 )
 def test_notations(expression: str, airflow: str | None, eventbridge: str | None) -> None:
-    schedule = parse(expression, "Europe/Berlin")
+    schedule = parse_schedule(expression, "Europe/Berlin")
     for write, text in ((to_airflow, airflow), (to_eventbridge, eventbridge)):
         if text is None:
             with pytest.raises(UsageError, match="can't run this schedule") as caught:
@@ -64,7 +64,7 @@ def test_notations(expression: str, airflow: str | None, eventbridge: str | None
             assert caught.value.seen
         else:
             assert write(schedule) == (text, "Europe/Berlin")
-            assert parse(text, "Europe/Berlin") == schedule
+            assert parse_schedule(text, "Europe/Berlin") == schedule
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_notations(expression: str, airflow: str | None, eventbridge: str | None
 )
 def test_wrong_expressions(expression: object, headline: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse(expression)
+        parse_schedule(expression)
     assert caught.value.headline.startswith(headline)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berln", "../etc/passwd", "", "CET+1h", 5])
 def test_wrong_zones(zone: object) -> None:
     with pytest.raises(UsageError, match="There is no time zone"):
-        parse("0 0 * * *", zone)
+        parse_schedule("0 0 * * *", zone)
 
 
 def test_a_machine_without_zones_takes_any(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_a_machine_without_zones_takes_any(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(zoneinfo, "ZoneInfo", missing)
     monkeypatch.setattr(zoneinfo, "available_timezones", set)
-    assert parse("0 0 * * *", "Europe/Berlin").timezone == "Europe/Berlin"
+    assert parse_schedule("0 0 * * *", "Europe/Berlin").timezone == "Europe/Berlin"
 
 
 def times(schedule: CronSchedule, after: str, n: int) -> list[str]:
@@ -145,7 +145,7 @@ def times(schedule: CronSchedule, after: str, n: int) -> list[str]:
     ],
 )
 def test_times(expression: str, zone: str | None, after: str, expected: list[str]) -> None:
-    assert times(parse(expression, zone), after, 2) == expected
+    assert times(parse_schedule(expression, zone), after, 2) == expected
 
 
 def random_expression(source: random.Random) -> str:
@@ -179,7 +179,7 @@ def questions() -> list[tuple[str, str, str, int]]:
 def ours_and_airflows(python: str, folder: Path) -> tuple[list[list[float]], list[list[float]]]:
     ours, asked = [], []
     for expression, zone, start, count in questions():
-        schedule = parse(expression, zone)
+        schedule = parse_schedule(expression, zone)
         after = datetime.fromisoformat(start).replace(tzinfo=UTC)
         ours.append([time.timestamp() for time in next_times(schedule, after, count)])
         asked.append((*to_airflow(schedule), start, count))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.authoring.project import Project, claim_name, project_of_deployed
+from flow_sdk.authoring.project import ProjectBranch, claim_name, project_of_deployed
 from flow_sdk.deploy.airflow.variables import ApiVariables, variable_key
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.step_functions.changes import _token_change
@@ -87,12 +87,12 @@ def team(tmp_path: Path) -> Team:
 @pytest.mark.parametrize(
     ("name", "project"),
     [
-        ("p.prod.F", Project("p", "prod")),
-        ("p.prod.b_1.F", Project("p", "prod.b_1")),
-        ("p.test.b.F", Project("p", "test.b")),
-        ("p.user.anne.F", Project("p", "user.anne")),
-        ("prod.prod.F", Project("prod", "prod")),
-        ("user.user.user.F", Project("user", "user.user")),
+        ("p.prod.F", ProjectBranch("p", "prod")),
+        ("p.prod.b_1.F", ProjectBranch("p", "prod.b_1")),
+        ("p.test.b.F", ProjectBranch("p", "test.b")),
+        ("p.user.anne.F", ProjectBranch("p", "user.anne")),
+        ("prod.prod.F", ProjectBranch("prod", "prod")),
+        ("user.user.user.F", ProjectBranch("user", "user.user")),
         ("F", None),
         ("p.prod", None),
         ("prod.F", None),
@@ -114,7 +114,7 @@ def test_which_deployed_names_belong_to_a_project(name, project):
         assert claim_name(name) == name
     else:
         assert project.deployed_name(name.rpartition(".")[2]) == name
-        assert claim_name(name) == claim_name(project.deployed_name("Other")) == f"{project.text}.*"
+        assert claim_name(name) == claim_name(project.deployed_name("Other")) == f"{project.full_name}.*"
 
 
 def test_no_two_claims_are_kept_in_one_place():

@@ -33,7 +33,7 @@ class Task:
     def foreach_stack(self) -> list[tuple[int, int, Any]]:
         return self.stack
 
-    def load(self, name: str) -> Any:
+    def load_artifact(self, name: str) -> Any:
         raise AttributeError(name)
 
     def __getattr__(self, name: str) -> Any:
@@ -42,7 +42,7 @@ class Task:
         except KeyError:
             raise AttributeError(name) from None
 
-    def merge(self, flow: Any, inputs: Inputs, include: Any, exclude: Any) -> None:
+    def merge_artifacts(self, flow: Any, inputs: Inputs, include: Any, exclude: Any) -> None:
         names = dict.fromkeys(name for each in inputs for name in each.data)
         for name in names:
             if name in vars(flow) or name in (exclude or ()) or (include is not None and name not in include):

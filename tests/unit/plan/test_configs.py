@@ -24,7 +24,7 @@ from flow_sdk import (
     user_step_decorator,
 )
 from flow_sdk.authoring.parameters import DeployContext
-from flow_sdk.authoring.resolved_flow import provide_configs, settled
+from flow_sdk.authoring.resolved_flow import provide_configs, resolve_declarations
 from flow_sdk.errors import ParameterError, PlanError, UsageError
 from flow_sdk.plan.codec import from_json, to_json
 from flow_sdk.plan.compile import compile_plan
@@ -104,7 +104,7 @@ class Changed(Whole):
 
 def compiled(flow: type[FlowSpec], given: dict[str, Any] | None = None, extra: Any = ()) -> FlowPlan:
     provide_configs(flow, lambda: read_configs(flow, given or {}, CONTEXT))
-    context = DeployContext("F", "anne", configs=ConfigValue(settled(flow).configs))
+    context = DeployContext("F", "anne", configs=ConfigValue(resolve_declarations(flow).configs))
     return compile_plan(flow, file="f.py", parameters=plan_parameters(flow, context), extra=extra)
 
 
@@ -127,7 +127,10 @@ def test_a_plain_config_is_any_data() -> None:
     plan = compiled(F)
     assert plan.configs[1] == ConfigPlan("other", [1, [2, {}]], plain=True)
     assert from_json(to_json(plan)).configs == plan.configs
-    assert type(settled(F).configs["other"][1][1]) is dict and settled(F).configs["settings"].nested.vars.A == "1"
+    assert (
+        type(resolve_declarations(F).configs["other"][1][1]) is dict
+        and resolve_declarations(F).configs["settings"].nested.vars.A == "1"
+    )
 
 
 def test_what_is_given_takes_the_place_of_the_default() -> None:

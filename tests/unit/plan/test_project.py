@@ -1,6 +1,6 @@
 """The project of a plan: the branch that was chosen, and the name that the flow is deployed under."""
 
-from flow_sdk.authoring.project import Project
+from flow_sdk.authoring.project import ProjectBranch
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.project import deployed_name, project_of, with_project
 
@@ -18,7 +18,7 @@ def test_a_project_without_a_chosen_branch_is_none() -> None:
 
 
 def test_the_chosen_branch_is_in_the_plan_and_nothing_else_changes() -> None:
-    project = Project("forecast", "user.anne")
+    project = ProjectBranch("forecast", "user.anne")
     plan = with_project(DECLARED, project)
     assert project_of(plan) == project
     assert deployed_name(plan) == "forecast.user.anne.F"

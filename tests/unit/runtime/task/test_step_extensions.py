@@ -25,24 +25,24 @@ CALLS: list[str] = []
 def _no_calls() -> Iterator[None]:
     CALLS.clear()
     yield
-    current._clear()
+    current._clear_task()
 
 
 class OuterDecorator(StepDecorator):
     name = "outer"
     order = 50
 
-    def before(self, context: StepContext) -> None:
+    def before_step(self, context: StepContext) -> None:
         CALLS.append("outer before")
 
-    def around(self, context: StepContext, run_inner: Any) -> None:
+    def around_step(self, context: StepContext, run_inner: Any) -> None:
         CALLS.append("outer around")
         try:
             run_inner()
         finally:
             CALLS.append("outer around end")
 
-    def after(self, context: StepContext, failure: BaseException | None) -> None:
+    def after_step(self, context: StepContext, failure: BaseException | None) -> None:
         CALLS.append(f"outer after {failure}")
 
 
@@ -54,18 +54,18 @@ def outer() -> None:
 class NotedDecorator(StepDecorator):
     name = "noted"
 
-    def before(self, context: StepContext) -> None:
+    def before_step(self, context: StepContext) -> None:
         CALLS.append(f"noted before {current.step_name}")
         if self.when == "before":
             raise ValueError("before")
         context.add_metadata("note", self.text)
         context.set_current("note", [self.text])
 
-    def around(self, context: StepContext, run_inner: Any) -> None:
+    def around_step(self, context: StepContext, run_inner: Any) -> None:
         CALLS.append("noted around")
         run_inner()
 
-    def after(self, context: StepContext, failure: BaseException | None) -> None:
+    def after_step(self, context: StepContext, failure: BaseException | None) -> None:
         CALLS.append(f"noted after {failure}")
         if self.when == "after":
             raise ValueError("after")
@@ -200,7 +200,7 @@ def test_names_that_flow_sdk_uses_are_refused(name: str) -> None:
         context.add_metadata("fine", 3)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["run_id", "_facts", "get", "not a name", "tags"])
+@pytest.mark.parametrize("name", ["run_id", "_fields", "get", "not a name", "tags"])
 def test_names_that_current_has_are_refused(name: str) -> None:
     context = StepContext(None, flow_with()(use_cli=False), None, None, 0, lambda _: None)
     with pytest.raises(ValueError, match="can't be set"):

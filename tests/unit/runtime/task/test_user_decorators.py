@@ -138,8 +138,8 @@ def play(flow: type[FlowSpec]) -> tuple[Any, Transition | None]:
     made = flow(use_cli=False)
     context = StepContext(plan.start, made, None, None, 0, lambda _: None)
     decorators = UserDecorators()
-    decorators.before(context)
-    decorators.around(context, made.start)  # type: ignore[attr-defined]
+    decorators.before_step(context)
+    decorators.around_step(context, made.start)  # type: ignore[attr-defined]
     transition = made.__flow_transition__
     if transition is not None and not transition.by_decorator:
         check_transition(plan.start, transition)
