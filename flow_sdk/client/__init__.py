@@ -1,9 +1,9 @@
 """Reading results: flows, runs, steps, tasks and artifacts by name, over any store.
 
-One noun a file: ``flow``, ``run``, ``step``, ``task``, ``artifact``, ``code``, ``logs``. ``context`` holds what the
-user chose (namespace, store, safe mode), ``reader`` reads the records, ``lineage`` finds children, ``listing`` and
-``html`` render.
-May import metadata and what lies below it.
+One noun a file: ``flow``, ``run``, ``step``, ``task``, ``artifact``, ``code``, ``logs``. ``context`` holds the user's
+choices (namespace, store, safe mode), ``reader`` reads the records, ``lineage`` finds children; ``command_text``
+renders text for commands, ``html`` for notebooks. Each file imports the nouns below its own. May import metadata and
+what lies below it.
 """
 
 from flow_sdk.client.artifact import DataArtifact

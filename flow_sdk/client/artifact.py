@@ -53,7 +53,7 @@ class DataArtifact(InRun[NoReturn]):
 
     @property
     def data(self) -> Any:
-        """The artifact's value, read and verified anew at each access."""
+        """The artifact's value, read and verified at each access."""
         return self._reader.load(self._artifact_ref, self.pathspec)
 
     @property

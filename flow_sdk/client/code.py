@@ -49,7 +49,7 @@ class Code:
 
     @property
     def info(self) -> dict[str, str]:
-        """Facts about the package."""
+        """The flow file and the hash of the package."""
         return {"script": self.script_name, "sha": self._package}
 
     @property

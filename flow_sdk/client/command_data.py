@@ -55,7 +55,7 @@ def log_data(task: Task, *, stdout: bool = True, stderr: bool = True) -> Iterato
     dict
         ``time`` (UTC, ISO 8601), ``stream`` and ``text``.
     """
-    for line in task_lines(task._reader.store, *task._log_source()):
+    for line in task_lines(task._reader.store, *task._find_log()):
         if stdout if line.stream == "stdout" else stderr:
             yield {"time": line.time.isoformat(timespec="milliseconds") + "Z", "stream": line.stream, "text": line.text}
 

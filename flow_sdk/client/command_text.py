@@ -173,7 +173,7 @@ def log_lines(task: Task, *, stdout: bool = True, stderr: bool = True, timestamp
     timestamps : bool
         Whether each line starts with its time (UTC, to the millisecond).
     """
-    for line in task_lines(task._reader.store, *task._log_source()):
+    for line in task_lines(task._reader.store, *task._find_log()):
         if stdout if line.stream == "stdout" else stderr:
             stamp = f"{line.time.isoformat(' ', 'milliseconds')} " if timestamps else ""
             yield stamp + line.text
@@ -256,7 +256,7 @@ def _tag_lines(runs: Sequence[Run], hide: bool, by_tag: bool, by_run: bool, flat
     user = sorted(set().union(*(tags for _, _, tags in found)))
     if by_run:
         for name, fixed, free in found:
-            yield f"{name}: {_listed(sorted(free) + sorted(fixed - free))}"
+            yield f"{name}: {_join_tags(sorted(free) + sorted(fixed - free))}"
     elif by_tag:
         for tag in dict.fromkeys([*user, *system]):
             names = [name for name, fixed, free in found if tag in fixed | free]
@@ -264,10 +264,10 @@ def _tag_lines(runs: Sequence[Run], hide: bool, by_tag: bool, by_run: bool, flat
     elif flat:
         yield from map(quote_unprintable, dict.fromkeys([*user, *system]))
     else:
-        yield f"Tags: {_listed(user) or 'none'}"
+        yield f"Tags: {_join_tags(user) or 'none'}"
         if not hide:
-            yield f"System tags (can't be changed): {_listed(system) or 'none'}"
+            yield f"System tags (can't be changed): {_join_tags(system) or 'none'}"
 
 
-def _listed(tags: Iterable[str]) -> str:
+def _join_tags(tags: Iterable[str]) -> str:
     return ", ".join(map(quote_unprintable, tags))

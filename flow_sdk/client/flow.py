@@ -34,7 +34,7 @@ class Flow(ClientObject[Run]):
                 raise NotFound(
                     f"There is no run of flow {self.id!r}.",
                     where=self._url,
-                    help="Whoever began its first one was ended in the middle of that. Start another one.",
+                    help="The process that began its first run was killed while it did. Start another run.",
                 )
             raise NotFound(
                 f"There is no flow {self.id!r}.",

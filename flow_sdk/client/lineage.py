@@ -1,4 +1,4 @@
-"""Which tasks a finished task handed on to: arithmetic on positions, then a look at what has started."""
+"""The tasks that follow a finished task: computed from positions, then filtered by what has started."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from flow_sdk.store.records.model import Manifest
 __all__ = ["child_ids", "child_tasks"]
 
 _ONE_BY_ONE = 8
-"""Up to this many children are looked for one by one; for more, the step's tasks are listed."""
+"""Up to this many children are checked one by one; for more, the step's tasks are listed."""
 
 
 def child_ids(plan: FlowPlan, manifest: Manifest) -> list[tuple[str, list[str]]]:
-    """Work out the ids of the tasks that a task hands on to.
+    """Return the ids of the tasks that follow a task.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def child_ids(plan: FlowPlan, manifest: Manifest) -> list[tuple[str, list[str]]]
         For each step of its transition, the ids of the tasks there: one, or for a foreach one for each item.
     """
     step = plan[manifest.step]
-    return [(target, _ids(step, plan[target], manifest)) for target in manifest.next]
+    return [(target, _list_child_ids(step, plan[target], manifest)) for target in manifest.next]
 
 
-def _ids(step: StepPlan, child: StepPlan, manifest: Manifest) -> list[str]:
+def _list_child_ids(step: StepPlan, child: StepPlan, manifest: Manifest) -> list[str]:
     at = step.position(manifest.task)
     if step.kind == FOREACH:
         count = manifest.items.count if manifest.items else 0
@@ -42,7 +42,7 @@ def _ids(step: StepPlan, child: StepPlan, manifest: Manifest) -> list[str]:
 
 
 def child_tasks(run: RunReader, manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """Yield (step, task) of the tasks that a task handed on to, as far as they have started."""
+    """Yield (step, task) of the tasks that follow a task, as far as they have started."""
     for step, ids in child_ids(run.plan, manifest):
         if len(ids) <= _ONE_BY_ONE:
             started = {task for task in ids if run.has_task(step, task)}

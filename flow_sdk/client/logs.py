@@ -1,7 +1,6 @@
-"""A task's log: lines in the order written, read whole or followed while they come."""
+"""A task's log: lines in the order written, read whole or while they are written."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +8,7 @@ from flow_sdk.errors import ObjectMissing, UsageError
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import layout
 
-__all__ = ["LogLine", "LogTail", "TaskPath", "check_stream", "follow_lines", "task_lines"]
+__all__ = ["LogLine", "LogTail", "TaskPath", "check_stream", "task_lines"]
 
 TaskPath = tuple[str, str, str, str]
 """Flow, run, step and task."""
@@ -43,21 +42,21 @@ def check_stream(stream: str) -> None:
 
 
 class LogTail:
-    """Reads an attempt's log bit by bit: each call gives the lines that have come since the last one.
+    """Reads an attempt's log in steps: each call yields the lines that were written since the last one.
 
     Parameters
     ----------
     store : ObjectStore
         Where the log is.
-    place : tuple of str
+    task : tuple of str
         Flow, run, step and task.
     attempt : int
         Number of the attempt (>= 0).
     """
 
-    def __init__(self, store: ObjectStore, place: TaskPath, attempt: int) -> None:
+    def __init__(self, store: ObjectStore, task: TaskPath, attempt: int) -> None:
         self._store = store
-        self._prefix = layout.log_prefix(*place, attempt)
+        self._prefix = layout.log_prefix(*task, attempt)
         self._chunk = ""
         self._offset = 0
         self._rest = b""
@@ -79,15 +78,15 @@ class LogTail:
             self._offset += len(data)
             lines = (self._rest + data).split(b"\n")
             self._rest = lines.pop()
-            yield from map(self._line, lines)
+            yield from map(self._parse_line, lines)
 
     def read_rest(self) -> Iterator[LogLine]:
         """Yield the last line if it has no end: what a killed process had begun to write."""
         if self._rest:
             line, self._rest = self._rest, b""
-            yield self._line(line)
+            yield self._parse_line(line)
 
-    def _line(self, raw: bytes) -> LogLine:
+    def _parse_line(self, raw: bytes) -> LogLine:
         stamp, _, tail = raw.partition(b" ")
         mark, _, text = tail.partition(b" ")
         try:
@@ -100,44 +99,8 @@ class LogTail:
         return self._last
 
 
-def task_lines(store: ObjectStore, place: TaskPath, attempt: int) -> Iterator[LogLine]:
+def task_lines(store: ObjectStore, task: TaskPath, attempt: int) -> Iterator[LogLine]:
     """Yield the lines of an attempt's log so far."""
-    tail = LogTail(store, place, attempt)
+    tail = LogTail(store, task, attempt)
     yield from tail.read()
     yield from tail.read_rest()
-
-
-def follow_lines(
-    store: ObjectStore,
-    place: TaskPath,
-    attempt: int,
-    is_over: Callable[[], bool],
-    *,
-    interval: float = 0.5,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[LogLine]:
-    """Yield the lines of an attempt's log as they come.
-
-    Parameters
-    ----------
-    store : ObjectStore
-        Where the log is.
-    place : tuple of str
-        Flow, run, step and task.
-    attempt : int
-        Number of the attempt (>= 0).
-    is_over : callable
-        Returns whether no more will come, such as ``lambda: task.finished_at is not None``.
-    interval : float
-        Seconds between two looks (> 0).
-    sleep : callable
-        Waits that long.
-    """
-    tail = LogTail(store, place, attempt)
-    while True:
-        over = is_over()  # asked before reading: what was written until then is read below
-        yield from tail.read()
-        if over:
-            yield from tail.read_rest()
-            return
-        sleep(interval)

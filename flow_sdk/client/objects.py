@@ -1,4 +1,4 @@
-"""What all client objects have in common: a place, a parent, children."""
+"""What all client objects have in common: a pathspec, a parent, children."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
@@ -63,7 +63,7 @@ class ClientObject(Generic[Child]):
 
     @classmethod
     def _make_unchecked(cls: type[Self], parts: tuple[str, ...], url: str, namespace: str | None) -> Self:
-        """Make the object without looking whether it exists."""
+        """Make the object without a check that it exists."""
         made = cls.__new__(cls)
         made._locate(parts, url, namespace)
         return made
@@ -139,8 +139,8 @@ class ClientObject(Generic[Child]):
         return (_restore, (type(self), self._parts, self._url, self._namespace))
 
 
-def _restore(kind: type[ClientObject[Any]], *place: Any) -> ClientObject[Any]:
-    return kind._make_unchecked(*place)
+def _restore(kind: type[ClientObject[Any]], *location: Any) -> ClientObject[Any]:
+    return kind._make_unchecked(*location)
 
 
 def _parse_components(pathspec: object, kind: type[ClientObject[Any]]) -> tuple[str, ...]:
@@ -163,7 +163,7 @@ def _parse_components(pathspec: object, kind: type[ClientObject[Any]]) -> tuple[
 
 
 class InRun(ClientObject[Child]):
-    """A run, or something in one: its tags and namespace are the run's."""
+    """A run, or an object in one: its tags and namespace are the run's."""
 
     _run: RunReader
 
@@ -174,21 +174,21 @@ class InRun(ClientObject[Child]):
 
     @classmethod
     def _make_listed(cls: "type[InRunSelf]", run: RunReader, namespace: str | None) -> "InRunSelf":
-        """Make the object of a run that a listing has found."""
+        """Make the object of a run that a listing found."""
         made = cls.__new__(cls)
         made._locate((run.flow, run.run), run.url, namespace, run)
         return made
 
     @classmethod
     def _make_related(cls: "type[InRunSelf]", other: "InRun[Any]", parts: tuple[str, ...]) -> "InRunSelf":
-        """Make an object of the same run as another, without looking whether it exists."""
+        """Make an object of the same run as another, without a check that it exists."""
         made = cls.__new__(cls)
         made._locate(parts, other._url, other._namespace, other._run)
         return made
 
     @classmethod
     def _make_child(cls: "type[InRunSelf]", parent: "InRun[Any]", id: str) -> "InRunSelf":
-        """Make a child of another object, without looking whether it exists."""
+        """Make a child of another object, without a check that it exists."""
         return cls._make_related(parent, (*parent._parts, id))
 
     def _make_ancestor(self, level: int) -> Any:

@@ -1,4 +1,4 @@
-"""Reads the records that client objects show; shared by the objects of one run."""
+"""Read the records that client objects show; shared by the objects of one run."""
 
 import os
 from collections.abc import Iterator
@@ -127,13 +127,13 @@ class RunReader:
         return self.reader.runs.end_of(self.record)
 
     def read_end_commit(self) -> Manifest | None:
-        """The end task's committed manifest, read once; None while there is none."""
+        """Return the end task's committed manifest, read once; None while there is none."""
         if self._ended is None and self.read_listed() is None:
             self._ended = self.read_commit(*self.end)
         return self._ended
 
     def read_listed(self) -> OpenRun | None:
-        """The run as it was listed, if its last step wasn't committed, and as long as that counts."""
+        """Return the run as it was listed, if its last step wasn't committed and the listing is fresh."""
         if self._of_end is not None:
             self._glance = ListingAge()
             found, self._of_end = self._of_end.find_open_run(self.run, self.record.started), None
@@ -143,7 +143,7 @@ class RunReader:
         return self._listed
 
     def read_outcome(self) -> RunOutcome:
-        """How the run stands."""
+        """Return the run's outcome."""
         end = self.read_end_commit()
         if end is not None:
             return outcome_of_end(end)
@@ -177,12 +177,12 @@ class RunReader:
             ) from None
 
     def started_steps(self) -> list[str]:
-        """Names of the steps that have started, the newest first."""
+        """Return the names of the steps that have started, the newest first."""
         started = set(self.reader.store.folders(layout.steps_prefix(self.flow, self.run)))
         return [step.name for step in reversed(self.plan.steps) if step.name in started]
 
     def activity_times(self) -> Iterator[float]:
-        """Times (seconds since the epoch) when something of the run was written: beats, tasks of the newest step."""
+        """Yield times (seconds since the epoch) at which the run wrote heartbeats and objects of its newest step."""
         store = self.reader.store
         beat = store.head(layout.run_heartbeat_key(self.flow, self.run))
         yield from (beat.modified,) if beat is not None else ()
@@ -205,7 +205,7 @@ class RunReader:
         return any(True for _ in self.reader.store.list(prefix, limit=1))
 
     def list_tasks(self, step: str) -> list[str]:
-        """Ids of a step's tasks: those of a foreach by index, passes through a loop the newest first."""
+        """Return the ids of a step's tasks: items of a foreach by index, iterations of a loop the newest first."""
         kinds = self.step_plan(step).kinds
         found = []
         for task in self.reader.store.folders(layout.tasks_prefix(self.flow, self.run, step)):
@@ -224,7 +224,7 @@ class RunReader:
             yield from commits.read_tasks(self.reader.store, self.flow, self.run, tasks[first : first + _BATCH])
 
     def list_attempts(self, step: str, task: str) -> list[int]:
-        """Numbers of a task's attempts."""
+        """Return the numbers of a task's attempts."""
         return commits.list_attempts(self.reader.store, self.flow, self.run, step, task)
 
     def read_attempt(self, step: str, task: str, number: int) -> Manifest | None:
@@ -232,7 +232,7 @@ class RunReader:
         return commits.read_attempt(self.reader.store, self.flow, self.run, step, task, number)
 
     def read_start_time(self, step: str, task: str, number: int = 0) -> float | None:
-        """When an attempt was started, in seconds since the epoch."""
+        """Return when an attempt was started, in seconds since the epoch; None if it wasn't."""
         info = self.reader.store.head(layout.start_key(self.flow, self.run, step, task, number))
         return None if info is None else info.modified
 

@@ -73,7 +73,7 @@ class Run(InRun[Step]):
 
     @property
     def state(self) -> str:
-        """How the run stands: ``running``, ``succeeded``, ``failed`` or ``cancelled``.
+        """The state of the run: ``running``, ``succeeded``, ``failed`` or ``cancelled``.
 
         It has succeeded if and only if it is ``successful``.
         """
@@ -86,10 +86,10 @@ class Run(InRun[Step]):
 
     @property
     def last_seen(self) -> datetime:
-        """When something of the run was last heard of, in local time: a result, a sign of life, its end.
+        """When the run last wrote something, in local time: a result, a heartbeat, its end.
 
-        While a run is ``running`` this tells how long nothing has come from it. An orchestrator starts tasks when it
-        wants to, and doesn't tell the store when it gives a run up between two tasks: see docs/organising-results.md.
+        For a ``running`` run this shows how long it has been silent. An orchestrator starts tasks when it likes, and
+        doesn't record in the store when it abandons a run between two tasks: see docs/organising-results.md.
         """
         times = [self._run.record.started, self._run_outcome.time or 0.0, *self._run.activity_times()]
         return local_time(max(times))
@@ -144,15 +144,15 @@ class Run(InRun[Step]):
         self.add_tags(tag)
 
     def add_tags(self, tags: str | Iterable[str]) -> None:
-        """Add user tags; those that are there already are passed over."""
+        """Add user tags; those that the run has already are ignored."""
         self.replace_tags((), tags)
 
     def remove_tag(self, tag: str | Iterable[str]) -> None:
-        """Remove a user tag; a missing one is passed over. System tags can't be removed."""
+        """Remove a user tag; a missing one is ignored. System tags can't be removed."""
         self.remove_tags(tag)
 
     def remove_tags(self, tags: str | Iterable[str]) -> None:
-        """Remove user tags; missing ones are passed over. System tags can't be removed."""
+        """Remove user tags; missing ones are ignored. System tags can't be removed."""
         self.replace_tags(tags, ())
 
     def replace_tag(self, tag_to_remove: str | Iterable[str], tag_to_add: str | Iterable[str]) -> None:

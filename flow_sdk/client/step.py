@@ -56,7 +56,7 @@ class Step(InRun[Task]):
         return Task._make_task(self, ids[0]) if ids else None
 
     def tasks(self, *tags: str) -> Iterator[Task]:
-        """Iterate over the tasks: those of a foreach by index, passes through a loop newest first.
+        """Iterate over the tasks: those of a foreach by index, iterations of a loop newest first.
 
         Parameters
         ----------
@@ -99,15 +99,15 @@ class Step(InRun[Task]):
     @property
     def parent_steps(self) -> Iterator["Step"]:
         """The steps that lead to this one, as far as they have run."""
-        return self._related_steps(self._plan.parents)
+        return self._related_steps(self._step_plan.parents)
 
     @property
     def child_steps(self) -> Iterator["Step"]:
         """The steps that this one leads to, as far as they have started."""
-        return self._related_steps(self._plan.next)
+        return self._related_steps(self._step_plan.next)
 
     @property
-    def _plan(self) -> StepPlan:
+    def _step_plan(self) -> StepPlan:
         return self._run.step_plan(self.id)
 
     def _related_steps(self, names: tuple[str, ...]) -> Iterator["Step"]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flow_sdk.authoring.caught_failure import CaughtFailure
 from flow_sdk.client.artifact import DataArtifact, TaskArtifacts, TaskData
-from flow_sdk.client.attempt_metadata import Metadata, attempt_facts, attempt_metadata
+from flow_sdk.client.attempt_metadata import Metadata, attempt_fields, attempt_metadata
 from flow_sdk.client.local_time import local_time
 from flow_sdk.client.objects import InRun
 from flow_sdk.errors import NotFound, PathspecError
@@ -25,7 +25,7 @@ __all__ = ["Metadata", "Task"]
 
 
 class Task(InRun[DataArtifact]):
-    """One task of a run.
+    """A task of a run.
 
     Parameters
     ----------
@@ -56,12 +56,14 @@ class Task(InRun[DataArtifact]):
         self._run.record  # noqa: B018  (raises NotFound for an unknown flow or run)
         if self._attempt is not None and (not isinstance(self._attempt, int) or self._attempt < 0):
             raise PathspecError("An attempt is a number from 0 on.", seen=repr(self._attempt))
-        self._run.step_plan(self._step)
-        if not is_task_id(self.id) or (self._read_manifest() is None and not self._run.has_task(self._step, self.id)):
+        self._run.step_plan(self._step_name)
+        if not is_task_id(self.id) or (
+            self._read_manifest() is None and not self._run.has_task(self._step_name, self.id)
+        ):
             raise NotFound(
                 f"Step {'/'.join(self._parts[:3])!r} has no task {self.id!r}.",
                 where=self._url,
-                help=suggest_name(self.id, self._run.list_tasks(self._step)) or "The step hasn't started.",
+                help=suggest_name(self.id, self._run.list_tasks(self._step_name)) or "The step hasn't started.",
             )
         if self._attempt is not None and self._read_manifest() is None and self._attempt not in self.attempts:
             raise NotFound(
@@ -70,7 +72,7 @@ class Task(InRun[DataArtifact]):
             )
 
     @property
-    def _step(self) -> str:
+    def _step_name(self) -> str:
         return self._parts[2]
 
     def _read_manifest(self) -> Manifest | None:
@@ -81,16 +83,16 @@ class Task(InRun[DataArtifact]):
             run, step, task = self._find_source()
             self._committed = run.read_attempt(step, task, self._attempt)
         else:
-            self._committed = self._run.read_commit(self._step, self.id)
+            self._committed = self._run.read_commit(self._step_name, self.id)
         if self._committed is not None or self._attempt is not None:
             return self._committed
         for number in reversed(self.attempts):
-            tried = self._run.read_attempt(self._step, self.id, number)
+            tried = self._run.read_attempt(self._step_name, self.id, number)
             if tried is not None and not tried.ok:
                 return tried
             if tried is not None:
                 # It went well and counts only if it is the commit: another may have been quicker since the first look.
-                self._committed = self._run.read_commit(self._step, self.id)
+                self._committed = self._run.read_commit(self._step_name, self.id)
                 if self._committed is not None:
                     return self._committed
         return None
@@ -99,7 +101,7 @@ class Task(InRun[DataArtifact]):
         """Whose attempts and logs to read: a reused task has its origin's."""
         origin = self.origin_pathspec
         if origin is None:
-            return self._run, self._step, self.id
+            return self._run, self._step_name, self.id
         flow, run, step, task = origin.split("/")
         return type(self._run)(self._url, flow, run), step, task
 
@@ -141,7 +143,7 @@ class Task(InRun[DataArtifact]):
     @property
     def index(self) -> int | None:
         """Index in the innermost foreach, from 0; None outside any foreach."""
-        plan = self._run.step_plan(self._step)
+        plan = self._run.step_plan(self._step_name)
         numbers = [n for kind, n in zip(plan.kinds, plan.position(self.id), strict=True) if kind == FOREACH]
         return numbers[-1] if numbers else None
 
@@ -159,10 +161,10 @@ class Task(InRun[DataArtifact]):
 
     @property
     def state(self) -> str:
-        """How the task stands: ``succeeded``, ``failed`` or ``running``.
+        """The state of the task: ``succeeded``, ``failed`` or ``running``.
 
-        One whose failure ``@catch`` took has failed, and is ``finished`` all the same. One without a result is running
-        for as long as its run is.
+        A task whose failure ``@catch`` took has failed, and is ``finished`` nevertheless. A task without a result is
+        running for as long as its run is.
         """
         return self._state_in(lambda: self._run.read_outcome().state)
 
@@ -175,7 +177,7 @@ class Task(InRun[DataArtifact]):
         return RUNNING if state_of_run() == RUNNING else FAILED
 
     def _has_failed_for_good(self) -> bool:
-        mark = layout.failure_key(self._run.flow, self._run.run, self._step, self.id)
+        mark = layout.failure_key(self._run.flow, self._run.run, self._step_name, self.id)
         return self._reader.store.head(mark) is not None
 
     @property
@@ -184,7 +186,7 @@ class Task(InRun[DataArtifact]):
         manifest = self._read_manifest()
         if manifest is not None:
             return local_time(manifest.started)
-        started = self._run.read_start_time(self._step, self.id, self.current_attempt)
+        started = self._run.read_start_time(self._step_name, self.id, self.current_attempt)
         return local_time(self._run.record.started if started is None else started)
 
     @property
@@ -212,10 +214,10 @@ class Task(InRun[DataArtifact]):
 
     @property
     def current_attempt(self) -> int:
-        """Number of the attempt that is looked at, from 0."""
+        """Number of the attempt that this object shows, from 0."""
         if self._attempt is not None:
             return self._attempt
-        committed = self._committed or self._run.read_commit(self._step, self.id)
+        committed = self._committed or self._run.read_commit(self._step_name, self.id)
         if committed is not None:
             return committed.attempt
         return max(self.attempts, default=0)
@@ -228,12 +230,12 @@ class Task(InRun[DataArtifact]):
 
     @property
     def metadata_dict(self) -> dict[str, str]:
-        """Facts about the attempt, as text: where it ran, its number, whether it went well, where it stored things."""
-        return attempt_facts(self, self.current_attempt, self._read_manifest())
+        """The attempt's metadata, as text: where it ran, its number, its result, where it stored artifacts."""
+        return attempt_fields(self, self.current_attempt, self._read_manifest())
 
     @property
     def metadata(self) -> list[Metadata]:
-        """The facts of :attr:`metadata_dict`, each as ``name``, ``value``, ``created_at``, ``type`` and ``task``.
+        """The fields of :attr:`metadata_dict`, each as ``name``, ``value``, ``created_at``, ``type`` and ``task``.
 
         Those of every attempt, from the first on; of the one attempt alone for a task that was made with ``attempt=``.
         """
@@ -271,7 +273,7 @@ class Task(InRun[DataArtifact]):
         """The task that a resume reused this one from; None for one that ran itself."""
         # Which attempt is looked at doesn't matter: the task as a whole was reused.
         committed = self._committed if self._attempt is None else None
-        committed = committed or self._run.read_commit(self._step, self.id)
+        committed = committed or self._run.read_commit(self._step_name, self.id)
         return None if committed is None else committed.origin
 
     @property
@@ -354,11 +356,11 @@ class Task(InRun[DataArtifact]):
         from flow_sdk.client.logs import check_stream, task_lines
 
         check_stream(stream)
-        for line in task_lines(self._reader.store, *self._log_source()):
+        for line in task_lines(self._reader.store, *self._find_log()):
             if line.stream == stream:
                 yield line.time, (line.text if as_unicode else line.text.encode("utf-8"))
 
-    def _log_source(self) -> tuple[tuple[str, str, str, str], int]:
+    def _find_log(self) -> tuple[tuple[str, str, str, str], int]:
         """Which task's log to read, and of which attempt: a reused task has its origin's."""
         run, step, task = self._find_source()
         return (run.flow, run.run, step, task), self.current_attempt

@@ -138,7 +138,7 @@ def _view_step(step: "Step") -> str:
         )
         for task in tasks
     )
-    plan = step._plan
+    plan = step._step_plan
     shown = f"{len(ids)}" if len(ids) <= MOST_ROWS else f"{len(ids):,}, of which the first {MOST_ROWS} are shown"
     fields = [
         ("tasks", shown),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from flow_sdk.client.logs import LogTail, follow_lines, task_lines
+from flow_sdk.client.logs import LogTail, task_lines
 from flow_sdk.store.records import layout
 from tests.support.run_builder import Builder
 
@@ -63,20 +63,16 @@ def test_a_damaged_line_is_shown_not_lost(flow: Builder) -> None:
     assert list(task_lines(flow.store, PLACE, 0))[-1].text == "\ufffd\ufffd"
 
 
-def test_following_ends_when_the_task_does_and_misses_nothing(flow: Builder) -> None:
-    written = iter([line(1, "a"), line(2, "b"), line(3, "c") + "2026-01-02T03:04:04Z o last"])
-    count = 0
-    waited: list[float] = []
-
-    def write(seconds: float) -> None:
-        nonlocal count
-        waited.append(seconds)
-        put(flow, count, next(written))
-        count += 1
-
-    found = list(follow_lines(flow.store, PLACE, 0, lambda: count == 3, interval=0.25, sleep=write))
-    assert [each.text for each in found] == ["a", "b", "c", "last"]
-    assert waited == [0.25] * 3
+def test_a_log_is_followed_while_it_is_written(flow: Builder) -> None:
+    written = [line(1, "a") + line(2, "b"), line(3, "c"), line(4, "last").rstrip("\n")]
+    tail = LogTail(flow.store, PLACE, 0)
+    found = []
+    for count, text in enumerate(written):
+        found.append([each.text for each in tail.read()])
+        put(flow, count, text)
+    found.append([each.text for each in tail.read()])
+    assert found == [[], ["a", "b"], ["c"], []]
+    assert [each.text for each in tail.read_rest()] == ["last"] and list(tail.read_rest()) == []
 
 
 @pytest.mark.parametrize("number", [9, 10, 99, 100])
