@@ -60,7 +60,7 @@ def _count_of_step(source: FunctionSource, constants: dict[str, int]) -> int | N
     uses = [node for node in ast.walk(source.node) if _is_attribute(node, this, artifact)]
     if not uses:
         return constants.get(artifact)
-    # One statement of the step's own body sets the list, and nothing else there so much as looks at it.
+    # One statement of the step's own body sets the list, and nothing else there reads it.
     for statement in source.node.body:
         targets = statement.targets if isinstance(statement, ast.Assign) else ()
         if len(uses) == 1 and len(targets) == 1 and targets[0] is uses[0] and isinstance(statement, ast.Assign):

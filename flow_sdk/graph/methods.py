@@ -44,7 +44,7 @@ def steps_overwritten(functions: Iterable[FunctionSource], steps: KeysView[str])
 
     Yields
     ------
-    (str, Span)
+    (str, SourceSpan)
         The name, and where it is set.
     """
     for function in functions:

@@ -43,7 +43,7 @@ class Fault(NamedTuple):
         What is wrong, such as ``"bad-target"``.
     step : str
         The step it is about.
-    span : Span
+    span : SourceSpan
         Where to point.
     details : dict of str
         Names that the message needs.
@@ -90,7 +90,7 @@ class NextCall(NamedTuple):
         A switch's cases.
     is_last : bool
         Whether the call is the last statement of the step, or of one of the paths through it that all end in a call.
-    span : Span
+    span : SourceSpan
         The call.
     faults : tuple of Fault
         What is wrong with the arguments.
@@ -131,11 +131,11 @@ class Node(NamedTuple):
         All calls of ``self.next``, in source order.
     doc : str
         The docstring, dedented.
-    span : Span
+    span : SourceSpan
         The name in the ``def`` line.
-    decorator_spans : tuple of (str, Span)
+    decorator_spans : tuple of (str, SourceSpan)
         The decorators as written, from the top.
-    shadows : Span or None
+    shadows : SourceSpan or None
         An earlier step of the same name in the same class body, which Python drops.
     has_source : bool
         Whether the source was found.
@@ -213,15 +213,15 @@ class Graph(NamedTuple):
         The flow's docstring, dedented.
     nodes : dict of Node
         The steps by name.
-    span : Span
+    span : SourceSpan
         The name in the ``class`` line.
-    assignments : dict of Span
+    assignments : dict of SourceSpan
         Where the class bodies assign plain attributes.
     methods : frozenset of str
         Names of the methods of the class that aren't steps.
-    unmarked : dict of Span
+    unmarked : dict of SourceSpan
         Methods that call ``self.next`` and aren't steps: the name in the ``def`` line.
-    overwritten : tuple of (str, Span)
+    overwritten : tuple of (str, SourceSpan)
         Where methods set an attribute that has the name of a step.
     replaced : dict of str
         Steps whose name the same class body has assigned before: what was assigned, such as ``"parameter"``.

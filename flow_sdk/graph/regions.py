@@ -1,6 +1,6 @@
 """Regions of a graph: which splits, foreaches and loops enclose each step, and which join closes which split.
 
-The levels are handed along the edges in topological order: a split, a foreach or a loop's entry adds one, a join
+The levels are passed along the edges in topological order: a split, a foreach or a loop's entry adds one, a join
 takes the innermost split or foreach away, and leaving a loop's body takes the loop away.
 """
 

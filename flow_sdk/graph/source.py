@@ -93,14 +93,14 @@ class SourceFile:
                     self._index_body(handler.body, prefix, owner)
 
     def span_of(self, node: ast.AST) -> SourceSpan:
-        """Return the place of an expression."""
+        """Return the range of an expression."""
         line, end_line = node.lineno, node.end_lineno  # type: ignore[attr-defined]
         column = self._count_characters(line, node.col_offset)  # type: ignore[attr-defined]
         end = self._count_characters(end_line, node.end_col_offset)  # type: ignore[attr-defined]
         return SourceSpan(self.name, line, column + 1, end_line, end + 1, self.line_text(line))
 
     def name_span(self, node: FunctionNode | ast.ClassDef) -> SourceSpan:
-        """Return the place of the name in a ``def`` or ``class`` line."""
+        """Return the range of the name in a ``def`` or ``class`` line."""
         text = self.line_text(node.lineno)
         start = text.find(node.name, self._count_characters(node.lineno, node.col_offset) + 3)
         column = start + 1 if start >= 0 else self._count_characters(node.lineno, node.col_offset) + 1

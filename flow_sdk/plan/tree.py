@@ -8,7 +8,7 @@ both; it isn't stored. Whatever translates or draws a flow walks the tree:
 - A node is a :class:`SingleStep`, a :class:`Switch`, a :class:`Parallel`, a :class:`ForEach` or a :class:`Loop`. Each
   but the loop runs its own ``step`` first. The bodies inside follow it.
 - The join of a parallel or foreach is the node after it in the same sequence.
-- The body of a case holds what this case alone leads to. Where cases meet again, the step stands after the switch in
+- The body of a case holds what this case alone leads to. Where cases meet again, the step follows the switch in
   the sequence around it. A case that leads straight to such a step, to the join around the switch, or back to the entry
   of a loop has an empty body. So every flow that passes the checks has exactly one tree; no step is doubled.
 - A loop that is left in several ways has its exits as a switch has its cases.

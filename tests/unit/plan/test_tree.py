@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 
-from flow_sdk.errors import PlanError
+from flow_sdk.errors import CheckFailed, PlanError
 from flow_sdk.graph.model import Scope
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.model import FlowPlan, StepPlan
@@ -111,6 +112,55 @@ def test_the_tree_of_any_flow_has_each_step_once_and_gives_its_scopes_back(sourc
 @pytest.mark.parametrize("seed", range(60))
 def test_the_tree_of_a_flow_from_a_seed(seed: int, tmp_path: Path) -> None:
     check_tree(compiled(flow_source(seed), tmp_path))
+
+
+@st.composite
+def switch_graphs(draw: st.DrawFn) -> str:
+    """Transitions of a flow of switches alone, with cases that meet, cross, end early and lead back at random."""
+    count = draw(st.integers(2, 9))
+    names = ["start", *(f"s{number}" for number in range(1, count)), "end"]
+    lines = []
+    for number, name in enumerate(names[:-1]):
+        forward = draw(st.lists(st.sampled_from(names[number + 1 :]), min_size=1, max_size=3, unique=True))
+        if draw(st.booleans()):
+            forward = list(dict.fromkeys([names[number + 1], *forward]))
+        back = draw(st.lists(st.sampled_from(names[1 : number + 1]), max_size=1)) if number else []
+        targets = list(dict.fromkeys([*forward, *back]))
+        cases = ", ".join(f"{value}: self.{target}" for value, target in enumerate(targets))
+        lines.append(f"{name}: {{{cases}}}, condition='c'" if len(targets) > 1 else f"{name}: self.{targets[0]}")
+    return "\n".join([*lines, "end:"])
+
+
+@settings(SETTINGS, max_examples=300)
+@given(source=switch_graphs())
+def test_the_tree_of_any_graph_of_switches_has_each_step_once(source: str, tmp_path: Path) -> None:
+    try:
+        plan = plan_of(source, tmp_path)
+    except CheckFailed:
+        reject()  # steps that can't be reached, cycles with two ways in, loops without an exit
+    check_tree(plan)
+    certain_steps = {visit.node.step.name for visit in build_tree(plan).root.visit() if visit.is_certain}
+    assert certain_steps == {name for name in reached_outside_of_loops(plan) if not can_avoid(plan, name)}
+
+
+def reached_outside_of_loops(plan: FlowPlan) -> set[str]:
+    """The steps outside of loops, and the entries of the outermost loops, which stand for them."""
+    return {step.name for step in plan.steps if not step.scopes or step.loop_entries == (step.name,)}
+
+
+def can_avoid(plan: FlowPlan, name: str) -> bool:
+    """Whether some way from the start to the end doesn't pass a step."""
+    if name in (plan.start.name, plan.end.name):
+        return False
+    seen, waiting = {name}, [plan.start.name]
+    while waiting:
+        step = waiting.pop()
+        if step == plan.end.name:
+            return True
+        if step not in seen:
+            seen.add(step)
+            waiting += plan[step].next
+    return False
 
 
 SHAPES = {

@@ -176,6 +176,7 @@ class StepOperator(BaseOperator):
 def not_started_by_loop(deployment: DagFileDeployment) -> Exception:
     """Return the error for a body DAG that a user started."""
     error: Exception = AirflowFailException(
-        f"This DAG is the body of a loop of DAG {deployment.dag!r}, which starts it for each pass. Trigger that one."
+        f"This DAG is the body of a loop of DAG {deployment.dag!r}, which starts it for each iteration. "
+        "Trigger that one."
     )
     return error
