@@ -10,8 +10,8 @@ where a task of the fourth step runs      text of position   task id
 outside any foreach and loop              ``0``              ``3``
 item 3 of a foreach                       ``3``              ``3.3``
 item 1 of the foreach inside item 3       ``3.1``            ``3.3.1``
-third pass through a loop                 ``0-2``            ``3-2``
-second pass through a loop in item 3      ``3-1``            ``3.3-1``
+third iteration of a loop                 ``0-2``            ``3-2``
+second iteration of a loop in item 3      ``3-1``            ``3.3-1``
 ========================================  =================  ===========
 
 In a run whose plan has format 1 the text of the position is the task's id: steps of such a plan have no number.
@@ -54,22 +54,22 @@ _TASK = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*(?:-(?:0|[1-9]\d*)(?:\.(
 
 
 def is_flow_name(name: str) -> bool:
-    """Tell whether ``name`` can be a flow's name: an ASCII identifier of at most 128 characters."""
+    """Return whether ``name`` can be a flow's name: an ASCII identifier of at most 128 characters."""
     return _FLOW.fullmatch(name) is not None
 
 
 def is_step_name(name: str) -> bool:
-    """Tell whether ``name`` can be a step's name: ``[a-z0-9_]``, no leading ``_``, at most 128 characters."""
+    """Return whether ``name`` can be a step's name: ``[a-z0-9_]``, no leading ``_``, at most 128 characters."""
     return _STEP.fullmatch(name) is not None
 
 
 def is_run_id(run_id: str) -> bool:
-    """Tell whether ``run_id`` can be a run's id in the store: at most 250 characters, none of them a path's."""
+    """Return whether ``run_id`` can be a run's id in the store: at most 250 characters, none of them a path's."""
     return _RUN.fullmatch(run_id) is not None and ".." not in run_id
 
 
 def is_task_id(text: str) -> bool:
-    """Tell whether ``text`` has the form of a task id."""
+    """Return whether ``text`` has the form of a task id."""
     return _TASK.fullmatch(text) is not None
 
 
@@ -88,8 +88,8 @@ def position_text(kinds: tuple[str, ...], position: Position) -> str:
     str
         The text. Injective for the scopes of one step, and the same for all steps in the same scopes.
     """
-    indices, passes = _parted(kinds, position)
-    return _text(indices or ["0"], passes)
+    indices, iterations = _split_numbers(kinds, position)
+    return _join_numbers(indices or ["0"], iterations)
 
 
 def task_id(kinds: tuple[str, ...], position: Position, number: int | None) -> str:
@@ -109,12 +109,12 @@ def task_id(kinds: tuple[str, ...], position: Position, number: int | None) -> s
     """
     if number is None:
         return position_text(kinds, position)
-    indices, passes = _parted(kinds, position)
-    return _text([str(number), *indices], passes)
+    indices, iterations = _split_numbers(kinds, position)
+    return _join_numbers([str(number), *indices], iterations)
 
 
-def _parted(kinds: tuple[str, ...], position: Position) -> tuple[list[str], list[str]]:
-    """The foreach indices and the loop passes of a position."""
+def _split_numbers(kinds: tuple[str, ...], position: Position) -> tuple[list[str], list[str]]:
+    """Return the foreach indices and the loop iterations of a position."""
     if len(kinds) != len(position):
         raise PathspecError(
             f"A task position has {len(position)} numbers, the step has {len(kinds)} scopes.",
@@ -124,8 +124,8 @@ def _parted(kinds: tuple[str, ...], position: Position) -> tuple[list[str], list
     return [str(n) for kind, n in numbered if kind == FOREACH], [str(n) for kind, n in numbered if kind == LOOP]
 
 
-def _text(indices: list[str], passes: list[str]) -> str:
-    return ".".join(indices) + ("-" + ".".join(passes) if passes else "")
+def _join_numbers(indices: list[str], iterations: list[str]) -> str:
+    return ".".join(indices) + ("-" + ".".join(iterations) if iterations else "")
 
 
 def parse_position(kinds: tuple[str, ...], text: str) -> Position:
@@ -175,7 +175,7 @@ def position_of(kinds: tuple[str, ...], text: str, number: int | None) -> Positi
     """
     if is_task_id(text):
         head, _, tail = text.partition("-")
-        passes = [int(n) for n in tail.split(".")] if tail else []
+        iterations = [int(n) for n in tail.split(".")] if tail else []
         indices = [int(n) for n in head.split(".")]
         wanted = kinds.count(FOREACH)
         if number is not None or not wanted:
@@ -183,12 +183,12 @@ def position_of(kinds: tuple[str, ...], text: str, number: int | None) -> Positi
             fits = first == (number or 0)
         else:
             fits = True
-        if fits and len(passes) == kinds.count(LOOP) and len(indices) == wanted:
-            numbers = {FOREACH: iter(indices), LOOP: iter(passes)}
+        if fits and len(iterations) == kinds.count(LOOP) and len(indices) == wanted:
+            numbers = {FOREACH: iter(indices), LOOP: iter(iterations)}
             return tuple(next(numbers[kind]) for kind in kinds)
     raise PathspecError(
         f"{text!r} isn't the id of a task of this step.",
-        wanted=f"{kinds.count(FOREACH)} foreach indices and {kinds.count(LOOP)} loop passes, such as "
+        wanted=f"{kinds.count(FOREACH)} foreach indices and {kinds.count(LOOP)} loop iterations, such as "
         f"{task_id(kinds, (0,) * len(kinds), number)!r}",
     )
 
