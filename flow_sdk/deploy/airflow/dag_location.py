@@ -1,14 +1,17 @@
-"""Where a DAG file goes: a file, a DAGs folder, or S3. Looked at first, written whole or not at all."""
+"""Where a DAG file goes: a file, a DAGs folder, or a bucket. Checked first, written whole or not at all."""
 
 import contextlib
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from flow_sdk.config import expand_home
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
-from flow_sdk.errors import AwsError, DeployError
+from flow_sdk.errors import ConfigError, DeployError, StoreError
+from flow_sdk.files.botocore_bucket import is_unusual
+from flow_sdk.files.file_store import Label
+from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.backends.durable_files import replace_file, sync_folder
 
 __all__ = ["DagLocation", "check_holds", "dag_of", "open_location"]
@@ -39,12 +42,12 @@ class DagLocation(Protocol):
 
 
 def open_location(target: str, dag: str) -> DagLocation:
-    """Look at the location for a DAG file.
+    """Check the location for a DAG file.
 
     Parameters
     ----------
     target : str
-        A file ending in ``.py``, a folder, or the same in S3.
+        A file ending in ``.py``, a folder, or the same in S3, Google Cloud Storage or Azure Blob Storage.
     dag : str
         The DAG's id, which names the file in a folder.
 
@@ -53,10 +56,8 @@ def open_location(target: str, dag: str) -> DagLocation:
     DeployError
         If there is no such folder or bucket, or another file stands in the way.
     """
-    if target.startswith("s3://"):
-        return _S3File(target, dag)
     if "://" in target:
-        raise DeployError("A DAG file can't go there.", seen=target, wanted="a file, a folder, or s3://bucket/key.py")
+        return _BucketFile.from_url(target, dag)
     path = expand_home(target)
     if os.path.isdir(path):
         path = os.path.join(path, f"{dag}.py")
@@ -67,6 +68,14 @@ def open_location(target: str, dag: str) -> DagLocation:
             help="Name an existing folder, or a file that ends in .py.",
         )
     return _LocalFile(path)
+
+
+def _refused_location(target: str) -> DeployError:
+    return DeployError(
+        "A DAG file can't go there.",
+        seen=target,
+        wanted="a file, a folder, or an address such as s3://bucket/folder, gs://bucket/folder or s3://bucket/key.py",
+    )
 
 
 def _refuse_foreign(text: str, name: str) -> None:
@@ -157,66 +166,62 @@ class _LocalFile:
         return True
 
 
-class _S3File:
-    def __init__(self, url: str, dag: str) -> None:
-        bucket, _, key = url.removeprefix("s3://").partition("/")
+class _BucketFile:
+    def __init__(self, address: StoreAddress, key: str) -> None:
+        from flow_sdk.files.bucket import Bucket
+        from flow_sdk.store.backends.clouds import find_cloud
+
+        cloud = find_cloud(address.kind.scheme)
+        if cloud is None:
+            raise _refused_location(address.url)
+        self.title, self.key = address.kind.title, key
+        self._bucket = Bucket(address.bucket, address.kind.scheme, cloud)
+        with self._errors("put into"):  # a bucket that can't be reached takes no file, either
+            self.before = (self._bucket.read(key) or b"").decode("utf-8", "replace")
+        _refuse_foreign(self.before, self.name)
+
+    @classmethod
+    def from_url(cls, url: str, dag: str) -> "_BucketFile":
+        """Read an address of a file that ends in ``.py``, or of a folder."""
+        scheme, _, rest = url.partition("://")
+        bucket, _, key = rest.partition("/")
+        try:
+            address = StoreAddress.parse(f"{scheme}://{bucket}")
+        except ConfigError as error:
+            raise _refused_location(url) from error
         if not key.endswith(".py"):
             key = f"{key.rstrip('/')}/{dag}.py".lstrip("/")
-        self.bucket, self.key = bucket, key
-        if not bucket:
-            raise DeployError(
-                "The S3 address names no bucket.", seen=url, wanted="s3://bucket/folder or s3://bucket/key.py"
-            )
-        from flow_sdk.aws import client  # the data plane's client would make a store of the location
-
-        with self._errors("put into"):
-            self.client: Any = client("s3")
-            self.client.head_bucket(Bucket=bucket)
-        self.before = self._read()
-        _refuse_foreign(self.before, self.name)
+        if not address.is_remote or is_unusual(key):
+            raise _refused_location(url)
+        return cls(address, key)
 
     @property
     def name(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
+        return self._bucket.url(self.key)
 
     @contextlib.contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
-        from flow_sdk.aws import aws_errors
-
         try:
-            with aws_errors(f"reach {self.name}"):
-                yield
-        except AwsError as error:
+            yield
+        except StoreError as error:
             raise DeployError(
-                f"The DAG file can't be {doing} S3.",
+                f"The DAG file can't be {doing} {self.title}.",
                 seen=f"{error.headline} {error.seen or ''}".strip(),
                 wanted=error.wanted,
                 where=self.name,
                 help=error.help or "Check the bucket's name, the credentials and the region.",
             ) from error
 
-    def _read(self) -> str:
-        with self._errors("read from"):
-            try:
-                answer = self.client.get_object(Bucket=self.bucket, Key=self.key)
-                return str(answer["Body"].read().decode("utf-8", "replace"))
-            except self.client.exceptions.NoSuchKey:
-                return ""
-
     def write(self, text: str) -> bool:
         if text == self.before:
             return False
-        from flow_sdk.aws.settings import encryption
-
-        asked = encryption()
-        more = asked.arguments if asked is not None else {}
         with self._errors("put into"):
-            self.client.put_object(Bucket=self.bucket, Key=self.key, Body=text.encode("utf-8"), **more)
+            self._bucket.upload(self.key, text.encode("utf-8"), Label(), overwrite=True)
         return True
 
     def remove(self) -> bool:
         if not self.before:
             return False
         with self._errors("removed from"):
-            self.client.delete_object(Bucket=self.bucket, Key=self.key)
+            self._bucket.delete(self.key)
         return True

@@ -8,6 +8,7 @@ import pytest
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
 from flow_sdk.deploy.airflow.dag_location import check_holds, open_location
 from flow_sdk.errors import DeployError
+from tests.support.fake_gcs import FakeGcsServer
 from tests.support.moto import MotoServer
 
 TEXT = f"{FIRST_LINE}\nx = 1\n"
@@ -29,7 +30,7 @@ def test_the_same_text_is_not_written_again(tmp_path: Path) -> None:
     assert open_location(str(tmp_path / "x.py"), "F").write(TEXT + "\n") is True
 
 
-@pytest.mark.parametrize("target", ["nowhere", "nowhere/x.py", "gs://bucket/x.py", "s3://", "x.txt"])
+@pytest.mark.parametrize("target", ["nowhere", "nowhere/x.py", "ftp://bucket/x.py", "memory://x.py", "s3://", "x.txt"])
 def test_a_place_that_is_not_there_is_refused(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DeployError):
@@ -101,3 +102,18 @@ def test_s3_takes_the_file_and_says_what_is_missing(moto: MotoServer, monkeypatc
         open_location("s3://no-such-bucket/folder", "F")
     assert open_location("s3://dags/folder", "F").remove() is True
     assert open_location("s3://dags/folder", "F").remove() is False
+
+
+@pytest.mark.gcs
+def test_google_cloud_storage_takes_the_file_as_cloud_composer_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeGcsServer("composer") as server:
+        for name, value in server.env().items():
+            monkeypatch.setenv(name, value)
+        location = open_location("gs://composer/dags", "F")
+        assert location.name == "gs://composer/dags/F.py"
+        assert location.write(TEXT) is True
+        assert open_location("gs://composer/dags/F.py", "other").write(TEXT) is False
+        with pytest.raises(DeployError, match="can't be put into Google Cloud Storage"):
+            open_location("gs://no-such-bucket/folder", "F")
+        assert open_location("gs://composer/dags", "F").remove() is True
+        assert open_location("gs://composer/dags", "F").remove() is False
