@@ -15,7 +15,7 @@
     │   ├── StoreUnavailable      no bucket, no credentials, no folder, no answer
     │   └── IntegrityError        stored bytes don't verify
     ├── SerializationError        an artifact can't be stored or loaded
-    ├── TaskError                 a task can't go on
+    ├── TaskError                 a task can't continue
     │   ├── TransitionError       what the step did isn't what its source says
     │   ├── InputsError           a join's inputs can't be used or merged
     │   ├── StepTimeout           the step ran longer than its @timeout
@@ -28,7 +28,7 @@
         ├── NamespaceMismatch     it exists, in another namespace
         └── PathspecError         wrong number or form of components
 
-Each error has a headline; most also say what was seen, what was wanted, where, and how to mend it.
+Each error has a headline; most also say what was seen, what was wanted, where, and how to fix it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class FlowSDKError(Exception):
     wanted : str, optional
         What would have been right.
     where : str, optional
-        File and line, step, key: the place to look at.
+        File and line, step or key of the problem.
     help : str, optional
         What to do about it.
 
@@ -200,7 +200,7 @@ class SerializationError(FlowSDKError):
 
 
 class TaskError(FlowSDKError):
-    """A task can't go on."""
+    """A task can't continue."""
 
 
 class TransitionError(TaskError):

@@ -205,6 +205,10 @@ class Config:
     def __setattr__(self, key: str, value: Any) -> NoReturn:
         raise TypeError("a config can't be changed")
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Read the state of a pickle: a flow class that is stored by value holds its configs."""
+        object.__setattr__(self, "_declared", state[1]["_declared"])
+
     def __flow_deferred__(self) -> DeferredConfigValue:
         return DeferredConfigValue(self._declared.name)
 

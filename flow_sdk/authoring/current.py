@@ -51,7 +51,7 @@ _ABSENT = ("checkpoint", "huggingface_hub", "model")
 
 
 class Current:
-    """Facts about the running task; one object, :data:`current`, per process."""
+    """What is known about the running task; one object, :data:`current`, per process."""
 
     if TYPE_CHECKING:
         flow_name: str | None

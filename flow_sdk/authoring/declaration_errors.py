@@ -58,7 +58,7 @@ def _user_frame() -> FrameType | None:
 def _show_without_traceback() -> None:
     """Let the message alone end a flow file that is executed.
 
-    The class body runs before the command line does, so nobody else is there to catch the error.
+    The class body runs before the command line does, so no other code can catch the error.
     """
     before = sys.excepthook
 

@@ -1,4 +1,4 @@
-"""Values of configs that aren't known yet: what a class body, which runs before any is read, gets in their place.
+"""Values of configs that aren't known yet: what a class body gets, as it runs before any is read.
 
 A :class:`DeferredConfigValue` records what to look up. :func:`resolve_deferred` replaces it when decorators and
 parameters are read into the plan.
@@ -201,7 +201,7 @@ def _as_deferred(value: Any) -> DeferredConfigValue | None:
 
 
 def holds_deferred(value: Any) -> bool:
-    """Tell whether a value is deferred, or a list or dict that holds such a value."""
+    """Return whether a value is deferred, or a list or dict that holds such a value."""
     if _as_deferred(value) is not None:
         return True
     if isinstance(value, dict):

@@ -59,12 +59,12 @@ def step(function: F | None = None, *, start: bool = False, end: bool = False) -
 
 
 def is_step(value: object) -> bool:
-    """Tell whether a class attribute is a step."""
+    """Return whether a class attribute is a step."""
     return callable(value) and hasattr(value, "__flow_step__")
 
 
 def uses_no_dynamic_features() -> bool:
-    """Tell whether no flow of this process can have a config or a custom decorator: nobody has imported them.
+    """Return whether no flow of this process can have a config or a custom decorator: they weren't imported.
 
     So flows without them pay nothing for those who have.
     """
@@ -112,7 +112,7 @@ class TaskState(Protocol):
         """Return an inherited artifact; raises AttributeError when there is none of that name."""
 
     def delete_artifact(self, name: str) -> bool:
-        """Forget an inherited artifact; tells whether there was one."""
+        """Forget an inherited artifact; return whether there was one."""
 
     def known_names(self) -> set[str]:
         """Return the names of all artifacts that the step can read now."""
@@ -227,7 +227,7 @@ def _refuse_without_command_line(flow: type[FlowSpec]) -> None:
 class FlowSpec:
     """Base class of all flows.
 
-    Subclass it, mark methods with :func:`step`, hand on with :meth:`next`, and end the file with
+    Subclass it, mark methods with :func:`step`, continue with :meth:`next`, and end the file with
     ``if __name__ == "__main__": MyFlow()``. A subclass may have an ``__init__``. It runs once in every task, before the
     step, with the arguments that the flow file gives; what it sets are artifacts of that step.
 
@@ -275,7 +275,7 @@ class FlowSpec:
                 sys.modules[COMMAND_LINE].main(type(self))
 
     def next(self, *targets: Any, foreach: str | None = None, condition: str | None = None, **other: Any) -> None:
-        """Hand on to the next step or steps; the last statement of every step but the last one.
+        """Continue with the next step or steps; the last statement of every step but the last one.
 
         Parameters
         ----------
@@ -317,7 +317,7 @@ class FlowSpec:
     def merge_artifacts(
         self, inputs: Sequence[Any], exclude: Iterable[str] | None = None, include: Iterable[str] | None = None
     ) -> None:
-        """Take over the artifacts of a join's inputs that this step hasn't set itself.
+        """Set the artifacts of a join's inputs that this step hasn't set itself.
 
         Parameters
         ----------

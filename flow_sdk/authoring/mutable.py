@@ -76,7 +76,7 @@ class _Decorated:
         return [spec for spec in self.decorator_specs if current_name(name) in spec[:2]]
 
     def has_decorator(self, name: str) -> bool:
-        """Tell whether there is a decorator with a name, short or with the module."""
+        """Return whether there is a decorator with a name, short or with the module."""
         return bool(self.get_decorator_specs(name))
 
     def add_decorator(
@@ -221,7 +221,7 @@ class MutableFlow(_Decorated):
 
     Parameters
     ----------
-    settled : ResolvedFlow
+    resolved : ResolvedFlow
         The flow's declarations.
     phase : {"pre_mutate", "mutate"}
         When this is: parameters and flow decorators can be changed in the first only.
@@ -231,8 +231,8 @@ class MutableFlow(_Decorated):
 
     __slots__ = ("_mutator", "_phase", "_resolved")
 
-    def __init__(self, settled: ResolvedFlow, phase: str, mutator: type) -> None:
-        self._resolved = settled
+    def __init__(self, resolved: ResolvedFlow, phase: str, mutator: type) -> None:
+        self._resolved = resolved
         self._phase = phase
         self._mutator = mutator
 
@@ -367,7 +367,7 @@ def _create_decorator(
     args: list[Any],
     kwargs: dict[str, Any],
     modules: tuple[str, ...],
-    note: Callable[[InactiveDecorator], None],
+    record_inactive: Callable[[InactiveDecorator], None],
 ) -> Any:
     """Make the decorator that a mutator asks for; None for one without effect, which is noted."""
     kind: Any = given
@@ -384,7 +384,7 @@ def _create_decorator(
         kind = getattr(given, "decorator_class", None)
     if isinstance(kind, InactiveDecorator):
         kind(*args, **kwargs)  # refuses attributes that it doesn't have
-        note(kind)
+        record_inactive(kind)
         return None
     if isinstance(kind, type) and issubclass(kind, UserStepDecorator | StepMutator | FlowMutator):
         return AppliedDecorator(kind, tuple(args), kwargs)

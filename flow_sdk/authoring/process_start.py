@@ -30,7 +30,7 @@ except OSError:
 
 
 def _began_here(file: str) -> bool:
-    """Tell whether ``file`` is the program of this process. In a notebook it isn't, whatever ``%run`` makes of it."""
+    """Return whether ``file`` is the program of this process. In a notebook it isn't, whatever ``%run`` makes of it."""
     import builtins
 
     return _FILE is not None and os.path.abspath(_FILE) == file and not hasattr(builtins, "get_ipython")
@@ -74,12 +74,12 @@ def _initial_environment() -> dict[str, str]:
 
 
 def _first_folder() -> str | None:
-    """Return the folder that Python was started in, as far as its command line tells.
+    """Return the folder that Python was started in, as far as its command line shows.
 
     Returns
     -------
     str or None
-        Empty where that isn't told; None where Python wasn't started to execute the program itself, but something that
+        Empty where that isn't shown; None where Python wasn't started to execute the program itself, but something that
         then executed it.
     """
     assert _FILE is not None
@@ -109,9 +109,9 @@ def _started_program() -> tuple[str, str]:
             if word == "--check-hash-based-pycs":
                 next(words, "")
             continue
-        for place, letter in enumerate(word[1:], 2):
+        for end, letter in enumerate(word[1:], 2):
             if letter in "WXmc":
-                value = word[place:] or next(words, "")
+                value = word[end:] or next(words, "")
                 if letter in "mc":
                     return f"-{letter}", value
                 break

@@ -34,11 +34,11 @@ ALL_FLOWS = ".*"
 
 _READABLE = 40
 _DIGITS = 24
-"""Hexadecimal digits of the hash in an encoded user name: 96 bits, so that nobody finds two names with the same."""
+"""Hexadecimal digits of the hash in an encoded user name: 96 bits, so that no two names with the same are found."""
 
 
 def is_name(text: object) -> bool:
-    """Tell whether ``text`` can be a project's or branch's name: 1 to 128 characters ``[a-z0-9_]``."""
+    """Return whether ``text`` can be a project's or branch's name: 1 to 128 characters ``[a-z0-9_]``."""
     return isinstance(text, str) and 0 < len(text) <= LONGEST_NAME and not text.strip(_ALPHABET)
 
 
@@ -46,7 +46,7 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 
 class ProjectBranch:
-    """A flow's place in a project; immutable.
+    """The project and branch of a flow; immutable.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class ProjectBranch:
 
     @property
     def is_user(self) -> bool:
-        """Whether this is somebody's own branch."""
+        """Whether this is the branch of one user."""
         return self.branch.startswith("user.")
 
     @property

@@ -178,8 +178,8 @@ class ResolvedFlow:
         return made
 
 
-def _call_mutator(applied: AppliedDecorator, phase: str, target: Any, place: str) -> None:
-    """Call a mutator, turning whatever it raises into an error with its place."""
+def _call_mutator(applied: AppliedDecorator, phase: str, target: Any, description: str) -> None:
+    """Call a mutator, turning whatever it raises into an error that has its location."""
     try:
         getattr(applied.create_decorator(), phase)(target)
     except FlowSDKError as error:
@@ -187,7 +187,7 @@ def _call_mutator(applied: AppliedDecorator, phase: str, target: Any, place: str
         raise
     except Exception as error:
         raise UsageError(
-            f"The mutator {applied.kind.__name__} of {place} failed in {phase}.",
+            f"The mutator {applied.kind.__name__} of {description} failed in {phase}.",
             seen=f"{type(error).__name__}: {error}",
             where=_raised_at(error) or applied.where,
         ) from error
@@ -195,17 +195,17 @@ def _call_mutator(applied: AppliedDecorator, phase: str, target: Any, place: str
 
 def _raised_at(error: BaseException) -> str | None:
     """The innermost line outside of this package that an exception came through."""
-    place, traceback = None, error.__traceback__
+    location, traceback = None, error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
         if frame.f_globals.get("__name__", "").partition(".")[0] != "flow_sdk":
-            place = f"{frame.f_code.co_filename}:{traceback.tb_lineno}"
+            location = f"{frame.f_code.co_filename}:{traceback.tb_lineno}"
         traceback = traceback.tb_next
-    return place
+    return location
 
 
-def provide_configs(flow: type[FlowSpec], read: ReadConfigs, *, anew: bool = True) -> None:
-    """Say where the values of a flow's configs come from.
+def provide_configs(flow: type[FlowSpec], read: ReadConfigs, *, replace: bool = True) -> None:
+    """Set the function that reads the values of a flow's configs.
 
     Parameters
     ----------
@@ -213,10 +213,10 @@ def provide_configs(flow: type[FlowSpec], read: ReadConfigs, *, anew: bool = Tru
         The flow's class.
     read : callable
         Called at most once, when a value is first needed.
-    anew : bool
-        Whether what was settled before is forgotten; otherwise it stays as it is.
+    replace : bool
+        Whether what was resolved before is forgotten; otherwise it stays as it is.
     """
-    if not anew and vars(flow).get("__flow_resolved__") is not None:
+    if not replace and vars(flow).get("__flow_resolved__") is not None:
         return
     flow.__flow_configs__ = read  # type: ignore[attr-defined]
     flow.__flow_resolved__ = None  # type: ignore[attr-defined]

@@ -146,7 +146,7 @@ class StepExtension:
 
         It is called in the task's process before the flow file is executed, for decorators of Flow SDK only: those of
         the flow's modules aren't known yet. It may create the environment that the interpreter belongs to. The
-        process executes that interpreter in its own place, with Flow SDK on its path.
+        process then becomes that interpreter, with Flow SDK on its path.
         """
         return None
 

@@ -162,8 +162,8 @@ class UserStepDecorator(_Custom):
         Returns
         -------
         callable or None
-            What to call with ``flow`` (and ``inputs`` in a join) in the step's place. It returns None or False if it
-            has called ``flow.next`` itself, True to hand on as the step would, or a dict of arguments for that.
+            What to call with ``flow`` (and ``inputs`` in a join) instead of the step. It returns None or False if it
+            has called ``flow.next`` itself, True to continue as the step would, or a dict of arguments for that.
         """
         return None
 
@@ -280,7 +280,7 @@ class _Generator(UserStepDecorator):
             raise UsageError(
                 f"@{type(self).__name__} yielded what it can't.",
                 seen=repr(yielded)[:80],
-                wanted="nothing, USER_SKIP_STEP, a dict for self.next() or a function in the step's place",
+                wanted="nothing, USER_SKIP_STEP, a dict for self.next() or a function to call instead of the step",
             )
         return yielded  # type: ignore[no-any-return]
 
@@ -314,7 +314,7 @@ def user_step_decorator(function: Any = None, /, **unknown: Any) -> Any:
     function : generator function
         Takes ``step_name, flow, inputs`` and, for a decorator with attributes, ``attributes`` (a dict). It yields
         nothing; or :data:`USER_SKIP_STEP`, or a dict of arguments for ``self.next``, to leave out the step's code; or a
-        function to be called in its place.
+        function to be called instead.
 
     Returns
     -------
@@ -351,7 +351,7 @@ def custom_decorators(target: Any) -> tuple[AppliedDecorator, ...]:
 
 
 def is_custom(name: str, module: str) -> bool:
-    """Tell whether a name can only be that of a custom decorator: it has a module, or is known by now."""
+    """Return whether a name can only be that of a custom decorator: it has a module, or is known by now."""
     return "." in name or f"{module}.{name}" in _KNOWN or bool(_ending_with(name))
 
 

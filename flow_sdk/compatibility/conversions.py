@@ -48,7 +48,7 @@ def resolve_identity() -> str:
 
 
 def is_stringish(value: Any) -> bool:
-    """Tell whether a value is text or bytes."""
+    """Return whether a value is text or bytes."""
     return isinstance(value, str | bytes)
 
 
@@ -78,6 +78,6 @@ def url_unquote(value: Any) -> str:
 
 
 def all_equal(items: Any) -> bool:
-    """Tell whether all items of an iterable are equal."""
+    """Return whether all items of an iterable are equal."""
     found = list(items)
     return all(item == found[0] for item in found)

@@ -169,7 +169,7 @@ class MetaflowModule(ModuleType):
 
 
 def _is_module(theirs: str, name: str) -> bool:
-    """Tell whether a name in a module is that of a module below it which has names."""
+    """Return whether a name in a module is that of a module below it which has names."""
     below = f"{theirs}.{name}"
     return any(known == below or known.startswith(below + ".") for known in MODULES)
 

@@ -94,7 +94,7 @@ def test_attempts_are_all_told_of(isolation: str, tmp_path: Path) -> None:
     assert (raises.finished, raises.successful, raises.data.shared) == (True, False, "new")
     assert raises.data.failure.type.endswith("ZeroDivisionError")
     assert "lost" not in killed.data and "SIGKILL" in killed.data.gone.exception
-    assert "SIGKILL" in killed.stderr and "@catch takes over" in killed.stderr
+    assert "SIGKILL" in killed.stderr and "@catch handles the failure" in killed.stderr
     assert Task(killed.pathspec, attempt=0).exception is not None
 
     assert call(tmp_path, "resume", "end").returncode == 0

@@ -52,7 +52,7 @@ class CatchDecorator(StepDecorator):
         """Print the failure, and set the artifact to it."""
         if self._values.get("print_exception", True):
             print(failure.stacktrace, end="", file=sys.stderr, flush=True)
-            print(f"@catch takes over for step {context.step.name!r}.", file=sys.stderr, flush=True)
+            print(f"@catch handles the failure of step {context.step.name!r}.", file=sys.stderr, flush=True)
         if variable := self._values.get("var"):
             setattr(context.flow, variable, failure)
 

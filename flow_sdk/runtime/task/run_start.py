@@ -73,7 +73,7 @@ def _store_configs(artifacts: Artifacts, flow_class: type[FlowSpec], plan: FlowP
     from flow_sdk.authoring.configs import ConfigValue
     from flow_sdk.authoring.resolved_flow import provide_configs
 
-    provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs}, anew=False)
+    provide_configs(flow_class, lambda: {config.name: config.value for config in plan.configs}, replace=False)
     refs = {}
     for config in plan.configs:
         value = json.loads(ordered_json(config.value))  # as the stored plan has it: the same artifact on a laptop
