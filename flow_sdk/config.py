@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from flow_sdk._typing import TYPE_CHECKING
@@ -344,6 +343,7 @@ def write_settings(changes: dict[str, str | None]) -> str:
     ConfigError
         If a name is no setting, or the file can't be written.
     """
+    import contextlib
     import json
 
     for name in changes:
