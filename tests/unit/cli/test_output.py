@@ -12,6 +12,7 @@ from flow_sdk.cli.reporters import plain as output
 from flow_sdk.cli.reporters.live import LiveReporter, certain_bodies
 from flow_sdk.cli.reporters.plain import JsonReporter, PlainReporter, seconds_text
 from flow_sdk.plan.model import FlowPlan, Scope, StepPlan
+from tests.strategies.transitions import plan_of
 from tests.support.function_calls import calls_of
 
 ITEM = (Scope("foreach", "start"),)
@@ -195,6 +196,15 @@ def test_durations(seconds, text):
 
 def test_only_steps_that_no_switch_decides_on_have_a_known_number():
     assert certain_bodies(PLAN) == {"start": ("work",)}
+
+
+def test_a_step_in_which_all_cases_meet_has_a_known_number_and_one_in_a_loop_has_none(tmp_path):
+    plan = plan_of(
+        "start: self.s, foreach='x'\ns: {1: self.a, 2: self.m}, condition='c'\na: self.m\nm: self.n, foreach='y'\n"
+        "n: self.o\no: {1: self.o, 2: self.i}, condition='c'\ni(inputs): self.j\nj(inputs): self.end\nend:",
+        tmp_path,
+    )
+    assert certain_bodies(plan) == {"start": ("s", "m", "i"), "m": ("n",)}
 
 
 @pytest.fixture
