@@ -14,7 +14,7 @@ from flow_sdk.errors import ParameterError
 from flow_sdk.text import suggest_name
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.context import Call
+    from flow_sdk.cli.context import CommandContext
     from flow_sdk.errors import FlowSDKError
 
 __all__ = ["ERROR", "FACTS", "REQUEST", "answer", "write_error"]
@@ -31,29 +31,31 @@ ERROR = "error.json"
 """The error that the command ended with, as :meth:`flow_sdk.errors.FlowSDKError.as_data` describes it."""
 
 
-def answer(call: Call) -> None:
+def answer(context: CommandContext) -> None:
     """Take the caller's parameters, and tell it what the command works on."""
-    folder = call["caller"]
+    folder = context["caller"]
     with open(os.path.join(folder, REQUEST), encoding="utf-8") as file:
         request = json.load(file)
     _end_with(request["life"])
-    call.in_notebook = request.get("notebook", False)
+    context.in_notebook = request.get("notebook", False)
     given = request["parameters"]
     if given:
         from flow_sdk.authoring.parameters import flow_parameters
 
         # A name with "-" can't be a keyword of Python.
-        declared = {parameter.name.replace("-", "_"): parameter.name for parameter in flow_parameters(call.flow_class)}
+        declared = {
+            parameter.name.replace("-", "_"): parameter.name for parameter in flow_parameters(context.flow_class)
+        }
         for name, value in given.items():
             plain = name.replace("-", "_")
             if plain not in declared:
-                raise _unknown(call, name, declared)
-            call.parameters[declared[plain]] = value
-    facts: dict[str, Any] = {"flow": call.flow, "store": call.root}
-    if "name" in call.values:
+                raise _unknown(context, name, declared)
+            context.line.parameters[declared[plain]] = value
+    facts: dict[str, Any] = {"flow": context.flow, "store": context.store.root}
+    if "name" in context.line.values:
         from flow_sdk.cli.tokens import deployed_name
 
-        facts["name"] = deployed_name(call)
+        facts["name"] = deployed_name(context)
     _write_file(folder, FACTS, facts)
 
 
@@ -100,11 +102,11 @@ def _end_with(pipe: int) -> None:
         interrupt()
 
 
-def _unknown(call: Call, name: str, declared: dict[str, str]) -> ParameterError:
+def _unknown(context: CommandContext, name: str, declared: dict[str, str]) -> ParameterError:
     from flow_sdk.cli.registry import GENERAL, load_command
 
-    options = [option.name.replace("-", "_") for option in (*load_command(call.name).options, *GENERAL)]
+    options = [option.name.replace("-", "_") for option in (*load_command(context.line.name).options, *GENERAL)]
     close = suggest_name(name, [*declared, *options])
     if not close.startswith("Did"):
         close = suggest_name(name, declared)
-    return ParameterError(f"The flow has no parameter {name!r}, and {call.name} no such option.", help=close)
+    return ParameterError(f"The flow has no parameter {name!r}, and {context.line.name} no such option.", help=close)

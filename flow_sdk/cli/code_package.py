@@ -15,7 +15,7 @@ from flow_sdk.store.package.data_files import DataFile, data_files_left_out
 from flow_sdk.store.package.ignore_rules import IGNORE_FILE
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.context import Call
+    from flow_sdk.cli.context import CommandContext
     from flow_sdk.store.package.user_modules import UserModule
 
 __all__ = ["FlowCode", "size_text"]
@@ -31,27 +31,27 @@ class FlowCode:
 
     Parameters
     ----------
-    call : Call
+    context : CommandContext
         The command.
     """
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
         self._found: dict[tuple[str, ...], list[PackagedFile]] = {}
 
     @cached_property
     def layout(self) -> CodeLayout:
         """What the package is made of."""
-        chosen = self._call["package-root"] or read_setting("PACKAGE_ROOT").value
-        modules = (base.__module__ for base in self._call.flow_class.__mro__ if base.__module__ != "__main__")
-        return find_layout(self._call.entry, modules, chosen or None)
+        chosen = self._context["package-root"] or read_setting("PACKAGE_ROOT").value
+        modules = (base.__module__ for base in self._context.flow_class.__mro__ if base.__module__ != "__main__")
+        return find_layout(self._context.entry, modules, chosen or None)
 
     def files(self, leave_out: tuple[str, ...] = ()) -> list[PackagedFile]:
         """Find the files of the package, without those whose paths are given."""
         if leave_out not in self._found:
             self._found[leave_out] = find_files(
                 self.layout.root,
-                suffixes=self._call.suffixes,
+                suffixes=self._context.suffixes,
                 leave_out=leave_out,
                 only=self.layout.only,
                 also=(self.layout.entry.file,),
@@ -80,9 +80,9 @@ class FlowCode:
         root = self.layout.root
         of = "" if root == self.layout.worker_folder and not self.layout.only else f" of {root}"
         count = f"{len(files)} file{'s' if len(files) != 1 else ''}"
-        self._call.say(f"Code package: {count}{of}, {size_text(len(package))}.")
+        self._context.log(f"Code package: {count}{of}, {size_text(len(package))}.")
         for line in self.warnings(files):
-            self._call.say(line)
+            self._context.log(line)
 
     def check_modules(self, files: list[PackagedFile]) -> None:
         """Refuse modules of the user's that are neither in the package nor known to be on workers.
@@ -183,11 +183,11 @@ class FlowCode:
         """Paths of the files that further suffixes would bring into the package."""
         if not suffixes:
             return set()
-        found = find_files(self.layout.root, suffixes=(*self._call.suffixes, *suffixes))
+        found = find_files(self.layout.root, suffixes=(*self._context.suffixes, *suffixes))
         return {os.path.realpath(file.path) for file in found}
 
     def _suffix_option(self, suffixes: set[str]) -> str:
-        return "--package-suffixes " + shlex.quote(",".join((*self._call.suffixes, *sorted(suffixes))))
+        return "--package-suffixes " + shlex.quote(",".join((*self._context.suffixes, *sorted(suffixes))))
 
 
 def size_text(size: int) -> str:

@@ -65,7 +65,7 @@ class ErrorReporter:
 
 
 def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
-    """Call a command and turn whatever it raises into a message and an exit code.
+    """CommandContext a command and turn whatever it raises into a message and an exit code.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from flow_sdk.plan.configs import ConfigSource, check_names, read_configs
 if TYPE_CHECKING:
     from typing import Any
 
-    from flow_sdk.cli.context import Call
+    from flow_sdk.cli.context import CommandContext
 
 __all__ = ["config_rows", "from_environment", "given_words", "settle_for_help", "take_configs", "use_origin"]
 
@@ -43,10 +43,10 @@ class _Source:
     def __call__(self) -> dict[str, Any]:
         from flow_sdk import config
         from flow_sdk.authoring.parameters import DeployContext
-        from flow_sdk.cli.terminal import print_note
+        from flow_sdk.cli.terminal import print_message
 
         given = {**from_environment(self.flow_class, os.environ), **self.given}
-        context = DeployContext(self.flow_class.__name__, config.user(), logger=print_note)
+        context = DeployContext(self.flow_class.__name__, config.user(), logger=print_message)
         return read_configs(self.flow_class, given, context, self.fixed)
 
 
@@ -148,7 +148,7 @@ def given_words(flow_class: Any) -> list[str]:
     return [word for name, (form, text) in given.items() for word in (forms[form], name, text)]
 
 
-def use_origin(call: Call, asked: str | None) -> None:
+def use_origin(context: CommandContext, asked: str | None) -> None:
     """Have a flow that is resumed use the configs of the run it resumes; those it has got since are read.
 
     Raises
@@ -158,12 +158,12 @@ def use_origin(call: Call, asked: str | None) -> None:
     NotFound
         If there is no such run.
     """
-    declared = flow_configs(call.flow_class)
+    declared = flow_configs(context.flow_class)
     if not declared:
         return
-    source = vars(call.flow_class).get("__flow_configs__")
+    source = vars(context.flow_class).get("__flow_configs__")
     if not isinstance(source, _Source):
-        source = _Source(call.flow_class, {})
+        source = _Source(context.flow_class, {})
     if source.given:
         raise UsageError(
             "A resumed run has the configs of its origin.",
@@ -172,9 +172,9 @@ def use_origin(call: Call, asked: str | None) -> None:
         )
     from flow_sdk import config
 
-    root, flow, user = call.root, call.flow, config.user()
+    root, flow, user = context.store.root, context.flow, config.user()
     source.fixed = _configs_of(root, flow, user, asked)
-    provide_configs(call.flow_class, source)
+    provide_configs(context.flow_class, source)
 
 
 def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str, Any]:

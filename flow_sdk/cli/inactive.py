@@ -9,7 +9,7 @@ from flow_sdk.cli.environment import find_unused_metadata
 from flow_sdk.errors import DeployError
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.context import Call
+    from flow_sdk.cli.context import CommandContext
 
 __all__ = ["refuse_inactive", "tell_inactive"]
 
@@ -27,20 +27,20 @@ _INSTEAD = {
 """What happens in a local run in place of what a decorator says."""
 
 
-def tell_inactive(call: Call) -> None:
+def tell_inactive(context: CommandContext) -> None:
     """Say, one line for each decorator and option, what has no effect in a run on this machine."""
-    for name, steps in _found(call).items():
+    for name, steps in _found(context).items():
         where = f" of {', '.join(steps)}" if steps else ""
         instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
-        call.say(f"@{name}{where} has no effect in this release of Flow SDK{instead}.")
-    if call.inactive_environment:
+        context.log(f"@{name}{where} has no effect in this release of Flow SDK{instead}.")
+    if context.line.inactive_environment:
         instead = _INSTEAD["conda_base"]
-        call.say(f"{call.inactive_environment} has no effect in this release of Flow SDK: {instead}.")
+        context.log(f"{context.line.inactive_environment} has no effect in this release of Flow SDK: {instead}.")
     if unused := find_unused_metadata():
-        call.say(f"{unused} has no effect: runs are recorded in the store itself, and found there.")
+        context.log(f"{unused} has no effect: runs are recorded in the store itself, and found there.")
 
 
-def refuse_inactive(call: Call) -> None:
+def refuse_inactive(context: CommandContext) -> None:
     """Refuse to deploy a flow with decorators, or an option, that have no effect.
 
     Raises
@@ -48,11 +48,11 @@ def refuse_inactive(call: Call) -> None:
     DeployError
         With all of them.
     """
-    names = [f"@{name}" + (f" on {', '.join(steps)}" if steps else "") for name, steps in _found(call).items()]
+    names = [f"@{name}" + (f" on {', '.join(steps)}" if steps else "") for name, steps in _found(context).items()]
     what = "decorators that have"
-    if call.inactive_environment:
+    if context.line.inactive_environment:
         what = "decorators and options that have" if names else "an option that has"
-        names.append(call.inactive_environment)
+        names.append(context.line.inactive_environment)
     if names:
         raise DeployError(
             f"A flow with {what} no effect in this release can't be deployed.",
@@ -61,13 +61,13 @@ def refuse_inactive(call: Call) -> None:
         )
 
 
-def _found(call: Call) -> dict[str, list[str]]:
+def _found(context: CommandContext) -> dict[str, list[str]]:
     """Each decorator without effect, with its steps."""
     found: dict[str, list[str]] = {}
     if "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return found  # no flow of this process can have one
     from flow_sdk.authoring.inactive_decorators import find_inactive
 
-    for name, step in find_inactive(call.flow_class):
+    for name, step in find_inactive(context.flow_class):
         found.setdefault(name, []).extend([step] if step else [])
     return found

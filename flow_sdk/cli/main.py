@@ -82,14 +82,14 @@ def execute(flow_class: Any, argv: Sequence[str], reporter: ErrorReporter | None
     name, parsed, command = find_command(flow_class, argv)
     if reporter is not None:
         reporter.use_parsed(parsed)
-    from flow_sdk.cli.context import Call
+    from flow_sdk.cli.context import CommandContext
 
-    call = Call(flow_class, name, parsed)
-    if call["caller"] is not None:
+    context = CommandContext(flow_class, name, parsed)
+    if context["caller"] is not None:
         from flow_sdk.cli.caller import answer
 
-        answer(call)
-    return command.run(call)
+        answer(context)
+    return command.run(context)
 
 
 def find_command(flow_class: Any, argv: Sequence[str]) -> tuple[str, Parsed, Command]:

@@ -8,7 +8,7 @@ from flow_sdk.cli.parser import Option
 if TYPE_CHECKING:
     from typing import Any
 
-    from flow_sdk.cli.context import Call
+    from flow_sdk.cli.context import CommandContext
     from flow_sdk.plan.model import ParameterPlan
 
 __all__ = ["given_data", "given_values", "parameter_options"]
@@ -60,7 +60,7 @@ def _text(default: Any) -> str:
     return str(default)
 
 
-def given_values(call: Call, declared: tuple[ParameterPlan, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+def given_values(context: CommandContext, declared: tuple[ParameterPlan, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Take the parameters that the command line and the environment give.
 
     Returns
@@ -77,12 +77,12 @@ def given_values(call: Call, declared: tuple[ParameterPlan, ...]) -> tuple[dict[
 
     from flow_sdk.plan.parameters import from_environment, resolve_values, variables_of
 
-    given = {**from_environment(declared, os.environ), **call.parameters}
-    variables = variables_of((p for p in declared if p.name not in call.parameters), os.environ)
+    given = {**from_environment(declared, os.environ), **context.line.parameters}
+    variables = variables_of((p for p in declared if p.name not in context.line.parameters), os.environ)
     return given, resolve_values(declared, given, paths=True, variables=variables)
 
 
-def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
+def given_data(context: CommandContext, *, ordered: bool = False) -> dict[str, Any]:
     """Check the parameters that the command line and the environment give, for a run somewhere else.
 
     What isn't given is left out: it keeps the default that it was deployed with. With ``ordered``, objects of several
@@ -100,8 +100,8 @@ def given_data(call: Call, *, ordered: bool = False) -> dict[str, Any]:
     """
     from flow_sdk.plan.parameters import convert_value
 
-    declared = call.parameter_plans()
-    given, _ = given_values(call, declared)
+    declared = context.plan_parameters()
+    given, _ = given_values(context, declared)
     return {
         p.name: _as_data(p, convert_value(p, given[p.name], paths=True), ordered) for p in declared if p.name in given
     }

@@ -24,8 +24,8 @@ class Command:
     Parameters
     ----------
     run : callable
-        Takes the :class:`~flow_sdk.cli.context.Call` (a command of ``flow-sdk``: the :class:`Parsed` line), returns the
-        exit code.
+        Takes the :class:`~flow_sdk.cli.context.CommandContext` (a command of ``flow-sdk``: the :class:`Parsed` line),
+        returns the exit code.
     arguments : sequence of Argument
         Its positional arguments.
     options : sequence of Option

@@ -6,13 +6,13 @@ from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.user_files import check_writable, write_file
 
 if TYPE_CHECKING:
-    from flow_sdk.cli.context import Call
+    from flow_sdk.cli.context import CommandContext
     from flow_sdk.deploy.run_ids import RunIdRule
 
 __all__ = ["given_run_id", "hand_over_run", "refuse_stored_run"]
 
 
-def given_run_id(call: Call, rule: RunIdRule, prefix: str | None = None) -> str | None:
+def given_run_id(context: CommandContext, rule: RunIdRule, prefix: str | None = None) -> str | None:
     """Check ``--run-id`` and ``--run-id-file`` before anything starts.
 
     Returns
@@ -27,16 +27,16 @@ def given_run_id(call: Call, rule: RunIdRule, prefix: str | None = None) -> str 
     """
     from flow_sdk.deploy.run_ids import check_run_id
 
-    check_writable(call["run-id-file"])
-    return None if call["run-id"] is None else check_run_id(call["run-id"], rule, prefix)
+    check_writable(context["run-id-file"])
+    return None if context["run-id"] is None else check_run_id(context["run-id"], rule, prefix)
 
 
-def refuse_stored_run(call: Call, run: str, target: str) -> None:
+def refuse_stored_run(context: CommandContext, run: str, target: str) -> None:
     """Refuse the id of a run that the store has; the orchestrator may have forgotten it.
 
     Parameters
     ----------
-    call : Call
+    context : CommandContext
         The command.
     run : str
         The run's id in the store.
@@ -54,13 +54,13 @@ def refuse_stored_run(call: Call, run: str, target: str) -> None:
     from flow_sdk.deploy.tokens import existing_store
     from flow_sdk.runtime.task.run_start import read_record
 
-    store = existing_store(call.root)
-    if store is not None and read_record(store, call.flow, run) is not None:
+    store = existing_store(context.store.root)
+    if store is not None and read_record(store, context.flow, run) is not None:
         raise existing_run_error(run, target, store.url)
 
 
-def hand_over_run(call: Call, run: str) -> None:
+def hand_over_run(context: CommandContext, run: str) -> None:
     """Write the started run's id in the store to ``--run-id-file``, and print it."""
-    if call["run-id-file"]:
-        write_file(call["run-id-file"], run.encode())
+    if context["run-id-file"]:
+        write_file(context["run-id-file"], run.encode())
     print(run)

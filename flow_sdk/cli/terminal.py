@@ -10,7 +10,7 @@ from flow_sdk.text import escape_invisible, strip_control_sequences
 if TYPE_CHECKING:
     from typing import Any, TextIO
 
-__all__ = ["LenientStream", "print_note", "text_for_stream"]
+__all__ = ["LenientStream", "print_message", "text_for_stream"]
 
 
 def text_for_stream(text: str, stream: TextIO | None = None) -> str:
@@ -66,7 +66,7 @@ class LenientStream:
         return getattr(self._stream, name)
 
 
-def print_note(text: str) -> None:
+def print_message(text: str) -> None:
     """Print to stderr, what a terminal would obey written out."""
     # Nobody can be told on a full disk or through a closed pipe; what was asked for is done all the same.
     stream = LenientStream(sys.stderr)

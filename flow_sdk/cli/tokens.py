@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import uses_no_dynamic_features
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,7 +21,7 @@ _OMITTED = frozenset({"datastore", "datastore-root", "metadata", "quiet", "autho
 """Options that the line for others doesn't repeat: stated otherwise there, or of this one call alone."""
 
 
-def deployed_name(call: Call) -> str:
+def deployed_name(context: CommandContext) -> str:
     """The name the flow is deployed under: that of project and branch, else what ``--name`` says, else the flow's.
 
     Raises
@@ -29,21 +29,21 @@ def deployed_name(call: Call) -> str:
     UsageError
         If ``--name`` is given with ``@project``.
     """
-    project = call.project
+    project = context.project
     if project is None:
-        return str(call["name"] or call.flow)
-    if call["name"] is not None:
+        return str(context["name"] or context.flow)
+    if context["name"] is not None:
         from flow_sdk.errors import UsageError
 
         raise UsageError(
             "--name can't be used with @project, where project and branch make the name.",
-            seen=call["name"],
+            seen=context["name"],
             help="Give --branch or --production instead.",
         )
-    return project.deployed_name(call.flow)
+    return project.deployed_name(context.flow)
 
 
-def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
+def token_gate(context: CommandContext, name: str, keeper: Keeper | None) -> TokenGate:
     """Make the gate for a deployment under ``name`` from the options."""
     import os
 
@@ -56,7 +56,7 @@ def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
         home = config.settings_folder()
     except ConfigError:
         home = None
-    given = call["authorize"]
+    given = context["authorize"]
     return TokenGate(
         name,
         config.user(),
@@ -64,7 +64,7 @@ def token_gate(call: Call, name: str, keeper: Keeper | None) -> TokenGate:
         keeper=keeper,
         authorize=os.environ.get(VARIABLE) or None if given is None else given,
         keep=given is not None,
-        renew=call.values.get("generate-new-token", False),
+        renew=context.line.values.get("generate-new-token", False),
     )
 
 
@@ -77,12 +77,14 @@ def token_text(name: str) -> str:
     return f"the production token of {claim_text(claimed)}{shared}"
 
 
-def tell_token(call: Call, gate: TokenGate, location: str | None = None, omitted: Collection[str] = ()) -> None:
+def tell_token(
+    context: CommandContext, gate: TokenGate, location: str | None = None, omitted: Collection[str] = ()
+) -> None:
     """Say what a new token is for. Who deploys again with the same one is told nothing.
 
     Parameters
     ----------
-    call : Call
+    context : CommandContext
         The command that deployed.
     gate : TokenGate
         What let it pass.
@@ -94,77 +96,79 @@ def tell_token(call: Call, gate: TokenGate, location: str | None = None, omitted
     grant = gate.grant
     if gate.not_kept is not None:
         reason = ", ".join(filter(None, (gate.not_kept.seen, gate.not_kept.where)))
-        call.say(f"This machine can't keep the token ({reason}): give it with each deployment.")
+        context.log(f"This machine can't keep the token ({reason}): give it with each deployment.")
     if grant is None:
         return
-    _tell_move(call, gate, grant)
+    _tell_move(context, gate, grant)
     if not (grant.first or grant.renewed):
         return
     shared = gate.text != gate.name
     if grant.first:
-        call.say(
+        context.log(
             f"This is the first deployment of {gate.text}: it gets a production token and a namespace of its own"
             + (", which all its flows share." if shared else ".")
         )
     else:
-        call.say(f"{gate.text} has a new production token; the old one no longer counts. Its new namespace is empty.")
+        context.log(
+            f"{gate.text} has a new production token; the old one no longer counts. Its new namespace is empty."
+        )
         if shared:
-            call.say("Any other flow of it moves there with its next create.")
-    own = call.project is not None and call.project.is_user  # others who say the same deploy their own branch
+            context.log("Any other flow of it moves there with its next create.")
+    own = context.project is not None and context.project.is_user  # others who say the same deploy their own branch
     title = "On another machine:   " if own else "For others to deploy: "
-    call.say(
+    context.log(
         f"  Namespace of its runs:  {grant.namespace}\n"
         f'  In a notebook:          namespace("{grant.namespace}")\n'
-        f"  {title}  {_line(call, location, grant.token, omitted)}\n"
+        f"  {title}  {_line(context, location, grant.token, omitted)}\n"
         "This machine holds the token now; on others --authorize is needed once."
     )
 
 
-def _tell_move(call: Call, gate: TokenGate, grant: Grant) -> None:
+def _tell_move(context: CommandContext, gate: TokenGate, grant: Grant) -> None:
     """Say how a flow that had a production token of its own comes to share that of its project's branch."""
     if grant.adopted is not None:
-        call.say(
+        context.log(
             f"All flows of {gate.text} share one production token from now on: that of {grant.adopted}, whose "
             "namespace stays."
         )
     if grant.left is not None:
-        call.say(
+        context.log(
             f"{gate.name} had a production token of its own. It shares that of {gate.text} now: its new runs are in "
             f"{grant.namespace}, the earlier ones stay in production:{grant.left}."
         )
     if grant.waiting:
-        call.say(f"Deployed under tokens of their own until their next create: {', '.join(grant.waiting)}.")
+        context.log(f"Deployed under tokens of their own until their next create: {', '.join(grant.waiting)}.")
 
 
-def _line(call: Call, location: str | None, token: str, omitted: Collection[str]) -> str:
+def _line(context: CommandContext, location: str | None, token: str, omitted: Collection[str]) -> str:
     """The command that deploys the same from elsewhere: complete, to be pasted into a shell in the flow's folder."""
     import shlex
 
     from flow_sdk.cli.program import program_text
     from flow_sdk.cli.registry import GENERAL, load_command
 
-    if call.in_notebook:
+    if context.in_notebook:
         return f"create(authorize={token!r})"
-    words = [f"--datastore-root={call.root}"]
+    words = [f"--datastore-root={context.store.root}"]
     if not uses_no_dynamic_features():
         from flow_sdk.cli.configs import given_words
 
-        words += given_words(call.flow_class)
-    for option in (*GENERAL, *load_command(call.name).options):
-        if option.hidden or option.name in _OMITTED or option.name in omitted or option.name not in call.given:
+        words += given_words(context.flow_class)
+    for option in (*GENERAL, *load_command(context.line.name).options):
+        if option.hidden or option.name in _OMITTED or option.name in omitted or option.name not in context.line.given:
             continue
-        value = call[option.name]
+        value = context[option.name]
         if option.flag:
             words.append(f"--{option.name}" if value else f"--no-{option.name}")
         else:
             words += [f"--{option.name}={one}" for one in (value if option.repeat else (value,))]
-    words += [*call.name.split(), *([location] if location else []), f"--authorize={token}"]
+    words += [*context.line.name.split(), *([location] if location else []), f"--authorize={token}"]
     return " ".join([program_text(), *map(shlex.quote, words)])
 
 
-def naming(call: Call) -> str:
+def naming(context: CommandContext) -> str:
     """The options that name the deployment, for a command to be pasted into a shell."""
     import shlex
 
-    words = [f" --{name} {shlex.quote(call[name])}" for name in ("name", "branch") if name in call.given]
-    return "".join([*words, " --production"] if call["production"] else words)
+    words = [f" --{name} {shlex.quote(context[name])}" for name in ("name", "branch") if name in context.line.given]
+    return "".join([*words, " --production"] if context["production"] else words)

@@ -12,7 +12,7 @@ import pytest
 from flow_sdk import client
 from flow_sdk.cli.errors import print_error
 from flow_sdk.cli.reporters.plain import PlainReporter
-from flow_sdk.cli.terminal import print_note
+from flow_sdk.cli.terminal import print_message
 from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task, context, reader
 from flow_sdk.client.command_text import dump_lines, find_runs, find_tasks, tag_lines
 from flow_sdk.errors import FlowSDKError
@@ -144,7 +144,7 @@ def test_every_message_shows_a_tag_as_text(
     for options in ({}, {"flat": True}, {"group_by_tag": True}, {"group_by_run": True}):
         print("\n".join(tag_lines([Run("Shapes/1")], **options)))
     print("\n".join(dump_lines(Task("Shapes/1/end/0"), include=[tag])))
-    print_note(f"runs are in {tag}")
+    print_message(f"runs are in {tag}")
     PlainReporter(err=sys.stderr).run_started("Shapes", "1", (tag,))
     PlainReporter(err=sys.stderr).message(tag)
     out, err = capsys.readouterr()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.errors import UsageError
@@ -16,42 +16,42 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _found(call: Call) -> tuple[Any, list[dict[str, Any]]]:
+def _found(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
     """A client, and the jobs that the options mean."""
     from flow_sdk import config
     from flow_sdk.aws import client
     from flow_sdk.runtime.batch.jobs import unfinished_jobs
 
-    run, user = call["run-id"], call["user"]
-    given = [f"--{name}" for name in ("run-id", "user", "my-runs") if call[name]]
+    run, user = context["run-id"], context["user"]
+    given = [f"--{name}" for name in ("run-id", "user", "my-runs") if context[name]]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} can't go together.", wanted="one of them")
-    if call["my-runs"]:
+    if context["my-runs"]:
         user = config.user()
     if run is None and user is None:
-        run = _latest(call)
-        call.say(f"Run {call.flow}/{run}; --run-id or --my-runs for others.")
+        run = _latest(context)
+        context.log(f"Run {context.flow}/{run}; --run-id or --my-runs for others.")
     batch = client("batch")
-    name = None if run is None else run.removeprefix(f"{call.flow}/")
-    return batch, unfinished_jobs(batch, call.flow, run=name, user=user)
+    name = None if run is None else run.removeprefix(f"{context.flow}/")
+    return batch, unfinished_jobs(batch, context.flow, run=name, user=user)
 
 
-def _latest(call: Call) -> str:
-    from flow_sdk.client import context
+def _latest(context: CommandContext) -> str:
     from flow_sdk.client.command_text import find_runs
+    from flow_sdk.client.context import namespace
 
-    if call["namespace"] is not None:
-        context.namespace(call["namespace"] or None)
-    return find_runs(call.flow, store=call.results())[0].id
+    if context["namespace"] is not None:
+        namespace(context["namespace"] or None)
+    return find_runs(context.flow, store=context.store.existing_root())[0].id
 
 
-def _list(call: Call) -> int:
-    _, jobs = _found(call)
-    if call["output"] == "json":
-        print_json({"flow": call.flow, "jobs": [_job_data(job) for job in jobs]})
+def _list(context: CommandContext) -> int:
+    _, jobs = _found(context)
+    if context["output"] == "json":
+        print_json({"flow": context.flow, "jobs": [_job_data(job) for job in jobs]})
         return 0
     if not jobs:
-        call.say("No unfinished jobs of AWS Batch were found.")
+        context.log("No unfinished jobs of AWS Batch were found.")
     rows = [("RUN", "STEP", "TASK", "STATUS", "JOB", "NAME")] if jobs else []
     for job in jobs:
         tags = job["tags"]
@@ -72,13 +72,13 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _kill(call: Call) -> int:
+def _kill(context: CommandContext) -> int:
     from flow_sdk import config
     from flow_sdk.runtime.batch.follow import terminate_job
 
-    batch, jobs = _found(call)
+    batch, jobs = _found(context)
     if not jobs:
-        call.say("No unfinished jobs of AWS Batch were found.")
+        context.log("No unfinished jobs of AWS Batch were found.")
     for job in jobs:
         terminate_job(batch, job["jobId"], f"Ended by {config.user()} with batch kill.")
         print(f"ended {job['jobName']} [{job['jobId']}]")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Command
 from flow_sdk.errors import CheckFailed
@@ -11,25 +11,25 @@ from flow_sdk.options import OUTPUT
 __all__ = ["COMMANDS"]
 
 
-def _check(call: Call) -> int:
-    if call["output"] == "json":
-        return _check_as_json(call)
-    steps = len(call.plan().steps)
-    call.say(f"{call.flow} is fine: {steps} step{'' if steps == 1 else 's'}.")
+def _check(context: CommandContext) -> int:
+    if context["output"] == "json":
+        return _check_as_json(context)
+    steps = len(context.compile_plan().steps)
+    context.log(f"{context.flow} is fine: {steps} step{'' if steps == 1 else 's'}.")
     return 0
 
 
-def _check_as_json(call: Call) -> int:
+def _check_as_json(context: CommandContext) -> int:
     """Print what is wrong as data; the exit code is 1 if anything is."""
     found: list[dict[str, Any]] = []
     try:
-        call.plan()
+        context.compile_plan()
     except CheckFailed as error:
         from flow_sdk.cli.errors import print_error
 
         found = [diagnostic._asdict() for diagnostic in error.diagnostics]
         print_error(error)
-    print_json({"flow": call.flow, "diagnostics": found})
+    print_json({"flow": context.flow, "diagnostics": found})
     return 1 if found else 0
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.deployed_runs import RunTable, join_rows, time_rows
 from flow_sdk.cli.inactive import refuse_inactive
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.parser import Command
 from flow_sdk.cli.started_run import given_run_id, hand_over_run, refuse_stored_run
-from flow_sdk.cli.terminal import print_note, text_for_stream
+from flow_sdk.cli.terminal import print_message, text_for_stream
 from flow_sdk.cli.tokens import deployed_name, naming, tell_token, token_gate, token_text
 from flow_sdk.deploy.port import TargetRequest
 from flow_sdk.deploy.registry import find_target
@@ -62,81 +62,81 @@ def make_command(declaration: TargetDeclaration, verb: str) -> Command:
     declared = declaration.find_command(verb)
     run = _run_own if verb in declaration.own_verbs else _RUN[verb]
     return Command(
-        lambda call: run(call, declaration),
+        lambda context: run(context, declaration),
         arguments=declared.arguments,
         options=declared.options,
         parameters=parameter_options if declared.has_parameters else None,
     )
 
 
-def _make_request(call: Call, declaration: TargetDeclaration) -> TargetRequest:
+def _make_request(context: CommandContext, declaration: TargetDeclaration) -> TargetRequest:
     return TargetRequest(
-        command=call.name,
+        command=context.line.name,
         target=declaration,
-        name=deployed_name(call),
-        flow=call.flow,
-        flow_class=call.flow_class,
-        store=call.root,
-        options=call.values,
-        given=call.given,
-        arguments=tuple(call.words),
-        program=call.again,
-        naming=naming(call),
-        message=call.say,
-        warn=print_note,
-        in_notebook=call.in_notebook,
+        name=deployed_name(context),
+        flow=context.flow,
+        flow_class=context.flow_class,
+        store=context.store.root,
+        options=context.line.values,
+        given=context.line.given,
+        arguments=tuple(context.line.words),
+        program=context.program,
+        naming=naming(context),
+        message=context.log,
+        warn=print_message,
+        in_notebook=context.in_notebook,
     )
 
 
-def _holder_check(call: Call, request: TargetRequest) -> Callable[[Keeper | None], None]:
+def _holder_check(context: CommandContext, request: TargetRequest) -> Callable[[Keeper | None], None]:
     """Return what checks that the user holds the production token."""
 
     def check(registry: Keeper | None) -> None:
         from flow_sdk.deploy.tokens import existing_store
 
-        token_gate(call, request.name, registry).check_holder(existing_store(request.store))
+        token_gate(context, request.name, registry).check_holder(existing_store(request.store))
 
     return check
 
 
-def _is_json(call: Call) -> bool:
-    return bool(call["output"] == "json")
+def _is_json(context: CommandContext) -> bool:
+    return bool(context["output"] == "json")
 
 
 # Creating
 
 
-def _create(call: Call, declaration: TargetDeclaration) -> int:
+def _create(context: CommandContext, declaration: TargetDeclaration) -> int:
     from flow_sdk.deploy.pipeline import create_deployment, preview_deployment
     from flow_sdk.deploy.port import DeploymentSource
     from flow_sdk.plan.parameter_files import embed_files
 
-    target, request = declaration.load(), _make_request(call, declaration)
+    target, request = declaration.load(), _make_request(context, declaration)
     target.check_request(request)
-    plan = call.plan(embed_files(call.parameter_plans()))
-    refuse_inactive(call)
+    plan = context.compile_plan(embed_files(context.plan_parameters()))
+    refuse_inactive(context)
     draft = target.draft(request, plan)
-    if declaration.can_render and call["only-json"]:
-        print(draft.render(DeploymentSource(plan, call.package(), request.store)))
+    if declaration.can_render and context["only-json"]:
+        print(draft.render(DeploymentSource(plan, context.build_package(), request.store)))
         return 0
-    gate = token_gate(call, request.name, draft.token_registry)
-    package = call.package(leave_out=draft.excluded_files)
+    gate = token_gate(context, request.name, draft.token_registry)
+    package = context.build_package(leave_out=draft.excluded_files)
     source = DeploymentSource(plan, package, request.store)
-    if declaration.can_preview and call["dry-run"]:
-        _show_preview(call, preview_deployment(draft, source, gate))
-        call.code.tell(package)
+    if declaration.can_preview and context["dry-run"]:
+        _show_preview(context, preview_deployment(draft, source, gate))
+        context.code.tell(package)
         return 0
     made = create_deployment(draft, source, gate)
-    tell_token(call, gate, draft.location_argument, declaration.local_options)
+    tell_token(context, gate, draft.location_argument, declaration.local_options)
     for text in made.summary:
-        call.say(text)
-    call.code.tell(package, leave_out=draft.excluded_files)
+        context.log(text)
+    context.code.tell(package, leave_out=draft.excluded_files)
     for text in made.notes:
-        call.say(text)
-    if not _is_json(call):
+        context.log(text)
+    if not _is_json(context):
         print(made.result)
     draft.wait_until_visible()
-    if _is_json(call):
+    if _is_json(context):
         print_json(_deployment_data(request, made))
     return 0
 
@@ -155,9 +155,9 @@ def _deployment_data(request: TargetRequest, made: Deployment) -> dict[str, Any]
     }
 
 
-def _show_preview(call: Call, preview: DeploymentPreview) -> None:
+def _show_preview(context: CommandContext, preview: DeploymentPreview) -> None:
     """Print what a deployment would do."""
-    if _is_json(call):
+    if _is_json(context):
         limits = [{"name": name, "used": used, "allowed": allowed} for name, used, allowed in preview.limits]
         print_json(
             {
@@ -185,60 +185,60 @@ def _show_preview(call: Call, preview: DeploymentPreview) -> None:
 # Runs
 
 
-def _trigger(call: Call, declaration: TargetDeclaration) -> int:
-    target, request = declaration.load(), _make_request(call, declaration)
+def _trigger(context: CommandContext, declaration: TargetDeclaration) -> int:
+    target, request = declaration.load(), _make_request(context, declaration)
     prefix = target.run_prefix(request)
-    run_id = given_run_id(call, target.run_ids, prefix)
-    parameters = given_data(call, ordered=not declaration.has_ordered_json)
+    run_id = given_run_id(context, target.run_ids, prefix)
+    parameters = given_data(context, ordered=not declaration.has_ordered_json)
     target.check_parameters(parameters)
     runs = target.runs(request)
     runs.check_startable(request)
     if run_id is not None:
-        refuse_stored_run(call, prefix + run_id, target.run_ids.target)
+        refuse_stored_run(context, prefix + run_id, target.run_ids.target)
     run = runs.start(parameters, run_id)
     for text in runs.start_message(request, run):
-        call.say(text)
-    hand_over_run(call, run.run)
+        context.log(text)
+    hand_over_run(context, run.run)
     return 0
 
 
-def _list_runs(call: Call, declaration: TargetDeclaration) -> int:
+def _list_runs(context: CommandContext, declaration: TargetDeclaration) -> int:
     from flow_sdk.text import shorten_line
 
-    target, request = declaration.load(), _make_request(call, declaration)
-    chosen = [status for status in declaration.statuses if call[status.option]]
+    target, request = declaration.load(), _make_request(context, declaration)
+    chosen = [status for status in declaration.statuses if context[status.option]]
     runs, states = _open_runs(target, request), RunStateSync(request)
     table, count, unbegun = RunTable(declaration), 0, 0
     listed: list[dict[str, Any]] = []
     for run in runs.list([status.name for status in chosen]):
         states.observe(run)
         count += 1
-        if _is_json(call):
+        if _is_json(context):
             listed.append(_run_data(run))
             continue
         if count == 1:
-            call.say(table.head)
+            context.log(table.head)
         print(table.line(run))
         may_be_unbegun = declaration.explains_unbegun_runs and run.status == "FAILED" and unbegun < LATEST
         if may_be_unbegun and not has_begun(request.store, request.flow, run.run):
             unbegun += 1
-            call.say(f"  it never began: {shorten_line(runs.cause(run) or 'see status', 200)}")
-    if _is_json(call):
+            context.log(f"  it never began: {shorten_line(runs.cause(run) or 'see status', 200)}")
+    if _is_json(context):
         print_json({"target": declaration.name, "name": request.name, "runs": listed})
     elif not count:
         kind = " or ".join(status.option.replace("-", " ") for status in chosen)
-        call.say(f"{runs.name} has no {kind + ' ' if kind else ''}runs.")
+        context.log(f"{runs.name} has no {kind + ' ' if kind else ''}runs.")
     return 0
 
 
-def _status(call: Call, declaration: TargetDeclaration) -> int:
-    target, request = declaration.load(), _make_request(call, declaration)
-    if call.words:
-        return _run_status(call, target, request)
+def _status(context: CommandContext, declaration: TargetDeclaration) -> int:
+    target, request = declaration.load(), _make_request(context, declaration)
+    if context.line.words:
+        return _run_status(context, target, request)
     runs = _open_runs(target, request)
     status = runs.describe(request)
     latest = [run for _, run in zip(range(LATEST), runs.list(), strict=False)]
-    if _is_json(call):
+    if _is_json(context):
         deployment = {"target": declaration.name, "name": request.name, "details": dict(status.details)}
         print_json({**deployment, "runs": [_run_data(run) for run in latest]})
         return 0
@@ -248,13 +248,13 @@ def _status(call: Call, declaration: TargetDeclaration) -> int:
     return 0
 
 
-def _run_status(call: Call, target: DeployTarget, request: TargetRequest) -> int:
-    name = target.parse_run(request, call.words[0])
+def _run_status(context: CommandContext, target: DeployTarget, request: TargetRequest) -> int:
+    name = target.parse_run(request, context.line.words[0])
     runs = _open_runs(target, request)
     run = runs.find(name)
     RunStateSync(request).observe(run)
     found = runs.describe_run(request, run)
-    if _is_json(call):
+    if _is_json(context):
         log = {"log_lines": list(found.log_lines)}
         print_json({"run": {**_run_data(run), "details": dict(found.details), **log}})
         return 0
@@ -265,15 +265,15 @@ def _run_status(call: Call, target: DeployTarget, request: TargetRequest) -> int
     return 0
 
 
-def _terminate(call: Call, declaration: TargetDeclaration) -> int:
-    target, request = declaration.load(), _make_request(call, declaration)
-    name = target.parse_run(request, call.words[0])
+def _terminate(context: CommandContext, declaration: TargetDeclaration) -> int:
+    target, request = declaration.load(), _make_request(context, declaration)
+    name = target.parse_run(request, context.line.words[0])
     runs = _open_runs(target, request)
-    _holder_check(call, request)(runs.token_registry)
+    _holder_check(context, request)(runs.token_registry)
     run = runs.find(name)
     runs.stop(run)
     RunStateSync(request).record_stop(run)
-    call.say(runs.stop_message(run))
+    context.log(runs.stop_message(run))
     print(run.run)
     return 0
 
@@ -300,36 +300,36 @@ def _run_data(run: DeployedRun) -> dict[str, Any]:
 # Deleting, and what only some targets have
 
 
-def _delete(call: Call, declaration: TargetDeclaration) -> int:
+def _delete(context: CommandContext, declaration: TargetDeclaration) -> int:
     from flow_sdk.deploy.pipeline import delete_deployment
     from flow_sdk.deploy.tokens import existing_store
 
-    target, request = declaration.load(), _make_request(call, declaration)
+    target, request = declaration.load(), _make_request(context, declaration)
     target.check_request(request)
     removal = target.removal(request)
-    gate = token_gate(call, request.name, removal.token_registry)
+    gate = token_gate(context, request.name, removal.token_registry)
     removal.check_holder(existing_store(request.store), gate)
     deleted = delete_deployment(removal, RunStateSync(request).announce_stop)
     if not deleted.removed:
-        call.say(f"{request.name} isn't deployed to {removal.location}; there was nothing to delete.")
+        context.log(f"{request.name} isn't deployed to {removal.location}; there was nothing to delete.")
         return 0
-    call.say(f"Deleted: {', '.join(deleted.removed)}.\n{removal.remaining(token_text(request.name))}")
+    context.log(f"Deleted: {', '.join(deleted.removed)}.\n{removal.remaining(token_text(request.name))}")
     print(removal.result)
     return 0
 
 
-def _run_own(call: Call, declaration: TargetDeclaration) -> int:
+def _run_own(context: CommandContext, declaration: TargetDeclaration) -> int:
     """Run a command that only this target has."""
-    request = _make_request(call, declaration)
-    verb = call.name.partition(" ")[2]
-    outcome = declaration.load().run_command(request, verb, _holder_check(call, request))
+    request = _make_request(context, declaration)
+    verb = context.line.name.partition(" ")[2]
+    outcome = declaration.load().run_command(request, verb, _holder_check(context, request))
     for text in outcome.messages:
-        call.say(text)
+        context.log(text)
     print(outcome.result)
     return 0
 
 
-_RUN: dict[str, Callable[[Call, TargetDeclaration], int]] = {
+_RUN: dict[str, Callable[[CommandContext, TargetDeclaration], int]] = {
     "create": _create,
     "trigger": _trigger,
     "list-runs": _list_runs,

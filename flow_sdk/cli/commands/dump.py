@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.terminal import text_for_stream
@@ -18,38 +18,43 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _dump(call: Call) -> int:
+def _dump(context: CommandContext) -> int:
     from flow_sdk.client.command_text import dump_lines, dump_values, find_tasks
 
-    file = call["file"]
+    file = context["file"]
     check_writable(file)
-    tasks = find_tasks(call.flow, call.pathspec(), attempt=call["attempt"], store=call.results())
-    include = None if call["include"] is None else [name.strip() for name in call["include"].split(",")]
+    tasks = find_tasks(
+        context.flow,
+        context.line.read_pathspec(context.flow),
+        attempt=context["attempt"],
+        store=context.store.existing_root(),
+    )
+    include = None if context["include"] is None else [name.strip() for name in context["include"].split(",")]
     if file is not None:
-        write_file(file, _pickled(dump_values(tasks, private=call["private"], include=include)))
-        call.say(f"Artifacts of {len(tasks)} task{'' if len(tasks) == 1 else 's'} are in {file}.")
+        write_file(file, _pickled(dump_values(tasks, private=context["private"], include=include)))
+        context.log(f"Artifacts of {len(tasks)} task{'' if len(tasks) == 1 else 's'} are in {file}.")
         return 0
-    if call["output"] == "json":
-        _print_json(call, tasks, include)
+    if context["output"] == "json":
+        _print_json(context, tasks, include)
         return 0
     for task in tasks:
         if len(tasks) > 1:
             print(f"[{task.pathspec.partition('/')[2]}]")
-        lines = dump_lines(task, private=call["private"], max_value_size=call["max-value-size"], include=include)
+        lines = dump_lines(task, private=context["private"], max_value_size=context["max-value-size"], include=include)
         for line in lines:
             print(text_for_stream(line))
     return 0
 
 
-def _print_json(call: Call, tasks: list[Task], include: list[str] | None) -> None:
+def _print_json(context: CommandContext, tasks: list[Task], include: list[str] | None) -> None:
     from flow_sdk.client.command_data import artifact_data
 
-    options = {"private": call["private"], "max_value_size": call["max-value-size"], "include": include}
+    options = {"private": context["private"], "max_value_size": context["max-value-size"], "include": include}
     found = [
         {"task": task.pathspec, "attempt": task.current_attempt, "artifacts": list(artifact_data(task, **options))}
         for task in tasks
     ]
-    print_json({"flow": call.flow, "tasks": found})
+    print_json({"flow": context.flow, "tasks": found})
 
 
 def _pickled(values: dict[str, dict[str, Any]]) -> bytes:

@@ -1,6 +1,6 @@
 """``logs``."""
 
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.terminal import text_for_stream
@@ -10,25 +10,25 @@ from flow_sdk.options import OUTPUT
 __all__ = ["COMMANDS"]
 
 
-def _logs(call: Call) -> int:
+def _logs(context: CommandContext) -> int:
     from flow_sdk.client.command_text import find_tasks, log_lines
 
-    stdout, stderr = call["stdout"], call["stderr"]
-    if call["both"] or not call.given & {"stdout", "stderr"}:
+    stdout, stderr = context["stdout"], context["stderr"]
+    if context["both"] or not context.line.given & {"stdout", "stderr"}:
         stdout = stderr = True
-    elif "stdout" not in call.given:
+    elif "stdout" not in context.line.given:
         stdout = not stderr
-    elif "stderr" not in call.given:
+    elif "stderr" not in context.line.given:
         stderr = not stdout
     if not stdout and not stderr:
         raise UsageError("Nothing is left to show.", wanted="--stdout, --stderr or neither")
-    path = call.pathspec("show")
+    path = context.line.read_pathspec(context.flow, "show")
     try:
-        tasks = find_tasks(call.flow, path, attempt=call["attempt"], store=call.results())
+        tasks = find_tasks(context.flow, path, attempt=context["attempt"], store=context.store.existing_root())
     except NotFound as error:
-        error.help = _elsewhere(call, path.partition("/")[0]) or error.help
+        error.help = _elsewhere(context, path.partition("/")[0]) or error.help
         raise
-    if call["output"] == "json":
+    if context["output"] == "json":
         from flow_sdk.client.command_data import log_data
 
         found = [
@@ -39,24 +39,24 @@ def _logs(call: Call) -> int:
             }
             for task in tasks
         ]
-        print_json({"flow": call.flow, "tasks": found})
+        print_json({"flow": context.flow, "tasks": found})
         return 0
     for task in tasks:
         # Which task a line is from matters only where there are several.
         prefix = "" if len(tasks) == 1 else f"[{task.pathspec.partition('/')[2]}] "
-        for line in log_lines(task, stdout=stdout, stderr=stderr, timestamps=call["timestamps"]):
+        for line in log_lines(task, stdout=stdout, stderr=stderr, timestamps=context["timestamps"]):
             print(text_for_stream(prefix + line))
     return 0
 
 
-def _elsewhere(call: Call, run: str) -> str | None:
+def _elsewhere(context: CommandContext, run: str) -> str | None:
     """Where the cause is of an orchestrator's run that the store doesn't know: it may have failed before it began."""
     from flow_sdk.runtime.orchestrator import adapter_of_run
     from flow_sdk.runtime.task.run_start import read_record
     from flow_sdk.store.open_store import open_store
 
-    why = adapter_of_run(run).explain_missing_run(run, call.again)
-    if why is None or read_record(open_store(call.root, create=False), call.flow, run) is not None:
+    why = adapter_of_run(run).explain_missing_run(run, context.program)
+    if why is None or read_record(open_store(context.store.root, create=False), context.flow, run) is not None:
         return None
     return why
 

@@ -2,7 +2,7 @@
 
 import os
 
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.user_files import check_writable, write_file
@@ -11,86 +11,88 @@ from flow_sdk.options import OUTPUT
 __all__ = ["COMMANDS"]
 
 
-def _info(call: Call) -> int:
+def _info(context: CommandContext) -> int:
     import hashlib
 
     from flow_sdk.store.package.archive import SUFFIXES, list_files
 
-    layout, package = call.code.layout, call.code.build()
+    layout, package = context.code.layout, context.code.build()
     files = list_files(package)
-    if call["output"] == "json":
+    if context["output"] == "json":
         print_json(
             {
-                "flow": call.flow,
+                "flow": context.flow,
                 "root": layout.root,
                 "file": layout.file,
-                "module": call.entry.module or None,
+                "module": context.entry.module or None,
                 "paths": list(layout.paths),
-                "suffixes": [*SUFFIXES, *call.suffixes],
+                "suffixes": [*SUFFIXES, *context.suffixes],
                 "files": len(files),
                 "files_size": sum(file.size for file in files),
                 "size": len(package),
                 "sha256": hashlib.sha256(package).hexdigest(),
             }
         )
-        _warn(call)
+        _warn(context)
         return 0
     print(f"folder:   {layout.root}" + (f", of it {layout.only}" if layout.only else ""))
-    print(f"flow:     {layout.file}{_executed(call)}")
+    print(f"flow:     {layout.file}{_executed(context)}")
     if layout.paths:
         print(f"imports:  from {', '.join(layout.paths)}")
-    print(f"suffixes: {', '.join((*SUFFIXES, *call.suffixes))}")
+    print(f"suffixes: {', '.join((*SUFFIXES, *context.suffixes))}")
     print(f"files:    {len(files)}, {sum(file.size for file in files)} bytes")
     print(f"package:  {len(package)} bytes, sha256 {hashlib.sha256(package).hexdigest()}")
-    _warn(call)
+    _warn(context)
     return 0
 
 
-def _executed(call: Call) -> str:
+def _executed(context: CommandContext) -> str:
     """How a worker executes the flow file."""
-    entry = call.entry
+    entry = context.entry
     if not entry.module:
         return ""
     return f", {'imported as' if entry.imported else 'executed as python -m'} {entry.module}"
 
 
-def _list(call: Call) -> int:
-    files = call.code.files()
-    if call["output"] == "json":
+def _list(context: CommandContext) -> int:
+    files = context.code.files()
+    if context["output"] == "json":
         listed = [{"name": file.name, "path": file.path, "size": file.size} for file in files]
-        print_json({"flow": call.flow, "root": call.code.layout.root, "files": listed})
-        _warn(call)
+        print_json({"flow": context.flow, "root": context.code.layout.root, "files": listed})
+        _warn(context)
         return 0
     sizes = [f"{file.size:,}" for file in files]
     width = max(map(len, sizes), default=0)
     for file, size in zip(files, sizes, strict=True):
-        print(f"{size:>{width}}  {file.name if call['archive'] else os.path.join(call.code.layout.root, file.name)}")
+        print(
+            f"{size:>{width}}  {file.name if context['archive'] else os.path.join(context.code.layout.root, file.name)}"
+        )
     from flow_sdk.cli.code_package import size_text
 
-    call.say(f"{len(files)} file{'s' if len(files) != 1 else ''}, {size_text(sum(file.size for file in files))}.")
-    _warn(call)
+    context.log(f"{len(files)} file{'s' if len(files) != 1 else ''}, {size_text(sum(file.size for file in files))}.")
+    _warn(context)
     return 0
 
 
-def _warn(call: Call) -> None:
+def _warn(context: CommandContext) -> None:
     """Say what a deployment would refuse or warn of."""
     from flow_sdk.errors import UsageError
 
-    files = call.code.files()
-    for line in call.code.warnings(files):
-        call.say(line)
+    files = context.code.files()
+    for line in context.code.warnings(files):
+        context.log(line)
     try:
-        call.code.check_modules(files)
+        context.code.check_modules(files)
     except UsageError as error:
-        call.say(f"Warning: {error}")
+        context.log(f"Warning: {error}")
 
 
-def _save(call: Call) -> int:
-    path = call.words[0]
+def _save(context: CommandContext) -> int:
+    path = context.line.words[0]
     check_writable(path)
-    package = call.code.build(leave_out=(path,))
+    package = context.code.build(leave_out=(path,))
     write_file(path, package)
-    call.say(f"The code package is in {path}: a zip of {len(package)} bytes.")
+    context.log(f"The code package is in {path}: a zip of {len(package)} bytes.")
     return 0
 
 

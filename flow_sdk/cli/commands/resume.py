@@ -5,7 +5,7 @@ from __future__ import annotations
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.cli.commands.run import early_server, start_run
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.cli.registry import GENERAL
 from flow_sdk.cli.run_options import RUN_OPTIONS
@@ -20,41 +20,41 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _resume(call: Call) -> int:
-    if call.parameters:
-        name = next(iter(call.parameters))
+def _resume(context: CommandContext) -> int:
+    if context.line.parameters:
+        name = next(iter(context.line.parameters))
         raise UsageError(
             "A resumed run has the parameters of its origin.",
             seen=f"--{name}",
-            help=f"Leave it out, or start a new run: {call.again} run --{name} ...",
+            help=f"Leave it out, or start a new run: {context.program} run --{name} ...",
         )
-    origin, step = _named(call)
+    origin, step = _named(context)
     if not uses_no_dynamic_features():
         from flow_sdk.cli.configs import use_origin
 
-        use_origin(call, origin)
+        use_origin(context, origin)
     from flow_sdk.runtime.resume.reuse import Resume
 
     wanted = Resume(origin, step)
-    if not call["dry-run"]:
-        with early_server(call) as server:
-            return start_run(call, call.plan(call.parameter_plans()), {}, server, wanted)
-    plan = call.plan(call.parameter_plans())
+    if not context["dry-run"]:
+        with early_server(context) as server:
+            return start_run(context, context.compile_plan(context.plan_parameters()), {}, server, wanted)
+    plan = context.compile_plan(context.plan_parameters())
 
     from flow_sdk import config
     from flow_sdk.runtime.resume.forecast import forecast_resume
     from flow_sdk.store.open_store import open_store
 
-    reuse = wanted.open_origin(open_store(call.root, create=False), plan, config.user())
-    call.say(reuse.describe_origin())
+    reuse = wanted.open_origin(open_store(context.store.root, create=False), plan, config.user())
+    context.log(reuse.describe_origin())
     for line in _table(forecast_resume(reuse)):
         print(line)
     return 0
 
 
-def _named(call: Call) -> tuple[str | None, str | None]:
+def _named(context: CommandContext) -> tuple[str | None, str | None]:
     """The run and the step that the command line names. A run's id is never a name of Python's, a step's always is."""
-    origin, word = call["origin-run-id"], call.words[0] if call.words else None
+    origin, word = context["origin-run-id"], context.line.words[0] if context.line.words else None
     if word is None or word.isidentifier():
         return origin, word
     if origin is not None:

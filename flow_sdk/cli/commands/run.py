@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.inactive import tell_inactive
 from flow_sdk.cli.parameters import given_values, parameter_options
 from flow_sdk.cli.parser import Command
@@ -29,13 +29,13 @@ __all__ = ["COMMANDS", "early_server", "start_run"]
 INTERRUPTED = 130
 
 
-def _run(call: Call) -> int:
-    with early_server(call) as server:
-        return _compile_and_run(call, server)
+def _run(context: CommandContext) -> int:
+    with early_server(context) as server:
+        return _compile_and_run(context, server)
 
 
 @contextmanager
-def early_server(call: Call) -> Iterator[ForkServer | None]:
+def early_server(context: CommandContext) -> Iterator[ForkServer | None]:
     """Start what tasks are forked from, so that it gets ready while the flow is compiled; None where nothing is forked.
 
     Raises
@@ -43,13 +43,13 @@ def early_server(call: Call) -> Iterator[ForkServer | None]:
     UsageError
         If the setting for the isolation can't be used.
     """
-    if isolation(call) == "spawn":
+    if isolation(context) == "spawn":
         yield None
         return
     from flow_sdk.runtime.local.fork_server import ForkServer
     from flow_sdk.runtime.local.program import Program
 
-    entry = call.entry
+    entry = context.entry
     server = ForkServer(Program.of(entry.file, entry.module, entry.imported))
     try:
         yield server
@@ -57,10 +57,10 @@ def early_server(call: Call) -> Iterator[ForkServer | None]:
         server.close()
 
 
-def isolation(call: Call) -> str:
+def isolation(context: CommandContext) -> str:
     """How tasks are kept apart: ``fork`` or ``spawn``."""
-    if call["isolation"]:
-        return str(call["isolation"])
+    if context["isolation"]:
+        return str(context["isolation"])
     from flow_sdk import config
 
     setting = config.read_setting("ISOLATION")
@@ -74,50 +74,54 @@ def isolation(call: Call) -> str:
     return setting.value or ("fork" if sys.platform == "linux" else "spawn")
 
 
-def _compile_and_run(call: Call, server: ForkServer | None) -> int:
-    declared = call.parameter_plans()
-    plan = call.plan(declared)
-    _, parameters = given_values(call, declared)
-    return start_run(call, plan, parameters, server)
+def _compile_and_run(context: CommandContext, server: ForkServer | None) -> int:
+    declared = context.plan_parameters()
+    plan = context.compile_plan(declared)
+    _, parameters = given_values(context, declared)
+    return start_run(context, plan, parameters, server)
 
 
 def start_run(
-    call: Call, plan: FlowPlan, parameters: dict[str, Any], server: ForkServer | None, resume: Resume | None = None
+    context: CommandContext,
+    plan: FlowPlan,
+    parameters: dict[str, Any],
+    server: ForkServer | None,
+    resume: Resume | None = None,
 ) -> int:
     """Start a run with the command's options, see it through, and return the exit code."""
     from flow_sdk import config
     from flow_sdk.metadata.tags import check_tags
 
-    tags = tuple(check_tags(call["tag"]))
-    check_writable(call["run-id-file"])
-    tell_inactive(call)
+    tags = tuple(check_tags(context["tag"]))
+    check_writable(context["run-id-file"])
+    tell_inactive(context)
 
     # The heavy part, and late: a wrong command line is told before it is paid for.
     from flow_sdk.runtime.local.run import RunOptions, run_flow
 
     options = RunOptions(
-        root=call.root,
-        file=call.entry.file,
-        module=call.entry.module,
-        imported=call.entry.imported,
+        root=context.store.root,
+        file=context.entry.file,
+        module=context.entry.module,
+        imported=context.entry.imported,
         user=config.user(),
-        namespace=call["namespace"],
+        namespace=context["namespace"],
         tags=tags,
-        max_workers=call["max-workers"],
-        max_num_splits=call["max-num-splits"],
-        max_log_size=call["max-log-size"] * 1024 * 1024,
-        run_id_file=call["run-id-file"],
+        max_workers=context["max-workers"],
+        max_num_splits=context["max-num-splits"],
+        max_log_size=context["max-log-size"] * 1024 * 1024,
+        run_id_file=context["run-id-file"],
         isolation="spawn" if server is None else "fork",
-        **_where(call, plan),
+        **_where(context, plan),
     )
     out, err = LenientStream(sys.stdout), LenientStream(sys.stderr)
-    reporter = _reporter(call, plan, out, err)
-    if call.address.is_remote:
+    reporter = _reporter(context, plan, out, err)
+    if context.store.address.is_remote:
         from flow_sdk.store.backends.retry import report_waits_to
 
         report_waits_to(reporter.message)
     try:
-        run_flow(call.flow_class, plan, parameters, options, reporter, resume, server)
+        run_flow(context.flow_class, plan, parameters, options, reporter, resume, server)
     except RunFailed as failed:
         if reporter.state is None:
             raise
@@ -133,46 +137,46 @@ def start_run(
     return 0
 
 
-def _where(call: Call, plan: FlowPlan) -> dict[str, Any]:
+def _where(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
     """The options of a run that depend on where it is kept and where its steps run."""
     found: dict[str, Any] = {}
-    if call.address.is_remote:
+    if context.store.address.is_remote:
         on_batch = any(step.batch is not None for step in plan.steps)
-        found["package"] = call.package() if on_batch else call.code.build()
+        found["package"] = context.build_package() if on_batch else context.code.build()
         if on_batch:
-            call.code.tell(found["package"])
-    found["targets"] = _targets(call, plan)
+            context.code.tell(found["package"])
+    found["targets"] = _targets(context, plan)
     return found
 
 
-def _targets(call: Call, plan: FlowPlan) -> dict[str, Any]:
+def _targets(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
     """Where on AWS Batch the steps with @batch run; their job definitions are there afterwards."""
     if all(step.batch is None for step in plan.steps):
         return {}
     from flow_sdk.runtime.batch.prepare import plan_targets
 
-    found = plan_targets(plan, call.root)
+    found = plan_targets(plan, context.store.root)
     for line in found.ignored_requests:
-        call.say(line)
+        context.log(line)
     found.register_definitions()
     return found.targets
 
 
-def _reporter(call: Call, plan: FlowPlan, out: Any, err: Any) -> Ending:
+def _reporter(context: CommandContext, plan: FlowPlan, out: Any, err: Any) -> Ending:
     from flow_sdk.cli.reporters import plain
 
-    form = call["output"]
+    form = context["output"]
     if form == "json":
         return plain.JsonReporter(out)
     if form in (None, "live"):
         from flow_sdk.cli.reporters.live import LiveReporter, can_be_live
 
         if can_be_live(sys.stdout, sys.stderr):
-            return LiveReporter(plan, call.again, quiet=call["quiet"])
+            return LiveReporter(plan, context.program, quiet=context["quiet"])
         if form == "live":
             raise UsageError("--output live needs a terminal.", help="Leave --output out, or use --output plain.")
-    notebook_flow = call.flow if call.in_notebook else None
-    return plain.PlainReporter(call.again, quiet=call["quiet"], notebook_flow=notebook_flow, out=out, err=err)
+    notebook_flow = context.flow if context.in_notebook else None
+    return plain.PlainReporter(context.program, quiet=context["quiet"], notebook_flow=notebook_flow, out=out, err=err)
 
 
 COMMANDS = {"run": Command(_run, parameters=parameter_options, options=RUN_OPTIONS)}

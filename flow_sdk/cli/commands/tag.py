@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parser import Argument, Command, Option
 from flow_sdk.errors import UsageError
@@ -16,79 +16,79 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _change(call: Call, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
+def _change(context: CommandContext, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
     from flow_sdk.metadata.tags import check_tags
     from flow_sdk.text import quote_unprintable
 
-    run = call["run-id"]
+    run = context["run-id"]
     if run is None:
-        raise UsageError(f"{call.name} needs --run-id.", wanted="the id of a run, such as --run-id 5")
-    run = run.removeprefix(f"{call.flow}/")
+        raise UsageError(f"{context.line.name} needs --run-id.", wanted="the id of a run, such as --run-id 5")
+    run = run.removeprefix(f"{context.flow}/")
     check_tags(add, reserved=True)
-    runs = _runs(call)
-    runs.read(call.flow, run)
-    before = runs.user_tags(call.flow, run)
+    runs = _runs(context)
+    runs.read(context.flow, run)
+    before = runs.user_tags(context.flow, run)
     if add and remove:
-        runs.replace_tags(call.flow, run, remove, add)
+        runs.replace_tags(context.flow, run, remove, add)
     elif add:
-        runs.add_tags(call.flow, run, add)
+        runs.add_tags(context.flow, run, add)
     else:
-        runs.remove_tags(call.flow, run, remove)
+        runs.remove_tags(context.flow, run, remove)
     missing = [quote_unprintable(tag) for tag in dict.fromkeys(remove) if tag not in before]
     if missing:
-        call.say(f"{call.flow}/{run} didn't have the tag{'' if len(missing) == 1 else 's'} {', '.join(missing)}.")
-    tags = ", ".join(map(quote_unprintable, runs.user_tags(call.flow, run)))
-    call.say(f"{call.flow}/{run} now has " + (f"the tags {tags}." if tags else "no user tags."))
+        context.log(f"{context.flow}/{run} didn't have the tag{'' if len(missing) == 1 else 's'} {', '.join(missing)}.")
+    tags = ", ".join(map(quote_unprintable, runs.user_tags(context.flow, run)))
+    context.log(f"{context.flow}/{run} now has " + (f"the tags {tags}." if tags else "no user tags."))
     return 0
 
 
-def _runs(call: Call) -> Runs:
+def _runs(context: CommandContext) -> Runs:
     from flow_sdk.metadata.runs import Runs
     from flow_sdk.store.open_store import open_store
 
-    return Runs(open_store(call.root, create=False))
+    return Runs(open_store(context.store.root, create=False))
 
 
-def _add(call: Call) -> int:
-    return _change(call, tuple(call.words), ())
+def _add(context: CommandContext) -> int:
+    return _change(context, tuple(context.line.words), ())
 
 
-def _remove(call: Call) -> int:
-    return _change(call, (), tuple(call.words))
+def _remove(context: CommandContext) -> int:
+    return _change(context, (), tuple(context.line.words))
 
 
-def _replace(call: Call) -> int:
-    if not call["add"] or not call["remove"]:
+def _replace(context: CommandContext) -> int:
+    if not context["add"] or not context["remove"]:
         raise UsageError("tag replace needs both --add and --remove.")
-    return _change(call, call["add"], call["remove"])
+    return _change(context, context["add"], context["remove"])
 
 
-def _list(call: Call) -> int:
-    from flow_sdk.client import context
+def _list(context: CommandContext) -> int:
     from flow_sdk.client.command_text import find_runs, tag_lines
+    from flow_sdk.client.context import get_namespace, namespace
 
-    run = call.words[0] if call.words else call["run-id"]
-    if sum((run is not None, call["all"], call["my-runs"])) > 1:
+    run = context.line.words[0] if context.line.words else context["run-id"]
+    if sum((run is not None, context["all"], context["my-runs"])) > 1:
         raise UsageError("Choose one of a run, --all and --my-runs.")
-    if call["namespace"] is not None:
-        context.namespace(call["namespace"] or None)
-    mine = context.get_namespace() if call["my-runs"] else None
+    if context["namespace"] is not None:
+        namespace(context["namespace"] or None)
+    mine = get_namespace() if context["my-runs"] else None
     found = find_runs(
-        call.flow,
-        run=None if run is None else run.removeprefix(f"{call.flow}/"),
-        everyone=call["all"] or (call["my-runs"] and mine is None),
+        context.flow,
+        run=None if run is None else run.removeprefix(f"{context.flow}/"),
+        everyone=context["all"] or (context["my-runs"] and mine is None),
         tag=mine,
-        store=call.results(),
+        store=context.store.existing_root(),
     )
-    if call["output"] == "json":
+    if context["output"] == "json":
         from flow_sdk.client.command_data import tag_data
 
-        print_json({"flow": call.flow, "runs": [tag_data(each) for each in found]})
+        print_json({"flow": context.flow, "runs": [tag_data(each) for each in found]})
         return 0
-    if run is None and not call["all"] and not call["my-runs"]:
-        call.say(f"Tags of {found[0].pathspec}, the newest run in namespace {context.get_namespace() or '(all)'}:")
+    if run is None and not context["all"] and not context["my-runs"]:
+        context.log(f"Tags of {found[0].pathspec}, the newest run in namespace {get_namespace() or '(all)'}:")
     options = {
-        name.replace("-", "_"): call[name] for name in ("hide-system-tags", "group-by-tag", "group-by-run", "flat")
+        name.replace("-", "_"): context[name] for name in ("hide-system-tags", "group-by-tag", "group-by-run", "flat")
     }
     for line in tag_lines(found, **options):
         print(line)

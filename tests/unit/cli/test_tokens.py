@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.cli.context import Call
+from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.main import find_command
 from flow_sdk.cli.tokens import tell_token
 from flow_sdk.deploy.claims import KnownTokens
@@ -118,7 +118,7 @@ def test_the_line_for_others_on_step_functions(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "train", module)
     module.__loader__.exec_module(module)
     name, parsed, _ = find_command(module.TrainFlow, words)
-    tell_token(Call(module.TrainFlow, name, parsed), gate)
+    tell_token(CommandContext(module.TrainFlow, name, parsed), gate)
     line = capsys.readouterr().err.partition("to deploy: ")[2].splitlines()[0]
     python, file, *others = shlex.split(line)
     assert (python, file) == ("python", "train.py")
