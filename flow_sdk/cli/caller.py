@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from flow_sdk.cli.context import CommandContext
     from flow_sdk.errors import FlowSDKError
 
-__all__ = ["ERROR", "FACTS", "REQUEST", "answer", "write_error"]
+__all__ = ["COMMAND_INFO", "ERROR", "REQUEST", "exchange_with_caller", "write_error"]
 
 REQUEST = "request.json"
 """What the caller gives: ``parameters`` by name, ``life``, the descriptor of a pipe that ends when it does, and
 ``notebook``, whether the flow is written in one."""
 
-FACTS = "facts.json"
+COMMAND_INFO = "command.json"
 """The command's facts: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
 
 
@@ -31,7 +31,7 @@ ERROR = "error.json"
 """The error that the command ended with, as :meth:`flow_sdk.errors.FlowSDKError.as_data` describes it."""
 
 
-def answer(context: CommandContext) -> None:
+def exchange_with_caller(context: CommandContext) -> None:
     """Take the caller's parameters, and tell it what the command works on."""
     folder = context["caller"]
     with open(os.path.join(folder, REQUEST), encoding="utf-8") as file:
@@ -49,14 +49,14 @@ def answer(context: CommandContext) -> None:
         for name, value in given.items():
             plain = name.replace("-", "_")
             if plain not in declared:
-                raise _unknown(context, name, declared)
+                raise _unknown_parameter(context, name, declared)
             context.line.parameters[declared[plain]] = value
     facts: dict[str, Any] = {"flow": context.flow, "store": context.store.root}
     if "name" in context.line.values:
         from flow_sdk.cli.tokens import deployed_name
 
         facts["name"] = deployed_name(context)
-    _write_file(folder, FACTS, facts)
+    _write_file(folder, COMMAND_INFO, facts)
 
 
 def write_error(folder: str, error: FlowSDKError) -> None:
@@ -102,7 +102,7 @@ def _end_with(pipe: int) -> None:
         interrupt()
 
 
-def _unknown(context: CommandContext, name: str, declared: dict[str, str]) -> ParameterError:
+def _unknown_parameter(context: CommandContext, name: str, declared: dict[str, str]) -> ParameterError:
     from flow_sdk.cli.registry import GENERAL, load_command
 
     options = [option.name.replace("-", "_") for option in (*load_command(context.line.name).options, *GENERAL)]

@@ -46,7 +46,7 @@ class FlowCode:
         modules = (base.__module__ for base in self._context.flow_class.__mro__ if base.__module__ != "__main__")
         return find_layout(self._context.entry, modules, chosen or None)
 
-    def files(self, leave_out: tuple[str, ...] = ()) -> list[PackagedFile]:
+    def list_files(self, leave_out: tuple[str, ...] = ()) -> list[PackagedFile]:
         """Find the files of the package, without those whose paths are given."""
         if leave_out not in self._found:
             self._found[leave_out] = find_files(
@@ -58,9 +58,9 @@ class FlowCode:
             )
         return self._found[leave_out]
 
-    def build(self, leave_out: tuple[str, ...] = ()) -> bytes:
+    def build_package(self, leave_out: tuple[str, ...] = ()) -> bytes:
         """Make the package."""
-        return build_archive(self.layout.root, self.files(leave_out))
+        return build_archive(self.layout.root, self.list_files(leave_out))
 
     def build_for_workers(self, leave_out: tuple[str, ...] = ()) -> bytes:
         """Make the package for workers.
@@ -70,18 +70,18 @@ class FlowCode:
         UsageError
             If the flow imports modules that a worker won't have, or the package would be too large.
         """
-        files = self.files(leave_out)
+        files = self.list_files(leave_out)
         self.check_modules(files)
         return build_archive(self.layout.root, files)
 
-    def tell(self, package: bytes, leave_out: tuple[str, ...] = ()) -> None:
+    def log_summary(self, package: bytes, leave_out: tuple[str, ...] = ()) -> None:
         """Say how large the package is, where its root isn't the flow file's folder, and what workers would lack."""
-        files = self.files(leave_out)
+        files = self.list_files(leave_out)
         root = self.layout.root
         of = "" if root == self.layout.worker_folder and not self.layout.only else f" of {root}"
         count = f"{len(files)} file{'s' if len(files) != 1 else ''}"
         self._context.log(f"Code package: {count}{of}, {size_text(len(package))}.")
-        for line in self.warnings(files):
+        for line in self.find_warnings(files):
             self._context.log(line)
 
     def check_modules(self, files: list[PackagedFile]) -> None:
@@ -101,13 +101,13 @@ class FlowCode:
             and module.name.partition(".")[0] not in (*known, *self.layout.editable)
         ]
         if missing:
-            raise self._missing(missing)
+            raise self._missing_modules(missing)
 
-    def _missing(self, missing: list[UserModule]) -> UsageError:
+    def _missing_modules(self, missing: list[UserModule]) -> UsageError:
         root = self.layout.root
         named = [
             f"{module.name or os.path.basename(module.file)} ({module.file}"
-            + (f", imported at {_short(module.imported_by)})" if module.imported_by else ")")
+            + (f", imported at {_relative_location(module.imported_by)})" if module.imported_by else ")")
             for module in missing[:_MOST_NAMED]
         ]
         more = len(missing) - len(named)
@@ -133,7 +133,7 @@ class FlowCode:
             help=way,
         )
 
-    def warnings(self, files: list[PackagedFile]) -> list[str]:
+    def find_warnings(self, files: list[PackagedFile]) -> list[str]:
         """Say what may be missed on a worker, one text for each kind."""
         lines = []
         known = _worker_modules()
@@ -157,7 +157,7 @@ class FlowCode:
 
     def _data_warnings(self, left_out: list[DataFile]) -> list[str]:
         def listed(files: list[DataFile]) -> str:
-            named = ", ".join(f"{file.name} ({_short(file.where)})" for file in files[:_MOST_NAMED])
+            named = ", ".join(f"{file.name} ({_relative_location(file.where)})" for file in files[:_MOST_NAMED])
             return named + (f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else "")
 
         inside = [file for file in left_out if _lies_in(file.path, self.layout.root)]
@@ -202,7 +202,7 @@ def _worker_modules() -> tuple[str, ...]:
     return tuple(part.strip().partition(".")[0] for part in value.split(",") if part.strip())
 
 
-def _short(place: str) -> str:
+def _relative_location(place: str) -> str:
     """A place in a source, relative to the current folder where it lies in it."""
     relative = os.path.relpath(place)
     return place if relative.startswith("..") else relative

@@ -50,7 +50,7 @@ def complete_flow(file: str, words: Sequence[str]) -> Candidates:
         command = load_command(line.command_name)
         parameters = [Option(name, "Parameter of the flow.") for name in source.parameters]
         line.use_command(command, parameters if command.parameters is not None else ())
-    return line.candidates(source)
+    return line.find_candidates(source)
 
 
 def complete_console(words: Sequence[str]) -> Candidates:
@@ -67,7 +67,7 @@ def complete_console(words: Sequence[str]) -> Candidates:
     line = _TypedLine(words, summaries, (Option("help", "Show help and exit.", flag=True),))
     if line.command_name is not None:
         line.use_command(load_console_command(line.command_name))
-    return line.candidates(None)
+    return line.find_candidates(None)
 
 
 class _TypedLine:
@@ -88,7 +88,7 @@ class _TypedLine:
         self._summaries = summaries
         self._options = {option.name: option for option in general}
         self._command: Command | None = None
-        found = self._positional()
+        found = self._positional_words()
         two, one = " ".join(found[:2]), " ".join(found[:1])
         self.command_name = two if len(found) > 1 and two in summaries else one if one in summaries else None
 
@@ -97,30 +97,31 @@ class _TypedLine:
         self._command = command
         self._options = {option.name: option for option in (*self._options.values(), *command.options, *parameters)}
 
-    def candidates(self, source: FlowSource | None) -> Candidates:
+    def find_candidates(self, source: FlowSource | None) -> Candidates:
         """Return the words that may stand at the cursor; none where a file's name may."""
         if "--" in self._before:
             return []
         name, equals, text = self._current.partition("=")
         if equals and name.startswith("--"):
             return [
-                (f"{name}={value}", help) for value, help in self._values(self._options.get(name[2:]), text, source)
+                (f"{name}={value}", help)
+                for value, help in self._option_values(self._options.get(name[2:]), text, source)
             ]
         option = self._open_option()
         if option is not None:
-            return self._values(option, self._current, source)
+            return self._option_values(option, self._current, source)
         if self._current.startswith("-"):
-            return self._matching((f"--{option.name}", option.help) for option in self._shown_options())
-        return self._matching([*self._next_words(), *self._argument_values(source)])
+            return self._match_current((f"--{option.name}", option.help) for option in self._shown_options())
+        return self._match_current([*self._next_words(), *self._argument_values(source)])
 
-    def _matching(self, found: Iterable[tuple[str, str]]) -> Candidates:
+    def _match_current(self, found: Iterable[tuple[str, str]]) -> Candidates:
         return sorted({word: help for word, help in found if word.startswith(self._current)}.items())
 
     def _shown_options(self) -> list[Option]:
         given = {word[2:].partition("=")[0] for word in self._before if word.startswith("--")}
         return [one for one in self._options.values() if not one.hidden and (one.repeat or one.name not in given)]
 
-    def _positional(self) -> list[str]:
+    def _positional_words(self) -> list[str]:
         """Return the words before the cursor that are neither options nor their values."""
         found: list[str] = []
         takes_value = False
@@ -139,7 +140,7 @@ class _TypedLine:
 
     def _next_words(self) -> Iterable[tuple[str, str]]:
         """Return the words of commands that may follow."""
-        typed = self._positional()
+        typed = self._positional_words()
         for name, summary in self._summaries.items():
             words = name.split()
             if words[: len(typed)] == typed and len(words) > len(typed):
@@ -149,7 +150,7 @@ class _TypedLine:
     def _argument_values(self, source: FlowSource | None) -> Candidates:
         if self._command is None or self.command_name is None:
             return []
-        count = len(self._positional()) - len(self.command_name.split())
+        count = len(self._positional_words()) - len(self.command_name.split())
         arguments = self._command.arguments
         if not arguments or (count >= len(arguments) and not arguments[-1].repeat):
             return []
@@ -158,7 +159,7 @@ class _TypedLine:
             return [(choice, argument.help) for choice in argument.name.split("|")]
         return self._named_values(argument.name, self._current, source)
 
-    def _values(self, option: Option | None, text: str, source: FlowSource | None) -> Candidates:
+    def _option_values(self, option: Option | None, text: str, source: FlowSource | None) -> Candidates:
         if option is None:
             return []
         found = [(choice, option.help) for choice in option.choices]

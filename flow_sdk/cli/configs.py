@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flow_sdk.cli.context import CommandContext
 
-__all__ = ["config_rows", "from_environment", "given_words", "settle_for_help", "take_configs", "use_origin"]
+__all__ = ["config_rows", "from_environment", "given_words", "resolve_for_help", "take_configs", "use_origin"]
 
 FORMS = {"--config": "path", "--config-value": "value"}
 VARIABLES = {
@@ -88,7 +88,7 @@ def take_configs(flow_class: Any, argv: Sequence[str]) -> list[str]:
                 what = "PATH" if FORMS[option] == "path" else "JSON"
                 raise UsageError(f"{option} needs a name and a value.", wanted=f"{option} NAME {what}")
             check_names(flow_class, {name: None})
-            _take(given, name, (FORMS[option], text))
+            _add_config(given, name, (FORMS[option], text))
     provide_configs(flow_class, _Source(flow_class, given))
     return rest
 
@@ -100,7 +100,7 @@ def _check_parameters(flow_class: Any) -> None:
             raise parameter.declaration_error("has a name that is taken in a flow with a Config", wanted="another name")
 
 
-def _take(given: dict[str, ConfigSource], name: str, one: ConfigSource) -> None:
+def _add_config(given: dict[str, ConfigSource], name: str, one: ConfigSource) -> None:
     before = given.setdefault(name, one)
     if before != one:
         seen = " and ".join(f"the {form} {text[:40]!r}" for form, text in (before, one))
@@ -133,7 +133,7 @@ def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, C
         try:
             check_names(flow_class, values)
             for name, value in values.items():
-                _take(found, name, (form, value if isinstance(value, str) else json.dumps(value)))
+                _add_config(found, name, (form, value if isinstance(value, str) else json.dumps(value)))
         except UsageError as error:
             error.where = variable
             raise
@@ -188,7 +188,7 @@ def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str,
     return {found.name: found.value for found in plan.configs}
 
 
-def settle_for_help(flow_class: Any) -> None:
+def resolve_for_help(flow_class: Any) -> None:
     """Have the help work where a config is missing or wrong: it then shows what is declared."""
     try:
         resolve_declarations(flow_class)
@@ -204,11 +204,11 @@ def config_rows(flow_class: Any) -> list[tuple[str, str]]:
     return [
         ("--config NAME PATH", "Read a config from a file. May be given several times."),
         ("--config-value NAME JSON", "Give a config as text. May be given several times."),
-        *((f"  {found.name}", _help(found)) for found in declared),
+        *((f"  {found.name}", _config_help(found)) for found in declared),
     ]
 
 
-def _help(declared: Declaration) -> str:
+def _config_help(declared: Declaration) -> str:
     notes = [" ".join(declared.help.split())]
     default = declared.default if declared.default is not None else declared.default_value
     if declared.required:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from flow_sdk.cli.command_end import ErrorReporter, run_guarded
 from flow_sdk.cli.console_commands import CONSOLE_COMMANDS, load_console_command, split_console_command
-from flow_sdk.cli.parser import Option, parse
+from flow_sdk.cli.parser import Option, parse_line
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name
 
@@ -63,7 +63,7 @@ def execute_console(argv: Sequence[str]) -> int:
     if name is None:
         return _explain_words(words)
     command = load_console_command(name)
-    parsed = parse(rest, (*command.options, _HELP_OPTION))
+    parsed = parse_line(rest, (*command.options, _HELP_OPTION))
     if parsed.values["help"]:
         from flow_sdk.cli.help import print_console_help
 
@@ -86,7 +86,7 @@ def _explain_words(words: list[str]) -> int:
     UsageError
         If the words begin with neither a command nor a group.
     """
-    parsed = parse(words, (_HELP_OPTION,)) if words[0].startswith("-") else None
+    parsed = parse_line(words, (_HELP_OPTION,)) if words[0].startswith("-") else None
     name = parsed.words[0] if parsed is not None else words[0]
     group = [known.split()[1] for known in CONSOLE_COMMANDS if known.startswith(f"{name} ")]
     if group and (len(words) == 1 or "--help" in words or words[1] == "help"):

@@ -64,19 +64,19 @@ def take_environment(
     sources = {}
     beginning = f"{command}-" if command else ""
     wanted = {
-        name: variable for name in names if name not in parsed.given and (variable := _variable(beginning + name))
+        name: variable for name in names if name not in parsed.given and (variable := _find_variable(beginning + name))
     }
     for option in options if wanted else ():
         variable = wanted.get(option.name)
         if variable is None:
             continue
-        for value in _read(option, variable):
-            parsed.set(option, value)
+        for value in _read_values(option, variable):
+            parsed.set_option(option, value)
             sources[option.name] = variable
     return sources
 
 
-def _variable(name: str) -> str | None:
+def _find_variable(name: str) -> str | None:
     """The environment variable that gives an option; one that is set to nothing gives none."""
     ending = name.replace("-", "_").upper()
     endings = (ending, f"DEFAULT_{ending}") if name in _WITH_DEFAULT else (ending,)
@@ -91,7 +91,7 @@ def find_unused_metadata() -> str | None:
     return None if name is None or os.environ[name] in ("local", "s3") else f"{name}={os.environ[name]}"
 
 
-def _read(option: Option, variable: str) -> list[Any]:
+def _read_values(option: Option, variable: str) -> list[Any]:
     """Read an option's values from an environment variable; a flag that is off has none.
 
     Raises

@@ -55,12 +55,12 @@ def read_flow_source(path: str) -> FlowSource | None:
     # The last one is what the file runs, unless it says so itself: if __name__ == "__main__": MyFlow()
     called = [_name_of(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     flow = next((name for name in reversed(flows) if name in called), flows[-1])
-    bodies = [node for name in _lineage(classes, flow) for node in classes[name].body]
+    bodies = [node for name in _class_lineage(classes, flow) for node in classes[name].body]
     steps = [node.name for node in bodies if isinstance(node, ast.FunctionDef) and _is_step(node)]
-    return FlowSource(flow, steps, list(_parameters(bodies)))
+    return FlowSource(flow, steps, list(_parameter_names(bodies)))
 
 
-def _lineage(classes: dict[str, ast.ClassDef], name: str) -> list[str]:
+def _class_lineage(classes: dict[str, ast.ClassDef], name: str) -> list[str]:
     """Return a class and those it inherits from in the same file, the farthest first."""
     found: list[str] = []
     waiting = [name]
@@ -73,14 +73,14 @@ def _lineage(classes: dict[str, ast.ClassDef], name: str) -> list[str]:
 
 
 def _is_flow(classes: dict[str, ast.ClassDef], name: str) -> bool:
-    return any(_name_of(base) == "FlowSpec" for one in _lineage(classes, name) for base in classes[one].bases)
+    return any(_name_of(base) == "FlowSpec" for one in _class_lineage(classes, name) for base in classes[one].bases)
 
 
 def _is_step(function: ast.FunctionDef) -> bool:
     return any(_name_of(decorator) == "step" for decorator in function.decorator_list)
 
 
-def _parameters(body: list[ast.stmt]) -> Iterator[str]:
+def _parameter_names(body: list[ast.stmt]) -> Iterator[str]:
     for node in body:
         call = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
         if isinstance(call, ast.Call) and _name_of(call.func) in _PARAMETERS and call.args:

@@ -22,9 +22,9 @@ WIDTH = 100
 def print_help(flow_class: Any, argv: Sequence[str]) -> int:
     """Print the help of the command named in ``argv``, of a group of commands, or of the whole flow file."""
     if not uses_no_dynamic_features():
-        from flow_sdk.cli.configs import settle_for_help
+        from flow_sdk.cli.configs import resolve_for_help
 
-        settle_for_help(flow_class)
+        resolve_for_help(flow_class)
     words = [token for token in argv if not token.startswith("-")]
     if words and not COMMANDS.find_in(words[:1]) and not any(name.startswith(words[0] + " ") for name in COMMANDS):
         COMMANDS.add_offered(words[:1])
@@ -34,7 +34,7 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
         _print_command(flow_class, names[-1], COMMANDS[names[-1]][1], load_command(names[-1]))
     elif group:
         print(f"Usage: {program_text()} {words[0]} COMMAND [OPTIONS]\n\nCommands:")
-        _table((name, COMMANDS[name][1]) for name in group)
+        _print_table((name, COMMANDS[name][1]) for name in group)
     else:
         if words:
             from flow_sdk.cli.unsupported_commands import absent_command
@@ -45,27 +45,27 @@ def print_help(flow_class: Any, argv: Sequence[str]) -> int:
         head = (flow_class.__doc__ or "").strip().split("\n\n")[0]
         print(flow_class.__name__ + (": " + strip_control_sequences(" ".join(head.split())) if head else ""))
         print("\nCommands:")
-        _table((name, help) for name, (_, help) in COMMANDS.items())
+        _print_table((name, help) for name, (_, help) in COMMANDS.items())
         print("\nOptions of every command (before or after it):")
-        _table([*_config_rows(flow_class), *_rows(GENERAL)])
+        _print_table([*_config_rows(flow_class), *_option_rows(GENERAL)])
         print(f"\n{program_text()} COMMAND --help says more of one command.")
     return 0
 
 
 def _print_command(flow_class: Any, name: str, summary: str, command: Command) -> None:
     parameters = [one for one in command.parameters(flow_class) if not one.hidden] if command.parameters else []
-    print(f"Usage: {' '.join([program_text(), name, '[OPTIONS]', *_placeholders(command)])}\n\n{summary}")
+    print(f"Usage: {' '.join([program_text(), name, '[OPTIONS]', *_argument_placeholders(command)])}\n\n{summary}")
     if command.arguments:
         print("\nArguments:")
-        _table((argument.name, argument.help) for argument in command.arguments)
+        _print_table((argument.name, argument.help) for argument in command.arguments)
     if parameters:
         print("\nParameters of the flow:")
-        _table(_rows(parameters))
+        _print_table(_option_rows(parameters))
     if command.options:
         print("\nOptions:")
-        _table(_rows(command.options))
+        _print_table(_option_rows(command.options))
     print("\nOptions of every command:")
-    _table([*_config_rows(flow_class), *_rows(GENERAL)])
+    _print_table([*_config_rows(flow_class), *_option_rows(GENERAL)])
 
 
 def print_console_help(name: str, summary: str, command: Command, *general: Option) -> None:
@@ -81,12 +81,12 @@ def print_console_help(name: str, summary: str, command: Command, *general: Opti
         The options of every command.
     """
     options = ["[OPTIONS]"] if command.options else []
-    print(f"Usage: {' '.join(['flow-sdk', name, *options, *_placeholders(command)])}\n\n{summary}")
+    print(f"Usage: {' '.join(['flow-sdk', name, *options, *_argument_placeholders(command)])}\n\n{summary}")
     if command.arguments:
         print("\nArguments:")
-        _table((argument.name, argument.help) for argument in command.arguments)
+        _print_table((argument.name, argument.help) for argument in command.arguments)
     print("\nOptions:")
-    _table(_rows([*command.options, *general]))
+    _print_table(_option_rows([*command.options, *general]))
     if command.epilog is not None:
         print("\n" + "\n".join(command.epilog()))
 
@@ -94,11 +94,11 @@ def print_console_help(name: str, summary: str, command: Command, *general: Opti
 def print_console_group(name: str, summaries: Mapping[str, str]) -> None:
     """Print the help of a group of commands of ``flow-sdk``; ``summaries`` are by the commands' last words."""
     print(f"Usage: flow-sdk {name} COMMAND [OPTIONS]\n\nCommands:")
-    _table(summaries.items())
+    _print_table(summaries.items())
     print(f"\nflow-sdk {name} COMMAND --help shows the options of one command.")
 
 
-def _placeholders(command: Command) -> list[str]:
+def _argument_placeholders(command: Command) -> list[str]:
     return [
         ("{}" if argument.required else "[{}]").format(argument.name + ("..." if argument.repeat else ""))
         for argument in command.arguments
@@ -113,7 +113,7 @@ def _config_rows(flow_class: Any) -> list[tuple[str, str]]:
     return config_rows(flow_class)
 
 
-def _rows(options: Iterable[Option]) -> Iterable[tuple[str, str]]:
+def _option_rows(options: Iterable[Option]) -> Iterable[tuple[str, str]]:
     for option in options:
         if option.hidden:
             continue
@@ -125,11 +125,11 @@ def _rows(options: Iterable[Option]) -> Iterable[tuple[str, str]]:
         yield f"--{option.name}" + ("" if option.flag else f" {option.metavar}"), " ".join(notes)
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> None:
+def _print_table(rows: Iterable[tuple[str, str]]) -> None:
     found = list(rows)
     left = min(max((len(name) for name, _ in found), default=0), 34)
     for name, help in found:
-        lines = _wrapped(help, max(WIDTH - left - 4, 30))
+        lines = _wrap_text(help, max(WIDTH - left - 4, 30))
         if len(name) > left:
             print(f"  {name}")
             name = ""
@@ -138,7 +138,7 @@ def _table(rows: Iterable[tuple[str, str]]) -> None:
             print(f"  {'':<{left}}  {line}")
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrap_text(text: str, width: int) -> list[str]:
     lines = [""]
     for word in strip_control_sequences(" ".join(text.split())).split():
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:

@@ -11,7 +11,7 @@ from flow_sdk.errors import DeployError
 if TYPE_CHECKING:
     from flow_sdk.cli.context import CommandContext
 
-__all__ = ["refuse_inactive", "tell_inactive"]
+__all__ = ["log_inactive", "refuse_inactive"]
 
 _INSTEAD = {
     "card": "no card is made",
@@ -27,9 +27,9 @@ _INSTEAD = {
 """What happens in a local run in place of what a decorator says."""
 
 
-def tell_inactive(context: CommandContext) -> None:
+def log_inactive(context: CommandContext) -> None:
     """Say, one line for each decorator and option, what has no effect in a run on this machine."""
-    for name, steps in _found(context).items():
+    for name, steps in _find_inactive(context).items():
         where = f" of {', '.join(steps)}" if steps else ""
         instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
         context.log(f"@{name}{where} has no effect in this release of Flow SDK{instead}.")
@@ -48,7 +48,9 @@ def refuse_inactive(context: CommandContext) -> None:
     DeployError
         With all of them.
     """
-    names = [f"@{name}" + (f" on {', '.join(steps)}" if steps else "") for name, steps in _found(context).items()]
+    names = [
+        f"@{name}" + (f" on {', '.join(steps)}" if steps else "") for name, steps in _find_inactive(context).items()
+    ]
     what = "decorators that have"
     if context.line.inactive_environment:
         what = "decorators and options that have" if names else "an option that has"
@@ -61,7 +63,7 @@ def refuse_inactive(context: CommandContext) -> None:
         )
 
 
-def _found(context: CommandContext) -> dict[str, list[str]]:
+def _find_inactive(context: CommandContext) -> dict[str, list[str]]:
     """Each decorator without effect, with its steps."""
     found: dict[str, list[str]] = {}
     if "flow_sdk.authoring.inactive_decorators" not in sys.modules:

@@ -7,7 +7,7 @@ import sys
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.authoring.flow import uses_no_dynamic_features
 from flow_sdk.cli.command_end import ErrorReporter, run_guarded
-from flow_sdk.cli.parser import Command, Parsed, parse
+from flow_sdk.cli.parser import Command, Parsed, parse_line
 from flow_sdk.cli.registry import COMMANDS, GENERAL, load_command
 from flow_sdk.errors import UsageError
 from flow_sdk.text import suggest_name
@@ -86,9 +86,9 @@ def execute(flow_class: Any, argv: Sequence[str], reporter: ErrorReporter | None
 
     context = CommandContext(flow_class, name, parsed)
     if context["caller"] is not None:
-        from flow_sdk.cli.caller import answer
+        from flow_sdk.cli.caller import exchange_with_caller
 
-        answer(context)
+        exchange_with_caller(context)
     return command.run(context)
 
 
@@ -104,7 +104,7 @@ def find_command(flow_class: Any, argv: Sequence[str]) -> tuple[str, Parsed, Com
         command = load_command(name)
         parameters = command.parameters(flow_class) if command.parameters else ()
         try:
-            parsed = parse(argv, GENERAL, command.options, parameters)
+            parsed = parse_line(argv, GENERAL, command.options, parameters)
         except UsageError as wrong:
             error = error or wrong
             continue
@@ -138,9 +138,9 @@ def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
     """Say what is wrong with a line that no command fits."""
     if error is not None:
         return error
-    words = parse([token for token in tokens if not token.startswith("-")], GENERAL).words
+    words = parse_line([token for token in tokens if not token.startswith("-")], GENERAL).words
     try:
-        words = parse(tokens, GENERAL).words
+        words = parse_line(tokens, GENERAL).words
     except UsageError as wrong:
         # With no known command in the line the option may be right: the word is what to mend first.
         if not words:

@@ -26,10 +26,10 @@ def parameter_options(flow_class: Any) -> list[Option]:
     """
     from flow_sdk.authoring.parameters import flow_parameters
 
-    return [_option(parameter) for parameter in flow_parameters(flow_class)]
+    return [_make_option(parameter) for parameter in flow_parameters(flow_class)]
 
 
-def _option(parameter: Any) -> Option:
+def _make_option(parameter: Any) -> Option:
     notes = [" ".join(parameter.help.split())]
     if parameter.separator:
         notes.append(f"Several values with {parameter.separator!r} between them.")
@@ -38,7 +38,7 @@ def _option(parameter: Any) -> Option:
     elif parameter.show_default and callable(parameter.default):
         notes.append("[default: worked out when the run starts]")
     elif parameter.show_default and parameter.default is not None:
-        notes.append(f"[default: {_text(parameter.default)}]")
+        notes.append(f"[default: {_default_text(parameter.default)}]")
     return Option(
         parameter.name,
         " ".join(note for note in notes if note),
@@ -49,7 +49,7 @@ def _option(parameter: Any) -> Option:
     )
 
 
-def _text(default: Any) -> str:
+def _default_text(default: Any) -> str:
     if isinstance(default, bool | dict | list | tuple):
         import json
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
-__all__ = ["Argument", "Command", "Option", "Parsed", "parse"]
+__all__ = ["Argument", "Command", "Option", "Parsed", "parse_line"]
 
 
 class Command:
@@ -82,7 +82,7 @@ class Parsed:
         self.parameters: dict[str, Any] = {}
         self.given: set[str] = set()
 
-    def set(self, option: Option, value: Any) -> None:
+    def set_option(self, option: Option, value: Any) -> None:
         """Take in one occurrence of an option."""
         if option.repeat:
             self.values[option.name] = (*self.values.get(option.name, ()), value)
@@ -93,7 +93,7 @@ class Parsed:
         self.given.add(option.name)
 
 
-def parse(
+def parse_line(
     argv: Sequence[str], general: Iterable[Option], own: Iterable[Option] = (), parameters: Iterable[Option] = ()
 ) -> Parsed:
     """Parse a command line.
@@ -134,22 +134,22 @@ def parse(
             name, equals, text = token.lstrip("-").partition("=")
             parameter = by_parameter.get(name) if parsed.words or name not in options else None
             if not token.startswith("--") or (parameter is None and name not in options):
-                if not _negated(parsed, {**by_parameter, **options}, by_parameter, token):
-                    raise _unknown(token.partition("=")[0], [*options.values(), *by_parameter.values()])
+                if not _apply_negation(parsed, {**by_parameter, **options}, by_parameter, token):
+                    raise _unknown_option(token.partition("=")[0], [*options.values(), *by_parameter.values()])
                 continue
             found = parameter or options[name]
             if found.flag:
                 if equals:
                     raise UsageError(f"--{name} takes no value.", seen=token)
                 if parameter is None:
-                    parsed.set(found, True)
+                    parsed.set_option(found, True)
                 else:
                     parsed.parameters[name] = not parameter.default
                 continue
             if not equals:
-                text = _value(found, rest, options, by_parameter)
+                text = _take_value(found, rest, options, by_parameter)
             if parameter is None:
-                parsed.set(found, found.read(text))
+                parsed.set_option(found, found.read(text))
             elif found.repeat:
                 parsed.parameters.setdefault(name, []).append(text)
             elif name in parsed.parameters and parsed.parameters[name] != text:
@@ -167,18 +167,18 @@ def _is_number(token: str) -> bool:
     return True
 
 
-def _negated(parsed: Parsed, options: dict[str, Option], by_parameter: dict[str, Option], token: str) -> bool:
+def _apply_negation(parsed: Parsed, options: dict[str, Option], by_parameter: dict[str, Option], token: str) -> bool:
     option = options.get(token[5:]) if token.startswith("--no-") else None
     if option is None or not option.flag:
         return False
     if by_parameter.get(option.name) is option:
         parsed.parameters[option.name] = False
     else:
-        parsed.set(option, False)
+        parsed.set_option(option, False)
     return True
 
 
-def _value(option: Option, rest: Any, *tables: dict[str, Option]) -> str:
+def _take_value(option: Option, rest: Any, *tables: dict[str, Option]) -> str:
     """Take an option's value: the next token, unless that is itself an option."""
     text = next(rest, None)
     if text is None:
@@ -194,7 +194,7 @@ def _value(option: Option, rest: Any, *tables: dict[str, Option]) -> str:
     return str(text)
 
 
-def _unknown(token: str, options: Sequence[Option]) -> UsageError:
+def _unknown_option(token: str, options: Sequence[Option]) -> UsageError:
     close = suggest_name(token.lstrip("-"), [option.name for option in options if not option.hidden])
     if close.startswith("Did"):
         return UsageError(f"There's no option {token!r}.", help=close.replace("'", "'--", 1))

@@ -18,11 +18,11 @@ def program_text() -> str:
     relative = os.path.relpath(file) if os.path.isabs(file) else file
     shown = file if relative.startswith("..") else relative
     if os.path.basename(os.path.dirname(file)) == "bin" and not file.endswith(".py"):
-        return _quoted(os.path.basename(file))  # a command that pip has installed
-    return "python " + _quoted(f"./{shown}" if shown.startswith("-") else shown)
+        return _quote_word(os.path.basename(file))  # a command that pip has installed
+    return "python " + _quote_word(f"./{shown}" if shown.startswith("-") else shown)
 
 
-def _quoted(word: str) -> str:
+def _quote_word(word: str) -> str:
     """A word quoted for a shell, as ``shlex.quote`` does; what needs no quotes doesn't pay for the import."""
     if word and word.isascii() and word.replace("/", "").replace(".", "").replace("_", "").replace("-", "").isalnum():
         return word

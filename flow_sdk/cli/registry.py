@@ -81,18 +81,18 @@ class CommandTable:
         self._offered: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
+        return iter(self._all_commands())
 
     def __getitem__(self, name: str) -> tuple[str, str]:
         own = {**_FIRST, **_BATCH, **_LAST}
         return own[name] if name in own else self._of_target(name.partition(" ")[0])[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._all()
+        return name in self._all_commands()
 
     def items(self) -> Iterable[tuple[str, tuple[str, str]]]:
         """Return names, and what belongs to each."""
-        return self._all().items()
+        return self._all_commands().items()
 
     def find_in(self, tokens: list[str]) -> list[str]:
         """Return the commands whose words occur in a command line, in their order."""
@@ -124,7 +124,7 @@ class CommandTable:
             self._targets[name] = {f"{name} {verb}": (_TARGETS, summary) for verb, summary in summaries.items()}
         return self._targets[name]
 
-    def _all(self) -> dict[str, tuple[str, str]]:
+    def _all_commands(self) -> dict[str, tuple[str, str]]:
         groups = {name: self._of_target(name) for name in self._target_names()}
         groups["batch"] = _BATCH
         deployed = {name: known for group in sorted(groups) for name, known in groups[group].items()}

@@ -41,7 +41,7 @@ def check_file_name(file: str) -> None:
     """
     name = os.path.basename(file).removesuffix(".py")
     if name in OTHERS or name in sys.stdlib_module_names - UNUSED:
-        raise _hidden(name, file)
+        raise _hidden_module(name, file)
 
 
 def find_shadowed() -> UsageError | None:
@@ -57,11 +57,11 @@ def find_shadowed() -> UsageError | None:
         file = getattr(sys.modules[name], "__file__", None) or ""
         own = os.path.dirname(file) if os.path.basename(file) == "__init__.py" else file
         if folder and file and os.path.realpath(os.path.dirname(own)) == folder:
-            return _hidden(name, file)
+            return _hidden_module(name, file)
     return None
 
 
-def _hidden(name: str, file: str) -> UsageError:
+def _hidden_module(name: str, file: str) -> UsageError:
     whose = "Python's own module" if name in sys.stdlib_module_names else "the module"
     return UsageError(
         f"The file {os.path.basename(file)} hides {whose} {name!r}, which Flow SDK imports.",

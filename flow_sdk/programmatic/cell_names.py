@@ -31,21 +31,23 @@ def missing_names(text: str, flow: str, scope: Mapping[str, Any], ignored: Conta
     if "*" in text and any(line.split("#")[0].rstrip().endswith("import *") for line in text.splitlines()):
         return []
     module = symtable.symtable(text, "cell", "exec")
-    defined = {one.get_name() for table in _below(module) for one in table.get_symbols() if _is_defined(table, one)}
+    defined = {
+        one.get_name() for table in _nested_scopes(module) for one in table.get_symbols() if _is_defined(table, one)
+    }
     defined |= set(vars(builtins))
     missing: set[str] = set()
-    for table in _of_import(module):
+    for table in _import_scopes(module):
         missing |= _globals_used(table) - defined
-    for table in _of_flow(module, flow):
+    for table in _flow_scopes(module, flow):
         missing |= {name for name in _globals_used(table) - defined if name in scope and name not in ignored}
     return sorted(name for name in missing if not (name.startswith("__") and name.endswith("__")))
 
 
-def _below(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+def _nested_scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     """A scope and all scopes in it."""
     yield table
     for child in table.get_children():
-        yield from _below(child)
+        yield from _nested_scopes(child)
 
 
 def _is_defined(table: symtable.SymbolTable, symbol: symtable.Symbol) -> bool:
@@ -59,15 +61,15 @@ def _globals_used(table: symtable.SymbolTable) -> set[str]:
     return {one.get_name() for one in table.get_symbols() if one.is_referenced() and (in_module or one.is_global())}
 
 
-def _of_import(module: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+def _import_scopes(module: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
     """The scopes whose statements are executed when the file is imported: the module's and those of classes."""
     yield module
     for child in module.get_children():
         if child.get_type() == "class":
-            yield from _of_import(child)
+            yield from _import_scopes(child)
 
 
-def _of_flow(module: symtable.SymbolTable, flow: str) -> Iterator[symtable.SymbolTable]:
+def _flow_scopes(module: symtable.SymbolTable, flow: str) -> Iterator[symtable.SymbolTable]:
     """The scopes of the flow's class, and of the functions and classes of the file that it uses."""
     known = {child.get_name(): child for child in module.get_children()}
     wanted, seen = [flow], set[str]()
@@ -76,6 +78,6 @@ def _of_flow(module: symtable.SymbolTable, flow: str) -> Iterator[symtable.Symbo
         if name in seen or name not in known:
             continue
         seen.add(name)
-        for table in _below(known[name]):
+        for table in _nested_scopes(known[name]):
             wanted += _globals_used(table)
             yield table

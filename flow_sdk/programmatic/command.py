@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from flow_sdk.cli.caller import FACTS
+from flow_sdk.cli.caller import COMMAND_INFO
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.cli.registry import GENERAL, load_command
 from flow_sdk.config import profile_file
@@ -16,7 +16,7 @@ from flow_sdk.errors import ParameterError, UsageError
 from flow_sdk.programmatic.process import CellFile, Process, temporary_folder
 from flow_sdk.text import suggest_name
 
-__all__ = ["FlowFile", "facts_of"]
+__all__ = ["FlowFile", "read_command_info"]
 
 _OTHER_NAMES = {"tags": "tag", "decospecs": "with", "with_": "with", "aws_batch_tags": "aws-batch-tag"}
 """How options are called in Python, where that isn't their own name with ``_`` for ``-``."""
@@ -86,9 +86,9 @@ class FlowFile:
                     f"There's no option {name!r} for a flow file.",
                     help=suggest_name(name, [python_name(o.name) for o in GENERAL if not o.hidden]),
                 )
-            self._general += _words(option, value)
+            self._general += _option_words(option, value)
 
-    def start(
+    def start_command(
         self, name: str, given: dict[str, Any], arguments: tuple[str, ...] = (), files: tuple[str, ...] = ()
     ) -> Process:
         """Start a command.
@@ -115,11 +115,11 @@ class FlowFile:
         for key, value in given.items():
             option = options.get(option_name(key))
             if option is not None and not option.hidden:
-                words += _words(option, value)
+                words += _option_words(option, value)
             elif command.parameters is not None:
                 parameters[key] = _as_data(key, value)
             else:
-                raise _unknown(name, key, command)
+                raise _unknown_option(name, key, command)
         words += arguments
         folder = temporary_folder()
         try:
@@ -133,10 +133,10 @@ class FlowFile:
             raise
 
 
-def facts_of(process: Process) -> dict[str, Any] | None:
+def read_command_info(process: Process) -> dict[str, Any] | None:
     """What a command told its caller; None if it hasn't, or never will."""
     try:
-        with open(process.path(FACTS), encoding="utf-8") as file:
+        with open(process.path(COMMAND_INFO), encoding="utf-8") as file:
             facts: dict[str, Any] = json.load(file)
             return facts
     except FileNotFoundError:
@@ -153,7 +153,7 @@ def python_name(name: str) -> str:
     return "decospecs" if name == "with" else name.replace("-", "_")
 
 
-def _words(option: Option, value: Any) -> list[str]:
+def _option_words(option: Option, value: Any) -> list[str]:
     if value is None:
         return []
     if option.flag:
@@ -202,6 +202,6 @@ def _as_data(name: str, value: Any) -> Any:
     return value
 
 
-def _unknown(name: str, key: str, command: Command) -> UsageError:
+def _unknown_option(name: str, key: str, command: Command) -> UsageError:
     known = [python_name(option.name) for option in (*command.options, *GENERAL) if not option.hidden]
     return UsageError(f"{name} has no option {key!r}.", help=suggest_name(key, known))

@@ -125,7 +125,7 @@ class _CellFile:
             ) from error
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(self._text)
-        self._finalizer = weakref.finalize(self, _remove, self.path, os.getpid())
+        self._finalizer = weakref.finalize(self, _remove_file, self.path, os.getpid())
 
     def remove(self) -> None:
         """Remove the file; :meth:`restore` writes it again."""
@@ -140,10 +140,10 @@ class _CellFile:
                 file.write(self._text)
         except OSError as error:
             raise UsageError("The flow's file can't be written.", seen=error.strerror, where=self.path) from error
-        self._finalizer = weakref.finalize(self, _remove, self.path, os.getpid())
+        self._finalizer = weakref.finalize(self, _remove_file, self.path, os.getpid())
 
 
-def _remove(path: str, owner: int) -> None:
+def _remove_file(path: str, owner: int) -> None:
     if os.getpid() == owner and os.path.exists(path):
         os.unlink(path)
 
@@ -196,7 +196,7 @@ def flow_file_text(flow: type) -> str:
             gone |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and _is_set(inner)}
         else:
             kept.append(node)
-    text = "\n".join(ast.get_source_segment(source, node, padded=True) or "" for node in map(_decorated, kept))
+    text = "\n".join(ast.get_source_segment(source, node, padded=True) or "" for node in map(_include_decorators, kept))
     if missing := missing_names(text, flow.__name__, own[-1].__globals__, gone):
         raise UsageError(
             f"The cell of {flow.__name__} has to hold its imports, too.",
@@ -216,7 +216,7 @@ def _is_main(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and "__name__" in {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
 
 
-def _decorated(node: ast.stmt) -> ast.stmt:
+def _include_decorators(node: ast.stmt) -> ast.stmt:
     """A definition together with its decorators."""
     first = min((one.lineno for one in getattr(node, "decorator_list", [])), default=node.lineno)
     node.lineno, node.col_offset = first, 0

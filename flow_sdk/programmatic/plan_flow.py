@@ -23,7 +23,7 @@ __all__ = ["build_flow_class", "main"]
 _TYPES: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": bool, "json": JSONType}
 
 
-class _StepsOfNoInterest(FlowSpec):
+class _PlaceholderSteps(FlowSpec):
     """Two steps, because every flow has some: what is done with a deployment doesn't look at them."""
 
     @step
@@ -46,7 +46,7 @@ def build_flow_class(plan: FlowPlan) -> type[FlowSpec]:
     attributes: dict[str, Any] = {"__doc__": plan.doc, "__module__": __name__}
     for number, parameter in enumerate(plan.parameters):
         attributes[f"parameter_{number}"] = _declare_parameter(parameter)
-    return type(plan.flow, (_StepsOfNoInterest,), attributes)
+    return type(plan.flow, (_PlaceholderSteps,), attributes)
 
 
 def _declare_parameter(parameter: ParameterPlan) -> Parameter[Any]:

@@ -10,14 +10,14 @@ from typing import Any, TextIO
 from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.client import Run
 from flow_sdk.errors import RunFailed
-from flow_sdk.programmatic.command import FlowFile, facts_of
+from flow_sdk.programmatic.command import FlowFile, read_command_info
 from flow_sdk.programmatic.failures import run_error
 from flow_sdk.programmatic.process import Process, check_stream
 
 __all__ = ["ExecutingRun", "Runner"]
 
 RUN_ID = "run-id-file"
-LOOK = 0.05
+POLL_INTERVAL = 0.05
 """Seconds between two looks at a command."""
 
 
@@ -47,13 +47,13 @@ class ExecutingRun:
             If the command ended before a run began.
         """
         if self._found is None:
-            self._found = self._look()
+            self._found = self._find_run()
         if self._found is None:
             raise RunFailed("The run hasn't begun yet.", help="Wait for it, or use run() or async_run().")
         return self._found
 
-    def _look(self) -> Run | None:
-        facts = facts_of(self._process)
+    def _find_run(self) -> Run | None:
+        facts = read_command_info(self._process)
         path = self._process.path(RUN_ID)
         if facts is None or not os.path.isfile(path):
             return None
@@ -61,11 +61,11 @@ class ExecutingRun:
             run = file.read()
         return Run._make_unchecked((facts["flow"], run), facts["store"], None) if run else None
 
-    def _begun(self) -> bool:
+    def _has_begun(self) -> bool:
         """Whether the run has begun; raises if it never will."""
         ended = self._process.returncode is not None  # asked first: what it wrote is there by then
         if self._found is None:
-            self._found = self._look()
+            self._found = self._find_run()
         if self._found is None and ended:
             error = run_error(self._process)
             self._process.close()
@@ -117,19 +117,19 @@ class ExecutingRun:
         import asyncio
 
         end = None if timeout is None else time.monotonic() + timeout
-        shown = Shown(self._process, {check_stream(stream): sys.stdout} if stream is not None else {})
+        shown = OutputPrinter(self._process, {check_stream(stream): sys.stdout} if stream is not None else {})
         try:
             while self._process.returncode is None:
                 if end is not None and time.monotonic() >= end:
                     self._process.timed_out = True
                     await asyncio.to_thread(self._process.end)
                     break
-                shown.more()
-                await asyncio.sleep(LOOK)
+                shown.print_new()
+                await asyncio.sleep(POLL_INTERVAL)
         except asyncio.CancelledError:
             self._process.end()
             raise
-        shown.more()
+        shown.print_new()
         return self
 
     async def stream_log(self, stream: str, position: int | None = None) -> AsyncIterator[tuple[int, str]]:
@@ -158,7 +158,7 @@ class ExecutingRun:
                 yield behind, line
             if ended:
                 return
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL_INTERVAL)
 
     async def kill(self) -> None:
         """End the run, as Ctrl-C does."""
@@ -261,7 +261,7 @@ class Runner:
         RunFailed
             If no run began, such as for a flow that the checks refuse.
         """
-        return self._watched(self._start("run", kwargs))
+        return self._watch_run(self._start_command("run", kwargs))
 
     def resume(self, **kwargs: Any) -> ExecutingRun:
         """Resume a run and wait for its end. See :meth:`run`.
@@ -271,15 +271,15 @@ class Runner:
         **kwargs : Any
             ``origin_run_id``, ``step_to_rerun``, and the options of ``resume``.
         """
-        return self._watched(self._start("resume", kwargs))
+        return self._watch_run(self._start_command("resume", kwargs))
 
     async def async_run(self, **kwargs: Any) -> ExecutingRun:
         """Run the flow, and return as soon as the run has begun. See :meth:`run`."""
-        return await self._begun(self._start("run", kwargs))
+        return await self._await_begin(self._start_command("run", kwargs))
 
     async def async_resume(self, **kwargs: Any) -> ExecutingRun:
         """Resume a run, and return as soon as the new one has begun. See :meth:`resume`."""
-        return await self._begun(self._start("resume", kwargs))
+        return await self._await_begin(self._start_command("resume", kwargs))
 
     spin = UnsupportedName("Runner.spin")
     async_spin = UnsupportedName("Runner.async_spin")
@@ -290,41 +290,41 @@ class Runner:
             process.close()
         self._processes.clear()
 
-    def _start(self, command: str, given: dict[str, Any]) -> ExecutingRun:
+    def _start_command(self, command: str, given: dict[str, Any]) -> ExecutingRun:
         path = given.pop("run_id_file", None)
         step = given.pop("step_to_rerun", None) if command == "resume" else None
-        process = self._file.start(command, given, (str(step),) if step is not None else (), (RUN_ID,))
+        process = self._file.start_command(command, given, (str(step),) if step is not None else (), (RUN_ID,))
         self._processes.append(process)
         return ExecutingRun(process, path)
 
-    def _watched(self, run: ExecutingRun) -> ExecutingRun:
+    def _watch_run(self, run: ExecutingRun) -> ExecutingRun:
         process = run._process
         streams = {"stdout": sys.stdout, "stderr": sys.stderr} if self._file.show_output else {}
-        shown = Shown(process, streams)
+        shown = OutputPrinter(process, streams)
         try:
             while process.returncode is None:
-                shown.more()
-                time.sleep(LOOK)
-            shown.more()
+                shown.print_new()
+                time.sleep(POLL_INTERVAL)
+            shown.print_new()
         except BaseException:
             process.end()
             raise
-        run._begun()
+        run._has_begun()
         return run
 
-    async def _begun(self, run: ExecutingRun) -> ExecutingRun:
+    async def _await_begin(self, run: ExecutingRun) -> ExecutingRun:
         import asyncio
 
         try:
-            while not run._begun():
-                await asyncio.sleep(LOOK)
+            while not run._has_begun():
+                await asyncio.sleep(POLL_INTERVAL)
         except asyncio.CancelledError:
             run._process.close()
             raise
         return run
 
 
-class Shown:
+class OutputPrinter:
     """Shows what a command prints, as it comes.
 
     Parameters
@@ -340,7 +340,7 @@ class Shown:
         self._streams = streams
         self._positions = dict.fromkeys(streams, 0)
 
-    def more(self) -> None:
+    def print_new(self) -> None:
         """Show what has come since the last call."""
         for stream, target in self._streams.items():
             for behind, line in self._process.lines(stream, self._positions[stream]):

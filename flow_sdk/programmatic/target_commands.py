@@ -7,9 +7,9 @@ from typing import Any
 
 from flow_sdk.deploy.declaration import TargetDeclaration
 from flow_sdk.errors import DeployError
-from flow_sdk.programmatic.command import FlowFile, facts_of
+from flow_sdk.programmatic.command import FlowFile, read_command_info
 from flow_sdk.programmatic.failures import command_error
-from flow_sdk.programmatic.runner import LOOK, Shown
+from flow_sdk.programmatic.runner import POLL_INTERVAL, OutputPrinter
 
 __all__ = ["TargetCommands"]
 
@@ -55,16 +55,16 @@ class TargetCommands:
         """
         command = f"{self.target.name} {verb}"
         named = {**given, **({"name": self.name} if self.name is not None else {})}
-        process = self.file.start(command, named, arguments)
-        shown = Shown(process, {"stderr": sys.stderr} if self.file.show_output else {})
+        process = self.file.start_command(command, named, arguments)
+        shown = OutputPrinter(process, {"stderr": sys.stderr} if self.file.show_output else {})
         try:
             while process.returncode is None:
-                shown.more()
-                time.sleep(LOOK)
+                shown.print_new()
+                time.sleep(POLL_INTERVAL)
             if process.returncode:
                 raise command_error(process, DeployError, f"{command} failed")
-            shown.more()
-            self.identity = facts_of(process) or self.identity
+            shown.print_new()
+            self.identity = read_command_info(process) or self.identity
             return process.text("stdout")
         finally:
             process.close()

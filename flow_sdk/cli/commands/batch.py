@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _found(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
+def _find_jobs(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
     """A client, and the jobs that the options mean."""
     from flow_sdk import config
     from flow_sdk.aws import client
@@ -29,14 +29,14 @@ def _found(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
     if context["my-runs"]:
         user = config.user()
     if run is None and user is None:
-        run = _latest(context)
+        run = _latest_run(context)
         context.log(f"Run {context.flow}/{run}; --run-id or --my-runs for others.")
     batch = client("batch")
     name = None if run is None else run.removeprefix(f"{context.flow}/")
     return batch, unfinished_jobs(batch, context.flow, run=name, user=user)
 
 
-def _latest(context: CommandContext) -> str:
+def _latest_run(context: CommandContext) -> str:
     from flow_sdk.client.command_text import find_runs
     from flow_sdk.client.context import namespace
 
@@ -45,8 +45,8 @@ def _latest(context: CommandContext) -> str:
     return find_runs(context.flow, store=context.store.existing_root())[0].id
 
 
-def _list(context: CommandContext) -> int:
-    _, jobs = _found(context)
+def _list_jobs(context: CommandContext) -> int:
+    _, jobs = _find_jobs(context)
     if context["output"] == "json":
         print_json({"flow": context.flow, "jobs": [_job_data(job) for job in jobs]})
         return 0
@@ -57,7 +57,7 @@ def _list(context: CommandContext) -> int:
         tags = job["tags"]
         place = (tags.get(f"flow_sdk.{key}", "") for key in ("run", "step", "task"))
         rows.append((*place, job["status"], job["jobId"], job["jobName"]))
-    for line in _table(rows):
+    for line in _align_columns(rows):
         print(line)
     return 0
 
@@ -67,16 +67,16 @@ def _job_data(job: dict[str, Any]) -> dict[str, Any]:
     return {**names, "status": job["status"], "job": job["jobId"], "name": job["jobName"]}
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def _align_columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _kill(context: CommandContext) -> int:
+def _kill_jobs(context: CommandContext) -> int:
     from flow_sdk import config
     from flow_sdk.runtime.batch.follow import terminate_job
 
-    batch, jobs = _found(context)
+    batch, jobs = _find_jobs(context)
     if not jobs:
         context.log("No unfinished jobs of AWS Batch were found.")
     for job in jobs:
@@ -91,4 +91,7 @@ OPTIONS = [
     Option("user", "All runs that this user started.", metavar="NAME"),
 ]
 
-COMMANDS = {"batch list": Command(_list, options=[*OPTIONS, OUTPUT]), "batch kill": Command(_kill, options=OPTIONS)}
+COMMANDS = {
+    "batch list": Command(_list_jobs, options=[*OPTIONS, OUTPUT]),
+    "batch kill": Command(_kill_jobs, options=OPTIONS),
+}

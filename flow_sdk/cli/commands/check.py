@@ -11,7 +11,7 @@ from flow_sdk.options import OUTPUT
 __all__ = ["COMMANDS"]
 
 
-def _check(context: CommandContext) -> int:
+def _check_flow(context: CommandContext) -> int:
     if context["output"] == "json":
         return _check_as_json(context)
     steps = len(context.compile_plan().steps)
@@ -33,4 +33,4 @@ def _check_as_json(context: CommandContext) -> int:
     return 1 if found else 0
 
 
-COMMANDS = {"check": Command(_check, options=[OUTPUT])}
+COMMANDS = {"check": Command(_check_flow, options=[OUTPUT])}

@@ -137,7 +137,7 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 """The script of each shell."""
 
 
-def _complete(parsed: Parsed) -> int:
+def _print_completion(parsed: Parsed) -> int:
     shell, *words = parsed.words
     if shell == "candidates":  # what the scripts call
         from flow_sdk.cli.completion import complete_console, print_candidates
@@ -156,7 +156,7 @@ def _complete(parsed: Parsed) -> int:
 
 CONSOLE_COMMANDS = {
     "completion": Command(
-        _complete,
+        _print_completion,
         arguments=[Argument("bash|zsh|fish", "The shell.", repeat=True)],
         epilog=lambda: (
             "To turn it on, add to the shell's start-up file:",

@@ -58,11 +58,11 @@ _SOURCES = (
 )
 
 
-def _option(name: str) -> str:
+def _option_name(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-_VALUES = tuple(Option(_option(name), config.SETTINGS[name], metavar="VALUE") for name in AWS_SETTINGS)
+_VALUES = tuple(Option(_option_name(name), config.SETTINGS[name], metavar="VALUE") for name in AWS_SETTINGS)
 
 _MADE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
 """States of a stack whose outputs hold."""
@@ -72,10 +72,10 @@ def _configure_aws(parsed: Parsed) -> int:
     if parsed.values["profile"] is not None:
         os.environ["FLOW_SDK_PROFILE"] = parsed.values["profile"]
     path = config.config_file()
-    found = _given(parsed.values)
+    found = _read_given(parsed.values)
     asked = [name for name in AWS_SETTINGS if name not in found]
     if asked and sys.stdin.isatty() and sys.stdout.isatty():
-        _ask(asked, found)
+        _ask_values(asked, found)
     if not found:
         raise UsageError(
             "There's nothing to set.",
@@ -85,11 +85,11 @@ def _configure_aws(parsed: Parsed) -> int:
     if "DATASTORE_SYSROOT_S3" in found:
         found["DEFAULT_DATASTORE"] = ("s3", "DATASTORE_SYSROOT_S3 is set")
     config.write_settings({name: value for name, (value, _) in found.items()})
-    _report(path, found)
+    _print_report(path, found)
     return 0
 
 
-def _given(values: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def _read_given(values: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """What options, a stack or Terraform say: value and source by setting."""
     found: dict[str, tuple[str, str]] = {}
     if values["stack"] is not None and values["terraform-output"] is not None:
@@ -101,15 +101,15 @@ def _given(values: dict[str, Any]) -> dict[str, tuple[str, str]]:
         source = f"Terraform, {values['terraform-output']}"
         found = {name: (value, source) for name, value in _terraform_outputs(values["terraform-output"]).items()}
     for name in AWS_SETTINGS:
-        value = values[_option(name)]
+        value = values[_option_name(name)]
         if value is not None:
-            found[name] = (value, f"--{_option(name)}")
+            found[name] = (value, f"--{_option_name(name)}")
     for name, (value, source) in found.items():
-        _check(name, value, source)
+        _check_value(name, value, source)
     return found
 
 
-def _check(name: str, value: str, source: str | None = None) -> None:
+def _check_value(name: str, value: str, source: str | None = None) -> None:
     form, wanted = AWS_SETTINGS[name]
     if not re.fullmatch(form, value, re.ASCII):
         raise ConfigError(
@@ -138,7 +138,7 @@ def _stack_outputs(stack: str) -> dict[str, str]:
         )
     outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in made.get("Outputs", ())}
     names = {"".join(word.capitalize() for word in name.split("_")): name for name in AWS_SETTINGS}
-    return _known(f"stack {stack}", {names[key]: value for key, value in outputs.items() if key in names})
+    return _require_outputs(f"stack {stack}", {names[key]: value for key, value in outputs.items() if key in names})
 
 
 def _terraform_outputs(file: str) -> dict[str, str]:
@@ -160,10 +160,10 @@ def _terraform_outputs(file: str) -> dict[str, str]:
             help="Write it with: terraform output -json > outputs.json",
         ) from None
     known = {name: outputs[name.lower()] for name in AWS_SETTINGS if outputs.get(name.lower()) is not None}
-    return _known(file, {name: str(value) for name, value in known.items()})
+    return _require_outputs(file, {name: str(value) for name, value in known.items()})
 
 
-def _known(where: str, found: dict[str, str]) -> dict[str, str]:
+def _require_outputs(where: str, found: dict[str, str]) -> dict[str, str]:
     if not found:
         raise ConfigError(
             "There's no output that is a setting of ours.",
@@ -174,7 +174,7 @@ def _known(where: str, found: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _ask(names: Sequence[str], found: dict[str, tuple[str, str]]) -> None:
+def _ask_values(names: Sequence[str], found: dict[str, tuple[str, str]]) -> None:
     """Ask for settings; Enter keeps what is there, or leaves it out. Nothing is written until all is answered."""
     print("Enter keeps what stands in brackets, or leaves a setting out. Ctrl-C ends without writing.", file=sys.stderr)
     kept = config.file_settings()
@@ -188,7 +188,7 @@ def _ask(names: Sequence[str], found: dict[str, tuple[str, str]]) -> None:
             if not value:
                 break
             try:
-                _check(name, value)
+                _check_value(name, value)
             except FlowSDKError as error:
                 print(f"  {error.headline} Wanted: {error.wanted}", file=sys.stderr)
                 continue
@@ -196,7 +196,7 @@ def _ask(names: Sequence[str], found: dict[str, tuple[str, str]]) -> None:
             break
 
 
-def _report(path: str, found: dict[str, tuple[str, str]]) -> None:
+def _print_report(path: str, found: dict[str, tuple[str, str]]) -> None:
     print(f"Written to {path}:")
     held = config.file_settings()
     width = max(map(len, held), default=0)

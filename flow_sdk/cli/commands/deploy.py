@@ -9,7 +9,7 @@ from flow_sdk.cli.inactive import refuse_inactive
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.parser import Command
-from flow_sdk.cli.started_run import given_run_id, hand_over_run, refuse_stored_run
+from flow_sdk.cli.started_run import given_run_id, print_run_id, refuse_stored_run
 from flow_sdk.cli.terminal import print_message, text_for_stream
 from flow_sdk.cli.tokens import deployed_name, naming, tell_token, token_gate, token_text
 from flow_sdk.deploy.port import TargetRequest
@@ -124,13 +124,13 @@ def _create(context: CommandContext, declaration: TargetDeclaration) -> int:
     source = DeploymentSource(plan, package, request.store)
     if declaration.can_preview and context["dry-run"]:
         _show_preview(context, preview_deployment(draft, source, gate))
-        context.code.tell(package)
+        context.code.log_summary(package)
         return 0
     made = create_deployment(draft, source, gate)
     tell_token(context, gate, draft.location_argument, declaration.local_options)
     for text in made.summary:
         context.log(text)
-    context.code.tell(package, leave_out=draft.excluded_files)
+    context.code.log_summary(package, leave_out=draft.excluded_files)
     for text in made.notes:
         context.log(text)
     if not _is_json(context):
@@ -198,7 +198,7 @@ def _trigger(context: CommandContext, declaration: TargetDeclaration) -> int:
     run = runs.start(parameters, run_id)
     for text in runs.start_message(request, run):
         context.log(text)
-    hand_over_run(context, run.run)
+    print_run_id(context, run.run)
     return 0
 
 

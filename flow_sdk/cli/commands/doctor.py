@@ -53,14 +53,14 @@ def _all_checks() -> list[Check]:
     from flow_sdk.deploy.doctor import FAILED, examine, examine_all
     from flow_sdk.deploy.registry import all_targets
 
-    checks = [_python(), _packages(), examine("settings", _settings)]
+    checks = [_check_python(), _check_packages(), examine("settings", _check_settings)]
     if checks[-1].state == FAILED:
         return checks  # nothing else is known then
     targets = all_targets()
     with ThreadPoolExecutor(len(targets)) as pool:
         found = [check for checked in pool.map(_target_checks, targets) for check in checked]
     aws = next((check for check in found if check.name == "AWS"), None)
-    store = partial(_store, aws.found if aws and aws.state == FAILED else None)
+    store = partial(_check_store, aws.found if aws and aws.state == FAILED else None)
     return [*checks, *examine_all([("store", store)], SECONDS), *found]
 
 
@@ -74,7 +74,7 @@ def _target_checks(declaration: TargetDeclaration) -> list[Check]:
         return [failed_check(declaration.title, error)]
 
 
-def _python() -> Check:
+def _check_python() -> Check:
     from flow_sdk.deploy.doctor import FAILED, OK, Check
     from flow_sdk.release import __version__
 
@@ -85,7 +85,7 @@ def _python() -> Check:
     return Check("Python", FAILED, found, f"Use Python {oldest} to {newest}.")
 
 
-def _packages() -> Check:
+def _check_packages() -> Check:
     from importlib import metadata
 
     from flow_sdk.deploy.doctor import FAILED, OK, Check
@@ -106,18 +106,18 @@ def _packages() -> Check:
             lacking.append(f"{name} is missing")
             continue
         found.append(f"{name} {version}")
-        if _numbers(version) < _numbers(least):
+        if _version_numbers(version) < _version_numbers(least):
             lacking.append(f"{name} {version} is older than {least}")
     if lacking:
         return Check("packages", FAILED, ", ".join(lacking), "pip install -U flow-sdk")
     return Check("packages", OK, ", ".join(found))
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version.split("+")[0])[:3])
 
 
-def _settings() -> Check:
+def _check_settings() -> Check:
     from flow_sdk.deploy.doctor import OK, Check
 
     by_source: dict[str, int] = {}
@@ -131,7 +131,7 @@ def _settings() -> Check:
     return Check("settings", OK, ", ".join(f"{count} from {source}" for source, count in by_source.items()))
 
 
-def _store(no_aws: str | None) -> Check:
+def _check_store(no_aws: str | None) -> Check:
     from flow_sdk.deploy.doctor import NOT_LOOKED, OK, Check
     from flow_sdk.store.address import StoreAddress
     from flow_sdk.store.probe import probe_store
@@ -142,7 +142,7 @@ def _store(no_aws: str | None) -> Check:
     return Check("store", OK, f"{root}: {probe_store(root)}")
 
 
-def _counts(checks: Sequence[Check]) -> dict[str, int]:
+def _count_states(checks: Sequence[Check]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for check in checks:
         counts[check.state] = counts.get(check.state, 0) + 1
@@ -153,14 +153,18 @@ def _print_json(checks: Sequence[Check]) -> None:
     import dataclasses
     import json
 
-    print(json.dumps({"checks": [dataclasses.asdict(check) for check in checks], "counts": _counts(checks)}, indent=2))
+    print(
+        json.dumps(
+            {"checks": [dataclasses.asdict(check) for check in checks], "counts": _count_states(checks)}, indent=2
+        )
+    )
 
 
 def _print_lines(checks: Sequence[Check]) -> None:
     for check in checks:
         help = f". {check.help}" if check.help else ""
         print(f"{check.state:<14} {check.name}: {check.found.rstrip('.')}{help}")
-    print(", ".join(f"{count} {state}" for state, count in _counts(checks).items()))
+    print(", ".join(f"{count} {state}" for state, count in _count_states(checks).items()))
 
 
 CONSOLE_COMMANDS = {

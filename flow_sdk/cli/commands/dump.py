@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _dump(context: CommandContext) -> int:
+def _dump_artifacts(context: CommandContext) -> int:
     from flow_sdk.client.command_text import dump_lines, dump_values, find_tasks
 
     file = context["file"]
@@ -31,7 +31,7 @@ def _dump(context: CommandContext) -> int:
     )
     include = None if context["include"] is None else [name.strip() for name in context["include"].split(",")]
     if file is not None:
-        write_file(file, _pickled(dump_values(tasks, private=context["private"], include=include)))
+        write_file(file, _pickle_values(dump_values(tasks, private=context["private"], include=include)))
         context.log(f"Artifacts of {len(tasks)} task{'' if len(tasks) == 1 else 's'} are in {file}.")
         return 0
     if context["output"] == "json":
@@ -57,7 +57,7 @@ def _print_json(context: CommandContext, tasks: list[Task], include: list[str] |
     print_json({"flow": context.flow, "tasks": found})
 
 
-def _pickled(values: dict[str, dict[str, Any]]) -> bytes:
+def _pickle_values(values: dict[str, dict[str, Any]]) -> bytes:
     import pickle
 
     try:
@@ -72,7 +72,7 @@ def _pickled(values: dict[str, dict[str, Any]]) -> bytes:
 
 COMMANDS = {
     "dump": Command(
-        _dump,
+        _dump_artifacts,
         arguments=[Argument("RUN[/STEP[/TASK]]", "The run, step or task whose artifacts to show.")],
         options=[
             Option("private", "Show names with a leading _ too.", flag=True),

@@ -9,7 +9,7 @@ from flow_sdk.text import suggest_name
 __all__ = ["COMMANDS"]
 
 
-def _help(context: Any) -> int:
+def _show_help(context: Any) -> int:
     from flow_sdk.cli.help import print_help
     from flow_sdk.cli.registry import COMMANDS as known
 
@@ -25,4 +25,4 @@ def _help(context: Any) -> int:
     return print_help(context.flow_class, words)
 
 
-COMMANDS = {"help": Command(_help, arguments=[Argument("COMMAND", "A command.", required=False, repeat=True)])}
+COMMANDS = {"help": Command(_show_help, arguments=[Argument("COMMAND", "A command.", required=False, repeat=True)])}

@@ -10,7 +10,7 @@ from flow_sdk.options import OUTPUT
 __all__ = ["COMMANDS"]
 
 
-def _logs(context: CommandContext) -> int:
+def _show_logs(context: CommandContext) -> int:
     from flow_sdk.client.command_text import find_tasks, log_lines
 
     stdout, stderr = context["stdout"], context["stderr"]
@@ -26,7 +26,7 @@ def _logs(context: CommandContext) -> int:
     try:
         tasks = find_tasks(context.flow, path, attempt=context["attempt"], store=context.store.existing_root())
     except NotFound as error:
-        error.help = _elsewhere(context, path.partition("/")[0]) or error.help
+        error.help = _cause_hint(context, path.partition("/")[0]) or error.help
         raise
     if context["output"] == "json":
         from flow_sdk.client.command_data import log_data
@@ -49,7 +49,7 @@ def _logs(context: CommandContext) -> int:
     return 0
 
 
-def _elsewhere(context: CommandContext, run: str) -> str | None:
+def _cause_hint(context: CommandContext, run: str) -> str | None:
     """Where the cause is of an orchestrator's run that the store doesn't know: it may have failed before it began."""
     from flow_sdk.runtime.orchestrator import adapter_of_run
     from flow_sdk.runtime.task.run_start import read_record
@@ -63,7 +63,7 @@ def _elsewhere(context: CommandContext, run: str) -> str | None:
 
 COMMANDS = {
     "logs": Command(
-        _logs,
+        _show_logs,
         arguments=[Argument("RUN[/STEP[/TASK]]", "The run, step or task whose log to show.", repeat=True)],
         options=[
             Option("stdout", "Show what went to stdout only.", flag=True),

@@ -11,12 +11,12 @@ from flow_sdk.options import OUTPUT
 __all__ = ["COMMANDS"]
 
 
-def _info(context: CommandContext) -> int:
+def _show_info(context: CommandContext) -> int:
     import hashlib
 
     from flow_sdk.store.package.archive import SUFFIXES, list_files
 
-    layout, package = context.code.layout, context.code.build()
+    layout, package = context.code.layout, context.code.build_package()
     files = list_files(package)
     if context["output"] == "json":
         print_json(
@@ -33,20 +33,20 @@ def _info(context: CommandContext) -> int:
                 "sha256": hashlib.sha256(package).hexdigest(),
             }
         )
-        _warn(context)
+        _log_warnings(context)
         return 0
     print(f"folder:   {layout.root}" + (f", of it {layout.only}" if layout.only else ""))
-    print(f"flow:     {layout.file}{_executed(context)}")
+    print(f"flow:     {layout.file}{_execution_text(context)}")
     if layout.paths:
         print(f"imports:  from {', '.join(layout.paths)}")
     print(f"suffixes: {', '.join((*SUFFIXES, *context.suffixes))}")
     print(f"files:    {len(files)}, {sum(file.size for file in files)} bytes")
     print(f"package:  {len(package)} bytes, sha256 {hashlib.sha256(package).hexdigest()}")
-    _warn(context)
+    _log_warnings(context)
     return 0
 
 
-def _executed(context: CommandContext) -> str:
+def _execution_text(context: CommandContext) -> str:
     """How a worker executes the flow file."""
     entry = context.entry
     if not entry.module:
@@ -54,12 +54,12 @@ def _executed(context: CommandContext) -> str:
     return f", {'imported as' if entry.imported else 'executed as python -m'} {entry.module}"
 
 
-def _list(context: CommandContext) -> int:
-    files = context.code.files()
+def _list_files(context: CommandContext) -> int:
+    files = context.code.list_files()
     if context["output"] == "json":
         listed = [{"name": file.name, "path": file.path, "size": file.size} for file in files]
         print_json({"flow": context.flow, "root": context.code.layout.root, "files": listed})
-        _warn(context)
+        _log_warnings(context)
         return 0
     sizes = [f"{file.size:,}" for file in files]
     width = max(map(len, sizes), default=0)
@@ -70,16 +70,16 @@ def _list(context: CommandContext) -> int:
     from flow_sdk.cli.code_package import size_text
 
     context.log(f"{len(files)} file{'s' if len(files) != 1 else ''}, {size_text(sum(file.size for file in files))}.")
-    _warn(context)
+    _log_warnings(context)
     return 0
 
 
-def _warn(context: CommandContext) -> None:
+def _log_warnings(context: CommandContext) -> None:
     """Say what a deployment would refuse or warn of."""
     from flow_sdk.errors import UsageError
 
-    files = context.code.files()
-    for line in context.code.warnings(files):
+    files = context.code.list_files()
+    for line in context.code.find_warnings(files):
         context.log(line)
     try:
         context.code.check_modules(files)
@@ -87,19 +87,19 @@ def _warn(context: CommandContext) -> None:
         context.log(f"Warning: {error}")
 
 
-def _save(context: CommandContext) -> int:
+def _save_package(context: CommandContext) -> int:
     path = context.line.words[0]
     check_writable(path)
-    package = context.code.build(leave_out=(path,))
+    package = context.code.build_package(leave_out=(path,))
     write_file(path, package)
     context.log(f"The code package is in {path}: a zip of {len(package)} bytes.")
     return 0
 
 
 COMMANDS = {
-    "package info": Command(_info, options=[OUTPUT]),
+    "package info": Command(_show_info, options=[OUTPUT]),
     "package list": Command(
-        _list, options=[Option("archive", "Print the paths as they are in the package.", flag=True), OUTPUT]
+        _list_files, options=[Option("archive", "Print the paths as they are in the package.", flag=True), OUTPUT]
     ),
-    "package save": Command(_save, arguments=[Argument("FILE", "The file to write, a zip.")]),
+    "package save": Command(_save_package, arguments=[Argument("FILE", "The file to write, a zip.")]),
 }

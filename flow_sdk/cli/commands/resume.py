@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _resume(context: CommandContext) -> int:
+def _resume_run(context: CommandContext) -> int:
     if context.line.parameters:
         name = next(iter(context.line.parameters))
         raise UsageError(
@@ -28,7 +28,7 @@ def _resume(context: CommandContext) -> int:
             seen=f"--{name}",
             help=f"Leave it out, or start a new run: {context.program} run --{name} ...",
         )
-    origin, step = _named(context)
+    origin, step = _named_origin(context)
     if not uses_no_dynamic_features():
         from flow_sdk.cli.configs import use_origin
 
@@ -47,12 +47,12 @@ def _resume(context: CommandContext) -> int:
 
     reuse = wanted.open_origin(open_store(context.store.root, create=False), plan, config.user())
     context.log(reuse.describe_origin())
-    for line in _table(forecast_resume(reuse)):
+    for line in _forecast_lines(forecast_resume(reuse)):
         print(line)
     return 0
 
 
-def _named(context: CommandContext) -> tuple[str | None, str | None]:
+def _named_origin(context: CommandContext) -> tuple[str | None, str | None]:
     """The run and the step that the command line names. A run's id is never a name of Python's, a step's always is."""
     origin, word = context["origin-run-id"], context.line.words[0] if context.line.words else None
     if word is None or word.isidentifier():
@@ -64,7 +64,7 @@ def _named(context: CommandContext) -> tuple[str | None, str | None]:
     return word, None
 
 
-def _advise(words: Sequence[str]) -> str:
+def _advise_both(words: Sequence[str]) -> str:
     """Say how a run and a step are given together."""
     steps = [word for word in words if word.isidentifier()]
     runs = [word for word in words if not word.isidentifier()]
@@ -73,7 +73,7 @@ def _advise(words: Sequence[str]) -> str:
     return f"A step and a run: resume {steps[0]} --origin-run-id {runs[0]}"
 
 
-def _table(forecasts: list[Forecast]) -> list[str]:
+def _forecast_lines(forecasts: list[Forecast]) -> list[str]:
     rows = [("step", "reused", "run", "why")]
     for step in forecasts:
         run = (f"{step.again} or more" if step.again else "?") if step.more else str(step.again)
@@ -85,7 +85,7 @@ def _table(forecasts: list[Forecast]) -> list[str]:
     ]
 
 
-def _parameters(flow_class: Any) -> list[Option]:
+def _hidden_parameters(flow_class: Any) -> list[Option]:
     """The flow's parameters: known, so that it can be said why they aren't taken."""
     from flow_sdk.authoring.parameters import declared_parameters
 
@@ -96,9 +96,9 @@ def _parameters(flow_class: Any) -> list[Option]:
 
 COMMANDS = {
     "resume": Command(
-        _resume,
-        parameters=_parameters,
-        advise=_advise,
+        _resume_run,
+        parameters=_hidden_parameters,
+        advise=_advise_both,
         arguments=[
             Argument("STEP", "Run this step again, and all that comes after it; or a run's id.", required=False)
         ],

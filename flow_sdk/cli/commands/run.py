@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.context import CommandContext
-from flow_sdk.cli.inactive import tell_inactive
+from flow_sdk.cli.inactive import log_inactive
 from flow_sdk.cli.parameters import given_values, parameter_options
 from flow_sdk.cli.parser import Command
 from flow_sdk.cli.run_options import ISOLATIONS, RUN_OPTIONS
@@ -29,7 +29,7 @@ __all__ = ["COMMANDS", "early_server", "start_run"]
 INTERRUPTED = 130
 
 
-def _run(context: CommandContext) -> int:
+def _run_flow(context: CommandContext) -> int:
     with early_server(context) as server:
         return _compile_and_run(context, server)
 
@@ -43,7 +43,7 @@ def early_server(context: CommandContext) -> Iterator[ForkServer | None]:
     UsageError
         If the setting for the isolation can't be used.
     """
-    if isolation(context) == "spawn":
+    if choose_isolation(context) == "spawn":
         yield None
         return
     from flow_sdk.runtime.local.fork_server import ForkServer
@@ -57,9 +57,9 @@ def early_server(context: CommandContext) -> Iterator[ForkServer | None]:
         server.close()
 
 
-def isolation(context: CommandContext) -> str:
+def choose_isolation(context: CommandContext) -> str:
     """How tasks are kept apart: ``fork`` or ``spawn``."""
-    if context["isolation"]:
+    if context["choose_isolation"]:
         return str(context["isolation"])
     from flow_sdk import config
 
@@ -94,7 +94,7 @@ def start_run(
 
     tags = tuple(check_tags(context["tag"]))
     check_writable(context["run-id-file"])
-    tell_inactive(context)
+    log_inactive(context)
 
     # The heavy part, and late: a wrong command line is told before it is paid for.
     from flow_sdk.runtime.local.run import RunOptions, run_flow
@@ -112,10 +112,10 @@ def start_run(
         max_log_size=context["max-log-size"] * 1024 * 1024,
         run_id_file=context["run-id-file"],
         isolation="spawn" if server is None else "fork",
-        **_where(context, plan),
+        **_location_options(context, plan),
     )
     out, err = LenientStream(sys.stdout), LenientStream(sys.stderr)
-    reporter = _reporter(context, plan, out, err)
+    reporter = _make_reporter(context, plan, out, err)
     if context.store.address.is_remote:
         from flow_sdk.store.backends.retry import report_waits_to
 
@@ -137,19 +137,19 @@ def start_run(
     return 0
 
 
-def _where(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
+def _location_options(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
     """The options of a run that depend on where it is kept and where its steps run."""
     found: dict[str, Any] = {}
     if context.store.address.is_remote:
         on_batch = any(step.batch is not None for step in plan.steps)
-        found["package"] = context.build_package() if on_batch else context.code.build()
+        found["package"] = context.build_package() if on_batch else context.code.build_package()
         if on_batch:
-            context.code.tell(found["package"])
-    found["targets"] = _targets(context, plan)
+            context.code.log_summary(found["package"])
+    found["targets"] = _batch_targets(context, plan)
     return found
 
 
-def _targets(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
+def _batch_targets(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
     """Where on AWS Batch the steps with @batch run; their job definitions are there afterwards."""
     if all(step.batch is None for step in plan.steps):
         return {}
@@ -162,7 +162,7 @@ def _targets(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
     return found.targets
 
 
-def _reporter(context: CommandContext, plan: FlowPlan, out: Any, err: Any) -> Ending:
+def _make_reporter(context: CommandContext, plan: FlowPlan, out: Any, err: Any) -> Ending:
     from flow_sdk.cli.reporters import plain
 
     form = context["output"]
@@ -179,4 +179,4 @@ def _reporter(context: CommandContext, plan: FlowPlan, out: Any, err: Any) -> En
     return plain.PlainReporter(context.program, quiet=context["quiet"], notebook_flow=notebook_flow, out=out, err=err)
 
 
-COMMANDS = {"run": Command(_run, parameters=parameter_options, options=RUN_OPTIONS)}
+COMMANDS = {"run": Command(_run_flow, parameters=parameter_options, options=RUN_OPTIONS)}

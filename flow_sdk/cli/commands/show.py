@@ -13,7 +13,7 @@ __all__ = ["COMMANDS"]
 FORMATS = ("text", "mermaid", "svg", "json", "dot")
 
 
-def _show(context: CommandContext) -> int:
+def _show_flow(context: CommandContext) -> int:
     form = "json" if context["output"] == "json" else context["format"]
     if form != context["format"] and "format" in context.line.given:
         raise UsageError(
@@ -21,7 +21,7 @@ def _show(context: CommandContext) -> int:
             seen=f"--format {context['format']}",
             wanted="one of them; --output json prints the same as --format json",
         )
-    code = _print(context, form)
+    code = _print_graph(context, form)
     if form == "text":
         _print_schedule(context)
     return code
@@ -40,10 +40,10 @@ def _print_schedule(context: CommandContext) -> None:
 
 
 def _output_dot(context: CommandContext) -> int:
-    return _print(context, "dot")
+    return _print_graph(context, "dot")
 
 
-def _print(context: CommandContext, form: str) -> int:
+def _print_graph(context: CommandContext, form: str) -> int:
     from flow_sdk.graph.parse import read_graph
     from flow_sdk.graph.render import render_graph
 
@@ -52,6 +52,6 @@ def _print(context: CommandContext, form: str) -> int:
 
 
 COMMANDS = {
-    "show": Command(_show, options=[Option("format", "What to print.", choices=FORMATS, default="text"), OUTPUT]),
+    "show": Command(_show_flow, options=[Option("format", "What to print.", choices=FORMATS, default="text"), OUTPUT]),
     "output-dot": Command(_output_dot),
 }

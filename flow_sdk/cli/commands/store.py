@@ -25,7 +25,7 @@ __all__ = ["CONSOLE_COMMANDS"]
 SHOWN = 20
 
 
-def _open(values: dict[str, Any]) -> ObjectStore:
+def _open_store(values: dict[str, Any]) -> ObjectStore:
     from flow_sdk import config
     from flow_sdk.store.open_store import open_store
 
@@ -52,7 +52,7 @@ def size_text(size: int) -> str:
     return f"{size} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
 
 
-def _count(number: int, one: str, many: str = "") -> str:
+def _count_text(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
@@ -77,15 +77,15 @@ class _Progress:
 
 def _read_text(report: CheckReport) -> str:
     damaged = f", {report.damaged:,} damaged" if report.damaged else ""
-    blobs = f"{_count(report.blobs, 'blob')} ({size_text(report.size)})"
-    return f"checked {blobs}, {_count(report.records, 'record')}{damaged}"
+    blobs = f"{_count_text(report.blobs, 'blob')} ({size_text(report.size)})"
+    return f"checked {blobs}, {_count_text(report.records, 'record')}{damaged}"
 
 
-def _check(parsed: Parsed) -> int:
+def _check_store(parsed: Parsed) -> int:
     values = parsed.values
     from flow_sdk.upkeep.store_check import check_store
 
-    store = _open(values)
+    store = _open_store(values)
     progress = _Progress()
     try:
         report = check_store(
@@ -105,30 +105,32 @@ def _check(parsed: Parsed) -> int:
 def _show_check(report: CheckReport, url: str) -> None:
     for damage in report.damage:
         print(f"damaged: {damage.owner or 'nobody refers to it'}\n  {damage.key}: {damage.seen}")
-    print(f"{url}: {_read_text(report)}, {_count(report.runs, 'run')}")
+    print(f"{url}: {_read_text(report)}, {_count_text(report.runs, 'run')}")
     if report.orphans:
-        print(f"  {_count(report.orphans, 'blob')} ({size_text(report.orphan_size)}) that no record refers to")
+        print(f"  {_count_text(report.orphans, 'blob')} ({size_text(report.orphan_size)}) that no record refers to")
     if report.starts:
-        print(f"  {_count(report.starts, 'attempt')} of which there is only the beginning")
+        print(f"  {_count_text(report.starts, 'attempt')} of which there is only the beginning")
     if report.incomplete:
-        print(f"  {_count(report.incomplete, 'mark')} left empty by a power cut")
+        print(f"  {_count_text(report.incomplete, 'mark')} left empty by a power cut")
     if report.unfinished:
-        _name(f"half-written ({size_text(report.unfinished_size)} in all)", report.unfinished, report.unfinished_count)
+        _print_names(
+            f"half-written ({size_text(report.unfinished_size)} in all)", report.unfinished, report.unfinished_count
+        )
     if report.entries:
-        print(f"  {_count(report.entries, 'entry', 'entries')} of an index without a run")
-    _name("without the run's record", report.remains, len(report.remains))
-    _name("missing in the index of its flow", report.unlisted, len(report.unlisted))
-    _name("not Flow SDK's", report.foreign, report.foreigners)
+        print(f"  {_count_text(report.entries, 'entry', 'entries')} of an index without a run")
+    _print_names("without the run's record", report.remains, len(report.remains))
+    _print_names("missing in the index of its flow", report.unlisted, len(report.unlisted))
+    _print_names("not Flow SDK's", report.foreign, report.foreigners)
     print(f"{report.damaged:,} damaged" if report.damage else "nothing is damaged")
 
 
-def _gc(parsed: Parsed) -> int:
+def _collect_garbage(parsed: Parsed) -> int:
     values = parsed.values
     from flow_sdk import config
     from flow_sdk.upkeep.garbage_collection import collect_garbage
     from flow_sdk.upkeep.run_removal import RetentionRules
 
-    store = _open(values)
+    store = _open_store(values)
     rules = RetentionRules(tags=values["keep-tag"], days=values["keep-days"], last=values["keep-last"])
     progress = _Progress()
     try:
@@ -156,19 +158,21 @@ def _gc(parsed: Parsed) -> int:
 
 def _show_gc(report: GcReport, url: str) -> None:
     for name, share in sorted(report.flows.items()):
-        parts = [f"{_count(share.kept, 'run')} kept"]
+        parts = [f"{_count_text(share.kept, 'run')} kept"]
         if share.active:
             parts.append(f"{share.active:,} of them only as something of them is younger than the grace period")
         if share.runs or share.remains:
-            gone = [_count(share.runs, "run")] if share.runs else []
-            gone += [_count(share.remains, "remainder") + " of runs"] if share.remains else []
-            parts.append(f"{' and '.join(gone)} to go: {_count(share.objects, 'object')} ({size_text(share.size)})")
+            gone = [_count_text(share.runs, "run")] if share.runs else []
+            gone += [_count_text(share.remains, "remainder") + " of runs"] if share.remains else []
+            parts.append(
+                f"{' and '.join(gone)} to go: {_count_text(share.objects, 'object')} ({size_text(share.size)})"
+            )
         if share.blobs:
-            parts.append(f"{_count(share.blobs, 'blob')} ({size_text(share.blob_size)}) that only these needed")
+            parts.append(f"{_count_text(share.blobs, 'blob')} ({size_text(share.blob_size)}) that only these needed")
         if share.attempts:
-            parts.append(f"{_count(share.attempts, 'object')} of attempts that never ended")
+            parts.append(f"{_count_text(share.attempts, 'object')} of attempts that never ended")
         if share.entries:
-            parts.append(f"{_count(share.entries, 'entry', 'entries')} of an index without a run")
+            parts.append(f"{_count_text(share.entries, 'entry', 'entries')} of an index without a run")
         print(f"{name}: {'; '.join(parts)}")
     if report.damage:
         for damage in report.damage[:SHOWN]:
@@ -178,14 +182,14 @@ def _show_gc(report: GcReport, url: str) -> None:
     if report.unfinished:
         print(f"half-written files: {report.unfinished:,} ({size_text(report.unfinished_size)})")
     if report.young:
-        young = f"{_count(report.young, 'blob')} ({size_text(report.young_size)})"
+        young = f"{_count_text(report.young, 'blob')} ({size_text(report.young_size)})"
         print(f"{young} more that nobody refers to, younger than the grace period")
     print(f"{url}: {'freed' if report.deleted else 'would free'} {size_text(report.size)}")
     if not report.deleted:
         print("Nothing was deleted: add --delete for that.")
 
 
-def _name(what: str, names: list[str], count: int) -> None:
+def _print_names(what: str, names: list[str], count: int) -> None:
     for name in names[:SHOWN]:
         print(f"  {what}: {name if name.isprintable() else ascii(name)}")
     if count > SHOWN:
@@ -200,9 +204,9 @@ _GENERAL = (
 )
 
 CONSOLE_COMMANDS = {
-    "store check": Command(_check, options=_GENERAL),
+    "store check": Command(_check_store, options=_GENERAL),
     "store gc": Command(
-        _gc,
+        _collect_garbage,
         options=[
             Option("delete", "Delete it, instead of only saying what would go.", flag=True),
             Option("keep-tag", "Keep runs with this tag; others go. Repeatable.", metavar="TAG", repeat=True),

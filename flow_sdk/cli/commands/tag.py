@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 
-def _change(context: CommandContext, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
+def _change_tags(context: CommandContext, add: tuple[str, ...], remove: tuple[str, ...]) -> int:
     from flow_sdk.metadata.tags import check_tags
     from flow_sdk.text import quote_unprintable
 
@@ -25,7 +25,7 @@ def _change(context: CommandContext, add: tuple[str, ...], remove: tuple[str, ..
         raise UsageError(f"{context.line.name} needs --run-id.", wanted="the id of a run, such as --run-id 5")
     run = run.removeprefix(f"{context.flow}/")
     check_tags(add, reserved=True)
-    runs = _runs(context)
+    runs = _open_runs(context)
     runs.read(context.flow, run)
     before = runs.user_tags(context.flow, run)
     if add and remove:
@@ -42,28 +42,28 @@ def _change(context: CommandContext, add: tuple[str, ...], remove: tuple[str, ..
     return 0
 
 
-def _runs(context: CommandContext) -> Runs:
+def _open_runs(context: CommandContext) -> Runs:
     from flow_sdk.metadata.runs import Runs
     from flow_sdk.store.open_store import open_store
 
     return Runs(open_store(context.store.root, create=False))
 
 
-def _add(context: CommandContext) -> int:
-    return _change(context, tuple(context.line.words), ())
+def _add_tags(context: CommandContext) -> int:
+    return _change_tags(context, tuple(context.line.words), ())
 
 
-def _remove(context: CommandContext) -> int:
-    return _change(context, (), tuple(context.line.words))
+def _remove_tags(context: CommandContext) -> int:
+    return _change_tags(context, (), tuple(context.line.words))
 
 
-def _replace(context: CommandContext) -> int:
+def _replace_tags(context: CommandContext) -> int:
     if not context["add"] or not context["remove"]:
         raise UsageError("tag replace needs both --add and --remove.")
-    return _change(context, context["add"], context["remove"])
+    return _change_tags(context, context["add"], context["remove"])
 
 
-def _list(context: CommandContext) -> int:
+def _list_tags(context: CommandContext) -> int:
     from flow_sdk.client.command_text import find_runs, tag_lines
     from flow_sdk.client.context import get_namespace, namespace
 
@@ -99,10 +99,10 @@ RUN = Option("run-id", "The run.", metavar="RUN")
 TAGS = Argument("TAG", "A tag.", repeat=True)
 
 COMMANDS = {
-    "tag add": Command(_add, arguments=[TAGS], options=[RUN]),
-    "tag remove": Command(_remove, arguments=[TAGS], options=[RUN]),
+    "tag add": Command(_add_tags, arguments=[TAGS], options=[RUN]),
+    "tag remove": Command(_remove_tags, arguments=[TAGS], options=[RUN]),
     "tag replace": Command(
-        _replace,
+        _replace_tags,
         options=[
             RUN,
             Option("add", "Tag to add.", metavar="TAG", repeat=True),
@@ -110,7 +110,7 @@ COMMANDS = {
         ],
     ),
     "tag list": Command(
-        _list,
+        _list_tags,
         arguments=[Argument("RUN", "The run; the newest one of your own when left out.", required=False)],
         options=[
             RUN,

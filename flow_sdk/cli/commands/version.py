@@ -9,7 +9,7 @@ from flow_sdk.release import __version__
 __all__ = ["COMMANDS", "CONSOLE_COMMANDS", "describe_versions"]
 
 
-def _version(call: Any) -> int:
+def _print_version(call: Any) -> int:
     print(__version__)
     return 0
 
@@ -19,5 +19,5 @@ def describe_versions() -> str:
     return f"flow-sdk {__version__}, Python {sys.version.split()[0]}, {sys.platform}"
 
 
-COMMANDS = {"version": Command(_version)}
+COMMANDS = {"version": Command(_print_version)}
 CONSOLE_COMMANDS = COMMANDS

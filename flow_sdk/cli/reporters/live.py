@@ -11,7 +11,7 @@ import time
 from typing import Any, TextIO
 
 from flow_sdk.cli.errors import CYAN, DIM, RED, RESET, YELLOW, wants_colour
-from flow_sdk.cli.reporters.plain import Failures, ending, failure_text, seconds_text
+from flow_sdk.cli.reporters.plain import Failures, ending_text, failure_text, seconds_text
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.text import quote_unprintable, strip_control_sequences
 
@@ -127,11 +127,11 @@ class LiveReporter:
 
     # The block
 
-    def _erase(self) -> str:
+    def _erase_block(self) -> str:
         drawn, self._drawn = self._drawn, 0
         return f"\r\x1b[{drawn}A\x1b[J" if drawn else ""
 
-    def _block(self, *, final: bool = False) -> str:
+    def _block_text(self, *, final: bool = False) -> str:
         try:
             columns, rows = os.get_terminal_size(self._out.fileno())
         except (OSError, ValueError):
@@ -148,14 +148,14 @@ class LiveReporter:
             names = [name for name in names if name in keep]
         # One column stays free: a terminal may wrap a line that is full.
         columns = max(columns - 1, 10)
-        parts = {name: self._parts(self._steps[name], final) for name in names}
+        parts = {name: self._line_parts(self._steps[name], final) for name in names}
         longest = max((sum(len(part) for _, part in found) for found in parts.values()), default=0)
         width = min(self._width, max(columns - longest - len("  "), LEAST_NAME))
-        lines = [self._line(name, parts[name], width, columns) for name in names]
+        lines = [self._line_text(name, parts[name], width, columns) for name in names]
         self._drawn = 0 if final else len(lines)
         return "".join(line + "\n" for line in lines)
 
-    def _parts(self, step: StepLine, final: bool) -> list[tuple[str, str]]:
+    def _line_parts(self, step: StepLine, final: bool) -> list[tuple[str, str]]:
         """What a step's line has beside the name, each with its colour: mark, count, time and notes."""
         if step.running and not final:
             mark, colour = (SPINNER[self._frame % len(SPINNER)] if self._unicode else "|/-\\"[self._frame % 4]), CYAN
@@ -174,10 +174,10 @@ class LiveReporter:
             (RED, step.failed and f"{step.failed} failed"),
         ]
         count = f"{step.done}/{step.total}"
-        shown = [(colour, mark), ("", f"{count:>9}"), (DIM, f" {self._elapsed(step)}")]
+        shown = [(colour, mark), ("", f"{count:>9}"), (DIM, f" {self._elapsed_text(step)}")]
         return shown + [(colour, f"  {text}") for colour, text in notes if text]
 
-    def _line(self, name: str, parts: list[tuple[str, str]], width: int, columns: int) -> str:
+    def _line_text(self, name: str, parts: list[tuple[str, str]], width: int, columns: int) -> str:
         if len(name) > width:
             name = name[: width - 1] + ("…" if self._unicode else "~")
         mark, *others = parts
@@ -193,38 +193,38 @@ class LiveReporter:
         return text
 
     @staticmethod
-    def _elapsed(step: StepLine) -> str:
+    def _elapsed_text(step: StepLine) -> str:
         return f"{seconds_text(step.seconds()):>9}"
 
-    def _draw(self, text: str = "", *, final: bool = False) -> None:
+    def _draw_block(self, text: str = "", *, final: bool = False) -> None:
         """Print text above the block, and the block."""
         self._writing = True
-        self._out.write(self._erase() + text + self._block(final=final))
+        self._out.write(self._erase_block() + text + self._block_text(final=final))
         self._out.flush()
         self._writing = False
 
-    def _print(self, text: str) -> None:
-        self._draw(text + "\n")
+    def _print_above(self, text: str) -> None:
+        self._draw_block(text + "\n")
 
-    def _say(self, text: str, colour: str = DIM) -> None:
-        self._print(self._painted(text, colour))
+    def _print_message(self, text: str, colour: str = DIM) -> None:
+        self._print_above(self._colored_text(text, colour))
 
-    def _painted(self, text: str, colour: str) -> str:
+    def _colored_text(self, text: str, colour: str) -> str:
         text = "\n".join(map(strip_control_sequences, text.split("\n")))
         return f"{colour}{text}{RESET}" if self._colour else text
 
-    def _tick(self) -> None:
+    def _redraw_due(self) -> None:
         """Draw the block anew if the last drawing is old enough."""
         now = time.monotonic()
         if now - self._last >= FRAME:
             self._last = now
             self._frame += 1
-            self._draw()
+            self._draw_block()
 
     def _start_clock(self) -> None:
         """Let a timer of this process draw the time that passes: with a thread, what is drawn would need a lock."""
         try:
-            self._handler = signal.signal(signal.SIGALRM, lambda *_: None if self._writing else self._tick())
+            self._handler = signal.signal(signal.SIGALRM, lambda *_: None if self._writing else self._redraw_due())
             signal.setitimer(signal.ITIMER_REAL, BEAT, BEAT)
         except ValueError:
             pass  # not the main thread: the lines change when something happens
@@ -237,7 +237,7 @@ class LiveReporter:
 
     # Events
 
-    def _step(self, name: str) -> StepLine:
+    def _step_line(self, name: str) -> StepLine:
         if name not in self._steps:
             self._steps[name] = step = StepLine()
             self._width = max(self._width, len(name))
@@ -248,45 +248,47 @@ class LiveReporter:
         self._run = run
         self._start_clock()
         if not self._quiet:
-            self._say(f"Run {flow}/{run}" + (f", tags {', '.join(map(quote_unprintable, tags))}" if tags else ""))
+            self._print_message(
+                f"Run {flow}/{run}" + (f", tags {', '.join(map(quote_unprintable, tags))}" if tags else "")
+            )
 
     def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
-        line = self._step(step)
+        line = self._step_line(step)
         line.running += 1
         line.retry_at.pop(task, None)
-        self._tick()
+        self._redraw_due()
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
         where = f"[{self._run}/{step}/{task}]"
         if self._colour:
             where = f"{RED if stream == 'stderr' else DIM}{where}{RESET}"
-        self._print(f"{where} {strip_control_sequences(line)}")
+        self._print_above(f"{where} {strip_control_sequences(line)}")
 
-    def _ended(self, name: str) -> StepLine:
-        step = self._step(name)
+    def _end_task(self, name: str) -> StepLine:
+        step = self._step_line(name)
         step.running = max(step.running - 1, 0)
         step.finished_at = time.monotonic()
         return step
 
     def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:
-        line = self._ended(step)
+        line = self._end_task(step)
         line.done += 1
         line.caught += caught
-        self._tick()
+        self._redraw_due()
 
     def task_failed(
         self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None, takes_over: bool = False
     ) -> None:
-        line = self._ended(step)
+        line = self._end_task(step)
         if retry_in is None:
             line.failed += 1
-            self._failures.add(step, task, attempt, reason)
+            self._failures.add_failure(step, task, attempt, reason)
         else:
             line.retried += not takes_over
             if retry_in > 0:
                 line.retry_at[task] = time.monotonic() + retry_in
             line.expected = max(line.expected, line.done + line.failed + line.running + 1)
-        self._say(
+        self._print_message(
             f"[{self._run}/{step}/{task}] {failure_text(attempt, reason, retry_in, takes_over)}",
             RED if retry_in is None else YELLOW,
         )
@@ -300,25 +302,25 @@ class LiveReporter:
                 self._steps[name].expected = self._expected[name]
 
     def reused(self, step: str, count: int, left: int, origin: str) -> None:
-        line = self._step(step)
+        line = self._step_line(step)
         line.done += count
         line.reused += count
         line.expected = max(line.expected, count + left)
         line.finished_at = time.monotonic()
-        self._tick()
+        self._redraw_due()
 
     def message(self, text: str) -> None:
         if not self._quiet:
-            self._say(text)
+            self._print_message(text)
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
         self.state = state
         self._stop_clock()
-        self._draw(final=True)
+        self._draw_block(final=True)
         colour = GREEN if state == "succeeded" else RED
         for line in (
-            *self._failures.lines(run, state),
-            ending(run, seconds, state, self._failures.reason_left(reason)),
+            *self._failures.summary_lines(run, state),
+            ending_text(run, seconds, state, self._failures.reason_left(reason)),
         ):
-            self._out.write(self._painted(line, colour) + "\n")
+            self._out.write(self._colored_text(line, colour) + "\n")
         self._out.flush()

@@ -51,7 +51,7 @@ class Failures:
         self._failed: list[tuple[str, str, int, str]] = []
         self._reasons: set[tuple[str, str, str]] = set()
 
-    def add(self, step: str, task: str, attempt: int, reason: str) -> None:
+    def add_failure(self, step: str, task: str, attempt: int, reason: str) -> None:
         """Take in a task that isn't tried again; ``attempt`` counts from 0."""
         self._failed.append((step, task, attempt, first_line(reason)))
         self._reasons.add((step, task, reason))
@@ -61,7 +61,7 @@ class Failures:
         told = any(reason == f"{step}/{task}: {whole}" for step, task, whole in self._reasons)
         return None if told else reason
 
-    def lines(self, run: str, state: str = "failed") -> list[str]:
+    def summary_lines(self, run: str, state: str = "failed") -> list[str]:
         """Which tasks failed, after how many attempts, how their logs are read, and how the run is resumed."""
         lines = []
         for step, task, attempt, reason in self._failed[:SHOWN_FAILURES]:
@@ -91,7 +91,7 @@ def first_line(text: str) -> str:
     return strip_control_sequences(f"{head} ..." if rest else head)
 
 
-def ending(run: str, seconds: float, state: str, reason: str | None) -> str:
+def ending_text(run: str, seconds: float, state: str, reason: str | None) -> str:
     """The last line of a run; ``reason`` is None where the lines of its failed tasks have said it."""
     text = f"Run {run} {state} after {seconds_text(seconds)}"
     return text + (f": {first_line(reason)}" if reason else "")
@@ -149,7 +149,7 @@ class PlainReporter:
         self._second = 0
         self._clock = ""
 
-    def _time(self) -> str:
+    def _time_text(self) -> str:
         now = time.time()
         second = int(now)
         if second != self._second:
@@ -157,59 +157,59 @@ class PlainReporter:
             self._second, self._clock = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
         return f"{self._clock}.{int((now - second) * 1000):03}"
 
-    def _say(self, text: str, task: str = "") -> None:
+    def _write_message(self, text: str, task: str = "") -> None:
         where, text = f"{self._run}/{task}" if task else self._run, escape_invisible(text)
-        self._err.write(f"{self._time()} [{where}] {text}\n" if where else f"{self._time()} {text}\n")
+        self._err.write(f"{self._time_text()} [{where}] {text}\n" if where else f"{self._time_text()} {text}\n")
         self._err.flush()
 
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
         self._run = run
         if not self._quiet:
-            self._say(
+            self._write_message(
                 f"Run {flow}/{run} started" + (f", tags {', '.join(map(quote_unprintable, tags))}" if tags else "")
             )
 
     def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
         if not self._quiet:
             then = ", to store the failure" if takes_over else f", attempt {attempt}" if attempt else ""
-            self._say(f"started (pid {pid}){then}", f"{step}/{task}")
+            self._write_message(f"started (pid {pid}){then}", f"{step}/{task}")
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
         out = self._err if stream == "stderr" else self._out
-        out.write(f"{self._time()} [{self._run}/{step}/{task}] {text_for_stream(line, out)}\n")
+        out.write(f"{self._time_text()} [{self._run}/{step}/{task}] {text_for_stream(line, out)}\n")
         out.flush()
 
     def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:
         if not self._quiet:
             how = "failed and was caught" if caught else "finished"
-            self._say(f"{how} after {seconds_text(seconds)}", f"{step}/{task}")
+            self._write_message(f"{how} after {seconds_text(seconds)}", f"{step}/{task}")
 
     def task_failed(
         self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None, takes_over: bool = False
     ) -> None:
-        self._say(failure_text(attempt, reason, retry_in, takes_over), f"{step}/{task}")
+        self._write_message(failure_text(attempt, reason, retry_in, takes_over), f"{step}/{task}")
         if retry_in is None:
-            self._failures.add(step, task, attempt, reason)
+            self._failures.add_failure(step, task, attempt, reason)
 
     def split(self, step: str, task: str, count: int) -> None:
         if not self._quiet:
-            self._say(f"foreach starts {count} task{'' if count == 1 else 's'}", f"{step}/{task}")
+            self._write_message(f"foreach starts {count} task{'' if count == 1 else 's'}", f"{step}/{task}")
 
     def reused(self, step: str, count: int, left: int, origin: str) -> None:
         if not self._quiet:
-            self._say(reused_text(count, left, origin), step)
+            self._write_message(reused_text(count, left, origin), step)
 
     def message(self, text: str) -> None:
         if not self._quiet:
             for line in text.split("\n"):
-                self._say(line)
+                self._write_message(line)
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
         self.state = state
-        for line in self._failures.lines(run, state):
-            self._say(line)
+        for line in self._failures.summary_lines(run, state):
+            self._write_message(line)
         if not self._quiet or state != "succeeded":
-            self._say(ending(run, seconds, state, self._failures.reason_left(reason)))
+            self._write_message(ending_text(run, seconds, state, self._failures.reason_left(reason)))
 
 
 class JsonReporter:
@@ -223,31 +223,31 @@ class JsonReporter:
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._run = ""
 
-    def _write(self, event: str, **facts: Any) -> None:
+    def _write_event(self, event: str, **facts: Any) -> None:
         self._out.write(self._encode({"event": event, "time": round(time.time(), 3), **facts}) + "\n")
         self._out.flush()
 
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:
         self._run = run
-        self._write("run_started", flow=flow, run=run, tags=tags)
+        self._write_event("run_started", flow=flow, run=run, tags=tags)
 
     def task_started(self, step: str, task: str, attempt: int, pid: int, *, takes_over: bool = False) -> None:
-        self._write(
+        self._write_event(
             "task_started", run=self._run, step=step, task=task, attempt=attempt, pid=pid, takes_over=takes_over
         )
 
     def task_output(self, step: str, task: str, attempt: int, stream: str, line: str) -> None:
-        self._write("task_output", run=self._run, step=step, task=task, attempt=attempt, stream=stream, line=line)
+        self._write_event("task_output", run=self._run, step=step, task=task, attempt=attempt, stream=stream, line=line)
 
     def task_finished(self, step: str, task: str, attempt: int, seconds: float, *, caught: bool) -> None:
-        self._write(
+        self._write_event(
             "task_finished", run=self._run, step=step, task=task, attempt=attempt, seconds=seconds, caught=caught
         )
 
     def task_failed(
         self, step: str, task: str, attempt: int, reason: str, *, retry_in: float | None, takes_over: bool = False
     ) -> None:
-        self._write(
+        self._write_event(
             "task_failed",
             run=self._run,
             step=step,
@@ -259,14 +259,14 @@ class JsonReporter:
         )
 
     def split(self, step: str, task: str, count: int) -> None:
-        self._write("split", run=self._run, step=step, task=task, count=count)
+        self._write_event("split", run=self._run, step=step, task=task, count=count)
 
     def reused(self, step: str, count: int, left: int, origin: str) -> None:
-        self._write("reused", run=self._run, step=step, count=count, left=left, origin=origin)
+        self._write_event("reused", run=self._run, step=step, count=count, left=left, origin=origin)
 
     def message(self, text: str) -> None:
-        self._write("message", run=self._run, text=text)
+        self._write_event("message", run=self._run, text=text)
 
     def run_finished(self, flow: str, run: str, seconds: float, state: str, reason: str | None) -> None:
         self.state = state
-        self._write("run_finished", flow=flow, run=run, seconds=seconds, state=state, reason=reason)
+        self._write_event("run_finished", flow=flow, run=run, seconds=seconds, state=state, reason=reason)

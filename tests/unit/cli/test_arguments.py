@@ -2,7 +2,7 @@
 
 import pytest
 
-from flow_sdk.cli.parser import Option, parse
+from flow_sdk.cli.parser import Option, parse_line
 from flow_sdk.errors import UsageError
 
 GENERAL = [Option("datastore", choices=("local", "s3")), Option("quiet", flag=True), Option("with", repeat=True)]
@@ -11,7 +11,7 @@ PARAMETERS = [Option("alpha", metavar="FLOAT"), Option("datastore")]
 
 
 def line(text: str):
-    return parse(text.split(), GENERAL, OWN, PARAMETERS)
+    return parse_line(text.split(), GENERAL, OWN, PARAMETERS)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def line(text: str):
     ],
 )
 def test_options_stand_before_or_after_the_command(text):
-    parsed = parse(text.split(), GENERAL, OWN)
+    parsed = parse_line(text.split(), GENERAL, OWN)
     assert parsed.words == ["run"]
     assert parsed.values == {"datastore": "local", "quiet": True, "with": (), "tag": ("a", "b"), "max-workers": 3}
     assert parsed.given == {"datastore", "quiet", "tag", "max-workers"}
@@ -47,17 +47,17 @@ def test_a_parameter_may_stand_before_the_command():
 
 def test_values_are_taken_as_they_are():
     hostile = ["run", "--alpha", "$(id) `x` {{ y }}\n'\" 😀", "--tag=--quiet", "--tag", "-", "--tag", ""]
-    parsed = parse(hostile, GENERAL, OWN, PARAMETERS)
+    parsed = parse_line(hostile, GENERAL, OWN, PARAMETERS)
     assert parsed.parameters["alpha"] == "$(id) `x` {{ y }}\n'\" 😀"
     assert parsed.values["tag"] == ("--quiet", "-", "")
 
 
 def test_two_dashes_end_the_options():
-    assert parse(["dump", "--", "--quiet", "-x"], GENERAL).words == ["dump", "--quiet", "-x"]
+    assert parse_line(["dump", "--", "--quiet", "-x"], GENERAL).words == ["dump", "--quiet", "-x"]
 
 
 def test_a_flag_can_be_unset():
-    assert parse(["--no-quiet"], GENERAL).values["quiet"] is False
+    assert parse_line(["--no-quiet"], GENERAL).values["quiet"] is False
 
 
 @pytest.mark.parametrize(

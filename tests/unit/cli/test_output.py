@@ -136,8 +136,8 @@ def test_plain_lines_carry_the_time():
 def test_many_failures_are_counted():
     failures = output.Failures("python f.py")
     for n in range(13):
-        failures.add("work", str(n), 0, "ValueError")
-    lines = failures.lines("7")
+        failures.add_failure("work", str(n), 0, "ValueError")
+    lines = failures.summary_lines("7")
     assert len(lines) == 22
     assert lines[-2] == "and 3 more tasks failed"
 
