@@ -75,7 +75,7 @@ SETTINGS = {
 """Every setting and what it is for."""
 
 SECRETS = ("AIRFLOW_TOKEN",)
-"""Settings whose values are shown to nobody."""
+"""Settings whose values are never shown."""
 
 OTHER_NAMES = {
     "BATCH_JOB_ROLE": "METAFLOW_ECS_S3_ACCESS_IAM_ROLE",
@@ -183,7 +183,7 @@ def _settings_file() -> tuple[str, str] | None:
             if profile:
                 raise
             return None  # no home folder, so no settings
-        # Not there either for whoever may not look into the folder, such as /root in a container.
+        # A user who may not read the folder, such as /root in a container, doesn't see the file either.
         if os.path.exists(path):
             return path, ""
         if profile:
@@ -358,7 +358,7 @@ def write_settings(changes: dict[str, str | None]) -> str:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)  # of a process of the same number that was killed
-        # An address may hold a password: nobody but the owner reads the file, also where an older one could be read.
+        # An address may hold a password: only the owner may read the file, even if an older one had other permissions.
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(fd, "w", encoding="utf-8") as file:
             file.write(text)
@@ -385,7 +385,7 @@ def user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:
-        raise ConfigError("It isn't known who you are.", help="Set FLOW_SDK_USER to your name.") from error
+        raise ConfigError("No user name can be determined.", help="Set FLOW_SDK_USER to your name.") from error
 
 
 def datastore() -> str:
@@ -466,10 +466,10 @@ _passed_over: set[str] = set()
 
 
 def _is_own(folder: str) -> bool:
-    """Tell whether a folder belongs to this user; name another owner on stderr.
+    """Return whether a folder belongs to this user; print another owner on stderr.
 
-    Whoever owns a store can put values into it that run code when they are loaded, and a folder above, such as
-    ``/tmp``, may be anybody's.
+    The owner of a store can put values into it that run code when they are loaded, and a folder above, such as
+    ``/tmp``, may belong to any user.
     """
     owner = os.stat(folder).st_uid
     if _may_use(owner, os.geteuid(), os.environ.get("SUDO_UID")):
@@ -487,5 +487,5 @@ def _is_own(folder: str) -> bool:
 
 
 def _may_use(owner: int, user: int, sudo: str | None) -> bool:
-    """Tell whether a folder's owner is the user, or the one who called ``sudo`` for root."""
+    """Return whether a folder's owner is the user, or the one who called ``sudo`` for root."""
     return owner == user or (user == 0 and str(owner) == sudo)

@@ -1,4 +1,6 @@
-"""What a command exchanges with a program that started it, such as ``Runner``: parameters as data, facts in return.
+"""What a command exchanges with a program that started it, such as ``Runner``.
+
+It gets parameters as data, and reports what it works on, and the error that it ends with.
 
 The program names a folder with the hidden option ``--caller``. The command's own result goes to stdout, as ever.
 """
@@ -24,7 +26,7 @@ REQUEST = "request.json"
 ``notebook``, whether the flow is written in one."""
 
 COMMAND_INFO = "command.json"
-"""The command's facts: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
+"""What the command works on: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
 
 
 ERROR = "error.json"
@@ -32,7 +34,7 @@ ERROR = "error.json"
 
 
 def exchange_with_caller(context: CommandContext) -> None:
-    """Take the caller's parameters, and tell it what the command works on."""
+    """Read the caller's parameters, and report what the command works on."""
     folder = context["caller"]
     with open(os.path.join(folder, REQUEST), encoding="utf-8") as file:
         request = json.load(file)
@@ -51,12 +53,12 @@ def exchange_with_caller(context: CommandContext) -> None:
             if plain not in declared:
                 raise _unknown_parameter(context, name, declared)
             context.line.parameters[declared[plain]] = value
-    facts: dict[str, Any] = {"flow": context.flow, "store": context.store.root}
+    info: dict[str, Any] = {"flow": context.flow, "store": context.store.root}
     if "name" in context.line.values:
         from flow_sdk.cli.tokens import deployed_name
 
-        facts["name"] = deployed_name(context)
-    _write_file(folder, COMMAND_INFO, facts)
+        info["name"] = deployed_name(context)
+    _write_file(folder, COMMAND_INFO, info)
 
 
 def write_error(folder: str, error: FlowSDKError) -> None:
@@ -84,7 +86,7 @@ def _write_file(folder: str, name: str, content: dict[str, Any]) -> None:
 
 
 def _end_with(pipe: int) -> None:
-    """Take the caller's end for a Ctrl-C: nobody else would end us, as we are in a session of our own."""
+    """End with the caller, as if by Ctrl-C: in a session of our own, no terminal would do it."""
     if sys.platform != "linux":
         return
     import fcntl

@@ -75,7 +75,7 @@ class FlowCode:
         return build_archive(self.layout.root, files)
 
     def log_summary(self, package: bytes, leave_out: tuple[str, ...] = ()) -> None:
-        """Say how large the package is, where its root isn't the flow file's folder, and what workers would lack."""
+        """Log the size of the package, its root if it isn't the flow file's folder, and what workers would lack."""
         files = self.list_files(leave_out)
         root = self.layout.root
         of = "" if root == self.layout.worker_folder and not self.layout.only else f" of {root}"
@@ -134,7 +134,7 @@ class FlowCode:
         )
 
     def find_warnings(self, files: list[PackagedFile]) -> list[str]:
-        """Say what may be missed on a worker, one text for each kind."""
+        """Return what may be missing on a worker, one text for each kind."""
         lines = []
         known = _worker_modules()
         for module, distribution in self.layout.editable.items():
@@ -202,10 +202,10 @@ def _worker_modules() -> tuple[str, ...]:
     return tuple(part.strip().partition(".")[0] for part in value.split(",") if part.strip())
 
 
-def _relative_location(place: str) -> str:
-    """A place in a source, relative to the current folder where it lies in it."""
-    relative = os.path.relpath(place)
-    return place if relative.startswith("..") else relative
+def _relative_location(location: str) -> str:
+    """Return a location in a source, relative to the current folder if it is inside."""
+    relative = os.path.relpath(location)
+    return location if relative.startswith("..") else relative
 
 
 def _lies_in(path: str, folder: str) -> bool:

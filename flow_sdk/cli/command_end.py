@@ -65,7 +65,7 @@ class ErrorReporter:
 
 
 def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
-    """CommandContext a command and turn whatever it raises into a message and an exit code.
+    """Call a command and turn whatever it raises into a message and an exit code.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
     reporter : ErrorReporter
         Where its error is reported.
     """
-    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us
+    if sys.stdout is None or sys.stderr is None:  # closed by the process that started us
         from flow_sdk.runtime.local.fork_server import open_standard
 
         open_standard()
@@ -89,10 +89,10 @@ def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
         print("\nInterrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone: no one is left to tell.
+        # The reader of our output (head, less) has gone: an error message would have no reader.
         _drop_output(sys.stdout)
         return 141
-    except Exception as error:  # noqa: BLE001 - the last place where a mistake of ours can be told as such
+    except Exception as error:  # noqa: BLE001 - the last handler, where a mistake of ours is reported as one
         from flow_sdk.cli.errors import exhausted_resource, print_bug
         from flow_sdk.cli.shadowing import find_shadowed
 

@@ -209,13 +209,13 @@ def config_rows(flow_class: Any) -> list[tuple[str, str]]:
 
 
 def _config_help(declared: Declaration) -> str:
-    notes = [" ".join(declared.help.split())]
+    remarks = [" ".join(declared.help.split())]
     default = declared.default if declared.default is not None else declared.default_value
     if declared.required:
-        notes.append("[required]")
+        remarks.append("[required]")
     elif declared.show_default and default is not None:
         text = (
             default if isinstance(default, str) else json.dumps(default) if isinstance(default, dict) else "worked out"
         )
-        notes.append(f"[default: {text}]")
-    return " ".join(note for note in notes if note)
+        remarks.append(f"[default: {text}]")
+    return " ".join(remark for remark in remarks if remark)

@@ -19,7 +19,7 @@ RED, YELLOW, CYAN, BOLD, DIM, RESET = "\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Tell whether colour may be written to a stream: a terminal that isn't dumb, and no ``NO_COLOR`` is set."""
+    """Return whether colour may be written to a stream: a terminal that isn't dumb, and no ``NO_COLOR`` is set."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
@@ -59,7 +59,7 @@ def exhausted_resource(error: BaseException) -> FlowSDKError | None:
 
 
 def print_bug(error: BaseException, stream: TextIO | None = None) -> None:
-    """Print an exception that no one foresaw: it is our mistake, and the traceback helps to mend it."""
+    """Print an exception that no one foresaw: it is our mistake, and the traceback helps to fix it."""
     import traceback
 
     from flow_sdk.cli.commands.version import describe_versions

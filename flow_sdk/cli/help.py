@@ -117,12 +117,12 @@ def _option_rows(options: Iterable[Option]) -> Iterable[tuple[str, str]]:
     for option in options:
         if option.hidden:
             continue
-        notes = [option.help] if option.help else []
+        remarks = [option.help] if option.help else []
         if option.repeat:
-            notes.append("May be given several times.")
+            remarks.append("May be given several times.")
         if option.default not in (None, (), False, "") and not option.flag:
-            notes.append(f"[default: {option.default}]")
-        yield f"--{option.name}" + ("" if option.flag else f" {option.metavar}"), " ".join(notes)
+            remarks.append(f"[default: {option.default}]")
+        yield f"--{option.name}" + ("" if option.flag else f" {option.metavar}"), " ".join(remarks)
 
 
 def _print_table(rows: Iterable[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""Telling which decorators have no effect in this release, and refusing to deploy flows with them."""
+"""Decorators that have no effect in this release: logged in a local run, refused in a deployment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INSTEAD = {
 
 
 def log_inactive(context: CommandContext) -> None:
-    """Say, one line for each decorator and option, what has no effect in a run on this machine."""
+    """Log a line for each decorator and option that has no effect in a run on this machine."""
     for name, steps in _find_inactive(context).items():
         where = f" of {', '.join(steps)}" if steps else ""
         instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""

@@ -19,7 +19,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def asks_for_json(argv: Sequence[str]) -> bool:
-    """Tell whether a command line that may not be parsed yet asks for JSON.
+    """Return whether a command line that may not be parsed yet asks for JSON.
 
     Parameters
     ----------

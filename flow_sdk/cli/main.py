@@ -142,7 +142,7 @@ def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
     try:
         words = parse_line(tokens, GENERAL).words
     except UsageError as wrong:
-        # With no known command in the line the option may be right: the word is what to mend first.
+        # With no known command in the line the option may be right: the word is what to correct first.
         if not words:
             return wrong
     if not words:
@@ -151,7 +151,7 @@ def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
     if words[0] in groups:
         known = [name.split()[1] for name in COMMANDS if name.startswith(words[0] + " ")]
         if len(words) == 1:
-            return UsageError(f"{words[0]} needs to be told what to do.", wanted=" or ".join(known))
+            return UsageError(f"{words[0]} needs a command.", wanted=" or ".join(known))
         return UsageError(
             f"There's no command {' '.join(words[:2])!r}.",
             help=suggest_name(words[1], known),

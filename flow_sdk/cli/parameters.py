@@ -30,18 +30,18 @@ def parameter_options(flow_class: Any) -> list[Option]:
 
 
 def _make_option(parameter: Any) -> Option:
-    notes = [" ".join(parameter.help.split())]
+    remarks = [" ".join(parameter.help.split())]
     if parameter.separator:
-        notes.append(f"Several values with {parameter.separator!r} between them.")
+        remarks.append(f"Several values with {parameter.separator!r} between them.")
     if parameter.required:
-        notes.append("[required]")
+        remarks.append("[required]")
     elif parameter.show_default and callable(parameter.default):
-        notes.append("[default: worked out when the run starts]")
+        remarks.append("[default: worked out when the run starts]")
     elif parameter.show_default and parameter.default is not None:
-        notes.append(f"[default: {_default_text(parameter.default)}]")
+        remarks.append(f"[default: {_default_text(parameter.default)}]")
     return Option(
         parameter.name,
-        " ".join(note for note in notes if note),
+        " ".join(remark for remark in remarks if remark),
         metavar=METAVARS[parameter.value_type],
         default=True if parameter.is_flag and parameter.default is True else None,
         flag=parameter.is_flag,
@@ -86,7 +86,7 @@ def given_data(context: CommandContext, *, ordered: bool = False) -> dict[str, A
     """Check the parameters that the command line and the environment give, for a run somewhere else.
 
     What isn't given is left out: it keeps the default that it was deployed with. With ``ordered``, objects of several
-    keys are given as text, for a place that doesn't keep the order of keys.
+    keys are given as text, for an orchestrator that doesn't keep the order of keys.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def _as_data(parameter: ParameterPlan, value: Any, ordered: bool) -> Any:
 
 
 def _has_order(value: Any) -> bool:
-    """Tell whether data holds an object of several keys, however deep."""
+    """Return whether data holds an object of several keys, however deep."""
     if isinstance(value, dict):
         return len(value) > 1 or any(map(_has_order, value.values()))
     return isinstance(value, list) and any(map(_has_order, value))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["BUILT_IN_SUMMARIES", "COMMANDS", "GENERAL", "CommandTable", "load_command"]
 
 _FIRST = {
-    "check": ("flow_sdk.cli.commands.check", "Check the flow's source; say all that is wrong with it."),
+    "check": ("flow_sdk.cli.commands.check", "Check the flow's source, and show every error."),
     "show": ("flow_sdk.cli.commands.show", "Show the flow's steps as text, or its graph in another format."),
     "output-dot": ("flow_sdk.cli.commands.show", "Print the flow's graph for Graphviz."),
     "run": ("flow_sdk.cli.commands.run", "Run the flow on this machine."),
@@ -36,7 +36,7 @@ _BATCH = {
     "batch kill": ("flow_sdk.cli.commands.batch", "End the flow's jobs on AWS Batch."),
 }
 _LAST = {
-    "package info": ("flow_sdk.cli.commands.package", "Say what the flow's code package is made of."),
+    "package info": ("flow_sdk.cli.commands.package", "Show what the flow's code package is made of."),
     "package list": ("flow_sdk.cli.commands.package", "List the files of the code package, with their sizes in bytes."),
     "package save": ("flow_sdk.cli.commands.package", "Write the code package to a file."),
     "version": ("flow_sdk.cli.commands.version", "Print the version of Flow SDK."),
@@ -61,7 +61,7 @@ BUILT_IN_SUMMARIES = {
         "list-runs": "List the runs of the deployed flow on AWS.",
         "status": "Show the deployed flow and its latest runs, or one run.",
         "terminate": "Stop a run on AWS.",
-        "resume": "Let a failed run on AWS go on where it stopped.",
+        "resume": "Continue a failed run on AWS from where it stopped.",
         "rollback": "Move the deployed flow back to an earlier version.",
         "delete": "Delete the deployed flow from AWS; artifacts stay.",
     },
@@ -142,7 +142,7 @@ COMMANDS = CommandTable()
 """Every command. The help reads this and imports none of them."""
 
 GENERAL = (
-    Option("datastore", "Where artifacts are kept.", choices=tuple(DATASTORES)),
+    Option("datastore", "Where artifacts are stored.", choices=tuple(DATASTORES)),
     Option(
         "datastore-root", "Folder, or address such as s3://bucket/prefix, that artifacts are kept under.", metavar="URL"
     ),
@@ -154,7 +154,7 @@ GENERAL = (
     Option("production", "Work in the production branch of the flow's @project.", flag=True),
     Option("package-suffixes", "Also put files that end like this into the code package.", metavar=".R,.sql"),
     Option("package-root", "Folder that the code package is made of; found from the flow file.", metavar="FOLDER"),
-    Option("quiet", "Say nothing but what was asked for.", flag=True),
+    Option("quiet", "Print the result and errors only.", flag=True),
     Option("help", "Show help and exit.", flag=True),
     Option("caller", hidden=True),
     Option("pylint", flag=True, hidden=True),

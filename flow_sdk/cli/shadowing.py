@@ -1,4 +1,4 @@
-"""Files of the user's that are named like a module that Flow SDK imports, and so are imported in its place."""
+"""Files of the user's that are named like a module that Flow SDK imports, and so are imported instead of it."""
 
 from __future__ import annotations
 

@@ -67,8 +67,8 @@ class LenientStream:
 
 
 def print_message(text: str) -> None:
-    """Print to stderr, what a terminal would obey written out."""
-    # Nobody can be told on a full disk or through a closed pipe; what was asked for is done all the same.
+    """Print to stderr, with control characters written out."""
+    # A full disk or a closed pipe doesn't stop the command.
     stream = LenientStream(sys.stderr)
     stream.write(escape_invisible(text) + "\n")
     stream.flush()

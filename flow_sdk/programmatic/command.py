@@ -134,11 +134,11 @@ class FlowFile:
 
 
 def read_command_info(process: Process) -> dict[str, Any] | None:
-    """What a command told its caller; None if it hasn't, or never will."""
+    """Return what a command reported that it works on; None if it hasn't yet, or has failed before."""
     try:
         with open(process.path(COMMAND_INFO), encoding="utf-8") as file:
-            facts: dict[str, Any] = json.load(file)
-            return facts
+            found: dict[str, Any] = json.load(file)
+            return found
     except FileNotFoundError:
         return None
 
@@ -159,7 +159,7 @@ def _option_words(option: Option, value: Any) -> list[str]:
     if option.flag:
         if not isinstance(value, bool):
             raise UsageError(f"{python_name(option.name)} can't be {value!r}.", wanted="True or False")
-        # Left out means False but for the few that tell apart "no" from "not said".
+        # Left out means False but for the few that distinguish "no" from "not given".
         return [f"--{option.name}" if value else f"--no-{option.name}"]
     if option.repeat and isinstance(value, list | tuple | set | frozenset):
         return [f"--{option.name}={one}" for one in value]

@@ -132,7 +132,7 @@ class Process:
 
     def end(self, grace: float = GRACE) -> None:
         """End it, and wait until it has: first as Ctrl-C does, at last by force."""
-        for sign, patience in ((signal.SIGINT, grace), (signal.SIGTERM, 3.0), (signal.SIGKILL, 10.0)):
+        for sign, seconds in ((signal.SIGINT, grace), (signal.SIGTERM, 3.0), (signal.SIGKILL, 10.0)):
             if self.returncode is not None:
                 return
             try:
@@ -140,7 +140,7 @@ class Process:
                     os.killpg(self.pid, sign)
                 else:
                     os.kill(self.pid, sign)
-                self._popen.wait(patience)
+                self._popen.wait(seconds)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
         self.returncode  # noqa: B018  (takes it off the list)

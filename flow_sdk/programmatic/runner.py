@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
-from flow_sdk.authoring.unsupported import UnsupportedName
+from flow_sdk.authoring.unsupported import AbsentName
 from flow_sdk.client import Run
 from flow_sdk.errors import RunFailed
 from flow_sdk.programmatic.command import FlowFile, read_command_info
@@ -18,7 +18,7 @@ __all__ = ["ExecutingRun", "Runner"]
 
 RUN_ID = "run-id-file"
 POLL_INTERVAL = 0.05
-"""Seconds between two looks at a command."""
+"""Seconds between two checks of a command."""
 
 
 class ExecutingRun:
@@ -53,13 +53,13 @@ class ExecutingRun:
         return self._found
 
     def _find_run(self) -> Run | None:
-        facts = read_command_info(self._process)
+        info = read_command_info(self._process)
         path = self._process.path(RUN_ID)
-        if facts is None or not os.path.isfile(path):
+        if info is None or not os.path.isfile(path):
             return None
         with open(path, encoding="utf-8") as file:
             run = file.read()
-        return Run._make_unchecked((facts["flow"], run), facts["store"], None) if run else None
+        return Run._make_unchecked((info["flow"], run), info["store"], None) if run else None
 
     def _has_begun(self) -> bool:
         """Whether the run has begun; raises if it never will."""
@@ -281,8 +281,8 @@ class Runner:
         """Resume a run, and return as soon as the new one has begun. See :meth:`resume`."""
         return await self._await_begin(self._start_command("resume", kwargs))
 
-    spin = UnsupportedName("Runner.spin")
-    async_spin = UnsupportedName("Runner.async_spin")
+    spin = AbsentName("Runner.spin")
+    async_spin = AbsentName("Runner.async_spin")
 
     def cleanup(self) -> None:
         """End what is still running, and remove the temporary files."""

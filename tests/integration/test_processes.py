@@ -200,7 +200,7 @@ def test_a_run_does_its_work_when_its_reader_goes_away(tmp_path: Path, streams: 
     assert (tmp_path / "code").read_text() == "0\n" and done.stdout.count("\n") == 1
     assert "BrokenPipe" not in done.stderr and "Exception ignored" not in done.stderr
     if not streams:
-        assert done.stderr.endswith("The run went on after the reader of its output had gone.\n")
+        assert done.stderr.endswith("The run continued after the reader of its output had gone.\n")
 
 
 def test_an_output_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def _list_jobs(context: CommandContext) -> int:
     rows = [("RUN", "STEP", "TASK", "STATUS", "JOB", "NAME")] if jobs else []
     for job in jobs:
         tags = job["tags"]
-        place = (tags.get(f"flow_sdk.{key}", "") for key in ("run", "step", "task"))
-        rows.append((*place, job["status"], job["jobId"], job["jobName"]))
+        names = (tags.get(f"flow_sdk.{key}", "") for key in ("run", "step", "task"))
+        rows.append((*names, job["status"], job["jobId"], job["jobName"]))
     for line in _align_columns(rows):
         print(line)
     return 0

@@ -134,7 +134,7 @@ def _stack_outputs(stack: str) -> dict[str, str]:
             f"The stack {stack} isn't ready.",
             seen=made["StackStatus"],
             wanted=" or ".join(_MADE[:2]),
-            help="Wait until CloudFormation is done, or mend the stack first.",
+            help="Wait until CloudFormation is done, or repair the stack first.",
         )
     outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in made.get("Outputs", ())}
     names = {"".join(word.capitalize() for word in name.split("_")): name for name in AWS_SETTINGS}
@@ -176,7 +176,7 @@ def _require_outputs(where: str, found: dict[str, str]) -> dict[str, str]:
 
 def _ask_values(names: Sequence[str], found: dict[str, tuple[str, str]]) -> None:
     """Ask for settings; Enter keeps what is there, or leaves it out. Nothing is written until all is answered."""
-    print("Enter keeps what stands in brackets, or leaves a setting out. Ctrl-C ends without writing.", file=sys.stderr)
+    print("Enter keeps the value in brackets, or leaves the setting out. Ctrl-C ends without writing.", file=sys.stderr)
     kept = config.file_settings()
     for name in names:
         while True:
@@ -184,7 +184,7 @@ def _ask_values(names: Sequence[str], found: dict[str, tuple[str, str]]) -> None
             try:
                 value = input(f"{config.SETTINGS[name]}{f' [{now}]' if now else ''}: ").strip()
             except EOFError:
-                raise UsageError("The questions weren't answered. Nothing was written.") from None
+                raise UsageError("The input ended before all values were entered. Nothing was written.") from None
             if not value:
                 break
             try:

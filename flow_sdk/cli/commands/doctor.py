@@ -1,4 +1,4 @@
-"""``flow-sdk doctor``: each part that is set up, whether it is there, and how to mend it."""
+"""``flow-sdk doctor``: check each part that is set up, and how to fix it."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ COMMANDS = {
             Option("include", "The only artifacts to show.", metavar="NAME,NAME,..."),
             Option("file", "Pickle the artifacts into this file instead.", metavar="PATH"),
             OUTPUT,
-            Option("attempt", "The attempt to look at, from 0; otherwise the last one.", least=0),
+            Option("attempt", "The attempt to show, from 0; the last one by default.", least=0),
         ],
     )
 }

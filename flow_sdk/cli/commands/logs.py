@@ -21,7 +21,7 @@ def _show_logs(context: CommandContext) -> int:
     elif "stderr" not in context.line.given:
         stderr = not stdout
     if not stdout and not stderr:
-        raise UsageError("Nothing is left to show.", wanted="--stdout, --stderr or neither")
+        raise UsageError("These options leave no output to show.", wanted="--stdout, --stderr or neither")
     path = context.line.read_pathspec(context.flow, "show")
     try:
         tasks = find_tasks(context.flow, path, attempt=context["attempt"], store=context.store.existing_root())
@@ -71,7 +71,7 @@ COMMANDS = {
             Option("both", flag=True, hidden=True),
             Option("timestamps", "Show when each line was written (UTC).", flag=True),
             OUTPUT,
-            Option("attempt", "The attempt to look at, from 0; otherwise the last one.", least=0),
+            Option("attempt", "The attempt to show, from 0; the last one by default.", least=0),
         ],
     )
 }

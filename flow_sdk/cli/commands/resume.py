@@ -65,7 +65,7 @@ def _named_origin(context: CommandContext) -> tuple[str | None, str | None]:
 
 
 def _advise_both(words: Sequence[str]) -> str:
-    """Say how a run and a step are given together."""
+    """Return how a run and a step are given together; \"\" where that isn't the error."""
     steps = [word for word in words if word.isidentifier()]
     runs = [word for word in words if not word.isidentifier()]
     if len(steps) != 1 or len(runs) != 1:
@@ -104,7 +104,7 @@ COMMANDS = {
         ],
         options=[
             Option("origin-run-id", "Run to resume; your last run that is no resume when left out.", metavar="RUN"),
-            Option("dry-run", "Say what would be reused and what would run, and why; start nothing.", flag=True),
+            Option("dry-run", "Show what would be reused and what would run, and why; start nothing.", flag=True),
             *RUN_OPTIONS,
         ],
     )

@@ -59,7 +59,7 @@ def early_server(context: CommandContext) -> Iterator[ForkServer | None]:
 
 def choose_isolation(context: CommandContext) -> str:
     """How tasks are kept apart: ``fork`` or ``spawn``."""
-    if context["choose_isolation"]:
+    if context["isolation"]:
         return str(context["isolation"])
     from flow_sdk import config
 
@@ -96,7 +96,7 @@ def start_run(
     check_writable(context["run-id-file"])
     log_inactive(context)
 
-    # The heavy part, and late: a wrong command line is told before it is paid for.
+    # Imported late, as it is slow: a wrong command line fails before.
     from flow_sdk.runtime.local.run import RunOptions, run_flow
 
     options = RunOptions(
@@ -125,11 +125,11 @@ def start_run(
     except RunFailed as failed:
         if reporter.state is None:
             raise
-        # The reporter has said it all.
+        # The reporter has shown it already.
         return INTERRUPTED if reporter.state == "cancelled" else failed.exit_code
     finally:
         if isinstance(out.failure, BrokenPipeError):
-            err.write("The run went on after the reader of its output had gone.\n")
+            err.write("The run continued after the reader of its output had gone.\n")
             err.flush()
         elif out.failure is not None:
             err.write(f"What the run printed couldn't be written: {out.failure.strerror}.\n")

@@ -1,4 +1,4 @@
-"""``flow-sdk store check`` and ``flow-sdk store gc``: whether a store is whole, and what in it nobody needs."""
+"""``flow-sdk store check`` and ``flow-sdk store gc``: check a store for damage, and delete what is no longer needed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _check_store(parsed: Parsed) -> int:
 
 def _show_check(report: CheckReport, url: str) -> None:
     for damage in report.damage:
-        print(f"damaged: {damage.owner or 'nobody refers to it'}\n  {damage.key}: {damage.seen}")
+        print(f"damaged: {damage.owner or 'nothing refers to it'}\n  {damage.key}: {damage.seen}")
     print(f"{url}: {_read_text(report)}, {_count_text(report.runs, 'run')}")
     if report.orphans:
         print(f"  {_count_text(report.orphans, 'blob')} ({size_text(report.orphan_size)}) that no record refers to")
@@ -178,12 +178,12 @@ def _show_gc(report: GcReport, url: str) -> None:
         for damage in report.damage[:SHOWN]:
             print(f"damaged: {damage.owner}\n  {damage.key}: {damage.seen}")
         print("No blob would be deleted, as what damaged records needed isn't known: see flow-sdk store check.")
-    print(f"blobs that nobody needs: {report.blobs:,} ({size_text(report.blob_size)})")
+    print(f"blobs that nothing refers to: {report.blobs:,} ({size_text(report.blob_size)})")
     if report.unfinished:
         print(f"half-written files: {report.unfinished:,} ({size_text(report.unfinished_size)})")
     if report.young:
         young = f"{_count_text(report.young, 'blob')} ({size_text(report.young_size)})"
-        print(f"{young} more that nobody refers to, younger than the grace period")
+        print(f"{young} more that nothing refers to, younger than the grace period")
     print(f"{url}: {'freed' if report.deleted else 'would free'} {size_text(report.size)}")
     if not report.deleted:
         print("Nothing was deleted: add --delete for that.")

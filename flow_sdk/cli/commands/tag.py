@@ -114,8 +114,8 @@ COMMANDS = {
         arguments=[Argument("RUN", "The run; the newest one of your own when left out.", required=False)],
         options=[
             RUN,
-            Option("all", "Look at all runs of the flow.", flag=True),
-            Option("my-runs", "Look at all runs of your namespace.", flag=True),
+            Option("all", "All runs of the flow.", flag=True),
+            Option("my-runs", "All runs of your namespace.", flag=True),
             Option("hide-system-tags", "Show user tags only.", flag=True),
             Option("group-by-tag", "Show for each tag its runs.", flag=True),
             Option("group-by-run", "Show for each run its tags.", flag=True),

@@ -21,7 +21,7 @@ GREEN = "\x1b[32m"
 FRAME = 1 / 12
 """Least seconds between two drawings of the block."""
 BEAT = 0.25
-"""Seconds after which the block is drawn anew although nothing has happened."""
+"""Seconds after which the block is drawn again although nothing has happened."""
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 FIXED = 3
 """Parts of a line that are always there: mark, name and count."""
@@ -30,14 +30,14 @@ LEAST_NAME = 7
 
 
 def can_be_live(out: TextIO, err: TextIO) -> bool:
-    """Tell whether both streams are one terminal that understands cursor movements."""
+    """Return whether both streams are one terminal that understands cursor movements."""
     if os.environ.get("TERM", "dumb") == "dumb" or not (out.isatty() and err.isatty()):
         return False
     return os.fstat(out.fileno()).st_rdev == os.fstat(err.fileno()).st_rdev
 
 
 class StepLine:
-    """What the live line of one step tells."""
+    """What the live line of one step shows."""
 
     __slots__ = (
         *("caught", "done", "expected", "failed", "finished_at", "retried", "reused", "running", "started_at"),
@@ -62,11 +62,11 @@ class StepLine:
         return self.running > 0 or self.done + self.failed < self.total
 
     def seconds(self) -> float:
-        """How long the step has been going on, or went on."""
+        """Return how many seconds the step has been running, or took."""
         return (time.monotonic() if self.running else self.finished_at or time.monotonic()) - self.started_at
 
     def waiting(self) -> str:
-        """Say how many tasks wait for their next attempt, and how long the first of them still does; "" if none."""
+        """Return how many tasks wait for their next attempt, and how long the first of them still does; "" if none."""
         if not self.retry_at:
             return ""
         left = math.ceil(min(self.retry_at.values()) - time.monotonic())
@@ -156,7 +156,7 @@ class LiveReporter:
         return "".join(line + "\n" for line in lines)
 
     def _line_parts(self, step: StepLine, final: bool) -> list[tuple[str, str]]:
-        """What a step's line has beside the name, each with its colour: mark, count, time and notes."""
+        """What a step's line has beside the name, each with its colour: mark, count, time and remarks."""
         if step.running and not final:
             mark, colour = (SPINNER[self._frame % len(SPINNER)] if self._unicode else "|/-\\"[self._frame % 4]), CYAN
         elif step.failed:
@@ -165,7 +165,7 @@ class LiveReporter:
             mark, colour = ("·" if self._unicode else "."), DIM
         else:
             mark, colour = ("✓" if self._unicode else "+"), GREEN
-        notes = [
+        remarks = [
             (CYAN, step.running and f"{step.running} " + ("stopped" if final else "running")),
             (YELLOW, not final and step.waiting()),
             (DIM, step.reused and f"{step.reused} reused"),
@@ -175,14 +175,14 @@ class LiveReporter:
         ]
         count = f"{step.done}/{step.total}"
         shown = [(colour, mark), ("", f"{count:>9}"), (DIM, f" {self._elapsed_text(step)}")]
-        return shown + [(colour, f"  {text}") for colour, text in notes if text]
+        return shown + [(colour, f"  {text}") for colour, text in remarks if text]
 
     def _line_text(self, name: str, parts: list[tuple[str, str]], width: int, columns: int) -> str:
         if len(name) > width:
             name = name[: width - 1] + ("…" if self._unicode else "~")
         mark, *others = parts
         parts = [mark, ("", f" {name:<{width}} "), *others]
-        # A number without its word says nothing: the time goes first, then whole notes, the failures last of all.
+        # A number without its word says nothing: the time goes first, then whole remarks, the failures last of all.
         while len(parts) > FIXED and sum(len(part) for _, part in parts) > columns:
             del parts[FIXED]
         text = ""
@@ -214,7 +214,7 @@ class LiveReporter:
         return f"{colour}{text}{RESET}" if self._colour else text
 
     def _redraw_due(self) -> None:
-        """Draw the block anew if the last drawing is old enough."""
+        """Draw the block again if the last drawing is old enough."""
         now = time.monotonic()
         if now - self._last >= FRAME:
             self._last = now

@@ -35,7 +35,7 @@ class Ending(Reporter, Protocol):
 
 
 class Failures:
-    """The tasks of a run that failed for good, and how they are told at its end.
+    """The failed tasks of a run, and how its end shows them.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class Failures:
 
     def reason_left(self, reason: str | None) -> str | None:
         """The reason of a run's end, unless it is that of a task that failed."""
-        told = any(reason == f"{step}/{task}: {whole}" for step, task, whole in self._reasons)
-        return None if told else reason
+        is_shown = any(reason == f"{step}/{task}: {whole}" for step, task, whole in self._reasons)
+        return None if is_shown else reason
 
     def summary_lines(self, run: str, state: str = "failed") -> list[str]:
         """Which tasks failed, after how many attempts, how their logs are read, and how the run is resumed."""
@@ -81,7 +81,7 @@ class Failures:
 
 
 def failed_text(attempt: int) -> str:
-    """How the last attempt of a task is told; ``attempt`` counts from 0."""
+    """Return how the last attempt of a task is shown; ``attempt`` counts from 0."""
     return "failed after 1 attempt" if attempt == 0 else f"failed after {attempt + 1} attempts"
 
 
@@ -98,20 +98,20 @@ def ending_text(run: str, seconds: float, state: str, reason: str | None) -> str
 
 
 def failure_text(attempt: int, reason: str, retry_in: float | None, takes_over: bool = False) -> str:
-    """How a failed attempt is told. The reason of a task's last one is told at the end of the run."""
+    """Return how a failed attempt is shown. The reason of a task's last one is shown at the end of the run."""
     if retry_in is None:
         return failed_text(attempt)
     reason = first_line(reason)
     if not reason.endswith("..."):
         reason = reason.removesuffix(".")
     if takes_over:
-        return f"attempt {attempt} failed: {reason}; @catch takes over"
+        return f"attempt {attempt} failed: {reason}; @catch handles the failure"
     when = f" in {seconds_text(retry_in)}" if retry_in > 0 else ""
     return f"attempt {attempt} failed: {reason}; trying again{when}"
 
 
 def reused_text(count: int, left: int, origin: str) -> str:
-    """How the tasks that a resumed run took over are told, in one line for a step."""
+    """Return how the reused tasks of a step are shown."""
     text = f"{count} task{'' if count == 1 else 's'} reused from run {origin}"
     return text + (f", {left} to run" if left else "")
 
@@ -223,8 +223,8 @@ class JsonReporter:
         self._encode = json.JSONEncoder(separators=(",", ":")).encode
         self._run = ""
 
-    def _write_event(self, event: str, **facts: Any) -> None:
-        self._out.write(self._encode({"event": event, "time": round(time.time(), 3), **facts}) + "\n")
+    def _write_event(self, event: str, **fields: Any) -> None:
+        self._out.write(self._encode({"event": event, "time": round(time.time(), 3), **fields}) + "\n")
         self._out.flush()
 
     def run_started(self, flow: str, run: str, tags: tuple[str, ...]) -> None:

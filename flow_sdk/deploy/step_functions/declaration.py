@@ -47,7 +47,7 @@ STEP_FUNCTIONS = TargetDeclaration(
     commands=[
         TargetCommand(
             "resume",
-            "Let a failed run on AWS go on where it stopped.",
+            "Continue a failed run on AWS from where it stopped.",
             arguments=[Argument("RUN", RUN_HELP)],
         ),
         TargetCommand(

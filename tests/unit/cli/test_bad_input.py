@@ -23,7 +23,7 @@ USAGE = [
     ("help conda", "Metaflow's command 'conda' isn't in this release", "--help"),
     ("init --help", "Metaflow's command 'init' isn't in this release", "--help"),
     ("tag ad x", "There's no command 'tag ad'.", "Did you mean 'add'?"),
-    ("tag", "tag needs to be told what to do.", "add or remove or replace or list"),
+    ("tag", "tag needs a command.", "add or remove or replace or list"),
     ("--quiet", "No command is given.", "See --help"),
     ("run", "A value is missing for the parameter 'folds'.", "--folds: a whole number"),
     ("run --folds", "--folds needs a value.", "--folds INTEGER"),

@@ -329,7 +329,7 @@ def test_an_attempt_that_only_takes_a_failure_is_not_told_as_another_try():
         reporter.task_started("work", "1", 1, 14, takes_over=True)
         if make is PlainReporter:
             first, second = (line[24:] for line in out.getvalue().splitlines())
-            assert first.endswith("attempt 0 failed: it was killed; @catch takes over")
+            assert first.endswith("attempt 0 failed: it was killed; @catch handles the failure")
             assert second.endswith("started (pid 14), to store the failure")
         else:
             assert [json.loads(line)["takes_over"] for line in out.getvalue().splitlines()] == [True, True]
