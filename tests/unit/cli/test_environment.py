@@ -60,7 +60,7 @@ def test_a_flow_with_configs_has_its_branch_from_the_environment(run):
     [
         ({"METAFLOW_PRODUCTION": "maybe"}, "METAFLOW_PRODUCTION can't be 'maybe'"),
         ({"METAFLOW_BRANCH": "B 1"}, "METAFLOW_BRANCH can't be 'B 1'"),
-        ({"METAFLOW_DATASTORE": "azure"}, "environment variable METAFLOW_DATASTORE"),
+        ({"METAFLOW_DATASTORE": "hdfs"}, "environment variable METAFLOW_DATASTORE"),
         ({"METAFLOW_ENVIRONMENT": "docker"}, "METAFLOW_ENVIRONMENT can't be 'docker'"),
         ({"METAFLOW_PROFILE": "nosuch"}, "no profile 'nosuch'"),
     ],
