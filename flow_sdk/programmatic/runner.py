@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, TextIO
 
-from flow_sdk.authoring.unsupported import AbsentName
+from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.client import Run
 from flow_sdk.errors import RunFailed
 from flow_sdk.programmatic.command import FlowFile, read_command_info
@@ -281,8 +281,8 @@ class Runner:
         """Resume a run, and return as soon as the new one has begun. See :meth:`resume`."""
         return await self._await_begin(self._start_command("resume", kwargs))
 
-    spin = AbsentName("Runner.spin")
-    async_spin = AbsentName("Runner.async_spin")
+    spin = UnsupportedName("Runner.spin")
+    async_spin = UnsupportedName("Runner.async_spin")
 
     def cleanup(self) -> None:
         """End what is still running, and remove the temporary files."""
