@@ -339,5 +339,8 @@ def test_a_killed_step_with_catch_is_not_told_to_run_again(tmp_path, tries, end)
     said = [line.partition("] ")[2] for line in untimed(done.stderr) if line.startswith("[1/start/0] ")]
     assert sum("; trying again" in line for line in said) == tries - 1
     assert sum(line.endswith("), to store the failure") for line in said) == 1
-    assert sum(f"attempt {tries - 1} failed: " in line and line.endswith("; @catch handles the failure") for line in said) == 1
+    assert (
+        sum(f"attempt {tries - 1} failed: " in line and line.endswith("; @catch handles the failure") for line in said)
+        == 1
+    )
     assert not any(f"attempt {tries}" in line for line in said)
