@@ -18,7 +18,7 @@ __all__ = [
     "Setting",
     "check_profile",
     "config_file",
-    "datastore",
+    "datastore_kind",
     "datastore_root",
     "expand_home",
     "file_settings",
@@ -26,7 +26,7 @@ __all__ = [
     "read_setting",
     "settings_file",
     "settings_folder",
-    "user",
+    "user_name",
     "write_settings",
 ]
 
@@ -372,7 +372,7 @@ def write_settings(changes: dict[str, str | None]) -> str:
     return path
 
 
-def user() -> str:
+def user_name() -> str:
     """Name of the person who works: the setting ``USER``, else the login name."""
     # A sudo'd command is the work of the person who typed it.
     found = read_setting("USER").value or next(
@@ -388,7 +388,7 @@ def user() -> str:
         raise ConfigError("No user name can be determined.", help="Set FLOW_SDK_USER to your name.") from error
 
 
-def datastore() -> str:
+def datastore_kind() -> str:
     """Return the kind of the store that is used by default: a key of :data:`DATASTORES`.
 
     Raises
@@ -428,7 +428,7 @@ def datastore_root(kind: str | None = None) -> str:
     ConfigError
         If a bucket is wanted and no address is set.
     """
-    kind = kind or datastore()
+    kind = kind or datastore_kind()
     setting = read_setting(f"DATASTORE_SYSROOT_{kind.upper()}")
     if kind != "local":
         return _bucket_root(kind, setting)

@@ -46,7 +46,7 @@ class _Source:
         from flow_sdk.cli.terminal import print_message
 
         given = {**from_environment(self.flow_class, os.environ), **self.given}
-        context = DeployContext(self.flow_class.__name__, config.user(), logger=print_message)
+        context = DeployContext(self.flow_class.__name__, config.user_name(), logger=print_message)
         return read_configs(self.flow_class, given, context, self.fixed)
 
 
@@ -172,7 +172,7 @@ def use_origin(context: CommandContext, asked: str | None) -> None:
         )
     from flow_sdk import config
 
-    root, flow, user = context.store.root, context.flow, config.user()
+    root, flow, user = context.store.root, context.flow, config.user_name()
     source.fixed = _configs_of(root, flow, user, asked)
     provide_configs(context.flow_class, source)
 

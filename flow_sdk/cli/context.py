@@ -131,7 +131,7 @@ class CommandContext:
             from flow_sdk.authoring.resolved_flow import resolve_declarations
 
             configs = ConfigValue(resolve_declarations(self.flow_class).configs)
-        context = DeployContext(self.flow, config.user(), logger=print_message, ds_type=kind, configs=configs)
+        context = DeployContext(self.flow, config.user_name(), logger=print_message, ds_type=kind, configs=configs)
         return plan_parameters(self.flow_class, context)
 
     def extra_decorators(self) -> list[Any]:

@@ -47,7 +47,7 @@ class ProjectContext:
 
         if declared["name"] is None:
             raise UsageError("@project has no name.", seen="name=None", help="Set the variable that it comes from.")
-        user = "" if branch or production else config.user()
+        user = "" if branch or production else config.user_name()
         return ProjectBranch(declared["name"], full_branch(branch, production, user))
 
     def choose_branch(self) -> tuple[str | None, bool]:

@@ -59,7 +59,7 @@ def token_gate(context: CommandContext, name: str, keeper: Keeper | None) -> Tok
     given = context["authorize"]
     return TokenGate(
         name,
-        config.user(),
+        config.user_name(),
         KnownTokens(home, name),
         keeper=keeper,
         authorize=os.environ.get(VARIABLE) or None if given is None else given,

@@ -86,7 +86,7 @@ def _default_namespace() -> str | None:
         return given or None
     from flow_sdk import config
 
-    return f"user:{config.user()}"
+    return f"user:{config.user_name()}"
 
 
 def metadata(url: str) -> str:

@@ -34,7 +34,7 @@ which = shutil.which
 
 def get_username() -> str:
     """Return the name of the person who works."""
-    return config.user()
+    return config.user_name()
 
 
 def get_version(public: bool = False) -> str:
@@ -44,7 +44,7 @@ def get_version(public: bool = False) -> str:
 
 def resolve_identity() -> str:
     """Return the tag of the person who works: ``user:<name>``."""
-    return f"user:{config.user()}"
+    return f"user:{config.user_name()}"
 
 
 def is_stringish(value: Any) -> bool:

@@ -36,9 +36,9 @@ def find_setting(name: str) -> Any:
         The value from the environment or the settings file, as text; None where it isn't set.
     """
     if name in ("DEFAULT_DATASTORE", "DEFAULT_METADATA"):
-        return config.datastore()
+        return config.datastore_kind()
     if name == "USER":
-        return config.user()
+        return config.user_name()
     if name == "DATATOOLS_S3ROOT":
         root = from_conf(name) or find_setting("DATASTORE_SYSROOT_S3")
         return root if from_conf(name) or root is None else root.rstrip("/") + "/data"

@@ -26,7 +26,7 @@ def test_the_environment_wins_over_the_file(monkeypatch):
     monkeypatch.setenv("FLOW_SDK_USER", "carl")
     setting = config.read_setting("USER")
     assert (setting.value, setting.source) == ("carl", "environment variable FLOW_SDK_USER")
-    assert config.user() == "carl"
+    assert config.user_name() == "carl"
 
 
 def test_the_file_is_the_owners_alone(here):
@@ -41,8 +41,8 @@ def test_the_file_is_the_owners_alone(here):
 def test_what_is_not_set():
     setting = config.read_setting("AIRFLOW_URL")
     assert (setting.value, setting.source) == (None, "not set")
-    assert config.datastore() == "local"
-    assert config.user() == "tester"
+    assert config.datastore_kind() == "local"
+    assert config.user_name() == "tester"
 
 
 def test_settings_are_removed(here):
@@ -59,7 +59,7 @@ def test_profiles(monkeypatch):
     with pytest.raises(ConfigError, match="no such profile"):
         config.read_setting("USER")
     assert config.write_settings({"USER": "team"}).endswith("config_team-2.json")
-    assert config.user() == "team"
+    assert config.user_name() == "team"
     monkeypatch.setenv("FLOW_SDK_PROFILE", "../other")
     with pytest.raises(ConfigError, match="isn't the name of a profile"):
         config.config_file()
@@ -119,7 +119,7 @@ def test_metaflows_profile_is_one_of_ours_or_one_of_its_own(here, monkeypatch):
     monkeypatch.setenv("METAFLOW_PROFILE", "team")
     monkeypatch.setenv("METAFLOW_HOME", str(here / "theirs"))
     monkeypatch.delenv("FLOW_SDK_USER", raising=False)
-    for reads in (config.check_profile, config.datastore, lambda: config.read_setting("USER")):
+    for reads in (config.check_profile, config.datastore_kind, lambda: config.read_setting("USER")):
         with pytest.raises(ConfigError, match="no profile 'team', which METAFLOW_PROFILE names") as caught:
             reads()
         assert str(here / "theirs" / "config_team.json") in caught.value.seen
@@ -140,7 +140,7 @@ def test_metaflows_profile_is_one_of_ours_or_one_of_its_own(here, monkeypatch):
     # Ours of the same name comes first; FLOW_SDK_PROFILE does before both.
     (here / "home").mkdir()
     (here / "home" / "config_team.json").write_text('{"BATCH_JOB_QUEUE": "ours"}')
-    assert config.read_setting("BATCH_JOB_QUEUE").value == "ours" and config.datastore() == "local"
+    assert config.read_setting("BATCH_JOB_QUEUE").value == "ours" and config.datastore_kind() == "local"
     (here / "home" / "config_other.json").write_text('{"BATCH_JOB_QUEUE": "other"}')
     monkeypatch.setenv("FLOW_SDK_PROFILE", "other")
     assert config.read_setting("BATCH_JOB_QUEUE").value == "other"

@@ -27,7 +27,7 @@ def _find_jobs(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} can't go together.", wanted="one of them")
     if context["my-runs"]:
-        user = config.user()
+        user = config.user_name()
     if run is None and user is None:
         run = _latest_run(context)
         context.log(f"Run {context.flow}/{run}; --run-id or --my-runs for others.")
@@ -80,7 +80,7 @@ def _kill_jobs(context: CommandContext) -> int:
     if not jobs:
         context.log("No unfinished jobs of AWS Batch were found.")
     for job in jobs:
-        terminate_job(batch, job["jobId"], f"Ended by {config.user()} with batch kill.")
+        terminate_job(batch, job["jobId"], f"Ended by {config.user_name()} with batch kill.")
         print(f"ended {job['jobName']} [{job['jobId']}]")
     return 0
 

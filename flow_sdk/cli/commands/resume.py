@@ -45,7 +45,7 @@ def _resume_run(context: CommandContext) -> int:
     from flow_sdk.runtime.resume.forecast import forecast_resume
     from flow_sdk.store.open_store import open_store
 
-    reuse = wanted.open_origin(open_store(context.store.root, create=False), plan, config.user())
+    reuse = wanted.open_origin(open_store(context.store.root, create=False), plan, config.user_name())
     context.log(reuse.describe_origin())
     for line in _forecast_lines(forecast_resume(reuse)):
         print(line)

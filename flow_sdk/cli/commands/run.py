@@ -104,7 +104,7 @@ def start_run(
         file=context.entry.file,
         module=context.entry.module,
         imported=context.entry.imported,
-        user=config.user(),
+        user=config.user_name(),
         namespace=context["namespace"],
         tags=tags,
         max_workers=context["max-workers"],

@@ -28,7 +28,7 @@ def _show_status(parsed: Parsed) -> int:
         return 0
     print(describe_versions())
     print_settings()
-    print(f"user: {config.user()}")
+    print(f"user: {config.user_name()}")
     try:
         print(f"store: {config.datastore_root()}")
     except FlowSDKError as error:
@@ -43,7 +43,7 @@ def _status_data() -> dict[str, Any]:
     except FlowSDKError as error:
         store_error = error.as_data()
     versions = {"version": __version__, "python": sys.version.split()[0], "platform": sys.platform}
-    return {**versions, **settings_data(), "user": config.user(), "store": store, "store_error": store_error}
+    return {**versions, **settings_data(), "user": config.user_name(), "store": store, "store_error": store_error}
 
 
 CONSOLE_COMMANDS = {"status": Command(_show_status, options=(OUTPUT,))}

@@ -141,7 +141,7 @@ def _collect_garbage(parsed: Parsed) -> int:
             grace=values["grace-days"] * 86400.0,
             delete=values["delete"],
             despite_damage=values["despite-damage"],
-            user=config.user(),
+            user=config.user_name(),
             threads=values["threads"],
             progress=lambda text: progress(lambda: text),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from flow_sdk.aws import aws_errors, client, error_code
 from flow_sdk.aws.settings import session
-from flow_sdk.config import datastore, read_setting
+from flow_sdk.config import datastore_kind, read_setting
 from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, examine_all
 from flow_sdk.deploy.step_functions.account import AwsAccount, find_account
 from flow_sdk.deploy.step_functions.names import parameter_name, schedule_name
@@ -49,7 +49,7 @@ def aws_checks(seconds: float) -> list[Check]:
     """
     wanted = any(map(_set, (*_BATCH, *_ROLES, "SFN_EXECUTION_LOG_GROUP_ARN")))
     if not wanted:
-        if datastore() != "s3":
+        if datastore_kind() != "s3":
             return [Check("AWS", NOT_SET, "no setting asks for AWS Batch or Step Functions")]
         return [_credentials(), Check("AWS Batch", NOT_SET, "BATCH_JOB_QUEUE isn't set")]
     held: list[AwsAccount] = []
