@@ -122,7 +122,7 @@ def expand_home(path: str) -> str:
 
 
 def config_file() -> str:
-    """Path of the settings file: ``config.json`` of the folder ``FLOW_SDK_HOME`` (``~/.flow_sdk``).
+    """Return the path of the settings file: ``config.json`` of the folder ``FLOW_SDK_HOME`` (``~/.flow_sdk``).
 
     With ``FLOW_SDK_PROFILE=name`` it is ``config_name.json`` there.
 
@@ -135,7 +135,7 @@ def config_file() -> str:
 
 
 def settings_folder() -> str:
-    """Path of the user's settings folder: ``FLOW_SDK_HOME``, else ``~/.flow_sdk``.
+    """Return the path of the user's settings folder: ``FLOW_SDK_HOME``, else ``~/.flow_sdk``.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def _file_name(variable: str, profile: str | None) -> str:
 
 
 def settings_file() -> str | None:
-    """Path of the settings file that is read; None where there is none.
+    """Return the path of the settings file that is read; None if there is none.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def _settings_file() -> tuple[str, str] | None:
 
 
 def profile_file(profile: str, environ: Mapping[str, str], source: str = "METAFLOW_PROFILE") -> tuple[str, str]:
-    """Find the settings file of a profile, one of ours or of Metaflow's.
+    """Return the settings file of a profile, one of ours or of Metaflow's.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def profile_file(profile: str, environ: Mapping[str, str], source: str = "METAFL
 
 
 def check_profile() -> None:
-    """See that a profile which the environment names can be used.
+    """Check that a profile which the environment names can be used.
 
     Raises
     ------
@@ -300,7 +300,7 @@ def _local_of_metaflow(folder: str) -> str:
 
 
 def file_settings() -> dict[str, str]:
-    """What our own settings file holds; nothing when there is none yet.
+    """Return the content of our own settings file; empty if there is none yet.
 
     Raises
     ------
@@ -312,7 +312,7 @@ def file_settings() -> dict[str, str]:
 
 
 def read_setting(name: str) -> Setting:
-    """Look a setting up.
+    """Return a setting's value and source.
 
     Parameters
     ----------
@@ -373,7 +373,7 @@ def write_settings(changes: dict[str, str | None]) -> str:
 
 
 def user_name() -> str:
-    """Name of the person who works: the setting ``USER``, else the login name."""
+    """Return the name of the user: the setting ``USER``, else the login name."""
     # A sudo'd command is the work of the person who typed it.
     found = read_setting("USER").value or next(
         (os.environ[name] for name in ("SUDO_USER", "USERNAME", "USER", "LOGNAME") if os.environ.get(name)), None

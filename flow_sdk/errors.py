@@ -260,7 +260,7 @@ class ClientError(FlowSDKError):
     """Results can't be read as asked."""
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows (IPython's protocol): what is wrong, without the frames of the client."""
+        """Return what a notebook shows (IPython's protocol): the error without the client's frames."""
         return str(self).splitlines()
 
 

@@ -191,7 +191,7 @@ class FlowCode:
 
 
 def size_text(size: int) -> str:
-    """A size in bytes, for people."""
+    """Return a size in bytes as text: ``512 B``, ``1.5 KiB``."""
     if size < 1000:
         return f"{size} B"
     return f"{size / 2**10:,.1f} KiB" if size < 1000 << 10 else f"{size / 2**20:,.1f} MiB"

@@ -110,7 +110,7 @@ def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
 
 
 def _drop_output(stream: Any) -> None:
-    """Have what a stream still holds go nowhere; Python would complain at its end that it can't be written."""
+    """Discard what a stream still holds; Python would report at its end that it can't be written."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())

@@ -51,7 +51,7 @@ class _Source:
 
 
 def take_configs(flow_class: Any, argv: Sequence[str]) -> list[str]:
-    """Take the configs out of a command line and keep them for the flow.
+    """Remove the configs from a command line, and provide them to the flow.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _add_config(given: dict[str, ConfigSource], name: str, one: ConfigSource) ->
 
 
 def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, ConfigSource]:
-    """Look for configs in the environment.
+    """Return the configs that the environment gives.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def from_environment(flow_class: Any, environ: Mapping[str, str]) -> dict[str, C
 
 
 def given_words(flow_class: Any) -> list[str]:
-    """The options with which the command line gave configs."""
+    """Return the options with which the command line gave configs."""
     source = vars(flow_class).get("__flow_configs__")
     forms = {form: option for option, form in FORMS.items()}
     given = source.given if isinstance(source, _Source) else {}
@@ -149,7 +149,7 @@ def given_words(flow_class: Any) -> list[str]:
 
 
 def use_origin(context: CommandContext, asked: str | None) -> None:
-    """Have a flow that is resumed use the configs of the run it resumes; those it has got since are read.
+    """Provide a resumed flow with the configs of its origin; configs that the flow has since got are read.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def use_origin(context: CommandContext, asked: str | None) -> None:
 
 
 def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str, Any]:
-    """The configs of the run that is resumed, by name."""
+    """Return the configs of the run that is resumed, by name."""
     from flow_sdk.metadata.runs import Runs
     from flow_sdk.runtime.resume.origin import find_origin
     from flow_sdk.store.open_store import open_store
@@ -189,7 +189,7 @@ def _configs_of(root: str, flow: str, user: str, asked: str | None) -> dict[str,
 
 
 def resolve_for_help(flow_class: Any) -> None:
-    """Have the help work where a config is missing or wrong: it then shows what is declared."""
+    """Resolve the flow for the help; if a config is missing or wrong, the help shows what is declared."""
     try:
         resolve_declarations(flow_class)
     except FlowSDKError:
@@ -197,7 +197,7 @@ def resolve_for_help(flow_class: Any) -> None:
 
 
 def config_rows(flow_class: Any) -> list[tuple[str, str]]:
-    """The lines of the help on configs; none for a flow without."""
+    """Return the rows of the help on configs; none for a flow without."""
     declared = flow_configs(flow_class)
     if not declared:
         return []

@@ -77,7 +77,7 @@ def take_environment(
 
 
 def _find_variable(name: str) -> str | None:
-    """The environment variable that gives an option; one that is set to nothing gives none."""
+    """Return the environment variable that gives an option; an empty one gives none."""
     ending = name.replace("-", "_").upper()
     endings = (ending, f"DEFAULT_{ending}") if name in _WITH_DEFAULT else (ending,)
     names = [prefix + ending for ending in endings for prefix in PREFIXES]

@@ -64,7 +64,7 @@ def refuse_inactive(context: CommandContext) -> None:
 
 
 def _find_inactive(context: CommandContext) -> dict[str, list[str]]:
-    """Each decorator without effect, with its steps."""
+    """Return each decorator without effect, with its steps."""
     found: dict[str, list[str]] = {}
     if "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return found  # no flow of this process can have one

@@ -135,7 +135,7 @@ def _check_arguments(name: str, command: Command, parsed: Parsed) -> None:
 
 
 def _unknown_command(tokens: list[str], error: UsageError | None) -> UsageError:
-    """Say what is wrong with a line that no command fits."""
+    """Return the error for a line that no command fits."""
     if error is not None:
         return error
     words = parse_line([token for token in tokens if not token.startswith("-")], GENERAL).words

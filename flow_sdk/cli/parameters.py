@@ -61,7 +61,7 @@ def _default_text(default: Any) -> str:
 
 
 def given_values(context: CommandContext, declared: tuple[ParameterPlan, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Take the parameters that the command line and the environment give.
+    """Return the parameters that the command line and the environment give.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def given_data(context: CommandContext, *, ordered: bool = False) -> dict[str, A
 
 
 def _as_data(parameter: ParameterPlan, value: Any, ordered: bool) -> Any:
-    """A parameter's value as JSON data."""
+    """Return a parameter's value as JSON data."""
     if isinstance(value, tuple):
         return [_as_data(parameter, item, ordered) for item in value]
     if isinstance(value, bytes):

@@ -83,7 +83,13 @@ class Parsed:
         self.given: set[str] = set()
 
     def set_option(self, option: Option, value: Any) -> None:
-        """Take in one occurrence of an option."""
+        """Set an option, or add a value of a repeatable one.
+
+        Raises
+        ------
+        UsageError
+            If it is given twice with different values.
+        """
         if option.repeat:
             self.values[option.name] = (*self.values.get(option.name, ()), value)
         elif option.name in self.given and self.values[option.name] != value:
@@ -179,7 +185,7 @@ def _apply_negation(parsed: Parsed, options: dict[str, Option], by_parameter: di
 
 
 def _take_value(option: Option, rest: Any, *tables: dict[str, Option]) -> str:
-    """Take an option's value: the next token, unless that is itself an option."""
+    """Return an option's value: the next token, unless that is itself an option."""
     text = next(rest, None)
     if text is None:
         raise UsageError(f"--{option.name} needs a value.", wanted=f"--{option.name} {option.metavar}")

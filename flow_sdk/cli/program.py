@@ -9,7 +9,7 @@ __all__ = ["program_text"]
 
 
 def program_text() -> str:
-    """How the flow file is called, such as ``python flow.py`` or ``python -m pkg.flow``, quoted for a shell."""
+    """Return how the flow file is called, such as ``python flow.py`` or ``python -m pkg.flow``, quoted for a shell."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name != "__main__" and sys.argv[:1] == [getattr(main, "__file__", None)]:
@@ -23,7 +23,7 @@ def program_text() -> str:
 
 
 def _quote_word(word: str) -> str:
-    """A word quoted for a shell, as ``shlex.quote`` does; what needs no quotes doesn't pay for the import."""
+    """Quote a word for a shell, as ``shlex.quote`` does, which is imported only if quotes are needed."""
     if word and word.isascii() and word.replace("/", "").replace(".", "").replace("_", "").replace("-", "").isalnum():
         return word
     import shlex

@@ -45,7 +45,7 @@ def check_file_name(file: str) -> None:
 
 
 def find_shadowed() -> UsageError | None:
-    """Find a file of the user's that has been imported in the place of a module of Python or of a library we need.
+    """Find a file of the user's that was imported instead of a module of Python or of a library we need.
 
     Returns
     -------

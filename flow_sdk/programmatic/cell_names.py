@@ -9,7 +9,7 @@ __all__ = ["missing_names"]
 
 
 def missing_names(text: str, flow: str, scope: Mapping[str, Any], ignored: Container[str] = ()) -> list[str]:
-    """Find the names that a flow file needs and doesn't define.
+    """Return the names that a flow file needs and doesn't define.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ def missing_names(text: str, flow: str, scope: Mapping[str, Any], ignored: Conta
 
 
 def _nested_scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    """A scope and all scopes in it."""
+    """Yield a scope and all scopes in it."""
     yield table
     for child in table.get_children():
         yield from _nested_scopes(child)
 
 
 def _is_defined(table: symtable.SymbolTable, symbol: symtable.Symbol) -> bool:
-    """Whether a scope gives a global name its value."""
+    """Return whether a scope gives a global name its value."""
     is_set = symbol.is_assigned() or symbol.is_imported()
     return is_set and (table.get_type() == "module" or symbol.is_declared_global())
 
@@ -62,7 +62,7 @@ def _globals_used(table: symtable.SymbolTable) -> set[str]:
 
 
 def _import_scopes(module: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    """The scopes whose statements are executed when the file is imported: the module's and those of classes."""
+    """Yield the scopes whose statements are executed when the file is imported: the module's and those of classes."""
     yield module
     for child in module.get_children():
         if child.get_type() == "class":
@@ -70,7 +70,7 @@ def _import_scopes(module: symtable.SymbolTable) -> Iterator[symtable.SymbolTabl
 
 
 def _flow_scopes(module: symtable.SymbolTable, flow: str) -> Iterator[symtable.SymbolTable]:
-    """The scopes of the flow's class, and of the functions and classes of the file that it uses."""
+    """Yield the scopes of the flow's class, and of the functions and classes of the file that it uses."""
     known = {child.get_name(): child for child in module.get_children()}
     wanted, seen = [flow], set[str]()
     while wanted:

@@ -144,12 +144,12 @@ def read_command_info(process: Process) -> dict[str, Any] | None:
 
 
 def option_name(name: str) -> str:
-    """An option's name, from what it is called in Python."""
+    """Return an option's name, from what it is called in Python."""
     return _OTHER_NAMES.get(name) or name.replace("_", "-")
 
 
 def python_name(name: str) -> str:
-    """What an option is called in Python."""
+    """Return what an option is called in Python."""
     return "decospecs" if name == "with" else name.replace("-", "_")
 
 
@@ -184,7 +184,7 @@ def _config_words(name: str, value: Any) -> list[str]:
 
 
 def _as_data(name: str, value: Any) -> Any:
-    """A parameter's value as JSON data."""
+    """Return a parameter's value as JSON data."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, os.PathLike):

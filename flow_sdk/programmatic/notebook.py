@@ -212,12 +212,12 @@ def _is_set(name: ast.Name) -> bool:
 
 
 def _is_main(node: ast.stmt) -> bool:
-    """Whether a statement runs the flow: ``if __name__ == "__main__"``."""
+    """Return whether a statement runs the flow: ``if __name__ == "__main__"``."""
     return isinstance(node, ast.If) and "__name__" in {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
 
 
 def _include_decorators(node: ast.stmt) -> ast.stmt:
-    """A definition together with its decorators."""
+    """Return a definition together with its decorators."""
     first = min((one.lineno for one in getattr(node, "decorator_list", [])), default=node.lineno)
     node.lineno, node.col_offset = first, 0
     return node

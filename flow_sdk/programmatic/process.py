@@ -89,7 +89,7 @@ class Process:
         _running.add(self)
 
     def path(self, name: str) -> str:
-        """A file in the command's temporary folder."""
+        """Return the path of a file in the command's temporary folder."""
         return os.path.join(self.folder, name)
 
     @property
@@ -110,15 +110,17 @@ class Process:
         return code
 
     def text(self, stream: str) -> str:
-        """What it has printed to a stream so far."""
+        """Return what it has printed to a stream so far."""
         if stream in self._kept:
             return self._kept[stream]
         with open(self.path(check_stream(stream)), "rb") as file:
             return file.read().decode("utf-8", "replace")
 
     def lines(self, stream: str, position: int = 0) -> Iterator[tuple[int, str]]:
-        """The whole lines after a position in bytes, each with the position behind it; the last line may be unended
-        once the command has ended."""
+        """Yield the whole lines after a position in bytes, each with the position behind it.
+
+        Once the command has ended, the last line needs no end.
+        """
         if stream in self._kept:
             return
         ended = self.returncode is not None

@@ -62,7 +62,13 @@ class ExecutingRun:
         return Run._make_unchecked((info["flow"], run), info["store"], None) if run else None
 
     def _has_begun(self) -> bool:
-        """Whether the run has begun; raises if it never will."""
+        """Return whether the run has begun.
+
+        Raises
+        ------
+        UsageError, RunFailed
+            If it never will.
+        """
         ended = self._process.returncode is not None  # asked first: what it wrote is there by then
         if self._found is None:
             self._found = self._find_run()
@@ -133,7 +139,7 @@ class ExecutingRun:
         return self
 
     async def stream_log(self, stream: str, position: int | None = None) -> AsyncIterator[tuple[int, str]]:
-        """Give a stream's lines as they come, until the run has ended.
+        """Yield a stream's lines as they come, until the run has ended.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ __all__ = ["COMMANDS"]
 
 
 def _find_jobs(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
-    """A client, and the jobs that the options mean."""
+    """Return a client, and the jobs that the options select."""
     from flow_sdk import config
     from flow_sdk.aws import client
     from flow_sdk.runtime.batch.jobs import unfinished_jobs

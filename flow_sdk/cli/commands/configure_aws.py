@@ -90,7 +90,7 @@ def _configure_aws(parsed: Parsed) -> int:
 
 
 def _read_given(values: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """What options, a stack or Terraform say: value and source by setting."""
+    """Return what options, a stack or Terraform give: value and source by setting."""
     found: dict[str, tuple[str, str]] = {}
     if values["stack"] is not None and values["terraform-output"] is not None:
         raise UsageError("--stack and --terraform-output can't be given together.")

@@ -50,7 +50,7 @@ def _show_logs(context: CommandContext) -> int:
 
 
 def _cause_hint(context: CommandContext, run: str) -> str | None:
-    """Where the cause is of an orchestrator's run that the store doesn't know: it may have failed before it began."""
+    """Return where to find the cause of a deployed run's failure that the store doesn't know."""
     from flow_sdk.runtime.orchestrator import adapter_of_run
     from flow_sdk.runtime.task.run_start import read_record
     from flow_sdk.store.open_store import open_store

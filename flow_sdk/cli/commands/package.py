@@ -47,7 +47,7 @@ def _show_info(context: CommandContext) -> int:
 
 
 def _execution_text(context: CommandContext) -> str:
-    """How a worker executes the flow file."""
+    """Return how a worker executes the flow file."""
     entry = context.entry
     if not entry.module:
         return ""
@@ -75,7 +75,7 @@ def _list_files(context: CommandContext) -> int:
 
 
 def _log_warnings(context: CommandContext) -> None:
-    """Say what a deployment would refuse or warn of."""
+    """Log what a deployment would refuse or warn of."""
     from flow_sdk.errors import UsageError
 
     files = context.code.list_files()

@@ -53,7 +53,7 @@ def _resume_run(context: CommandContext) -> int:
 
 
 def _named_origin(context: CommandContext) -> tuple[str | None, str | None]:
-    """The run and the step that the command line names. A run's id is never a name of Python's, a step's always is."""
+    """Return the run and the step that the command line names. A step is a Python name, a run's id never is."""
     origin, word = context["origin-run-id"], context.line.words[0] if context.line.words else None
     if word is None or word.isidentifier():
         return origin, word
@@ -86,7 +86,7 @@ def _forecast_lines(forecasts: list[Forecast]) -> list[str]:
 
 
 def _hidden_parameters(flow_class: Any) -> list[Option]:
-    """The flow's parameters: known, so that it can be said why they aren't taken."""
+    """Return the flow's parameters as hidden options, so that the error for them can be explained."""
     from flow_sdk.authoring.parameters import declared_parameters
 
     taken = {option.name for option in (*GENERAL, *COMMANDS["resume"].options)}

@@ -58,7 +58,7 @@ def early_server(context: CommandContext) -> Iterator[ForkServer | None]:
 
 
 def choose_isolation(context: CommandContext) -> str:
-    """How tasks are kept apart: ``fork`` or ``spawn``."""
+    """Return how tasks are isolated: ``fork`` or ``spawn``."""
     if context["isolation"]:
         return str(context["isolation"])
     from flow_sdk import config
@@ -138,7 +138,7 @@ def start_run(
 
 
 def _location_options(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
-    """The options of a run that depend on where it is kept and where its steps run."""
+    """Return the options of a run that depend on its store and on where its steps run."""
     found: dict[str, Any] = {}
     if context.store.address.is_remote:
         on_batch = any(step.batch is not None for step in plan.steps)
@@ -150,7 +150,7 @@ def _location_options(context: CommandContext, plan: FlowPlan) -> dict[str, Any]
 
 
 def _batch_targets(context: CommandContext, plan: FlowPlan) -> dict[str, Any]:
-    """Where on AWS Batch the steps with @batch run; their job definitions are there afterwards."""
+    """Register job definitions for the steps with @batch, and return where on AWS Batch they run."""
     if all(step.batch is None for step in plan.steps):
         return {}
     from flow_sdk.runtime.batch.prepare import plan_targets

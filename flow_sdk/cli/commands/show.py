@@ -28,7 +28,7 @@ def _show_flow(context: CommandContext) -> int:
 
 
 def _print_schedule(context: CommandContext) -> None:
-    """What the graph doesn't show: when the deployed flow starts by itself."""
+    """Print when the deployed flow starts by itself, which the graph doesn't show."""
     from flow_sdk.deploy.next_starts import declared_schedule, next_starts_text
 
     try:

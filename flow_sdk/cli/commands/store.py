@@ -43,7 +43,7 @@ def _prints_json(values: dict[str, Any]) -> bool:
 
 
 def size_text(size: int) -> str:
-    """A size for people: ``512 bytes``, ``1.5 MB``."""
+    """Return a size as text: ``512 bytes``, ``1.5 MB``."""
     amount, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if amount < 1000:

@@ -156,7 +156,7 @@ class LiveReporter:
         return "".join(line + "\n" for line in lines)
 
     def _line_parts(self, step: StepLine, final: bool) -> list[tuple[str, str]]:
-        """What a step's line has beside the name, each with its colour: mark, count, time and remarks."""
+        """Return the parts of a step's line after the name, each with its colour: mark, count, time and remarks."""
         if step.running and not final:
             mark, colour = (SPINNER[self._frame % len(SPINNER)] if self._unicode else "|/-\\"[self._frame % 4]), CYAN
         elif step.failed:
@@ -222,7 +222,7 @@ class LiveReporter:
             self._draw_block()
 
     def _start_clock(self) -> None:
-        """Let a timer of this process draw the time that passes: with a thread, what is drawn would need a lock."""
+        """Start a timer of this process that draws the passing time; a thread would need a lock for drawing."""
         try:
             self._handler = signal.signal(signal.SIGALRM, lambda *_: None if self._writing else self._redraw_due())
             signal.setitimer(signal.ITIMER_REAL, BEAT, BEAT)

@@ -17,7 +17,7 @@ SHOWN_FAILURES = 10
 
 
 def seconds_text(seconds: float) -> str:
-    """A duration for people: ``0.12 s``, ``12.3 s``, ``4 min 05 s``, ``2 h 07 min``."""
+    """Return a duration as text: ``0.12 s``, ``12.3 s``, ``4 min 05 s``, ``2 h 07 min``."""
     if seconds < 10:
         return f"{seconds:.2f} s"
     if seconds < 99.95:
@@ -52,17 +52,17 @@ class Failures:
         self._reasons: set[tuple[str, str, str]] = set()
 
     def add_failure(self, step: str, task: str, attempt: int, reason: str) -> None:
-        """Take in a task that isn't tried again; ``attempt`` counts from 0."""
+        """Add a task that isn't tried again; ``attempt`` counts from 0."""
         self._failed.append((step, task, attempt, first_line(reason)))
         self._reasons.add((step, task, reason))
 
     def reason_left(self, reason: str | None) -> str | None:
-        """The reason of a run's end, unless it is that of a task that failed."""
+        """Return the reason of a run's end, unless it is that of a task that failed."""
         is_shown = any(reason == f"{step}/{task}: {whole}" for step, task, whole in self._reasons)
         return None if is_shown else reason
 
     def summary_lines(self, run: str, state: str = "failed") -> list[str]:
-        """Which tasks failed, after how many attempts, how their logs are read, and how the run is resumed."""
+        """Return which tasks failed, after how many attempts, how to read their logs, and how to resume the run."""
         lines = []
         for step, task, attempt, reason in self._failed[:SHOWN_FAILURES]:
             lines.append(f"{run}/{step}/{task} {failed_text(attempt)}: {reason}")
@@ -74,7 +74,7 @@ class Failures:
         return lines
 
     def _log_hint(self, path: str) -> str:
-        """How the log of a task is read."""
+        """Return how to read the log of a task."""
         if self._notebook_flow is None:
             return f"{self._command} logs {path}"
         return f'from flow_sdk import Task; print(Task("{self._notebook_flow}/{path}").stderr)'
@@ -86,13 +86,13 @@ def failed_text(attempt: int) -> str:
 
 
 def first_line(text: str) -> str:
-    """A reason on one line; the whole of it is in the task's log."""
+    """Return the first line of a reason; the whole of it is in the task's log."""
     head, _, rest = text.strip().partition("\n")
     return strip_control_sequences(f"{head} ..." if rest else head)
 
 
 def ending_text(run: str, seconds: float, state: str, reason: str | None) -> str:
-    """The last line of a run; ``reason`` is None where the lines of its failed tasks have said it."""
+    """Return the last line of a run; ``reason`` is None where the lines of its failed tasks show it."""
     text = f"Run {run} {state} after {seconds_text(seconds)}"
     return text + (f": {first_line(reason)}" if reason else "")
 
