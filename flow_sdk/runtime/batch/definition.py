@@ -11,10 +11,11 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from flow_sdk.errors import ConfigError, FlowSDKError, UsageError
 from flow_sdk.plan.model import StepPlan
+from flow_sdk.plan.policies import ResourcesPolicy
 from flow_sdk.plan.target_policies import BatchPolicy
 from flow_sdk.runtime.batch.platform import EC2, FARGATE, PLATFORMS, check_fargate
 
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 JSON = Any
+Number = TypeVar("Number", int, float)
 
 COMMAND = ("python", "-m", "flow_sdk.runtime.batch.container")
 """What every container runs."""
@@ -243,13 +245,20 @@ class _Needs:
 
 
 def _requested_resources(step: StepPlan) -> _Needs:
-    batch, resources = step.batch, step.resources
-    default = {"cpu": DEFAULT_CPU, "memory": DEFAULT_MEMORY, "gpu": 0, "shared_memory": None, "disk": None}
-    found: dict[str, Any] = {}
-    for key, otherwise in default.items():
-        given = [value for value in (getattr(batch, key, None), getattr(resources, key, None)) if value is not None]
-        found[key] = max(given) if given else otherwise
-    return _Needs(**found)
+    """Return what a step asks for: of ``@batch`` and ``@resources`` the larger number."""
+    batch, resources = _batch_of(step), step.resources or ResourcesPolicy()
+    return _Needs(
+        cpu=_larger_number(batch.cpu, resources.cpu) or DEFAULT_CPU,
+        memory=_larger_number(batch.memory, resources.memory) or DEFAULT_MEMORY,
+        gpu=_larger_number(batch.gpu, resources.gpu) or 0,
+        shared_memory=_larger_number(batch.shared_memory, resources.shared_memory),
+        disk=resources.disk,
+    )
+
+
+def _larger_number(one: Number | None, other: Number | None) -> Number | None:
+    """Return the larger of two numbers, of which either may not be given."""
+    return other if one is None else one if other is None else max(one, other)
 
 
 def _container_properties(batch: BatchPolicy, needs: _Needs, settings: BatchSettings, platform: str) -> dict[str, JSON]:
