@@ -105,10 +105,8 @@ docs: .venv/.ready
 	$(build_site)
 	@echo "build/site/index.html"
 
-# $(call in_parts,arguments,more): servers are mostly waited for, so the tests of each line of Airflow, of an AWS account and Step
-# Functions, of whole processes and all the rest run beside each other, and so do more targets of this file. What the rest says
-# is seen at once, the others' output comes after it. pytest ends with 5 where nothing is left to run.
-parts = airflow3 airflow2 aws processes
+# $(call in_parts,arguments): all parts of the tests beside each other, with what some of them need; tests/support/parts.py says
+# which part a test is of. exec, so that the parts see the end of make.
 define in_parts
 	@export FLOW_TEST_AIRFLOW3="$(CURDIR)/.venv/bin/python" \
 	    FLOW_TEST_AIRFLOW2="$(if $(AIRFLOW2_PYTHON),$(CURDIR)/.venv-airflow2/bin/python)" \
@@ -119,35 +117,22 @@ define in_parts
 	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
 	    FLOW_TEST_ZSH="$$(command -v zsh)" FLOW_TEST_FISH="$$(command -v fish)" \
 	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
-	logs=$$(mktemp -d); \
-	for part in $(parts) $(2) rest; do echo 1 >"$$logs/$$part.code"; done; \
-	for part in $(parts); do \
-	    { .venv/bin/python -m pytest -p no:cacheprovider --part $$part $(1) $(PYTEST_ARGS); echo $$? >"$$logs/$$part.code"; } \
-	        >"$$logs/$$part" 2>&1 & \
-	done; \
-	for target in $(2); do \
-	    { $(MAKE) --no-print-directory $$target; echo $$? >"$$logs/$$target.code"; } >"$$logs/$$target" 2>&1 & \
-	done; \
-	.venv/bin/python -m pytest -p no:cacheprovider --part rest $(1) $(PYTEST_ARGS); echo $$? >"$$logs/rest.code"; \
-	wait; \
-	for part in $(parts) $(2); do printf '\n%s:\n' $$part; cat "$$logs/$$part"; done; \
-	codes=$$(cat "$$logs"/*.code); rm -r "$$logs"; \
-	for code in $$codes; do [ $$code = 0 ] || [ $$code = 5 ] || exit $$code; done
+	exec .venv/bin/python -m tests.support.run_parts $(1) $(PYTEST_ARGS)
 endef
 
-rigs = .venv/.ready .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
-       $(if $(NODE),$(second)/node_modules/.ready $(azurite)/node_modules/.ready) \
-       $(if $(GO),$(fake_gcs)/build/fake-gcs-server)
+servers = .venv/.ready .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
+          $(if $(NODE),$(second)/node_modules/.ready $(azurite)/node_modules/.ready) \
+          $(if $(GO),$(fake_gcs)/build/fake-gcs-server)
 
 test:
-	@$(MAKE) --no-print-directory -j4 $(rigs)
-	$(call in_parts,,lint)
+	@$(MAKE) --no-print-directory -j4 $(servers)
+	$(call in_parts,--beside lint)
 
 # What fails says how to play it again: make test-faults PYTEST_ARGS="--replay 17 -k crash_runs"
 KILLS ?= 500
 faults = tests/fault tests/simulation tests/security tests/unit/store tests/integration/test_scale.py \
          tests/integration/test_step_functions_deploy.py tests/integration/test_airflow_batch_server.py
-test-faults: $(rigs)
+test-faults: $(servers)
 	$(call in_parts,$(faults) --every-fault --kills $(KILLS))
 
 # An hour of runs under faults. Not part of make test: what it takes is time.

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.support.fault_selection", "tests.support.parts"]
+from tests.support.guardian import start_guardian
+
+pytest_plugins = ["tests.support.fault_selection"]
 
 ROOT = Path(__file__).resolve().parent.parent
 # A script's background job has SIGINT ignored, one under nohup SIGHUP: and so would every process the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+TESTS = Path(__file__).resolve().parent
+FOLDERS_OF_PROCESSES = ("integration", "security", "soak", "style")
+"""Folders whose tests have the marker ``processes``: they start whole processes and wait for them."""
 
 INTERPRETERS = {"airflow3": "FLOW_TEST_AIRFLOW3", "airflow2": "FLOW_TEST_AIRFLOW2"}
 NEEDED = {
@@ -35,6 +41,10 @@ NEEDED_IN_CI = ("airflow3", "airflow2", "step_functions", "azure", "gcs")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate", action="store_true", help="write the golden files anew instead of comparing")
     parser.addoption("--seeds", type=int, default=0, help="how many random flows to compare beyond the fixed ones")
+
+
+def pytest_configure() -> None:
+    start_guardian()
 
 
 def interpreter(line: str) -> str | None:
@@ -64,8 +74,12 @@ def check_whole(left_out: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"CI is set, but not {', '.join(lacking)}: nothing of these is left out in CI")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses by markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and count as such, the tests of what isn't installed here."""
+    """Mark tests by their folder; leave out, and count as such, the tests of what isn't installed here."""
+    for item in items:
+        if TESTS in item.path.parents and item.path.relative_to(TESTS).parts[0] in FOLDERS_OF_PROCESSES:
+            item.add_marker("processes")
     missing = [marker for marker, name in NEEDED.items() if not os.environ.get(name)]
     left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in missing)]
     if os.environ.get("CI"):

@@ -11,7 +11,7 @@ from flow_sdk.programmatic.deployer import StepFunctionsDeployedFlow
 from tests.support.step_functions import StepFunctionsServer
 from tests.unit.programmatic.flow_files import write
 
-pytestmark = pytest.mark.step_functions
+pytestmark = [pytest.mark.aws, pytest.mark.step_functions]
 
 
 @pytest.fixture

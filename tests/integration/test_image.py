@@ -14,7 +14,7 @@ from tests.support.containers import call as call_engine
 from tests.support.moto import MotoServer
 from tests.unit.cli.flow_file import call, write
 
-pytestmark = pytest.mark.containers
+pytestmark = [pytest.mark.aws, pytest.mark.containers]
 
 MOST_ADDED = 90
 """Megabytes over the base; 81 when this was written."""

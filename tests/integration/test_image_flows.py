@@ -11,7 +11,7 @@ from tests.support.containers import engine
 from tests.support.state_machine_runs import ROOT, MachineRun, place
 from tests.support.step_functions import StepFunctionsServer
 
-pytestmark = [pytest.mark.containers, pytest.mark.step_functions]
+pytestmark = [pytest.mark.aws, pytest.mark.containers, pytest.mark.step_functions]
 
 FLOW = """
 import os

@@ -47,6 +47,8 @@ from tests.support.infra_stack import (
 from tests.support.moto import ACCOUNT, MotoServer
 from tests.support.stores import s3_store
 
+pytestmark = pytest.mark.aws
+
 BUCKET = "the-store"
 PREFIX = "flow-sdk"
 """The stack's name, which the names of all flows begin with."""

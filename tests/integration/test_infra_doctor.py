@@ -11,6 +11,8 @@ from flow_sdk.errors import AwsError, ConfigError
 from tests.support.infra_stack import as_user, clients, enforce, make_stack
 from tests.support.moto import MotoServer
 
+pytestmark = pytest.mark.aws
+
 
 @pytest.fixture(scope="module")
 def moto():

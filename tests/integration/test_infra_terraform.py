@@ -11,7 +11,7 @@ import pytest
 from tests.support.infra_stack import INFRA, SERVICE_ROLE, clients, make_stack, managed_policy, role_policy
 from tests.support.moto import MotoServer
 
-pytestmark = pytest.mark.terraform
+pytestmark = [pytest.mark.aws, pytest.mark.terraform]
 
 OVERRIDE = f"""
 provider "aws" {{

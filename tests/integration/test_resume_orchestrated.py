@@ -16,6 +16,8 @@ from tests.integration.test_stories import AirflowTeam, StatesTeam, Team, team_o
 from tests.support.airflow_runs import dag_run_id
 from tests.support.airflow_servers import only
 
+pytestmark = pytest.mark.aws
+
 BROKEN = """
 import time
 import uuid

@@ -41,7 +41,7 @@ from tests.integration.killed_create import create_apart
 from tests.support.step_functions import StepFunctionsServer
 from tests.unit.deploy.step_functions.flows import plan_of
 
-pytestmark = pytest.mark.step_functions
+pytestmark = [pytest.mark.aws, pytest.mark.step_functions]
 
 DAILY = "@schedule(daily=True)"
 _numbers = itertools.count()

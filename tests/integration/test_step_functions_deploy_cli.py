@@ -18,7 +18,7 @@ from tests.security.stored import holding
 from tests.support.step_functions import StepFunctionsServer
 from tests.unit.cli.flow_file import FLOW, write
 
-pytestmark = pytest.mark.step_functions
+pytestmark = [pytest.mark.aws, pytest.mark.step_functions]
 
 HOSTILE = "$(touch canary) `touch canary` {} States.Format('{}', $.a) \\ \"' {{ x }} 😀\nb"
 SLOW = FLOW.replace("required=True", "default=2").replace(

@@ -28,7 +28,7 @@ from tests.support.airflow_runs import EXAMPLES, Hashes, hashes
 from tests.support.state_machine_runs import ROOT, MachineRun, PlacedFlow, place
 from tests.support.step_functions import StepFunctionsServer
 
-pytestmark = pytest.mark.step_functions
+pytestmark = [pytest.mark.aws, pytest.mark.step_functions]
 
 SEEDS = (3, 11, 17, 29, 42, 20002, 7, 23)
 """Random flows of the suite; ``--seeds`` adds to them."""

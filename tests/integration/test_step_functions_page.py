@@ -13,7 +13,7 @@ from tests.style.pages import blocks, shell_commands
 from tests.style.tree import ROOT
 from tests.support.step_functions import StepFunctionsServer
 
-pytestmark = pytest.mark.step_functions
+pytestmark = [pytest.mark.aws, pytest.mark.step_functions]
 
 PAGE = (ROOT / "docs" / "step-functions.md").read_text(encoding="utf-8")
 

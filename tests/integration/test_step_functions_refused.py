@@ -13,6 +13,8 @@ from tests.support.batch_server import BatchServer
 from tests.support.refusing_aws import RefusingAws
 from tests.unit.cli.flow_file import write
 
+pytestmark = pytest.mark.aws
+
 VERBS = (("create",), ("trigger", "--folds", "2"), ("list-runs",))
 DENIED = "User: arn:aws:sts::123456789012:assumed-role/dev/anne isn't allowed to do this"
 

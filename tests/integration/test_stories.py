@@ -22,6 +22,8 @@ from tests.support.airflow_runs import clean_environment, dag_run_id
 from tests.support.airflow_servers import only
 from tests.support.step_functions import StepFunctionsServer
 
+pytestmark = pytest.mark.aws
+
 FEATURES = """
 from flow_sdk import FlowSpec, Parameter, step
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.batch_server import BatchServer
 from tests.support.step_functions import StepFunctionsServer
 
-pytestmark = pytest.mark.step_functions
+pytestmark = [pytest.mark.aws, pytest.mark.step_functions]
 
 BUCKET = "store"
 SUBMIT = "arn:aws:states:::batch:submitJob.sync"

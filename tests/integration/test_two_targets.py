@@ -15,7 +15,7 @@ from tests.integration.test_airflow_projects import PREDICT, TRAIN
 from tests.support.step_functions import StepFunctionsServer
 from tests.unit.cli.flow_file import FLOW, write
 
-pytestmark = pytest.mark.step_functions
+pytestmark = [pytest.mark.aws, pytest.mark.step_functions]
 
 TARGETS = {"airflow": ("airflow", "create", "../dags"), "states": ("step-functions", "create")}
 

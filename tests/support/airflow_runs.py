@@ -10,13 +10,14 @@ from typing import Any
 
 from flow_sdk.client import Run, metadata, namespace
 from flow_sdk.ids import airflow_run_prefix
+from tests.support.guardian import MARK
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path for path in (ROOT / "dags_examples").glob("*.py") if "FlowSpec" in path.read_text())
 
 Hashes = dict[tuple[str, str, str], str]
 
-KEPT = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "FLOW_TEST_AIRFLOW3", "FLOW_TEST_AIRFLOW2")
+KEPT = (MARK, "PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "FLOW_TEST_AIRFLOW3", "FLOW_TEST_AIRFLOW2")
 
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.guardian import guard_containers
 from tests.support.moto import ACCOUNT, MotoServer
 from tests.support.processes import session_members
 
@@ -91,6 +92,8 @@ class BatchServer(MotoServer):
             **given,
         }
         engine = ["--engine", self.engine, "--mark", self.mark] if self.engine else []
+        if self.engine:
+            guard_containers(self.engine, self.mark)
         # moto sorts classes by the name of their module, which mustn't be __main__.
         start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.support.batch_jobs import main; main()"
         return [

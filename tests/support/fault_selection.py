@@ -3,7 +3,6 @@
 A plugin of the whole suite: a test plays seeds by one of three fixtures, and where it fails, the seed is said.
 """
 
-import subprocess
 import time
 import zlib
 from collections import Counter
@@ -14,7 +13,6 @@ import pytest
 
 from tests.support.fault_counts import TOTALS, Totals, count
 
-ROOT = __file__.rpartition("/tests/")[0]
 SHARE, FEW = 9, 6
 """One fault of how many is injected, and how many are few enough to inject all."""
 EVERY = 10
@@ -26,7 +24,7 @@ T = TypeVar("T")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-fault", action="store_true", help="inject all faults of the fault tests, not a share")
-    parser.addoption("--share", type=int, help="inject this share of the faults (default: by the number of commits)")
+    parser.addoption("--share", type=int, help="inject this share of the faults (default: by the date)")
     parser.addoption("--kills", type=int, help="how many runs to kill at a random moment (default: a share of 20)")
     parser.addoption("--replay", type=int, help="play only this seed of the seeded tests")
 
@@ -44,12 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _of_today() -> int:
-    """The number of commits, so that each commit injects another share; that of the day where there is no history."""
-    asked = ["git", "-C", ROOT, "rev-list", "--count", "HEAD"]
-    try:
-        return int(subprocess.run(asked, capture_output=True, check=True).stdout)
-    except (OSError, subprocess.CalledProcessError):
-        return int(time.time() // 86400)
+    """Return the number of the day (UTC): each share, and each case of those that take turns, has its day."""
+    return int(time.time() // 86400)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.guardian import guard_process
 from tests.support.ports import free_port
 
 __all__ = ["MotoServer"]
@@ -65,6 +66,7 @@ class MotoServer:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            guard_process(self._process.pid)
             if self._wait(30):
                 try:
                     for bucket in self.buckets:

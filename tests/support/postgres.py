@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.guardian import guard_process
 from tests.support.ports import free_port
 
 __all__ = ["Postgres", "postgres_programs"]
@@ -86,9 +87,13 @@ class Postgres:
             " ".join(options),
             "start",
         )
+        guard_process(self._server())
+
+    def _server(self) -> int:
+        return int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
 
     def __exit__(self, *_: object) -> None:
-        server = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        server = self._server()
         os.kill(server, signal.SIGQUIT)
         deadline = time.monotonic() + 10
         while os.path.exists(f"/proc/{server}") and time.monotonic() < deadline:

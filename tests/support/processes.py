@@ -1,4 +1,4 @@
-"""Server processes of a test, each in a session of its own, ended by that session and nothing else."""
+"""Server processes of a test, each in a session of its own, which ends with the test or, at the latest, with pytest."""
 
 import os
 import signal
@@ -6,6 +6,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.support.guardian import guard_process
 
 __all__ = ["ServerProcess", "end_all", "session_members"]
 
@@ -35,6 +37,7 @@ class ServerProcess:
                 start_new_session=True,
                 **options,
             )
+        guard_process(self.process.pid)
 
     def check(self) -> None:
         """Raise, with the end of its log, if it has ended."""
