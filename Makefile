@@ -130,7 +130,7 @@ test:
 
 # What fails says how to play it again: make test-faults PYTEST_ARGS="--replay 17 -k crash_runs"
 KILLS ?= 500
-faults = tests/fault tests/simulation tests/security tests/unit/store tests/integration/test_scale.py \
+faults = tests/fault tests/simulation tests/security tests/unit/store tests/unit/upkeep tests/integration/test_scale.py \
          tests/integration/test_step_functions_deploy.py tests/integration/test_airflow_batch_server.py
 test-faults: $(servers)
 	$(call in_parts,$(faults) --every-fault --kills $(KILLS))

@@ -28,7 +28,7 @@ from tests.support.in_process_runs import load_source
 from tests.support.parts import LINES
 from tests.support.run_builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture
-from tests.unit.client.test_html import Tags
+from tests.unit.client.html.test_views import Tags
 
 AWS = {"FLOW_SDK_BATCH_JOB_QUEUE": "queue", "FLOW_SDK_BATCH_IMAGE": "image:1", "AWS_DEFAULT_REGION": "us-east-1"}
 BY_NAME = pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -27,7 +27,8 @@ def test_all_faults_are_injected_by_make_test_faults() -> None:
     calls = re.findall(r"-m tests.support.run_parts [^&;]*", planned("test-faults"))
     assert len(calls) == 1
     for call in calls:
-        assert " tests/fault tests/simulation tests/security tests/unit/store tests/integration/test_scale.py " in call
+        folders = "tests/fault tests/simulation tests/security tests/unit/store tests/unit/upkeep"
+        assert f" {folders} tests/integration/test_scale.py " in call
         assert " --every-fault --kills 500" in call
     assert "--every-fault" not in planned("test")
 

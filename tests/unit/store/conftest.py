@@ -2,14 +2,6 @@
 
 import pytest
 
-from tests.support.aged_stores import Clock
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock that stores and collectors go by, and that tests move."""
-    return Clock().install(monkeypatch)
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, and count as such, what needs another Python where there is none."""

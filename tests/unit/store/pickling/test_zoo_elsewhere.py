@@ -281,7 +281,7 @@ def test_looking_springs_no_trap_without_safe_mode_either(trap: Any, flow: Build
                  task["evil"]):  # fmt: skip
         assert item._repr_html_() and repr(item)
         assert list(dir(item))
-    assert [one.id for one in task] == ["evil", "large"] and task["evil"].size and task.data._names()
+    assert [one.id for one in task] == ["evil", "large"] and task["evil"].size and task.data._public_names()
     assert list(dump_lines(task, max_value_size=0))
     assert not (tmp_path / "sprung").exists()
     # The trap is one: asked for its value without safe mode, it springs.
