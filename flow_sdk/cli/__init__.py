@@ -1,6 +1,10 @@
 """The command line: of a flow file (``python flow.py ...``) and of ``flow-sdk``.
 
-One file for each command; ``main`` finds the command, ``arguments`` parses, ``usage`` prints help, ``failure`` prints
-errors, ``output`` and ``live`` show a run. The topmost layer: nothing imports it. Modules on the way to ``--help``
-import no dataclasses, no click and nothing of the layers below but the error tree: its time is measured.
+``registry`` and ``console_commands`` name the commands, each of which is a module of ``commands``. ``main`` finds the
+command of a line, ``parser`` parses it, ``context`` holds what the command works with (``command_line``,
+``project_context``, ``store_context``), and ``command_end`` reports its error. ``help`` prints help, ``completion``
+serves the shells, and ``reporters`` show a run.
+
+Modules on the way to ``--help`` import neither ``typing`` nor ``dataclasses``, and nothing of the layers below but the
+error tree: its time is measured.
 """
