@@ -21,6 +21,7 @@ MOVED_MODULES: dict[str, str] = {
     "flow_sdk.runtime.chosen": "flow_sdk.runtime.run_queries",
     "flow_sdk.runtime.given_up": "flow_sdk.runtime.run_abandonment",
     "flow_sdk.s3": "flow_sdk.files",
+    "flow_sdk.s3.place": "flow_sdk.files.file_store",
     "flow_sdk.spec": "flow_sdk.authoring",
     "flow_sdk.spec.absent": "flow_sdk.authoring.unsupported",
     "flow_sdk.spec.airflow": "flow_sdk.authoring.decorators.airflow_attributes",
@@ -48,6 +49,11 @@ RENAMED_NAMES: dict[str, dict[str, str]] = {
     "flow_sdk.runtime.given_up": {
         "note_given_up": "record_abandonment",
         "take_back_end": "clear_end",
+    },
+    "flow_sdk.s3.place": {
+        "Entry": "FileEntry",
+        "Found": "FileInfo",
+        "Span": "ByteSpan",
     },
     "flow_sdk.spec.absent": {
         "AbsentName": "UnsupportedName",

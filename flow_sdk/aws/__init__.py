@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-__all__ = ["aws_errors", "client", "error_code", "explain_failure"]
+__all__ = ["aws_errors", "error_code", "explain_failure", "make_client"]
 
 ATTEMPTS = 8
 """How often a call is tried that AWS throttles or doesn't answer; botocore waits with growing, random pauses."""
@@ -41,8 +41,8 @@ _THROTTLED = {
 _QUOTA = "A quota of the AWS account is used up: have it raised in Service Quotas, or delete what isn't needed."
 _HELP = {
     "StateMachineDeleting": "AWS is still deleting an earlier one of that name. Try again in a minute.",
-    "StateMachineAlreadyExists": "Somebody else has created it at this moment. Try again.",
-    "ConflictException": "Somebody else changes the same thing at this moment. Try again.",
+    "StateMachineAlreadyExists": "Another user has created it at this moment. Try again.",
+    "ConflictException": "Another user changes it at this moment. Try again.",
 }
 _NAMED = re.compile(r"not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)")
 """How AWS itself names the permission, which may be another one than the call's, such as iam:PassRole."""
@@ -108,7 +108,7 @@ _OPERATIONS = {
 """The IAM prefix of the calls we make: botocore's error names the operation alone."""
 
 
-def client(service: str, *, config: Any = None, **instead: str | None) -> Any:
+def make_client(service: str, *, config: Any = None, **instead: str | None) -> Any:
     """Make a client of botocore that tries again when it is throttled.
 
     Parameters
@@ -117,7 +117,7 @@ def client(service: str, *, config: Any = None, **instead: str | None) -> Any:
         botocore's name of the service, such as ``"batch"``. Region, credentials, certificates and endpoint are those of
         :mod:`flow_sdk.aws.settings`.
     config : botocore.config.Config, optional
-        Other patience than ours.
+        Other retries than ours.
     **instead : str, optional
         Another region or other credentials, under botocore's names: ``region_name``, ``aws_access_key_id``, ...
 
@@ -128,11 +128,11 @@ def client(service: str, *, config: Any = None, **instead: str | None) -> Any:
     """
     from botocore.config import Config
 
-    from flow_sdk.aws.settings import address_from_metaflow, session
+    from flow_sdk.aws.settings import address_from_metaflow, botocore_session
 
     config = config or Config(retries={"mode": "standard", "max_attempts": ATTEMPTS})
     with aws_errors(f"use {service}"):
-        found = session()
+        found = botocore_session()
         if "endpoint_url" not in instead and (address := address_from_metaflow(found, service)):
             instead["endpoint_url"] = address
         made = found.create_client(service, config=config, **instead)
@@ -172,16 +172,16 @@ def aws_errors(doing: str, *, where: str | None = None) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _refusal(error, doing, where) from error
+        raise _explain_refusal(error, doing, where) from error
     except BotoCoreError as error:
-        raise _no_call(error, doing, where) from error
+        raise _explain_failed_call(error, doing, where) from error
 
 
-def _refusal(error: Any, doing: str, where: str | None) -> AwsError:
+def _explain_refusal(error: Any, doing: str, where: str | None) -> AwsError:
     code, message = error_code(error), str(error.response.get("Error", {}).get("Message", ""))
     seen = f"{code}: {' '.join(message.split())[:600]}"
     named = _NAMED.search(message)
-    call = named.group(1) if named else _permission(error)
+    call = named.group(1) if named else _permission_of(error)
     if code in _NOT_ACCEPTED:
         return AwsError(
             f"AWS can't {doing}: the credentials aren't accepted.",
@@ -196,7 +196,7 @@ def _refusal(error: Any, doing: str, where: str | None) -> AwsError:
             seen=seen,
             wanted=f"the permission {call}",
             where=where,
-            help="Ask whoever looks after the account for it.",
+            help="Ask the administrator of the account for it.",
             code=code,
         )
     if code in _THROTTLED:
@@ -211,7 +211,7 @@ def _refusal(error: Any, doing: str, where: str | None) -> AwsError:
     return AwsError(f"AWS can't {doing}.", seen=seen, where=where, help=help_, code=code)
 
 
-def _permission(error: Any) -> str:
+def _permission_of(error: Any) -> str:
     """The IAM action of the call that failed."""
     operation = str(error.operation_name)
     for service, operations in _OPERATIONS.items():
@@ -243,7 +243,7 @@ def explain_failure(error: BaseException, doing: str, *, where: str | None = Non
         )
 
 
-def _no_call(error: Any, doing: str, where: str | None) -> AwsError:
+def _explain_failed_call(error: Any, doing: str, where: str | None) -> AwsError:
     kind, seen = type(error).__name__, " ".join(str(error).split())[:300]
     if kind in ("NoCredentialsError", "PartialCredentialsError"):
         return AwsError(
@@ -273,16 +273,16 @@ def _no_call(error: Any, doing: str, where: str | None) -> AwsError:
         return AwsError(f"AWS can't {doing}: the sign-on has expired.", seen=seen, help="aws sso login")
     if kind == "ParamValidationError":
         return AwsError(f"AWS can't {doing}: a value isn't of the form it wants.", seen=seen, where=where)
-    return _silence(error, kind, doing, seen, where)
+    return _explain_silence(error, kind, doing, seen, where)
 
 
-def _silence(error: Any, kind: str, doing: str, seen: str, where: str | None) -> AwsError:
+def _explain_silence(error: Any, kind: str, doing: str, seen: str, where: str | None) -> AwsError:
     """The error for a service that didn't answer, or whose certificate isn't trusted."""
     from flow_sdk.aws.settings import certificate_help
 
     address = str(getattr(error, "kwargs", {}).get("endpoint_url") or "")
     service = _service_at(address)
-    at = f" at {_origin(address)}" if address else ""
+    at = f" at {_origin_of(address)}" if address else ""
     if kind == "SSLError" and "CERTIFICATE_VERIFY_FAILED" in str(error):
         return AwsError(
             f"The certificate of {service}{at} isn't trusted; we can't {doing}.",
@@ -299,14 +299,14 @@ def _silence(error: Any, kind: str, doing: str, seen: str, where: str | None) ->
     )
 
 
-def _origin(address: str) -> str:
+def _origin_of(address: str) -> str:
     return "/".join(address.split("/")[:3])
 
 
 def _service_at(address: str) -> str:
     """What is at an address: what this thread asked there last, else what the address is called."""
     name, url = getattr(_last, "request", ("", ""))
-    if address and not url.startswith(_origin(address)):
+    if address and not url.startswith(_origin_of(address)):
         host = address.partition("://")[2]
         name = next((one for one in _SERVICES if host.startswith((f"{one}.", f"{one}-"))), "")
     return _SERVICES.get(name, f"AWS ({name})" if name else "AWS")

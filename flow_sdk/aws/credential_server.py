@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             keys = self.source.keys()
-        except Exception as error:  # noqa: BLE001 the caller is told, whatever it is
+        except Exception as error:  # noqa: BLE001 the caller gets it, whatever it is
             self._answer(500, {"code": type(error).__name__, "message": str(error)[:300]})
             return
         expires = datetime.fromtimestamp(keys.expires, UTC) if keys.expires is not None else datetime.max
@@ -109,4 +109,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, *words: object) -> None:
-        """Say nothing: whoever asks is a process that we started."""
+        """Log nothing: the client is a process that we started."""

@@ -49,7 +49,7 @@ class RenewedCredentials:
 
     @property
     def is_renewable(self) -> bool:
-        """Whether they expire and can be fetched anew."""
+        """Whether they expire and can be fetched again."""
         return hasattr(self._credentials, "refresh_needed")
 
     def __call__(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _CREDENTIALS = (
     "mfa_serial",
     "duration_seconds",
 )
-"""What settings that say who somebody is begin with."""
+"""What the names of settings with credentials begin with."""
 
 
 def write_without_credentials(files: list[str], folder: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""AWS settings, read in one place for the store, the S3 client and all services.
+"""AWS settings, read in one module for the store, the S3 client and all services.
 
 Plain environment variables are read here. Everything else (profiles, roles, sign-on, containers, machines) is left to
 botocore, so that the store understands what boto3 understands. botocore takes 80 ms to import: it isn't, where keys
@@ -26,14 +26,14 @@ __all__ = [
     "Encryption",
     "S3Settings",
     "aws_files",
+    "botocore_session",
     "ca_bundle",
     "certificate_help",
-    "encryption",
+    "find_encryption",
+    "find_region",
     "forget_settings",
     "given_credentials",
-    "region",
     "s3_settings",
-    "session",
 ]
 
 ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
@@ -174,7 +174,7 @@ def s3_settings() -> S3Settings:
         If a setting has an impossible value.
     """
     global _found
-    state = _state()
+    state = _settings_state()
     if _found is None or _found[0] != state:
         if _given is not None and _is_plain(has_keys=True):
             found = _read_plain(_given)
@@ -204,12 +204,12 @@ def given_credentials(credentials: RenewedCredentials | None) -> Iterator[None]:
 
 
 def forget_settings() -> None:
-    """Have settings and credentials read anew the next time: S3 doesn't accept those in use any more."""
+    """Read settings and credentials again the next time: S3 doesn't accept those in use any more."""
     global _found, _session
     _found = _session = None
 
 
-def session() -> Any:
+def botocore_session() -> Any:
     """Return botocore's session of this process, which knows the region and certificates that we know.
 
     Raises
@@ -218,7 +218,7 @@ def session() -> Any:
         If the profile can't be used.
     """
     global _session
-    state = _state()
+    state = _settings_state()
     if _session is None or _session[0] != state:
         import botocore.session
 
@@ -226,7 +226,7 @@ def session() -> Any:
 
         made = botocore.session.Session()
         with aws_errors("read the AWS settings"):
-            if (named := _environment("AWS_REGION")) is not None:
+            if (named := _read_variable("AWS_REGION")) is not None:
                 made.set_config_variable("region", named)
             if "AWS_METADATA_SERVICE_NUM_ATTEMPTS" not in os.environ and not made.get_scoped_config().get(
                 "metadata_service_num_attempts"
@@ -239,7 +239,7 @@ def session() -> Any:
     return _session[1]
 
 
-def region() -> str | None:
+def find_region() -> str | None:
     """Return the region: of the environment (``AWS_REGION``, ``AWS_DEFAULT_REGION``), else of the profile.
 
     Raises
@@ -247,10 +247,10 @@ def region() -> str | None:
     AwsError
         If it has to be looked up in a profile that can't be used.
     """
-    named = _environment("AWS_REGION") or _environment("AWS_DEFAULT_REGION")
+    named = _read_variable("AWS_REGION") or _read_variable("AWS_DEFAULT_REGION")
     if named or (not os.environ.get("AWS_PROFILE") and not any(map(os.path.exists, aws_files()))):
         return named
-    found = session().get_config_variable("region")
+    found = botocore_session().get_config_variable("region")
     return str(found) if found else None
 
 
@@ -263,9 +263,9 @@ def ca_bundle() -> CaBundle | None:
     AwsError
         If it has to be looked up in a profile that can't be used.
     """
-    if _environment("AWS_CA_BUNDLE") or not (os.environ.get("AWS_PROFILE") or _said_in_files("ca_bundle")):
+    if _read_variable("AWS_CA_BUNDLE") or not (os.environ.get("AWS_PROFILE") or _named_in_files("ca_bundle")):
         return _bundle_of({})
-    return _bundle_of(session().get_scoped_config())
+    return _bundle_of(botocore_session().get_scoped_config())
 
 
 def certificate_help() -> tuple[str, str]:
@@ -283,7 +283,7 @@ def certificate_help() -> tuple[str, str]:
     )
 
 
-def encryption() -> Encryption | None:
+def find_encryption() -> Encryption | None:
     """Return how S3 is to encrypt what we write: the settings ``S3_SERVER_SIDE_ENCRYPTION`` and ``S3_SSE_KMS_KEY_ID``.
 
     Raises
@@ -312,7 +312,7 @@ def encryption() -> Encryption | None:
     return Encryption(algorithm.value or "aws:kms", key.value)
 
 
-def _environment(name: str) -> str | None:
+def _read_variable(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
@@ -325,7 +325,7 @@ def aws_files() -> list[str]:
     return [os.path.expanduser(file) for file in named]
 
 
-def _state() -> object:
+def _settings_state() -> object:
     """What settings depend on: a part of the environment, and the two files."""
     stats: list[tuple[int, int] | None] = []
     for file in aws_files():
@@ -337,7 +337,7 @@ def _state() -> object:
     return {name: value for name, value in os.environ.items() if name.startswith(_RELEVANT)}, stats, id(_given)
 
 
-def _said_in_files(*names: str) -> set[str]:
+def _named_in_files(*names: str) -> set[str]:
     """Which of some settings stand in AWS's files, of whatever profile."""
     found: set[str] = set()
     for file in aws_files():
@@ -347,7 +347,7 @@ def _said_in_files(*names: str) -> set[str]:
 
 
 def _is_plain(*, has_keys: bool) -> bool:
-    """Tell whether the environment says all that concerns S3, in a way that obstore understands by itself."""
+    """Return whether the environment alone configures S3, in a way that obstore understands by itself."""
     if any(map(os.environ.get, ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))):
         return False
     if not has_keys and (
@@ -355,8 +355,8 @@ def _is_plain(*, has_keys: bool) -> bool:
         or not all(map(os.environ.get, ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")))
     ):
         return False
-    said = _said_in_files(*_OF_S3)
-    return not (said - {"region"} if _environment("AWS_REGION") or _environment("AWS_DEFAULT_REGION") else said)
+    said = _named_in_files(*_OF_S3)
+    return not (said - {"region"} if _read_variable("AWS_REGION") or _read_variable("AWS_DEFAULT_REGION") else said)
 
 
 def _is_unsigned() -> bool:
@@ -364,24 +364,26 @@ def _is_unsigned() -> bool:
 
 
 def _read_plain(credentials: RenewedCredentials | None) -> S3Settings:
-    endpoint = _environment("AWS_ENDPOINT_URL_S3") or _environment("AWS_ENDPOINT_URL") or _environment(_OF_METAFLOW)
-    named = _environment("AWS_REGION") or _environment("AWS_DEFAULT_REGION")
-    return S3Settings(named, endpoint, _bundle_of({}), credentials, encryption())
+    endpoint = (
+        _read_variable("AWS_ENDPOINT_URL_S3") or _read_variable("AWS_ENDPOINT_URL") or _read_variable(_OF_METAFLOW)
+    )
+    named = _read_variable("AWS_REGION") or _read_variable("AWS_DEFAULT_REGION")
+    return S3Settings(named, endpoint, _bundle_of({}), credentials, find_encryption())
 
 
 def _read_with_botocore() -> S3Settings:
     from flow_sdk.aws import aws_errors
 
-    made = session()
+    made = botocore_session()
     with aws_errors("read the AWS settings"):
         found = made.get_config_variable("region") or None
         profile = made.get_scoped_config()
-        endpoint = _endpoint(made, "s3", found) or _environment(_OF_METAFLOW)
-    credentials = _given or (None if _is_unsigned() else _credentials())
-    return S3Settings(found, endpoint, _bundle_of(profile), credentials, encryption())
+        endpoint = _find_endpoint(made, "s3", found) or _read_variable(_OF_METAFLOW)
+    credentials = _given or (None if _is_unsigned() else _find_credentials())
+    return S3Settings(found, endpoint, _bundle_of(profile), credentials, find_encryption())
 
 
-def _endpoint(made: Any, service: str, region: str | None) -> str | None:
+def _find_endpoint(made: Any, service: str, region: str | None) -> str | None:
     """The address of a service, in the order in which AWS's tools look for it."""
     profile = made.get_scoped_config()
     if made.get_config_variable("ignore_configured_endpoint_urls"):
@@ -389,8 +391,8 @@ def _endpoint(made: Any, service: str, region: str | None) -> str | None:
         return f"https://{service}.{region}.amazonaws.com" if region else None
     section = made.full_config.get("services", {}).get(profile.get("services"), {})
     return (
-        _environment(f"AWS_ENDPOINT_URL_{service.upper()}")
-        or _environment("AWS_ENDPOINT_URL")
+        _read_variable(f"AWS_ENDPOINT_URL_{service.upper()}")
+        or _read_variable("AWS_ENDPOINT_URL")
         or section.get(service, {}).get("endpoint_url")
         or profile.get("endpoint_url")
         or None
@@ -407,25 +409,25 @@ def address_from_metaflow(made: Any, service: str) -> str | None:
     service : str
         botocore's name of the service; the variable is for ``s3``.
     """
-    address = _environment(_OF_METAFLOW) if service == "s3" else None
-    return None if address is None or _endpoint(made, service, made.get_config_variable("region")) else address
+    address = _read_variable(_OF_METAFLOW) if service == "s3" else None
+    return None if address is None or _find_endpoint(made, service, made.get_config_variable("region")) else address
 
 
 def _bundle_of(profile: dict[str, Any]) -> CaBundle | None:
     for name in _BUNDLES:
-        if (path := _environment(name)) is not None:
+        if (path := _read_variable(name)) is not None:
             return CaBundle(path, name)
         if name == "AWS_CA_BUNDLE" and profile.get("ca_bundle"):
             return CaBundle(os.path.expanduser(str(profile["ca_bundle"])), "ca_bundle of the AWS profile")
     return None
 
 
-def _credentials() -> RenewedCredentials:
+def _find_credentials() -> RenewedCredentials:
     from flow_sdk.aws import aws_errors
     from flow_sdk.aws.credentials import RenewedCredentials
 
     with aws_errors("sign requests to S3"):
-        found = session().get_credentials()
+        found = botocore_session().get_credentials()
         if found is None:
             from botocore.exceptions import NoCredentialsError
 

@@ -83,7 +83,7 @@ def encode_key(key: str) -> str:
     UsageError
         If a component gets longer than 255 characters.
     """
-    parts = [_encode(part) for part in key.split("/")]
+    parts = [_encode_part(part) for part in key.split("/")]
     longest = max(parts, key=len)
     if len(longest) > 255 or sum(map(len, parts)) > 600:
         raise UsageError(
@@ -100,6 +100,6 @@ def decode_key(encoded: str) -> str:
     return _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), encoded.encode("ascii")).decode("utf-8", "replace")
 
 
-def _encode(part: str) -> str:
+def _encode_part(part: str) -> str:
     text = _UNSAFE.sub(lambda found: b"=%02X" % found[0][0], part.encode("utf-8")).decode("ascii")
     return _DOTS.get(text, text)

@@ -1,4 +1,4 @@
-"""What users of the S3 client give it, looked at before anything is sent."""
+"""Check the arguments of the S3 client before anything is sent."""
 
 import json
 import os
@@ -7,25 +7,34 @@ from typing import Any
 
 from flow_sdk.errors import UsageError
 from flow_sdk.files.addresses import split_url
-from flow_sdk.files.file_store import Content, Span
+from flow_sdk.files.file_store import ByteSpan, Content
 from flow_sdk.files.objects import S3GetObject, S3PutObject
 
-__all__ = ["checked_metadata", "content_of", "pair", "readable_file", "refuse_url", "several", "span_of", "whole_url"]
+__all__ = [
+    "checked_metadata",
+    "content_of",
+    "key_and_value",
+    "key_list",
+    "readable_file",
+    "refuse_url",
+    "span_of",
+    "whole_url",
+]
 
 _WHERE = "S3(run=self) in a step, S3(s3root='s3://bucket/prefix'), or s3://bucket/key as the key"
 
 
-def several(keys: Any) -> list[Any]:
-    """Keys as a list; refuses one text, whose letters would be taken for keys."""
+def key_list(keys: Any) -> list[Any]:
+    """Return keys as a list; refuse one text, whose letters would be taken for keys."""
     if isinstance(keys, str | bytes | S3GetObject) or not isinstance(keys, Iterable):
         raise UsageError("This isn't a list of keys.", seen=repr(keys)[:200], wanted="a list such as ['a', 'b']")
     return list(keys)
 
 
-def pair(given: Any) -> tuple[str, Any]:
-    """A ``(key, value)`` pair."""
+def key_and_value(given: Any) -> tuple[str, Any]:
+    """Return a ``(key, value)`` pair."""
     if not isinstance(given, tuple | list) or len(given) != 2:
-        raise UsageError("This isn't something to put.", seen=repr(given)[:200], wanted="(key, value) or S3PutObject")
+        raise UsageError("This can't be uploaded.", seen=repr(given)[:200], wanted="(key, value) or S3PutObject")
     return given[0], given[1]
 
 
@@ -72,14 +81,14 @@ def checked_metadata(put: S3PutObject) -> dict[str, Any] | None:
     )
 
 
-def span_of(wanted: S3GetObject) -> Span:
+def span_of(wanted: S3GetObject) -> ByteSpan:
     """The part of an object that is asked for."""
     offset, length = wanted.offset, wanted.length
     if length is not None and length < 0:
-        return Span(0, -length, from_end=True)
+        return ByteSpan(0, -length, from_end=True)
     if (offset or 0) < 0:
         raise UsageError("A part of an object can't begin before it.", seen=f"offset {offset}", wanted="0 or more")
-    return Span(offset or 0, length)
+    return ByteSpan(offset or 0, length)
 
 
 def refuse_url(key: Any) -> None:
@@ -95,7 +104,7 @@ def refuse_url(key: Any) -> None:
 def whole_url(key: Any) -> tuple[str, str, str]:
     """Split an address; says what to do with a key that isn't one."""
     if isinstance(key, str) and "://" not in key:
-        raise UsageError("A key needs a place to be in.", seen=repr(key)[:200], wanted=_WHERE)
+        raise UsageError("A key needs a bucket or a run that it is in.", seen=repr(key)[:200], wanted=_WHERE)
     kind, bucket, path = split_url(key)
     if not path:
         raise UsageError("This address names no object.", seen=repr(key), wanted="s3://bucket/key")

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from flow_sdk.aws import aws_errors, client, error_code
-from flow_sdk.aws.settings import Encryption, encryption
+from flow_sdk.aws import aws_errors, error_code, make_client
+from flow_sdk.aws.settings import Encryption, find_encryption
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
-from flow_sdk.files.file_store import PIECE, Content, Entry, Found, Label, Span
+from flow_sdk.files.file_store import PIECE, ByteSpan, Content, FileEntry, FileInfo, FileLabel
 
 __all__ = ["METADATA", "BotocoreBucket", "is_unusual"]
 
@@ -19,12 +19,12 @@ _MISSING = ("404", "NoSuchKey", "NotFound")
 
 
 def is_unusual(key: str) -> bool:
-    """Tell whether a key has a component that obstore refuses: an empty one, ``.`` or ``..``."""
+    """Return whether a key has a component that obstore refuses: an empty one, ``.`` or ``..``."""
     return any(part in ("", ".", "..") for part in key.split("/"))
 
 
 class BotocoreBucket:
-    """A bucket whose objects are read and written in one request each: a :class:`~flow_sdk.files.file_store.Place`.
+    """A bucket whose objects are read and written in one request each: a :class:`~flow_sdk.files.file_store.FileStore`.
 
     Parameters
     ----------
@@ -37,22 +37,22 @@ class BotocoreBucket:
 
     @cached_property
     def _client(self) -> Any:
-        return client("s3")
+        return make_client("s3")
 
     def url(self, key: str) -> str:
-        """See :meth:`~flow_sdk.files.file_store.Place.url`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.url`."""
         return f"s3://{self.name}/{key}"
 
-    def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
+    def find(self, key: str) -> FileInfo | None:
+        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
         try:
-            return self._head(key)[0]
+            return self._read_head(key)[0]
         except ObjectMissing:
             return None
 
-    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
-        found, tag = self._head(key)
+    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
+        found, tag = self._read_head(key)
         offset, length = span.within(found.size)
         if span.offset > 0 and span.offset >= found.size:
             seen = f"offset {span.offset} of {found.size} bytes"
@@ -63,57 +63,57 @@ class BotocoreBucket:
         written = 0
         with open(path, "wb") as file:
             if length:
-                body = self._call("get_object", "read", key, **given)["Body"]
+                body = self._call_s3("get_object", "read", key, **given)["Body"]
                 with aws_errors("read an object", where=self.url(key)):
                     for piece in body.iter_chunks(PIECE):
                         written += file.write(piece)
         if written != length:
             raise StoreError("An object was cut off while it was read.", where=self.url(key), help="Try again.")
-        return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
+        return FileInfo(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
-    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
-        if not overwrite and self.look(key) is not None:
+    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
+        if not overwrite and self.find(key) is not None:
             return self.url(key)
         given: dict[str, Any] = {} if overwrite else {"IfNoneMatch": "*"}
         if label.content_type is not None:
             given["ContentType"] = label.content_type
         if label.metadata is not None:
             given["Metadata"] = {METADATA: json.dumps(label.metadata)}
-        asked = encryption()
+        asked = find_encryption()
         if label.encryption:
             asked = Encryption(label.encryption, asked.key if asked and label.encryption != "AES256" else None)
         try:
-            self._call("put_object", "write", key, Body=content, **given, **(asked.arguments if asked else {}))
+            self._call_s3("put_object", "write", key, Body=content, **given, **(asked.arguments if asked else {}))
         except StoreError as error:
             # Of two that put it at once one was first.
             if overwrite or error_code(error.__cause__ or error) not in ("PreconditionFailed", "412"):
                 raise
         return self.url(key)
 
-    def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
-        return iter(sorted(entry for page in self._pages(prefix) for entry in _entries(page)))
+    def list_all(self, prefix: str) -> Iterator[FileEntry]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
+        return iter(sorted(entry for page in self._list_pages(prefix) for entry in _page_entries(page)))
 
-    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
-        pages = list(self._pages(prefix, Delimiter="/"))
+    def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
+        pages = list(self._list_pages(prefix, Delimiter="/"))
         folders = {one["Prefix"].removesuffix("/") for page in pages for one in page.get("CommonPrefixes", ())}
-        return sorted(entry for page in pages for entry in _entries(page)), sorted(folders)
+        return sorted(entry for page in pages for entry in _page_entries(page)), sorted(folders)
 
-    def _head(self, key: str) -> tuple[Found, str | None]:
-        """What is known of an object, and its tag."""
-        head = self._call("head_object", "read", key)
+    def _read_head(self, key: str) -> tuple[FileInfo, str | None]:
+        """Return what is known of an object, and its tag."""
+        head = self._call_s3("head_object", "read", key)
         metadata: Any = head.get("Metadata") or None
         if metadata and METADATA in metadata:
             try:
                 metadata = json.loads(metadata[METADATA])
             except ValueError:
                 pass
-        found = Found(head["ContentLength"], head["LastModified"].timestamp(), head.get("ContentType"), metadata)
+        found = FileInfo(head["ContentLength"], head["LastModified"].timestamp(), head.get("ContentType"), metadata)
         return found, head.get("ETag")
 
-    def _call(self, operation: str, verb: str, key: str, **given: Any) -> Any:
+    def _call_s3(self, operation: str, verb: str, key: str, **given: Any) -> Any:
         try:
             with aws_errors(f"{verb} an object", where=self.url(key)):
                 return getattr(self._client, operation)(Bucket=self.name, Key=key, **given)
@@ -122,13 +122,13 @@ class BotocoreBucket:
                 raise ObjectMissing("There is no such object in S3.", where=self.url(key)) from error
             raise StoreError(f"S3 can't {verb} an object.", seen=str(error), where=self.url(key)) from error.__cause__
 
-    def _pages(self, prefix: str, **given: Any) -> Iterator[Any]:
+    def _list_pages(self, prefix: str, **given: Any) -> Iterator[Any]:
         below = f"{prefix}/" if prefix else ""
         paginator = self._client.get_paginator("list_objects_v2")
         with aws_errors("list objects", where=self.url(prefix)):
             yield from paginator.paginate(Bucket=self.name, Prefix=below, **given)
 
 
-def _entries(page: Any) -> Iterator[Entry]:
+def _page_entries(page: Any) -> Iterator[FileEntry]:
     for one in page.get("Contents", ()):
-        yield Entry(one["Key"], one["Size"], one["LastModified"].timestamp())
+        yield FileEntry(one["Key"], one["Size"], one["LastModified"].timestamp())

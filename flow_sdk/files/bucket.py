@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar
 
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
 from flow_sdk.files.botocore_bucket import METADATA, BotocoreBucket, is_unusual
-from flow_sdk.files.file_store import PIECE, Content, Entry, Found, Label, Span, pieces
+from flow_sdk.files.file_store import PIECE, ByteSpan, Content, FileEntry, FileInfo, FileLabel, split_pieces
 from flow_sdk.store.backends.cloud import Cloud, ConnectionKind
 from flow_sdk.store.backends.connection import BucketConnection
 from flow_sdk.store.backends.errors import error_code, is_conflict, is_credential_refusal, is_missing_bucket
@@ -29,7 +29,7 @@ _UNUSUAL = "invalid path"
 class _Answer(NamedTuple):
     """An object as one request read it; ``data`` is None for a large one, of which the request reads no content."""
 
-    found: Found
+    found: FileInfo
     tag: str | None
     data: Any
 
@@ -55,25 +55,25 @@ class Bucket:
         self._metadata = METADATA.replace("-", self._cloud.mark_separator)
 
     def url(self, key: str) -> str:
-        """See :meth:`~flow_sdk.files.file_store.Place.url`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.url`."""
         return f"{self.scheme}://{self.name}/{key}"
 
-    def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
+    def find(self, key: str) -> FileInfo | None:
+        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
         if is_unusual(key):
-            return self._with_any_key(key).look(key)
+            return self._with_any_key(key).find(key)
         import obstore
 
-        def read_head(client: Any) -> Found:
-            return self._found(obstore.get(client, key, options={"head": True}))
+        def read_head(client: Any) -> FileInfo:
+            return self._file_info(obstore.get(client, key, options={"head": True}))
 
         try:
             return self._attempt("read", key, read_head)
         except ObjectMissing:
             return None
 
-    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
+    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
         if is_unusual(key):
             return self._with_any_key(key).download(key, path, span, parts)
         for _ in range(_TRIES):
@@ -83,7 +83,7 @@ class Bucket:
                 continue
         raise StoreError("The object changes while it is read.", where=self.url(key))
 
-    def _download(self, key: str, path: str, span: Span, parts: int) -> Found:
+    def _download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
         found, tag, data = self._read_start(key)
         offset, length = span.within(found.size)
         if span.offset > 0 and span.offset >= found.size:
@@ -107,7 +107,7 @@ class Bucket:
                     pass
         finally:
             os.close(fd)
-        return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
+        return FileInfo(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
     def _read_start(self, key: str) -> _Answer:
         """Read what is known of an object, and its content if it is small."""
@@ -115,7 +115,7 @@ class Bucket:
 
         def read(client: Any) -> _Answer:
             got = obstore.get(client, key)
-            found = self._found(got)
+            found = self._file_info(got)
             return _Answer(found, got.meta["e_tag"], got.bytes() if found.size <= PIECE else None)
 
         return self._attempt("read", key, read, kind="parts")
@@ -140,8 +140,8 @@ class Bucket:
             raise _Changed
         return found
 
-    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
+    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
         if is_unusual(key):
             return self._with_any_key(key).upload(key, content, label, overwrite=overwrite)
         import obstore
@@ -153,7 +153,7 @@ class Bucket:
             attributes[self._metadata] = json.dumps(label.metadata)
         options: dict[str, Any] = {"attributes": attributes} if attributes else {}
         if not overwrite:
-            if self.look(key) is not None:
+            if self.find(key) is not None:
                 return self.url(key)
             whole = _read_all(content)
 
@@ -176,22 +176,22 @@ class Bucket:
             self._upload_parts(key, content, label, options)
         return self.url(key)
 
-    def _upload_parts(self, key: str, content: Content, label: Label, options: dict[str, Any]) -> None:
+    def _upload_parts(self, key: str, content: Content, label: FileLabel, options: dict[str, Any]) -> None:
         """Upload in parts, which obstore itself retries; again from the start with credentials that are read again."""
         import obstore
 
-        start = 0 if isinstance(content, bytes) else _position(content)
+        start = 0 if isinstance(content, bytes) else _position_in(content)
         renewed = start is None
         while True:
             client = self._connection.client("parts", label.encryption)
             if start is not None and not isinstance(content, bytes):
                 content.seek(start)
             try:
-                obstore.put(client, key, _split(content), chunk_size=PIECE, max_concurrency=4, **options)
+                obstore.put(client, key, _split_content(content), chunk_size=PIECE, max_concurrency=4, **options)
                 return
             except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
                 if renewed or not is_credential_refusal(error):
-                    self._fail(error, "write", key)
+                    self._raise_for(error, "write", key)
                 renewed = True
                 self._connection.renew_credentials(client)
 
@@ -214,32 +214,34 @@ class Bucket:
             if not isinstance(error.__cause__, FileNotFoundError) or is_missing_bucket(error.__cause__):
                 raise
 
-    def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
+    def list_all(self, prefix: str) -> Iterator[FileEntry]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
         if prefix and is_unusual(prefix):
-            return self._with_any_key(prefix).walk(prefix)
+            return self._with_any_key(prefix).list_all(prefix)
         import obstore
 
-        def walk(client: Any) -> list[Entry]:
+        def walk(client: Any) -> list[FileEntry]:
             pages = obstore.list(client, prefix or None, chunk_size=1000)
-            return [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for page in pages for one in page]
+            return [
+                FileEntry(one["path"], one["size"], one["last_modified"].timestamp()) for page in pages for one in page
+            ]
 
-        found = self._list(prefix, walk)
-        return self._with_any_key(prefix).walk(prefix) if found is None else iter(sorted(found))
+        found = self._list_usual(prefix, walk)
+        return self._with_any_key(prefix).list_all(prefix) if found is None else iter(sorted(found))
 
-    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
+    def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
         if prefix and is_unusual(prefix):
-            return self._with_any_key(prefix).level(prefix)
+            return self._with_any_key(prefix).list_folder(prefix)
         import obstore
 
-        page: Any = self._list(prefix, lambda client: obstore.list_with_delimiter(client, prefix or None))
+        page: Any = self._list_usual(prefix, lambda client: obstore.list_with_delimiter(client, prefix or None))
         if page is None:
-            return self._with_any_key(prefix).level(prefix)
-        entries = [Entry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page["objects"]]
+            return self._with_any_key(prefix).list_folder(prefix)
+        entries = [FileEntry(one["path"], one["size"], one["last_modified"].timestamp()) for one in page["objects"]]
         return sorted(entries), sorted(folder.rstrip("/") for folder in page["common_prefixes"])
 
-    def _list(self, prefix: str, read: Callable[[Any], _Result]) -> _Result | None:
+    def _list_usual(self, prefix: str, read: Callable[[Any], _Result]) -> _Result | None:
         """List; None where the bucket holds a key that obstore refuses."""
 
         def list_usual(client: Any) -> _Result | None:
@@ -270,15 +272,15 @@ class Bucket:
         try:
             return self._connection.attempt(verb, self.url(key), work, kind=kind, encryption=encryption)
         except StoreError as error:
-            raise self._reworded(error) from error.__cause__
+            raise self._reword_error(error) from error.__cause__
 
-    def _fail(self, error: Exception, verb: str, key: str) -> NoReturn:
+    def _raise_for(self, error: Exception, verb: str, key: str) -> NoReturn:
         try:
-            self._connection.fail(error, verb, self.url(key))
+            self._connection.raise_for(error, verb, self.url(key))
         except StoreError as raised:
-            raise self._reworded(raised) from error
+            raise self._reword_error(raised) from error
 
-    def _reworded(self, error: StoreError) -> StoreError:
+    def _reword_error(self, error: StoreError) -> StoreError:
         """Return an error in the words of files and buckets instead of those of stores."""
         if isinstance(error, ObjectMissing):
             return ObjectMissing(f"There is no such object in {self._cloud.title}.", where=error.where)
@@ -288,7 +290,7 @@ class Bucket:
             error.help = f"Check the {own.bucket_word}'s name, or make it: {making}"
         return error
 
-    def _found(self, got: Any) -> Found:
+    def _file_info(self, got: Any) -> FileInfo:
         attributes = dict(got.attributes)
         own = {name: value for name, value in attributes.items() if name.lower() not in _STANDARD}
         metadata: dict[str, Any] | None = own or None
@@ -297,7 +299,7 @@ class Bucket:
                 metadata = json.loads(own[self._metadata])
             except ValueError:
                 pass
-        return Found(got.meta["size"], got.meta["last_modified"].timestamp(), attributes.get(TYPE), metadata)
+        return FileInfo(got.meta["size"], got.meta["last_modified"].timestamp(), attributes.get(TYPE), metadata)
 
 
 class _Changed(Exception):
@@ -310,7 +312,7 @@ def _write_at(fd: int, data: memoryview, at: int) -> None:
         done += os.pwrite(fd, data[done:], at + done)
 
 
-def _position(content: BinaryIO) -> int | None:
+def _position_in(content: BinaryIO) -> int | None:
     """Return the position in an open file; None for one that can't be read again."""
     try:
         return content.tell() if content.seekable() else None
@@ -328,7 +330,7 @@ def _read_all(content: Content) -> Any:
         return content.read()
 
 
-def _split(content: Content) -> Any:
+def _split_content(content: Content) -> Any:
     if isinstance(content, bytes):
         return (memoryview(content)[start : start + PIECE] for start in range(0, len(content), PIECE))
-    return pieces(content)
+    return split_pieces(content)

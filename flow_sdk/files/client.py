@@ -9,17 +9,17 @@ from flow_sdk.files.addresses import check_key, split_url
 from flow_sdk.files.arguments import (
     checked_metadata,
     content_of,
-    pair,
+    key_and_value,
+    key_list,
     readable_file,
     refuse_url,
-    several,
     span_of,
     whole_url,
 )
 from flow_sdk.files.downloads import Downloads
-from flow_sdk.files.file_store import Content, Found, Label, Place, Span
+from flow_sdk.files.file_store import ByteSpan, Content, FileInfo, FileLabel, FileStore
 from flow_sdk.files.objects import S3GetObject, S3Object, S3PutObject
-from flow_sdk.files.run_location import run_files
+from flow_sdk.files.run_location import open_run_files
 from flow_sdk.store.prefetch import prefetch_map
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class S3:
         s3root: str | None = None,
         encryption: str | None = None,
     ) -> None:
-        self._places: dict[str, Place] = {}
-        self._place: Place | None = None
+        self._buckets: dict[str, FileStore] = {}
+        self._store: FileStore | None = None
         self._base = ""
         self._encryption = encryption
         self._closed = False
@@ -85,12 +85,12 @@ class S3:
                 "bucket= and prefix= go with run=.", help="For other files: S3(s3root='s3://bucket/prefix')."
             )
         if run is not None:
-            self._place = run_files(run, bucket, prefix)
+            self._store = open_run_files(run, bucket, prefix)
         elif s3root is not None:
             kind, name, key = split_url(s3root)
             if kind != "s3":
                 raise UsageError("This isn't an S3 address.", seen=repr(s3root), wanted="s3://bucket/prefix")
-            self._place, self._base = self._bucket(name), check_key(key, folder=True, in_bucket=True)
+            self._store, self._base = self._open_bucket(name), check_key(key, folder=True, in_bucket=True)
         self._downloads = Downloads(None if tmproot is None else os.fspath(tmproot))
 
     def __enter__(self) -> "S3":
@@ -133,14 +133,14 @@ class S3:
         UsageError
             If the key is none, or the client is closed.
         """
-        return self._get(self._located(key), return_missing, parts=4)
+        return self._download(self._find_target(key), return_missing, parts=4)
 
     def get_many(
         self, keys: Iterable[str | S3GetObject], return_missing: bool = False, return_info: bool = True
     ) -> list[S3Object]:
         """Download many objects, several at a time; in the order of ``keys``. See :meth:`get`."""
-        wanted = [self._located(key) for key in several(keys)]
-        return self._all(lambda one: self._get(one, return_missing, parts=2), wanted)
+        wanted = [self._find_target(key) for key in key_list(keys)]
+        return self._work_on_all(lambda one: self._download(one, return_missing, parts=2), wanted)
 
     def get_recursive(self, keys: Iterable[str], return_info: bool = False) -> list[S3Object]:
         """Download all objects below some folders.
@@ -152,24 +152,24 @@ class S3:
         return_info : bool
             Known from elsewhere: content type and metadata come with the objects in any case.
         """
-        return self._below(keys)
+        return self._download_below(keys)
 
     def get_all(self, return_info: bool = False) -> list[S3Object]:
         """Download all objects of the run, or below ``s3root``. See :meth:`get_recursive`."""
-        if self._place is None:
+        if self._store is None:
             raise UsageError(
                 "get_all() needs S3(run=...) or S3(s3root=...).", help="Or name folders: get_recursive([...])."
             )
-        return self._below(None)
+        return self._download_below(None)
 
     def info(self, key: str | None = None, return_missing: bool = False) -> S3Object:
         """Ask about an object without downloading it. See :meth:`get`."""
-        return self._info(self._located(key), return_missing)
+        return self._find_info(self._find_target(key), return_missing)
 
     def info_many(self, keys: Iterable[str], return_missing: bool = False) -> list[S3Object]:
         """Ask about many objects, several at a time; in the order of ``keys``. See :meth:`get`."""
-        wanted = [self._located(key) for key in several(keys)]
-        return self._all(lambda one: self._info(one, return_missing), wanted)
+        wanted = [self._find_target(key) for key in key_list(keys)]
+        return self._work_on_all(lambda one: self._find_info(one, return_missing), wanted)
 
     def list_paths(self, keys: Iterable[str] | None = None) -> list[S3Object]:
         """List what lies directly below some folders, by name; a folder in one has ``exists`` False.
@@ -180,25 +180,30 @@ class S3:
             The folders; the run's files or ``s3root`` itself when left out.
         """
         listed = []
-        for place, folder, prefix in self._folders(keys):
-            entries, folders = place.level(folder)
+        for store, folder, prefix in self._find_folders(keys):
+            entries, folders = store.list_folder(folder)
             start = len(folder) + 1 if folder else 0
             found = [
                 S3Object(
-                    prefix, entry.key[start:], place.url(entry.key), Found(entry.size, entry.modified, has_info=False)
+                    prefix,
+                    entry.key[start:],
+                    store.url(entry.key),
+                    FileInfo(entry.size, entry.modified, has_info=False),
                 )
                 for entry in entries
             ]
-            found += [S3Object(prefix, name[start:], place.url(name) + "/") for name in folders]
+            found += [S3Object(prefix, name[start:], store.url(name) + "/") for name in folders]
             listed += sorted(found, key=lambda one: one.key)
         return listed
 
     def list_recursive(self, keys: Iterable[str] | None = None) -> list[S3Object]:
         """List all objects below some folders. See :meth:`list_paths`."""
         return [
-            S3Object(prefix, key[len(folder) + 1 if folder else 0 :], place.url(key), Found(size, at, has_info=False))
-            for place, folder, prefix in self._folders(keys)
-            for key, size, at in place.walk(folder)
+            S3Object(
+                prefix, key[len(folder) + 1 if folder else 0 :], store.url(key), FileInfo(size, at, has_info=False)
+            )
+            for store, folder, prefix in self._find_folders(keys)
+            for key, size, at in store.list_all(folder)
         ]
 
     def put(
@@ -232,7 +237,7 @@ class S3:
         given = key if isinstance(key, S3PutObject) else S3PutObject(key, obj, None, content_type, None, metadata)
         if given.value is None:
             given = given._replace(value=obj)
-        return self._put([(given, content_of(given.key, given.value))], overwrite)[0][1]
+        return self._upload_all([(given, content_of(given.key, given.value))], overwrite)[0][1]
 
     def put_many(
         self, key_objs: Iterable[tuple[str, Value] | S3PutObject], overwrite: bool = True
@@ -251,8 +256,8 @@ class S3:
         list of (str, str)
             Key and URL of each.
         """
-        given = [one if isinstance(one, S3PutObject) else S3PutObject(*pair(one)) for one in key_objs]
-        return self._put([(one, content_of(one.key, one.value)) for one in given], overwrite)
+        given = [one if isinstance(one, S3PutObject) else S3PutObject(*key_and_value(one)) for one in key_objs]
+        return self._upload_all([(one, content_of(one.key, one.value)) for one in given], overwrite)
 
     def put_files(
         self, key_paths: Iterable[tuple[str, str | os.PathLike[str]] | S3PutObject], overwrite: bool = True
@@ -273,34 +278,40 @@ class S3:
         """
         given = []
         for one in key_paths:
-            put = one if isinstance(one, S3PutObject) else S3PutObject(pair(one)[0], None, os.fspath(pair(one)[1]))
+            put = (
+                one
+                if isinstance(one, S3PutObject)
+                else S3PutObject(key_and_value(one)[0], None, os.fspath(key_and_value(one)[1]))
+            )
             given.append((put, _File(readable_file(put))))
-        return self._put(given, overwrite)
+        return self._upload_all(given, overwrite)
 
-    def _put(self, given: "Sequence[tuple[S3PutObject, Content | _File]]", overwrite: bool) -> list[tuple[str, str]]:
-        targets: list[tuple[_Target, Content | _File, Label]] = []
+    def _upload_all(
+        self, given: "Sequence[tuple[S3PutObject, Content | _File]]", overwrite: bool
+    ) -> list[tuple[str, str]]:
+        targets: list[tuple[_Target, Content | _File, FileLabel]] = []
         taken = set()
         for put, content in given:
-            target = self._located(put.key, put=True)
+            target = self._find_target(put.key, put=True)
             if target.url in taken:
                 raise UsageError(f"The key {put.key!r} is given twice.")
             taken.add(target.url)
-            label = Label(put.content_type, checked_metadata(put), put.encryption or self._encryption)
+            label = FileLabel(put.content_type, checked_metadata(put), put.encryption or self._encryption)
             targets.append((target, content, label))
 
-        def upload(one: "tuple[_Target, Content | _File, Label]") -> tuple[str, str]:
+        def upload(one: "tuple[_Target, Content | _File, FileLabel]") -> tuple[str, str]:
             target, content, label = one
             if isinstance(content, _File):
                 with open(content.path, "rb") as file:
-                    return target.key, target.place.upload(target.name, file, label, overwrite=overwrite)
-            return target.key, target.place.upload(target.name, content, label, overwrite=overwrite)
+                    return target.key, target.store.upload(target.name, file, label, overwrite=overwrite)
+            return target.key, target.store.upload(target.name, content, label, overwrite=overwrite)
 
-        return self._all(upload, targets)
+        return self._work_on_all(upload, targets)
 
-    def _get(self, target: "_Target", return_missing: bool, parts: int) -> S3Object:
+    def _download(self, target: "_Target", return_missing: bool, parts: int) -> S3Object:
         try:
             path, found = self._downloads.add(
-                target.name, lambda path: target.place.download(target.name, path, target.span, parts)
+                target.name, lambda path: target.store.download(target.name, path, target.span, parts)
             )
         except ObjectMissing:
             if return_missing:
@@ -308,86 +319,86 @@ class S3:
             raise
         return S3Object(target.prefix, target.key, found.url or target.url, found, path)
 
-    def _info(self, target: "_Target", return_missing: bool) -> S3Object:
-        found = target.place.look(target.name)
+    def _find_info(self, target: "_Target", return_missing: bool) -> S3Object:
+        found = target.store.find(target.name)
         if found is None and not return_missing:
             raise ObjectMissing("There is no such object in S3.", where=target.url)
         return S3Object(target.prefix, target.key, (found and found.url) or target.url, found)
 
-    def _below(self, keys: Iterable[str] | None) -> list[S3Object]:
+    def _download_below(self, keys: Iterable[str] | None) -> list[S3Object]:
         targets = [
-            _Target(place, key, key[len(folder) + 1 if folder else 0 :], place.url(key), prefix, Span())
-            for place, folder, prefix in self._folders(keys)
-            for key, _, _ in place.walk(folder)
+            _Target(store, key, key[len(folder) + 1 if folder else 0 :], store.url(key), prefix, ByteSpan())
+            for store, folder, prefix in self._find_folders(keys)
+            for key, _, _ in store.list_all(folder)
         ]
-        return self._all(lambda one: self._get(one, False, parts=2), targets)
+        return self._work_on_all(lambda one: self._download(one, False, parts=2), targets)
 
-    def _all(self, work: Callable[[_In], _Out], items: list[_In]) -> list[_Out]:
+    def _work_on_all(self, work: Callable[[_In], _Out], items: list[_In]) -> list[_Out]:
         if len(items) < 2:
             return [work(item) for item in items]
         return list(prefetch_map(work, items, min(_AT_ONCE, len(items))))
 
-    def _folders(self, keys: Iterable[str] | None) -> list[tuple[Place, str, str]]:
-        """Place, key and URL of each folder."""
+    def _find_folders(self, keys: Iterable[str] | None) -> list[tuple[FileStore, str, str]]:
+        """Return the store, key and URL of each folder."""
         self._check_open()
-        if keys is None and self._place is None:
-            raise UsageError("It isn't said what to list.", wanted="folders, such as ['s3://bucket/folder']")
+        if keys is None and self._store is None:
+            raise UsageError("No folder to list is given.", wanted="folders, such as ['s3://bucket/folder']")
         found = []
-        for key in [""] if keys is None else several(keys):
-            if self._place is None:
+        for key in [""] if keys is None else key_list(keys):
+            if self._store is None:
                 _, name, path = split_url(key)
-                place, folder = self._bucket_of(key, name), check_key(path, folder=True, in_bucket=True)
+                store, folder = self._bucket_of(key, name), check_key(path, folder=True, in_bucket=True)
             else:
                 refuse_url(key)
-                place, folder = self._place, self._joined(self._checked(key, folder=True))
-            found.append((place, folder, place.url(folder)))
+                store, folder = self._store, self._key_below_base(self._check_key(key, folder=True))
+            found.append((store, folder, store.url(folder)))
         return found
 
-    def _located(self, key: "str | S3GetObject | None", *, put: bool = False) -> "_Target":
+    def _find_target(self, key: "str | S3GetObject | None", *, put: bool = False) -> "_Target":
         self._check_open()
         name = key.key if isinstance(key, S3GetObject) else key
-        span = span_of(key) if isinstance(key, S3GetObject) else Span()
-        if self._place is None:
+        span = span_of(key) if isinstance(key, S3GetObject) else ByteSpan()
+        if self._store is None:
             if name is None:
                 raise UsageError("No key is given.", wanted="an address such as s3://bucket/key")
             kind, bucket, path = whole_url(name)
             if kind == "file":
                 if put:
                     raise UsageError("A file:// address can only be read.", seen=name, help="Use S3(run=self).")
-                from flow_sdk.files.folder import Folder
+                from flow_sdk.files.folder import FolderFiles
 
                 path = check_key(path)
-                return _Target(Folder("/", writable=False), path, name, name, None, span)
+                return _Target(FolderFiles("/", writable=False), path, name, name, None, span)
             path = check_key(path, in_bucket=True)
-            return _Target(self._bucket(bucket), path, name, name, None, span)
+            return _Target(self._open_bucket(bucket), path, name, name, None, span)
         if name is None:
             if not self._base:
                 raise UsageError("No key is given.", wanted="the key of an object")
             path, shown = self._base, ""
         else:
             refuse_url(name)
-            shown = self._checked(name)
-            path = self._joined(shown)
-        return _Target(self._place, path, name or "", self._place.url(path), self._place.url(self._base), span)
+            shown = self._check_key(name)
+            path = self._key_below_base(shown)
+        return _Target(self._store, path, name or "", self._store.url(path), self._store.url(self._base), span)
 
-    def _checked(self, key: object, *, folder: bool = False) -> str:
-        """A key that is right in this client's place: a bucket, or the files of a run."""
-        return check_key(key, folder=folder, in_bucket=self._place in self._places.values())
+    def _check_key(self, key: object, *, folder: bool = False) -> str:
+        """Return a key that is right in this client's store: a bucket, or the files of a run."""
+        return check_key(key, folder=folder, in_bucket=self._store in self._buckets.values())
 
-    def _joined(self, key: str) -> str:
+    def _key_below_base(self, key: str) -> str:
         return "/".join(part for part in (self._base, key) if part)
 
-    def _bucket_of(self, url: str, bucket: str) -> Place:
+    def _bucket_of(self, url: str, bucket: str) -> FileStore:
         if not url.startswith("s3://"):
             raise UsageError("Only s3:// addresses can be listed.", seen=repr(url), help="Or use S3(run=...).")
-        return self._bucket(bucket)
+        return self._open_bucket(bucket)
 
-    def _bucket(self, name: str) -> Place:
-        if name not in self._places:
+    def _open_bucket(self, name: str) -> FileStore:
+        if name not in self._buckets:
             from flow_sdk.files.bucket import Bucket
 
-            self._places[name] = Bucket(name)
-        return self._places[name]
+            self._buckets[name] = Bucket(name)
+        return self._buckets[name]
 
     def _check_open(self) -> None:
         if self._closed:
@@ -404,7 +415,7 @@ class _File:
 class _Target:
     """One object: where it is, its key there, and how the user calls it."""
 
-    __slots__ = ("key", "name", "place", "prefix", "span", "url")
+    __slots__ = ("key", "name", "prefix", "span", "store", "url")
 
-    def __init__(self, place: Place, name: str, key: str, url: str, prefix: str | None, span: Span) -> None:
-        self.place, self.name, self.key, self.url, self.prefix, self.span = place, name, key, url, prefix, span
+    def __init__(self, store: FileStore, name: str, key: str, url: str, prefix: str | None, span: ByteSpan) -> None:
+        self.store, self.name, self.key, self.url, self.prefix, self.span = store, name, key, url, prefix, span

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 
 from flow_sdk.errors import UsageError
-from flow_sdk.files.file_store import Found
+from flow_sdk.files.file_store import FileInfo
 
 __all__ = ["Downloads"]
 
@@ -23,7 +23,7 @@ class Downloads:
     Parameters
     ----------
     folder : str or None
-        Where to make the folder; None for the system's place for temporary files.
+        Where to make the folder; None for the system's folder for temporary files.
     """
 
     def __init__(self, folder: str | None) -> None:
@@ -32,7 +32,7 @@ class Downloads:
         self._numbers = itertools.count()
         self._remove: Callable[[], object] | None = None
 
-    def add(self, key: str, write: Callable[[str], Found]) -> tuple[str, Found]:
+    def add(self, key: str, write: Callable[[str], FileInfo]) -> tuple[str, FileInfo]:
         """Have a file written; it is there under its name whole or not at all.
 
         Parameters
@@ -44,7 +44,7 @@ class Downloads:
         """
         ending = _ENDING.search(key)
         name = f"{next(self._numbers):06d}{ending[0] if ending else ''}"
-        path = os.path.join(self._made(), name)
+        path = os.path.join(self._make_folder(), name)
         try:
             found = write(path + "~")
             os.replace(path + "~", path)
@@ -68,7 +68,7 @@ class Downloads:
             self._remove()
         self._folder = self._remove = None
 
-    def _made(self) -> str:
+    def _make_folder(self) -> str:
         if self._folder is None:
             try:
                 self._folder = tempfile.mkdtemp(prefix="flow-sdk-s3-", dir=self._above)
@@ -79,8 +79,8 @@ class Downloads:
                     where=str(self._above),
                     help="Name one that can be written: S3(tmproot=...).",
                 ) from error
-            # Also when nobody closes the client: with it, or with the process.
-            self._remove = weakref.finalize(self, _remove, self._folder, os.getpid())
+            # Also when the client is never closed: with it, or with the process.
+            self._remove = weakref.finalize(self, _remove_folder, self._folder, os.getpid())
         return self._folder
 
     def _discard(self, path: str) -> None:
@@ -90,6 +90,6 @@ class Downloads:
             pass
 
 
-def _remove(folder: str, owner: int) -> None:
+def _remove_folder(folder: str, owner: int) -> None:
     if os.getpid() == owner:  # a forked child has the same list of what to remove
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,10 +1,10 @@
-"""Where objects are: what the S3 client asks of a bucket, a folder or a run's files."""
+"""The port of the S3 client: a bucket, a folder, or the files of a run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-__all__ = ["Content", "Entry", "Found", "Label", "Place", "Span", "pieces"]
+__all__ = ["ByteSpan", "Content", "FileEntry", "FileInfo", "FileLabel", "FileStore", "split_pieces"]
 
 Content = bytes | BinaryIO
 """What is put: bytes, or an open file that is read to its end."""
@@ -13,7 +13,7 @@ PIECE = 8 << 20
 """The most bytes of one object that are in memory at a time, for each part that is under way."""
 
 
-class Span(NamedTuple):
+class ByteSpan(NamedTuple):
     """A part of an object: from ``offset`` on ``length`` bytes (None: to the end), or with ``from_end`` the last
     ``length``."""
 
@@ -30,7 +30,7 @@ class Span(NamedTuple):
         return offset, size - offset if self.length is None else min(self.length, size - offset)
 
 
-class Entry(NamedTuple):
+class FileEntry(NamedTuple):
     """An object in a listing: its key, size in bytes, and time of last change (seconds since the epoch)."""
 
     key: str
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class FileLabel:
     """What is put with an object: its MIME type, any JSON data, and how the server is to encrypt it."""
 
     content_type: str | None = None
@@ -48,7 +48,7 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FileInfo:
     """What is known of an object: its size in bytes, time of last change, what was put with it; of a downloaded one
     also which part."""
 
@@ -63,7 +63,7 @@ class Found:
     """URL of where it was found, where that isn't what was asked for."""
 
 
-class Place(Protocol):
+class FileStore(Protocol):
     """Objects by key. Keys are checked by the client: no empty, ``.`` or ``..`` component, no control character. Those
     of a bucket may have empty components, and what a bucket lists has any key."""
 
@@ -71,28 +71,28 @@ class Place(Protocol):
         """URL of an object."""
         ...
 
-    def look(self, key: str) -> Found | None:
+    def find(self, key: str) -> FileInfo | None:
         """What is known of an object; None when there is none."""
         ...
 
-    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
+    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
         """Write an object, or a part of it, to a new file, at most ``parts`` parts at a time. Raises ObjectMissing."""
         ...
 
-    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
+    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
         """Put an object, whole or not at all; with ``overwrite`` false one that is there stays. Returns its URL."""
         ...
 
-    def walk(self, prefix: str) -> Iterator[Entry]:
+    def list_all(self, prefix: str) -> Iterator[FileEntry]:
         """All objects below a folder (``""`` or a key without ``/`` at its end), by key."""
         ...
 
-    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
+    def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
         """The objects and the folders (their keys) directly below a folder."""
         ...
 
 
-def pieces(content: Content) -> Iterator[bytes]:
+def split_pieces(content: Content) -> Iterator[bytes]:
     """Read an object to put, piece by piece."""
     if isinstance(content, bytes):
         yield content

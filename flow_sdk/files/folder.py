@@ -1,4 +1,4 @@
-"""A folder of this machine in the place of a bucket: the files of runs whose store is local."""
+"""A folder of this machine instead of a bucket: the files of runs whose store is local."""
 
 import json
 import os
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from flow_sdk.errors import ObjectExists, ObjectMissing, StoreUnavailable, UsageError
-from flow_sdk.files.file_store import Content, Entry, Found, Label, Span, pieces
+from flow_sdk.files.file_store import ByteSpan, Content, FileEntry, FileInfo, FileLabel, split_pieces
 from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.strict_json import parse_object
 
-__all__ = ["LABEL", "Folder"]
+__all__ = ["LABEL", "FolderFiles"]
 
 LABEL = "=label"
 """Name of the file beside an object that holds what was put with it; no encoded name is like it."""
 
 
-class Folder:
+class FolderFiles:
     """A folder.
 
     Parameters
@@ -34,29 +34,29 @@ class Folder:
         self._store = LocalStore(root) if writable else None
 
     def url(self, key: str) -> str:
-        """See :meth:`~flow_sdk.files.file_store.Place.url`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.url`."""
         return "file://" + f"{self._root}/{key}".replace("%", "%25")
 
-    def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
+    def find(self, key: str) -> FileInfo | None:
+        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
         try:
             status = os.stat(f"{self._root}/{key}")
-            return self._found(key, status) if stat.S_ISREG(status.st_mode) else None
+            return self._file_info(key, status) if stat.S_ISREG(status.st_mode) else None
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise self._closed(error, key) from error
+            raise self._read_error(error, key) from error
 
-    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
+    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
         try:
             source = open(f"{self._root}/{key}", "rb")  # noqa: SIM115 closed below; the errors of the copy differ
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise ObjectMissing("There is no such file of the run.", where=self.url(key)) from None
         except OSError as error:
-            raise self._closed(error, key) from error
+            raise self._read_error(error, key) from error
         with source, open(path, "wb") as target:
-            found = self._found(key, os.fstat(source.fileno()))
+            found = self._file_info(key, os.fstat(source.fileno()))
             offset, length = span.within(found.size)
             if span.offset > 0 and span.offset >= found.size:
                 raise UsageError(
@@ -71,10 +71,10 @@ class Folder:
                 while left and (piece := source.read(min(left, 1 << 20))):
                     target.write(piece)
                     left -= len(piece)
-        return Found(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
+        return FileInfo(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
-    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
+    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
         if self._store is None:
             raise UsageError(
                 "A file:// address can only be read.",
@@ -82,38 +82,38 @@ class Folder:
                 help="Use S3(run=self), or an s3:// address.",
             )
         beside = f"{key.rpartition('/')[0]}/{LABEL}"
-        facts = {"content_type": label.content_type, "metadata": label.metadata}
+        label_data = {"content_type": label.content_type, "metadata": label.metadata}
         try:
-            if any(facts.values()) or (overwrite and self._store.head(beside)):
-                self._store.put(beside, json.dumps(facts).encode())
-            (self._store.put if overwrite else self._store.put_if_absent)(key, pieces(content))
+            if any(label_data.values()) or (overwrite and self._store.head(beside)):
+                self._store.put(beside, json.dumps(label_data).encode())
+            (self._store.put if overwrite else self._store.put_if_absent)(key, split_pieces(content))
         except ObjectExists:
             pass
         return self.url(key)
 
-    def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
+    def list_all(self, prefix: str) -> Iterator[FileEntry]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
         store = self._store or LocalStore(self._root)
         for one in store.list(prefix + "/" if prefix else ""):
             if not one.key.endswith("/" + LABEL):
-                yield Entry(one.key, one.size, one.modified)
+                yield FileEntry(one.key, one.size, one.modified)
 
-    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
+    def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
         raise UsageError(
             "A file:// address can't be listed.", where=self.url(prefix), help="Use S3(run=...) to see a run's files."
         )
 
-    def _found(self, key: str, status: os.stat_result) -> Found:
+    def _file_info(self, key: str, status: os.stat_result) -> FileInfo:
         label: dict[str, Any] = {}
         try:
             with open(f"{self._root}/{key.rpartition('/')[0]}/{LABEL}", "rb") as file:
                 label = parse_object(file.read())
         except (OSError, ValueError, TypeError):
             pass
-        return Found(status.st_size, status.st_mtime, label.get("content_type"), label.get("metadata"))
+        return FileInfo(status.st_size, status.st_mtime, label.get("content_type"), label.get("metadata"))
 
-    def _closed(self, error: OSError, key: str) -> StoreUnavailable:
+    def _read_error(self, error: OSError, key: str) -> StoreUnavailable:
         return StoreUnavailable(
             "The file can't be read.", seen=f"{error.strerror} (errno {error.errno})", where=self.url(key)
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flow_sdk.files.file_store import Found
+from flow_sdk.files.file_store import FileInfo
 
 __all__ = ["RangeInfo", "S3GetObject", "S3Object", "S3PutObject"]
 
@@ -57,7 +57,7 @@ class S3Object:
     """
 
     def __init__(
-        self, prefix: str | None, key: str, url: str, found: Found | None = None, path: str | None = None
+        self, prefix: str | None, key: str, url: str, found: FileInfo | None = None, path: str | None = None
     ) -> None:
         self._prefix, self._key, self._url = prefix, key, url
         self._found, self._path = found, path
@@ -112,7 +112,7 @@ class S3Object:
 
     @property
     def has_info(self) -> bool:
-        """Whether content type, metadata and time are known; a listing doesn't tell them."""
+        """Whether content type, metadata and time are known; a listing doesn't have them."""
         return self._found is not None and self._found.has_info
 
     @property
@@ -139,7 +139,7 @@ class S3Object:
 
     @property
     def encryption(self) -> str | None:
-        """How the server encrypts it, where that is known: the store's client doesn't tell it, so always None."""
+        """How the server encrypts it, where that is known: obstore doesn't return it, so always None."""
         return None
 
     def __repr__(self) -> str:

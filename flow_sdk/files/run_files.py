@@ -1,7 +1,7 @@
 """The files of a run: who put each, and which of them a reader sees.
 
 Every attempt of a task has a place of its own for each key, ``<key>/=.<step>.<task>.<attempt>/<name>``. (No key, as it
-is spelt, holds ``=.``.) So what a failed attempt left, or one that nobody waits for any more still puts, never mixes
+is spelt, holds ``=.``.) So what a failed attempt left, or one that was abandoned still puts, never mixes
 with what its retry puts. A reader sees of each task what its committed attempt put, and of several tasks that put one
 key the one that started last. In a resumed run, a task that was reused has its files in the run it was taken from.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.files.addresses import decode_key, encode_key
-from flow_sdk.files.file_store import Content, Entry, Found, Label, Place, Span
+from flow_sdk.files.file_store import ByteSpan, Content, FileEntry, FileInfo, FileLabel, FileStore
 from flow_sdk.ids import is_step_name, is_task_id
 from flow_sdk.store.port import ObjectStore
 from flow_sdk.store.records import commits
@@ -23,7 +23,7 @@ MARK = "=."
 """What the name of a writer's folder begins with."""
 
 OUTSIDE = MARK + "outside"
-"""Name in a key of whoever put a file from outside of any task."""
+"""Name in a key of a writer outside of any task."""
 
 _BATCH = 256
 
@@ -53,11 +53,11 @@ class _Version(NamedTuple):
 
     run: str
     writer: Writer | None
-    entry: Entry
+    entry: FileEntry
 
 
 class RunFiles:
-    """The files of a run, as a place for objects.
+    """The files of a run, as a store of files.
 
     Parameters
     ----------
@@ -73,7 +73,9 @@ class RunFiles:
         The task that reads and puts; None outside of the run.
     """
 
-    def __init__(self, inner: Place, roots: dict[str, str], store: ObjectStore, flow: str, me: Writer | None) -> None:
+    def __init__(
+        self, inner: FileStore, roots: dict[str, str], store: ObjectStore, flow: str, me: Writer | None
+    ) -> None:
         self._inner, self._roots, self._store, self._flow, self._me = inner, roots, store, flow, me
         self._run = next(iter(roots))
         self._committed: dict[tuple[str, str], Manifest] = {}
@@ -83,45 +85,45 @@ class RunFiles:
         folder = self._roots[self._run]
         return self._inner.url(f"{folder}/{encode_key(key)}" if key else folder)
 
-    def look(self, key: str) -> Found | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.look`."""
-        seen = self._seen(key)
-        found = self._inner.look(seen.key) if seen is not None else None
-        return None if found is None or seen is None else self._placed(found, seen)
+    def find(self, key: str) -> FileInfo | None:
+        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
+        seen = self._find_visible(key)
+        found = self._inner.find(seen.key) if seen is not None else None
+        return None if found is None or seen is None else self._with_url(found, seen)
 
-    def download(self, key: str, path: str, span: Span, parts: int) -> Found:
-        """See :meth:`~flow_sdk.files.file_store.Place.download`."""
-        seen = self._seen(key)
+    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
+        seen = self._find_visible(key)
         if seen is None:
             raise ObjectMissing(
                 f"There is no file {key!r} of the run {self._flow}/{self._run}.",
                 where=self.url(key),
                 help="A step sees what the tasks before it have put, and not what an attempt that failed did.",
             )
-        return self._placed(self._inner.download(seen.key, path, span, parts), seen)
+        return self._with_url(self._inner.download(seen.key, path, span, parts), seen)
 
-    def upload(self, key: str, content: Content, label: Label, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.Place.upload`."""
+    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
         spelt = encode_key(key)
-        if not overwrite and (seen := self._seen(key)) is not None:
+        if not overwrite and (seen := self._find_visible(key)) is not None:
             return self._inner.url(seen.key)
         mine = f"{self._roots[self._run]}/{spelt}/{self._me or OUTSIDE}/{spelt.rpartition('/')[2]}"
         return self._inner.upload(mine, content, label, overwrite=overwrite)
 
-    def walk(self, prefix: str) -> Iterator[Entry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.walk`."""
+    def list_all(self, prefix: str) -> Iterator[FileEntry]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
         below = encode_key(prefix) if prefix else ""
-        chosen = self._choose(self._versions(below))
+        chosen = self._choose_visible(self._list_versions(below))
         for spelt in sorted(chosen):
             key = decode_key(spelt)
             if key != prefix:
-                yield Entry(key, chosen[spelt].size, chosen[spelt].modified)
+                yield FileEntry(key, chosen[spelt].size, chosen[spelt].modified)
 
-    def level(self, prefix: str) -> tuple[list[Entry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.level`."""
+    def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
+        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
         entries, folders = [], set()
         start = len(prefix) + 1 if prefix else 0
-        for entry in self.walk(prefix):
+        for entry in self.list_all(prefix):
             name, slash, _ = entry.key[start:].partition("/")
             if slash:
                 folders.add(entry.key[:start] + name)
@@ -129,20 +131,20 @@ class RunFiles:
                 entries.append(entry)
         return entries, sorted(folders)
 
-    def _placed(self, found: Found, seen: Entry) -> Found:
-        return Found(
+    def _with_url(self, found: FileInfo, seen: FileEntry) -> FileInfo:
+        return FileInfo(
             found.size, found.modified, found.content_type, found.metadata,
             offset=found.offset, length=found.length, url=self._inner.url(seen.key),
         )  # fmt: skip
 
-    def _seen(self, key: str) -> Entry | None:
+    def _find_visible(self, key: str) -> FileEntry | None:
         spelt = encode_key(key)
-        return self._choose((s, v) for s, v in self._versions(spelt) if s == spelt).get(spelt)
+        return self._choose_visible((s, v) for s, v in self._list_versions(spelt) if s == spelt).get(spelt)
 
-    def _versions(self, below: str) -> Iterator[tuple[str, _Version]]:
+    def _list_versions(self, below: str) -> Iterator[tuple[str, _Version]]:
         """All that was put below a folder, by the key as it is spelt; what isn't of our making is passed over."""
         for run, root in self._roots.items():
-            for entry in self._inner.walk(f"{root}/{below}" if below else root):
+            for entry in self._inner.list_all(f"{root}/{below}" if below else root):
                 parts = entry.key[len(root) + 1 :].split("/")
                 if len(parts) < 3 or parts[-1] != parts[-3]:
                     continue
@@ -150,20 +152,22 @@ class RunFiles:
                 if writer is not None or (parts[-2] == OUTSIDE and run == self._run):
                     yield "/".join(parts[:-2]), _Version(run, writer, entry)
 
-    def _choose(self, versions: Iterable[tuple[str, _Version]]) -> dict[str, Entry]:
+    def _choose_visible(self, versions: Iterable[tuple[str, _Version]]) -> dict[str, FileEntry]:
         """Which version of each key is seen."""
         found = list(versions)
-        self._read({(w.step, w.task) for _, version in found if (w := version.writer) is not None and w != self._me})
-        best: dict[str, tuple[float, str, Entry]] = {}
+        self._read_commits(
+            {(w.step, w.task) for _, version in found if (w := version.writer) is not None and w != self._me}
+        )
+        best: dict[str, tuple[float, str, FileEntry]] = {}
         newest: dict[tuple[str, str], int] = {}
         for spelt, version in found:
-            since = self._since(version, newest)
+            since = self._visible_since(version, newest)
             rank = (since, str(version.writer), version.entry) if since is not None else None
             if rank is not None and (spelt not in best or rank > best[spelt]):
                 best[spelt] = rank
         return {spelt: entry for spelt, (_, _, entry) in best.items()}
 
-    def _since(self, version: _Version, newest: dict[tuple[str, str], int]) -> float | None:
+    def _visible_since(self, version: _Version, newest: dict[tuple[str, str], int]) -> float | None:
         """When the task that put a file started; None if the file isn't to be seen."""
         writer, run = version.writer, version.run
         if writer is None:
@@ -182,7 +186,7 @@ class RunFiles:
             newest[task] = max(commits.list_attempts(self._store, self._flow, run, *task), default=0)
         return version.entry.modified if writer.attempt == newest[task] else None
 
-    def _read(self, tasks: set[tuple[str, str]]) -> None:
+    def _read_commits(self, tasks: set[tuple[str, str]]) -> None:
         """Read which attempts were committed; that doesn't change any more, so each is read once."""
         wanted = sorted(tasks - self._committed.keys())
         for first in range(0, len(wanted), _BATCH):

@@ -10,7 +10,7 @@ from flow_sdk.client.reader import open_existing_store
 from flow_sdk.client.run import Run
 from flow_sdk.errors import NotFound, UsageError
 from flow_sdk.files.addresses import check_key, split_url
-from flow_sdk.files.file_store import Place
+from flow_sdk.files.file_store import FileStore
 from flow_sdk.files.run_files import RunFiles, Writer
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.address import StoreAddress
@@ -19,10 +19,10 @@ from flow_sdk.store.records import layout
 if TYPE_CHECKING:
     from flow_sdk.store.port import ObjectStore
 
-__all__ = ["run_files"]
+__all__ = ["open_run_files"]
 
 
-def run_files(run: object, bucket: str | None, prefix: str | None) -> RunFiles:
+def open_run_files(run: object, bucket: str | None, prefix: str | None) -> RunFiles:
     """Find the files of a run.
 
     Parameters
@@ -58,7 +58,7 @@ def run_files(run: object, bucket: str | None, prefix: str | None) -> RunFiles:
             origin = Runs(store).read(flow, origin).origin_run
         except NotFound:
             break  # it was removed; the run's own files are there all the same
-    inner, above = _inner(store, bucket, prefix)
+    inner, above = _files_of_store(store, bucket, prefix)
     if bucket is None and prefix is None:
         folders = {one: above + layout.files_prefix(flow, one).rstrip("/") for one in runs}
     else:
@@ -71,27 +71,27 @@ def _task_store() -> str:
     return os.environ.get(STORE_VARIABLE) or current_store()
 
 
-def _inner(store: "ObjectStore", bucket: str | None, prefix: str | None) -> tuple[Place, str]:
+def _files_of_store(store: "ObjectStore", bucket: str | None, prefix: str | None) -> tuple[FileStore, str]:
     """Where a store's files are, and the folder in it that all keys begin with."""
     above = check_key(prefix, folder=True) if prefix is not None else None
     if bucket is not None:
         split_url(f"s3://{bucket}/")
-        return _bucket(bucket), f"{above}/" if above else ""
+        return _open_bucket(bucket), f"{above}/" if above else ""
     address = StoreAddress.parse(store.url)
     if address.is_remote:
         folder = address.path if above is None else above
-        return _bucket(address.bucket, address.kind.scheme), f"{folder}/" if folder else ""
+        return _open_bucket(address.bucket, address.kind.scheme), f"{folder}/" if folder else ""
     if above is not None:
         raise UsageError("prefix= needs bucket= with it: this flow's datastore isn't in a bucket.", seen=repr(prefix))
     root = store.capabilities.local_root
     if root is not None:
-        from flow_sdk.files.folder import Folder
+        from flow_sdk.files.folder import FolderFiles
 
-        return Folder(root), ""
+        return FolderFiles(root), ""
     raise UsageError("A store in memory keeps no files beside its runs.", where=store.url)
 
 
-def _bucket(name: str, scheme: str = "s3") -> Place:
+def _open_bucket(name: str, scheme: str = "s3") -> FileStore:
     from flow_sdk.files.bucket import Bucket
     from flow_sdk.store.backends.clouds import find_cloud
 

@@ -147,7 +147,7 @@ class StoreAddress:
         if scheme == "file":
             if not rest.startswith("/"):
                 raise ConfigError("A file URL needs an absolute path.", seen=text, wanted="file:///folder")
-            return cls(_KINDS["file"], "", os.path.abspath(_unquoted(rest)))
+            return cls(_KINDS["file"], "", os.path.abspath(_unquote_path(rest)))
         kind = _KINDS.get(scheme) or _installed_kind(scheme)
         if kind is None:
             known = [one.example for one in known_kinds() if one.is_remote]
@@ -210,7 +210,7 @@ class StoreAddress:
         return factory(self)
 
 
-def _unquoted(path: str) -> str:
+def _unquote_path(path: str) -> str:
     if "%" not in path:
         return path
     from urllib.parse import unquote

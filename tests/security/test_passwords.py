@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.aws import aws_errors, client
+from flow_sdk.aws import aws_errors, make_client
 from flow_sdk.client import Task, metadata, namespace
 from flow_sdk.client.context import default_metadata, default_namespace
 from flow_sdk.errors import AwsError, StoreUnavailable, UsageError
@@ -56,7 +56,7 @@ def test_s3(monkeypatch: pytest.MonkeyPatch) -> None:
         open_store("s3://bucket/x")
     assert SECRET in str(caught.value.__cause__) and SECRET not in str(caught.value)
     with pytest.raises(AwsError, match="doesn't answer") as refused, aws_errors("look"):
-        client("batch").describe_jobs(jobs=["x"])
+        make_client("batch").describe_jobs(jobs=["x"])
     assert SECRET in str(refused.value.__cause__) and SECRET not in str(refused.value)
     missing = explain_error(Exception("<Code>NoSuchBucket</Code>"), "read", "b", "s3://b/x", S3Cloud())
     assert "from http://***@127" in str(missing)

@@ -10,10 +10,10 @@ from unittest.mock import patch
 
 from flow_sdk.client.logs import task_lines
 from flow_sdk.deploy.step_functions.state_data import write_state_data
-from flow_sdk.files.file_store import Label, Span
+from flow_sdk.files.file_store import ByteSpan, FileLabel
 from flow_sdk.files.run_files import RunFiles
 from flow_sdk.files.run_files import Writer as Putter
-from flow_sdk.files.run_location import _inner
+from flow_sdk.files.run_location import _files_of_store
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.local.scheduler import Scheduler, TaskKey
 from flow_sdk.runtime.logs import FLUSH_BYTES, LogSender, LogWriter
@@ -76,7 +76,7 @@ def _in_part(seen: Any) -> bool:
 
 def _files(place: Place) -> RunFiles:
     store = place.store()
-    inner, above = _inner(store, None, None)
+    inner, above = _files_of_store(store, None, None)
     roots = {"r": above + layout.files_prefix(NAME, "r").rstrip("/")}
     return RunFiles(inner, roots, store, NAME, Putter("start", "0", 0))
 
@@ -86,16 +86,16 @@ def _put(size: int) -> Writer:
 
     def look(place: Place) -> Any:
         files = _files(place)
-        found = [entry.key for entry in files.walk("")]
+        found = [entry.key for entry in files.list_all("")]
         if not found:
             return None
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "file")
-            files.download(KEY, path, Span(0, None), 1)
+            files.download(KEY, path, ByteSpan(0, None), 1)
             with open(path, "rb") as file:
                 return found, hashlib.sha256(file.read()).hexdigest() == hashlib.sha256(content).hexdigest()
 
-    return Writer(begun, lambda place: _files(place).upload(KEY, content, Label(), overwrite=True), look)
+    return Writer(begun, lambda place: _files(place).upload(KEY, content, FileLabel(), overwrite=True), look)
 
 
 def _foreach(place: Place) -> None:

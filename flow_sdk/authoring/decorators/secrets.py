@@ -275,12 +275,12 @@ def _region_of_arn(secret: str) -> str | None:
 
 def _get_secret(source: Mapping[str, Any]) -> dict[str, Any]:
     """Return the response of AWS Secrets Manager."""
-    from flow_sdk.aws import aws_errors, client
+    from flow_sdk.aws import aws_errors, make_client
 
     secret, options = source["id"], source["options"]
     region = _region_of_arn(secret) or options.get("region")
     credentials = _assume_role(source["role"], region) if source.get("role") else {}
-    manager = client("secretsmanager", region_name=region, **credentials)
+    manager = make_client("secretsmanager", region_name=region, **credentials)
     doing = f"get the secret {secret}"
     try:
         with aws_errors(doing):
@@ -300,10 +300,10 @@ def _get_secret(source: Mapping[str, Any]) -> dict[str, Any]:
 
 def _assume_role(role: str, region: str | None) -> dict[str, str]:
     """Return temporary credentials of a role."""
-    from flow_sdk.aws import aws_errors, client
+    from flow_sdk.aws import aws_errors, make_client
 
     with aws_errors(f"take on the role {role}"):
-        answer = client("sts", region_name=region).assume_role(RoleArn=role, RoleSessionName="flow-sdk-secrets")[
+        answer = make_client("sts", region_name=region).assume_role(RoleArn=role, RoleSessionName="flow-sdk-secrets")[
             "Credentials"
         ]
     return {

@@ -19,7 +19,7 @@ __all__ = ["COMMANDS"]
 def _find_jobs(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
     """Return a client, and the jobs that the options select."""
     from flow_sdk import config
-    from flow_sdk.aws import client
+    from flow_sdk.aws import make_client
     from flow_sdk.runtime.batch.jobs import unfinished_jobs
 
     run, user = context["run-id"], context["user"]
@@ -31,7 +31,7 @@ def _find_jobs(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
     if run is None and user is None:
         run = _latest_run(context)
         context.log(f"Run {context.flow}/{run}; --run-id or --my-runs for others.")
-    batch = client("batch")
+    batch = make_client("batch")
     name = None if run is None else run.removeprefix(f"{context.flow}/")
     return batch, unfinished_jobs(batch, context.flow, run=name, user=user)
 

@@ -118,10 +118,10 @@ def _check_value(name: str, value: str, source: str | None = None) -> None:
 
 
 def _stack_outputs(stack: str) -> dict[str, str]:
-    from flow_sdk.aws import aws_errors, client
+    from flow_sdk.aws import aws_errors, make_client
     from flow_sdk.errors import AwsError
 
-    cloudformation = client("cloudformation")
+    cloudformation = make_client("cloudformation")
     try:
         with aws_errors(f"read the outputs of the stack {stack}", where=f"region {cloudformation.meta.region_name}"):
             made = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]

@@ -196,7 +196,7 @@ class AirflowDraft(DeploymentDraft):
 
     def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
         """Write the DAG file."""
-        from flow_sdk.aws.settings import encryption
+        from flow_sdk.aws.settings import find_encryption
 
         self._made = deployment_data(
             source.plan,
@@ -205,7 +205,7 @@ class AirflowDraft(DeploymentDraft):
             stored["package"],
             self.options,
             None if self._jobs is None else _batch_data(self._jobs),
-            encryption() if StoreAddress.parse(source.store).kind.name == "s3" else None,
+            find_encryption() if StoreAddress.parse(source.store).kind.name == "s3" else None,
             None if self.grant is None else self.grant.claim.who,
         )
         self._is_changed = self.location.write(dag_file(source.plan, self._made))

@@ -10,7 +10,7 @@ from flow_sdk.config import expand_home
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
 from flow_sdk.errors import ConfigError, DeployError, StoreError
 from flow_sdk.files.botocore_bucket import is_unusual
-from flow_sdk.files.file_store import Label
+from flow_sdk.files.file_store import FileLabel
 from flow_sdk.store.address import StoreAddress
 from flow_sdk.store.backends.durable_files import replace_file, sync_folder
 
@@ -216,7 +216,7 @@ class _BucketFile:
         if text == self.before:
             return False
         with self._errors("put into"):
-            self._bucket.upload(self.key, text.encode("utf-8"), Label(), overwrite=True)
+            self._bucket.upload(self.key, text.encode("utf-8"), FileLabel(), overwrite=True)
         return True
 
     def remove(self) -> bool:

@@ -40,11 +40,11 @@ class MwaaLogin:
         AwsError
             If AWS refuses, or doesn't answer.
         """
-        from flow_sdk.aws import aws_errors, client
+        from flow_sdk.aws import aws_errors, make_client
 
         with aws_errors(f"log in to MWAA environment {self.environment}", where=f"{SCHEME}{self.environment}"):
             if self._client is None:
-                self._client = client("mwaa")
+                self._client = make_client("mwaa")
             found = self._client.create_web_login_token(Name=self.environment)
         self._web_token = str(found["WebToken"])
         return f"{self._scheme}://{found['WebServerHostname']}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flow_sdk.aws import aws_errors, client
+from flow_sdk.aws import aws_errors, make_client
 from flow_sdk.deploy.step_functions.names import check_prefix, machine_name
 
 __all__ = ["AwsAccount", "AwsServices", "find_account", "name_prefix"]
@@ -96,39 +96,39 @@ class AwsServices:
     @cached_property
     def account(self) -> AwsAccount:
         """Account and region; asking for it shows that AWS takes our credentials."""
-        return find_account(client("sts"), str(self.states.meta.region_name))
+        return find_account(make_client("sts"), str(self.states.meta.region_name))
 
     @cached_property
     def states(self) -> Any:
         """Step Functions."""
-        return client("stepfunctions")
+        return make_client("stepfunctions")
 
     @cached_property
     def batch(self) -> Any:
         """Batch."""
-        return client("batch")
+        return make_client("batch")
 
     @cached_property
     def logs(self) -> Any:
         """CloudWatch Logs."""
-        return client("logs")
+        return make_client("logs")
 
     @cached_property
     def scheduler(self) -> Any:
         """EventBridge Scheduler."""
-        return client("scheduler")
+        return make_client("scheduler")
 
     @cached_property
     def events(self) -> Any:
         """EventBridge."""
-        return client("events")
+        return make_client("events")
 
     @cached_property
     def ssm(self) -> Any:
         """Systems Manager, for its Parameter Store."""
-        return client("ssm")
+        return make_client("ssm")
 
     @cached_property
     def iam(self) -> Any:
         """IAM."""
-        return client("iam")
+        return make_client("iam")

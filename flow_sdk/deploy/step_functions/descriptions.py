@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.aws import client
+from flow_sdk.aws import make_client
 from flow_sdk.deploy.port import DeploymentStatus, RunDetails, TargetRequest
 from flow_sdk.deploy.run_states import has_begun
 from flow_sdk.deploy.step_functions.execution import Execution
@@ -61,7 +61,7 @@ def describe_execution(request: TargetRequest, run: Execution, page: str) -> Run
         Address of its page.
     """
     logs = f"{request.program} logs" if has_begun(request.store, request.flow, run.run) else None
-    tail = log_tail_lines(run.failed_job, lambda: client("logs"))
+    tail = log_tail_lines(run.failed_job, lambda: make_client("logs"))
     failed = None
     if not run.is_running and not run.failed_job and logs is not None:
         failed = _find_failed_task(request, run.run)

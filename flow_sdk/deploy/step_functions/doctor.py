@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flow_sdk.aws import aws_errors, client, error_code
-from flow_sdk.aws.settings import session
+from flow_sdk.aws import aws_errors, error_code, make_client
+from flow_sdk.aws.settings import botocore_session
 from flow_sdk.config import datastore_kind, read_setting
 from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, examine_all
 from flow_sdk.deploy.step_functions.account import AwsAccount, find_account
@@ -87,7 +87,7 @@ def _client(service: str) -> Any:
     """A client that gives up soon."""
     from botocore.config import Config
 
-    return client(
+    return make_client(
         service, config=Config(connect_timeout=CONNECT, read_timeout=ANSWER, retries={"total_max_attempts": 1})
     )
 
@@ -99,7 +99,7 @@ def _set(name: str) -> bool:
 def _credentials() -> Check:
     def look() -> Check:
         with aws_errors("find credentials"):
-            found = session().get_credentials()
+            found = botocore_session().get_credentials()
         if found is None:
             return Check("AWS", FAILED, "no credentials", "Set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run: aws configure")
         return Check("AWS", OK, f"credentials from {found.method}")

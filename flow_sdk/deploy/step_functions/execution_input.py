@@ -30,9 +30,9 @@ def read_execution_input(arn: str) -> Any:
     AwsError
         If AWS doesn't return it.
     """
-    from flow_sdk.aws import aws_errors, client
+    from flow_sdk.aws import aws_errors, make_client
 
-    states = client("stepfunctions")
+    states = make_client("stepfunctions")
     with aws_errors("read the execution's input", where=arn):
         text = states.describe_execution(executionArn=arn).get("input") or "{}"
     try:

@@ -256,10 +256,10 @@ class Executions(DeployedRuns[Execution]):
 
     def describe(self, request: TargetRequest) -> DeploymentStatus:
         """Return state machine, versions and schedule."""
-        from flow_sdk.aws import client
+        from flow_sdk.aws import make_client
 
         machine = self.machine
-        schedule = Scheduler(machine.deployed_name, machine.alias_arn, client("scheduler"), machine.account.prefix)
+        schedule = Scheduler(machine.deployed_name, machine.alias_arn, make_client("scheduler"), machine.account.prefix)
         return describe_machine(machine, schedule.find())
 
     def describe_run(self, request: TargetRequest, run: Execution) -> RunDetails:

@@ -53,9 +53,9 @@ class Interrupts:
 
 
 def _run_job(request: TaskRequest, target: JobTarget, report: Report, interrupts: Interrupts) -> int:
-    from flow_sdk.aws import client
+    from flow_sdk.aws import make_client
 
-    batch, task = client("batch"), RemoteTask(request, _print_line, _print_message, report)
+    batch, task = make_client("batch"), RemoteTask(request, _print_line, _print_message, report)
     if interrupts.asked:
         return FAILED
     task.expect()
@@ -70,7 +70,7 @@ def _run_job(request: TaskRequest, target: JobTarget, report: Report, interrupts
         _print_message(f"AWS Batch job {job_id}: ended, as the run was stopped")
         report({"error": "the run was stopped"})
         return FAILED
-    return task.ended(job, lambda: client("logs"))
+    return task.ended(job, lambda: make_client("logs"))
 
 
 def _print_line(stream: str, line: str) -> None:

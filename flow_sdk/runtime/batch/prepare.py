@@ -80,11 +80,11 @@ def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
             help="Add --datastore s3, and --datastore-root s3://bucket/prefix unless that is set.",
         )
     settings = BatchSettings.from_config()
-    from flow_sdk.aws import client
+    from flow_sdk.aws import make_client
 
-    batch = client("batch")
+    batch = make_client("batch")
     settings = find_platforms(batch, steps, settings)
-    check_log_groups(lambda: client("logs"), steps)
+    check_log_groups(lambda: make_client("logs"), steps)
     definitions = {step.name: job_definition(step, settings, root) for step in steps}
     targets = {
         step.name: JobTarget(job_queue(step, settings), definitions[step.name].name, job_tags(step, settings))

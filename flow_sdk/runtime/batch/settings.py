@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from flow_sdk.authoring.decorators.batch import check_resource_tags
-from flow_sdk.aws.settings import encryption, region
+from flow_sdk.aws.settings import find_encryption, find_region
 from flow_sdk.config import read_setting
 from flow_sdk.errors import AwsError, ConfigError, UsageError
 
@@ -41,7 +41,7 @@ def read_settings() -> dict[str, Any]:
                 where=setting.source,
             )
         found[key] = setting.value
-    asked = encryption()
+    asked = find_encryption()
     variables = asked.environment if asked is not None else {}
     return {**found, "region": _read_region(), "tags": _read_tags(), "variables": variables}
 
@@ -64,6 +64,6 @@ def _read_tags() -> dict[str, str]:
 
 def _read_region() -> str | None:
     try:
-        return region()
+        return find_region()
     except AwsError:  # no such profile: a call of AWS reports it, and others don't need it
         return None

@@ -50,7 +50,7 @@ class BucketConnection:
             self._clients = {}
             self.cloud.forget_credentials()
 
-    def budget(self, verb: str, where: str) -> RetryBudget:
+    def new_budget(self, verb: str, where: str) -> RetryBudget:
         """Return the budget of a new operation."""
         return RetryBudget(f"{verb} {where}", self.cloud.title)
 
@@ -88,7 +88,7 @@ class BucketConnection:
         StoreError
             If the server refuses, or doesn't answer.
         """
-        budget = budget or self.budget(verb, where)
+        budget = budget or self.new_budget(verb, where)
         while True:
             client = self.client(kind, encryption)
             try:
@@ -97,9 +97,9 @@ class BucketConnection:
                 if budget.should_renew_credentials(error):
                     self.renew_credentials(client)
                 elif not budget.wait_for_retry(error):
-                    self.fail(error, verb, where)
+                    self.raise_for(error, verb, where)
 
-    def fail(self, error: Exception, verb: str, where: str) -> NoReturn:
+    def raise_for(self, error: Exception, verb: str, where: str) -> NoReturn:
         """Raise the error for the user."""
         if isinstance(error, StoreError):
             raise error

@@ -80,20 +80,20 @@ _CAUSES = {
 """What obstore writes of a connection in its debug text only."""
 
 
-def _message(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     return str(error).split("\n\nDebug source", 1)[0]
 
 
 def error_code(error: Exception) -> str:
     """Return the server's own code for an error, else the HTTP status, else ``""``."""
-    text = _message(error)
+    text = _short_message(error)
     found = _CODE.search(text) or _STATUS.search(text)
     return found[1] if found else ""
 
 
 def is_cut_off(error: Exception) -> bool:
     """Return whether an answer had begun to arrive and broke off."""
-    text = _message(error)
+    text = _short_message(error)
     return not _CODE.search(text) and not _STATUS.search(text) and "body error" in text
 
 
@@ -114,7 +114,7 @@ def is_missing_object(error: Exception) -> bool:
 
 def is_out_of_range(error: Exception) -> bool:
     """Return whether a range was requested that lies behind the object's end."""
-    text = _message(error)
+    text = _short_message(error)
     return error_code(error) in ("InvalidRange", "416") or "Wanted range starting at" in text or "bytes 0--1/0" in text
 
 
@@ -127,7 +127,7 @@ def is_unknown_outcome(error: Exception) -> bool:
         return False
     if _certificate_problem(error) or _has_no_token(error):
         return False
-    status = _STATUS.search(_message(error))
+    status = _STATUS.search(_short_message(error))
     return status is None or status[1] in ("408", "409", "429") or status[1].startswith("5")
 
 
@@ -137,7 +137,7 @@ def is_transient(error: Exception) -> bool:
         return False
     if _certificate_problem(error):
         return False
-    code, status = error_code(error), _STATUS.search(_message(error))
+    code, status = error_code(error), _STATUS.search(_short_message(error))
     if code in _TRANSIENT or is_conflict(error):
         return True
     if type(error).__name__ in _PERMANENT:
@@ -161,7 +161,7 @@ def _certificate_problem(error: Exception) -> str:
 
 def _has_no_token(error: Exception) -> bool:
     """Return whether the request was never sent, as there were no credentials to sign it with."""
-    text = _message(error)
+    text = _short_message(error)
     return _PROVIDER_FAILED in text or _NO_TOKEN.search(text) is not None
 
 
@@ -186,7 +186,7 @@ def explain_error(error: Exception, verb: str, bucket: str, where: str, cloud: C
     StoreError
         The error to raise from ``error``.
     """
-    code, text = error_code(error), _message(error)
+    code, text = error_code(error), _short_message(error)
     if code == "RequestTimeTooSkewed":
         return _clock_error(text, where)
     if _has_no_token(error):
@@ -214,7 +214,7 @@ def explain_error(error: Exception, verb: str, bucket: str, where: str, cloud: C
             help=help_.renew_credentials,
         )
     if code in _DENIED or type(error).__name__ == "PermissionDeniedError":
-        advice = "Ask whoever looks after the bucket for them."
+        advice = "Ask the administrator of the bucket for them."
         return StoreUnavailable(
             f"The {help_.credentials_name} credentials don't let us {verb} there.",
             seen=seen,
@@ -226,7 +226,7 @@ def explain_error(error: Exception, verb: str, bucket: str, where: str, cloud: C
 
 
 def _explain_connection(error: Exception, verb: str, where: str, cloud: Cloud, server: str) -> StoreError:
-    code, text = error_code(error), _message(error)
+    code, text = error_code(error), _short_message(error)
     seen = code or " ".join(text.split())[:300]
     if code in _OTHER_REGION or "redirect without LOCATION" in text:
         return StoreUnavailable(

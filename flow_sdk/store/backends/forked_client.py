@@ -24,23 +24,23 @@ _registered = _needs_copy = False
 
 
 def survive_forks() -> None:
-    """Say that this process uses obstore; processes that are forked from it then load one of their own."""
+    """Register that this process uses obstore; processes that are forked from it then load a library of their own."""
     global _registered
     if not _registered:
         _registered = True
-        os.register_at_fork(after_in_child=_forget)
-        sys.meta_path.insert(0, _Finder())
+        os.register_at_fork(after_in_child=_forget_library)
+        sys.meta_path.insert(0, _LibraryFinder())
 
 
-def _forget() -> None:
-    """Have obstore imported anew when it is next used; whoever keeps clients makes them anew in a forked process."""
+def _forget_library() -> None:
+    """Import obstore again when it is next used; owners of clients make new ones in a forked process."""
     global _needs_copy
     _needs_copy = True
     for name in [name for name in sys.modules if name.partition(".")[0] == "obstore"]:
         _kept.append(sys.modules.pop(name))
 
 
-class _Finder:
+class _LibraryFinder:
     """Finds the library in a copy of its file, in a process that was forked from its user."""
 
     def find_spec(
@@ -52,12 +52,12 @@ class _Finder:
         found = PathFinder.find_spec(name, path)
         if found is None or found.origin is None:
             return None
-        copy = _copied(found.origin)
+        copy = _copy_file(found.origin)
         _needs_copy = False
-        return importlib.util.spec_from_file_location(name, copy, loader=_Loader(name, copy))
+        return importlib.util.spec_from_file_location(name, copy, loader=_LibraryLoader(name, copy))
 
 
-class _Loader(ExtensionFileLoader):
+class _LibraryLoader(ExtensionFileLoader):
     """Loads a library from a file that is there for the moment only."""
 
     def exec_module(self, module: ModuleType) -> None:
@@ -66,7 +66,7 @@ class _Loader(ExtensionFileLoader):
             os.unlink(self.path)
 
 
-def _copied(path: str) -> str:
+def _copy_file(path: str) -> str:
     """Copy a file into memory where the system has files there, else to a temporary file; returns its path."""
     with open(path, "rb") as source:
         if not hasattr(os, "memfd_create"):

@@ -50,7 +50,7 @@ class GoogleCloud:
 
         where = f"gs://{bucket}/{prefix}"
         endpoint = self.endpoint()
-        emulator = _emulator()
+        emulator = _emulator_address()
         config: dict[str, Any] = {}
         provider: Any = None
         if emulator is not None:
@@ -84,7 +84,7 @@ class GoogleCloud:
 
     def endpoint(self) -> str | None:
         """See :meth:`~flow_sdk.store.backends.cloud.Cloud.endpoint`."""
-        return _emulator() or os.environ.get("GOOGLE_BASE_URL") or None
+        return _emulator_address() or os.environ.get("GOOGLE_BASE_URL") or None
 
     def help(self) -> CloudHelp:
         """See :meth:`~flow_sdk.store.backends.cloud.Cloud.help`."""
@@ -116,7 +116,7 @@ class GoogleCloud:
         )
 
 
-def _emulator() -> str | None:
+def _emulator_address() -> str | None:
     """Return the address of the emulator that Google's own variable names."""
     found = os.environ.get("STORAGE_EMULATOR_HOST")
     if not found:

@@ -74,13 +74,13 @@ class MemoryStore:
 
     def put(self, key: str, data: Buffers, *, durable: bool = True) -> None:
         """See :meth:`~flow_sdk.store.port.ObjectStore.put`."""
-        entry = (_joined(data), time.time())
+        entry = (_join_parts(data), time.time())
         with self._lock:
             self._objects[check_key(key)] = entry
 
     def put_if_absent(self, key: str, data: Buffers, *, durable: bool = True) -> None:
         """See :meth:`~flow_sdk.store.port.ObjectStore.put_if_absent`."""
-        entry = (_joined(data), time.time())
+        entry = (_join_parts(data), time.time())
         with self._lock:
             if self._objects.setdefault(check_key(key), entry) is not entry:
                 raise ObjectExists("The object is already in the store.", where=f"{self.url}/{key}")
@@ -117,5 +117,5 @@ class MemoryStore:
             return sorted(key for key in self._objects if key.startswith(prefix))
 
 
-def _joined(data: Buffers) -> bytes:
+def _join_parts(data: Buffers) -> bytes:
     return bytes(data) if isinstance(data, bytes | bytearray | memoryview) else b"".join(data)

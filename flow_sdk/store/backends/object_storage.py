@@ -108,7 +108,7 @@ class ObjectStorage:
         if rest is not None:
             self._put_parts(key, split_frames(chain([small], rest), _BULK))
             return
-        attributes = {self._checksum_mark: _checksum(key, small)}
+        attributes = {self._checksum_mark: _object_checksum(key, small)}
 
         def put(client: Any) -> None:
             obstore.put(client, key, small, use_multipart=False, attributes=attributes)
@@ -126,7 +126,7 @@ class ObjectStorage:
         # A put whose answer was lost may have been applied, and sent again meets its own object. So the writer is an
         # attribute of the object.
         writer = uuid.uuid4().hex
-        attributes = {self._checksum_mark: _checksum(key, small), self._writer_mark: writer}
+        attributes = {self._checksum_mark: _object_checksum(key, small), self._writer_mark: writer}
         budget = self._budget("write", key)
         while True:
             client = self._connection.client(_kind_for(len(small)))
@@ -143,14 +143,14 @@ class ObjectStorage:
                 if not clash and (error_code(error) or not unknown) and budget.wait_for_retry(error):
                     continue
                 if not clash and not unknown:
-                    self._fail(error, "write", key)
+                    self._raise_for(error, "write", key)
                 found = self._read_writer(key, error, budget)
                 if found == writer:
                     return
                 if found is not None:
-                    raise ObjectExists("The object is already in the store.", where=self._where(key)) from error
+                    raise ObjectExists("The object is already in the store.", where=self._url_of(key)) from error
                 if not budget.wait_for_retry(error):
-                    self._fail(error, "write", key)
+                    self._raise_for(error, "write", key)
 
     def make_durable(self, key: str) -> None:
         """See :meth:`~flow_sdk.store.port.ObjectStore.make_durable`: an object that is visible is durable."""
@@ -170,7 +170,7 @@ class ObjectStorage:
     def list(self, prefix: str, *, limit: int | None = None) -> Iterator[ObjectInfo]:
         """See :meth:`~flow_sdk.store.port.ObjectStore.list`."""
         check_prefix(prefix)
-        return self._list(prefix, limit)
+        return self._list_pages(prefix, limit)
 
     def folders(self, prefix: str) -> _Names:
         """See :meth:`~flow_sdk.store.port.ObjectStore.folders`."""
@@ -204,7 +204,7 @@ class ObjectStorage:
 
         self._attempt("delete", keys[0], delete)
 
-    def _list(self, prefix: str, limit: int | None) -> Iterator[ObjectInfo]:
+    def _list_pages(self, prefix: str, limit: int | None) -> Iterator[ObjectInfo]:
         import obstore
 
         left = limit if limit is not None else -1
@@ -224,7 +224,7 @@ class ObjectStorage:
                         if start is not None and path <= start:
                             continue  # a server that knows no offset begins from the start again
                         if last is not None and path <= last:
-                            raise self._unordered(last, path)
+                            raise self._order_error(last, path)
                         left -= 1
                         last = path
                         yield ObjectInfo(path, entry["size"], entry["last_modified"].timestamp())
@@ -237,9 +237,9 @@ class ObjectStorage:
                 if budget.should_renew_credentials(error):
                     self._connection.renew_credentials(client)
                 elif not budget.wait_for_retry(error):
-                    self._fail(error, "list", prefix)
+                    self._raise_for(error, "list", prefix)
 
-    def _unordered(self, before: str, after: str) -> StoreError:
+    def _order_error(self, before: str, after: str) -> StoreError:
         return StoreError(
             "This store lists its objects in another order than that of their keys.",
             seen=f"{before} before {after}",
@@ -267,7 +267,7 @@ class ObjectStorage:
                 raise
             wanted = min(length, size - start)
             if len(data) != wanted:
-                raise damage_error(f"{len(data):,} bytes from {start:,} on instead of {wanted:,}", self._where(key))
+                raise damage_error(f"{len(data):,} bytes from {start:,} on instead of {wanted:,}", self._url_of(key))
             return data
 
         return self._attempt("read", key, read, kind=_kind_for(length))
@@ -280,9 +280,9 @@ class ObjectStorage:
             got = obstore.get(client, key)
             attributes = {str(name): str(value) for name, value in got.attributes.items()}
             data = got.bytes().to_bytes()
-            if attributes.get(self._checksum_mark) not in (None, _checksum(key, data)):
+            if attributes.get(self._checksum_mark) not in (None, _object_checksum(key, data)):
                 seen = "its content and name don't have the checksum that was stored with it"
-                raise damage_error(seen, self._where(key))
+                raise damage_error(seen, self._url_of(key))
             return data, attributes
 
         return self._attempt("read", key, read, budget=budget)
@@ -295,14 +295,14 @@ class ObjectStorage:
         client = self._connection.client("parts")
         attributes = {self._writer_mark: writer}
         try:
-            with report_stalls(f"write {self._where(key)}", pieces, self._cloud.title) as watched:
+            with report_stalls(f"write {self._url_of(key)}", pieces, self._cloud.title) as watched:
                 obstore.put(client, key, watched, attributes=attributes, chunk_size=_PART, max_concurrency=4)
         except Exception as error:  # noqa: BLE001 obstore raises what Rust gives it
             # The upload is gone once it is completed, also for a client that lost the answer.
             if not is_unknown_outcome(error) and error_code(error) != "NoSuchUpload":
-                self._fail(error, "write", key)
+                self._raise_for(error, "write", key)
             if self._read_writer_of_parts(key) != writer:
-                self._fail(error, "write", key)
+                self._raise_for(error, "write", key)
 
     def _get_or_none(self, key: str) -> bytes | None:
         try:
@@ -318,7 +318,7 @@ class ObjectStorage:
             return None
         except StoreError as error:
             if is_unknown_outcome(cause):
-                self._fail(cause, "write", key)
+                self._raise_for(cause, "write", key)
             raise error from cause
 
     def _read_writer_of_parts(self, key: str) -> str | None:
@@ -335,7 +335,7 @@ class ObjectStorage:
             return None
 
     def _budget(self, verb: str, key: str) -> RetryBudget:
-        return self._connection.budget(verb, self._where(key))
+        return self._connection.new_budget(verb, self._url_of(key))
 
     def _attempt(
         self,
@@ -346,19 +346,19 @@ class ObjectStorage:
         kind: ConnectionKind = "small",
         budget: RetryBudget | None = None,
     ) -> _Result:
-        return self._connection.attempt(verb, self._where(key), work, kind=kind, budget=budget)
+        return self._connection.attempt(verb, self._url_of(key), work, kind=kind, budget=budget)
 
-    def _where(self, key: str) -> str:
+    def _url_of(self, key: str) -> str:
         return f"{self.url}/{key}"
 
     def _raise_missing(self, key: str) -> NoReturn:
-        raise ObjectMissing("There is no such object in the store.", where=self._where(key))
+        raise ObjectMissing("There is no such object in the store.", where=self._url_of(key))
 
-    def _fail(self, error: Exception, verb: str, key: str) -> NoReturn:
-        self._connection.fail(error, verb, self._where(key))
+    def _raise_for(self, error: Exception, verb: str, key: str) -> NoReturn:
+        self._connection.raise_for(error, verb, self._url_of(key))
 
 
-def _checksum(key: str, data: bytes | memoryview) -> str:
+def _object_checksum(key: str, data: bytes | memoryview) -> str:
     from blake3 import blake3
 
     hasher = blake3(key.encode("ascii") + b"\0")

@@ -44,7 +44,7 @@ def report_waits_to(listener: Callable[[str], None]) -> None:
     _listener = (os.getpid(), listener)
 
 
-def _report(line: str) -> None:
+def _report_line(line: str) -> None:
     if _listener is not None and _listener[0] == os.getpid():
         _listener[1](line)
     else:
@@ -104,7 +104,9 @@ class RetryBudget:
         if waited + pause > _REPORT_AFTER and not self._reported:
             self._reported = True
             seen = f"answers {code}" if code else "doesn't answer"
-            _report(f"{self._service} {seen}: trying again to {self._operation} ({waited:.0f} of at most {most:.0f} s)")
+            _report_line(
+                f"{self._service} {seen}: trying again to {self._operation} ({waited:.0f} of at most {most:.0f} s)"
+            )
         time.sleep(pause)
         return True
 
@@ -135,7 +137,7 @@ def report_stalls(operation: str, pieces: Iterator[_Piece], service: str = "S3")
     def report() -> None:
         if not reported:
             reported.append(operation)
-            _report(f"{service} has taken nothing for {_STALLED_AFTER:.0f} s: still trying to {operation}")
+            _report_line(f"{service} has taken nothing for {_STALLED_AFTER:.0f} s: still trying to {operation}")
 
     def restart_timer() -> None:
         nonlocal timer

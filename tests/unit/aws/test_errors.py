@@ -18,7 +18,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from flow_sdk.aws import aws_errors, client, error_code
+from flow_sdk.aws import aws_errors, error_code, make_client
 from flow_sdk.errors import AwsError
 from tests.support.ports import free_port
 
@@ -135,7 +135,7 @@ def test_no_region(monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with pytest.raises(AwsError, match="no region is set"):
-        client("batch")
+        make_client("batch")
 
 
 def test_a_real_client_without_a_server(monkeypatch):
@@ -149,7 +149,7 @@ def test_a_real_client_without_a_server(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    batch, states = (client(name, region_name="us-east-1", config=config) for name in ("batch", "stepfunctions"))
+    batch, states = (make_client(name, region_name="us-east-1", config=config) for name in ("batch", "stepfunctions"))
     # Both are at one address: which of them didn't answer is known nevertheless.
     with pytest.raises(AwsError, match=f"^AWS Batch doesn't answer at {url}; we can't look"), aws_errors("look"):
         batch.list_jobs(jobQueue="q")

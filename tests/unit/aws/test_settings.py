@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.aws import client
-from flow_sdk.aws.settings import encryption, s3_settings
+from flow_sdk.aws import make_client
+from flow_sdk.aws.settings import find_encryption, s3_settings
 from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
 from flow_sdk.deploy.airflow.dag_location import open_location
@@ -92,7 +92,7 @@ class Rig:
         assert store.get("a") == b"x"
         with S3(s3root="s3://flows/files") as files:
             files.put("b", b"y")
-        client("batch").describe_job_queues()
+        make_client("batch").describe_job_queues()
         open_location("s3://flows/dags/", "plain").write(f"{FIRST_LINE}\n# {time.monotonic()}\n")
 
 
@@ -126,8 +126,8 @@ def region(rig: Rig) -> None:
             rig.set(**{setting: "eu-south-1"})
         else:
             rig.profile("[default]\nregion = eu-south-1\n")
-        assert s3_settings().region == client("batch").meta.region_name == "eu-south-1"
-        assert client("s3").meta.region_name == "eu-south-1"
+        assert s3_settings().region == make_client("batch").meta.region_name == "eu-south-1"
+        assert make_client("s3").meta.region_name == "eu-south-1"
 
 
 def endpoint_in_the_environment(rig: Rig) -> None:
@@ -164,7 +164,7 @@ def endpoints_ignored(rig: Rig) -> None:
     rig.usual()
     rig.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
     assert str(s3_settings().endpoint).endswith("//s3.us-east-1.amazonaws.com")
-    assert client("s3").meta.endpoint_url.endswith(".amazonaws.com")
+    assert make_client("s3").meta.endpoint_url.endswith(".amazonaws.com")
 
 
 def certificate(name: str) -> Callable[[Rig], None]:
@@ -315,7 +315,7 @@ def metadata_service_disabled(rig: Rig) -> None:
         from flow_sdk.aws import aws_errors
 
         with aws_errors("look"):
-            client("batch").describe_job_queues()
+            make_client("batch").describe_job_queues()
     assert not rig.sessions.sources
 
 
@@ -413,7 +413,7 @@ def test_a_bundle_that_is_none(rig: Rig) -> None:
 def test_an_encryption_that_s3_does_not_know(rig: Rig, variables: dict[str, str], seen: str) -> None:
     rig.set(**variables)
     with pytest.raises(ConfigError) as refused:
-        encryption()
+        find_encryption()
     assert seen in str(refused.value) and "aws:kms" in str(refused.value)
 
 

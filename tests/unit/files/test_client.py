@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -14,9 +15,9 @@ import pytest
 
 from flow_sdk import S3
 from flow_sdk.errors import FlowSDKError, ObjectMissing, StoreError, StoreUnavailable, UsageError
-from flow_sdk.files import S3GetObject, S3PutObject
+from flow_sdk.files import S3GetObject, S3Object, S3PutObject
 from flow_sdk.files.bucket import Bucket
-from flow_sdk.files.file_store import PIECE
+from flow_sdk.files.file_store import PIECE, FileInfo
 from tests.support.ports import free_port
 
 LAYOUT = ("a/0.txt", "a/b/1.txt", "a/d/e/3.txt", "f/4.txt")
@@ -354,7 +355,7 @@ def test_of_many_that_create_one_key_one_wins(bucket: str) -> None:
 def test_a_key_that_came_since_one_looked_is_left_alone(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with S3(s3root=bucket) as s3:
         s3.put("k", "first")
-        monkeypatch.setattr(Bucket, "look", lambda *_: None)
+        monkeypatch.setattr(Bucket, "find", lambda *_: None)
         assert s3.put("k", "late", overwrite=False) == f"{bucket}/k"
         assert s3.get("k").text == "first"
 
@@ -427,3 +428,13 @@ def test_folders_that_hold_keys_with_empty_components_are_listed_and_read(bucket
         }
         below = {found.url: found.exists for found in s3.list_paths([f"{bucket}/raw"])}
         assert below[f"{bucket}/raw/plain.csv"] is True and len(below) == 2
+
+
+def test_objects_of_earlier_releases_are_unpickled() -> None:
+    one = S3Object("s3://b/p", "k", "s3://b/p/k", FileInfo(3, 1.5, "text/plain", {"a": 1}))
+    text = pickle.dumps(one, protocol=2)
+    earlier = text.replace(b"flow_sdk.files.objects", b"flow_sdk.s3.objects")
+    earlier = earlier.replace(b"flow_sdk.files.file_store\nFileInfo", b"flow_sdk.s3.place\nFound")
+    assert earlier.count(b"flow_sdk.s3.") == 2 and b"flow_sdk.files" not in earlier
+    found = pickle.loads(earlier)
+    assert (type(found), found.key, found.size, found.metadata) == (S3Object, "k", 3, {"a": 1})
