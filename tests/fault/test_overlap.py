@@ -20,6 +20,7 @@ from flow_sdk.runtime.task.attempt import Outcome, run_attempt
 from flow_sdk.runtime.task.parents import RunView
 from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
+from flow_sdk.store.backends import memory
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.model import Manifest
@@ -87,7 +88,7 @@ class Place:
         self.world, self.base = World(), MemoryStore(f"overlap-{next(_urls)}")
         self.base._objects.update(self.objects)
         # What the client opens under this name stops before each step, as all others do.
-        shown = open_store._memory[self.base.name] = SteppedStore(self.base)
+        shown = memory._stores[self.base.name] = SteppedStore(self.base)
         shown.name = self.base.name
         self.seen, self.outcomes = None, {}
         self.actors = [
@@ -142,7 +143,7 @@ class Place:
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # A process each has its own in truth.
     monkeypatch.setattr(current, "set_current", lambda *_: None)
-    monkeypatch.setattr(open_store, "_memory", {})
+    monkeypatch.setattr(memory, "_stores", {})
     yield
     namespace(None)
 
