@@ -18,10 +18,10 @@ from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.runtime.task import current
 from flow_sdk.runtime.task.attempt import Outcome, run_attempt
 from flow_sdk.runtime.task.parents import RunView
-from flow_sdk.store import open_store
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends import memory
 from flow_sdk.store.backends.memory import MemoryStore
+from flow_sdk.store.open_store import initialise_store
 from flow_sdk.store.records.commits import read_task
 from flow_sdk.store.records.model import Manifest
 from tests.simulation.orders import every_order
@@ -77,7 +77,7 @@ class Place:
 
     def __post_init__(self) -> None:
         store = MemoryStore("before")
-        open_store.initialise_store(store)
+        initialise_store(store)
         self.begun = InProcessRun(self.flow, store=store)
         Runs(store).create(self.begun.record)
         self.begun.attempt(TaskKey("start", (0,) * len(self.begun.plan.start.kinds)), 0)
