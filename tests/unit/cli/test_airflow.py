@@ -37,7 +37,7 @@ REFUSED = [
     ("airflow create nowhere", 1, "There is no such folder for the DAG file."),
     ("airflow create nowhere/dag.py", 1, "There is no such folder for the DAG file."),
     ("airflow create train.py", 1, "There is another file of that name"),
-    ("airflow create gs://x/dag.py", 1, "A DAG file can't go there."),
+    ("airflow create ftp://x/dag.py", 1, "A DAG file can't go there."),
     ("airflow create dags/x.py --name a/b", 1, "Airflow takes no DAG of this name."),
     ("airflow trigger", 2, "airflow trigger needs to know where Airflow is."),
     ("airflow trigger --folds many", 2, "The parameter 'folds' can't take this value."),

@@ -50,7 +50,7 @@ def words(candidates):
         (["tag", ""], ["add", "list", "remove", "replace"]),
         (["ta"], ["tag"]),
         (["--quiet", "--datastore", "local", "sho"], ["show"]),
-        (["--datastore", ""], ["local", "s3"]),
+        (["--datastore", ""], ["azure", "gs", "local", "s3"]),
         (["--datastore", "s"], ["s3"]),
         (["show", "--format", "me"], ["mermaid"]),
         (["show", "--format=me"], ["--format=mermaid"]),
