@@ -346,8 +346,8 @@ class S3:
         found = []
         for key in [""] if keys is None else key_list(keys):
             if self._store is None:
-                _, name, path = split_url(key)
-                store, folder = self._bucket_of(key, name), check_key(path, folder=True, in_bucket=True)
+                kind, name, path = split_url(key)
+                store, folder = self._bucket_of(key, kind, name), check_key(path, folder=True, in_bucket=True)
             else:
                 refuse_url(key)
                 store, folder = self._store, self._key_below_base(self._check_key(key, folder=True))
@@ -388,8 +388,8 @@ class S3:
     def _key_below_base(self, key: str) -> str:
         return "/".join(part for part in (self._base, key) if part)
 
-    def _bucket_of(self, url: str, bucket: str) -> FileStore:
-        if not url.startswith("s3://"):
+    def _bucket_of(self, url: str, kind: str, bucket: str) -> FileStore:
+        if kind != "s3":
             raise UsageError("Only s3:// addresses can be listed.", seen=repr(url), help="Or use S3(run=...).")
         return self._open_bucket(bucket)
 
