@@ -49,7 +49,7 @@ def stop(what: str) -> None:
 class Kept:
     """A keeper in memory: what an orchestrator holds of each name."""
 
-    place = "the keeper"
+    location = "the keeper"
 
     def __init__(self) -> None:
         self.claims: dict[str, Claim] = {}
@@ -61,6 +61,10 @@ class Kept:
     def write(self, claim: Claim) -> None:
         stop(f"put keeper/{claim.name}")
         self.claims[claim.name] = claim
+
+    def remove(self, name: str) -> bool:
+        stop(f"delete keeper/{name}")
+        return self.claims.pop(name, None) is not None
 
 
 class Place:
