@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
+from flow_sdk.deploy.airflow.create import AirflowOptions, deployment_data
 from flow_sdk.deploy.airflow.dag_file import dag_file
 from flow_sdk.plan.model import FlowPlan, StepPlan
 
@@ -70,7 +70,7 @@ def generated_file(steps: int = STEPS) -> str:
             for number, name in enumerate(names)
         ),
     )
-    return dag_file(plan, deployment_data(plan, "s3://bucket/flows", "0" * 64, "1" * 64, CreateOptions()))
+    return dag_file(plan, deployment_data(plan, "s3://bucket/flows", "0" * 64, "1" * 64, AirflowOptions()))
 
 
 def hand_written_file(steps: int = STEPS) -> str:

@@ -85,7 +85,7 @@ def run_on_airflow(folder: Path, s3: MotoServer, airflow: AirflowServer) -> Run:
         flow_command(*store, *create, folder=folder, environment={**s3.env(), **login})
     with stage("Triggering it through Airflow's REST API, and following it"):
         api = AirflowApi(airflow.url, airflow.user, airflow.password)
-        run_id = api.trigger(FLOW, CONF)
+        run_id = api.start_dag_run(FLOW, CONF)
         print(f"POST {airflow.url}/api/v2/dags/{FLOW}/dagRuns  conf={CONF}\nDAG run {run_id}", flush=True)
         state = follow(api, FLOW, run_id)
         if state != "success":

@@ -31,7 +31,7 @@ class RunTable:
         head = f"{'RUN':<{self.width}} {'STATUS':<10} {'STARTED (UTC)':<17} {'TOOK':>11}  {target.column}"
         self.head = head.rstrip()
 
-    def line(self, run: DeployedRun) -> str:
+    def format_run(self, run: DeployedRun) -> str:
         """Return a run as a line."""
         text = f"{run.run:<{self.width}} {run.status:<10} {time_text(run.started):<17} {duration_text(run):>11}"
         return f"{text}  {'' if run.column is None else run.column}".rstrip()

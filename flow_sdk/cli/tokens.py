@@ -9,10 +9,10 @@ from flow_sdk.cli.context import CommandContext
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from flow_sdk.deploy.claims import Keeper
+    from flow_sdk.deploy.claims import TokenRegistry
     from flow_sdk.deploy.tokens import Grant, TokenGate
 
-__all__ = ["deployed_name", "naming", "tell_token", "token_gate", "token_text"]
+__all__ = ["deployed_name", "naming_options", "print_token", "token_gate", "token_text"]
 
 VARIABLE = "FLOW_SDK_AUTHORIZE"
 """The environment variable that does the same as ``--authorize``, for the jobs of a CI."""
@@ -43,7 +43,7 @@ def deployed_name(context: CommandContext) -> str:
     return project.deployed_name(context.flow)
 
 
-def token_gate(context: CommandContext, name: str, keeper: Keeper | None) -> TokenGate:
+def token_gate(context: CommandContext, name: str, keeper: TokenRegistry | None) -> TokenGate:
     """Make the gate for a deployment under ``name`` from the options."""
     import os
 
@@ -77,7 +77,7 @@ def token_text(name: str) -> str:
     return f"the production token of {claim_text(claimed)}{shared}"
 
 
-def tell_token(
+def print_token(
     context: CommandContext, gate: TokenGate, location: str | None = None, omitted: Collection[str] = ()
 ) -> None:
     """Say what a new token is for. Who deploys again with the same one is told nothing.
@@ -94,12 +94,12 @@ def tell_token(
         Options of the target that the line for others doesn't repeat.
     """
     grant = gate.grant
-    if gate.not_kept is not None:
-        reason = ", ".join(filter(None, (gate.not_kept.seen, gate.not_kept.where)))
+    if gate.memory_error is not None:
+        reason = ", ".join(filter(None, (gate.memory_error.seen, gate.memory_error.where)))
         context.log(f"This machine can't keep the token ({reason}): give it with each deployment.")
     if grant is None:
         return
-    _tell_move(context, gate, grant)
+    _print_move(context, gate, grant)
     if not (grant.first or grant.renewed):
         return
     shared = gate.text != gate.name
@@ -119,12 +119,12 @@ def tell_token(
     context.log(
         f"  Namespace of its runs:  {grant.namespace}\n"
         f'  In a notebook:          namespace("{grant.namespace}")\n'
-        f"  {title}  {_line(context, location, grant.token, omitted)}\n"
+        f"  {title}  {_deploy_command(context, location, grant.token, omitted)}\n"
         "This machine holds the token now; on others --authorize is needed once."
     )
 
 
-def _tell_move(context: CommandContext, gate: TokenGate, grant: Grant) -> None:
+def _print_move(context: CommandContext, gate: TokenGate, grant: Grant) -> None:
     """Say how a flow that had a production token of its own comes to share that of its project's branch."""
     if grant.adopted is not None:
         context.log(
@@ -140,7 +140,7 @@ def _tell_move(context: CommandContext, gate: TokenGate, grant: Grant) -> None:
         context.log(f"Deployed under tokens of their own until their next create: {', '.join(grant.waiting)}.")
 
 
-def _line(context: CommandContext, location: str | None, token: str, omitted: Collection[str]) -> str:
+def _deploy_command(context: CommandContext, location: str | None, token: str, omitted: Collection[str]) -> str:
     """The command that deploys the same from elsewhere: complete, to be pasted into a shell in the flow's folder."""
     import shlex
 
@@ -166,7 +166,7 @@ def _line(context: CommandContext, location: str | None, token: str, omitted: Co
     return " ".join([program_text(), *map(shlex.quote, words)])
 
 
-def naming(context: CommandContext) -> str:
+def naming_options(context: CommandContext) -> str:
     """The options that name the deployment, for a command to be pasted into a shell."""
     import shlex
 

@@ -16,7 +16,7 @@ from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_c
 from flow_sdk.store.records.layout import token_key, token_prefix
 from flow_sdk.strict_json import parse_object
 
-__all__ = ["Claim", "Keeper", "KnownTokens", "StoreClaims", "digest_of", "standing"]
+__all__ = ["Claim", "KnownTokens", "StoreClaims", "TokenRegistry", "select_valid", "token_digest"]
 
 RETIRED = "retired"
 """The salt of a record that withdraws all claims on a name: it shares the token of its project's branch since."""
@@ -25,7 +25,7 @@ FORMAT = 1
 """Of a claim that an orchestrator keeps."""
 
 
-def digest_of(salt: str, token: str) -> str:
+def token_digest(salt: str, token: str) -> str:
     """The salted hash by which a token is known where it isn't kept itself."""
     return hashlib.sha256(f"{salt}\0{token}".encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -56,16 +56,16 @@ class Claim:
     salt: str
     digest: str
 
-    def fits(self, token: str) -> bool:
+    def matches_token(self, token: str) -> bool:
         """Tell whether this is the token's claim."""
-        return digest_of(self.salt, token) == self.digest
+        return token_digest(self.salt, token) == self.digest
 
     def is_same(self, other: "Claim | None") -> bool:
         """Tell whether another claim is of the same token; two stores may count its generations differently."""
         return other is not None and (self.salt, self.digest) == (other.salt, other.digest)
 
     @property
-    def who(self) -> str:
+    def owner_text(self) -> str:
         """The owner, for people: nothing in it moves a terminal's cursor."""
         return self.owner if self.owner.isprintable() else ascii(self.owner)
 
@@ -85,13 +85,13 @@ class Claim:
         try:
             data = parse_object(text)
             if data.pop("format") > FORMAT:
-                raise _newer(where)
-            return cls._made(data)
+                raise _newer_release_error(where)
+            return cls._from_fields(data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _unreadable(f"{type(error).__name__}: {error}", where) from error
+            raise _unreadable_claim_error(f"{type(error).__name__}: {error}", where) from error
 
     @classmethod
-    def unsealed(cls, text: bytes, key: str, where: str) -> "Claim":
+    def from_record(cls, text: bytes, key: str, where: str) -> "Claim":
         """Decode from an object of a store; ``where`` is for the error.
 
         Raises
@@ -100,25 +100,25 @@ class Claim:
             If the object isn't a claim, or isn't as it was written.
         """
         try:
-            return cls._made(decode_checksummed(text, key))
+            return cls._from_fields(decode_checksummed(text, key))
         except IntegrityError as error:
-            raise (_unreadable(error.seen, where) if error.seen else _newer(where)) from error
+            raise (_unreadable_claim_error(error.seen, where) if error.seen else _newer_release_error(where)) from error
         except TypeError as error:
-            raise _unreadable(f"{type(error).__name__}: {error}", where) from error
+            raise _unreadable_claim_error(f"{type(error).__name__}: {error}", where) from error
 
     @classmethod
-    def _made(cls, data: dict[str, Any]) -> "Claim":
+    def _from_fields(cls, data: dict[str, Any]) -> "Claim":
         claim = cls(**data)
         if not isinstance(claim.generation, int) or not isinstance(claim.digest, str):
             raise TypeError("generation or digest")
         return claim
 
 
-def _newer(where: str) -> DeployError:
+def _newer_release_error(where: str) -> DeployError:
     return DeployError("A token was made by a newer release.", where=where, help="pip install -U flow-sdk")
 
 
-def _unreadable(seen: str, where: str) -> DeployError:
+def _unreadable_claim_error(seen: str, where: str) -> DeployError:
     return DeployError(
         "What is kept of a production token can't be read.",
         seen=seen,
@@ -127,7 +127,7 @@ def _unreadable(seen: str, where: str) -> DeployError:
     )
 
 
-class Keeper(Protocol):
+class TokenRegistry(Protocol):
     """A second place for the newest claim on a name or branch, in the orchestrator itself: a Variable, a parameter.
 
     Among those who share a store, the store decides by create-only objects. A keeper makes the claim known to those who
@@ -139,21 +139,21 @@ class Keeper(Protocol):
         """Where it is, for people."""
         ...
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         """The claim kept for a deployed name; None when there is none.
 
         Raises DeployError when it can't be read.
         """
         ...
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         """Keep a claim in place of the one that was read last, and see that it is kept.
 
         Raises DeployError when another one is there.
         """
         ...
 
-    def remove(self, name: str) -> bool:
+    def remove_claim(self, name: str) -> bool:
         """Forget the claim on a name; returns whether there was one."""
         ...
 
@@ -172,19 +172,19 @@ class StoreClaims:
     def __init__(self, store: ObjectStore, name: str) -> None:
         self.store, self.name, self._folder = store, name, encode_tag(name)
 
-    def records(self) -> list[Claim]:
+    def read_records(self) -> list[Claim]:
         """All that was ever claimed or withdrawn, the newest last."""
         keys = [found.key for found in self.store.list(token_prefix(self._folder))]
         for key in keys[-1:]:
             self.store.make_durable(key)  # whoever made it may have been killed; from now on it is built upon
         texts = zip(keys, self.store.get_many(keys), strict=True)
-        return [Claim.unsealed(text, key, f"{self.store.url}/{key}") for key, text in texts if text is not None]
+        return [Claim.from_record(text, key, f"{self.store.url}/{key}") for key, text in texts if text is not None]
 
-    def read(self) -> list[Claim]:
+    def read_valid(self) -> list[Claim]:
         """All claims but those that were withdrawn, the newest last."""
-        return standing(self.records())
+        return select_valid(self.read_records())
 
-    def add(self, claim: Claim) -> bool:
+    def add_claim(self, claim: Claim) -> bool:
         """Make a claim; False when another one of its generation is there already."""
         key = token_key(self._folder, claim.generation)
         try:
@@ -193,19 +193,19 @@ class StoreClaims:
             return False
         return True
 
-    def withdraw(self, claim: Claim) -> None:
+    def withdraw_claim(self, claim: Claim) -> None:
         """Take back the newest claim: the one before it counts again. One that another has followed stays."""
-        self.add(replace(claim, generation=claim.generation + 1, salt="", digest=""))
+        self.add_claim(replace(claim, generation=claim.generation + 1, salt="", digest=""))
 
-    def retire(self) -> None:
+    def retire_all(self) -> None:
         """Take back all claims: the name shares the token of its project's branch from now on."""
-        records = self.records()
-        if standing(records):
+        records = self.read_records()
+        if select_valid(records):
             last = records[-1]
-            self.add(replace(last, generation=last.generation + 1, salt=RETIRED, digest=""))
+            self.add_claim(replace(last, generation=last.generation + 1, salt=RETIRED, digest=""))
 
 
-def standing(records: list[Claim]) -> list[Claim]:
+def select_valid(records: list[Claim]) -> list[Claim]:
     """The claims among the records of a store that nobody has withdrawn. Pure."""
     found: list[Claim] = []
     for record in records:
@@ -233,7 +233,7 @@ class KnownTokens:
         self.home = home
         self.folder = None if home is None else os.path.join(home, "tokens", encode_tag(name))
 
-    def of(self, name: str) -> "KnownTokens":
+    def for_name(self, name: str) -> "KnownTokens":
         """The tokens that the same machine holds for another name."""
         return KnownTokens(self.home, name)
 
@@ -246,10 +246,10 @@ class KnownTokens:
                 with suppress(OSError, ValueError), open(os.path.join(self.folder, file), encoding="utf-8") as text:
                     yield text.read()
 
-    def _path(self, token: str) -> str:
+    def _token_path(self, token: str) -> str:
         return os.path.join(self.folder or "", hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
-    def add(self, token: str) -> None:
+    def add_token(self, token: str) -> None:
         """Keep a token.
 
         Raises
@@ -265,7 +265,7 @@ class KnownTokens:
             )
         try:
             make_folders(self.folder, 0o700)
-            replace_file(self._path(token), token.encode("utf-8"), 0o600)
+            replace_file(self._token_path(token), token.encode("utf-8"), 0o600)
         except OSError as error:
             raise DeployError(
                 "The production token can't be kept on this machine.",
@@ -274,8 +274,8 @@ class KnownTokens:
                 help="Set FLOW_SDK_HOME to a folder that can be written to.",
             ) from error
 
-    def remove(self, token: str) -> None:
+    def remove_token(self, token: str) -> None:
         """Forget a token."""
         if self.folder is not None:
             with suppress(FileNotFoundError, NotADirectoryError):
-                os.unlink(self._path(token))
+                os.unlink(self._token_path(token))

@@ -48,7 +48,7 @@ class RunStatus:
         self.description = description
 
     @property
-    def option(self) -> str:
+    def option_name(self) -> str:
         """The option of ``list-runs`` that selects these runs."""
         return self.name.lower().replace("_", "-")
 
@@ -212,7 +212,7 @@ class TargetDeclaration:
         """Whether ``create --dry-run`` shows what would be made or changed."""
         return bool(self.preview_help)
 
-    def load(self) -> DeployTarget:
+    def load_target(self) -> DeployTarget:
         """Import the target and return it.
 
         Raises
@@ -239,8 +239,14 @@ class TargetDeclaration:
     @property
     def commands(self) -> tuple[TargetCommand, ...]:
         """All commands, in the order of the help: those of every target, and its own before ``delete``."""
-        common = (self._create(), self._trigger(), self._list_runs(), self._status(), self._terminate())
-        return (*common, *map(self._own, self._own_commands), self._delete())
+        common = (
+            self._create_command(),
+            self._trigger_command(),
+            self._list_command(),
+            self._status_command(),
+            self._terminate_command(),
+        )
+        return (*common, *map(self._complete_own, self._own_commands), self._delete_command())
 
     def find_command(self, verb: str) -> TargetCommand:
         """Return the command of a verb.
@@ -257,7 +263,7 @@ class TargetDeclaration:
         """The commands that other targets needn't have."""
         return frozenset(command.verb for command in self._own_commands)
 
-    def _own(self, command: TargetCommand) -> TargetCommand:
+    def _complete_own(self, command: TargetCommand) -> TargetCommand:
         token = (AUTHORIZE, *self.token_options) if command.needs_token else ()
         return TargetCommand(
             command.verb,
@@ -268,7 +274,7 @@ class TargetDeclaration:
             needs_token=command.needs_token,
         )
 
-    def _create(self) -> TargetCommand:
+    def _create_command(self) -> TargetCommand:
         only = [Option("only-json", self.render_help, flag=True)] if self.can_render else []
         preview = [Option("dry-run", self.preview_help, flag=True)] if self.can_preview else []
         return TargetCommand(
@@ -288,7 +294,7 @@ class TargetDeclaration:
             ],
         )
 
-    def _trigger(self) -> TargetCommand:
+    def _trigger_command(self) -> TargetCommand:
         return TargetCommand(
             "trigger",
             f"Start a run of the deployed flow {self.location}.",
@@ -296,15 +302,17 @@ class TargetDeclaration:
             has_parameters=True,
         )
 
-    def _list_runs(self) -> TargetCommand:
-        chosen = (Option(status.option, f"Those that {status.description}.", flag=True) for status in self.statuses)
+    def _list_command(self) -> TargetCommand:
+        chosen = (
+            Option(status.option_name, f"Those that {status.description}.", flag=True) for status in self.statuses
+        )
         return TargetCommand(
             "list-runs",
             f"List the runs of the deployed flow {self.location}.",
             options=[self.name_option, *chosen, *self.connection_options, OUTPUT],
         )
 
-    def _status(self) -> TargetCommand:
+    def _status_command(self) -> TargetCommand:
         return TargetCommand(
             "status",
             "Show the deployed flow and its latest runs, or one run.",
@@ -312,7 +320,7 @@ class TargetDeclaration:
             options=[self.name_option, *self.connection_options, OUTPUT],
         )
 
-    def _terminate(self) -> TargetCommand:
+    def _terminate_command(self) -> TargetCommand:
         return TargetCommand(
             "terminate",
             f"Stop a run {self.location}.",
@@ -320,7 +328,7 @@ class TargetDeclaration:
             options=[self.name_option, AUTHORIZE, *self.connection_options, *self.token_options],
         )
 
-    def _delete(self) -> TargetCommand:
+    def _delete_command(self) -> TargetCommand:
         return TargetCommand(
             "delete",
             f"Delete the deployed flow from {self.service}; artifacts stay.",

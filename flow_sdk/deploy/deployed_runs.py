@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from flow_sdk.deploy.request import TargetRequest
 
 if TYPE_CHECKING:
-    from flow_sdk.deploy.claims import Keeper
+    from flow_sdk.deploy.claims import TokenRegistry
 
 __all__ = ["FAILURES", "DeployedRun", "DeployedRuns", "DeploymentStatus", "RunDetails", "RunT", "time_text"]
 
@@ -100,7 +100,7 @@ class DeployedRuns(ABC, Generic[RunT]):
     """
 
     name: str
-    token_registry: "Keeper | None" = None
+    token_registry: "TokenRegistry | None" = None
 
     @abstractmethod
     def check_deployed(self, request: TargetRequest) -> None:
@@ -117,7 +117,7 @@ class DeployedRuns(ABC, Generic[RunT]):
         self.check_deployed(request)
 
     @abstractmethod
-    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> RunT:
+    def start_run(self, parameters: dict[str, Any], run_id: str | None = None) -> RunT:
         """Start a run.
 
         Parameters
@@ -134,11 +134,11 @@ class DeployedRuns(ABC, Generic[RunT]):
         """
 
     @abstractmethod
-    def list(self, statuses: Iterable[str] = ()) -> Iterator[RunT]:
+    def list_runs(self, statuses: Iterable[str] = ()) -> Iterator[RunT]:
         """Return runs, newest first: those of the statuses, all when there are none."""
 
     @abstractmethod
-    def find(self, run: str) -> RunT:
+    def find_run(self, run: str) -> RunT:
         """Return a run by what :meth:`DeployTarget.parse_run` makes of an id.
 
         Raises
@@ -148,7 +148,7 @@ class DeployedRuns(ABC, Generic[RunT]):
         """
 
     @abstractmethod
-    def stop(self, run: RunT) -> None:
+    def stop_run(self, run: RunT) -> None:
         """Stop a run; its orchestrator ends its tasks.
 
         Raises
@@ -166,14 +166,14 @@ class DeployedRuns(ABC, Generic[RunT]):
         """Return what to tell the user of a run that was stopped."""
 
     @abstractmethod
-    def describe(self, request: TargetRequest) -> DeploymentStatus:
+    def describe_deployment(self, request: TargetRequest) -> DeploymentStatus:
         """Return what there is to know of the deployed flow."""
 
     @abstractmethod
     def describe_run(self, request: TargetRequest, run: RunT) -> RunDetails:
         """Return what there is to know of a run."""
 
-    def cause(self, run: RunT) -> str | None:
+    def failure_cause(self, run: RunT) -> str | None:
         """Return why a run failed before its first task began; None where that isn't known."""
         return None
 

@@ -9,10 +9,10 @@ from flow_sdk.plan.model import FlowPlan
 from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
-    from flow_sdk.deploy.claims import Keeper
+    from flow_sdk.deploy.claims import TokenRegistry
     from flow_sdk.deploy.tokens import Grant, TokenGate
 
-__all__ = ["Deployment", "DeploymentDraft", "DeploymentOptions", "DeploymentPreview", "DeploymentSource"]
+__all__ = ["CreatedDeployment", "DeploymentDraft", "DeploymentOptions", "DeploymentPreview", "DeploymentSource"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class DeploymentSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployment:
+class CreatedDeployment:
     """A deployment that was made.
 
     Parameters
@@ -78,7 +78,7 @@ class Deployment:
     namespace: str
     is_changed: bool
     summary: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -104,7 +104,7 @@ class DeploymentPreview:
     location: str
     rows: tuple[tuple[str, str], ...]
     limits: tuple[tuple[str, int, int], ...] = ()
-    notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     difference: tuple[str, ...] = ()
 
 
@@ -132,13 +132,13 @@ class DeploymentDraft(ABC):
     target: str
     name: str
     options: DeploymentOptions
-    token_registry: "Keeper | None" = None
+    token_registry: "TokenRegistry | None" = None
     grant: "Grant | None" = None
     excluded_files: tuple[str, ...] = ()
     location_argument: str | None = None
 
     @abstractmethod
-    def check(self, source: DeploymentSource) -> None:
+    def check_source(self, source: DeploymentSource) -> None:
         """Check whatever can be checked without writing; the orchestrator may be asked.
 
         Raises
@@ -158,22 +158,22 @@ class DeploymentDraft(ABC):
         return None
 
     @abstractmethod
-    def blobs(self, source: DeploymentSource) -> Mapping[str, bytes | None]:
+    def collect_blobs(self, source: DeploymentSource) -> Mapping[str, bytes | None]:
         """Return what the deployment needs of the store, by what each is; ``options`` are final now.
 
         ``plan`` must be among them: ``from_deployment`` reads it. None stands for what there isn't.
         """
 
-    def register(self) -> None:
+    def register_resources(self) -> None:
         """Register what the definition refers to, such as job definitions. Nothing runs because of it."""
         return None
 
     @abstractmethod
-    def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
+    def publish_definition(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
         """Write the definition; from then on runs start with it. ``stored`` has the hashes of the blobs."""
 
     @abstractmethod
-    def complete(self) -> Deployment:
+    def complete_deployment(self) -> CreatedDeployment:
         """Set what starts runs or tells of them, such as schedule and alerts, and return what was made."""
 
     def wait_until_visible(self) -> None:
@@ -186,10 +186,10 @@ class DeploymentDraft(ABC):
         """
         return None
 
-    def render(self, source: DeploymentSource) -> str:
+    def render_definition(self, source: DeploymentSource) -> str:
         """Return the definition as text, without asking anybody. For targets with ``render_help``."""
         raise NotImplementedError(f"{self.target} declares no render_help")
 
-    def preview(self, source: DeploymentSource, store: ObjectStore | None, grant: "Grant") -> DeploymentPreview:
+    def preview_changes(self, source: DeploymentSource, store: ObjectStore | None, grant: "Grant") -> DeploymentPreview:
         """Compare with what is deployed; ``options`` are final. For targets with ``preview_help``."""
         raise NotImplementedError(f"{self.target} declares no preview_help")

@@ -16,8 +16,8 @@ __all__ = [
     "OK",
     "Check",
     "Look",
-    "examine",
     "examine_all",
+    "examine_part",
     "failed_check",
 ]
 
@@ -51,7 +51,7 @@ Look = tuple[str, Callable[[], Check]]
 """The name of a part, and the function that looks at it."""
 
 
-def examine(name: str, look: Callable[[], Check]) -> Check:
+def examine_part(name: str, look: Callable[[], Check]) -> Check:
     """Check a part; an error of ours becomes what was found."""
     try:
         return look()
@@ -86,7 +86,7 @@ def examine_all(looks: Sequence[Look], seconds: float) -> list[Check]:
     answers: queue.SimpleQueue[tuple[int, Check]] = queue.SimpleQueue()
 
     def work(index: int, name: str, look: Callable[[], Check]) -> None:
-        answers.put((index, examine(name, look)))
+        answers.put((index, examine_part(name, look)))
 
     for index, (name, look) in enumerate(looks):
         # As daemons: one that hangs in a socket doesn't keep the command from ending.

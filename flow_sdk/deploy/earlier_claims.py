@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flow_sdk.authoring.project import claim_name, claim_text
-from flow_sdk.deploy.claims import Claim, Keeper, StoreClaims
+from flow_sdk.deploy.claims import Claim, StoreClaims, TokenRegistry
 from flow_sdk.errors import DeployError
 from flow_sdk.metadata.tags import decode_tag
 from flow_sdk.store.port import ObjectStore
@@ -39,31 +39,33 @@ class EarlierClaims:
     others: dict[str, Claim] = field(default_factory=dict)
 
     @property
-    def counting(self) -> Claim | None:
+    def own_claim(self) -> Claim | None:
         """The claim on this very name that counts, if there is one."""
         return counting_claim(self.own, self.kept) if self.own or self.kept else None
 
     @classmethod
-    def find(cls, store: ObjectStore | None, name: str, keeper: Keeper | None, *, siblings: bool) -> "EarlierClaims":
+    def find_claims(
+        cls, store: ObjectStore | None, name: str, keeper: TokenRegistry | None, *, siblings: bool
+    ) -> "EarlierClaims":
         """Look for the claims of a deployed name, and with ``siblings`` for those of the branch's other flows."""
         found = cls(name)
         if claim_name(name) == name:
             return found
         if keeper is not None:
-            found.kept = keeper.read(name)
+            found.kept = keeper.read_claim(name)
         if store is None:
             return found
-        found.own = StoreClaims(store, name).read()
+        found.own = StoreClaims(store, name).read_valid()
         for folder in store.folders(deployments_prefix()) if siblings else ():
             other = decode_tag(folder) or name
             if other in (name, claim_name(name)) or claim_name(other) != claim_name(name):
                 continue
-            claims = StoreClaims(store, other).read()
+            claims = StoreClaims(store, other).read_valid()
             if claims:
                 found.others[other] = claims[-1]
         return found
 
-    def chosen(self, tokens: Iterable[str], *, any_of_them: bool) -> tuple[str, str | None]:
+    def choose_token(self, tokens: Iterable[str], *, any_of_them: bool) -> tuple[str, str | None]:
         """Choose the flow whose token becomes the branch's, for a flow that was never deployed itself.
 
         Parameters
@@ -85,17 +87,17 @@ class EarlierClaims:
             If the user holds several, and so has to choose.
         """
         known = list(tokens)
-        held = {name: token for name, claim in self.others.items() for token in known if claim.fits(token)}
+        held = {name: token for name, claim in self.others.items() for token in known if claim.matches_token(token)}
         if len(set(held.values())) > 1 and not any_of_them:
             raise several_tokens(claim_text(claim_name(self.name)), {name: self.others[name] for name in held})
         return next(iter(held.items()), (next(iter(self.others), ""), None))
 
-    def retire(self, store: ObjectStore, keeper: Keeper | None) -> None:
+    def retire_claims(self, store: ObjectStore, keeper: TokenRegistry | None) -> None:
         """Take back the claims on this very name, which shares the branch's token from now on."""
         if self.own:
-            StoreClaims(store, self.name).retire()
+            StoreClaims(store, self.name).retire_all()
         if self.kept is not None and keeper is not None:
-            keeper.remove(self.name)
+            keeper.remove_claim(self.name)
 
 
 def counting_claim(claims: list[Claim], kept: Claim | None) -> Claim:
@@ -107,7 +109,9 @@ def counting_claim(claims: list[Claim], kept: Claim | None) -> Claim:
 
 def several_tokens(branch: str, claims: dict[str, Claim]) -> DeployError:
     """The error for a branch whose flows were deployed under different tokens, of which the user holds several."""
-    listed = ", ".join(f"{name} (of {claim.who}, since {claim.created})" for name, claim in sorted(claims.items()))
+    listed = ", ".join(
+        f"{name} (of {claim.owner_text}, since {claim.created})" for name, claim in sorted(claims.items())
+    )
     return DeployError(
         f"The flows of {branch} share one production token from now on, and have {len(claims)}. Nothing was changed.",
         seen=listed,
@@ -121,9 +125,9 @@ def several_tokens(branch: str, claims: dict[str, Claim]) -> DeployError:
 def still_apart(name: str, branch: str, own: Claim) -> DeployError:
     """The error for a flow that is still deployed under a token of its own, which the user doesn't hold."""
     return DeployError(
-        f"{name} is still deployed under a production token of its own, of {own.who}. Nothing was changed.",
+        f"{name} is still deployed under a production token of its own, of {own.owner_text}. Nothing was changed.",
         seen=f"the token of {branch}, which its flows share, without that of {name}",
-        wanted=f"also the token that {own.who} has had since {own.created}",
-        help=f"Ask {own.who} for it, and give it once with --authorize TOKEN: {name} then moves to the namespace of "
-        f"{branch}.",
+        wanted=f"also the token that {own.owner_text} has had since {own.created}",
+        help=f"Ask {own.owner_text} for it, and give it once with --authorize TOKEN: {name} then moves to the "
+        f"namespace of {branch}.",
     )

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flow_sdk.deploy.port import (
-    Deployment,
+    CreatedDeployment,
     DeploymentDraft,
     DeploymentPreview,
     DeploymentSource,
@@ -28,13 +28,13 @@ from flow_sdk.deploy.port import (
     RemovedPart,
     RunT,
 )
-from flow_sdk.deploy.releases import note_release
+from flow_sdk.deploy.releases import record_release
 from flow_sdk.deploy.tokens import Grant, TokenGate, existing_store
 
 __all__ = ["DeletedDeployment", "create_deployment", "delete_deployment", "preview_deployment"]
 
 
-def create_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: TokenGate | None) -> Deployment:
+def create_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: TokenGate | None) -> CreatedDeployment:
     """Deploy a flow.
 
     Parameters
@@ -56,25 +56,25 @@ def create_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: To
     from flow_sdk.store.artifacts import Artifacts
     from flow_sdk.store.open_store import open_store
 
-    draft.check(source)
+    draft.check_source(source)
     before = existing_store(source.store)
     if gate is not None:
-        gate.check(before)
+        gate.check_token(before)
     draft.check_origin(source, before, gate)
     artifacts = Artifacts(open_store(source.store))
     source = replace(source, store=artifacts.store.url)
     if gate is not None:
-        _apply_grant(draft, gate.claim(artifacts.store))
-    blobs = draft.blobs(source)
+        _apply_grant(draft, gate.claim_name(artifacts.store))
+    blobs = draft.collect_blobs(source)
     stored = {what: None if blob is None else artifacts.put_bytes(blob) for what, blob in blobs.items()}
-    note_release(artifacts.store, draft.target, draft.name, stored)
-    draft.register()
+    record_release(artifacts.store, draft.target, draft.name, stored)
+    draft.register_resources()
     if gate is not None:
-        gate.confirm(artifacts.store)
-    draft.publish(source, stored)
+        gate.confirm_claim(artifacts.store)
+    draft.publish_definition(source, stored)
     if gate is not None:
-        gate.confirm(artifacts.store, deployed=True)
-    return draft.complete()
+        gate.confirm_claim(artifacts.store, deployed=True)
+    return draft.complete_deployment()
 
 
 def preview_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: TokenGate) -> DeploymentPreview:
@@ -87,12 +87,12 @@ def preview_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: T
     StoreError
         If the store can't be read.
     """
-    draft.check(source)
+    draft.check_source(source)
     store = existing_store(source.store)
-    grant = gate.check(store)
+    grant = gate.check_token(store)
     draft.check_origin(source, store, gate)
     _apply_grant(draft, grant)
-    return draft.preview(source, store, grant)
+    return draft.preview_changes(source, store, grant)
 
 
 def _apply_grant(draft: DeploymentDraft, grant: Grant) -> None:
@@ -118,7 +118,7 @@ class DeletedDeployment:
     stopped: int
 
     @property
-    def removed(self) -> list[str]:
+    def removed_parts(self) -> list[str]:
         """Names of the parts that were there."""
         return [part.name for part in self.parts if part.is_removed]
 
@@ -141,10 +141,10 @@ def delete_deployment(removal: Removal[RunT], on_stop: Callable[[RunT], None]) -
     parts = removal.stop_starts()
     stopped = 0
     # Without its definition a run that is still running would fail with errors that don't name the cause.
-    for run in list(removal.running()):
+    for run in list(removal.running_runs()):
         on_stop(run)
-        removal.stop(run)
+        removal.stop_run(run)
         stopped += 1
-    parts += removal.remove()
-    had_claim = removal.token_registry is not None and removal.token_registry.remove(removal.name)
+    parts += removal.remove_definition()
+    had_claim = removal.token_registry is not None and removal.token_registry.remove_claim(removal.name)
     return DeletedDeployment((*parts, RemovedPart(removal.claim_title, had_claim)), stopped)

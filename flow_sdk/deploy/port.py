@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from flow_sdk.deploy.declaration import RunStatus, TargetCommand, TargetDeclaration
 from flow_sdk.deploy.deployed_runs import FAILURES, DeployedRun, DeployedRuns, DeploymentStatus, RunDetails, RunT
 from flow_sdk.deploy.deployment import (
-    Deployment,
+    CreatedDeployment,
     DeploymentDraft,
     DeploymentOptions,
     DeploymentPreview,
@@ -30,16 +30,16 @@ from flow_sdk.deploy.run_ids import RunIdRule
 from flow_sdk.plan.model import FlowPlan
 
 if TYPE_CHECKING:
-    from flow_sdk.deploy.claims import Keeper
+    from flow_sdk.deploy.claims import TokenRegistry
     from flow_sdk.deploy.doctor import Check
 
 __all__ = [
     "FAILURES",
     "CommandOutcome",
+    "CreatedDeployment",
     "DeployTarget",
     "DeployedRun",
     "DeployedRuns",
-    "Deployment",
     "DeploymentDraft",
     "DeploymentOptions",
     "DeploymentPreview",
@@ -99,7 +99,7 @@ class DeployTarget(ABC):
         return None
 
     @abstractmethod
-    def draft(self, request: TargetRequest, plan: FlowPlan) -> DeploymentDraft:
+    def begin_deployment(self, request: TargetRequest, plan: FlowPlan) -> DeploymentDraft:
         """Begin a deployment: read its options, and reach the orchestrator where that is needed at once.
 
         Raises
@@ -109,11 +109,11 @@ class DeployTarget(ABC):
         """
 
     @abstractmethod
-    def runs(self, request: TargetRequest) -> DeployedRuns[Any]:
+    def open_runs(self, request: TargetRequest) -> DeployedRuns[Any]:
         """Reach the runs of a deployed flow, whether it is deployed or not."""
 
     @abstractmethod
-    def removal(self, request: TargetRequest) -> Removal[Any]:
+    def begin_removal(self, request: TargetRequest) -> Removal[Any]:
         """Begin to delete a deployed flow: check what needs no token.
 
         Raises
@@ -159,7 +159,7 @@ class DeployTarget(ABC):
         return None
 
     def run_command(
-        self, request: TargetRequest, verb: str, check_holder: Callable[["Keeper | None"], None]
+        self, request: TargetRequest, verb: str, check_holder: Callable[["TokenRegistry | None"], None]
     ) -> CommandOutcome:
         """Run a command that only this target has.
 

@@ -16,10 +16,10 @@ from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_c
 from flow_sdk.store.records.codec import RELEASE_FIELDS
 from flow_sdk.store.records.layout import deployments_prefix, release_key, release_prefix
 
-__all__ = ["deployed_names", "newest_releases", "note_release"]
+__all__ = ["deployed_names", "newest_releases", "record_release"]
 
 
-def note_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str, str | None]) -> None:
+def record_release(store: ObjectStore, target: str, name: str, blobs: Mapping[str, str | None]) -> None:
     """Note which blobs a deployment needs; they are then kept for good.
 
     To be called when the blobs are stored, and before the definition that names them is handed to the orchestrator.

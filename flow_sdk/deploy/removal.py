@@ -9,7 +9,7 @@ from flow_sdk.deploy.deployed_runs import RunT
 from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
-    from flow_sdk.deploy.claims import Keeper
+    from flow_sdk.deploy.claims import TokenRegistry
     from flow_sdk.deploy.tokens import TokenGate
 
 __all__ = ["Removal", "RemovedPart"]
@@ -51,7 +51,7 @@ class Removal(ABC, Generic[RunT]):
     name: str
     location: str
     result: str
-    token_registry: "Keeper | None" = None
+    token_registry: "TokenRegistry | None" = None
     claim_title: str = "the claim on its name"
 
     def check_holder(self, store: ObjectStore | None, gate: "TokenGate") -> None:
@@ -69,17 +69,17 @@ class Removal(ABC, Generic[RunT]):
         """Remove what starts runs by itself, so that none starts while runs are being stopped."""
 
     @abstractmethod
-    def running(self) -> Iterable[RunT]:
+    def running_runs(self) -> Iterable[RunT]:
         """Return the runs that haven't ended."""
 
     @abstractmethod
-    def stop(self, run: RunT) -> None:
+    def stop_run(self, run: RunT) -> None:
         """Stop one of them."""
 
     @abstractmethod
-    def remove(self) -> list[RemovedPart]:
+    def remove_definition(self) -> list[RemovedPart]:
         """Remove the definition and all that belongs to it, but the claim on the name."""
 
     @abstractmethod
-    def remaining(self, token: str) -> str:
+    def describe_remaining(self, token: str) -> str:
         """Return what stays, for people; ``token`` names the production token."""

@@ -66,10 +66,10 @@ def check_run_id(given: str, rule: RunIdRule, prefix: str | None = None) -> str:
     name = given.removeprefix(wanted)
     if re.fullmatch(rf"[{rule.letters}]{{1,{rule.longest}}}", name, re.ASCII) and name[0].isalnum():
         return name
-    return _refuse(given, name, rule)
+    return _run_id_error(given, name, rule)
 
 
-def _refuse(given: str, name: str, rule: RunIdRule) -> str:
+def _run_id_error(given: str, name: str, rule: RunIdRule) -> str:
     too_long = len(name) > rule.longest
     letters = " ".join(["letters A-Z a-z and digits, or", *rule.letters.removeprefix("A-Za-z0-9")])
     raise UsageError(

@@ -26,15 +26,15 @@ class RunStateSync:
     def __init__(self, request: TargetRequest) -> None:
         self._request, self._left = request, MOST_SYNCED
 
-    def observe(self, run: DeployedRun) -> None:
+    def observe_run(self, run: DeployedRun) -> None:
         """Record the end of a run, if the orchestrator says that it has failed."""
         if run.status in FAILURES and self._left > 0:
             self._left -= 1
-            self._record(run, f"{self._request.target.title} says that it {ENDS[run.status]}; no task of it has")
+            self._record_end(run, f"{self._request.target.title} says that it {ENDS[run.status]}; no task of it has")
 
     def record_stop(self, run: DeployedRun) -> None:
         """Record that the command has stopped a run."""
-        self._record(run, f"it was stopped with {self._request.command}")
+        self._record_end(run, f"it was stopped with {self._request.command}")
 
     def announce_stop(self, run: DeployedRun) -> None:
         """Show, and record, that the command is about to stop a run."""
@@ -47,7 +47,7 @@ class RunStateSync:
 
         clear_end(self._request.store, self._request.flow, run.run)
 
-    def _record(self, run: DeployedRun, reason: str) -> None:
+    def _record_end(self, run: DeployedRun, reason: str) -> None:
         from flow_sdk.runtime.run_abandonment import record_abandonment
 
         when = None if run.stopped is None else run.stopped.timestamp()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from flow_sdk.authoring.project import claim_name, claim_text
-from flow_sdk.deploy.claims import Claim, Keeper, KnownTokens, StoreClaims, digest_of, standing
+from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims, TokenRegistry, select_valid, token_digest
 from flow_sdk.deploy.earlier_claims import EarlierClaims, counting_claim, still_apart
 from flow_sdk.errors import DeployError, FlowSDKError, StoreUnavailable
 from flow_sdk.store.port import ObjectStore
@@ -118,7 +118,7 @@ class TokenGate:
         owner: str,
         known: KnownTokens,
         *,
-        keeper: Keeper | None = None,
+        keeper: TokenRegistry | None = None,
         authorize: str | None = None,
         keep: bool = True,
         renew: bool = False,
@@ -126,16 +126,16 @@ class TokenGate:
         self.name, self.owner, self.keeper, self.renew = name, owner, keeper, renew
         self.claimed = claim_name(name)
         self.text = claim_text(self.claimed)
-        self.known = known.of(self.claimed)
+        self.known = known.for_name(self.claimed)
         # Who is handed the namespace's name has the token as well.
-        self.given = None if authorize is None else [one.removeprefix(NAMESPACE) for one in _several(authorize)]
+        self.given = None if authorize is None else [one.removeprefix(NAMESPACE) for one in _split_tokens(authorize)]
         self.keep = keep
         self.grant: Grant | None = None
         self.earlier = EarlierClaims(name)
-        self.not_kept: DeployError | None = None
+        self.memory_error: DeployError | None = None
         """Why a token that the user gave isn't kept on this machine, where it couldn't be."""
 
-    def check(self, store: ObjectStore | None) -> Grant:
+    def check_token(self, store: ObjectStore | None) -> Grant:
         """Find out whether the deployment may go on, without changing anything.
 
         Parameters
@@ -148,16 +148,16 @@ class TokenGate:
         DeployError
             If it may not; says who holds the name and what to do.
         """
-        claims, kept, following = self._look(store)
+        claims, kept, following = self._read_claims(store)
         if not claims and kept is None:
             self.grant = self._check_unclaimed(store, following)
             return self.grant
-        self.earlier = EarlierClaims.find(store, self.name, self.keeper, siblings=False)
+        self.earlier = EarlierClaims.find_claims(store, self.name, self.keeper, siblings=False)
         counts = counting_claim(claims, kept)
         token = self._token_for(counts, claims, self.text)
         left = self._token_left([*claims, counts])
         if self.renew:
-            grant = self._new(max(following, counts.generation + 1))
+            grant = self._new_grant(max(following, counts.generation + 1))
         elif claims and counts is claims[-1]:
             grant = Grant(token, counts, in_keeper=self.keeper is None or counts.is_same(kept))
         else:
@@ -171,23 +171,25 @@ class TokenGate:
 
         Flows of the branch may be deployed all the same: until they shared a token, each had one of its own.
         """
-        self.earlier = earlier = EarlierClaims.find(store, self.name, self.keeper, siblings=True)
-        own = earlier.counting
+        self.earlier = earlier = EarlierClaims.find_claims(store, self.name, self.keeper, siblings=True)
+        own = earlier.own_claim
         if own is None and not earlier.others:
             if self.given is not None:
                 raise self._never_deployed(store, "Leave --authorize (FLOW_SDK_AUTHORIZE) out; or check")
-            return self._new(following, first=True)
+            return self._new_grant(following, first=True)
         left = None if own is None else self._token_for(own, earlier.own, self.name)
-        given = self.given if self.given is not None else self._candidates() if own is None else []
-        adopted, token = earlier.chosen(given, any_of_them=self.renew)
-        if own is not None and (token is None or any(own.fits(one) for one in given)):
+        given = self.given if self.given is not None else self._candidate_tokens() if own is None else []
+        adopted, token = earlier.choose_token(given, any_of_them=self.renew)
+        if own is not None and (token is None or any(own.matches_token(one) for one in given)):
             adopted, token = self.name, left
         claim = own if own is not None and adopted == self.name else earlier.others[adopted]
         if token is None:
             token = self._token_for(claim, [claim], adopted)
-        waiting = tuple(sorted(name for name, other in earlier.others.items() if self.renew or not other.fits(token)))
+        waiting = tuple(
+            sorted(name for name, other in earlier.others.items() if self.renew or not other.matches_token(token))
+        )
         grant = (
-            self._new(max(following, claim.generation + 1))
+            self._new_grant(max(following, claim.generation + 1))
             if self.renew
             else Grant(
                 token,
@@ -217,16 +219,16 @@ class TokenGate:
         DeployError
             If the name was never deployed, or the token isn't right.
         """
-        self.earlier = EarlierClaims.find(store, self.name, self.keeper, siblings=False)
-        claims, kept, _ = self._look(store)
-        own = self.earlier.counting
+        self.earlier = EarlierClaims.find_claims(store, self.name, self.keeper, siblings=False)
+        claims, kept, _ = self._read_claims(store)
+        own = self.earlier.own_claim
         if own is not None:  # What is deployed is still under a token of its own
             token = self._token_for(own, self.earlier.own, self.name)
         elif claims or kept is not None:
             token = self._token_for(counting_claim(claims, kept), claims, self.text)
         else:
             raise self._never_deployed(store, "Check")
-        self._keep_given(token)
+        self._remember_given(token)
         return token
 
     def _never_deployed(self, store: ObjectStore | None, help: str) -> DeployError:
@@ -237,32 +239,32 @@ class TokenGate:
             help=f"{help} --datastore-root, --name and --branch.",
         )
 
-    def _keep_given(self, token: str) -> None:
+    def _remember_given(self, token: str) -> None:
         """Keep a token that the user gave, if it can be; who gave it has it, so a machine may do without."""
         if self.given is None or not self.keep:
             return
         try:
-            self.known.add(token)
+            self.known.add_token(token)
         except DeployError as error:
-            self.not_kept = error
+            self.memory_error = error
 
-    def _look(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None, int]:
+    def _read_claims(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None, int]:
         """The claims in the store, the one with the keeper, and the store's next generation."""
-        records = [] if store is None else StoreClaims(store, self.claimed).records()
-        kept = None if self.keeper is None else self.keeper.read(self.claimed)
-        return standing(records), kept, records[-1].generation + 1 if records else 0
+        records = [] if store is None else StoreClaims(store, self.claimed).read_records()
+        kept = None if self.keeper is None else self.keeper.read_claim(self.claimed)
+        return select_valid(records), kept, records[-1].generation + 1 if records else 0
 
-    def _candidates(self) -> list[str]:
+    def _candidate_tokens(self) -> list[str]:
         """The tokens that the user may have for what is claimed.
 
         Where flows of the branch have tokens of their own still, one token that is given may not do.
         """
         mine = [*self.known]
         for name in (self.name, *self.earlier.others) if self.claimed != self.name else ():
-            mine += self.known.of(name)
+            mine += self.known.for_name(name)
         if self.given is None:
             return mine
-        return [*self.given, *mine] if self.earlier.counting is not None or self.earlier.others else self.given
+        return [*self.given, *mine] if self.earlier.own_claim is not None or self.earlier.others else self.given
 
     def _token_left(self, claims: list[Claim]) -> str | None:
         """The token that the deployed name has of its own, which the user holds as well; None where it has none.
@@ -272,58 +274,58 @@ class TokenGate:
         DeployError
             If the user doesn't hold it.
         """
-        own = self.earlier.counting
+        own = self.earlier.own_claim
         if own is None or any(own.is_same(claim) for claim in claims):
             return None
-        for token in self._candidates():
-            if own.fits(token):
+        for token in self._candidate_tokens():
+            if own.matches_token(token):
                 return token
         raise still_apart(self.name, self.text, own)
 
-    def _new(self, generation: int, *, first: bool = False) -> Grant:
+    def _new_grant(self, generation: int, *, first: bool = False) -> Grant:
         token, salt = new_token(self.text, generation), secrets.token_hex(16)
         today = time.strftime("%Y-%m-%d", time.gmtime())
-        claim = Claim(self.claimed, generation, self.owner, today, salt, digest_of(salt, token))
+        claim = Claim(self.claimed, generation, self.owner, today, salt, token_digest(salt, token))
         return Grant(token, claim, first, not first, in_store=False, in_keeper=self.keeper is None)
 
     def _token_for(self, newest: Claim, claims: list[Claim], text: str) -> str:
         """The token of the claim that counts, known to be the user's; ``text`` names what is claimed."""
-        candidates = self._candidates()
+        candidates = self._candidate_tokens()
         for token in candidates:
-            if newest.fits(token):
+            if newest.matches_token(token):
                 return token
         if claims and newest not in claims:
-            raise self._foreign(newest, text)
-        own = self.earlier.counting
-        if any(claim.fits(token) for claim in claims for token in candidates):
-            seen = f"a token that {newest.who} has replaced by a new one on {newest.created}"
-        elif own is not None and any(own.fits(token) for token in candidates):
+            raise self._foreign_claim_error(newest, text)
+        own = self.earlier.own_claim
+        if any(claim.matches_token(token) for claim in claims for token in candidates):
+            seen = f"a token that {newest.owner_text} has replaced by a new one on {newest.created}"
+        elif own is not None and any(own.matches_token(token) for token in candidates):
             seen = f"the token that {self.name} had of its own, until the flows of {text} shared one"
         elif self.given is None:
             seen = f"user {self.owner}, whose machine holds no token of it"
         else:
             seen = "another token with --authorize"
         mine = newest.owner == self.owner
-        whence = "You made it on another machine." if mine else f"Ask {newest.who} for it."
+        whence = "You made it on another machine." if mine else f"Ask {newest.owner_text} for it."
         raise DeployError(
-            f"{text} is deployed under a production token of {newest.who}. Nothing was changed.",
+            f"{text} is deployed under a production token of {newest.owner_text}. Nothing was changed.",
             seen=seen,
-            wanted=f"the token that {newest.who} has had since {newest.created}",
+            wanted=f"the token that {newest.owner_text} has had since {newest.created}",
             help=f"{whence} It follows 'production:' in what create prints and in the tags of its runs. Hand it over "
             "once with --authorize TOKEN. To deploy beside it, take another branch of a @project, or another name.",
         )
 
-    def _foreign(self, kept: Claim, text: str) -> DeployError:
+    def _foreign_claim_error(self, kept: Claim, text: str) -> DeployError:
         assert self.keeper is not None
         return DeployError(
-            f"{text} is deployed by {kept.who} from another store. Nothing was changed.",
+            f"{text} is deployed by {kept.owner_text} from another store. Nothing was changed.",
             seen=f"a token of {kept.created} that this store doesn't know",
             where=self.keeper.location,
             help="To go on with that deployment from here, hand over its token once with --authorize TOKEN: it follows "
             "'production:' in what create prints and in the tags of its runs. Or deploy under another name or branch.",
         )
 
-    def claim(self, store: ObjectStore) -> Grant:
+    def claim_name(self, store: ObjectStore) -> Grant:
         """Write down what :meth:`check` found: in the store, then with the keeper.
 
         Raises
@@ -331,63 +333,63 @@ class TokenGate:
         DeployError
             If somebody else was quicker, or the keeper didn't take it.
         """
-        grant = self.grant or self.check(store)
+        grant = self.grant or self.check_token(store)
         if grant.first or grant.renewed:
             # Before the claim: a claim whose token nobody holds would shut everybody out.
-            self.known.add(grant.token)
+            self.known.add_token(grant.token)
         elif grant.token in (self.given or ()):
-            self._keep_given(grant.token)
+            self._remember_given(grant.token)
         elif not grant.in_store:
             with suppress(DeployError):  # it is on this machine already, perhaps under another name
-                self.known.add(grant.token)
-        if not grant.in_store and not StoreClaims(store, self.claimed).add(grant.claim):
-            joined = self._lost(store, grant)
+                self.known.add_token(grant.token)
+        if not grant.in_store and not StoreClaims(store, self.claimed).add_claim(grant.claim):
+            joined = self._join_winner(store, grant)
             if joined is not None:
                 return joined
         for token in list(self.known):
-            if grant.instead_of is not None and grant.instead_of.fits(token):
-                self.known.remove(token)
+            if grant.instead_of is not None and grant.instead_of.matches_token(token):
+                self.known.remove_token(token)
         if self.keeper is not None and not grant.in_keeper:
             try:
-                self.keeper.write(grant.claim)
+                self.keeper.write_claim(grant.claim)
             except DeployError:
-                self._give_way(store, grant)
+                self._roll_back_claim(store, grant)
                 raise
         return grant
 
-    def _lost(self, store: ObjectStore, grant: Grant) -> Grant | None:
+    def _join_winner(self, store: ObjectStore, grant: Grant) -> Grant | None:
         """Join who was quicker, where the user holds that token too: another flow of the branch, deployed from here."""
-        claims = StoreClaims(store, self.claimed).read()
-        if claims and claims[-1].fits(grant.token):
+        claims = StoreClaims(store, self.claimed).read_valid()
+        if claims and claims[-1].matches_token(grant.token):
             return None  # the same token was taken over from the keeper, or from a flow of the branch, twice
-        self.known.remove(grant.token)
-        if claims and not self.renew and any(claims[-1].fits(token) for token in self._candidates()):
-            self.check(store)
-            return self.claim(store)
+        self.known.remove_token(grant.token)
+        if claims and not self.renew and any(claims[-1].matches_token(token) for token in self._candidate_tokens()):
+            self.check_token(store)
+            return self.claim_name(store)
         raise DeployError(
-            f"{claims[-1].who if claims else 'Somebody else'} has made a production token of {self.text} at the same "
-            "moment. Nothing was changed.",
+            f"{claims[-1].owner_text if claims else 'Somebody else'} has made a production token of {self.text} "
+            "at the same moment. Nothing was changed.",
             where=store.url,
             help="Deploy again; if the other deployment is somebody else's, with --authorize and its token.",
         )
 
-    def _give_way(self, store: ObjectStore, grant: Grant) -> Claim | None:
+    def _roll_back_claim(self, store: ObjectStore, grant: Grant) -> Claim | None:
         """Take back what this deployment has claimed, if the keeper has another claim; returns that one.
 
         Where the keeper has none, or doesn't answer, the claim stays: its owner can go on.
         """
         try:
-            kept = None if self.keeper is None else self.keeper.read(self.claimed)
+            kept = None if self.keeper is None else self.keeper.read_claim(self.claimed)
         except FlowSDKError:
             return None
         if kept is None or kept.is_same(grant.claim):
             return None
         if not grant.in_store:
-            StoreClaims(store, self.claimed).withdraw(grant.claim)
-            self.known.remove(grant.token)
+            StoreClaims(store, self.claimed).withdraw_claim(grant.claim)
+            self.known.remove_token(grant.token)
         return kept
 
-    def confirm(self, store: ObjectStore, *, deployed: bool = False) -> None:
+    def confirm_claim(self, store: ObjectStore, *, deployed: bool = False) -> None:
         """See that the token still counts, right before the deployment is written and right after.
 
         Parameters
@@ -405,9 +407,9 @@ class TokenGate:
         grant = self.grant
         if grant is None:
             return
-        claims = StoreClaims(store, self.claimed).read()
+        claims = StoreClaims(store, self.claimed).read_valid()
         if not claims or not claims[-1].is_same(grant.claim):
-            who = claims[-1].who if claims else "Somebody else"
+            who = claims[-1].owner_text if claims else "Somebody else"
             raise DeployError(
                 f"{who} has generated a new production token of {self.text} meanwhile. "
                 + ("What is deployed now may still be under the old one." if deployed else "Nothing was deployed."),
@@ -415,18 +417,19 @@ class TokenGate:
                 help="Deploy again; if it is somebody else's, with --authorize and the new token.",
             )
         # Not every orchestrator takes a claim only in place of the one that was read: the last one written stays there.
-        winner = None if deployed or grant.in_keeper else self._give_way(store, grant)
+        winner = None if deployed or grant.in_keeper else self._roll_back_claim(store, grant)
         if winner is not None:
             assert self.keeper is not None
             raise DeployError(
-                f"{winner.who} has claimed {self.text} at the same moment, from another store. Nothing was deployed.",
+                f"{winner.owner_text} has claimed {self.text} at the same moment, from another store. "
+                "Nothing was deployed.",
                 where=self.keeper.location,
                 help="Deploy again with --authorize and their token; or under another name or branch.",
             )
         if deployed:
-            self.earlier.retire(store, self.keeper)
+            self.earlier.retire_claims(store, self.keeper)
 
 
-def _several(text: str) -> list[str]:
+def _split_tokens(text: str) -> list[str]:
     """The tokens in a text. A text without any is a token that is nobody's."""
     return text.replace(",", " ").split() or [""]

@@ -141,7 +141,7 @@ class DeployedFlow(metaclass=_DeployedFlowType):
             The run's id in the store: ``airflow-...`` or ``sfn-...``.
         """
         deployed = cls.from_deployment(identifier, metadata, impl)
-        return deployed._run(run_id, run_id)
+        return deployed._make_run(run_id, run_id)
 
     @property
     def metadata(self) -> str:
@@ -168,7 +168,7 @@ class DeployedFlow(metaclass=_DeployedFlowType):
             The flow's parameters, as data, and the options of the target's ``trigger``: ``run_id``, ...
         """
         run_id = self._commands.call_result("trigger", kwargs)
-        return self._run(self._commands.target.load().run_name(self.name, self.flow_name, run_id), run_id)
+        return self._make_run(self._commands.target.load_target().run_name(self.name, self.flow_name, run_id), run_id)
 
     def list_runs(self, states: list[str] | None = None, **kwargs: Any) -> "list[TriggeredRun]":
         """Return the runs that were started, newest first; the name of each is its id in the store.
@@ -182,7 +182,7 @@ class DeployedFlow(metaclass=_DeployedFlowType):
         """
         given = {**kwargs, **{state.lower(): True for state in states or ()}}
         runs = self._commands.call_json("list-runs", given)["runs"]
-        return [self._run(run["run"], run["run"]) for run in runs]
+        return [self._make_run(run["run"], run["run"]) for run in runs]
 
     def delete(self, target: str | os.PathLike[str] | None = None, **kwargs: Any) -> bool:
         """Delete what is deployed, and stop what is running; runs and artifacts stay.
@@ -208,7 +208,7 @@ class DeployedFlow(metaclass=_DeployedFlowType):
             kwargs["target"] = target
         return bool(self._commands.call_result("delete", kwargs, arguments))
 
-    def _run(self, name: str, run_id: str) -> "TriggeredRun":
+    def _make_run(self, name: str, run_id: str) -> "TriggeredRun":
         return run_class_of(self._commands.target)(self, name, run_id)
 
     def __getattr__(self, name: str) -> Any:
@@ -268,9 +268,9 @@ class TriggeredRun:
         run = self.run
         if run is not None:
             return run.state
-        return "failed" if self._ended() else "pending"
+        return "failed" if self._unbegun_end() else "pending"
 
-    def _ended(self) -> str:
+    def _unbegun_end(self) -> str:
         """Return the status of a run that ended before its first step began; empty while it may still begin."""
         commands = self._deployed._commands
         if not commands.target.explains_unbegun_runs:
@@ -286,7 +286,7 @@ class TriggeredRun:
         **kwargs : Any
             The options of the target's ``terminate``: ``authorize``, ``airflow_url``, ...
         """
-        self._deployed._commands.call("terminate", kwargs, (self.name,))
+        self._deployed._commands.call_command("terminate", kwargs, (self.name,))
         return True
 
     def wait_for_run(self, check_interval: float = 5, timeout: float | None = None) -> None:
@@ -308,7 +308,7 @@ class TriggeredRun:
         """
         end = None if timeout is None else time.monotonic() + timeout
         while self.run is None:
-            if state := self._ended():
+            if state := self._unbegun_end():
                 raise RunFailed(f"The run {self.pathspec} ended before its first step began.", seen=state)
             left = float("inf") if end is None else end - time.monotonic()
             if left <= 0:

@@ -36,7 +36,7 @@ class TargetCommands:
         self.file, self.target, self.name = file, target, name
         self.identity: dict[str, Any] = {}
 
-    def call(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
+    def call_command(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
         """Call a command, wait for its end, and return its stdout.
 
         Parameters
@@ -71,9 +71,9 @@ class TargetCommands:
 
     def call_json(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> dict[str, Any]:
         """Call a command with ``--output json``, and return what it prints. Parameters as for :meth:`call`."""
-        document: dict[str, Any] = json.loads(self.call(verb, {**given, "output": "json"}, arguments))
+        document: dict[str, Any] = json.loads(self.call_command(verb, {**given, "output": "json"}, arguments))
         return document
 
     def call_result(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
         """Call a command that prints one line, and return it; empty where it had nothing to do."""
-        return self.call(verb, given, arguments).rstrip("\n")
+        return self.call_command(verb, given, arguments).rstrip("\n")

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from flow_sdk.deploy.claims import Claim, Keeper
+from flow_sdk.deploy.claims import Claim, TokenRegistry
 from flow_sdk.deploy.doctor import NOT_SET, OK, Check
 from flow_sdk.deploy.plan_checks import refuse_inline_secrets, refuse_required_parameters
 from flow_sdk.deploy.port import (
     CommandOutcome,
+    CreatedDeployment,
     DeployedRun,
     DeployedRuns,
-    Deployment,
     DeploymentDraft,
     DeploymentOptions,
     DeploymentPreview,
@@ -83,16 +83,16 @@ class FakeOrchestrator:
         self.calls: list[str] = []
         """What has changed it, in order."""
 
-    def read(self, kind: str) -> dict[str, Any]:
+    def read_objects(self, kind: str) -> dict[str, Any]:
         """Return all objects of a kind by name."""
         if self._path is not None and os.path.exists(self._path):
             with open(self._path, encoding="utf-8") as file:
                 self._data = json.load(file)
         return self._data.setdefault(kind, {})
 
-    def write(self, kind: str, name: str, value: Any, call: str) -> None:
+    def write_object(self, kind: str, name: str, value: Any, call: str) -> None:
         """Write an object; None removes it."""
-        objects = self.read(kind)
+        objects = self.read_objects(kind)
         self.calls.append(call)
         if value is None:
             objects.pop(name, None)
@@ -106,7 +106,9 @@ class FakeOrchestrator:
     def end_run(self, run: str, status: str, cause: str | None = None) -> None:
         """End a run, as if its tasks had."""
         now = datetime.now(UTC).isoformat()
-        self.write("runs", run, {**self.read("runs")[run], "status": status, "stopped": now, "cause": cause}, "end run")
+        self.write_object(
+            "runs", run, {**self.read_objects("runs")[run], "status": status, "stopped": now, "cause": cause}, "end run"
+        )
 
 
 SHARED = FakeOrchestrator()
@@ -134,25 +136,25 @@ class FakeClaims:
         self._orchestrator = orchestrator
         self._seen: dict[str, str | None] = {}
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         """Return the claim on a name; None when there is none."""
-        text = self._seen[name] = self._orchestrator.read("claims").get(name)
+        text = self._seen[name] = self._orchestrator.read_objects("claims").get(name)
         return None if text is None else Claim.from_json(text, self.location)
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         """Write a claim in place of the one that was read last."""
         if claim.name not in self._seen:
-            self.read(claim.name)
-        if self._orchestrator.read("claims").get(claim.name) not in (self._seen[claim.name], claim.to_json()):
+            self.read_claim(claim.name)
+        if self._orchestrator.read_objects("claims").get(claim.name) not in (self._seen[claim.name], claim.to_json()):
             raise DeployError(f"{claim.name} was claimed at the same moment, from another store.", where=self.location)
         self._seen[claim.name] = claim.to_json()
-        self._orchestrator.write("claims", claim.name, claim.to_json(), "write claim")
+        self._orchestrator.write_object("claims", claim.name, claim.to_json(), "write claim")
 
-    def remove(self, name: str) -> bool:
+    def remove_claim(self, name: str) -> bool:
         """Remove the claim on a name; return whether there was one."""
-        found = name in self._orchestrator.read("claims")
+        found = name in self._orchestrator.read_objects("claims")
         if found:
-            self._orchestrator.write("claims", name, None, "remove claim")
+            self._orchestrator.write_object("claims", name, None, "remove claim")
         return found
 
 
@@ -177,11 +179,11 @@ class FakeDraft(DeploymentDraft):
         self, name: str, options: DeploymentOptions, most_workers: int, orchestrator: FakeOrchestrator
     ) -> None:
         self.name, self.options = name, options
-        self.token_registry: Keeper | None = FakeClaims(orchestrator)
+        self.token_registry: TokenRegistry | None = FakeClaims(orchestrator)
         self._most_workers, self._orchestrator = most_workers, orchestrator
         self._is_changed = False
 
-    def check(self, source: DeploymentSource) -> None:
+    def check_source(self, source: DeploymentSource) -> None:
         """Refuse what no target deploys, and names that are too long here."""
         refuse_inline_secrets(source.plan)
         refuse_required_parameters(source.plan)
@@ -190,23 +192,23 @@ class FakeDraft(DeploymentDraft):
                 "The deployed name is too long.", seen=f"{len(self.name)} characters", wanted="at most 100"
             )
 
-    def blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
+    def collect_blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
         """Return plan and package."""
         return {"plan": to_json(source.plan), "package": source.package}
 
-    def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
+    def publish_definition(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
         """Write the definition."""
-        made = {**self._definition(source), "plan": stored["plan"], "package": stored["package"]}
-        found = self._orchestrator.read("definitions").get(self.name)
+        made = {**self._make_definition(source), "plan": stored["plan"], "package": stored["package"]}
+        found = self._orchestrator.read_objects("definitions").get(self.name)
         self._is_changed = found is None or {**found, "is_paused": False} != {**made, "is_paused": False}
         if self._is_changed:
-            self._orchestrator.write("definitions", self.name, {**made, "is_paused": False}, "write definition")
+            self._orchestrator.write_object("definitions", self.name, {**made, "is_paused": False}, "write definition")
 
-    def complete(self) -> Deployment:
+    def complete_deployment(self) -> CreatedDeployment:
         """Return what was made."""
         namespace = self.options.namespace or ("" if self.grant is None else self.grant.namespace)
         state = "written" if self._is_changed else "up to date"
-        return Deployment(
+        return CreatedDeployment(
             name=self.name,
             result=f"fake://{self.name}",
             namespace=namespace,
@@ -215,18 +217,18 @@ class FakeDraft(DeploymentDraft):
             details={"address": f"fake://{self.name}"},
         )
 
-    def render(self, source: DeploymentSource) -> str:
+    def render_definition(self, source: DeploymentSource) -> str:
         """Return the definition as JSON."""
-        return json.dumps(self._definition(source), indent=2, sort_keys=True)
+        return json.dumps(self._make_definition(source), indent=2, sort_keys=True)
 
-    def preview(self, source: DeploymentSource, store: ObjectStore | None, grant: Grant) -> DeploymentPreview:
+    def preview_changes(self, source: DeploymentSource, store: ObjectStore | None, grant: Grant) -> DeploymentPreview:
         """Compare with the definition that is there."""
-        found = self._orchestrator.read("definitions").get(self.name)
+        found = self._orchestrator.read_objects("definitions").get(self.name)
         state = "would be made" if found is None else "would be changed or stay as it is"
         rows = (("definition", f"{self.name}: {state}"),)
         return DeploymentPreview(name=self.name, location="the fake orchestrator", rows=rows)
 
-    def _definition(self, source: DeploymentSource) -> dict[str, Any]:
+    def _make_definition(self, source: DeploymentSource) -> dict[str, Any]:
         return {
             "flow": source.plan.flow,
             "store": source.store,
@@ -254,41 +256,43 @@ class FakeRuns(DeployedRuns[DeployedRun]):
 
     def check_deployed(self, request: TargetRequest) -> None:
         """Check that there is a definition."""
-        if self.name not in self._orchestrator.read("definitions"):
+        if self.name not in self._orchestrator.read_objects("definitions"):
             raise DeployError(
                 f"{self.name} isn't deployed to the fake orchestrator.", help=f"{request.program} fake create"
             )
 
-    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> DeployedRun:
+    def start_run(self, parameters: dict[str, Any], run_id: str | None = None) -> DeployedRun:
         """Start a run."""
-        runs = self._orchestrator.read("runs")
-        if self._orchestrator.read("definitions")[self.name]["is_paused"]:
+        runs = self._orchestrator.read_objects("runs")
+        if self._orchestrator.read_objects("definitions")[self.name]["is_paused"]:
             raise DeployError(f"{self.name} is paused. No run was started.")
         name = run_id or f"run-{len(runs)}"
         if name in runs:
             raise existing_run_error(FAKE_RUN_IDS.prefix + name, FAKE_RUN_IDS.target, "fake://")
         started = datetime.now(UTC).isoformat()
         data = {"of": self.name, "status": "RUNNING", "started": started, "parameters": parameters, "number": len(runs)}
-        self._orchestrator.write("runs", name, data, "start run")
+        self._orchestrator.write_object("runs", name, data, "start run")
         return _read_run(name, data)
 
-    def list(self, statuses: Iterable[str] = ()) -> Iterator[DeployedRun]:
+    def list_runs(self, statuses: Iterable[str] = ()) -> Iterator[DeployedRun]:
         """Return runs, newest first."""
         chosen = set(statuses)
-        found = [(name, data) for name, data in self._orchestrator.read("runs").items() if data["of"] == self.name]
+        found = [
+            (name, data) for name, data in self._orchestrator.read_objects("runs").items() if data["of"] == self.name
+        ]
         for name, data in sorted(found, key=lambda each: each[1]["number"], reverse=True):
             if not chosen or data["status"] in chosen:
                 yield _read_run(name, data)
 
-    def find(self, run: str) -> DeployedRun:
+    def find_run(self, run: str) -> DeployedRun:
         """Return a run by either of its ids."""
         name = run.removeprefix(FAKE_RUN_IDS.prefix)
-        data = self._orchestrator.read("runs").get(name)
+        data = self._orchestrator.read_objects("runs").get(name)
         if data is None or data["of"] != self.name:
             raise DeployError(f"{self.name} has no run {run}.", help="fake list-runs shows those there are.")
         return _read_run(name, data)
 
-    def stop(self, run: DeployedRun) -> None:
+    def stop_run(self, run: DeployedRun) -> None:
         """Stop a run."""
         if not run.is_running:
             raise DeployError(f"The run {run.run} isn't running.", seen=run.status)
@@ -302,9 +306,9 @@ class FakeRuns(DeployedRuns[DeployedRun]):
         """Return what becomes of the run."""
         return f"The run {run.run} is stopped."
 
-    def describe(self, request: TargetRequest) -> DeploymentStatus:
+    def describe_deployment(self, request: TargetRequest) -> DeploymentStatus:
         """Return the definition's state."""
-        definition = self._orchestrator.read("definitions")[self.name]
+        definition = self._orchestrator.read_objects("definitions")[self.name]
         state = "paused" if definition["is_paused"] else "active"
         return DeploymentStatus(rows=(("Definition", f"{self.name} ({state})"),), details={"state": state})
 
@@ -317,7 +321,7 @@ class FakeRuns(DeployedRuns[DeployedRun]):
         details = {"parameters": run.response["parameters"], "cause": cause}
         return RunDetails(rows=tuple(rows), log_lines=(cause,) if cause else (), details=details)
 
-    def cause(self, run: DeployedRun) -> str | None:
+    def failure_cause(self, run: DeployedRun) -> str | None:
         """Return why a run failed."""
         found = run.response.get("cause")
         return None if found is None else str(found)
@@ -359,27 +363,27 @@ class FakeRemoval(Removal[DeployedRun]):
 
     def stop_starts(self) -> list[RemovedPart]:
         """Pause the definition."""
-        definition = self._orchestrator.read("definitions").get(self.name)
+        definition = self._orchestrator.read_objects("definitions").get(self.name)
         if definition is not None:
-            self._orchestrator.write("definitions", self.name, {**definition, "is_paused": True}, "pause")
+            self._orchestrator.write_object("definitions", self.name, {**definition, "is_paused": True}, "pause")
         return []
 
-    def running(self) -> Iterable[DeployedRun]:
+    def running_runs(self) -> Iterable[DeployedRun]:
         """Return the runs that are running."""
-        return self._runs.list(("RUNNING",))
+        return self._runs.list_runs(("RUNNING",))
 
-    def stop(self, run: DeployedRun) -> None:
+    def stop_run(self, run: DeployedRun) -> None:
         """Stop a run."""
-        self._runs.stop(run)
+        self._runs.stop_run(run)
 
-    def remove(self) -> list[RemovedPart]:
+    def remove_definition(self) -> list[RemovedPart]:
         """Remove the definition."""
-        found = self.name in self._orchestrator.read("definitions")
+        found = self.name in self._orchestrator.read_objects("definitions")
         if found:
-            self._orchestrator.write("definitions", self.name, None, "remove definition")
+            self._orchestrator.write_object("definitions", self.name, None, "remove definition")
         return [RemovedPart("the definition", found)]
 
-    def remaining(self, token: str) -> str:
+    def describe_remaining(self, token: str) -> str:
         """Return what ``delete`` leaves."""
         return f"What remains: all runs and artifacts in {self._store}, and {token} there."
 
@@ -389,29 +393,29 @@ class FakeTarget(DeployTarget):
 
     run_ids = FAKE_RUN_IDS
 
-    def draft(self, request: TargetRequest, plan: FlowPlan) -> FakeDraft:
+    def begin_deployment(self, request: TargetRequest, plan: FlowPlan) -> FakeDraft:
         """Read the options."""
         options = DeploymentOptions(name=request.name, namespace=request["namespace"], tags=tuple(request["tag"] or ()))
         return FakeDraft(request.name, options, request["max-workers"] or 100, find_orchestrator())
 
-    def runs(self, request: TargetRequest) -> FakeRuns:
+    def open_runs(self, request: TargetRequest) -> FakeRuns:
         """Return the runs of the deployed flow."""
         return FakeRuns(request.name, find_orchestrator())
 
-    def removal(self, request: TargetRequest) -> FakeRemoval:
+    def begin_removal(self, request: TargetRequest) -> FakeRemoval:
         """Begin to delete a deployed flow."""
         return FakeRemoval(request, find_orchestrator())
 
     def run_command(
-        self, request: TargetRequest, verb: str, check_holder: Callable[[Keeper | None], None]
+        self, request: TargetRequest, verb: str, check_holder: Callable[[TokenRegistry | None], None]
     ) -> CommandOutcome:
         """Pause the definition."""
-        runs = self.runs(request)
+        runs = self.open_runs(request)
         runs.check_deployed(request)
         check_holder(runs.token_registry)
         orchestrator = find_orchestrator()
-        definition = orchestrator.read("definitions")[request.name]
-        orchestrator.write("definitions", request.name, {**definition, "is_paused": True}, "pause")
+        definition = orchestrator.read_objects("definitions")[request.name]
+        orchestrator.write_object("definitions", request.name, {**definition, "is_paused": True}, "pause")
         return CommandOutcome(request.name, (f"{request.name} is paused: no run starts.",))
 
     def health_checks(self, seconds: float) -> list[Check]:

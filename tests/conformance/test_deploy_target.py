@@ -32,8 +32,8 @@ class FakeHarness(FolderHarness):
 
     declaration = fake_target.FAKE
 
-    def definition(self) -> Any:
-        return fake_target.SHARED.read("definitions").get(self.name)
+    def read_definition(self) -> Any:
+        return fake_target.SHARED.read_objects("definitions").get(self.name)
 
 
 class TestFakeTarget(DeployTargetSuite):
@@ -52,13 +52,13 @@ class AirflowHarness(FolderHarness):
         super().__init__(folder)
         self.dags, self.url = folder / "dags", url
 
-    def options(self, verb: str) -> dict[str, Any]:
+    def command_options(self, verb: str) -> dict[str, Any]:
         return {"airflow-url": self.url}
 
-    def arguments(self, verb: str) -> tuple[str, ...]:
+    def command_arguments(self, verb: str) -> tuple[str, ...]:
         return (str(self.dags),) if verb in ("create", "delete") else ()
 
-    def definition(self) -> Any:
+    def read_definition(self) -> Any:
         file = self.dags / f"{self.name}.py"
         return file.read_text() if file.exists() else None
 
@@ -87,11 +87,11 @@ class StepFunctionsHarness(TargetHarness):
         self.store, self.homes = f"s3://store/{folder.name}", str(folder / "homes")
         self.name = f"F-{folder.name}"[:60]
 
-    def definition(self) -> Any:
+    def read_definition(self) -> Any:
         services = AwsServices()
         machine = StateMachine(self.name, services.account, services.states)
-        found = machine.describe()
-        return None if found is None or machine.live() is None else (machine.live(), found["definition"])
+        found = machine.describe_machine()
+        return None if found is None or machine.find_live() is None else (machine.find_live(), found["definition"])
 
 
 @pytest.mark.step_functions
@@ -117,7 +117,7 @@ class TestStepFunctionsTarget(DeployTargetSuite):
     def wait_for_end(self, runs: DeployedRuns[Any], name: str) -> DeployedRun:
         deadline = time.monotonic() + 60
         while True:
-            found: DeployedRun = runs.find(name)
+            found: DeployedRun = runs.find_run(name)
             if not found.is_running:
                 return found
             assert time.monotonic() < deadline

@@ -11,11 +11,11 @@ import pytest
 
 from flow_sdk import FlowSpec, step
 from flow_sdk.deploy.airflow import create
-from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.create import AirflowDraft, AirflowOptions
 from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.pipeline import create_deployment
-from flow_sdk.deploy.port import Deployment, DeploymentSource
+from flow_sdk.deploy.port import CreatedDeployment, DeploymentSource
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.compile import compile_plan
@@ -88,13 +88,13 @@ class Place:
 
         def work(store: SteppedStore) -> None:
             gate = self.gate(who, **more)
-            gate.check(store)
-            gate.claim(store)
-            gate.confirm(store)
+            gate.check_token(store)
+            gate.claim_name(store)
+            gate.confirm_claim(store)
             stop("put definition")
             assert gate.grant is not None
             self.written.append(gate.grant.token)
-            gate.confirm(store, deployed=True)
+            gate.confirm_claim(store, deployed=True)
             self.went[who] = gate.grant.token
 
         return work
@@ -104,13 +104,15 @@ class Place:
 
     @property
     def claims(self) -> list[Claim]:
-        return StoreClaims(self.base, NAME).read()
+        return StoreClaims(self.base, NAME).read_valid()
 
     def right(self) -> None:
         """The store's newest claim and the keeper's are one, and somebody has its token."""
         newest = self.claims[-1]
         assert self.keeper.claims.get(NAME) == newest
-        assert any(newest.fits(token) for home in self.folder.iterdir() for token in KnownTokens(str(home), NAME))
+        assert any(
+            newest.matches_token(token) for home in self.folder.iterdir() for token in KnownTokens(str(home), NAME)
+        )
 
     def again(self, who: str, **more: Any) -> None:
         """Deploy by oneself, with nobody else there."""
@@ -136,7 +138,7 @@ def test_two_first_deployers_in_every_order(tmp_path: Path) -> None:
         assert sorted(map(bool, told)) == [False, True], order
         assert "at the same moment" in "".join(told) or "under a production token" in "".join(told)
         assert len(place.claims) == 1 and len(place.written) == 1
-        assert place.claims[0].fits(place.written[0])
+        assert place.claims[0].matches_token(place.written[0])
         place.right()
         loser = "anne" if told[0] else "ben"
         assert list(KnownTokens(str(place.folder / loser), NAME)) == []
@@ -154,7 +156,7 @@ def test_a_new_token_beside_another_deployment_in_every_order(tmp_path: Path, bo
         nonlocal place
         place = Place(tmp_path)
         place.again("anne")
-        KnownTokens(str(place.folder / "ben"), NAME).add(place.written.pop())
+        KnownTokens(str(place.folder / "ben"), NAME).add_token(place.written.pop())
         place.went.clear()
         return place.start(place.through("anne", renew=both), place.through("ben", renew=True))
 
@@ -164,8 +166,10 @@ def test_a_new_token_beside_another_deployment_in_every_order(tmp_path: Path, bo
         assert not all(told), order
         newest = place.claims[-1]
         place.right()
-        assert newest.fits(place.written[-1]) or any("may still be under the old one" in text for text in told), order
-        late += not newest.fits(place.written[-1])
+        assert newest.matches_token(place.written[-1]) or any(
+            "may still be under the old one" in text for text in told
+        ), order
+        late += not newest.matches_token(place.written[-1])
         overtaken += "Nothing was deployed" in "".join(told)
         for who, text in zip(("anne", "ben"), told, strict=True):
             assert bool(text) != (who in place.went), order
@@ -202,7 +206,7 @@ def test_after_a_deployer_killed_at_each_step_others_go_on(tmp_path: Path, renew
             place.again("ben")
             with pytest.raises(DeployError, match="under a production token of ben"):
                 place.again("anne")
-        assert place.claims[-1].fits(place.written[-1])
+        assert place.claims[-1].matches_token(place.written[-1])
         assert len(place.claims) == max(claims, 1)
         place.right()
         count(faults=1)
@@ -217,11 +221,11 @@ class Stopping:
     def __init__(self, target: str, dag: str) -> None:
         stop("get definition")
         self.inner = open_location(target, dag)
-        self.name, self.before = self.inner.name, self.inner.before
+        self.name, self.before = self.inner.name, self.inner.earlier_text
 
     def write(self, text: str) -> bool:
         stop("put definition")
-        return self.inner.write(text)
+        return self.inner.write_file(text)
 
 
 @pytest.fixture
@@ -245,7 +249,7 @@ def airflow(place: Place, who: str, **more: Any) -> Callable[[SteppedStore], Non
     def work(store: SteppedStore) -> None:
         gate = place.gate(who, **more)
         source = DeploymentSource(plan, b"code of " + who.encode(), "s3://bucket/flows")
-        place.went[who] = create_deployment(AirflowDraft(plan, str(dags), CreateOptions(name=NAME)), source, gate)
+        place.went[who] = create_deployment(AirflowDraft(plan, str(dags), AirflowOptions(name=NAME)), source, gate)
 
     return work
 
@@ -277,9 +281,9 @@ def test_two_airflow_deployers_in_many_orders(tmp_path: Path, part: Iterable[int
                 actor.step()
         told = [refused(actor) for actor in actors]
         assert sorted(map(bool, told)) == [False, True], seed
-        winner: Deployment = place.went["ben" if told[0] else "anne"]
+        winner: CreatedDeployment = place.went["ben" if told[0] else "anne"]
         assert winner.namespace.removeprefix("production:") in deployed(place)
-        assert len(place.claims) == 1 and place.claims[0].fits(winner.namespace.removeprefix("production:"))
+        assert len(place.claims) == 1 and place.claims[0].matches_token(winner.namespace.removeprefix("production:"))
         place.right()
         count(seeds=1)
 
@@ -294,7 +298,7 @@ def test_after_an_airflow_deployer_killed_at_each_step_others_go_on(tmp_path: Pa
         claimed = bool(place.claims)
         other, same = finish(place, "ben"), finish(place, "anne")
         assert bool(refused(other)) == claimed and bool(refused(same)) != claimed
-        winner: Deployment = place.went["anne" if claimed else "ben"]
+        winner: CreatedDeployment = place.went["anne" if claimed else "ben"]
         assert deployed(place).count(winner.namespace) and (not before or before == deployed(place))
         assert len(place.claims) == 1
         place.right()

@@ -12,7 +12,7 @@ from flow_sdk import namespace
 from flow_sdk.client import Task
 from flow_sdk.client.context import metadata
 from flow_sdk.deploy.claims import Claim, StoreClaims
-from flow_sdk.deploy.releases import newest_releases, note_release
+from flow_sdk.deploy.releases import newest_releases, record_release
 from flow_sdk.errors import DeployError, FlowSDKError, IntegrityError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.store.backends.memory import MemoryStore
@@ -157,7 +157,7 @@ def _read_end(store: ObjectStore) -> None:
 
 
 def _read_tokens(store: ObjectStore) -> None:
-    StoreClaims(store, "kept").read()
+    StoreClaims(store, "kept").read_valid()
 
 
 def _read_releases(store: ObjectStore) -> None:
@@ -185,8 +185,8 @@ def records() -> MemoryStore:
     commits.commit_attempt(store, dataclasses.replace(first, generation=1, attempt=1))
     commits.record_task_failure(store, "Kept", "1", "end", "3", 0, "no reason")
     store.delete([layout.commit_key("Kept", "1", "end", "3")])
-    StoreClaims(store, "kept").add(Claim("kept", 0, "anne", "2026-01-31", "salt", "d" * 64))
-    note_release(store, "airflow", "kept", {"plan": Runs(store).read("Kept", "1").plan})
+    StoreClaims(store, "kept").add_claim(Claim("kept", 0, "anne", "2026-01-31", "salt", "d" * 64))
+    record_release(store, "airflow", "kept", {"plan": Runs(store).read("Kept", "1").plan})
     assert not check_store(store, threads=1).damage
     return store
 

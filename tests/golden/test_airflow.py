@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
+from flow_sdk.deploy.airflow.create import AirflowOptions, deployment_data
 from flow_sdk.deploy.airflow.dag_file import dag_file
 from tests.golden.compiled import EXAMPLES, FLOWS, plan_of
 
@@ -14,7 +14,7 @@ GOLDEN = EXAMPLES / "golden" / "airflow"
 def dag_file_of(path: Path) -> str:
     """Deploy an example; store, package and user are made up, so that the bytes depend on the example alone."""
     plan = plan_of(path)
-    data = deployment_data(plan, "s3://bucket/flows", "0" * 64, "1" * 64, CreateOptions(tags=("example",)))
+    data = deployment_data(plan, "s3://bucket/flows", "0" * 64, "1" * 64, AirflowOptions(tags=("example",)))
     return dag_file(plan, data)
 
 

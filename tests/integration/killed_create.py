@@ -21,7 +21,7 @@ from flow_sdk.deploy.port import DeploymentSource
 from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.create import StateMachineDraft
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.prepare import CreateOptions
+from flow_sdk.deploy.step_functions.prepare import StepFunctionsOptions
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.store.backends.object_storage import ObjectStorage
@@ -45,7 +45,7 @@ def _moments(services: AwsServices, reached: Callable[[str], None]) -> None:
         (ObjectStorage, "put"),
         (ObjectStorage, "put_if_absent"),
         (ObjectStorage, "delete"),
-        (KnownTokens, "add"),
+        (KnownTokens, "add_token"),
     ):
         setattr(owner, name, _announced(getattr(owner, name), name, reached))
 
@@ -65,7 +65,7 @@ def _create(
     folder: Path,
     store: str,
     over: str,
-    options: CreateOptions,
+    options: StepFunctionsOptions,
     settings: BatchSettings,
     at: int | None,
 ) -> None:
@@ -94,7 +94,7 @@ def create_apart(
     folder: Path,
     store: str,
     over: str,
-    options: CreateOptions,
+    options: StepFunctionsOptions,
     settings: BatchSettings,
     at: int | None = None,
 ) -> list[str] | None:

@@ -65,7 +65,7 @@ class Rig:
 
     def begin(self, dag: str, name: str) -> None:
         """Start a run of a flow, called so."""
-        run = self.airflow.api.trigger(dag, {"folder": str(self.folder), "name": name})
+        run = self.airflow.api.start_dag_run(dag, {"folder": str(self.folder), "name": name})
         self.runs[name] = (dag, run)
 
     def task(self, name: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Rig:
 
     def _send(self, method: str, path: str, body: dict[str, Any]) -> None:
         def taken() -> bool:
-            status, answer = self.airflow.api.request(method, path, body)
+            status, answer = self.airflow.api.send_request(method, path, body)
             assert status == 200 or status >= 500, answer  # SQLite may be busy
             return status == 200
 

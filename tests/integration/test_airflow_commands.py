@@ -14,7 +14,7 @@ import pytest
 
 from flow_sdk import Deployer
 from flow_sdk.client import Flow, Run, metadata, namespace
-from flow_sdk.deploy.airflow.http import send
+from flow_sdk.deploy.airflow.http import send_request
 from flow_sdk.errors import DeployError
 from flow_sdk.store.records.layout import run_end_key
 from tests.style.pages import blocks, shell_commands
@@ -217,7 +217,7 @@ def test_pools_and_pauses_are_looked_at(rig: Rig) -> None:
     said = rig.flow("create", str(rig.airflow.dags), "--worker-pool", "nosuch")[1]
     assert "Airflow has no pool nosuch" in said and "paused" not in said
     assert "no pool" not in rig.flow("create", str(rig.airflow.dags), "--worker-pool", "default_pool")[1]
-    paused = rig.airflow.api.request("PATCH", f"/dags/{rig.name}?update_mask=is_paused", {"is_paused": True})
+    paused = rig.airflow.api.send_request("PATCH", f"/dags/{rig.name}?update_mask=is_paused", {"is_paused": True})
     assert paused[0] == 200
     assert f"The DAG {rig.name} is paused in Airflow" in rig.flow("create", str(rig.airflow.dags))[1]
     run, said = rig.flow("trigger", "--run-id", "mine")
@@ -238,7 +238,7 @@ def test_tokens_and_roles_of_airflow_3(rig: Rig) -> None:
     assert "'can create on DAG Runs'" in said and "login" not in said
     assert "has no runs" in viewer.flow("list-runs")[1]
     body = json.dumps({"username": rig.airflow.user, "password": rig.airflow.password}).encode()
-    answer = send("POST", f"{rig.airflow.url}/auth/token", body, {"Content-Type": "application/json"})
+    answer = send_request("POST", f"{rig.airflow.url}/auth/token", body, {"Content-Type": "application/json"})
     env = {name: value for name, value in rig.env.items() if not name.startswith(WHO)}
     token = answer.body["access_token"]
     for given in ({"TOKEN": token}, {"TOKEN_COMMAND": f"printf %s {shlex.quote(token)}"}):
@@ -281,7 +281,7 @@ def test_delete_stops_what_is_running_and_leaves_the_results(rig: Rig, tmp_path:
     assert rig.airflow.wait_run(rig.name, rig.dag_run(slow)) == "failed"
     _, said = rig.flow("delete", str(rig.airflow.dags), "--history")
     assert "Deleted: the history of its runs in Airflow." in said
-    assert rig.airflow.api.dag(rig.name) is None and rig.airflow.api.dag_ids(f"{rig.name}__loop.") == []
+    assert rig.airflow.api.find_dag(rig.name) is None and rig.airflow.api.dag_ids(f"{rig.name}__loop.") == []
     assert "there was nothing to delete" in rig.flow("delete", str(rig.airflow.dags))[1]
     assert "Airflow doesn't know the DAG" in rig.flow("list-runs", code=1)[1]
     metadata(rig.store)
@@ -354,5 +354,5 @@ def test_a_schedule_of_each_minute_fires(rig: Rig) -> None:
     # Deleted, it fires no more, though Airflow needs a while to see that the file is gone.
     _, said = rig.call("airflow", "delete", str(rig.airflow.dags), "--history", file="tickflow")
     assert "Deleted: the DAG file, the history of its runs in Airflow, the claim on its name" in said
-    assert rig.airflow.api.dag("TickFlow") is None
+    assert rig.airflow.api.find_dag("TickFlow") is None
     assert Run(runs[0].pathspec).successful, "artifacts stay"

@@ -194,7 +194,7 @@ def test_the_token_is_guarded_in_the_store_and_in_airflow(team: Team) -> None:
     token, file = team.token(name), team.airflow.dags / f"{name}.py"
     before = file.read_bytes()
     # Airflow has the claim, without the token, and readable although it masks the value.
-    _, variable = team.airflow.api.request("GET", "/variables/flow_sdk.token.forecast.prod.guarded.%2A")
+    _, variable = team.airflow.api.send_request("GET", "/variables/flow_sdk.token.forecast.prod.guarded.%2A")
     assert '"owner": "anne"' in variable["description"] and token not in str(variable)
     # Bob is refused from the same store, and from one of his own, which isn't made.
     for store in ("store", "bobs"):
@@ -243,7 +243,7 @@ def test_a_prediction_finds_the_model_of_its_project(team: Team) -> None:
     # Deleted, a flow leaves the claim to the others.
     done = team.call("anne", "airflow", "delete", str(team.airflow.dags), "--production", *where, file="train.py")
     assert done.returncode == 0 and "prices.prod, which all its flows share" in done.stderr, done.stderr
-    status, _ = team.airflow.api.request("GET", "/variables/flow_sdk.token.prices.prod.%2A")
+    status, _ = team.airflow.api.send_request("GET", "/variables/flow_sdk.token.prices.prod.%2A")
     assert status == 200
     assert team.create("bob", "--production", file="train.py").returncode == 1
 
@@ -255,7 +255,7 @@ def test_airflows_own_command_line_reaches_the_same_claims(team: Team) -> None:
     create = ("airflow", "create", str(team.airflow.dags), "--airflow-cli")
     done = team.call("carl", "--branch", "shell", *create, env=own)
     assert done.returncode == 0, done.stderr
-    _, variable = team.airflow.api.request("GET", "/variables/flow_sdk.token.forecast.test.shell.%2A")
+    _, variable = team.airflow.api.send_request("GET", "/variables/flow_sdk.token.forecast.test.shell.%2A")
     assert '"owner": "carl"' in variable["description"]
     done = team.create("anne", "--branch", "shell", store="annes")
     assert done.returncode == 1 and "production token of carl" in done.stderr, done.stderr

@@ -158,7 +158,7 @@ class Rig:
 
     def run(self, dag: str, conf: dict[str, Any]) -> str:
         """Start a run and see it end; returns its id."""
-        run = self.airflow.api.trigger(dag, conf)
+        run = self.airflow.api.start_dag_run(dag, conf)
         state = self.airflow.wait_run(dag, run)
         states = {(ti["task_id"], ti["map_index"]): ti["state"] for ti in self.airflow.api.task_instances(dag, run)}
         assert state == "success", states
@@ -167,7 +167,7 @@ class Rig:
     def clear(self, dag: str, run: str, **what: Any) -> None:
         """Clear tasks of a run, as a person does in Airflow."""
         body = {"dry_run": False, "dag_run_id": run, "reset_dag_runs": True, "only_failed": False, **what}
-        status, answer = self.airflow.api.request("POST", f"/dags/{dag}/clearTaskInstances", body)
+        status, answer = self.airflow.api.send_request("POST", f"/dags/{dag}/clearTaskInstances", body)
         assert status == 200, answer
 
 
@@ -215,7 +215,7 @@ def test_parameters_of_the_wrong_type_are_refused_and_hostile_ones_arrive(
 ) -> None:
     rig.deploy(FlowFile(ROOT / "dags_examples" / "parameters.py", rig.folder, rig.env))
     with pytest.raises(DeployError, match="HTTP 400"):
-        rig.airflow.api.trigger("ParametersFlow", {"count": "many"})
+        rig.airflow.api.start_dag_run("ParametersFlow", {"count": "many"})
     run = rig.run("ParametersFlow", {"label": HOSTILE, "options": {"a": [HOSTILE, None]}})
     data = results(f"ParametersFlow/airflow-{run}")["end"].task.data
     assert data.label == HOSTILE and data.options == {"a": [HOSTILE, None]}
@@ -224,7 +224,7 @@ def test_parameters_of_the_wrong_type_are_refused_and_hostile_ones_arrive(
 def test_clearing_runs_a_committed_task_again_and_a_rerun_does_not(rig: Rig, results: Callable[[str], Run]) -> None:
     rig.deploy(rig.flow("RepairFlow"))
     folder = rig.scratch("repair")
-    run = rig.airflow.api.trigger("RepairFlow", {"folder": str(folder)})
+    run = rig.airflow.api.start_dag_run("RepairFlow", {"folder": str(folder)})
     assert rig.airflow.wait_run("RepairFlow", run) == "failed"
     (folder / "mended").touch()
     # what a person does after mending the cause: clear the failed tasks
@@ -243,7 +243,7 @@ def test_clearing_runs_a_committed_task_again_and_a_rerun_does_not(rig: Rig, res
 def test_a_cleared_loop_goes_on_with_the_pass_that_failed(rig: Rig, results: Callable[[str], Run]) -> None:
     rig.deploy(rig.flow("LoopRepairFlow"))
     folder = rig.scratch("loop")
-    run = rig.airflow.api.trigger("LoopRepairFlow", {"folder": str(folder)})
+    run = rig.airflow.api.start_dag_run("LoopRepairFlow", {"folder": str(folder)})
     assert rig.airflow.wait_run("LoopRepairFlow", run) == "failed"
     (folder / "mended").touch()
     rig.clear("LoopRepairFlow", run, only_failed=True)
@@ -267,7 +267,7 @@ def test_a_killed_process_is_retried(rig: Rig, results: Callable[[str], Run], wh
     if whom == "runner":
         rig.deploy(rig.flow("KilledFlow"))
     folder = rig.scratch(whom)
-    run = rig.airflow.api.trigger("KilledFlow", {"folder": str(folder), "whom": whom})
+    run = rig.airflow.api.start_dag_run("KilledFlow", {"folder": str(folder), "whom": whom})
     pid = int(rig.airflow.wait((folder / "pid").exists, 90, "the step hasn't begun") and (folder / "pid").read_text())
     os.kill(pid, signal.SIGKILL)
     assert rig.airflow.wait_run("KilledFlow", run, 240) == "success"
@@ -278,12 +278,12 @@ def test_a_killed_process_is_retried(rig: Rig, results: Callable[[str], Run], wh
 def test_a_run_that_is_marked_as_failed_while_a_task_runs_has_failed(rig: Rig, results: Callable[[str], Run]) -> None:
     rig.deploy(rig.flow("KilledFlow"))
     folder = rig.scratch("marked")
-    run = rig.airflow.api.trigger("KilledFlow", {"folder": str(folder)})
+    run = rig.airflow.api.start_dag_run("KilledFlow", {"folder": str(folder)})
     rig.airflow.wait((folder / "pid").exists, 90, "the step hasn't begun")
     pathspec = f"KilledFlow/airflow-{run}"
     assert (results(pathspec).state, results(pathspec).reason) == ("running", None)
     path = f"/dags/KilledFlow/dagRuns/{run.replace('+', '%2B')}"
-    assert rig.airflow.api.request("PATCH", path, {"state": "failed"})[0] == 200
+    assert rig.airflow.api.send_request("PATCH", path, {"state": "failed"})[0] == 200
     rig.airflow.wait(lambda: results(pathspec).state == "failed", 90, "the store doesn't say so")
     assert results(pathspec).reason == "Task start/0 was ended from outside, and wasn't tried again so far"
 
@@ -291,7 +291,7 @@ def test_a_run_that_is_marked_as_failed_while_a_task_runs_has_failed(rig: Rig, r
 def test_a_new_deployment_leaves_a_run_that_has_begun_as_it_is(rig: Rig, results: Callable[[str], Run]) -> None:
     rig.deploy(rig.flow("PinnedFlow", version=1))
     folder = rig.scratch("pinned")
-    run = rig.airflow.api.trigger("PinnedFlow", {"folder": str(folder)})
+    run = rig.airflow.api.start_dag_run("PinnedFlow", {"folder": str(folder)})
     rig.airflow.wait((folder / "begun").exists, 90, "the step hasn't begun")
     rig.deploy(rig.flow("PinnedFlow", version=2))
     (folder / "go").touch()
@@ -302,7 +302,7 @@ def test_a_new_deployment_leaves_a_run_that_has_begun_as_it_is(rig: Rig, results
 def test_each_task_links_to_its_artifacts(rig: Rig) -> None:
     run = rig.run("ParametersFlow", {})
     path = f"/dags/ParametersFlow/dagRuns/{run.replace('+', '%2B')}/taskInstances/end/links"
-    answer = rig.airflow.api.request("GET", path)[1]
+    answer = rig.airflow.api.send_request("GET", path)[1]
     found = answer.get("extra_links", answer)
     assert f"flows/ParametersFlow/runs/airflow-{run.split('+')[0][:20]}" in json.dumps(found).replace("%3A", ":")
 
@@ -334,7 +334,7 @@ def test_the_log_has_no_credentials(rig: Rig, airflows: AirflowServers) -> None:
 
 def test_a_schedule_fires_each_minute(rig: Rig, results: Callable[[str], Run]) -> None:
     def fired() -> list[dict[str, Any]]:
-        runs = rig.airflow.api.request("GET", "/dags/MinuteFlow/dagRuns?limit=100")[1]["dag_runs"]
+        runs = rig.airflow.api.send_request("GET", "/dags/MinuteFlow/dagRuns?limit=100")[1]["dag_runs"]
         done = [run for run in runs if run["run_type"] == "scheduled" and run["state"] == "success"]
         return sorted(done, key=lambda run: run["logical_date"]) if len(done) > 1 else []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk import DeployedFlow, Deployer
-from flow_sdk.errors import DeployError, RunFailed, UsageError
+from flow_sdk.errors import AwsError, DeployError, RunFailed, UsageError
 from flow_sdk.programmatic.deployer import StepFunctionsDeployedFlow
 from tests.support.step_functions import StepFunctionsServer
 from tests.unit.programmatic.flow_files import write
@@ -94,7 +94,7 @@ def test_an_aws_that_does_not_answer(flow: str, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(DeployError, match="Step Functions doesn't answer"):
+    with pytest.raises(AwsError, match="Step Functions doesn't answer"):
         Deployer(flow, show_output=False).step_functions(name="nowhere").create()
 
 

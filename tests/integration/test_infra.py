@@ -53,9 +53,9 @@ BUCKET = "the-store"
 PREFIX = "flow-sdk"
 """The stack's name, which the names of all flows begin with."""
 PLACE = AwsAccount("aws", ACCOUNT, "us-east-1", PREFIX)
-MACHINE = PLACE.machine(PLACE.name_of("search.user.anne.TrainFlow"))
+MACHINE = PLACE.machine_arn(PLACE.name_of("search.user.anne.TrainFlow"))
 OTHER = AwsAccount("aws", ACCOUNT, "us-east-1")
-EXECUTION = PLACE.execution(PLACE.name_of("TrainFlow"), "4f1c")
+EXECUTION = PLACE.execution_arn(PLACE.name_of("TrainFlow"), "4f1c")
 HERE = f"us-east-1:{ACCOUNT}"
 JOB, DEFINITION = f"arn:aws:batch:{HERE}:job/8d1a", f"arn:aws:batch:{HERE}:job-definition/flow-sdk-0123456789ab"
 QUEUE, RULE = f"arn:aws:batch:{HERE}:job-queue", f"arn:aws:events:{HERE}:rule"
@@ -262,12 +262,12 @@ def test_what_we_do_is_allowed(policies, who, action, resource):
             )
             for action in ("s3:PutObject", "s3:DeleteObject")
         ),
-        ("JobRole", "states:DescribeExecution", OTHER.execution("Payments", "4f1c")),
-        ("StateMachineRole", "states:StartExecution", OTHER.machine("Payments")),
-        ("StateMachineRole", "states:StopExecution", OTHER.execution("Payments", "4f1c")),
-        ("SchedulerRole", "states:StartExecution", f"{OTHER.machine('Payments')}:{ALIAS}"),
-        ("DeployerPolicy", "states:DeleteStateMachine", OTHER.machine("Payments")),
-        ("DeployerPolicy", "states:DeleteStateMachine", OTHER.machine("flow-sdk-2_Payments")),
+        ("JobRole", "states:DescribeExecution", OTHER.execution_arn("Payments", "4f1c")),
+        ("StateMachineRole", "states:StartExecution", OTHER.machine_arn("Payments")),
+        ("StateMachineRole", "states:StopExecution", OTHER.execution_arn("Payments", "4f1c")),
+        ("SchedulerRole", "states:StartExecution", f"{OTHER.machine_arn('Payments')}:{ALIAS}"),
+        ("DeployerPolicy", "states:DeleteStateMachine", OTHER.machine_arn("Payments")),
+        ("DeployerPolicy", "states:DeleteStateMachine", OTHER.machine_arn("flow-sdk-2_Payments")),
         ("DeployerPolicy", "scheduler:DeleteSchedule", f"{SCHEDULES}/payments"),
         ("DeployerPolicy", "events:DeleteRule", f"{RULE}/payments"),
         ("JobRole", "s3:PutObject", f"{STORE}/flow-sdk-2/a"),

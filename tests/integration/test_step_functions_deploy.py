@@ -28,9 +28,9 @@ from flow_sdk.deploy.step_functions.delete import StateMachineRemoval
 from flow_sdk.deploy.step_functions.executions import Executions
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.prepare import CreateOptions
+from flow_sdk.deploy.step_functions.prepare import StepFunctionsOptions
 from flow_sdk.deploy.step_functions.rollback import choose_version
-from flow_sdk.deploy.step_functions.schedule import Scheduler
+from flow_sdk.deploy.step_functions.schedule import FlowSchedule
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.runtime.batch.definition import BatchSettings
@@ -54,7 +54,9 @@ class Deployment:
         account = aws.prepare()
         self.folder, self.name, self.store = folder, f"F-{next(_numbers)}", f"s3://store/{folder.name}"
         self.settings = BatchSettings(queue=account.queue, image="image:1", job_role=account.job_role)
-        self.options = CreateOptions(name=self.name, role=account.machine_role, scheduler_role=account.schedule_role)
+        self.options = StepFunctionsOptions(
+            name=self.name, role=account.machine_role, scheduler_role=account.schedule_role
+        )
         self.services = AwsServices()
 
     @property
@@ -63,7 +65,7 @@ class Deployment:
 
     @property
     def schedule(self) -> Any:
-        return Scheduler(self.name, self.machine.alias_arn, self.services.scheduler).find()
+        return FlowSchedule(self.name, self.machine.alias_arn, self.services.scheduler).find_schedule()
 
     def gate(self, owner: str = "anne", services: AwsServices | None = None, **options: Any) -> TokenGate:
         known = KnownTokens(str(self.folder / owner), self.name)
@@ -89,16 +91,16 @@ class Deployment:
 
     def everything(self) -> dict[str, Any]:
         """All that a deployment writes, wherever it does."""
-        found = self.machine.describe() or {}
+        found = self.machine.describe_machine() or {}
         store = open_store(self.store)
         schedules = self.services.scheduler.list_schedules()["Schedules"]
         return {
             "definition": found.get("definition"),
-            "versions": self.machine.versions() if found else [],
-            "live": self.machine.live() if found else None,
+            "versions": self.machine.list_versions() if found else [],
+            "live": self.machine.find_live() if found else None,
             "schedule": [each["Name"] for each in schedules if each["Name"] == self.name],
-            "alerts": AlertRule(self.name, self.services.account, self.services.events).find(),
-            "claim": ParameterStore(self.services).read(self.name),
+            "alerts": AlertRule(self.name, self.services.account, self.services.events).find_topic(),
+            "claim": ParameterStore(self.services).read_claim(self.name),
             "objects": sorted(info.key for info in store.list("")),
             "tokens": sorted(str(path) for path in self.folder.glob("*/tokens/*/*")),
         }
@@ -120,7 +122,7 @@ def rows(preview: DeploymentPreview) -> dict[str, str]:
 def test_versions_behind_an_alias(deployment):
     first = deployment.create()
     assert (first.version, first.is_changed, first.schedule_change) == (1, True, None)
-    assert first.namespace == f"production:{deployment.gate().check(open_store(deployment.store)).token}"
+    assert first.namespace == f"production:{deployment.gate().check_token(open_store(deployment.store)).token}"
     before = deployment.everything()
     again = deployment.create()
     assert (again.version, again.is_changed, again.registered) == (1, False, ())
@@ -128,12 +130,12 @@ def test_versions_behind_an_alias(deployment):
     second = deployment.create(DAILY, max_workers=2)
     assert (second.version, second.is_changed, second.schedule_change) == (2, True, "create")
     machine = deployment.machine
-    assert machine.versions() == [2, 1] and machine.live() == 2
+    assert machine.list_versions() == [2, 1] and machine.find_live() == 2
     # The garbage collector keeps what each version needs.
     releases = [info.key for info in open_store(deployment.store).list("deployments/") if "/tokens/" not in info.key]
     assert len(releases) == 2 and all("step-functions" in key for key in releases)
-    assert '"MaxConcurrency":100' in machine.describe(1)["definition"]
-    assert '"MaxConcurrency":2' in machine.describe(2)["definition"]
+    assert '"MaxConcurrency":100' in machine.describe_machine(1)["definition"]
+    assert '"MaxConcurrency":2' in machine.describe_machine(2)["definition"]
     assert deployment.schedule["Target"]["Arn"] == machine.alias_arn
     assert deployment.create(max_workers=2).schedule_change == "remove"
     assert deployment.schedule is None
@@ -157,22 +159,22 @@ def test_alerts_come_and_go_with_the_option(deployment):
     assert rows(deployment.preview(alert_topic=topic))["alerts"] == f"{topic}: would be made"
     assert deployment.create(alert_topic=topic).alert_change == "create"
     rule = AlertRule(deployment.name, deployment.services.account, deployment.services.events)
-    assert rule.find() == topic
+    assert rule.find_topic() == topic
     assert rows(deployment.preview(alert_topic=topic))["alerts"] == f"{topic}, as it is"
     assert deployment.create(alert_topic=topic).alert_change is None
     assert rows(deployment.preview())["alerts"] == "none: would be removed"
-    assert deployment.create().alert_change == "remove" and rule.find() is None
+    assert deployment.create().alert_change == "remove" and rule.find_topic() is None
     deployment.create(alert_topic=topic)
-    assert "the rule for alerts" in deployment.delete().removed and rule.find() is None
+    assert "the rule for alerts" in deployment.delete().removed and rule.find_topic() is None
 
 
 def test_moving_back_and_on(deployment):
     for workers in (1, 2, 3):
         deployment.create(max_workers=workers)
     machine = deployment.machine
-    assert choose_version(machine, None) == 2 and machine.point(2) and not machine.point(2)
+    assert choose_version(machine, None) == 2 and machine.point_alias(2) and not machine.point_alias(2)
     assert choose_version(machine, None) == 1 and choose_version(machine, "3") == 3
-    assert machine.point(1)
+    assert machine.point_alias(1)
     with pytest.raises(DeployError, match="no version before the present one"):
         choose_version(machine, None)
     for wrong in ("4", "0", "-1", "x", "²"):
@@ -181,27 +183,27 @@ def test_moving_back_and_on(deployment):
     found = rows(deployment.preview(max_workers=3))
     assert "its newest version would become the live one in place of 1" in found["state machine"]
     deployed = deployment.create(max_workers=3)
-    assert (deployed.version, deployed.is_changed) == (3, True) and machine.live() == 3
+    assert (deployed.version, deployed.is_changed) == (3, True) and machine.find_live() == 3
 
 
 def test_a_run_keeps_the_version_that_it_began_with(deployment):
     deployment.create()
     runs = Executions(deployment.machine)
-    run = runs.start({"p": 3})
+    run = runs.start_run({"p": 3})
     deployment.create(max_workers=2)
-    assert runs.find(run.name).version == 1
-    assert json.loads(runs.find(run.name).response["input"]) == {"p": 3}
-    assert runs.start({}).name != run.name
-    assert {runs.find(each.name).version for each in runs.list()} == {1, 2}
-    for each in list(runs.list(("RUNNING",))):
-        runs.stop(each)
+    assert runs.find_run(run.name).version == 1
+    assert json.loads(runs.find_run(run.name).response["input"]) == {"p": 3}
+    assert runs.start_run({}).name != run.name
+    assert {runs.find_run(each.name).version for each in runs.list_runs()} == {1, 2}
+    for each in list(runs.list_runs(("RUNNING",))):
+        runs.stop_run(each)
     deadline = time.monotonic() + 60
-    while (stopped := runs.find(run.name)).is_running:
+    while (stopped := runs.find_run(run.name)).is_running:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert stopped.status == "ABORTED"
     with pytest.raises(DeployError, match="isn't running"):
-        runs.stop(stopped)
+        runs.stop_run(stopped)
 
 
 def test_a_dry_run_writes_nothing_and_says_it_all(deployment):
@@ -273,7 +275,7 @@ def test_what_is_refused_has_written_nothing(deployment, spoil, kind, text):
 
 def test_another_person_needs_the_token(deployment):
     deployment.create()
-    token = deployment.gate().check(open_store(deployment.store)).token
+    token = deployment.gate().check_token(open_store(deployment.store)).token
     before = deployment.everything()
     with pytest.raises(DeployError, match="under a production token of anne"):
         deployment.create(gate=deployment.gate("bob"), max_workers=3)
@@ -291,13 +293,13 @@ def test_a_token_that_is_replaced_meanwhile_deploys_nothing(deployment):
     def renew(**_: object) -> None:
         if not renewed:
             renewed.append(deployment.gate(services=AwsServices(), renew=True))
-            renewed[0].claim(open_store(deployment.store))
+            renewed[0].claim_name(open_store(deployment.store))
 
     # Job definitions are the last thing looked at before the state machine.
     deployment.services.batch.meta.events.register("before-call.batch.DescribeJobDefinitions", renew)
     with pytest.raises(DeployError, match="has generated a new production token of F-"):
         deployment.create(max_workers=2)
-    assert renewed and deployment.machine.versions() == [1]
+    assert renewed and deployment.machine.list_versions() == [1]
     assert deployment.create(max_workers=2).namespace == renewed[0].grant.namespace
 
 
@@ -308,7 +310,7 @@ def test_of_two_first_deployments_at_once_one_wins(deployment):
     both = [(deployment, "anne"), (other, "bob")]
     gates = [(each, each.gate(who, each.services)) for each, who in both]
     for each, gate in gates:
-        gate.check(open_store(each.store))
+        gate.check_token(open_store(each.store))
     told: list[object] = [None, None]
     ready = threading.Barrier(2)
 
@@ -316,7 +318,7 @@ def test_of_two_first_deployments_at_once_one_wins(deployment):
         each, gate = gates[number]
         ready.wait()
         try:
-            told[number] = gate.claim(open_store(each.store))
+            told[number] = gate.claim_name(open_store(each.store))
         except DeployError as error:
             told[number] = error
 
@@ -339,7 +341,9 @@ def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployme
     topic = "arn:aws:sns:us-east-1:123456789012:alerts"
     first, second = {"over": ""}, {"over": DAILY, "max_workers": 2, "alert_topic": topic}
     writes = [apart(deployment, **changes) for changes in (first, second)]
-    assert {"PutParameter", "CreateStateMachine", "CreateStateMachineAlias", "add", "put_if_absent"} <= set(writes[0])
+    assert {"PutParameter", "CreateStateMachine", "CreateStateMachineAlias", "add_token", "put_if_absent"} <= set(
+        writes[0]
+    )
     assert {"UpdateStateMachine", "UpdateStateMachineAlias", "CreateSchedule", "PutRule"} <= set(writes[1])
     clean = deployment.everything()
     for at in share(range(max(map(len, writes)))):
@@ -350,11 +354,11 @@ def test_a_create_killed_before_any_of_its_writes_can_be_run_again(aws, deployme
             killed = apart(fresh, at=at, **changes)
             assert (killed is None) == (at < len(all_writes)), (at, changes)
             done = fresh.create(**changes)
-            assert fresh.machine.versions() == versions, (at, changes)
-            assert done.version == fresh.machine.live() == versions[0], (at, changes)
-            claim = ParameterStore(fresh.services).read(fresh.name)
+            assert fresh.machine.list_versions() == versions, (at, changes)
+            assert done.version == fresh.machine.find_live() == versions[0], (at, changes)
+            claim = ParameterStore(fresh.services).read_claim(fresh.name)
             assert claim is not None and claim.generation == 0
-            assert StoreClaims(open_store(fresh.store), fresh.name).read() == [claim]
+            assert StoreClaims(open_store(fresh.store), fresh.name).read_valid() == [claim]
         ended = fresh.everything()
         assert ended["schedule"] == [fresh.name] and ended["alerts"] == topic, at
         # A token that was noted here before anybody claimed it opens nothing; the one that counts is noted too.
@@ -371,7 +375,7 @@ def kinds(found: dict[str, Any]) -> list[str]:
 def test_delete_and_what_remains(deployment):
     deployment.create(DAILY)
     runs = Executions(deployment.machine)
-    run = runs.start({})
+    run = runs.start_run({})
     objects = deployment.everything()["objects"]
     stopped = []
     assert deployment.delete(stopped).removed == [
@@ -388,7 +392,7 @@ def test_delete_and_what_remains(deployment):
     with pytest.raises(DeployError, match="under a production token of anne"):
         deployment.create(gate=deployment.gate("bob"))
     assert deployment.create(DAILY).version == 1
-    assert deployment.create(DAILY, max_workers=3).version == deployment.machine.live() == 2
+    assert deployment.create(DAILY, max_workers=3).version == deployment.machine.find_live() == 2
 
 
 def test_old_versions_go_when_aws_takes_no_more(deployment, monkeypatch):
@@ -396,10 +400,10 @@ def test_old_versions_go_when_aws_takes_no_more(deployment, monkeypatch):
     for workers in (1, 2, 3, 4):
         deployment.create(max_workers=workers)
     machine = deployment.machine
-    machine.point(1)
+    machine.point_alias(1)
     refuse_once(deployment.services.states, "UpdateStateMachine", "ServiceQuotaExceededException")
     assert deployment.create(max_workers=5).version == 5
-    assert machine.versions() == [5, 4, 3, 1]  # 1 was live until then
+    assert machine.list_versions() == [5, 4, 3, 1]  # 1 was live until then
 
 
 def refuse_once(states: Any, operation: str, code: str) -> None:
@@ -420,5 +424,5 @@ def test_aws_refuses(deployment):
     with pytest.raises(AwsError, match="AWS doesn't let us update the state machine") as refused:
         deployment.create(max_workers=2)
     assert "states:UpdateStateMachine" in str(refused.value)
-    assert deployment.machine.live() == 1
+    assert deployment.machine.find_live() == 1
     assert deployment.create(max_workers=2).version == 2

@@ -57,7 +57,7 @@ def run(aws: StepFunctionsServer, flow: PlacedFlow, data: Any = None, **options:
 def checked(done: MachineRun) -> MachineRun:
     """Hold the length of a run's history against what was reckoned: a case that wasn't chosen is counted too."""
     switches = any(step.kind == "switch" for step in done.flow.plan.steps)
-    exact = not switches and not done.flow.options.distributed(done.flow.plan)
+    exact = not switches and not done.flow.options.distributed_steps(done.flow.plan)
     assert done.events == done.accounted if exact else done.events <= done.accounted
     return done
 
@@ -145,7 +145,7 @@ def test_an_inline_map_inside_a_distributed_one_and_around_one_gives_the_same(
         folder = tmp_path / few
         folder.mkdir()
         flow = place(aws, path, folder, max_workers=100, item_counts={few: 40})
-        assert flow.options.distributed(flow.plan) == {outer, inner} - {few}
+        assert flow.options.distributed_steps(flow.plan) == {outer, inner} - {few}
         assert checked(run(aws, flow)).hashes == flow.run_locally()
 
 
@@ -288,7 +288,7 @@ def test_more_than_a_thousand_items_and_the_length_of_their_history(
     done = aws.run(without_jobs(state_machine(plan, wanted)), name=name)
     assert done["status"] == "SUCCEEDED", done
     monkeypatch.setattr(limits, "JOB_EVENTS", limits.PASS_EVENTS)
-    events = limits._Events(plan, wanted.distributed(plan))
+    events = limits._Events(plan, wanted.distributed_steps(plan))
     added = 0 if distributed else (items - 1) * events.of_item("start")
     assert len(aws.history(done["executionArn"])) == events.once(None) + added
 

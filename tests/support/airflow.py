@@ -228,7 +228,7 @@ class AirflowServer:
         """Wait until a DAG is shown; an import error ends the wait."""
 
         def shown() -> dict[str, Any] | None:
-            dag = self.api.dag(dag_id)
+            dag = self.api.find_dag(dag_id)
             # files of other folders are of other tests
             errors = [
                 error for error in self.api.import_errors() if Path(error["filename"]).parent.name == self.dags.name

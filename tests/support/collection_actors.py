@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import pytest
 
-from flow_sdk.deploy.releases import note_release
+from flow_sdk.deploy.releases import record_release
 from flow_sdk.errors import NotFound, ObjectMissing
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.batch.submit import read_request, save_request
@@ -125,7 +125,7 @@ def deployer(number: int) -> Work:
 
     def work(store: ObjectStore) -> None:
         blobs = {"plan": store_payload(store, number), "request": store_payload(store, (number + 1) % PAYLOADS)}
-        note_release(store, "airflow", "deployed", blobs)
+        record_release(store, "airflow", "deployed", blobs)
 
     return work
 

@@ -14,7 +14,7 @@ class FakeApi:
     def __init__(self, *looks: tuple[str | None, dict[str, Any] | None] | Exception) -> None:
         self.looks = list(looks)
 
-    def dag(self, dag_id: str) -> dict[str, Any] | None:
+    def find_dag(self, dag_id: str) -> dict[str, Any] | None:
         if isinstance(self.looks[0], Exception):
             raise self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         text = self.looks[0][0]
@@ -39,7 +39,7 @@ class MaskingApi:
         self.quicker: Claim | None = None
         self.status: int | None = None
 
-    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def send_request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         self.asked.append(method)
         if self.status is not None:
             return self.status, {"detail": "no"}

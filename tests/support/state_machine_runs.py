@@ -124,7 +124,7 @@ class MachineRun:
     @property
     def accounted(self) -> int:
         """Length of its history as the compiler and the tasks have reckoned it."""
-        once = _Events(self.flow.plan, self.flow.options.distributed(self.flow.plan)).once(None)
+        once = _Events(self.flow.plan, self.flow.options.distributed_steps(self.flow.plan)).once(None)
         folder = events_prefix(self.flow.plan.flow, f"sfn-{self.name}", "run")
         return once + sum(int(info.key.rpartition("=")[2]) for info in open_store(ROOT).list(folder))
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.create import AirflowDraft, AirflowOptions
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.pipeline import create_deployment
 from flow_sdk.deploy.port import DeploymentSource
@@ -179,7 +179,7 @@ class FileKeeper:
     def __init__(self, folder: str) -> None:
         self.location = os.path.join(folder, "keeper.json")
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         path = Path(self.location)
         try:
             sync_folder(str(path.parent))  # what an orchestrator shows lasts
@@ -187,7 +187,7 @@ class FileKeeper:
             raise DeployError("The claim can't be read.", seen=error.strerror, where=self.location) from error
         return Claim.from_json(path.read_text(), self.location) if path.exists() else None
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         try:
             replace_file(self.location, claim.to_json().encode())
         except OSError as error:
@@ -202,13 +202,13 @@ def _gate(place: Place, **how: Any) -> TokenGate:
 def _pass(place: Place, **how: Any) -> str:
     gate = _gate(place, **how)
     store = place.store()
-    gate.check(store)
-    return gate.claim(store).token
+    gate.check_token(store)
+    return gate.claim_name(store).token
 
 
 def _renew_once(place: Place) -> str:
     """Renew, unless that has come to be: what a user does who sees that it was cut off."""
-    newest = StoreClaims(place.store(), NAME).read()[-1]
+    newest = StoreClaims(place.store(), NAME).read_valid()[-1]
     return _pass(place, renew=newest.generation == 0)
 
 
@@ -216,25 +216,25 @@ def _authorize(place: Place) -> str:
     (token,) = (t for t in KnownTokens(os.path.join(place.folder, "copy"), NAME))
     gate = _gate(place, authorize=token)
     store = place.store()
-    gate.check(store)
-    claimed = gate.claim(store).token
-    if gate.not_kept is not None:  # the deployment goes on without it; the command line prints this
-        raise gate.not_kept
+    gate.check_token(store)
+    claimed = gate.claim_name(store).token
+    if gate.memory_error is not None:  # the deployment goes on without it; the command line prints this
+        raise gate.memory_error
     return claimed
 
 
 def _handed_over(place: Place) -> None:
     token = _pass(place)
-    KnownTokens(os.path.join(place.folder, "copy"), NAME).add(token)
+    KnownTokens(os.path.join(place.folder, "copy"), NAME).add_token(token)
 
 
 def _holder(place: Place) -> Any:
     """Claims in the store, which of them this machine's tokens fit, and whether the keeper has the newest."""
-    claims = StoreClaims(place.store(), NAME).read()
+    claims = StoreClaims(place.store(), NAME).read_valid()
     known = list(KnownTokens(os.path.join(place.folder, "home"), NAME))
-    held = [any(claim.fits(token) for token in known) for claim in claims]
+    held = [any(claim.matches_token(token) for token in known) for claim in claims]
     assert all(held), "a claim whose token nobody has"
-    kept = FileKeeper(place.folder).read(NAME)
+    kept = FileKeeper(place.folder).read_claim(NAME)
     assert kept is None or kept in claims, "the keeper has a claim that isn't in the store"
     return len(claims), kept == (claims[-1] if claims else None)
 
@@ -243,7 +243,7 @@ def _deploy(place: Place) -> None:
     plan = compile_plan(Cut, file="flow.py")
     folder = os.path.join(place.folder, "dags")
     target = place.url.rpartition("/")[0] + "/dags/cut.py" if place.url.startswith("s3://") else folder
-    draft = AirflowDraft(plan, target, CreateOptions(name="cut"))
+    draft = AirflowDraft(plan, target, AirflowOptions(name="cut"))
     create_deployment(draft, DeploymentSource(plan, b"code " * 2000, place.url), _gate(place))
 
 
@@ -273,7 +273,7 @@ def _deployed(place: Place) -> Any:
 
 def _claims_of(place: Place) -> Any:
     try:
-        return len(StoreClaims(open_store(place.url, create=False), NAME).read())
+        return len(StoreClaims(open_store(place.url, create=False), NAME).read_valid())
     except StoreUnavailable:
         return 0
 

@@ -11,7 +11,7 @@ from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.parser import Command
 from flow_sdk.cli.started_run import given_run_id, print_run_id, refuse_stored_run
 from flow_sdk.cli.terminal import print_message, text_for_stream
-from flow_sdk.cli.tokens import deployed_name, naming, tell_token, token_gate, token_text
+from flow_sdk.cli.tokens import deployed_name, naming_options, print_token, token_gate, token_text
 from flow_sdk.deploy.port import TargetRequest
 from flow_sdk.deploy.registry import find_target
 from flow_sdk.deploy.run_states import RunStateSync, has_begun
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from flow_sdk.deploy.claims import Keeper
+    from flow_sdk.deploy.claims import TokenRegistry
     from flow_sdk.deploy.declaration import TargetDeclaration
-    from flow_sdk.deploy.port import DeployedRun, DeployedRuns, Deployment, DeploymentPreview, DeployTarget
+    from flow_sdk.deploy.port import CreatedDeployment, DeployedRun, DeployedRuns, DeploymentPreview, DeployTarget
 
 __all__ = ["COMMANDS"]
 
@@ -81,17 +81,17 @@ def _make_request(context: CommandContext, declaration: TargetDeclaration) -> Ta
         given=context.line.given,
         arguments=tuple(context.line.words),
         program=context.program,
-        naming=naming(context),
+        naming=naming_options(context),
         message=context.log,
         warn=print_message,
         in_notebook=context.in_notebook,
     )
 
 
-def _holder_check(context: CommandContext, request: TargetRequest) -> Callable[[Keeper | None], None]:
+def _holder_check(context: CommandContext, request: TargetRequest) -> Callable[[TokenRegistry | None], None]:
     """Return what checks that the user holds the production token."""
 
-    def check(registry: Keeper | None) -> None:
+    def check(registry: TokenRegistry | None) -> None:
         from flow_sdk.deploy.tokens import existing_store
 
         token_gate(context, request.name, registry).check_holder(existing_store(request.store))
@@ -106,18 +106,18 @@ def _is_json(context: CommandContext) -> bool:
 # Creating
 
 
-def _create(context: CommandContext, declaration: TargetDeclaration) -> int:
+def _create_deployment(context: CommandContext, declaration: TargetDeclaration) -> int:
     from flow_sdk.deploy.pipeline import create_deployment, preview_deployment
     from flow_sdk.deploy.port import DeploymentSource
     from flow_sdk.plan.parameter_files import embed_files
 
-    target, request = declaration.load(), _make_request(context, declaration)
+    target, request = declaration.load_target(), _make_request(context, declaration)
     target.check_request(request)
     plan = context.compile_plan(embed_files(context.plan_parameters()))
     refuse_inactive(context)
-    draft = target.draft(request, plan)
+    draft = target.begin_deployment(request, plan)
     if declaration.can_render and context["only-json"]:
-        print(draft.render(DeploymentSource(plan, context.build_package(), request.store)))
+        print(draft.render_definition(DeploymentSource(plan, context.build_package(), request.store)))
         return 0
     gate = token_gate(context, request.name, draft.token_registry)
     package = context.build_package(leave_out=draft.excluded_files)
@@ -127,11 +127,11 @@ def _create(context: CommandContext, declaration: TargetDeclaration) -> int:
         context.code.log_summary(package)
         return 0
     made = create_deployment(draft, source, gate)
-    tell_token(context, gate, draft.location_argument, declaration.local_options)
+    print_token(context, gate, draft.location_argument, declaration.local_options)
     for text in made.summary:
         context.log(text)
     context.code.log_summary(package, leave_out=draft.excluded_files)
-    for text in made.notes:
+    for text in made.hints:
         context.log(text)
     if not _is_json(context):
         print(made.result)
@@ -141,7 +141,7 @@ def _create(context: CommandContext, declaration: TargetDeclaration) -> int:
     return 0
 
 
-def _deployment_data(request: TargetRequest, made: Deployment) -> dict[str, Any]:
+def _deployment_data(request: TargetRequest, made: CreatedDeployment) -> dict[str, Any]:
     """Return a deployment as ``--output json`` prints it."""
     return {
         "target": request.target.name,
@@ -165,7 +165,7 @@ def _show_preview(context: CommandContext, preview: DeploymentPreview) -> None:
                 "location": preview.location,
                 "rows": [list(row) for row in preview.rows],
                 "limits": limits,
-                "notes": list(preview.notes),
+                "notes": list(preview.hints),
                 "difference": list(preview.difference),
             }
         )
@@ -176,7 +176,7 @@ def _show_preview(context: CommandContext, preview: DeploymentPreview) -> None:
         print(f"\n{'LIMIT':<48} {'USED':>9} {'ALLOWED':>10} {'SHARE':>7}")
     for what, used, allowed in preview.limits:
         print(f"{what:<48} {used:>9,} {allowed:>10,} {used / allowed:>7.1%}")
-    for line in preview.notes:
+    for line in preview.hints:
         print(f"\n{line}")
     if preview.difference:
         print("\n" + "\n".join(preview.difference))
@@ -185,17 +185,17 @@ def _show_preview(context: CommandContext, preview: DeploymentPreview) -> None:
 # Runs
 
 
-def _trigger(context: CommandContext, declaration: TargetDeclaration) -> int:
-    target, request = declaration.load(), _make_request(context, declaration)
+def _trigger_run(context: CommandContext, declaration: TargetDeclaration) -> int:
+    target, request = declaration.load_target(), _make_request(context, declaration)
     prefix = target.run_prefix(request)
     run_id = given_run_id(context, target.run_ids, prefix)
     parameters = given_data(context, ordered=not declaration.has_ordered_json)
     target.check_parameters(parameters)
-    runs = target.runs(request)
+    runs = target.open_runs(request)
     runs.check_startable(request)
     if run_id is not None:
         refuse_stored_run(context, prefix + run_id, target.run_ids.target)
-    run = runs.start(parameters, run_id)
+    run = runs.start_run(parameters, run_id)
     for text in runs.start_message(request, run):
         context.log(text)
     print_run_id(context, run.run)
@@ -205,45 +205,45 @@ def _trigger(context: CommandContext, declaration: TargetDeclaration) -> int:
 def _list_runs(context: CommandContext, declaration: TargetDeclaration) -> int:
     from flow_sdk.text import shorten_line
 
-    target, request = declaration.load(), _make_request(context, declaration)
-    chosen = [status for status in declaration.statuses if context[status.option]]
+    target, request = declaration.load_target(), _make_request(context, declaration)
+    chosen = [status for status in declaration.statuses if context[status.option_name]]
     runs, states = _open_runs(target, request), RunStateSync(request)
     table, count, unbegun = RunTable(declaration), 0, 0
     listed: list[dict[str, Any]] = []
-    for run in runs.list([status.name for status in chosen]):
-        states.observe(run)
+    for run in runs.list_runs([status.name for status in chosen]):
+        states.observe_run(run)
         count += 1
         if _is_json(context):
             listed.append(_run_data(run))
             continue
         if count == 1:
             context.log(table.head)
-        print(table.line(run))
+        print(table.format_run(run))
         may_be_unbegun = declaration.explains_unbegun_runs and run.status == "FAILED" and unbegun < LATEST
         if may_be_unbegun and not has_begun(request.store, request.flow, run.run):
             unbegun += 1
-            context.log(f"  it never began: {shorten_line(runs.cause(run) or 'see status', 200)}")
+            context.log(f"  it never began: {shorten_line(runs.failure_cause(run) or 'see status', 200)}")
     if _is_json(context):
         print_json({"target": declaration.name, "name": request.name, "runs": listed})
     elif not count:
-        kind = " or ".join(status.option.replace("-", " ") for status in chosen)
+        kind = " or ".join(status.option_name.replace("-", " ") for status in chosen)
         context.log(f"{runs.name} has no {kind + ' ' if kind else ''}runs.")
     return 0
 
 
-def _status(context: CommandContext, declaration: TargetDeclaration) -> int:
-    target, request = declaration.load(), _make_request(context, declaration)
+def _show_status(context: CommandContext, declaration: TargetDeclaration) -> int:
+    target, request = declaration.load_target(), _make_request(context, declaration)
     if context.line.words:
         return _run_status(context, target, request)
     runs = _open_runs(target, request)
-    status = runs.describe(request)
-    latest = [run for _, run in zip(range(LATEST), runs.list(), strict=False)]
+    status = runs.describe_deployment(request)
+    latest = [run for _, run in zip(range(LATEST), runs.list_runs(), strict=False)]
     if _is_json(context):
         deployment = {"target": declaration.name, "name": request.name, "details": dict(status.details)}
         print_json({**deployment, "runs": [_run_data(run) for run in latest]})
         return 0
     table = RunTable(declaration)
-    lines = [table.head, *map(table.line, latest)] if latest else ["No run yet."]
+    lines = [table.head, *map(table.format_run, latest)] if latest else ["No run yet."]
     print("\n".join([*join_rows(status.rows), "", *lines]))
     return 0
 
@@ -251,8 +251,8 @@ def _status(context: CommandContext, declaration: TargetDeclaration) -> int:
 def _run_status(context: CommandContext, target: DeployTarget, request: TargetRequest) -> int:
     name = target.parse_run(request, context.line.words[0])
     runs = _open_runs(target, request)
-    run = runs.find(name)
-    RunStateSync(request).observe(run)
+    run = runs.find_run(name)
+    RunStateSync(request).observe_run(run)
     found = runs.describe_run(request, run)
     if _is_json(context):
         log = {"log_lines": list(found.log_lines)}
@@ -265,13 +265,13 @@ def _run_status(context: CommandContext, target: DeployTarget, request: TargetRe
     return 0
 
 
-def _terminate(context: CommandContext, declaration: TargetDeclaration) -> int:
-    target, request = declaration.load(), _make_request(context, declaration)
+def _terminate_run(context: CommandContext, declaration: TargetDeclaration) -> int:
+    target, request = declaration.load_target(), _make_request(context, declaration)
     name = target.parse_run(request, context.line.words[0])
     runs = _open_runs(target, request)
     _holder_check(context, request)(runs.token_registry)
-    run = runs.find(name)
-    runs.stop(run)
+    run = runs.find_run(name)
+    runs.stop_run(run)
     RunStateSync(request).record_stop(run)
     context.log(runs.stop_message(run))
     print(run.run)
@@ -280,7 +280,7 @@ def _terminate(context: CommandContext, declaration: TargetDeclaration) -> int:
 
 def _open_runs(target: DeployTarget, request: TargetRequest) -> DeployedRuns[Any]:
     """Return the runs of the deployed flow, which is known to be deployed."""
-    runs = target.runs(request)
+    runs = target.open_runs(request)
     runs.check_deployed(request)
     return runs
 
@@ -300,20 +300,20 @@ def _run_data(run: DeployedRun) -> dict[str, Any]:
 # Deleting, and what only some targets have
 
 
-def _delete(context: CommandContext, declaration: TargetDeclaration) -> int:
+def _delete_deployment(context: CommandContext, declaration: TargetDeclaration) -> int:
     from flow_sdk.deploy.pipeline import delete_deployment
     from flow_sdk.deploy.tokens import existing_store
 
-    target, request = declaration.load(), _make_request(context, declaration)
+    target, request = declaration.load_target(), _make_request(context, declaration)
     target.check_request(request)
-    removal = target.removal(request)
+    removal = target.begin_removal(request)
     gate = token_gate(context, request.name, removal.token_registry)
     removal.check_holder(existing_store(request.store), gate)
     deleted = delete_deployment(removal, RunStateSync(request).announce_stop)
-    if not deleted.removed:
+    if not deleted.removed_parts:
         context.log(f"{request.name} isn't deployed to {removal.location}; there was nothing to delete.")
         return 0
-    context.log(f"Deleted: {', '.join(deleted.removed)}.\n{removal.remaining(token_text(request.name))}")
+    context.log(f"Deleted: {', '.join(deleted.removed_parts)}.\n{removal.describe_remaining(token_text(request.name))}")
     print(removal.result)
     return 0
 
@@ -322,7 +322,7 @@ def _run_own(context: CommandContext, declaration: TargetDeclaration) -> int:
     """Run a command that only this target has."""
     request = _make_request(context, declaration)
     verb = context.line.name.partition(" ")[2]
-    outcome = declaration.load().run_command(request, verb, _holder_check(context, request))
+    outcome = declaration.load_target().run_command(request, verb, _holder_check(context, request))
     for text in outcome.messages:
         context.log(text)
     print(outcome.result)
@@ -330,10 +330,10 @@ def _run_own(context: CommandContext, declaration: TargetDeclaration) -> int:
 
 
 _RUN: dict[str, Callable[[CommandContext, TargetDeclaration], int]] = {
-    "create": _create,
-    "trigger": _trigger,
+    "create": _create_deployment,
+    "trigger": _trigger_run,
     "list-runs": _list_runs,
-    "status": _status,
-    "terminate": _terminate,
-    "delete": _delete,
+    "status": _show_status,
+    "terminate": _terminate_run,
+    "delete": _delete_deployment,
 }

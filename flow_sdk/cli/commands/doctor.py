@@ -50,10 +50,10 @@ def _all_checks() -> list[Check]:
     from concurrent.futures import ThreadPoolExecutor
     from functools import partial
 
-    from flow_sdk.deploy.doctor import FAILED, examine, examine_all
+    from flow_sdk.deploy.doctor import FAILED, examine_all, examine_part
     from flow_sdk.deploy.registry import all_targets
 
-    checks = [_check_python(), _check_packages(), examine("settings", _check_settings)]
+    checks = [_check_python(), _check_packages(), examine_part("settings", _check_settings)]
     if checks[-1].state == FAILED:
         return checks  # nothing else is known then
     targets = all_targets()
@@ -69,7 +69,7 @@ def _target_checks(declaration: TargetDeclaration) -> list[Check]:
     from flow_sdk.deploy.doctor import failed_check
 
     try:
-        return declaration.load().health_checks(SECONDS)
+        return declaration.load_target().health_checks(SECONDS)
     except FlowSDKError as error:
         return [failed_check(declaration.title, error)]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden, AirflowRefused
-from flow_sdk.deploy.airflow.create import CreateOptions
+from flow_sdk.deploy.airflow.create import AirflowOptions
 from flow_sdk.deploy.airflow.dag_location import DagLocation, dag_of
 from flow_sdk.errors import DeployError, FlowSDKError
 from flow_sdk.plan.codec import from_data
@@ -20,7 +20,7 @@ MOST_NAMES = 5
 
 
 def deployment_advice(
-    plan: FlowPlan, options: CreateOptions, location: DagLocation, beside: Iterable[str], api: AirflowApi | None
+    plan: FlowPlan, options: AirflowOptions, location: DagLocation, beside: Iterable[str], api: AirflowApi | None
 ) -> list[str]:
     """Look at a deployment before it is written.
 
@@ -28,7 +28,7 @@ def deployment_advice(
     ----------
     plan : FlowPlan
         The flow.
-    options : CreateOptions
+    options : AirflowOptions
         What the user says.
     location : DagLocation
         Where the DAG file goes, with what was there before.
@@ -49,20 +49,20 @@ def deployment_advice(
     """
     dag = options.name or deployed_name(plan)
     found = [*_unused_resources(plan), *_second_files(dag, location, beside)]
-    changed = changed_steps(location.before, plan)
+    changed = changed_steps(location.earlier_text, plan)
     if api is not None:
         found += [*_missing_pools(api, plan, options), *_dag_in_airflow(api, dag, location)]
         if changed:
             found += _runs_in_progress(api, dag, changed)
     elif changed:
-        found.append(f"The graph has changed ({_listed(changed)}): runs in progress may fail at their next step.")
+        found.append(f"The graph has changed ({_join_names(changed)}): runs in progress may fail at their next step.")
     return found
 
 
 def paused_advice(api: AirflowApi, dag: str) -> list[str]:
     """Say that a run that was started waits, where its DAG is paused."""
     try:
-        shown = api.dag(dag)
+        shown = api.find_dag(dag)
     except DeployError:
         return []  # the run has started, whatever becomes of this question
     if shown is None or not shown.get("is_paused"):
@@ -70,7 +70,7 @@ def paused_advice(api: AirflowApi, dag: str) -> list[str]:
     return [f"The DAG {dag} is paused: the run waits until somebody unpauses it in Airflow."]
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     known = [escape_invisible(name) for name in names]
     return ", ".join(known[:MOST_NAMES]) + (f" and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else "")
 
@@ -78,18 +78,20 @@ def _listed(names: Iterable[str]) -> str:
 def _unused_resources(plan: FlowPlan) -> list[str]:
     """The steps whose @resources nothing honours: those that run on a plain worker."""
     names = [
-        step.name for step in plan.steps if step.resources is not None and step.batch is None and not _is_placed(step)
+        step.name
+        for step in plan.steps
+        if step.resources is not None and step.batch is None and not _names_worker(step)
     ]
     if not names:
         return []
     return [
-        f"@resources has no effect on step{'s' if len(names) > 1 else ''} {_listed(names)}: a worker has what it has. "
-        "\nSteps on AWS Batch (@batch, --with batch) get what they ask for; "
+        f"@resources has no effect on step{'s' if len(names) > 1 else ''} {_join_names(names)}: "
+        "a worker has what it has. \nSteps on AWS Batch (@batch, --with batch) get what they ask for; "
         "@airflow_task(queue=..., executor_config=...) chooses a worker."
     ]
 
 
-def _is_placed(step: StepPlan) -> bool:
+def _names_worker(step: StepPlan) -> bool:
     """Whether @airflow_task says where the step runs, so that somebody has thought of it."""
     return any(step.airflow_task.get(name) for name in ("queue", "executor", "executor_config"))
 
@@ -114,7 +116,7 @@ def _same_name(one: str, other: str) -> bool:
     return one.replace("\\", "/").rpartition("/")[2] == other.replace("\\", "/").rpartition("/")[2]
 
 
-def _missing_pools(api: AirflowApi, plan: FlowPlan, options: CreateOptions) -> list[str]:
+def _missing_pools(api: AirflowApi, plan: FlowPlan, options: AirflowOptions) -> list[str]:
     shared = plan.airflow_dag.default_args
     given = [{"pool": options.worker_pool}, *(step.airflow_task for step in plan.steps)]
     if options.worker_pool is None:
@@ -123,7 +125,7 @@ def _missing_pools(api: AirflowApi, plan: FlowPlan, options: CreateOptions) -> l
     found: list[str] = []
     for name in names:
         try:
-            pool = api.pool(name)
+            pool = api.find_pool(name)
         except AirflowForbidden as error:
             return [
                 f"Whether Airflow has the pool {escape_invisible(name)} isn't known: your role lacks "
@@ -142,7 +144,7 @@ def _missing_pools(api: AirflowApi, plan: FlowPlan, options: CreateOptions) -> l
 def _dag_in_airflow(api: AirflowApi, dag: str, location: DagLocation) -> list[str]:
     """What Airflow knows of the DAG from an earlier deployment."""
     try:
-        shown = api.dag(dag)
+        shown = api.find_dag(dag)
     except AirflowRefused:
         return []
     if shown is None:
@@ -168,8 +170,8 @@ def _runs_in_progress(api: AirflowApi, dag: str, changed: list[str]) -> list[str
         return []
     number = "1 run is" if len(runs) == 1 else f"{len(runs)} runs are"
     return [
-        f"The graph has changed ({_listed(changed)}) while {number} in progress: {_listed(runs)}.\nSteps that are new "
-        "fail in them, and those that are gone don't run: start them again once they have ended."
+        f"The graph has changed ({_join_names(changed)}) while {number} in progress: {_join_names(runs)}.\n"
+        "Steps that are new fail in them, and those that are gone don't run: start them again once they have ended."
     ]
 
 
@@ -186,11 +188,11 @@ def changed_steps(before: str, plan: FlowPlan) -> list[str]:
     old = _plan_of(before)
     if old is None:
         return []
-    then, now = ({step.name: _edges(step) for step in each.steps} for each in (old, plan))
+    then, now = ({step.name: _step_edges(step) for step in each.steps} for each in (old, plan))
     return [name for name in {**then, **now} if then.get(name) != now.get(name)]
 
 
-def _edges(step: StepPlan) -> tuple[Any, ...]:
+def _step_edges(step: StepPlan) -> tuple[Any, ...]:
     return step.kind, step.is_join, step.next, step.scopes, step.back, step.joins
 
 

@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flow_sdk.deploy.airflow.http import Answer, RedirectRefused, address_of, detail_of, not_airflow, send
+from flow_sdk.deploy.airflow.http import Answer, RedirectRefused, address_of, detail_of, not_airflow, send_request
 from flow_sdk.deploy.airflow.login import Login, NoSuchLogin, PasswordLogin
 from flow_sdk.errors import DeployError
 
@@ -88,7 +88,7 @@ class AirflowApi:
             from flow_sdk.deploy.airflow.mwaa import MwaaLogin
 
             login = MwaaLogin(url.removeprefix("mwaa://").rstrip("/"))
-            url = login.address()
+            url = login.find_address()
         parts = address_of(url)
         who, _, place = parts.netloc.rpartition("@")
         if who and not user:
@@ -117,7 +117,7 @@ class AirflowApi:
         ones have, wants the token for this as well.
         """
         answers = []
-        for line, address in self._versions():
+        for line, address in self._version_addresses():
             try:
                 answer = self._asked_version(address, {})
             except RedirectRefused as error:
@@ -131,34 +131,34 @@ class AirflowApi:
             answers.append((answer, address))
         if not isinstance(self._login, PasswordLogin):
             answers = []
-            for line, address in self._versions():
+            for line, address in self._version_addresses():
                 try:
-                    answer = self._asked_version(address, self._login.headers(self.url, line))
+                    answer = self._asked_version(address, self._login.login_headers(self.url, line))
                 except NoSuchLogin:
                     continue
                 if answer.status == 401:
-                    raise self._login.refused(self.url, answer)
+                    raise self._login.refused_error(self.url, answer)
                 if _is_version(answer) or (answer.status == 403 and answer.is_json):
                     return line
                 answers.append((answer, address))
         raise not_airflow(*next((found for found in answers if not found[0].is_json), answers[0]))
 
-    def _versions(self) -> tuple[tuple[int, str], ...]:
+    def _version_addresses(self) -> tuple[tuple[int, str], ...]:
         return (3, f"{self.url}/api/v2/version"), (2, f"{self.url}/api/v1/version")
 
     def _asked_version(self, address: str, headers: dict[str, str]) -> Answer:
-        answer = self._sent("GET", address, None, headers)
+        answer = self._send_repeatedly("GET", address, None, headers)
         if answer.status >= 500:
             raise AirflowRefused(
                 f"Airflow's web server fails (HTTP {answer.status}).",
                 status=answer.status,
-                seen=answer.shown,
+                seen=answer.short_text,
                 where=self.url,
                 help="Try again in a minute; if it stays, look at the web server's log.",
             )
         return answer
 
-    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def send_request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send one request.
 
         Parameters
@@ -183,49 +183,49 @@ class AirflowApi:
             If Airflow refuses the login, also a new one; if there is no answer, or it isn't Airflow's.
         """
         address = f"{self.url}/api/v{2 if self.line == 3 else 1}{path}"
-        answer = self._sent(method, address, body, self._login.headers(self.url, self.line))
-        if _is_login_refused(answer) and self._login.renew():
-            answer = self._sent(method, address, body, self._login.headers(self.url, self.line))
+        answer = self._send_repeatedly(method, address, body, self._login.login_headers(self.url, self.line))
+        if _is_login_refused(answer) and self._login.renew_login():
+            answer = self._send_repeatedly(method, address, body, self._login.login_headers(self.url, self.line))
         if _is_login_refused(answer):
-            raise self._login.refused(self.url, answer)
+            raise self._login.refused_error(self.url, answer)
         if answer.status == 403 and answer.is_json:
-            raise AirflowForbidden(permission_of(method, path), answer.shown, self.url)
+            raise AirflowForbidden(permission_of(method, path), answer.short_text, self.url)
         if not answer.is_json and answer.status < 500:
             raise not_airflow(answer, address)
-        return answer.status, answer.body if answer.is_json else answer.shown
+        return answer.status, answer.body if answer.is_json else answer.short_text
 
-    def _sent(self, method: str, address: str, body: Any, headers: dict[str, str]) -> Answer:
+    def _send_repeatedly(self, method: str, address: str, body: Any, headers: dict[str, str]) -> Answer:
         """Send a request, and again where Airflow has failed for a moment."""
         data = None if body is None else json.dumps(body).encode("utf-8")
         headers = {"Accept": "application/json", **headers}
         if data is not None:
             headers["Content-Type"] = "application/json"  # 2.11 refuses it where nothing follows
-        answer = send(method, address, data, headers)
+        answer = send_request(method, address, data, headers)
         for pause in PAUSES if method in REPEATABLE else ():
             if answer.status < 500:
                 break
             time.sleep(pause)
-            answer = send(method, address, data, headers)
+            answer = send_request(method, address, data, headers)
         return answer
 
-    def dag(self, dag_id: str) -> dict[str, Any] | None:
+    def find_dag(self, dag_id: str) -> dict[str, Any] | None:
         """Details of a DAG (``doc_md``, ``is_paused`` among them); None when Airflow doesn't know it (yet)."""
-        status, answer = self.request("GET", f"/dags/{_quote(dag_id)}/details")
-        return self._found(status, answer, f"DAG {dag_id}")
+        status, answer = self.send_request("GET", f"/dags/{_quote_name(dag_id)}/details")
+        return self._found_object(status, answer, f"DAG {dag_id}")
 
     def import_errors(self) -> list[dict[str, Any]]:
         """All import errors: ``filename, stack_trace, timestamp`` each."""
-        return list(self._pages("/importErrors", "import_errors", "filename"))
+        return list(self._list_pages("/importErrors", "import_errors", "filename"))
 
-    def pool(self, name: str) -> dict[str, Any] | None:
+    def find_pool(self, name: str) -> dict[str, Any] | None:
         """A pool (``slots`` among its facts); None when Airflow has none of that name."""
-        status, answer = self.request("GET", f"/pools/{_quote(name)}")
-        return self._found(status, answer, f"pool {name}")
+        status, answer = self.send_request("GET", f"/pools/{_quote_name(name)}")
+        return self._found_object(status, answer, f"pool {name}")
 
     def dag_ids(self, part: str) -> list[str]:
         """The ids of all DAGs whose id has that part, those whose file is gone among them."""
         given = {"dag_id_pattern": part, ("exclude_stale" if self.line == 3 else "only_active"): "false"}
-        return [str(dag["dag_id"]) for dag in self._pages("/dags", "dags", "dag_id", given)]
+        return [str(dag["dag_id"]) for dag in self._list_pages("/dags", "dags", "dag_id", given)]
 
     def delete_dag(self, dag_id: str) -> bool:
         """Delete a DAG and the history of its runs from Airflow's database; False when Airflow doesn't know it.
@@ -235,10 +235,10 @@ class AirflowApi:
         DeployError
             If Airflow refuses, such as while tasks of it are running.
         """
-        status, answer = self.request("DELETE", f"/dags/{_quote(dag_id)}")
-        return status == 204 or self._found(status, answer, f"DAG {dag_id}", "delete") is not None
+        status, answer = self.send_request("DELETE", f"/dags/{_quote_name(dag_id)}")
+        return status == 204 or self._found_object(status, answer, f"DAG {dag_id}", "delete") is not None
 
-    def trigger(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
+    def start_dag_run(self, dag_id: str, conf: dict[str, Any], run_id: str | None = None) -> str:
         """Start a run of a DAG and return its id.
 
         Raises
@@ -251,7 +251,7 @@ class AirflowApi:
             body["logical_date"] = None
         if run_id is not None:
             body["dag_run_id"] = run_id
-        status, answer = self.request("POST", f"/dags/{_quote(dag_id)}/dagRuns", body)
+        status, answer = self.send_request("POST", f"/dags/{_quote_name(dag_id)}/dagRuns", body)
         if status in (200, 201) and isinstance(answer, dict) and isinstance(answer.get("dag_run_id"), str):
             return str(answer["dag_run_id"])
         headline, help_ = f"Airflow didn't start a run of {dag_id} (HTTP {status}).", None
@@ -271,8 +271,8 @@ class AirflowApi:
 
     def dag_run(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
         """A run (``state`` among its facts); None when there is none."""
-        status, answer = self.request("GET", f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}")
-        return self._found(status, answer, f"run {run_id}")
+        status, answer = self.send_request("GET", f"/dags/{_quote_name(dag_id)}/dagRuns/{_quote_name(run_id)}")
+        return self._found_object(status, answer, f"run {run_id}")
 
     def dag_runs(self, dag_id: str, states: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
         """The runs of a DAG, newest first: ``dag_run_id, state, start_date, end_date, run_type, conf``, ...
@@ -285,21 +285,21 @@ class AirflowApi:
             Only those in these of Airflow's states; all when empty.
         """
         given = {"state": list(states), "order_by": "-run_after" if self.line == 3 else "-execution_date"}
-        return self._pages(f"/dags/{_quote(dag_id)}/dagRuns", "dag_runs", "dag_run_id", given)
+        return self._list_pages(f"/dags/{_quote_name(dag_id)}/dagRuns", "dag_runs", "dag_run_id", given)
 
     def fail_dag_run(self, dag_id: str, run_id: str) -> None:
         """Mark a run as failed, and with it what it has left to do: Airflow ends its tasks."""
-        path = f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}"
-        status, answer = self.request("PATCH", path, {"state": "failed"})
-        if self._found(status, answer, f"run {run_id}", "stop") is None:
+        path = f"/dags/{_quote_name(dag_id)}/dagRuns/{_quote_name(run_id)}"
+        status, answer = self.send_request("PATCH", path, {"state": "failed"})
+        if self._found_object(status, answer, f"run {run_id}", "stop") is None:
             raise AirflowRefused(f"Airflow has no run {run_id} of {dag_id}.", status=status, where=self.url)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """All task instances of a run (``task_id, map_index, state, try_number`` among their facts)."""
-        path = f"/dags/{_quote(dag_id)}/dagRuns/{_quote(run_id)}/taskInstances"
-        return list(self._pages(path, "task_instances", "task_id"))
+        path = f"/dags/{_quote_name(dag_id)}/dagRuns/{_quote_name(run_id)}/taskInstances"
+        return list(self._list_pages(path, "task_instances", "task_id"))
 
-    def _found(self, status: int, answer: Any, what: str, doing: str = "show") -> dict[str, Any] | None:
+    def _found_object(self, status: int, answer: Any, what: str, doing: str = "show") -> dict[str, Any] | None:
         """The answer, as an object; None where Airflow knows no such thing."""
         if status == 404:
             return None
@@ -312,17 +312,19 @@ class AirflowApi:
             )
         return answer
 
-    def _pages(self, path: str, name: str, key: str, given: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    def _list_pages(
+        self, path: str, name: str, key: str, given: dict[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
         """What a path lists, page by page; nothing where Airflow knows no such path. Each entry has the key."""
         count = 0
         while True:
             words = urllib.parse.urlencode({**(given or {}), "limit": 100, "offset": count}, doseq=True)
-            status, answer = self.request("GET", f"{path}?{words}")
-            found = self._found(status, answer, path)
+            status, answer = self.send_request("GET", f"{path}?{words}")
+            found = self._found_object(status, answer, path)
             if found is None:
                 return
             page, total = found.get(name), found.get("total_entries")
-            if not isinstance(page, list) or not isinstance(total, int) or not all(_has(row, key) for row in page):
+            if not isinstance(page, list) or not isinstance(total, int) or not all(_has_key(row, key) for row in page):
                 raise AirflowRefused(
                     f"Airflow's answer for {path} isn't of the form it should have.",
                     status=status,
@@ -354,11 +356,11 @@ def permission_of(method: str, path: str) -> str:
     return f"{_ACTIONS.get(method, method)} on {resource}"
 
 
-def _has(row: Any, key: str) -> bool:
+def _has_key(row: Any, key: str) -> bool:
     return isinstance(row, dict) and isinstance(row.get(key), str)
 
 
-def _quote(name: str) -> str:
+def _quote_name(name: str) -> str:
     return urllib.parse.quote(name, safe="")
 
 

@@ -9,7 +9,7 @@ from flow_sdk.deploy.airflow.dag_file import dag_file
 from flow_sdk.deploy.airflow.dag_location import DagLocation, open_location
 from flow_sdk.deploy.airflow.limits import check_deployment
 from flow_sdk.deploy.airflow.origin import check_origin
-from flow_sdk.deploy.port import Deployment, DeploymentDraft, DeploymentOptions, DeploymentSource
+from flow_sdk.deploy.port import CreatedDeployment, DeploymentDraft, DeploymentOptions, DeploymentSource
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.plan.codec import ordered_json, sorted_data, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from flow_sdk.aws.settings import Encryption
     from flow_sdk.runtime.batch.prepare import BatchPlan
 
-__all__ = ["AirflowDeployment", "AirflowDraft", "CreateOptions", "deployment_data"]
+__all__ = ["AirflowDeployment", "AirflowDraft", "AirflowOptions", "deployment_data"]
 
 AWS_CONNECTION = "aws_default"
 """The Airflow connection asked for an S3 store's credentials; where there is none, the worker's own are used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOptions(DeploymentOptions):
+class AirflowOptions(DeploymentOptions):
     """What the user chose for a deployment to Airflow.
 
     The name is the DAG's id: at most 250 characters ``[A-Za-z0-9_.-]``. Without a token the namespace is
@@ -56,7 +56,7 @@ class CreateOptions(DeploymentOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AirflowDeployment(Deployment):
+class AirflowDeployment(CreatedDeployment):
     """A deployment to Airflow. Its name is the DAG's id, its result the DAG file.
 
     Parameters
@@ -73,7 +73,7 @@ def deployment_data(
     store: str,
     plan_hash: str,
     package_hash: str | None,
-    options: CreateOptions,
+    options: AirflowOptions,
     batch: dict[str, Any] | None = None,
     encryption: "Encryption | None" = None,
     owner: str | None = None,
@@ -88,7 +88,7 @@ def deployment_data(
         URL of the store.
     plan_hash, package_hash : str
         Where plan and code package are in it.
-    options : CreateOptions
+    options : AirflowOptions
         What the user says.
     batch : dict, optional
         Where the steps with ``@batch`` run.
@@ -149,14 +149,14 @@ class AirflowDraft(DeploymentDraft):
     destination : str
         A file ending in ``.py``, an existing folder (the file is ``<DAG id>.py`` in it), or ``s3://bucket/...`` in
         the same two forms.
-    options : CreateOptions
+    options : AirflowOptions
         What the user chose.
     """
 
     target = "airflow"
-    options: CreateOptions
+    options: AirflowOptions
 
-    def __init__(self, plan: FlowPlan, destination: str, options: CreateOptions) -> None:
+    def __init__(self, plan: FlowPlan, destination: str, options: AirflowOptions) -> None:
         self.destination, self.options = destination, options
         self.name = options.name or deployed_name(plan)
         self._jobs: BatchPlan | None = None
@@ -171,7 +171,7 @@ class AirflowDraft(DeploymentDraft):
             self._location = open_location(self.destination, self.name)
         return self._location
 
-    def check(self, source: DeploymentSource) -> None:
+    def check_source(self, source: DeploymentSource) -> None:
         """Check names, numbers and schedule, the steps with ``@batch``, and the location of the file."""
         from flow_sdk.runtime.batch.prepare import plan_targets
 
@@ -185,16 +185,16 @@ class AirflowDraft(DeploymentDraft):
         token = None if gate is None or gate.grant is None else gate.grant.token
         check_origin(self.location, self.name, source.store, store, gate, token)
 
-    def blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
+    def collect_blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
         """Return plan and package."""
         return {"plan": to_json(source.plan), "package": source.package}
 
-    def register(self) -> None:
+    def register_resources(self) -> None:
         """Register the job definitions of steps with ``@batch``."""
         if self._jobs is not None:
             self._jobs.register_definitions()
 
-    def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
+    def publish_definition(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
         """Write the DAG file."""
         from flow_sdk.aws.settings import find_encryption
 
@@ -206,11 +206,11 @@ class AirflowDraft(DeploymentDraft):
             self.options,
             None if self._jobs is None else _batch_data(self._jobs),
             find_encryption() if StoreAddress.parse(source.store).kind.name == "s3" else None,
-            None if self.grant is None else self.grant.claim.who,
+            None if self.grant is None else self.grant.claim.owner_text,
         )
-        self._is_changed = self.location.write(dag_file(source.plan, self._made))
+        self._is_changed = self.location.write_file(dag_file(source.plan, self._made))
 
-    def complete(self) -> AirflowDeployment:
+    def complete_deployment(self) -> AirflowDeployment:
         """Return what was made: Airflow itself does the rest."""
         namespace = self._made["namespace"] or ("" if self.grant is None else self.grant.namespace)
         digest, file = self._made["digest"], self.location.name

@@ -38,18 +38,20 @@ def dag_file(plan: FlowPlan, deployment: dict[str, Any]) -> str:
         FIRST_LINE,
         f"# Flow {plan.flow}, DAG {deployment['dag']}, namespace {ascii(deployment.get('namespace') or 'all')[1:-1]}.",
         "#",
-        *(f"# {line}" for line in _header(plan)),
+        *(f"# {line}" for line in _header_lines(plan)),
         "from flow_provider import load_dags",
         "",
         "DEPLOYMENT = {",
         f'    "format": {FORMAT},',
     ]
-    lines += [f'    "{name}": {_literal(value)},' for name, value in deployment.items() if value not in (None, [], ())]
+    lines += [
+        f'    "{name}": {_ascii_literal(value)},' for name, value in deployment.items() if value not in (None, [], ())
+    ]
     lines += ['    "plan": {', *_plan_lines(plan), "    },", "}", "", "globals().update(load_dags(DEPLOYMENT))", ""]
     return "\n".join(lines)
 
 
-def _header(plan: FlowPlan) -> list[str]:
+def _header_lines(plan: FlowPlan) -> list[str]:
     words = "; ".join(in_words(step) for step in plan.steps) + "."
     lines = textwrap.wrap(words, WIDTH, break_long_words=True, break_on_hyphens=False)
     if len(lines) > LONGEST_HEADER:
@@ -65,14 +67,14 @@ def _plan_lines(plan: FlowPlan) -> list[str]:
             lines.append('        "steps": [')
             for step, facts in zip(plan.steps, value, strict=True):
                 ordered = {"name": facts.pop("name"), **facts}
-                lines += [f"            # {in_words(step)}", f"            {_literal(ordered)},"]
+                lines += [f"            # {in_words(step)}", f"            {_ascii_literal(ordered)},"]
             lines.append("        ],")
         else:
-            lines.append(f'        "{name}": {_literal(value)},')
+            lines.append(f'        "{name}": {_ascii_literal(value)},')
     return lines
 
 
-def _literal(value: Any) -> str:
+def _ascii_literal(value: Any) -> str:
     """Plain data as a Python literal in ASCII: what counts as printable differs between Python versions."""
     return ascii(value)
 
@@ -80,16 +82,16 @@ def _literal(value: Any) -> str:
 def in_words(step: StepPlan) -> str:
     """Say what a step is followed by, such as ``start, then fit for each of folds``."""
     name = f"{step.name} (joins {step.joins})" if step.joins else step.name
-    forward = [_again(step, target) for target in step.next]
+    forward = [_target_text(step, target) for target in step.next]
     if step.kind == "foreach":
         return f"{name}, then {forward[0]} for each of {step.foreach}"
     if step.kind == "split":
         return f"{name}, then {', '.join(forward[:-1])} and {forward[-1]} at once"
     if step.kind == "switch":
-        arms = ", ".join(f"{_again(step, target)} if {value!a}" for value, target in step.cases)
+        arms = ", ".join(f"{_target_text(step, target)} if {value!a}" for value, target in step.cases)
         return f"{name}, then by {step.condition} {arms}"
     return f"{name}, then {forward[0]}" if forward else f"{name} is the last step"
 
 
-def _again(step: StepPlan, target: str) -> str:
+def _target_text(step: StepPlan, target: str) -> str:
     return f"again {target}" if target in step.back else target

@@ -27,16 +27,16 @@ class DagLocation(Protocol):
         """Its path or address."""
         ...
 
-    def write(self, text: str) -> bool:
+    def write_file(self, text: str) -> bool:
         """Write the file; tells whether it differs from what was there."""
         ...
 
     @property
-    def before(self) -> str:
+    def earlier_text(self) -> str:
         """What was there; empty when there was no such file."""
         ...
 
-    def remove(self) -> bool:
+    def remove_file(self) -> bool:
         """Remove the file; tells whether there was one."""
         ...
 
@@ -108,8 +108,8 @@ def check_holds(location: DagLocation, dag: str) -> None:
     DeployError
         If another DAG is in it.
     """
-    found = dag_of(location.before)
-    if location.before and found != dag:
+    found = dag_of(location.earlier_text)
+    if location.earlier_text and found != dag:
         raise DeployError(
             f"This file isn't that of {dag}. Nothing was deleted.",
             seen=f"the file of DAG {found}" if found else "no DAG's name in its second line",
@@ -128,14 +128,14 @@ class _LocalFile:
             )
         if not os.access(folder, os.W_OK):
             raise DeployError("The folder for the DAG file can't be written to.", where=folder)
-        self.before = self._read()
-        _refuse_foreign(self.before, path)
+        self.earlier_text = self._read_text()
+        _refuse_foreign(self.earlier_text, path)
 
     @property
     def name(self) -> str:
         return self.path
 
-    def _read(self) -> str:
+    def _read_text(self) -> str:
         try:
             with open(self.path, encoding="utf-8", errors="replace") as file:
                 return file.read()
@@ -144,9 +144,9 @@ class _LocalFile:
         except OSError as error:
             raise DeployError("The DAG file can't be read.", seen=error.strerror, where=self.path) from error
 
-    def write(self, text: str) -> bool:
+    def write_file(self, text: str) -> bool:
         try:
-            if text == self.before:
+            if text == self.earlier_text:
                 sync_folder(os.path.dirname(os.path.abspath(self.path)))  # who wrote it may have been killed
                 return False
             # A name Airflow doesn't take for a DAG file while it is half-written.
@@ -155,7 +155,7 @@ class _LocalFile:
             raise DeployError("The DAG file can't be written.", seen=error.strerror, where=self.path) from error
         return True
 
-    def remove(self) -> bool:
+    def remove_file(self) -> bool:
         try:
             os.unlink(self.path)
         except FileNotFoundError:
@@ -176,9 +176,9 @@ class _BucketFile:
             raise _refused_location(address.url)
         self.title, self.key = address.kind.title, key
         self._bucket = Bucket(address.bucket, address.kind.scheme, cloud)
-        with self._errors("put into"):  # a bucket that can't be reached takes no file, either
-            self.before = (self._bucket.read(key) or b"").decode("utf-8", "replace")
-        _refuse_foreign(self.before, self.name)
+        with self._deploy_errors("put into"):  # a bucket that can't be reached takes no file, either
+            self.earlier_text = (self._bucket.read(key) or b"").decode("utf-8", "replace")
+        _refuse_foreign(self.earlier_text, self.name)
 
     @classmethod
     def from_url(cls, url: str, dag: str) -> "_BucketFile":
@@ -200,7 +200,7 @@ class _BucketFile:
         return self._bucket.url(self.key)
 
     @contextlib.contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
+    def _deploy_errors(self, doing: str) -> Iterator[None]:
         try:
             yield
         except StoreError as error:
@@ -212,16 +212,16 @@ class _BucketFile:
                 help=error.help or "Check the bucket's name, the credentials and the region.",
             ) from error
 
-    def write(self, text: str) -> bool:
-        if text == self.before:
+    def write_file(self, text: str) -> bool:
+        if text == self.earlier_text:
             return False
-        with self._errors("put into"):
+        with self._deploy_errors("put into"):
             self._bucket.upload(self.key, text.encode("utf-8"), FileLabel(), overwrite=True)
         return True
 
-    def remove(self) -> bool:
-        if not self.before:
+    def remove_file(self) -> bool:
+        if not self.earlier_text:
             return False
-        with self._errors("removed from"):
+        with self._deploy_errors("removed from"):
             self._bucket.delete(self.key)
         return True

@@ -54,7 +54,7 @@ class DagRemoval(Removal[DeployedRun]):
         self._has_history = request["history"]
 
     @classmethod
-    def begin(cls, request: TargetRequest, destination: str) -> "DagRemoval":
+    def from_request(cls, request: TargetRequest, destination: str) -> "DagRemoval":
         """Open the DAG file and connect to Airflow, if one is known.
 
         Parameters
@@ -74,7 +74,7 @@ class DagRemoval(Removal[DeployedRun]):
         runs = None
         if airflow_url(request):
             api = connect_airflow(request)
-            check_location(location, request.name, api.dag(request.name))
+            check_location(location, request.name, api.find_dag(request.name))
             runs = DagRuns(api, request.name, request.flow)
         return cls(location, runs, open_variables(request, None if runs is None else runs.api), request)
 
@@ -89,20 +89,20 @@ class DagRemoval(Removal[DeployedRun]):
         """Do nothing: Airflow starts runs until the file is gone."""
         return []
 
-    def running(self) -> Iterable[DeployedRun]:
+    def running_runs(self) -> Iterable[DeployedRun]:
         """Return the runs that are queued or running."""
-        return () if self._runs is None else self._runs.list(("QUEUED", "RUNNING"))
+        return () if self._runs is None else self._runs.list_runs(("QUEUED", "RUNNING"))
 
-    def stop(self, run: DeployedRun) -> None:
+    def stop_run(self, run: DeployedRun) -> None:
         """Mark a run as failed."""
         if self._runs is not None:
-            self._runs.stop(run)
+            self._runs.stop_run(run)
 
-    def remove(self) -> list[RemovedPart]:
+    def remove_definition(self) -> list[RemovedPart]:
         """Remove the file, then the history where that is asked for."""
-        had_file, had_history = self._file.remove(), False
+        had_file, had_history = self._file.remove_file(), False
         if self._has_history and self._runs is not None:
-            for body in self._runs.bodies():
+            for body in self._runs.loop_dags():
                 _forget_dag(self._runs.api, body)
             had_history = _forget_dag(self._runs.api, self.name)
         return [
@@ -110,7 +110,7 @@ class DagRemoval(Removal[DeployedRun]):
             RemovedPart("the history of its runs in Airflow", had_history),
         ]
 
-    def remaining(self, token: str) -> str:
+    def describe_remaining(self, token: str) -> str:
         """Return what ``delete`` leaves."""
         text = f"What remains: all runs and artifacts in {self._request.store}, and {token} there."
         if self._runs is not None:

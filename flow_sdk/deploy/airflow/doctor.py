@@ -3,7 +3,7 @@
 import re
 
 from flow_sdk.config import read_setting
-from flow_sdk.deploy.airflow.http import send
+from flow_sdk.deploy.airflow.http import send_request
 from flow_sdk.deploy.doctor import FAILED, NOT_SET, OK, Check
 from flow_sdk.errors import FlowSDKError
 
@@ -23,22 +23,22 @@ def check_airflow() -> Check:
         if address.startswith("mwaa://"):
             from flow_sdk.deploy.airflow.mwaa import MwaaLogin
 
-            address = MwaaLogin(address.removeprefix("mwaa://")).address()
+            address = MwaaLogin(address.removeprefix("mwaa://")).find_address()
         if not re.match(r"https?://[^/\s]", address):
             return Check("Airflow", FAILED, f"{address} isn't an address of http or https", help)
-        return _ask(address, help)
+        return _ask_version(address, help)
     except FlowSDKError as error:
         seen = f" ({error.seen})" if error.seen else ""
         return Check("Airflow", FAILED, f"{address}: {error.headline}{seen}", error.help or help)
 
 
-def _ask(address: str, help: str) -> Check:
+def _ask_version(address: str, help: str) -> Check:
     for line, path in (("3", "/api/v2/version"), ("2", "/api/v1/version")):
-        answer = send("GET", address + path, headers={"Accept": "application/json"}, timeout=SECONDS)
+        answer = send_request("GET", address + path, headers={"Accept": "application/json"}, timeout=SECONDS)
         if answer.status in (401, 403):
             return Check("Airflow", OK, f"{address} answers, Airflow {line}")
         if answer.status == 200 and isinstance(answer.body, dict) and "version" in answer.body:
             return Check("Airflow", OK, f"{address} answers, Airflow {answer.body['version']}")
         if answer.status == 200:
-            return Check("Airflow", FAILED, f"{address} doesn't answer as Airflow does: {answer.shown}", help)
+            return Check("Airflow", FAILED, f"{address} doesn't answer as Airflow does: {answer.short_text}", help)
     return Check("Airflow", FAILED, f"{address} answers, but isn't an Airflow", help)

@@ -14,7 +14,7 @@ from typing import Any
 
 from flow_sdk.errors import DeployError
 
-__all__ = ["Answer", "RedirectRefused", "address_of", "detail_of", "not_airflow", "send"]
+__all__ = ["Answer", "RedirectRefused", "address_of", "detail_of", "not_airflow", "send_request"]
 
 SECONDS = 30.0
 """How long one request may take, as long as nothing arrives."""
@@ -53,7 +53,7 @@ class Answer:
     headers: Message
 
     @property
-    def shown(self) -> str:
+    def short_text(self) -> str:
         """Status and content in one line."""
         if self.is_json:
             return f"HTTP {self.status}, {_one_line(detail_of(self.body))}"
@@ -130,7 +130,7 @@ def address_of(url: str) -> urllib.parse.SplitResult:
     return parts
 
 
-def send(
+def send_request(
     method: str,
     url: str,
     body: bytes | None = None,
@@ -169,29 +169,29 @@ def send(
     here = url
     for _ in range(MOST_REDIRECTS + 1):
         request = urllib.request.Request(here, data=body, method=method, headers=dict(headers or {}))
-        answer = _send(request, timeout)
+        answer = _open_request(request, timeout)
         if not follow or answer.status not in REDIRECTS or not answer.headers.get("Location"):
             return answer
         target = _redirect_target(here, str(answer.headers["Location"]))
         if method != "GET" and answer.status not in SAME_METHOD:
-            raise _redirected(url, target)
+            raise _redirect_error(url, target)
         here = target
     raise DeployError("Airflow's web server redirects in a circle.", where=url, help="Check the address of Airflow.")
 
 
-def _send(request: urllib.request.Request, timeout: float) -> Answer:
+def _open_request(request: urllib.request.Request, timeout: float) -> Answer:
     try:
         with _OPENER.open(request, timeout=timeout) as response:
-            return _answer(response.status, response.headers, _body(response))
+            return _make_answer(response.status, response.headers, _read_body(response))
     except urllib.error.HTTPError as error:
         with error:
             try:
-                text = _body(error.fp)
+                text = _read_body(error.fp)
             except (http.client.HTTPException, OSError) as broken:
-                raise _unreadable(request.full_url, broken) from broken
-            return _answer(error.code, error.headers, text)
+                raise _unreadable_error(request.full_url, broken) from broken
+            return _make_answer(error.code, error.headers, text)
     except (http.client.HTTPException, ValueError) as error:
-        raise _unreadable(request.full_url, error) from error
+        raise _unreadable_error(request.full_url, error) from error
     except OSError as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -204,7 +204,7 @@ def _send(request: urllib.request.Request, timeout: float) -> Answer:
         raise DeployError("Airflow doesn't answer.", seen=str(reason), where=request.full_url) from error
 
 
-def _body(response: Any) -> bytes:
+def _read_body(response: Any) -> bytes:
     """The whole body; one that is cut off is no answer."""
     text: bytes = response.read(LARGEST)
     if missing := getattr(response, "length", None):
@@ -212,7 +212,7 @@ def _body(response: Any) -> bytes:
     return text
 
 
-def _answer(status: int, headers: Message, text: bytes) -> Answer:
+def _make_answer(status: int, headers: Message, text: bytes) -> Answer:
     kind = headers.get_content_type() if headers.get("Content-Type") else ""
     if not text:
         return Answer(status, None, status != 200, kind, headers)
@@ -222,7 +222,7 @@ def _answer(status: int, headers: Message, text: bytes) -> Answer:
         return Answer(status, text[:20_000].decode("utf-8", "replace"), False, kind, headers)
 
 
-def _unreadable(url: str, error: Exception) -> DeployError:
+def _unreadable_error(url: str, error: Exception) -> DeployError:
     return DeployError(
         "What answers in Airflow's place doesn't speak HTTP as it should.",
         seen=f"{type(error).__name__}: {error}"[:300],
@@ -235,23 +235,23 @@ def _redirect_target(here: str, location: str) -> str:
     """The address that a redirect leads to, known to be on the same server."""
     try:
         target = urllib.parse.urljoin(here, location)
-        ours, theirs = _origin(here), _origin(target)
+        ours, theirs = _url_origin(here), _url_origin(target)
     except ValueError:
         raise DeployError(
             "Airflow's web server redirects to what isn't an address.", seen=location[:300], where=here
         ) from None
     if ours != theirs:
-        raise _redirected(here, target)
+        raise _redirect_error(here, target)
     return target
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
+def _url_origin(url: str) -> tuple[str, str, int | None]:
     parts = urllib.parse.urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-def _redirected(here: str, target: str) -> RedirectRefused:
+def _redirect_error(here: str, target: str) -> RedirectRefused:
     """The error for a redirect that isn't followed; no query of it is shown, which may hold a token."""
     before, after = urllib.parse.urlsplit(here), urllib.parse.urlsplit(target)
     shown = f"{after.scheme}://{after.netloc.rpartition('@')[2]}{after.path}"
@@ -278,7 +278,7 @@ def not_airflow(answer: Answer, url: str) -> DeployError:
     """The error for an answer that isn't one of Airflow's REST API."""
     return DeployError(
         "What answers at this address isn't Airflow's REST API.",
-        seen=answer.shown,
+        seen=answer.short_text,
         where=url,
         help="Check the address of Airflow (--airflow-url, AIRFLOW_URL) and the path it may have before /api. If "
         "something in front of Airflow wants a login, give a token: AIRFLOW_TOKEN or AIRFLOW_TOKEN_COMMAND.",

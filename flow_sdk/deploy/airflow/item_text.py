@@ -16,10 +16,10 @@ READABLE = ("datetime", "decimal", "fractions", "pathlib", "pathlib._local", "uu
 
 def item_texts(values: Iterable[Any]) -> list[str]:
     """Return a short text on one line for each item: text and numbers as they are, else the type's name."""
-    return [_one_line(_text(value, 2)) for value in values]
+    return [_one_line(_item_text(value, 2)) for value in values]
 
 
-def _text(value: Any, depth: int) -> str:
+def _item_text(value: Any, depth: int) -> str:
     if isinstance(value, str):
         return str.__str__(value)[: 4 * LONGEST]
     if value is None or isinstance(value, bool):
@@ -29,11 +29,11 @@ def _text(value: Any, depth: int) -> str:
     if isinstance(value, float):
         return float.__repr__(value)
     if depth and type(value) in (list, tuple, set, frozenset):
-        shown = [_text(one, depth - 1) for _, one in zip(range(MOST), value, strict=False)]
+        shown = [_item_text(one, depth - 1) for _, one in zip(range(MOST), value, strict=False)]
         return ", ".join(shown) + (", ..." if len(value) > MOST else "")
     if depth and type(value) is dict:
         pairs = zip(range(MOST), dict.items(value), strict=False)
-        shown = [f"{_text(key, 0)}={_text(one, depth - 1)}" for _, (key, one) in pairs]
+        shown = [f"{_item_text(key, 0)}={_item_text(one, depth - 1)}" for _, (key, one) in pairs]
         return ", ".join(shown) + (", ..." if len(value) > MOST else "")
     kind = type(value)
     if kind.__module__ in READABLE or (kind.__module__ == "numpy" and getattr(value, "ndim", 1) == 0):

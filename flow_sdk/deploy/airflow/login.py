@@ -5,10 +5,10 @@ import json
 import subprocess
 from typing import Protocol
 
-from flow_sdk.deploy.airflow.http import Answer, not_airflow, send
+from flow_sdk.deploy.airflow.http import Answer, not_airflow, send_request
 from flow_sdk.errors import DeployError
 
-__all__ = ["CommandLogin", "Login", "NoSuchLogin", "PasswordLogin", "TokenLogin", "bearer", "checked_token"]
+__all__ = ["CommandLogin", "Login", "NoSuchLogin", "PasswordLogin", "TokenLogin", "bearer_header", "checked_token"]
 
 COMMAND_SECONDS = 120.0
 """How long a command that prints a token may take."""
@@ -21,7 +21,7 @@ class NoSuchLogin(DeployError):
 class Login(Protocol):
     """What proves to an Airflow who sends a request."""
 
-    def headers(self, url: str, line: int) -> dict[str, str]:
+    def login_headers(self, url: str, line: int) -> dict[str, str]:
         """Return the headers that prove it, logging in first where that is needed.
 
         Parameters
@@ -38,16 +38,16 @@ class Login(Protocol):
         """
         ...
 
-    def renew(self) -> bool:
+    def renew_login(self) -> bool:
         """Forget the token that was refused; False where no other one can be had."""
         ...
 
-    def refused(self, url: str, answer: Answer) -> DeployError:
+    def refused_error(self, url: str, answer: Answer) -> DeployError:
         """Return the error for a request that was refused with HTTP 401 although the login is as new as can be."""
         ...
 
 
-def bearer(token: str) -> dict[str, str]:
+def bearer_header(token: str) -> dict[str, str]:
     """Return the header that carries a bearer token."""
     return {"Authorization": f"Bearer {token}"}
 
@@ -91,35 +91,35 @@ class PasswordLogin:
         self.user, self._password = user, password
         self._token: str | None = None
 
-    def headers(self, url: str, line: int) -> dict[str, str]:
+    def login_headers(self, url: str, line: int) -> dict[str, str]:
         """Return the headers, see :class:`Login`."""
         if line == 2:
             plain = base64.b64encode(f"{self.user}:{self._password}".encode()).decode()
             return {"Authorization": f"Basic {plain}"}
         if self._token is None:
             self._token = self._log_in(f"{url}/auth/token", url)
-        return bearer(self._token)
+        return bearer_header(self._token)
 
     def _log_in(self, address: str, url: str) -> str:
         body = json.dumps({"username": self.user, "password": self._password}).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.user or self._password:
-            answer = send("POST", address, body, headers)
+            answer = send_request("POST", address, body, headers)
         else:  # the simple auth manager may take everybody for an admin
-            answer = send("GET", address, None, headers)
+            answer = send_request("GET", address, None, headers)
         if answer.status in (400, 401, 403, 405, 422) and answer.is_json:
-            raise self.refused(url, answer)
+            raise self.refused_error(url, answer)
         token = answer.body.get("access_token") if answer.is_json and isinstance(answer.body, dict) else None
         if answer.status not in (200, 201) or not isinstance(token, str):
             raise not_airflow(answer, address)
         return checked_token(token, address)
 
-    def renew(self) -> bool:
+    def renew_login(self) -> bool:
         """Forget the token: there may be another one (3.x)."""
         had, self._token = self._token, None
         return had is not None
 
-    def refused(self, url: str, answer: Answer) -> DeployError:
+    def refused_error(self, url: str, answer: Answer) -> DeployError:
         """Return the error, see :class:`Login`."""
         return DeployError(
             f"Airflow refused the login (HTTP {answer.status}).",
@@ -144,15 +144,15 @@ class TokenLogin:
     def __init__(self, token: str, source: str) -> None:
         self._token, self.source = checked_token(token, source), source
 
-    def headers(self, url: str, line: int) -> dict[str, str]:
+    def login_headers(self, url: str, line: int) -> dict[str, str]:
         """Return the headers, see :class:`Login`."""
-        return bearer(self._token)
+        return bearer_header(self._token)
 
-    def renew(self) -> bool:
+    def renew_login(self) -> bool:
         """Return False: there is no other token."""
         return False
 
-    def refused(self, url: str, answer: Answer) -> DeployError:
+    def refused_error(self, url: str, answer: Answer) -> DeployError:
         """Return the error, see :class:`Login`."""
         return DeployError(
             f"Airflow refused the token (HTTP {answer.status}).",
@@ -178,13 +178,13 @@ class CommandLogin:
         self.command, self.source = command, source
         self._token: str | None = None
 
-    def headers(self, url: str, line: int) -> dict[str, str]:
+    def login_headers(self, url: str, line: int) -> dict[str, str]:
         """Return the headers, see :class:`Login`."""
         if self._token is None:
-            self._token = self._run()
-        return bearer(self._token)
+            self._token = self._run_command()
+        return bearer_header(self._token)
 
-    def _run(self) -> str:
+    def _run_command(self) -> str:
         where = f"the command of {self.source}"
         try:
             # Its stderr is the user's: what a login tool asks or says there.
@@ -200,12 +200,12 @@ class CommandLogin:
             )
         return checked_token(done.stdout.decode("utf-8", "replace"), where)
 
-    def renew(self) -> bool:
+    def renew_login(self) -> bool:
         """Forget the token: the command prints another one."""
         had, self._token = self._token, None
         return had is not None
 
-    def refused(self, url: str, answer: Answer) -> DeployError:
+    def refused_error(self, url: str, answer: Answer) -> DeployError:
         """Return the error, see :class:`Login`."""
         return DeployError(
             f"Airflow refused the token (HTTP {answer.status}).",

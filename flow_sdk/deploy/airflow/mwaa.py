@@ -4,8 +4,8 @@ import urllib.parse
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from flow_sdk.deploy.airflow.http import Answer, send
-from flow_sdk.deploy.airflow.login import NoSuchLogin, bearer, checked_token
+from flow_sdk.deploy.airflow.http import Answer, send_request
+from flow_sdk.deploy.airflow.login import NoSuchLogin, bearer_header, checked_token
 from flow_sdk.errors import DeployError
 
 __all__ = ["SCHEME", "MwaaLogin"]
@@ -32,7 +32,7 @@ class MwaaLogin:
         self._web_token = ""
         self._headers: dict[str, str] | None = None
 
-    def address(self) -> str:
+    def find_address(self) -> str:
         """Return the address of the environment's web server.
 
         Raises
@@ -49,11 +49,11 @@ class MwaaLogin:
         self._web_token = str(found["WebToken"])
         return f"{self._scheme}://{found['WebServerHostname']}"
 
-    def headers(self, url: str, line: int) -> dict[str, str]:
+    def login_headers(self, url: str, line: int) -> dict[str, str]:
         """Return the headers, see :class:`Login`."""
         if self._headers is None:
             if not self._web_token:
-                self.address()
+                self.find_address()
             self._headers = self._log_in(url, line)
         return self._headers
 
@@ -61,7 +61,9 @@ class MwaaLogin:
         path, name = ("/pluginsv2/aws_mwaa/login", "_token") if line == 3 else ("/aws_mwaa/login", "session")
         body = urllib.parse.urlencode({"token": self._web_token}).encode()
         self._web_token = ""  # it is good for one login, within a minute
-        answer = send("POST", url + path, body, {"Content-Type": "application/x-www-form-urlencoded"}, follow=False)
+        answer = send_request(
+            "POST", url + path, body, {"Content-Type": "application/x-www-form-urlencoded"}, follow=False
+        )
         cookies = SimpleCookie()
         for text in answer.headers.get_all("Set-Cookie", []):
             try:
@@ -73,19 +75,19 @@ class MwaaLogin:
         if answer.status >= 400 or name not in cookies:
             raise DeployError(
                 f"The web server of MWAA environment {self.environment} refused the login (HTTP {answer.status}).",
-                seen=answer.shown,
+                seen=answer.short_text,
                 where=url + path,
                 help="May your AWS identity do airflow:CreateWebLoginToken, with a role of Airflow?",
             )
         value = checked_token(cookies[name].value, url + path)
-        return bearer(value) if line == 3 else {"Cookie": f"session={value}"}
+        return bearer_header(value) if line == 3 else {"Cookie": f"session={value}"}
 
-    def renew(self) -> bool:
+    def renew_login(self) -> bool:
         """Forget the session: AWS makes another token."""
         had, self._headers = self._headers, None
         return had is not None
 
-    def refused(self, url: str, answer: Answer) -> DeployError:
+    def refused_error(self, url: str, answer: Answer) -> DeployError:
         """Return the error, see :class:`Login`."""
         return DeployError(
             f"Airflow refused the session of MWAA environment {self.environment} (HTTP {answer.status}).",

@@ -116,7 +116,7 @@ def check_origin(
     DeployError
         If the file holds another DAG, or is of another deployment of the same name.
     """
-    origin = read_origin(location.before)
+    origin = read_origin(location.earlier_text)
     if origin.dag is not None and origin.dag != dag:
         raise DeployError(
             f"This file isn't that of {dag}. Nothing was changed.",
@@ -142,8 +142,8 @@ def _knows_token(store: "ObjectStore | None", gate: TokenGate | None, origin: Da
     """Tell whether the store has a claim of the file's token, counting or not: another address of it, or its copy."""
     if store is None or gate is None or not origin.tokens:
         return False
-    records = (record for name in {gate.claimed, gate.name} for record in StoreClaims(store, name).records())
-    return any(record.fits(token) for record in records for token in origin.tokens)
+    records = (record for name in {gate.claimed, gate.name} for record in StoreClaims(store, name).read_records())
+    return any(record.matches_token(token) for record in records for token in origin.tokens)
 
 
 def _another_deployment(location: DagLocation, dag: str, origin: DagFileOrigin, wanted: str) -> DeployError:

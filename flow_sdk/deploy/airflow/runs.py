@@ -12,7 +12,7 @@ from flow_sdk.deploy.airflow.api import AirflowApi, AirflowRefused
 from flow_sdk.deploy.airflow.run_ids import AIRFLOW_RUN_IDS
 from flow_sdk.deploy.airflow.runtime import airflow_run_id, airflow_run_prefix
 from flow_sdk.deploy.airflow.visible import import_error_of
-from flow_sdk.deploy.claims import Keeper
+from flow_sdk.deploy.claims import TokenRegistry
 from flow_sdk.deploy.deployed_runs import time_text
 from flow_sdk.deploy.port import DeployedRun, DeployedRuns, DeploymentStatus, RunDetails, TargetRequest
 from flow_sdk.deploy.run_ids import existing_run_error
@@ -52,11 +52,11 @@ class DagRuns(DeployedRuns[DeployedRun]):
         Where Airflow keeps the claim on the DAG's id.
     """
 
-    def __init__(self, api: AirflowApi, dag: str, flow: str, token_registry: Keeper | None = None) -> None:
+    def __init__(self, api: AirflowApi, dag: str, flow: str, token_registry: TokenRegistry | None = None) -> None:
         self.api, self.dag, self.flow = api, dag, flow
         self.name, self.token_registry = dag, token_registry
 
-    def _run(self, response: dict[str, Any]) -> DeployedRun:
+    def _make_run(self, response: dict[str, Any]) -> DeployedRun:
         ours = {theirs: our for our, theirs in STATUSES.items()}
         name, state = str(response["dag_run_id"]), str(response.get("state"))
         status = ours.get(state, state.upper())
@@ -73,7 +73,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
 
     def check_deployed(self, request: TargetRequest) -> None:
         """Check that Airflow knows the DAG."""
-        if self.api.dag(self.dag) is None:
+        if self.api.find_dag(self.dag) is None:
             raise DeployError(
                 f"Airflow doesn't know the DAG {self.dag}.",
                 where=self.api.url,
@@ -83,7 +83,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
     def check_startable(self, request: TargetRequest) -> None:
         """Do nothing: Airflow says clearly why it starts no run."""
 
-    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> DeployedRun:
+    def start_run(self, parameters: dict[str, Any], run_id: str | None = None) -> DeployedRun:
         """Start a run.
 
         Raises
@@ -92,7 +92,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
             If Airflow refuses, or has a run of that id.
         """
         try:
-            name = self.api.trigger(self.dag, parameters, run_id)
+            name = self.api.start_dag_run(self.dag, parameters, run_id)
         except AirflowRefused as error:
             if error.status != 409 or run_id is None:
                 raise
@@ -101,7 +101,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
         run = airflow_run_id(self.dag, self.flow, name)
         return DeployedRun(name=name, run=run, status="QUEUED", is_running=True, column="manual")
 
-    def list(self, statuses: Iterable[str] = ()) -> Iterator[DeployedRun]:
+    def list_runs(self, statuses: Iterable[str] = ()) -> Iterator[DeployedRun]:
         """Runs, newest first.
 
         Parameters
@@ -114,9 +114,9 @@ class DagRuns(DeployedRuns[DeployedRun]):
         DeployError
             If Airflow refuses.
         """
-        return map(self._run, self.api.dag_runs(self.dag, [STATUSES[status] for status in statuses]))
+        return map(self._make_run, self.api.dag_runs(self.dag, [STATUSES[status] for status in statuses]))
 
-    def find(self, run: str) -> DeployedRun:
+    def find_run(self, run: str) -> DeployedRun:
         """Look at one run.
 
         Parameters
@@ -138,9 +138,9 @@ class DagRuns(DeployedRuns[DeployedRun]):
         names = [wanted.removeprefix(prefix), wanted] if wanted.startswith(prefix) else [wanted]
         for name in names:
             if (found := self.api.dag_run(self.dag, name)) is not None:
-                return self._run(found)
+                return self._make_run(found)
         if wanted.startswith(f"{prefix}sha-"):
-            for listed in self.list():
+            for listed in self.list_runs():
                 if listed.run == wanted:
                     return listed
         raise DeployError(
@@ -149,7 +149,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
             help="airflow list-runs shows those there are.",
         )
 
-    def stop(self, run: DeployedRun) -> None:
+    def stop_run(self, run: DeployedRun) -> None:
         """Mark a run as failed, and with it the passes of its loops: Airflow ends the tasks that are running.
 
         Raises
@@ -162,7 +162,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
         # The run first: a loop's task that is gone starts no further pass.
         stopped = [(self.dag, run.name)]
         self.api.fail_dag_run(*stopped[0])
-        for body in self.bodies():
+        for body in self.loop_dags():
             for found in list(self.api.dag_runs(body, ["queued", "running"])):
                 conf = (found.get("conf") or {}).get(LOOP_CONF)
                 if isinstance(conf, dict) and conf.get("run") == run.name:
@@ -202,9 +202,9 @@ class DagRuns(DeployedRuns[DeployedRun]):
         """Return what becomes of the run's tasks."""
         return f"The run {run.run} is marked as failed; Airflow ends its tasks. Those that are committed stay readable."
 
-    def describe(self, request: TargetRequest) -> DeploymentStatus:
+    def describe_deployment(self, request: TargetRequest) -> DeploymentStatus:
         """Return state, file, schedule and import error of the DAG."""
-        dag = self.api.dag(self.dag) or {}
+        dag = self.api.find_dag(self.dag) or {}
         error = import_error_of(self.api, str(dag.get("fileloc")))
         gone = dag.get("is_stale") if self.api.line == 3 else dag.get("is_active") is False
         state = "its file is gone" if gone else "paused" if dag.get("is_paused") else "active"
@@ -224,7 +224,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
         tasks = self.api.task_instances(self.dag, run.name)
         steps = dict.fromkeys(str(task["task_id"]).rpartition(".")[2] for task in tasks if task["state"] == "failed")
         failed = [step for step in steps if callable(getattr(request.flow_class, step, None))]
-        parameters, page = run.response.get("conf"), self.page(run)
+        parameters, page = run.response.get("conf"), self.run_page(run)
         rows = [("Type", str(run.column))]
         if parameters:
             rows.append(("Parameters", shorten_line(json.dumps(parameters, ensure_ascii=False), 300)))
@@ -235,14 +235,14 @@ class DagRuns(DeployedRuns[DeployedRun]):
         details = {"type": run.column, "parameters": parameters or {}, "failed_steps": failed, "url": page}
         return RunDetails(rows=tuple(rows), details=details)
 
-    def page(self, run: DeployedRun) -> str:
+    def run_page(self, run: DeployedRun) -> str:
         """Address of a run's page in Airflow."""
         dag, name = (urllib.parse.quote(text, safe="") for text in (self.dag, run.name))
         if self.api.line == 3:
             return f"{self.api.url}/dags/{dag}/runs/{name}"
         return f"{self.api.url}/dags/{dag}/grid?dag_run_id={name}"
 
-    def bodies(self) -> Sequence[str]:
+    def loop_dags(self) -> Sequence[str]:
         """The DAGs that run the passes of the flow's loops."""
         return [dag for dag in self.api.dag_ids(f"{self.dag}{LOOP}") if dag.startswith(f"{self.dag}{LOOP}")]
 

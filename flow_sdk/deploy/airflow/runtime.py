@@ -56,13 +56,13 @@ def airflow_run_id(dag_id: str, flow: str, dag_run_id: str) -> str:
     """
     prefix = airflow_run_prefix(dag_id, flow)
     run = prefix + dag_run_id
-    return run if is_run_id(run) else f"{prefix}sha-{_digest(dag_run_id, 40)}"
+    return run if is_run_id(run) else f"{prefix}sha-{_hex_digest(dag_run_id, 40)}"
 
 
 def airflow_run_prefix(dag_id: str, flow: str) -> str:
     """Return what the ids of a DAG's runs in the store have before Airflow's id, see :func:`airflow_run_id`."""
-    return RUN_ID_PREFIX if dag_id == flow else f"{RUN_ID_PREFIX}{_digest(dag_id, 8)}-"
+    return RUN_ID_PREFIX if dag_id == flow else f"{RUN_ID_PREFIX}{_hex_digest(dag_id, 8)}-"
 
 
-def _digest(text: str, digits: int) -> str:
+def _hex_digest(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:digits]

@@ -8,7 +8,7 @@ from flow_sdk.config import expand_home, read_setting
 from flow_sdk.deploy.airflow.advice import deployment_advice
 from flow_sdk.deploy.airflow.api import AirflowApi
 from flow_sdk.deploy.airflow.connection import airflow_url, connect_airflow, open_variables
-from flow_sdk.deploy.airflow.create import AirflowDeployment, AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.create import AirflowDeployment, AirflowDraft, AirflowOptions
 from flow_sdk.deploy.airflow.delete import DagRemoval
 from flow_sdk.deploy.airflow.doctor import check_airflow
 from flow_sdk.deploy.airflow.run_ids import AIRFLOW_RUN_IDS
@@ -35,22 +35,22 @@ class AirflowTarget(DeployTarget):
 
     def check_request(self, request: TargetRequest) -> None:
         """Check that the DAG file is named."""
-        _destination(request)
+        _find_destination(request)
 
-    def draft(self, request: TargetRequest, plan: FlowPlan) -> "RequestedDraft":
+    def begin_deployment(self, request: TargetRequest, plan: FlowPlan) -> "RequestedDraft":
         """Read the options, and open the location of the DAG file."""
         return RequestedDraft(request, plan)
 
-    def runs(self, request: TargetRequest) -> DagRuns:
+    def open_runs(self, request: TargetRequest) -> DagRuns:
         """Connect to Airflow."""
         api = connect_airflow(request)
         return DagRuns(api, request.name, request.flow, open_variables(request, api))
 
-    def removal(self, request: TargetRequest) -> DagRemoval:
+    def begin_removal(self, request: TargetRequest) -> DagRemoval:
         """Check that the file is that of the DAG, and that Airflow has the DAG from it."""
         if request["history"] and not airflow_url(request):
             connect_airflow(request)  # raises that its address is needed
-        return DagRemoval.begin(request, _destination(request))
+        return DagRemoval.from_request(request, _find_destination(request))
 
     def run_prefix(self, request: TargetRequest) -> str:
         """Return ``airflow-``, with a digest of the DAG's id where that isn't the flow's name."""
@@ -77,7 +77,7 @@ class RequestedDraft(AirflowDraft):
     """
 
     def __init__(self, request: TargetRequest, plan: FlowPlan) -> None:
-        destination = _destination(request)
+        destination = _find_destination(request)
         super().__init__(plan, destination, _read_options(request))
         self.name = request.name
         self._request = request
@@ -92,18 +92,18 @@ class RequestedDraft(AirflowDraft):
         self._error_before: dict[str, Any] | None = None
         self._deployment: AirflowDeployment | None = None
 
-    def check(self, source: DeploymentSource) -> None:
+    def check_source(self, source: DeploymentSource) -> None:
         """Check what Airflow would refuse, and look for what may be meant otherwise."""
-        super().check(source)
+        super().check_source(source)
         if self._api is not None and self._request["wait"]:
             self._error_before = import_error_of(self._api, self.location.name)
         self._advice = deployment_advice(source.plan, self.options, self.location, self._beside, self._api)
 
-    def complete(self) -> AirflowDeployment:
+    def complete_deployment(self) -> AirflowDeployment:
         """Return what was made, and what the user should know of it."""
         from dataclasses import replace
 
-        made, request = super().complete(), self._request
+        made, request = super().complete_deployment(), self._request
         summary = [*made.summary]
         schedule = declared_schedule(request.flow_class)
         if schedule is not None:
@@ -112,7 +112,7 @@ class RequestedDraft(AirflowDraft):
             summary.append(
                 f"Its artifacts are kept in {request.store}: every worker must see the same folder under that path."
             )
-        self._deployment = replace(made, summary=tuple(summary), notes=tuple(self._advice))
+        self._deployment = replace(made, summary=tuple(summary), hints=tuple(self._advice))
         return self._deployment
 
     def wait_until_visible(self) -> None:
@@ -144,7 +144,7 @@ class _WaitMessages:
             self._request.message(f"Still waiting after {seconds:.0f} s.")
 
 
-def _destination(request: TargetRequest) -> str:
+def _find_destination(request: TargetRequest) -> str:
     found = request.arguments[0] if request.arguments else read_setting("AIRFLOW_DAGS_FOLDER").value
     if not found:
         raise UsageError(
@@ -155,7 +155,7 @@ def _destination(request: TargetRequest) -> str:
     return found
 
 
-def _read_options(request: TargetRequest) -> CreateOptions:
+def _read_options(request: TargetRequest) -> AirflowOptions:
     from flow_sdk.metadata.tags import check_tags
 
     connection: dict[str, Any] = {}
@@ -163,7 +163,7 @@ def _read_options(request: TargetRequest) -> CreateOptions:
         # An empty name asks for the worker's own credentials and for no connection.
         connection["aws_conn_id"] = request["aws-conn-id"] or None
     is_paused = request["is-paused-upon-creation"] if "is-paused-upon-creation" in request.given else None
-    return CreateOptions(
+    return AirflowOptions(
         name=request["name"],
         namespace=request["namespace"],
         tags=tuple(check_tags(request["tag"])),

@@ -33,8 +33,8 @@ def variable_key(name: str) -> str:
     return key if len(key) <= LONGEST_KEY else PREFIX + hashlib.sha256(name.encode()).hexdigest()
 
 
-def _lost(kept: Claim | None, claim: Claim, location: str) -> DeployError:
-    seen = "no such Variable" if kept is None else f"a claim of {kept.who} of {kept.created}"
+def _lost_claim_error(kept: Claim | None, claim: Claim, location: str) -> DeployError:
+    seen = "no such Variable" if kept is None else f"a claim of {kept.owner_text} of {kept.created}"
     return DeployError(
         f"Airflow doesn't hold our claim on {claim.name}: somebody else deploys it as well, from another store.",
         seen=seen,
@@ -60,27 +60,27 @@ class _Variables(ABC):
         """Whether claims are kept here at all."""
         return True
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         """The claim kept for a deployed name."""
-        self._seen[name] = found = self._get(name)
+        self._seen[name] = found = self._read_variable(name)
         return found
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         """Keep a claim in place of the one that was read last, and read it back."""
-        before = self._seen[claim.name] if claim.name in self._seen else self.read(claim.name)
-        now = self._get(claim.name)
+        before = self._seen[claim.name] if claim.name in self._seen else self.read_claim(claim.name)
+        now = self._read_variable(claim.name)
         if now not in (before, claim):
-            raise _lost(now, claim, self.location)
-        self._put(claim, there=now is not None)
-        kept = self.read(claim.name)
+            raise _lost_claim_error(now, claim, self.location)
+        self._write_variable(claim, there=now is not None)
+        kept = self.read_claim(claim.name)
         if kept != claim and self._is_kept:
-            raise _lost(kept, claim, self.location)
+            raise _lost_claim_error(kept, claim, self.location)
 
     @abstractmethod
-    def _get(self, name: str) -> Claim | None: ...
+    def _read_variable(self, name: str) -> Claim | None: ...
 
     @abstractmethod
-    def _put(self, claim: Claim, *, there: bool) -> None: ...
+    def _write_variable(self, claim: Claim, *, there: bool) -> None: ...
 
 
 class ApiVariables(_Variables):
@@ -110,63 +110,63 @@ class ApiVariables(_Variables):
     def _is_kept(self) -> bool:
         return not self._is_forbidden
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         """Keep a claim, see the base class; where the role may not, the one in the store counts alone."""
         try:
-            super().write(claim)
+            super().write_claim(claim)
         except AirflowForbidden as error:
-            self._forbid(error)
+            self._handle_forbidden(error)
 
-    def _forbid(self, error: AirflowForbidden) -> None:
+    def _handle_forbidden(self, error: AirflowForbidden) -> None:
         if self._on_forbidden is None:
             raise error
         if not self._is_forbidden:
             self._is_forbidden = True
             self._on_forbidden(error)
 
-    def _get(self, name: str) -> Claim | None:
+    def _read_variable(self, name: str) -> Claim | None:
         if self._is_forbidden:
             return None
         try:
-            return self._asked(name)
+            return self._request_variable(name)
         except AirflowForbidden as error:
-            self._forbid(error)
+            self._handle_forbidden(error)
             return None
 
-    def _asked(self, name: str) -> Claim | None:
+    def _request_variable(self, name: str) -> Claim | None:
         key = variable_key(name)
-        status, answer = self.api.request("GET", f"/variables/{urllib.parse.quote(key, safe='')}")
+        status, answer = self.api.send_request("GET", f"/variables/{urllib.parse.quote(key, safe='')}")
         if status == 404:
             return None
         if status != 200 or not isinstance(answer, dict):
-            raise self._refused("can't be read", status, answer, key)
+            raise self._refused_error("can't be read", status, answer, key)
         return Claim.from_json(answer.get("description") or "", f"description of Variable {key} of {self.location}")
 
-    def _put(self, claim: Claim, *, there: bool) -> None:
+    def _write_variable(self, claim: Claim, *, there: bool) -> None:
         if self._is_forbidden:
             return
         key, text = variable_key(claim.name), claim.to_json()
         body = {"key": key, "value": text, "description": text}
         quoted = f"/variables/{urllib.parse.quote(key, safe='')}"
-        status, answer = self.api.request(*(("PATCH", quoted) if there else ("POST", "/variables")), body)
+        status, answer = self.api.send_request(*(("PATCH", quoted) if there else ("POST", "/variables")), body)
         if status not in (200, 201, 409):
-            raise self._refused("can't be written", status, answer, key)
+            raise self._refused_error("can't be written", status, answer, key)
 
-    def remove(self, name: str) -> bool:
+    def remove_claim(self, name: str) -> bool:
         """Forget the claim on a name; returns whether there was one."""
         key = variable_key(name)
         if self._is_forbidden:
             return False
         try:
-            status, answer = self.api.request("DELETE", f"/variables/{urllib.parse.quote(key, safe='')}")
+            status, answer = self.api.send_request("DELETE", f"/variables/{urllib.parse.quote(key, safe='')}")
         except AirflowForbidden as error:
-            self._forbid(error)
+            self._handle_forbidden(error)
             return False
         if status not in (200, 204, 404):
-            raise self._refused("can't be deleted", status, answer, key)
+            raise self._refused_error("can't be deleted", status, answer, key)
         return status != 404
 
-    def _refused(self, what: str, status: int, answer: Any, key: str) -> DeployError:
+    def _refused_error(self, what: str, status: int, answer: Any, key: str) -> DeployError:
         return DeployError(
             f"Airflow's Variable {key} {what} (HTTP {status}).", seen=str(answer)[:300], where=self.api.url
         )
@@ -197,35 +197,35 @@ class CommandVariables(_Variables):
         """The Airflow, for people."""
         return "the Airflow of this machine"
 
-    def _get(self, name: str) -> Claim | None:
+    def _read_variable(self, name: str) -> Claim | None:
         key = variable_key(name)
-        done = self._call("get", key)
+        done = self._run_command("get", key)
         if done.returncode and "does not exist" in done.stderr + done.stdout:
             return None
-        self._check(done, "read", key)
+        self._check_exit(done, "read", key)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         return Claim.from_json(lines[-1] if lines else done.stdout, f"Variable {key} of {self.location}")
 
-    def _put(self, claim: Claim, *, there: bool) -> None:
+    def _write_variable(self, claim: Claim, *, there: bool) -> None:
         key, text = variable_key(claim.name), claim.to_json()
-        self._check(self._call("set", "--description", text, key, text), "written", key)
+        self._check_exit(self._run_command("set", "--description", text, key, text), "written", key)
 
-    def remove(self, name: str) -> bool:
+    def remove_claim(self, name: str) -> bool:
         """Forget the claim on a name; returns whether there was one."""
-        if self.read(name) is None:
+        if self.read_claim(name) is None:
             return False
         key = variable_key(name)
-        self._check(self._call("delete", key), "deleted", key)
+        self._check_exit(self._run_command("delete", key), "deleted", key)
         return True
 
-    def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def _run_command(self, *words: str) -> subprocess.CompletedProcess[str]:
         words = (self.command, "variables", *words)
         try:
             return subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise DeployError("Airflow's command line can't be used.", seen=str(error), where=self.command) from error
 
-    def _check(self, done: subprocess.CompletedProcess[str], what: str, key: str) -> None:
+    def _check_exit(self, done: subprocess.CompletedProcess[str], what: str, key: str) -> None:
         if done.returncode:
             raise DeployError(
                 f"Airflow's Variable {key} can't be {what}.",

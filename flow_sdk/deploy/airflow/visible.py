@@ -65,17 +65,17 @@ def wait_visible(
     began = clock()
     while True:
         try:
-            dag = api.dag(deployed.name)
-            error = None if _shows(dag, deployed) else import_error_of(api, deployed.result)
+            dag = api.find_dag(deployed.name)
+            error = None if _shows_deployment(dag, deployed) else import_error_of(api, deployed.result)
         except AirflowRefused as refused:
             # 2.11's web server can answer 500 while it takes in a new DAG.
             if refused.status < 500 or clock() - began > timeout:
                 raise
             dag = error = None
-        if _shows(dag, deployed):
+        if _shows_deployment(dag, deployed):
             return
         late = clock() - began > timeout
-        if error is not None and (late or _facts(error) != _facts(before)):
+        if error is not None and (late or _error_identity(error) != _error_identity(before)):
             raise DeployError(
                 f"Airflow can't import the DAG file of {deployed.name}.",
                 seen=str(error.get("stack_trace", "")).strip(),
@@ -93,9 +93,9 @@ def wait_visible(
         sleep(LOOK_EVERY)
 
 
-def _shows(dag: dict[str, Any] | None, deployed: AirflowDeployment) -> bool:
+def _shows_deployment(dag: dict[str, Any] | None, deployed: AirflowDeployment) -> bool:
     return dag is not None and deployed.digest in (dag.get("doc_md") or "")
 
 
-def _facts(error: dict[str, Any] | None) -> tuple[Any, ...]:
+def _error_identity(error: dict[str, Any] | None) -> tuple[Any, ...]:
     return () if error is None else (error.get("timestamp"), error.get("stack_trace"))

@@ -34,7 +34,7 @@ class AwsAccount:
     def __str__(self) -> str:
         return f"AWS account {self.number}, {self.region}"
 
-    def machine(self, name: str) -> str:
+    def machine_arn(self, name: str) -> str:
         """ARN of a state machine."""
         return f"arn:{self.partition}:states:{self.region}:{self.number}:stateMachine:{name}"
 
@@ -42,11 +42,11 @@ class AwsAccount:
         """Name of the state machine of a deployed name."""
         return machine_name(deployed, self.prefix)
 
-    def execution(self, machine: str, name: str) -> str:
+    def execution_arn(self, machine: str, name: str) -> str:
         """ARN of an execution of a state machine."""
         return f"arn:{self.partition}:states:{self.region}:{self.number}:execution:{machine}:{name}"
 
-    def console(self, arn: str) -> str:
+    def console_url(self, arn: str) -> str:
         """Address of an execution's page in the AWS console."""
         domain = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}.get(
             self.partition, "console.aws.amazon.com"

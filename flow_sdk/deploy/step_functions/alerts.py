@@ -69,10 +69,10 @@ class AlertRule:
     def __init__(self, name: str, account: AwsAccount, events: Any) -> None:
         self.deployed_name, self.events = name, events
         self.name = rule_name(name, account.prefix)
-        self.machine_arn = account.machine(account.name_of(name))
+        self.machine_arn = account.machine_arn(account.name_of(name))
 
     @property
-    def pattern(self) -> dict[str, Any]:
+    def event_pattern(self) -> dict[str, Any]:
         """The events that the rule takes. Items of distributed maps have an ARN of their own, and don't match."""
         return {
             "source": ["aws.states"],
@@ -80,14 +80,14 @@ class AlertRule:
             "detail": {"stateMachineArn": [self.machine_arn], "status": list(ALERTED)},
         }
 
-    def _target(self, topic: str) -> dict[str, Any]:
+    def _topic_target(self, topic: str) -> dict[str, Any]:
         """Where the events go, and the text that is sent: parameters stay out of it."""
         name = re.sub("[<>]", "_", self.deployed_name)  # they enclose what is filled in
         text = f"The run sfn-<name> of {name} is <status>. Execution: <execution>"
         template = {"InputPathsMap": _PATHS, "InputTemplate": json.dumps(text, ensure_ascii=False)}
         return {"Id": TARGET, "Arn": topic, "InputTransformer": template}
 
-    def find(self) -> str | None:
+    def find_topic(self) -> str | None:
         """Find the topic that the rule in AWS tells; None when there is no rule, "" for a rule without a topic.
 
         Raises
@@ -119,11 +119,11 @@ class AlertRule:
             raise DeployError(
                 f"There is a rule {self.name} in EventBridge that isn't for alerts of this flow. It wasn't changed.",
                 seen=str(found.get("EventPattern") or found.get("ScheduleExpression"))[:200],
-                wanted=json.dumps(self.pattern),
+                wanted=json.dumps(self.event_pattern),
                 help="Deploy under another --name; or delete that rule, if nobody needs it.",
             )
 
-    def change(self, topic: str | None) -> str | None:
+    def needed_change(self, topic: str | None) -> str | None:
         """Say what :meth:`set` would have to do: ``create``, ``update``, ``remove``, or None.
 
         Raises
@@ -132,7 +132,7 @@ class AlertRule:
             As :meth:`find`. Without a topic, whoever may not look at rules has none to remove.
         """
         try:
-            found = self.find()
+            found = self.find_topic()
         except AwsError as error:
             if topic is None and error.code in _DENIED:
                 return None
@@ -141,7 +141,7 @@ class AlertRule:
             return None if found is None else "remove"
         return "create" if found is None else None if found == topic else "update"
 
-    def set(self, topic: str | None) -> str | None:
+    def apply_topic(self, topic: str | None) -> str | None:
         """Make, change or remove the rule.
 
         Parameters
@@ -161,18 +161,18 @@ class AlertRule:
         AwsError
             If AWS refuses.
         """
-        change = self.change(topic)
+        change = self.needed_change(topic)
         if change == "remove":
-            self.remove()
+            self.remove_rule()
         elif change is not None and topic is not None:
             with aws_errors(f"{change} the rule for alerts", where=self.name):
                 self.events.put_rule(
                     Name=self.name,
-                    EventPattern=json.dumps(self.pattern),
+                    EventPattern=json.dumps(self.event_pattern),
                     State="ENABLED",
                     Description="Runs of a flow that didn't succeed; made by Flow SDK.",
                 )
-                failed = self.events.put_targets(Rule=self.name, Targets=[self._target(topic)])["FailedEntries"]
+                failed = self.events.put_targets(Rule=self.name, Targets=[self._topic_target(topic)])["FailedEntries"]
             if failed:
                 raise DeployError(
                     "EventBridge doesn't take the topic of --alert-topic.",
@@ -181,7 +181,7 @@ class AlertRule:
                 )
         return change
 
-    def remove(self) -> bool:
+    def remove_rule(self) -> bool:
         """Remove the rule; returns whether there was one.
 
         Raises

@@ -8,10 +8,10 @@ from typing import Any
 
 from flow_sdk.deploy.port import DeploymentPreview
 from flow_sdk.deploy.step_functions.account import AwsServices
-from flow_sdk.deploy.step_functions.limits import shares
+from flow_sdk.deploy.step_functions.limits import limit_shares
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.parts import DeploymentParts
-from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, foreach_lines
+from flow_sdk.deploy.step_functions.prepare import PreparedDeployment, StepFunctionsOptions, foreach_lines
 from flow_sdk.deploy.tokens import Grant
 from flow_sdk.errors import StoreError
 from flow_sdk.runtime.request import TaskRequest
@@ -53,11 +53,11 @@ class Changes:
         What becomes of the schedule.
     alerts : str
         What becomes of the rule for alerts.
-    shares : list of (str, int, int)
+    limit_shares : list of (str, int, int)
         What is limited, what is used, and what is allowed.
     """
 
-    prepared: Prepared
+    prepared: PreparedDeployment
     location: str
     token: str
     namespace: str
@@ -67,9 +67,9 @@ class Changes:
     jobs: tuple[str, ...]
     schedule: str
     alerts: str
-    shares: list[tuple[str, int, int]]
+    limit_shares: list[tuple[str, int, int]]
 
-    def preview(self) -> DeploymentPreview:
+    def to_preview(self) -> DeploymentPreview:
         """Return it in the form in which every target's changes are shown."""
         count = len(self.prepared.jobs)
         new = f"{len(self.jobs)} would be registered" if self.jobs else "all are there"
@@ -89,17 +89,17 @@ class Changes:
             name=self.prepared.name,
             location=self.location,
             rows=tuple(rows),
-            limits=tuple(self.shares),
-            notes=self.prepared.unheeded,
+            limits=tuple(self.limit_shares),
+            hints=self.prepared.ignored_settings,
             difference=self.difference,
         )
 
 
 def find_changes(
-    prepared: Prepared,
+    prepared: PreparedDeployment,
     store: ObjectStore | None,
     grant: Grant,
-    options: CreateOptions,
+    options: StepFunctionsOptions,
     parts: DeploymentParts,
     services: AwsServices,
 ) -> Changes:
@@ -113,7 +113,7 @@ def find_changes(
         The store, if there is one yet.
     grant : Grant
         The production token.
-    options : CreateOptions
+    options : StepFunctionsOptions
         What the user chose, with the namespace of the runs.
     parts : DeploymentParts
         What it consists of in AWS.
@@ -129,7 +129,7 @@ def find_changes(
     """
     from flow_sdk.runtime.batch.register import find_missing_definitions
 
-    change = parts.scheduler.change(prepared.schedule, options.scheduler_role)
+    change = parts.scheduler.needed_change(prepared.schedule, options.scheduler_role)
     is_new_token = grant.first or grant.renewed
     what, difference = _machine_change(parts, prepared, options)
     if is_new_token:
@@ -146,8 +146,8 @@ def find_changes(
         _code_change(store, parts.machine, prepared.request),
         tuple(job.name for job in find_missing_definitions(services.batch, prepared.jobs)),
         _part_change(prepared.schedule, change),
-        _part_change(options.alert_topic, parts.alerts.change(options.alert_topic)),
-        shares(prepared.plan, prepared.definition, prepared.distributed),
+        _part_change(options.alert_topic, parts.alerts.needed_change(options.alert_topic)),
+        limit_shares(prepared.plan, prepared.definition, prepared.distributed),
     )
 
 
@@ -163,7 +163,7 @@ def _token_change(grant: Grant) -> str:
         return "the first deployment: a new one would be made"
     if grant.renewed:
         return "would be replaced by a new one, with an empty namespace"
-    kept = f"of {grant.claim.who}, since {grant.claim.created}"
+    kept = f"of {grant.claim.owner_text}, since {grant.claim.created}"
     if grant.left is not None:
         return f"that of its project's branch, {kept}, in place of its own"
     return (
@@ -173,18 +173,20 @@ def _token_change(grant: Grant) -> str:
     )
 
 
-def _machine_change(parts: DeploymentParts, prepared: Prepared, options: CreateOptions) -> tuple[str, tuple[str, ...]]:
+def _machine_change(
+    parts: DeploymentParts, prepared: PreparedDeployment, options: StepFunctionsOptions
+) -> tuple[str, tuple[str, ...]]:
     machine = parts.machine
-    newest = machine.describe()
+    newest = machine.describe_machine()
     if newest is None:
         return f"{machine.name}: would be made", ()
-    live = machine.live()
-    now = newest if live is None else machine.describe(live) or newest
-    lines = _difference(json.loads(now["definition"]), prepared.definition)
-    if machine.differs(newest, prepared.text, parts.roles.machine, options.logging):
+    live = machine.find_live()
+    now = newest if live is None else machine.describe_machine(live) or newest
+    lines = _diff_definitions(json.loads(now["definition"]), prepared.definition)
+    if machine.is_different(newest, prepared.definition_text, parts.roles.machine, options.logging_configuration):
         what = "would get a new version" + ("" if live is None else f" in place of {live}")
         return f"{machine.name}: {what}{'' if lines else ', with another role or logging'}", lines
-    versions = machine.versions()
+    versions = machine.list_versions()
     if live is not None and live == max(versions, default=None):
         return f"{machine.name}: stays at version {live}", ()
     return (
@@ -195,7 +197,7 @@ def _machine_change(parts: DeploymentParts, prepared: Prepared, options: CreateO
 
 def _code_change(store: ObjectStore | None, machine: StateMachine, new: TaskRequest) -> str:
     """What differs in the request, of which the definition shows only the hash."""
-    found = None if machine.describe() is None else machine.describe(machine.live())
+    found = None if machine.describe_machine() is None else machine.describe_machine(machine.find_live())
     digest = None if found is None else _REQUEST.search(found["definition"])
     if store is None or digest is None:
         return "would be uploaded"
@@ -214,9 +216,11 @@ def _code_change(store: ObjectStore | None, machine: StateMachine, new: TaskRequ
     return f"would change: {', '.join(differing)}" if differing else "as it is"
 
 
-def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(difflib.unified_diff(_lines(before), _lines(after), "deployed", "new", n=2, lineterm=""))
+def _diff_definitions(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        difflib.unified_diff(_definition_lines(before), _definition_lines(after), "deployed", "new", n=2, lineterm="")
+    )
 
 
-def _lines(definition: dict[str, Any]) -> list[str]:
+def _definition_lines(definition: dict[str, Any]) -> list[str]:
     return json.dumps(definition, indent=2, ensure_ascii=False).splitlines()

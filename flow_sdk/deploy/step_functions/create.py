@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flow_sdk.deploy.next_starts import declared_schedule, next_starts_text
-from flow_sdk.deploy.port import Deployment, DeploymentDraft, DeploymentPreview, DeploymentSource, TargetRequest
+from flow_sdk.deploy.port import CreatedDeployment, DeploymentDraft, DeploymentPreview, DeploymentSource, TargetRequest
 from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.alerts import AlertRule, check_topic
 from flow_sdk.deploy.step_functions.changes import find_changes
@@ -15,14 +15,14 @@ from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.step_functions.parts import DeploymentParts
 from flow_sdk.deploy.step_functions.prepare import (
     KIND,
-    CreateOptions,
-    Prepared,
+    PreparedDeployment,
+    StepFunctionsOptions,
     check_options,
     foreach_lines,
-    prepare,
+    prepare_deployment,
 )
 from flow_sdk.deploy.step_functions.roles import check_roles, find_roles
-from flow_sdk.deploy.step_functions.schedule import Schedule, Scheduler
+from flow_sdk.deploy.step_functions.schedule import FlowSchedule, Schedule
 from flow_sdk.deploy.tokens import Grant
 from flow_sdk.plan.codec import to_json
 from flow_sdk.plan.model import FlowPlan
@@ -36,7 +36,7 @@ __all__ = ["StateMachineDeployment", "StateMachineDraft"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateMachineDeployment(Deployment):
+class StateMachineDeployment(CreatedDeployment):
     """A deployment to Step Functions. Its result is the ARN of the state machine.
 
     Parameters
@@ -69,7 +69,7 @@ class StateMachineDeployment(Deployment):
     schedule_off: bool
     alert_change: str | None
     unprefixed: str | None
-    prepared: Prepared
+    prepared: PreparedDeployment
 
 
 class StateMachineDraft(DeploymentDraft):
@@ -79,7 +79,7 @@ class StateMachineDraft(DeploymentDraft):
     ----------
     plan : FlowPlan
         The flow.
-    options : CreateOptions
+    options : StepFunctionsOptions
         What the user chose.
     settings : BatchSettings
         What steps get that don't say it themselves.
@@ -90,12 +90,12 @@ class StateMachineDraft(DeploymentDraft):
     """
 
     target = KIND
-    options: CreateOptions
+    options: StepFunctionsOptions
 
     def __init__(
         self,
         plan: FlowPlan,
-        options: CreateOptions,
+        options: StepFunctionsOptions,
         settings: "BatchSettings",
         services: AwsServices,
         request: TargetRequest | None = None,
@@ -105,25 +105,25 @@ class StateMachineDraft(DeploymentDraft):
         self.token_registry = ParameterStore(services)
         self._request = request
         self._checked: DeploymentParts | None = None
-        self._prepared: Prepared | None = None
+        self._prepared: PreparedDeployment | None = None
         self._registered: list[str] = []
         self._version, self._is_changed = 0, False
 
     @property
-    def checked(self) -> "DeploymentParts":
+    def checked_parts(self) -> "DeploymentParts":
         """What :meth:`check` has found."""
         if self._checked is None:
             raise RuntimeError("check() comes first")
         return self._checked
 
     @property
-    def prepared(self) -> Prepared:
+    def prepared(self) -> PreparedDeployment:
         """The deployment, worked out with the options as they are now."""
         if self._prepared is None:
             raise RuntimeError("blobs() or prepare() comes first")
         return self._prepared
 
-    def check(self, source: DeploymentSource) -> None:
+    def check_source(self, source: DeploymentSource) -> None:
         """Check options, roles, queues and limits, and what AWS has under the names."""
         from flow_sdk.runtime.batch.register import check_log_groups, find_platforms
 
@@ -134,44 +134,48 @@ class StateMachineDraft(DeploymentDraft):
         check_topic(options.alert_topic, services.account)
         self.settings = find_platforms(services.batch, plan.steps, self.settings)
         check_log_groups(lambda: services.logs, plan.steps)
-        prepared = self.prepare(source)
+        prepared = self.prepare_source(source)
         machine = StateMachine(prepared.name, services.account, services.states)
-        machine.existing()
-        scheduler = Scheduler(prepared.name, machine.alias_arn, services.scheduler, services.account.prefix)
-        scheduler.find()
+        machine.find_existing()
+        scheduler = FlowSchedule(prepared.name, machine.alias_arn, services.scheduler, services.account.prefix)
+        scheduler.find_schedule()
         alerts = AlertRule(prepared.name, services.account, services.events)
-        alerts.change(options.alert_topic)
+        alerts.needed_change(options.alert_topic)
         self._checked = DeploymentParts(roles, machine, scheduler, alerts)
 
-    def prepare(self, source: DeploymentSource) -> Prepared:
+    def prepare_source(self, source: DeploymentSource) -> PreparedDeployment:
         """Work the deployment out with the options as they are now."""
         partition = self.services.account.partition
-        self._prepared = prepare(source.plan, source.package, source.store, self.options, self.settings, partition)
+        self._prepared = prepare_deployment(
+            source.plan, source.package, source.store, self.options, self.settings, partition
+        )
         return self._prepared
 
-    def blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
+    def collect_blobs(self, source: DeploymentSource) -> dict[str, bytes | None]:
         """Return plan, package, and the request that every run begins with."""
-        prepared = self.prepare(source)
+        prepared = self.prepare_source(source)
         return {"plan": to_json(source.plan), "package": source.package, "request": prepared.request.to_json()}
 
-    def register(self) -> None:
+    def register_resources(self) -> None:
         """Register the job definitions that AWS doesn't have."""
         from flow_sdk.runtime.batch.register import ensure_registered
 
         self._registered = ensure_registered(self.services.batch, self.prepared.jobs)
 
-    def publish(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
+    def publish_definition(self, source: DeploymentSource, stored: Mapping[str, str | None]) -> None:
         """Create or update the state machine, and move its alias to the new version."""
-        machine, role = self.checked.machine, self.checked.roles.machine
-        self._version, is_changed = machine.put(self.prepared.text, role, self.options.logging)
-        self._is_changed = machine.point(self._version) or is_changed
+        machine, role = self.checked_parts.machine, self.checked_parts.roles.machine
+        self._version, is_changed = machine.put_version(
+            self.prepared.definition_text, role, self.options.logging_configuration
+        )
+        self._is_changed = machine.point_alias(self._version) or is_changed
 
-    def complete(self) -> StateMachineDeployment:
+    def complete_deployment(self) -> StateMachineDeployment:
         """Set schedule and alerts, and return what was made."""
-        machine, scheduler = self.checked.machine, self.checked.scheduler
-        is_off = (scheduler.find() or {}).get("State") == "DISABLED"
-        change = scheduler.set(self.prepared.schedule, self.options.scheduler_role)
-        alert_change = self.checked.alerts.set(self.options.alert_topic)
+        machine, scheduler = self.checked_parts.machine, self.checked_parts.scheduler
+        is_off = (scheduler.find_schedule() or {}).get("State") == "DISABLED"
+        change = scheduler.apply_schedule(self.prepared.schedule, self.options.scheduler_role)
+        alert_change = self.checked_parts.alerts.apply_topic(self.options.alert_topic)
         namespace = self.options.namespace or ("" if self.grant is None else self.grant.namespace)
         state = "is deployed as" if self._is_changed else "hasn't changed: it stays at"
         made = StateMachineDeployment(
@@ -193,28 +197,30 @@ class StateMachineDraft(DeploymentDraft):
             schedule_change=change,
             schedule_off=is_off,
             alert_change=alert_change,
-            unprefixed=machine.unprefixed(),
+            unprefixed=machine.find_unprefixed(),
             prepared=self.prepared,
         )
         if self._request is None:
             return made
         from dataclasses import replace
 
-        return replace(made, notes=tuple(_notes(self._request, made)))
+        return replace(made, hints=tuple(_deployment_hints(self._request, made)))
 
-    def render(self, source: DeploymentSource) -> str:
+    def render_definition(self, source: DeploymentSource) -> str:
         """Return the state machine as JSON, without asking AWS or the store."""
-        prepared = prepare(source.plan, source.package, source.store, self.options, self.settings)
+        prepared = prepare_deployment(source.plan, source.package, source.store, self.options, self.settings)
         return json.dumps(prepared.definition, indent=2, ensure_ascii=False)
 
-    def preview(self, source: DeploymentSource, store: ObjectStore | None, grant: Grant) -> DeploymentPreview:
+    def preview_changes(self, source: DeploymentSource, store: ObjectStore | None, grant: Grant) -> DeploymentPreview:
         """Compare with what AWS has."""
-        return find_changes(self.prepare(source), store, grant, self.options, self.checked, self.services).preview()
+        return find_changes(
+            self.prepare_source(source), store, grant, self.options, self.checked_parts, self.services
+        ).to_preview()
 
 
-def _notes(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
+def _deployment_hints(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
     """Return what the user should know of a deployment."""
-    notes = [*made.prepared.unheeded]
+    notes = [*made.prepared.ignored_settings]
     if made.prepared.distributed:
         notes.append("\n".join(foreach_lines(made.prepared)))
         if not request["use-distributed-map"]:
@@ -224,7 +230,7 @@ def _notes(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
     if made.registered:
         count = len(made.registered)
         notes.append(f"{count} new job definition{'s were' if count > 1 else ' was'} registered in AWS Batch.")
-    notes += _schedule_notes(request, made)
+    notes += _schedule_hints(request, made)
     if made.unprefixed is not None:
         notes.append(
             f"There is still the state machine {made.unprefixed} of this flow, from before SFN_STATE_MACHINE_PREFIX"
@@ -239,7 +245,7 @@ def _notes(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
     return notes
 
 
-def _schedule_notes(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
+def _schedule_hints(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
     if made.schedule_change == "remove":
         return ["It has no schedule any more; the one in AWS was removed."]
     if made.schedule is None:

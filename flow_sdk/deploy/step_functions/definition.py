@@ -30,7 +30,7 @@ from flow_sdk.deploy.step_functions.limits import (
 )
 from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT, run_id_of
 from flow_sdk.deploy.step_functions.state_data import accepted_input
-from flow_sdk.deploy.step_functions.states import filled, job_name_stem, map_label, state_name, template_text
+from flow_sdk.deploy.step_functions.states import fill_template, job_name_stem, map_label, state_name, template_text
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
@@ -95,7 +95,7 @@ class MachineOptions:
     batch_tags: dict[str, str] = field(default_factory=dict)
     partition: str = "aws"
 
-    def distributed(self, plan: FlowPlan) -> frozenset[str]:
+    def distributed_steps(self, plan: FlowPlan) -> frozenset[str]:
         """The foreach steps of a flow whose map is distributed."""
         return distributed_maps(
             plan, self.max_workers, use_distributed_map=self.use_distributed_map, item_counts=self.item_counts
@@ -130,27 +130,27 @@ def state_machine(plan: FlowPlan, options: MachineOptions) -> State:
     ConfigError
         If a job queue, image or role isn't known.
     """
-    definition = _Machine(plan, options).build()
-    check_definition(plan, definition, options.distributed(plan))
+    definition = _Machine(plan, options).build_machine()
+    check_definition(plan, definition, options.distributed_steps(plan))
     return definition
 
 
 class _Machine:
     def __init__(self, plan: FlowPlan, options: MachineOptions) -> None:
-        self.plan, self.options, self.distributed = plan, options, options.distributed(plan)
+        self.plan, self.options, self.distributed = plan, options, options.distributed_steps(plan)
         address = StoreAddress.parse(options.store)
         self.bucket, self.prefix = address.bucket, address.path
         self.tree = plan.tree
 
-    def build(self) -> State:
+    def build_machine(self) -> State:
         words = self.plan.doc.partition("\n")[0]
         found: State = {"Comment": f"{self.plan.flow}: {words}" if words else self.plan.flow}
         found["StartAt"] = state_name(self.plan.start.name)
         if self.options.workflow_timeout is not None:
             found["TimeoutSeconds"] = self.options.workflow_timeout
-        return {**found, "States": self._states(self.tree.root)}
+        return {**found, "States": self._make_states(self.tree.root)}
 
-    def _states(self, body: Sequence) -> State:
+    def _make_states(self, body: Sequence) -> State:
         """The states of the steps of one region: the flow, a branch of a parallel, or the body of a foreach."""
         found: State = {}
         for node in self.tree.region(body):
@@ -162,31 +162,31 @@ class _Machine:
     def _of_node(self, node: StepNode) -> Iterator[tuple[str, State]]:
         """The states that stand for a step, in the order in which they come."""
         step = node.step
-        task = self._task(step)
+        task = self._task_state(step)
         match node:
             case Parallel():
                 yield state_name(step.name), {**task, "Next": state_name(step.name, "branches")}
-                yield state_name(step.name, "branches"), self._parallel(node)
+                yield state_name(step.name, "branches"), self._parallel_state(node)
             case ForEach():
                 read = "each" if step.name in self.distributed else "items"
                 yield state_name(step.name), {**task, "Next": state_name(step.name, read)}
                 if read == "items":
-                    yield state_name(step.name, "items"), self._read(step)
-                yield state_name(step.name, "each"), self._map(node)
+                    yield state_name(step.name, "items"), self._read_output(step)
+                yield state_name(step.name, "each"), self._map_state(node)
             case Switch():
                 yield state_name(step.name), {**task, "Next": state_name(step.name, "next")}
-                yield state_name(step.name, "next"), self._read(step)
-                yield state_name(step.name, "choose"), self._choice(step)
-                if any(self._leaves(target) for target in step.next):
+                yield state_name(step.name, "next"), self._read_output(step)
+                yield state_name(step.name, "choose"), self._choice_state(step)
+                if any(self._leaves_scope(target) for target in step.next):
                     yield state_name(step.name, "done"), {"Type": "Pass", "Result": {}, "End": True}
             case _ if step.next:
-                yield from self._linear(step, task)
+                yield from self._linear_states(step, task)
             case _:
                 yield state_name(step.name), {**task, "End": True}
 
-    def _linear(self, step: StepPlan, task: State) -> Iterator[tuple[str, State]]:
+    def _linear_states(self, step: StepPlan, task: State) -> Iterator[tuple[str, State]]:
         target = step.next[0]
-        if self._leaves(target):
+        if self._leaves_scope(target):
             yield state_name(step.name), {**task, "ResultSelector": {}, "ResultPath": "$", "End": True}
         elif target in step.back:
             yield state_name(step.name), {**task, "Next": state_name(step.name, "again")}
@@ -194,13 +194,13 @@ class _Machine:
             again = {"Type": "Pass", "Parameters": add, "ResultPath": f"$.loops.{target}", "Next": state_name(target)}
             yield state_name(step.name, "again"), again
         else:
-            yield state_name(step.name), {**task, **self._entering(step, target), "Next": state_name(target)}
+            yield state_name(step.name), {**task, **self._entry_state(step, target), "Next": state_name(target)}
 
-    def _leaves(self, target: str) -> bool:
+    def _leaves_scope(self, target: str) -> bool:
         """Whether an edge leads out of its region: to the join that closes it."""
         return self.plan[target].joins is not None
 
-    def _entering(self, step: StepPlan, target: str) -> State:
+    def _entry_state(self, step: StepPlan, target: str) -> State:
         """What the result of a task is made into where a loop begins after it: the number of its first pass."""
         if target not in self.tree.loops or step is self.plan.start:
             return {}
@@ -222,7 +222,9 @@ class _Machine:
         names = {part: state_name(name, part) for part in ("input", "accepted", "refused", "done")}
         goes_on = task.get("Next", names["done"])
         task = {key: value for key, value in task.items() if key not in ("Next", "End")}
-        read = self._get(self._place(run_input_key(self.plan.flow, run_id_of("{}")), "$$.Execution.Name"))
+        read = self._get_object(
+            self._object_arguments(run_input_key(self.plan.flow, run_id_of("{}")), "$$.Execution.Name")
+        )
         refused = {"Variable": "$.refused", "IsPresent": True, "Next": names["refused"]}
         return {
             first: {**task, "Next": names["input"]},
@@ -235,19 +237,19 @@ class _Machine:
 
     # Tasks
 
-    def _task(self, step: StepPlan) -> State:
+    def _task_state(self, step: StepPlan) -> State:
         start = step is self.plan.start
         run = "$$.Execution.Name" if start else "$.run"
         settings, options = self.options.settings, self.options
         task_id, numbers = self._task_id(step)
-        pathspec = filled(f"{self.plan.flow}/{run_id_of('{}')}/{step.name}/{task_id}", run, *numbers)
+        pathspec = fill_template(f"{self.plan.flow}/{run_id_of('{}')}/{step.name}/{task_id}", run, *numbers)
         variables: list[State] = [{"Name": "FLOW_SDK_TASK", "Value.$": pathspec}]
         if start:
             variables.append({"Name": "FLOW_SDK_REQUEST", "Value": options.request})
             variables.append({"Name": "FLOW_SDK_EXECUTION", "Value.$": "$$.Execution.Id"})
             if checks_input(self.plan):
                 variables.append({"Name": "FLOW_SDK_REFUSABLE", "Value": "1"})
-        variables += self._bounds(step)
+        variables += self._budget_variables(step)
         again = step.max_extra_attempts
         if again:
             variables.append({"Name": "FLOW_SDK_RETRIES", "Value.$": "States.Format('{}', $$.State.RetryCount)"})
@@ -258,22 +260,22 @@ class _Machine:
             "flow_sdk.run.$": run,
         }
         tags["flow_sdk.step"] = step.name
-        tags |= {"flow_sdk.task.$": filled(task_id, *numbers)} if numbers else {"flow_sdk.task": task_id}
+        tags |= {"flow_sdk.task.$": fill_template(task_id, *numbers)} if numbers else {"flow_sdk.task": task_id}
         state: State = {
             "Type": "Task",
             "Resource": SUBMIT.format(partition=options.partition),
             "Parameters": {
-                "JobName.$": filled(f"{job_name_stem(self.plan.flow, step.name)}-{{}}", run),
+                "JobName.$": fill_template(f"{job_name_stem(self.plan.flow, step.name)}-{{}}", run),
                 "JobQueue": job_queue(step, settings),
                 "JobDefinition": job_definition(step, settings, options.store).name,
                 "ContainerOverrides": {"Environment": variables},
                 "Tags": tags,
             },
-            "Retry": [THROTTLED, *([_again(step, again)] if again else [])],
+            "Retry": [THROTTLED, *([_retry_rule(step, again)] if again else [])],
         }
         return {**state, **({"ResultSelector": self._first_data()} if start else {"ResultPath": None})}
 
-    def _bounds(self, step: StepPlan) -> list[State]:
+    def _budget_variables(self, step: StepPlan) -> list[State]:
         """What a task is told that starts items or a further pass."""
         told: list[State] = []
         if step.kind == "foreach":
@@ -294,19 +296,19 @@ class _Machine:
 
     # What a foreach and a switch read
 
-    def _object(self, step: StepPlan) -> State:
+    def _output_object(self, step: StepPlan) -> State:
         """Where a task of the step says where it leads: the arguments of S3's GetObject."""
         task_id, numbers = self._task_id(step)
-        return self._place(
+        return self._object_arguments(
             orchestrator_output_key(self.plan.flow, run_id_of("{}"), step.name, task_id), "$.run", *numbers
         )
 
-    def _place(self, key: str, *paths: str) -> State:
+    def _object_arguments(self, key: str, *paths: str) -> State:
         """An object of the store, as arguments of GetObject; the paths fill the places ``{}`` of its key."""
         prefix = f"{template_text(self.prefix, 'folder of the store')}/" if self.prefix else ""
-        return {"Bucket": self.bucket, "Key.$": filled(prefix + key, *paths)}
+        return {"Bucket": self.bucket, "Key.$": fill_template(prefix + key, *paths)}
 
-    def _get(self, place: State) -> State:
+    def _get_object(self, place: State) -> State:
         """A state that reads an object of the store as JSON, into ``$.read``."""
         return {
             "Type": "Task",
@@ -316,18 +318,18 @@ class _Machine:
             "ResultSelector": {"read.$": "States.StringToJson($.Body)"},
         }
 
-    def _read(self, step: StepPlan) -> State:
-        state = self._get(self._object(step))
+    def _read_output(self, step: StepPlan) -> State:
+        state = self._get_object(self._output_object(step))
         if step.kind == "foreach":
             return {**state, "ResultPath": "$.items", "Next": state_name(step.name, "each")}
         return {**state, "OutputPath": "$.read", "Next": state_name(step.name, "choose")}
 
-    def _choice(self, step: StepPlan) -> State:
+    def _choice_state(self, step: StepPlan) -> State:
         rules = [
             {
                 "Variable": "$.next",
                 "StringEquals": target,
-                "Next": state_name(step.name, "done") if self._leaves(target) else state_name(target),
+                "Next": state_name(step.name, "done") if self._leaves_scope(target) else state_name(target),
             }
             for target in dict.fromkeys(step.next)
         ]
@@ -335,26 +337,30 @@ class _Machine:
 
     # What encloses other states
 
-    def _parallel(self, node: Parallel) -> State:
+    def _parallel_state(self, node: Parallel) -> State:
         step = node.step
-        branches = [{"StartAt": state_name(one.target), "States": self._states(one.body)} for one in node.branches]
+        branches = [{"StartAt": state_name(one.target), "States": self._make_states(one.body)} for one in node.branches]
         state: State = {"Type": "Parallel", "Branches": branches, "ResultPath": None}
         data = self._data_inside(step, step.next)
         if data is not None:
             state["Parameters"] = {**({"split.$": "$.split"} if self._in_foreach(step) else {}), **data}
         return {**state, "Next": state_name(node.join)}
 
-    def _map(self, node: ForEach) -> State:
+    def _map_state(self, node: ForEach) -> State:
         step = node.step
         target = step.next[0]
-        selector = self._data_inside(step, (target,)) or self._data()
-        processor: State = {"StartAt": state_name(target), "States": self._states(node.body)}
+        selector = self._data_inside(step, (target,)) or self._state_data()
+        processor: State = {"StartAt": state_name(target), "States": self._make_states(node.body)}
         state: State = {"Type": "Map", "ItemSelector": {**selector, "split.$": "$$.Map.Item.Value"}}
         if step.name in self.distributed:
             state["Label"] = map_label(step.name)
             reader = {"InputType": "JSON"}
             resource = READ_ITEMS.format(partition=self.options.partition)
-            state["ItemReader"] = {"Resource": resource, "ReaderConfig": reader, "Parameters": self._object(step)}
+            state["ItemReader"] = {
+                "Resource": resource,
+                "ReaderConfig": reader,
+                "Parameters": self._output_object(step),
+            }
             state["MaxConcurrency"] = self.options.max_workers
             state["ItemProcessor"] = {
                 "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -372,7 +378,7 @@ class _Machine:
     def _in_foreach(self, step: StepPlan) -> bool:
         return bool(step.foreach_steps)
 
-    def _data(self) -> State:
+    def _state_data(self) -> State:
         """State data but for the foreach indices, handed on as they are."""
         return {"run.$": "$.run", **({"loops.$": "$.loops"} if self.plan.loops else {})}
 
@@ -386,7 +392,7 @@ class _Machine:
         return {"run.$": "$.run", "loops": loops}
 
 
-def _again(step: StepPlan, times: int) -> State:
+def _retry_rule(step: StepPlan, times: int) -> State:
     """The rule for a step's own failures. Step Functions waits a second at least."""
     seconds = max(1, round(step.retry.delay))
     return {"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": seconds, "BackoffRate": 1, "MaxAttempts": times}

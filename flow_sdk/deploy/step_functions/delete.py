@@ -9,7 +9,7 @@ from flow_sdk.deploy.step_functions.execution import Execution
 from flow_sdk.deploy.step_functions.executions import Executions
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.schedule import Scheduler
+from flow_sdk.deploy.step_functions.schedule import FlowSchedule
 
 __all__ = ["StateMachineRemoval"]
 
@@ -39,34 +39,34 @@ class StateMachineRemoval(Removal[Execution]):
     def stop_starts(self) -> list[RemovedPart]:
         """Remove schedule and alias."""
         machine, services = self._machine, self._services
-        schedule = Scheduler(machine.deployed_name, machine.alias_arn, services.scheduler, services.account.prefix)
-        had_schedule = schedule.find() is not None and schedule.remove()
-        self._is_there = machine.existing() is not None
+        schedule = FlowSchedule(machine.deployed_name, machine.alias_arn, services.scheduler, services.account.prefix)
+        had_schedule = schedule.find_schedule() is not None and schedule.remove_schedule()
+        self._is_there = machine.find_existing() is not None
         if self._is_there:
             machine.delete_alias()
         return [RemovedPart("the schedule", had_schedule)]
 
-    def running(self) -> Iterable[Execution]:
+    def running_runs(self) -> Iterable[Execution]:
         """Return the executions that are running."""
-        return Executions(self._machine).list(("RUNNING",)) if self._is_there else ()
+        return Executions(self._machine).list_runs(("RUNNING",)) if self._is_there else ()
 
-    def stop(self, run: Execution) -> None:
+    def stop_run(self, run: Execution) -> None:
         """Stop an execution."""
-        Executions(self._machine).stop(run)
+        Executions(self._machine).stop_run(run)
 
-    def remove(self) -> list[RemovedPart]:
+    def remove_definition(self) -> list[RemovedPart]:
         """Remove the state machine with its versions, then the rule for alerts."""
         if self._is_there:
-            self._machine.delete()
+            self._machine.delete_machine()
         # The rule last: it tells of the runs that were stopped just now, too.
         alerts = AlertRule(self.name, self._machine.account, self._services.events)
-        had_alerts = alerts.change(None) == "remove" and alerts.remove()
+        had_alerts = alerts.needed_change(None) == "remove" and alerts.remove_rule()
         return [
             RemovedPart("the rule for alerts", had_alerts),
             RemovedPart("the state machine with its versions", self._is_there),
         ]
 
-    def remaining(self, token: str) -> str:
+    def describe_remaining(self, token: str) -> str:
         """Return what ``delete`` leaves."""
         return (
             f"What remains: all runs and artifacts in {self._store}, {token} there,\n"

@@ -28,8 +28,8 @@ def describe_machine(machine: StateMachine, schedule: dict[str, Any] | None) -> 
     schedule : dict or None
         What AWS says of its schedule.
     """
-    found = machine.describe() or {}
-    live, versions = machine.live(), machine.versions()
+    found = machine.describe_machine() or {}
+    live, versions = machine.find_live(), machine.list_versions()
     listed = ", ".join(map(str, versions[:10])) + (", ..." if len(versions) > 10 else "")
     state = found.get("status", "unknown").lower()
     rows = (

@@ -7,7 +7,7 @@ from typing import Any
 from flow_sdk.aws import aws_errors, error_code, make_client
 from flow_sdk.aws.settings import botocore_session
 from flow_sdk.config import datastore_kind, read_setting
-from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine, examine_all
+from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine_all, examine_part
 from flow_sdk.deploy.step_functions.account import AwsAccount, find_account
 from flow_sdk.deploy.step_functions.names import parameter_name, schedule_name
 from flow_sdk.errors import AwsError
@@ -47,43 +47,43 @@ def aws_checks(seconds: float) -> list[Check]:
     list of Check
         The same parts in the same order whatever is set.
     """
-    wanted = any(map(_set, (*_BATCH, *_ROLES, "SFN_EXECUTION_LOG_GROUP_ARN")))
+    wanted = any(map(_is_set, (*_BATCH, *_ROLES, "SFN_EXECUTION_LOG_GROUP_ARN")))
     if not wanted:
         if datastore_kind() != "s3":
             return [Check("AWS", NOT_SET, "no setting asks for AWS Batch or Step Functions")]
-        return [_credentials(), Check("AWS Batch", NOT_SET, "BATCH_JOB_QUEUE isn't set")]
+        return [_check_credentials(), Check("AWS Batch", NOT_SET, "BATCH_JOB_QUEUE isn't set")]
     held: list[AwsAccount] = []
-    identity = examine("AWS", partial(_identity, held))
+    identity = examine_part("AWS", partial(_check_identity, held))
     if not held:
         return [identity, *(Check(part, NOT_LOOKED, "AWS doesn't know who we are") for part in _PARTS)]
-    return [identity, *examine_all(_looks(held[0]), seconds)]
+    return [identity, *examine_all(_list_looks(held[0]), seconds)]
 
 
-def _looks(account: AwsAccount) -> list[Look]:
-    states, ssm, scheduler = _client("stepfunctions"), _client("ssm"), _client("scheduler")
-    machine = account.machine(account.name_of(_PROBE))
-    on_states = _set("SFN_IAM_ROLE") or _set("EVENTS_SFN_ACCESS_IAM_ROLE")
+def _list_looks(account: AwsAccount) -> list[Look]:
+    states, ssm, scheduler = _make_client("stepfunctions"), _make_client("ssm"), _make_client("scheduler")
+    machine = account.machine_arn(account.name_of(_PROBE))
+    on_states = _is_set("SFN_IAM_ROLE") or _is_set("EVENTS_SFN_ACCESS_IAM_ROLE")
     calls: list[tuple[str, bool, Callable[[], Any], str]] = [
         ("Step Functions", on_states, partial(states.describe_state_machine, stateMachineArn=machine), "SFN_IAM_ROLE"),
         ("Parameter Store", on_states, partial(ssm.get_parameter, Name=parameter_name(_PROBE)), "SFN_IAM_ROLE"),
         (
             "schedules",
-            _set("EVENTS_SFN_ACCESS_IAM_ROLE"),
+            _is_set("EVENTS_SFN_ACCESS_IAM_ROLE"),
             partial(scheduler.get_schedule, Name=schedule_name(_PROBE, account.prefix), GroupName="default"),
             "EVENTS_SFN_ACCESS_IAM_ROLE",
         ),
     ]
-    iam = _client("iam")
+    iam = _make_client("iam")
     return [
-        ("AWS Batch", partial(_queue, _client("batch"))),
-        ("image", _image),
-        *((part, partial(_role, iam, setting, part, account)) for setting, part in _ROLES.items()),
-        *((part, partial(_answers, part, wanted, call, setting)) for part, wanted, call, setting in calls),
-        ("log of runs", partial(_log_group, _client("logs"))),
+        ("AWS Batch", partial(_check_queue, _make_client("batch"))),
+        ("image", _check_image),
+        *((part, partial(_check_role, iam, setting, part, account)) for setting, part in _ROLES.items()),
+        *((part, partial(_check_answer, part, wanted, call, setting)) for part, wanted, call, setting in calls),
+        ("log of runs", partial(_log_group, _make_client("logs"))),
     ]
 
 
-def _client(service: str) -> Any:
+def _make_client(service: str) -> Any:
     """A client that gives up soon."""
     from botocore.config import Config
 
@@ -92,11 +92,11 @@ def _client(service: str) -> Any:
     )
 
 
-def _set(name: str) -> bool:
+def _is_set(name: str) -> bool:
     return read_setting(name).value is not None
 
 
-def _credentials() -> Check:
+def _check_credentials() -> Check:
     def look() -> Check:
         with aws_errors("find credentials"):
             found = botocore_session().get_credentials()
@@ -104,12 +104,12 @@ def _credentials() -> Check:
             return Check("AWS", FAILED, "no credentials", "Set AWS_PROFILE or AWS_ACCESS_KEY_ID, or run: aws configure")
         return Check("AWS", OK, f"credentials from {found.method}")
 
-    return examine("AWS", look)
+    return examine_part("AWS", look)
 
 
-def _identity(held: list[AwsAccount]) -> Check:
-    region = str(_client("batch").meta.region_name)  # STS alone does without a region
-    sts = _client("sts")
+def _check_identity(held: list[AwsAccount]) -> Check:
+    region = str(_make_client("batch").meta.region_name)  # STS alone does without a region
+    sts = _make_client("sts")
     with aws_errors("say whose credentials these are"):
         who = sts.get_caller_identity()["Arn"]
     account = find_account(sts, region)
@@ -117,14 +117,14 @@ def _identity(held: list[AwsAccount]) -> Check:
     return Check("AWS", OK, f"{account}, as {who.rpartition(':')[2]}")
 
 
-def _needed(name: str, setting: str, why: str) -> Check:
+def _missing_setting(name: str, setting: str, why: str) -> Check:
     return Check(name, MISSING, f"{setting} isn't set", f"{why} flow-sdk configure {setting}=...")
 
 
-def _queue(batch: Any) -> Check:
+def _check_queue(batch: Any) -> Check:
     queue = read_setting("BATCH_JOB_QUEUE").value
     if queue is None:
-        return _needed("AWS Batch", "BATCH_JOB_QUEUE", _BATCH["BATCH_JOB_QUEUE"])
+        return _missing_setting("AWS Batch", "BATCH_JOB_QUEUE", _BATCH["BATCH_JOB_QUEUE"])
     with aws_errors("look at the job queue", where=queue):
         found = batch.describe_job_queues(jobQueues=[queue])["jobQueues"]
     if not found:
@@ -150,14 +150,14 @@ def _queue(batch: Any) -> Check:
     return Check("AWS Batch", OK, f"job queue {queue} on {', '.join(kinds)}")
 
 
-def _image() -> Check:
+def _check_image() -> Check:
     image = read_setting("BATCH_IMAGE").value
     if image is None:
-        return _needed("image", "BATCH_IMAGE", _BATCH["BATCH_IMAGE"])
+        return _missing_setting("image", "BATCH_IMAGE", _BATCH["BATCH_IMAGE"])
     return Check("image", OK, image)
 
 
-def _role(iam: Any, setting: str, part: str, account: AwsAccount) -> Check:
+def _check_role(iam: Any, setting: str, part: str, account: AwsAccount) -> Check:
     from botocore.exceptions import ClientError
 
     arn = read_setting(setting).value
@@ -166,7 +166,7 @@ def _role(iam: Any, setting: str, part: str, account: AwsAccount) -> Check:
             setting == "BATCH_EXECUTION_ROLE" and read_setting("BATCH_PLATFORM").value == "FARGATE"
         )
         why = "The templates in infra/ make one."
-        return _needed(part, setting, why) if needed else Check(part, NOT_SET, f"{setting} isn't set")
+        return _missing_setting(part, setting, why) if needed else Check(part, NOT_SET, f"{setting} isn't set")
     fields = arn.split(":")
     if len(fields) != 6 or not fields[5].startswith("role/"):
         return Check(part, FAILED, f"{setting} isn't the ARN of a role", "flow-sdk configure aws")
@@ -187,7 +187,7 @@ def _role(iam: Any, setting: str, part: str, account: AwsAccount) -> Check:
     return Check(part, OK, arn)
 
 
-def _answers(part: str, wanted: bool, call: Callable[[], Any], setting: str) -> Check:
+def _check_answer(part: str, wanted: bool, call: Callable[[], Any], setting: str) -> Check:
     from botocore.exceptions import ClientError
 
     if not wanted:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flow_sdk.aws import aws_errors, error_code
-from flow_sdk.deploy.claims import Keeper
+from flow_sdk.deploy.claims import TokenRegistry
 from flow_sdk.deploy.port import DeployedRuns, DeploymentStatus, RunDetails, TargetRequest
 from flow_sdk.deploy.run_ids import existing_run_error
 from flow_sdk.deploy.step_functions.descriptions import describe_execution, describe_machine
 from flow_sdk.deploy.step_functions.execution import PREFIX, Execution
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT
-from flow_sdk.deploy.step_functions.schedule import Scheduler
+from flow_sdk.deploy.step_functions.schedule import FlowSchedule
 from flow_sdk.errors import DeployError, ParameterError, UsageError
 from flow_sdk.text import shorten_line
 
@@ -83,20 +83,20 @@ class Executions(DeployedRuns[Execution]):
         Where AWS keeps the claim on the deployed name.
     """
 
-    def __init__(self, machine: StateMachine, token_registry: Keeper | None = None) -> None:
+    def __init__(self, machine: StateMachine, token_registry: TokenRegistry | None = None) -> None:
         self.machine, self.states = machine, machine.states
         self.name, self.token_registry = machine.deployed_name, token_registry
 
     def check_deployed(self, request: TargetRequest) -> None:
         """Check that the state machine is there."""
-        if self.machine.existing() is None:
+        if self.machine.find_existing() is None:
             raise DeployError(
                 f"{self.name} isn't deployed to Step Functions.",
                 where=str(self.machine.account),
                 help=f"Deploy it with: {request.program} step-functions create{request.naming}",
             )
 
-    def start(self, parameters: dict[str, Any], run_id: str | None = None) -> Execution:
+    def start_run(self, parameters: dict[str, Any], run_id: str | None = None) -> Execution:
         """Start a run of the version that the alias leads to.
 
         Parameters
@@ -123,15 +123,17 @@ class Executions(DeployedRuns[Execution]):
         name = run_id
         if name is None:
             name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
-        elif self._describe(name) is not None:  # with equal input AWS would give us the running one as if it were new
-            raise self._existing(name)
+        elif (
+            self._describe_execution(name) is not None
+        ):  # with equal input AWS would give us the running one as if it were new
+            raise self._existing_run_error(name)
         with aws_errors(f"start a run of {self.machine.name}", where=self.machine.alias_arn):
             try:
                 answer = self.states.start_execution(stateMachineArn=self.machine.alias_arn, name=name, input=text)
             except ClientError as error:
                 if error_code(error) != "ExecutionAlreadyExists":
                     raise
-                raise self._existing(name) from None
+                raise self._existing_run_error(name) from None
         return Execution(
             name=name,
             run=PREFIX + name,
@@ -142,7 +144,7 @@ class Executions(DeployedRuns[Execution]):
             arn=answer["executionArn"],
         )
 
-    def list(self, statuses: Iterable[str] = ()) -> Iterator[Execution]:
+    def list_runs(self, statuses: Iterable[str] = ()) -> Iterator[Execution]:
         """Runs, newest first.
 
         Parameters
@@ -156,9 +158,9 @@ class Executions(DeployedRuns[Execution]):
             If AWS refuses.
         """
         wanted = [{"statusFilter": status} for status in statuses] or [{}]
-        return heapq.merge(*map(self._pages, wanted), key=lambda found: found.started or NEVER, reverse=True)
+        return heapq.merge(*map(self._list_pages, wanted), key=lambda found: found.started or NEVER, reverse=True)
 
-    def _pages(self, wanted: dict[str, str]) -> Iterator[Execution]:
+    def _list_pages(self, wanted: dict[str, str]) -> Iterator[Execution]:
         token: dict[str, str] = {}
         while True:
             with aws_errors("list the runs", where=self.machine.arn):
@@ -168,7 +170,7 @@ class Executions(DeployedRuns[Execution]):
                 return
             token = {"nextToken": page["nextToken"]}
 
-    def find(self, name: str) -> Execution:
+    def find_run(self, name: str) -> Execution:
         """Look at one run.
 
         Raises
@@ -178,7 +180,7 @@ class Executions(DeployedRuns[Execution]):
         AwsError
             If AWS refuses.
         """
-        found = self._describe(name)
+        found = self._describe_execution(name)
         if found is None:
             raise DeployError(
                 f"{self.machine.name} has no run {PREFIX}{name}.",
@@ -187,10 +189,10 @@ class Executions(DeployedRuns[Execution]):
             )
         return found
 
-    def _describe(self, name: str) -> Execution | None:
+    def _describe_execution(self, name: str) -> Execution | None:
         from botocore.exceptions import ClientError
 
-        arn = self._arn(name)
+        arn = self._execution_arn(name)
         with aws_errors(f"look at the run {PREFIX}{name}", where=arn):
             try:
                 return Execution.from_response(self.states.describe_execution(executionArn=arn))
@@ -199,13 +201,13 @@ class Executions(DeployedRuns[Execution]):
                     raise
         return None
 
-    def _existing(self, name: str) -> DeployError:
-        return existing_run_error(f"{PREFIX}{name}", "Step Functions", self._arn(name))
+    def _existing_run_error(self, name: str) -> DeployError:
+        return existing_run_error(f"{PREFIX}{name}", "Step Functions", self._execution_arn(name))
 
-    def _arn(self, name: str) -> str:
-        return self.machine.account.execution(self.machine.name, name)
+    def _execution_arn(self, name: str) -> str:
+        return self.machine.account.execution_arn(self.machine.name, name)
 
-    def stop(self, run: Execution) -> None:
+    def stop_run(self, run: Execution) -> None:
         """Stop a run; AWS ends its Batch jobs.
 
         Raises
@@ -220,7 +222,7 @@ class Executions(DeployedRuns[Execution]):
         with aws_errors(f"stop the run {run.run}", where=run.arn):
             self.states.stop_execution(executionArn=run.arn, error="Terminated", cause="Stopped with step-functions.")
 
-    def redrive(self, run: Execution) -> None:
+    def redrive_run(self, run: Execution) -> None:
         """Let a run go on where it stopped.
 
         Raises
@@ -239,32 +241,34 @@ class Executions(DeployedRuns[Execution]):
         return [
             f"{self.name} has started in {self.machine.account}. To watch it:\n"
             f"  {request.program} step-functions status {run.run}{request.naming}\n"
-            f"  {self.page(run)}"
+            f"  {self.run_page(run)}"
         ]
 
     def stop_message(self, run: Execution) -> str:
         """Return what becomes of the run's tasks."""
         return f"The run {run.run} is stopped; AWS Batch ends its jobs. Tasks that are committed stay readable."
 
-    def page(self, run: Execution) -> str:
+    def run_page(self, run: Execution) -> str:
         """Return the address of a run's page in the AWS console."""
-        return self.machine.account.console(run.arn)
+        return self.machine.account.console_url(run.arn)
 
-    def cause(self, run: Execution) -> str | None:
+    def failure_cause(self, run: Execution) -> str | None:
         """Return why a run failed that the store knows nothing of."""
-        return shorten_line(str(self.find(run.name).response.get("cause") or "see status"), 200)
+        return shorten_line(str(self.find_run(run.name).response.get("cause") or "see status"), 200)
 
-    def describe(self, request: TargetRequest) -> DeploymentStatus:
+    def describe_deployment(self, request: TargetRequest) -> DeploymentStatus:
         """Return state machine, versions and schedule."""
         from flow_sdk.aws import make_client
 
         machine = self.machine
-        schedule = Scheduler(machine.deployed_name, machine.alias_arn, make_client("scheduler"), machine.account.prefix)
-        return describe_machine(machine, schedule.find())
+        schedule = FlowSchedule(
+            machine.deployed_name, machine.alias_arn, make_client("scheduler"), machine.account.prefix
+        )
+        return describe_machine(machine, schedule.find_schedule())
 
     def describe_run(self, request: TargetRequest, run: Execution) -> RunDetails:
         """Return version, error, logs and page of a run."""
-        return describe_execution(request, run, self.page(run))
+        return describe_execution(request, run, self.run_page(run))
 
 
 def check_redrive(run: Execution, now: datetime) -> None:

@@ -20,8 +20,8 @@ __all__ = [
     "distributed_maps",
     "encode_definition",
     "event_budget",
+    "limit_shares",
     "most_items",
-    "shares",
     "transitions_of_item",
 ]
 
@@ -220,12 +220,12 @@ def _longest_data(plan: FlowPlan) -> dict[str, Any]:
     return {**data, "loops": {loop.entry: {"pass": number} for loop in plan.loops}, "items": {"read": []}}
 
 
-def _longest(value: Any, indices: int) -> Any:
+def _longest_value(value: Any, indices: int) -> Any:
     """Overrides as a run may fill them, at their longest."""
     if isinstance(value, dict):
-        return {key.removesuffix(".$"): _longest(item, indices) for key, item in value.items()}
+        return {key.removesuffix(".$"): _longest_value(item, indices) for key, item in value.items()}
     if isinstance(value, list):
-        return [_longest(item, indices) for item in value]
+        return [_longest_value(item, indices) for item in value]
     text = str(value)
     if text == "$$.Execution.Id":
         return "x" * LONGEST_ARN
@@ -241,7 +241,7 @@ def _all_states(states: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _overrides(plan: FlowPlan, definition: dict[str, Any]) -> tuple[int, str]:
+def _largest_overrides(plan: FlowPlan, definition: dict[str, Any]) -> tuple[int, str]:
     """Bytes of the largest overrides, and the step they belong to."""
     sizes = {}
     for state in _all_states(definition["States"]).values():
@@ -249,7 +249,7 @@ def _overrides(plan: FlowPlan, definition: dict[str, Any]) -> tuple[int, str]:
         if "ContainerOverrides" in parameters:
             step = plan[parameters["Tags"]["flow_sdk.step"]]
             indices = len(step.foreach_steps)
-            sizes[step.name] = len(json.dumps(_longest(parameters["ContainerOverrides"], indices)).encode())
+            sizes[step.name] = len(json.dumps(_longest_value(parameters["ContainerOverrides"], indices)).encode())
     name = max(sizes, key=lambda found: sizes[found])
     return sizes[name], name
 
@@ -266,7 +266,7 @@ def _largest_data(plan: FlowPlan, distributed: frozenset[str]) -> int:
     return ANSWER_BYTES + max(2 * data, data + max(lists))
 
 
-def shares(
+def limit_shares(
     plan: FlowPlan, definition: dict[str, Any], distributed: frozenset[str] = frozenset()
 ) -> list[tuple[str, int, int]]:
     """How much of each service limit a state machine uses.
@@ -279,7 +279,7 @@ def shares(
     events = _Events(plan, distributed)
     rows = [
         (BYTES, len(encode_definition(definition).encode()), DEFINITION_BYTES),
-        (OVERRIDES, _overrides(plan, definition)[0], OVERRIDES_BYTES),
+        (OVERRIDES, _largest_overrides(plan, definition)[0], OVERRIDES_BYTES),
         (DATA, _largest_data(plan, distributed), DATA_BYTES),
         ("events of a run, one item or pass of each", events.once(None), EVENTS),
     ]
@@ -317,10 +317,10 @@ def check_definition(plan: FlowPlan, definition: dict[str, Any], distributed: fr
     """
     help_ = {
         BYTES: "Split the flow into two; a step takes about 1 KB.",
-        OVERRIDES: f"Shorten the names of step {_overrides(plan, definition)[1]!r} and of the flow.",
+        OVERRIDES: f"Shorten the names of step {_largest_overrides(plan, definition)[1]!r} and of the flow.",
         DATA: "Shorten the names of the steps that loops begin with, or nest fewer foreachs.",
     }
-    for what, used, allowed in shares(plan, definition, distributed):
+    for what, used, allowed in limit_shares(plan, definition, distributed):
         if used > allowed:
             raise DeployError(
                 f"The flow is too large for AWS Step Functions: {what}.",

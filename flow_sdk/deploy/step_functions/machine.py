@@ -36,10 +36,10 @@ class StateMachine:
     def __init__(self, name: str, account: AwsAccount, states: Any) -> None:
         self.deployed_name, self.account, self.states = name, account, states
         self.name = account.name_of(name)
-        self.arn = account.machine(self.name)
+        self.arn = account.machine_arn(self.name)
         self.alias_arn = f"{self.arn}:{ALIAS}"
 
-    def describe(self, version: int | None = None) -> dict[str, Any] | None:
+    def describe_machine(self, version: int | None = None) -> dict[str, Any] | None:
         """What AWS holds of it, or of one of its versions; None when there is no such thing.
 
         Raises
@@ -48,9 +48,9 @@ class StateMachine:
             If AWS can't be asked.
         """
         arn = self.arn if version is None else f"{self.arn}:{version}"
-        return self._ask("look at the state machine", arn, "describe_state_machine", stateMachineArn=arn)
+        return self._ask_states("look at the state machine", arn, "describe_state_machine", stateMachineArn=arn)
 
-    def existing(self) -> dict[str, Any] | None:
+    def find_existing(self) -> dict[str, Any] | None:
         """What AWS holds of it, known to be ours; None when there's no state machine of the name.
 
         Raises
@@ -60,7 +60,7 @@ class StateMachine:
         AwsError
             If AWS can't be asked.
         """
-        found = self.describe()
+        found = self.describe_machine()
         if found is None:
             return None
         with aws_errors("read the tags of the state machine", where=self.arn):
@@ -77,7 +77,7 @@ class StateMachine:
             )
         return found
 
-    def unprefixed(self) -> str | None:
+    def find_unprefixed(self) -> str | None:
         """Name of the state machine that the flow was deployed as before names had a prefix; None when there is none.
 
         Raises
@@ -89,7 +89,7 @@ class StateMachine:
             return None
         earlier = StateMachine(self.deployed_name, replace(self.account, prefix=""), self.states)
         try:
-            return None if earlier.existing() is None else earlier.name
+            return None if earlier.find_existing() is None else earlier.name
         except DeployError:
             return None
         except AwsError as error:
@@ -97,12 +97,12 @@ class StateMachine:
                 return None
             raise
 
-    def differs(self, found: dict[str, Any], definition: str, role: str, logging: dict[str, Any]) -> bool:
+    def is_different(self, found: dict[str, Any], definition: str, role: str, logging: dict[str, Any]) -> bool:
         """Tell whether what AWS holds isn't what is wanted."""
         same = json.loads(found["definition"]) == json.loads(definition) and found["roleArn"] == role
-        return not same or _logging(found.get("loggingConfiguration")) != _logging(logging)
+        return not same or _comparable_logging(found.get("loggingConfiguration")) != _comparable_logging(logging)
 
-    def put(self, definition: str, role: str, logging: dict[str, Any]) -> tuple[int, bool]:
+    def put_version(self, definition: str, role: str, logging: dict[str, Any]) -> tuple[int, bool]:
         """Create or update it, with a version of what it is now.
 
         A version that a killed call has not made is made now: AWS makes one for each revision only.
@@ -119,7 +119,7 @@ class StateMachine:
         AwsError
             If AWS refuses.
         """
-        found = self.existing()
+        found = self.find_existing()
         wanted = {"definition": definition, "roleArn": role, "loggingConfiguration": logging}
         if found is None:
             tags = [{"key": NAME_TAG, "value": tag_value(self.deployed_name)}]
@@ -127,34 +127,34 @@ class StateMachine:
                 made = self.states.create_state_machine(
                     name=self.name, type="STANDARD", tags=tags, publish=True, **wanted
                 )
-        elif self.differs(found, definition, role, logging):
-            made = self._publish("update", self.states.update_state_machine, publish=True, **wanted)
+        elif self.is_different(found, definition, role, logging):
+            made = self._publish_version("update", self.states.update_state_machine, publish=True, **wanted)
         else:
-            made = self._publish("publish a version of", self.states.publish_state_machine_version)
-            return _number(made["stateMachineVersionArn"]), False
-        return _number(made["stateMachineVersionArn"]), True
+            made = self._publish_version("publish a version of", self.states.publish_state_machine_version)
+            return _version_number(made["stateMachineVersionArn"]), False
+        return _version_number(made["stateMachineVersionArn"]), True
 
-    def _publish(self, verb: str, call: Any, **arguments: Any) -> dict[str, Any]:
+    def _publish_version(self, verb: str, call: Any, **arguments: Any) -> dict[str, Any]:
         from botocore.exceptions import ClientError
 
         with aws_errors(f"{verb} the state machine {self.name}", where=self.arn):
             try:
                 made: dict[str, Any] = call(stateMachineArn=self.arn, **arguments)
             except ClientError as error:
-                if error_code(error) != "ServiceQuotaExceededException" or not self._prune():
+                if error_code(error) != "ServiceQuotaExceededException" or not self._prune_versions():
                     raise
                 made = call(stateMachineArn=self.arn, **arguments)
         return made
 
-    def _prune(self) -> bool:
+    def _prune_versions(self) -> bool:
         """Delete the oldest versions; running executions of theirs go on. False when there's nothing to delete."""
-        live = self.live()
-        old = [number for number in self.versions()[KEPT:] if number != live]
+        live = self.find_live()
+        old = [number for number in self.list_versions()[KEPT:] if number != live]
         for number in old:
             self.states.delete_state_machine_version(stateMachineVersionArn=f"{self.arn}:{number}")
         return bool(old)
 
-    def versions(self) -> list[int]:
+    def list_versions(self) -> list[int]:
         """The numbers of its versions, newest first.
 
         Raises
@@ -167,12 +167,14 @@ class StateMachine:
         with aws_errors("list the versions of the state machine", where=self.arn):
             while True:
                 page = self.states.list_state_machine_versions(stateMachineArn=self.arn, maxResults=1000, **token)
-                found += [_number(version["stateMachineVersionArn"]) for version in page["stateMachineVersions"]]
+                found += [
+                    _version_number(version["stateMachineVersionArn"]) for version in page["stateMachineVersions"]
+                ]
                 if not page.get("nextToken"):
                     return sorted(found, reverse=True)
                 token = {"nextToken": page["nextToken"]}
 
-    def live(self) -> int | None:
+    def find_live(self) -> int | None:
         """The version that the alias of the existing state machine leads to; None when there is no alias.
 
         Raises
@@ -180,10 +182,10 @@ class StateMachine:
         AwsError
             If AWS can't be asked.
         """
-        routes = sorted(self._routes() or (), key=lambda route: -int(route["weight"]))
-        return _number(routes[0]["stateMachineVersionArn"]) if routes else None
+        routes = sorted(self._alias_routes() or (), key=lambda route: -int(route["weight"]))
+        return _version_number(routes[0]["stateMachineVersionArn"]) if routes else None
 
-    def _routes(self) -> list[dict[str, Any]] | None:
+    def _alias_routes(self) -> list[dict[str, Any]] | None:
         """Where the alias leads; None when there is none."""
         arn = self.alias_arn
         with aws_errors("look at the alias", where=arn):
@@ -195,7 +197,7 @@ class StateMachine:
         routes: list[dict[str, Any]] = found["routingConfiguration"]
         return routes
 
-    def point(self, version: int) -> bool:
+    def point_alias(self, version: int) -> bool:
         """Make the alias lead to a version, and to nothing else. Returns whether it did not before.
 
         Raises
@@ -205,7 +207,7 @@ class StateMachine:
         """
         routes = [{"stateMachineVersionArn": f"{self.arn}:{version}", "weight": 100}]
         arn = self.alias_arn
-        before = self._routes()
+        before = self._alias_routes()
         if before == routes:
             return False
         with aws_errors(f"move the alias {ALIAS} to version {version}", where=arn):
@@ -215,7 +217,7 @@ class StateMachine:
                 self.states.update_state_machine_alias(stateMachineAliasArn=arn, routingConfiguration=routes)
         return True
 
-    def delete(self) -> None:
+    def delete_machine(self) -> None:
         """Delete it with its versions. AWS does so once no execution runs any more.
 
         Raises
@@ -234,11 +236,11 @@ class StateMachine:
         AwsError
             If AWS refuses.
         """
-        if self._routes() is not None:
+        if self._alias_routes() is not None:
             with aws_errors(f"delete the alias {ALIAS}", where=self.alias_arn):
                 self.states.delete_state_machine_alias(stateMachineAliasArn=self.alias_arn)
 
-    def _ask(self, doing: str, where: str, call: str, **arguments: Any) -> dict[str, Any] | None:
+    def _ask_states(self, doing: str, where: str, call: str, **arguments: Any) -> dict[str, Any] | None:
         from botocore.exceptions import ClientError
 
         with aws_errors(doing, where=where):
@@ -251,11 +253,11 @@ class StateMachine:
         return found
 
 
-def _number(version_arn: str) -> int:
+def _version_number(version_arn: str) -> int:
     return int(version_arn.rpartition(":")[2])
 
 
-def _logging(found: dict[str, Any] | None) -> tuple[str, bool, str]:
+def _comparable_logging(found: dict[str, Any] | None) -> tuple[str, bool, str]:
     """A logging configuration in the form in which two can be compared: AWS leaves out what is off."""
     found = found or {}
     groups = [each["cloudWatchLogsLogGroup"]["logGroupArn"] for each in found.get("destinations", ())]

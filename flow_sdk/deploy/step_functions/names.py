@@ -22,7 +22,7 @@ _OTHER = re.compile(r"[^A-Za-z0-9_.-]")
 _CUT = re.compile(rf".*--[0-9a-f]{{{_DIGITS}}}", re.DOTALL)
 
 
-def _short(name: str, longest: int) -> str:
+def _shorten_name(name: str, longest: int) -> str:
     """A name that AWS takes as it is; any other with a hash at its end, so that two names never get the same.
 
     A name that looks as if it had been cut already is given a hash, too: nobody can choose another's.
@@ -36,20 +36,20 @@ def _short(name: str, longest: int) -> str:
 
 def machine_name(name: str, prefix: str = "") -> str:
     """The name of the state machine: at most 80 characters ``[A-Za-z0-9_.-]``."""
-    return _short(_prefixed(name, prefix), LONGEST_MACHINE)
+    return _shorten_name(_prefixed_name(name, prefix), LONGEST_MACHINE)
 
 
 def schedule_name(name: str, prefix: str = "") -> str:
     """The name of the schedule: at most 64 characters ``[A-Za-z0-9_.-]``."""
-    return _short(_prefixed(name, prefix), LONGEST_SCHEDULE)
+    return _shorten_name(_prefixed_name(name, prefix), LONGEST_SCHEDULE)
 
 
 def rule_name(name: str, prefix: str = "") -> str:
     """The name of the rule for alerts: at most 64 characters ``[A-Za-z0-9_.-]``."""
-    return _short(_prefixed(name, prefix), LONGEST_RULE)
+    return _shorten_name(_prefixed_name(name, prefix), LONGEST_RULE)
 
 
-def _prefixed(name: str, prefix: str) -> str:
+def _prefixed_name(name: str, prefix: str) -> str:
     """A name with the account's prefix, joined as Metaflow joins them."""
     return f"{prefix}_{name}" if prefix else name
 
@@ -80,4 +80,4 @@ def parameter_name(name: str) -> str:
 def tag_value(name: str) -> str:
     """The name as the value of :data:`NAME_TAG`: in full wherever a tag can hold it."""
     fits = len(name) <= LONGEST_TAG and all(letter.isalnum() or letter in _IN_TAGS for letter in name)
-    return name if fits else _short(name, LONGEST_TAG)
+    return name if fits else _shorten_name(name, LONGEST_TAG)

@@ -15,7 +15,7 @@ __all__ = ["ParameterStore"]
 
 
 class ParameterStore:
-    """A :class:`~flow_sdk.deploy.claims.Keeper` in SSM.
+    """A :class:`~flow_sdk.deploy.claims.TokenRegistry` in SSM.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ class ParameterStore:
         """Account and region, for people."""
         return f"the SSM Parameter Store of {self.services.account}"
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         """The claim kept for a deployed name."""
-        claim, self._read[name] = self._get(parameter_name(name))
+        claim, self._read[name] = self._read_parameter(parameter_name(name))
         return claim
 
-    def _get(self, parameter: str) -> tuple[Claim | None, int]:
+    def _read_parameter(self, parameter: str) -> tuple[Claim | None, int]:
         from botocore.exceptions import ClientError
 
         with aws_errors("read the claim on the name in the SSM Parameter Store", where=parameter):
@@ -51,7 +51,7 @@ class ParameterStore:
             found["Version"]
         )
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         """Keep a claim in place of the one that was read last, or of none.
 
         Raises
@@ -63,20 +63,20 @@ class ParameterStore:
 
         parameter = parameter_name(claim.name)
         if claim.name not in self._read:
-            self.read(claim.name)
+            self.read_claim(claim.name)
         before = self._read[claim.name]
         with aws_errors("keep the claim on the name in the SSM Parameter Store", where=parameter):
             try:
-                version = self._put(parameter, claim, overwrite=before > 0)
+                version = self._write_parameter(parameter, claim, overwrite=before > 0)
             except ClientError as error:
                 if error_code(error) != "ParameterAlreadyExists":
                     raise
                 version = -1
         if version != before + 1:
-            self._lost(parameter, claim, before, version)
+            self._restore_winner(parameter, claim, before, version)
         self._read[claim.name] = version
 
-    def _put(self, parameter: str, claim: Claim, *, overwrite: bool) -> int:
+    def _write_parameter(self, parameter: str, claim: Claim, *, overwrite: bool) -> int:
         answer = self.services.ssm.put_parameter(
             Name=parameter,
             Value=claim.to_json(),
@@ -86,22 +86,22 @@ class ParameterStore:
         )
         return int(answer["Version"])
 
-    def _lost(self, parameter: str, claim: Claim, before: int, version: int) -> None:
+    def _restore_winner(self, parameter: str, claim: Claim, before: int, version: int) -> None:
         # The first write after the one we have read counts. All who lose put the same one back.
-        winner = self._get(f"{parameter}:{before + 1}" if version > 0 else parameter)[0]
+        winner = self._read_parameter(f"{parameter}:{before + 1}" if version > 0 else parameter)[0]
         if winner == claim:
             return
         if winner is not None and version > 0:
             with aws_errors("put back the claim on the name in the SSM Parameter Store", where=parameter):
-                self._put(parameter, winner, overwrite=True)
+                self._write_parameter(parameter, winner, overwrite=True)
         raise DeployError(
-            f"{winner.who if winner else 'Somebody else'} has claimed {claim.name} at the same moment, from another "
-            "store. Nothing was deployed.",
+            f"{winner.owner_text if winner else 'Somebody else'} has claimed {claim.name} at the same moment, "
+            "from another store. Nothing was deployed.",
             where=f"SSM parameter {parameter} of {self.services.account}",
             help="To join them, deploy again with --authorize and their token; else under another name or branch.",
         )
 
-    def remove(self, name: str) -> bool:
+    def remove_claim(self, name: str) -> bool:
         """Forget the claim on a name; returns whether there was one."""
         from botocore.exceptions import ClientError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flow_sdk.deploy.step_functions.alerts import AlertRule
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.roles import DeploymentRoles
-from flow_sdk.deploy.step_functions.schedule import Scheduler
+from flow_sdk.deploy.step_functions.schedule import FlowSchedule
 
 __all__ = ["DeploymentParts"]
 
@@ -16,5 +16,5 @@ class DeploymentParts:
 
     roles: DeploymentRoles
     machine: StateMachine
-    scheduler: Scheduler
+    scheduler: FlowSchedule
     alerts: AlertRule

@@ -21,14 +21,14 @@ from flow_sdk.store.address import StoreAddress
 if TYPE_CHECKING:
     from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition
 
-__all__ = ["KIND", "CreateOptions", "Prepared", "check_options", "foreach_lines", "prepare"]
+__all__ = ["KIND", "PreparedDeployment", "StepFunctionsOptions", "check_options", "foreach_lines", "prepare_deployment"]
 
 LONGEST_TIMEOUT = 99_999_999
 """Seconds (Amazon States Language, TimeoutSeconds)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOptions(DeploymentOptions):
+class StepFunctionsOptions(DeploymentOptions):
     """What the user chose for a deployment to Step Functions.
 
     Parameters
@@ -70,7 +70,7 @@ class CreateOptions(DeploymentOptions):
     alert_topic: str | None = None
 
     @property
-    def logging(self) -> dict[str, Any]:
+    def logging_configuration(self) -> dict[str, Any]:
         """The state machine's logging. The data of states stays out of it: it would show the parameters."""
         if not self.log_history or self.log_group is None:
             return {"level": "OFF", "includeExecutionData": False}
@@ -80,7 +80,7 @@ class CreateOptions(DeploymentOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedDeployment:
     """A deployment, worked out and not yet made.
 
     Parameters
@@ -114,24 +114,24 @@ class Prepared:
     definition: dict[str, Any]
     jobs: "tuple[JobDefinition, ...]"
     schedule: Schedule | None
-    unheeded: tuple[str, ...] = ()
+    ignored_settings: tuple[str, ...] = ()
     distributed: frozenset[str] = frozenset()
     max_workers: int = 100
 
     @property
-    def text(self) -> str:
+    def definition_text(self) -> str:
         """The state machine as it is sent to AWS."""
         return encode_definition(self.definition)
 
 
-def prepare(
+def prepare_deployment(
     plan: FlowPlan,
     package: bytes | None,
     store: str,
-    options: CreateOptions,
+    options: StepFunctionsOptions,
     settings: "BatchSettings",
     partition: str = "aws",
-) -> Prepared:
+) -> PreparedDeployment:
     """Work a deployment out. Pure: no network, no store, no token.
 
     Parameters
@@ -142,7 +142,7 @@ def prepare(
         Its code; None when the image holds the flow file.
     store : str
         ``s3://`` address of the store.
-    options : CreateOptions
+    options : StepFunctionsOptions
         What the user says; without a namespace the runs are in ``production:<name>``.
     settings : BatchSettings
         What steps get that don't say it themselves.
@@ -188,14 +188,14 @@ def prepare(
     )
     definition, jobs = state_machine(plan, machine), tuple(job_definitions(plan, machine))
     ignored = tuple(find_ignored_requests(plan.steps, settings))
-    return Prepared(
+    return PreparedDeployment(
         *(name, plan, package, request, definition, jobs, schedule, ignored),
-        distributed=machine.distributed(plan),
+        distributed=machine.distributed_steps(plan),
         max_workers=options.max_workers,
     )
 
 
-def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedule | None:
+def check_options(plan: FlowPlan, store: str, options: StepFunctionsOptions) -> Schedule | None:
     """Refuse what AWS couldn't do, as far as options and plan tell; returns the schedule. Pure.
 
     Raises
@@ -221,7 +221,7 @@ def check_options(plan: FlowPlan, store: str, options: CreateOptions) -> Schedul
     return schedule
 
 
-def foreach_lines(prepared: Prepared) -> list[str]:
+def foreach_lines(prepared: PreparedDeployment) -> list[str]:
     """Return for each foreach how its items run, and what one costs; empty for a flow without a foreach."""
     lines = []
     for step in prepared.plan.steps:

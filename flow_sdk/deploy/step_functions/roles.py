@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flow_sdk.aws import aws_errors, error_code
 from flow_sdk.deploy.step_functions.account import AwsServices
-from flow_sdk.deploy.step_functions.prepare import CreateOptions
+from flow_sdk.deploy.step_functions.prepare import StepFunctionsOptions
 from flow_sdk.errors import DeployError
 
 __all__ = ["DeploymentRoles", "check_roles", "find_roles"]
@@ -39,12 +39,12 @@ class DeploymentRoles:
         return found if self.schedule is None else {**found, SCHEDULE_ROLE: self.schedule}
 
 
-def check_roles(options: CreateOptions, *, scheduled: bool) -> DeploymentRoles:
+def check_roles(options: StepFunctionsOptions, *, scheduled: bool) -> DeploymentRoles:
     """Refuse a deployment for which a role or log group isn't set. Pure.
 
     Parameters
     ----------
-    options : CreateOptions
+    options : StepFunctionsOptions
         With the roles from the settings.
     scheduled : bool
         Whether the flow has a schedule.

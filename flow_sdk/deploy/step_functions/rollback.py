@@ -23,8 +23,8 @@ def choose_version(machine: StateMachine, wanted: str | None) -> int:
     AwsError
         If AWS can't be asked.
     """
-    known, live = machine.versions(), machine.live()
-    there = f"{_listed(known)}; the present one is {live}" if known else "none"
+    known, live = machine.list_versions(), machine.find_live()
+    there = f"{_join_numbers(known)}; the present one is {live}" if known else "none"
     if wanted is not None:
         if wanted.isascii() and wanted.isdigit() and int(wanted) in known:
             return int(wanted)
@@ -39,6 +39,6 @@ def choose_version(machine: StateMachine, wanted: str | None) -> int:
     return older[0]
 
 
-def _listed(numbers: list[int]) -> str:
+def _join_numbers(numbers: list[int]) -> str:
     shown = ", ".join(map(str, numbers[:12]))
     return f"{shown}, ... ({len(numbers)} in all)" if len(numbers) > 12 else shown

@@ -8,7 +8,7 @@ from flow_sdk.deploy.step_functions.names import schedule_name
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.model import FlowPlan
 
-__all__ = ["Schedule", "Scheduler", "wanted_schedule"]
+__all__ = ["FlowSchedule", "Schedule", "wanted_schedule"]
 
 GROUP = "default"
 
@@ -48,7 +48,7 @@ def wanted_schedule(plan: FlowPlan) -> Schedule | None:
     return Schedule(*to_eventbridge(parse_schedule(declared.cron, declared.timezone)))
 
 
-class Scheduler:
+class FlowSchedule:
     """The one schedule of a deployed name.
 
     Parameters
@@ -66,7 +66,7 @@ class Scheduler:
     def __init__(self, name: str, alias_arn: str, scheduler: Any, prefix: str = "") -> None:
         self.name, self.alias_arn, self.scheduler = schedule_name(name, prefix), alias_arn, scheduler
 
-    def find(self) -> dict[str, Any] | None:
+    def find_schedule(self) -> dict[str, Any] | None:
         """What AWS holds under the schedule's name; None when there is none.
 
         Raises
@@ -94,11 +94,11 @@ class Scheduler:
             )
         return found
 
-    def change(self, wanted: Schedule | None, role: str | None) -> str | None:
+    def needed_change(self, wanted: Schedule | None, role: str | None) -> str | None:
         """Say what :meth:`set` would have to do: ``create``, ``update``, ``remove``, or None."""
-        return _change(self.find(), wanted, role)
+        return _needed_change(self.find_schedule(), wanted, role)
 
-    def set(self, wanted: Schedule | None, role: str | None) -> str | None:
+    def apply_schedule(self, wanted: Schedule | None, role: str | None) -> str | None:
         """Make, change or remove the schedule. One that was switched off in AWS stays so.
 
         Parameters
@@ -118,10 +118,10 @@ class Scheduler:
         AwsError
             If AWS refuses.
         """
-        found = self.find()
-        change = _change(found, wanted, role)
+        found = self.find_schedule()
+        change = _needed_change(found, wanted, role)
         if change == "remove":
-            self.remove()
+            self.remove_schedule()
         elif change is not None and wanted is not None:
             call = self.scheduler.create_schedule if change == "create" else self.scheduler.update_schedule
             with aws_errors(f"{change} the schedule {wanted}", where=self.name):
@@ -136,7 +136,7 @@ class Scheduler:
                 )
         return change
 
-    def remove(self) -> bool:
+    def remove_schedule(self) -> bool:
         """Remove the schedule; returns whether there was one.
 
         Raises
@@ -156,7 +156,7 @@ class Scheduler:
         return True
 
 
-def _change(found: dict[str, Any] | None, wanted: Schedule | None, role: str | None) -> str | None:
+def _needed_change(found: dict[str, Any] | None, wanted: Schedule | None, role: str | None) -> str | None:
     if wanted is None:
         return None if found is None else "remove"
     if found is None:

@@ -5,7 +5,7 @@ import re
 
 from flow_sdk.errors import DeployError
 
-__all__ = ["filled", "job_name_stem", "map_label", "state_name", "template_text"]
+__all__ = ["fill_template", "job_name_stem", "map_label", "state_name", "template_text"]
 
 LONGEST_STATE, LONGEST_LABEL, LONGEST_JOB, LONGEST_EXECUTION = 80, 40, 128, 80
 """Characters of a state's name, a distributed map's label, a Batch job's name and an execution's name (AWS)."""
@@ -14,7 +14,7 @@ _DIGITS = 8
 _PLAIN = re.compile(r"[A-Za-z0-9!_.*()/ =@:,+&$;-]*", re.ASCII)
 
 
-def _cut(text: str, longest: int) -> str:
+def _cut_name(text: str, longest: int) -> str:
     """A text within a length; where it is cut, a hash keeps two of them apart."""
     if len(text) <= longest:
         return text
@@ -24,17 +24,17 @@ def _cut(text: str, longest: int) -> str:
 def state_name(step: str, part: str = "") -> str:
     """Name of a step's state, or of a further one of it: ``fit``, ``fit.each``. No step's name has a dot."""
     tail = f".{part}" if part else ""
-    return _cut(step, LONGEST_STATE - len(tail)) + tail
+    return _cut_name(step, LONGEST_STATE - len(tail)) + tail
 
 
 def map_label(step: str) -> str:
     """Label of a step's distributed map, a part of the ARNs of the executions of its items."""
-    return _cut(step, LONGEST_LABEL)
+    return _cut_name(step, LONGEST_LABEL)
 
 
 def job_name_stem(flow: str, step: str) -> str:
     """What the names of a step's jobs begin with; ``-`` and the execution's name follow."""
-    return _cut(f"{flow}-{step}".lstrip("_"), LONGEST_JOB - LONGEST_EXECUTION - 1)
+    return _cut_name(f"{flow}-{step}".lstrip("_"), LONGEST_JOB - LONGEST_EXECUTION - 1)
 
 
 def template_text(text: str, what: str) -> str:
@@ -55,7 +55,7 @@ def template_text(text: str, what: str) -> str:
     return text
 
 
-def filled(template: str, *paths: str) -> str:
+def fill_template(template: str, *paths: str) -> str:
     """An intrinsic that fills the places ``{}`` of a template from state data; the path alone where that is all."""
     if template == "{}" and len(paths) == 1:
         return paths[0]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flow_sdk.config import read_setting
-from flow_sdk.deploy.claims import Keeper
+from flow_sdk.deploy.claims import TokenRegistry
 from flow_sdk.deploy.doctor import Check, failed_check
 from flow_sdk.deploy.port import CommandOutcome, DeployTarget, TargetRequest
 from flow_sdk.deploy.run_states import RunStateSync
@@ -15,7 +15,7 @@ from flow_sdk.deploy.step_functions.doctor import aws_checks
 from flow_sdk.deploy.step_functions.executions import Executions, execution_name, input_text
 from flow_sdk.deploy.step_functions.machine import StateMachine
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.step_functions.prepare import CreateOptions
+from flow_sdk.deploy.step_functions.prepare import StepFunctionsOptions
 from flow_sdk.deploy.step_functions.rollback import choose_version
 from flow_sdk.deploy.step_functions.run_ids import STEP_FUNCTIONS_RUN_IDS
 from flow_sdk.errors import FlowSDKError, UsageError
@@ -29,23 +29,23 @@ class StepFunctionsTarget(DeployTarget):
 
     run_ids = STEP_FUNCTIONS_RUN_IDS
 
-    def draft(self, request: TargetRequest, plan: FlowPlan) -> StateMachineDraft:
+    def begin_deployment(self, request: TargetRequest, plan: FlowPlan) -> StateMachineDraft:
         """Read options and settings."""
         from flow_sdk.runtime.batch.definition import BatchSettings
 
         options = _read_options(request)
         return StateMachineDraft(plan, options, BatchSettings.from_config(), AwsServices(), request)
 
-    def runs(self, request: TargetRequest) -> Executions:
+    def open_runs(self, request: TargetRequest) -> Executions:
         """Connect to AWS."""
         services = AwsServices()
-        return Executions(_machine(request, services), ParameterStore(services))
+        return Executions(_make_machine(request, services), ParameterStore(services))
 
-    def removal(self, request: TargetRequest) -> StateMachineRemoval:
+    def begin_removal(self, request: TargetRequest) -> StateMachineRemoval:
         """Check that the state machine, where there is one, is ours."""
         services = AwsServices()
-        machine = _machine(request, services)
-        machine.existing()
+        machine = _make_machine(request, services)
+        machine.find_existing()
         return StateMachineRemoval(machine, services, request.store)
 
     def parse_run(self, request: TargetRequest, run: str) -> str:
@@ -57,10 +57,10 @@ class StepFunctionsTarget(DeployTarget):
         input_text(parameters)
 
     def run_command(
-        self, request: TargetRequest, verb: str, check_holder: Callable[[Keeper | None], None]
+        self, request: TargetRequest, verb: str, check_holder: Callable[[TokenRegistry | None], None]
     ) -> CommandOutcome:
         """Resume a run, or move the deployed flow back to an earlier version."""
-        return _resume(self, request) if verb == "resume" else _roll_back(self, request, check_holder)
+        return _resume_run(self, request) if verb == "resume" else _roll_back(self, request, check_holder)
 
     def health_checks(self, seconds: float) -> list[Check]:
         """Check what Batch and Step Functions need."""
@@ -70,17 +70,17 @@ class StepFunctionsTarget(DeployTarget):
             return [failed_check("AWS", error)]
 
 
-def _machine(request: TargetRequest, services: AwsServices) -> StateMachine:
+def _make_machine(request: TargetRequest, services: AwsServices) -> StateMachine:
     """Return the state machine of the flow, whether it is there or not."""
     return StateMachine(request.name, services.account, services.states)
 
 
-def _resume(target: StepFunctionsTarget, request: TargetRequest) -> CommandOutcome:
+def _resume_run(target: StepFunctionsTarget, request: TargetRequest) -> CommandOutcome:
     name = target.parse_run(request, request.arguments[0])
-    runs = target.runs(request)
+    runs = target.open_runs(request)
     runs.check_deployed(request)
-    run = runs.find(name)
-    runs.redrive(run)
+    run = runs.find_run(name)
+    runs.redrive_run(run)
     RunStateSync(request).clear_end(run)
     message = (
         f"The run {run.run} goes on where it stopped, with the code it began with. What is committed isn't run again.\n"
@@ -90,15 +90,15 @@ def _resume(target: StepFunctionsTarget, request: TargetRequest) -> CommandOutco
 
 
 def _roll_back(
-    target: StepFunctionsTarget, request: TargetRequest, check_holder: Callable[[Keeper | None], None]
+    target: StepFunctionsTarget, request: TargetRequest, check_holder: Callable[[TokenRegistry | None], None]
 ) -> CommandOutcome:
     wanted = request.arguments[0] if request.arguments else None
-    runs = target.runs(request)
+    runs = target.open_runs(request)
     runs.check_deployed(request)
     check_holder(runs.token_registry)
     machine = runs.machine
-    before, version = machine.live(), choose_version(machine, wanted)
-    if not machine.point(version):
+    before, version = machine.find_live(), choose_version(machine, wanted)
+    if not machine.point_alias(version):
         return CommandOutcome(str(version), (f"{machine.deployed_name} is at version {version} already.",))
     message = (
         f"{machine.deployed_name} is moved from version {before} to {version}. New runs start with it; those that "
@@ -107,11 +107,11 @@ def _roll_back(
     return CommandOutcome(str(version), (message,))
 
 
-def _read_options(request: TargetRequest) -> CreateOptions:
+def _read_options(request: TargetRequest) -> StepFunctionsOptions:
     from flow_sdk.graph.item_counts import item_counts
     from flow_sdk.metadata.tags import check_tags
 
-    return CreateOptions(
+    return StepFunctionsOptions(
         name=request.name,
         namespace=request["namespace"],
         tags=tuple(check_tags(request["tag"])),

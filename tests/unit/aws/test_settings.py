@@ -13,7 +13,7 @@ import pytest
 
 from flow_sdk.aws import make_client
 from flow_sdk.aws.settings import find_encryption, s3_settings
-from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.create import AirflowDraft, AirflowOptions
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
 from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.pipeline import create_deployment
@@ -93,7 +93,7 @@ class Rig:
         with S3(s3root="s3://flows/files") as files:
             files.put("b", b"y")
         make_client("batch").describe_job_queues()
-        open_location("s3://flows/dags/", "plain").write(f"{FIRST_LINE}\n# {time.monotonic()}\n")
+        open_location("s3://flows/dags/", "plain").write_file(f"{FIRST_LINE}\n# {time.monotonic()}\n")
 
 
 @pytest.fixture
@@ -437,7 +437,7 @@ def test_deployments_and_jobs_take_the_encryption_along(rig: Rig) -> None:
     rig.usual()
 
     def deployed() -> str:
-        draft = AirflowDraft(plan, str(rig.folder), CreateOptions(name="plain"))
+        draft = AirflowDraft(plan, str(rig.folder), AirflowOptions(name="plain"))
         create_deployment(draft, DeploymentSource(plan, b"package", "s3://flows/store"), None)
         return (rig.folder / "plain.py").read_text(encoding="utf-8")
 

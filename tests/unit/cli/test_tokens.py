@@ -13,7 +13,7 @@ import pytest
 
 from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.main import find_command
-from flow_sdk.cli.tokens import tell_token
+from flow_sdk.cli.tokens import print_token
 from flow_sdk.deploy.claims import KnownTokens
 from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.store.open_store import open_store
@@ -112,13 +112,13 @@ def test_the_line_for_others_on_step_functions(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["train.py"])
     gate = TokenGate("x", "anne", KnownTokens(str(folder), "x"))
-    gate.check(None)
+    gate.check_token(None)
     words = ["--datastore-root", "s3://bucket/a", "step-functions", "create", "--name", "x", "--aws-batch-tag", "a=b c"]
     module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("train", folder / "train.py"))
     monkeypatch.setitem(sys.modules, "train", module)
     module.__loader__.exec_module(module)
     name, parsed, _ = find_command(module.TrainFlow, words)
-    tell_token(CommandContext(module.TrainFlow, name, parsed), gate)
+    print_token(CommandContext(module.TrainFlow, name, parsed), gate)
     line = capsys.readouterr().err.partition("to deploy: ")[2].splitlines()[0]
     python, file, *others = shlex.split(line)
     assert (python, file) == ("python", "train.py")

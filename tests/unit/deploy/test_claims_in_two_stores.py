@@ -32,11 +32,11 @@ class Keeper:
         self.held, self.killed = held, killed
         self.seen: Claim | None = None
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         self.seen = self.held.get(name)
         return self.seen
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         if self.killed:
             raise Killed
         if self.held.get(claim.name) != self.seen:
@@ -59,10 +59,10 @@ class Place:
 
     def deploy(self, owner: str, store: ObjectStore, **options: Any) -> Grant:
         gate = self.gate(owner, **options)
-        gate.check(store)
-        grant = gate.claim(store)
-        gate.confirm(store)
-        gate.confirm(store, deployed=True)
+        gate.check_token(store)
+        grant = gate.claim_name(store)
+        gate.confirm_claim(store)
+        gate.confirm_claim(store, deployed=True)
         return grant
 
     def tokens(self) -> set[str]:
@@ -78,17 +78,17 @@ def place(tmp_path: Path) -> Place:
 def lose(place: Place, *, killed: bool) -> str:
     """Let Bob look at the second store, Anne deploy from the first, and Bob go on; returns Anne's token."""
     bob = place.gate("bob", killed=killed)
-    bob.check(place.two)
+    bob.check_token(place.two)
     token = place.deploy("anne", place.one).token
     with pytest.raises(Killed if killed else DeployError):
-        bob.claim(place.two)
+        bob.claim_name(place.two)
     return token
 
 
 def test_who_loses_against_another_store_leaves_nothing(place):
     token = lose(place, killed=False)
     assert place.tokens() == {token}
-    assert StoreClaims(place.two, NAME).read() == []
+    assert StoreClaims(place.two, NAME).read_valid() == []
     with pytest.raises(DeployError, match="under a production token of anne"):
         place.deploy("bob", place.two)
     assert place.deploy("bob", place.two, authorize=token).token == token
@@ -100,8 +100,8 @@ def test_a_name_is_free_again_in_the_store_of_who_lost(place):
     lose(place, killed=False)
     place.held.clear()  # as delete leaves it
     carl = place.deploy("carl", place.two)
-    assert carl.first and place.held[NAME].fits(carl.token)
-    assert StoreClaims(place.two, NAME).read() == [carl.claim]
+    assert carl.first and place.held[NAME].matches_token(carl.token)
+    assert StoreClaims(place.two, NAME).read_valid() == [carl.claim]
 
 
 def test_a_loser_killed_between_its_two_writes(place):
@@ -119,23 +119,23 @@ def test_a_loser_killed_between_its_two_writes(place):
 
 def test_a_loser_killed_and_nobody_else_there(place):
     bob = place.gate("bob", killed=True)
-    bob.check(place.two)
+    bob.check_token(place.two)
     with pytest.raises(Killed):
-        bob.claim(place.two)
+        bob.claim_name(place.two)
     token = place.deploy("bob", place.two).token
-    assert place.tokens() == {token} and place.held[NAME].fits(token)
+    assert place.tokens() == {token} and place.held[NAME].matches_token(token)
 
 
 def test_a_keeper_that_cannot_be_written_to_takes_nothing_back(place):
     gate = place.gate("anne")
-    gate.check(place.one)
+    gate.check_token(place.one)
 
     def refuse(claim: Claim) -> None:
         raise DeployError("no permission")
 
-    gate.keeper.write = refuse
+    gate.keeper.write_claim = refuse
     with pytest.raises(DeployError, match="no permission"):
-        gate.claim(place.one)
+        gate.claim_name(place.one)
     assert place.deploy("anne", place.one).token == place.tokens().pop()
 
 
@@ -143,40 +143,40 @@ def test_a_renewal_that_loses_against_another_store(place):
     old = place.deploy("anne", place.one).token
     place.deploy("bob", place.two, authorize=old)
     bob = place.gate("bob", renew=True)
-    bob.check(place.two)
+    bob.check_token(place.two)
     new = place.deploy("anne", place.one, renew=True).token
     with pytest.raises(DeployError):
-        bob.claim(place.two)
+        bob.claim_name(place.two)
     assert place.tokens() == {old, new}
     with pytest.raises(DeployError, match="deployed by anne from another store"):
         place.deploy("bob", place.two)
     assert place.deploy("bob", place.two, authorize=new).token == new
     again = place.deploy("bob", place.two, renew=True)
-    assert place.held[NAME].fits(again.token)
+    assert place.held[NAME].matches_token(again.token)
     assert place.deploy("anne", place.one, authorize=again.token).token == again.token
 
 
 def test_two_who_lose_in_one_store_at_once(place):
     gates = [place.gate(who) for who in ("bob", "carl")]
     for gate in gates:
-        gate.check(place.two)
+        gate.check_token(place.two)
     token = place.deploy("anne", place.one).token
     for gate in gates:
         with pytest.raises(DeployError):
-            gate.claim(place.two)
-    assert place.tokens() == {token} and StoreClaims(place.two, NAME).read() == []
+            gate.claim_name(place.two)
+    assert place.tokens() == {token} and StoreClaims(place.two, NAME).read_valid() == []
 
 
 def test_who_is_overtaken_after_its_claim_deploys_nothing(place):
     # Airflow's Variables know no compare-and-set: the last write stays.
     gate = place.gate("bob")
-    gate.check(place.two)
-    gate.claim(place.two)
+    gate.check_token(place.two)
+    gate.claim_name(place.two)
     del place.held[NAME]
     token = place.deploy("anne", place.one).token
     with pytest.raises(DeployError, match=r"anne has claimed .* from another store"):
-        gate.confirm(place.two)
-    assert place.tokens() == {token} and StoreClaims(place.two, NAME).read() == []
+        gate.confirm_claim(place.two)
+    assert place.tokens() == {token} and StoreClaims(place.two, NAME).read_valid() == []
 
 
 def test_two_stores_before_one_airflow(place):
@@ -186,13 +186,13 @@ def test_two_stores_before_one_airflow(place):
         for who in ("anne", "bob")
     ]
     anne, bob = (make() for make in gates)
-    anne.check(place.one), bob.check(place.two)
-    token = anne.claim(place.one).token
+    anne.check_token(place.one), bob.check_token(place.two)
+    token = anne.claim_name(place.one).token
     with pytest.raises(DeployError, match="anne"):
-        bob.claim(place.two)
-    anne.confirm(place.one)
-    assert place.tokens() == {token} and StoreClaims(place.two, NAME).read() == []
+        bob.claim_name(place.two)
+    anne.confirm_claim(place.one)
+    assert place.tokens() == {token} and StoreClaims(place.two, NAME).read_valid() == []
     joined = gates[1](authorize=token)
-    joined.check(place.two)
-    assert joined.claim(place.two).token == token
-    joined.confirm(place.two)
+    joined.check_token(place.two)
+    assert joined.claim_name(place.two).token == token
+    joined.confirm_claim(place.two)

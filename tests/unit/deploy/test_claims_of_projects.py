@@ -30,13 +30,13 @@ class FakeKeeper:
     def __init__(self) -> None:
         self.claims: dict[str, Claim] = {}
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         return self.claims.get(name)
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         self.claims[claim.name] = claim
 
-    def remove(self, name: str) -> bool:
+    def remove_claim(self, name: str) -> bool:
         return self.claims.pop(name, None) is not None
 
 
@@ -52,10 +52,10 @@ class Team:
 
     def deploy(self, who: str, name: str, store: ObjectStore | None = None, **more: Any) -> Grant:
         gate, store = self.gate(who, name, **more), store or self.store
-        gate.check(store)
-        grant = gate.claim(store)
-        gate.confirm(store)
-        gate.confirm(store, deployed=True)
+        gate.check_token(store)
+        grant = gate.claim_name(store)
+        gate.confirm_claim(store)
+        gate.confirm_claim(store, deployed=True)
         return grant
 
     def refused(self, who: str, name: str, **more: Any) -> DeployError:
@@ -154,19 +154,19 @@ def test_a_name_that_looks_like_the_projects_is_guarded_by_its_token(team):
 
 def test_two_people_who_deploy_two_flows_at_once(team):
     anne, bob = team.gate("anne", TRAIN), team.gate("bob", PREDICT)
-    anne.check(team.store), bob.check(team.store)
-    token = anne.claim(team.store).token
+    anne.check_token(team.store), bob.check_token(team.store)
+    token = anne.claim_name(team.store).token
     with pytest.raises(DeployError, match=r"anne has made a production token of prices\.prod at the same moment"):
-        bob.claim(team.store)
+        bob.claim_name(team.store)
     assert team.deploy("bob", PREDICT, authorize=token).token == token
 
 
 def test_one_person_who_deploys_two_flows_at_once(team):
     train, predict = team.gate("anne", TRAIN), team.gate("anne", PREDICT)
-    train.check(team.store), predict.check(team.store)
-    token = train.claim(team.store).token
-    assert predict.claim(team.store).token == token
-    predict.confirm(team.store)
+    train.check_token(team.store), predict.check_token(team.store)
+    token = train.claim_name(team.store).token
+    assert predict.claim_name(team.store).token == token
+    predict.confirm_claim(team.store)
     assert list(KnownTokens(str(team.folder / "anne"), claim_name(TRAIN))) == [token]
 
 
@@ -183,7 +183,7 @@ def test_the_first_flow_that_is_deployed_again_gives_its_token_to_the_branch(tea
     moved = team.deploy("anne", PREDICT)
     assert (moved.token, moved.left) == (old["Train"], old["Predict"])
     assert team.deploy("anne", PREDICT).left is None
-    assert StoreClaims(team.store, TRAIN).read() == StoreClaims(team.store, PREDICT).read() == []
+    assert StoreClaims(team.store, TRAIN).read_valid() == StoreClaims(team.store, PREDICT).read_valid() == []
     assert team.deploy("anne", REPORT).token == old["Train"]
     assert team.deploy("bob", PREDICT, authorize=old["Train"]).token == old["Train"]
 
@@ -265,7 +265,7 @@ def test_what_is_deployed_is_stopped_and_deleted_by_who_holds_its_token(team):
 def test_a_move_that_is_killed_goes_on(team, monkeypatch, killed_after):
     team.keeper = FakeKeeper()
     old = team.add_deployed_before()
-    team.keeper.write(StoreClaims(team.store, TRAIN).read()[-1])
+    team.keeper.write_claim(StoreClaims(team.store, TRAIN).read_valid()[-1])
     writes = itertools.count()
 
     def counted(method):
@@ -277,17 +277,17 @@ def test_a_move_that_is_killed_goes_on(team, monkeypatch, killed_after):
         return call
 
     gate = team.gate("anne", TRAIN)
-    gate.check(team.store)
+    gate.check_token(team.store)
     with monkeypatch.context() as patched:
-        patched.setattr(KnownTokens, "add", counted(KnownTokens.add))
-        patched.setattr(StoreClaims, "add", counted(StoreClaims.add))
-        patched.setattr(FakeKeeper, "write", counted(FakeKeeper.write))
+        patched.setattr(KnownTokens, "add_token", counted(KnownTokens.add_token))
+        patched.setattr(StoreClaims, "add_claim", counted(StoreClaims.add_claim))
+        patched.setattr(FakeKeeper, "write_claim", counted(FakeKeeper.write_claim))
         with pytest.raises(KeyboardInterrupt):
-            gate.claim(team.store)
-            gate.confirm(team.store, deployed=True)
+            gate.claim_name(team.store)
+            gate.confirm_claim(team.store, deployed=True)
     assert team.deploy("anne", TRAIN).token == old["Train"]
     assert list(team.keeper.claims) == [claim_name(TRAIN)]
-    assert StoreClaims(team.store, TRAIN).read() == []
+    assert StoreClaims(team.store, TRAIN).read_valid() == []
     assert team.deploy("anne", PREDICT).token == old["Train"]
 
 
@@ -296,36 +296,36 @@ def test_a_claim_that_only_the_keeper_knows_moves_as_well(team):
     team.keeper = ApiVariables(api)
     elsewhere = open_store(f"memory://project-{next(_number)}")
     old = team.add_deployed_before()
-    team.keeper.write(StoreClaims(team.store, TRAIN).read()[-1])
+    team.keeper.write_claim(StoreClaims(team.store, TRAIN).read_valid()[-1])
     grant = team.deploy("anne", TRAIN, store=elsewhere)
     assert (grant.token, grant.adopted) == (old["Train"], TRAIN)
     assert [key for key in api.variables if key.startswith("flow_sdk.")] == ["flow_sdk.token.prices.prod.*"]
     assert team.deploy("anne", TRAIN).token == old["Train"]
     assert (
         StoreClaims(elsewhere, claim_name(TRAIN))
-        .read()[-1]
-        .is_same(StoreClaims(team.store, claim_name(TRAIN)).read()[-1])
+        .read_valid()[-1]
+        .is_same(StoreClaims(team.store, claim_name(TRAIN)).read_valid()[-1])
     )
 
 
 def test_two_people_move_two_flows_at_once(team):
     old = team.add_deployed_before(Predict="bob")
     anne, bob = team.gate("anne", TRAIN), team.gate("bob", PREDICT)
-    anne.check(team.store), bob.check(team.store)
-    anne.claim(team.store)
+    anne.check_token(team.store), bob.check_token(team.store)
+    anne.claim_name(team.store)
     with pytest.raises(DeployError, match="at the same moment"):
-        bob.claim(team.store)
+        bob.claim_name(team.store)
     assert team.deploy("bob", PREDICT, authorize=old["Train"]).token == old["Train"]
 
 
 def test_a_release_from_before_finds_no_claim_that_was_retired(team):
     team.add_deployed_before()
     team.deploy("anne", TRAIN)
-    records = StoreClaims(team.store, TRAIN).records()
+    records = StoreClaims(team.store, TRAIN).read_records()
     assert [record.digest == "" for record in records] == [False, True]
     # What it makes then counts as a token of the flow's own again.
     later = Claim(TRAIN, 2, "old", "2026-11-28", "salt", "digest")
-    assert StoreClaims(team.store, TRAIN).add(later)
+    assert StoreClaims(team.store, TRAIN).add_claim(later)
     assert "token of its own, of old" in team.refused("anne", TRAIN).headline
 
 
@@ -335,7 +335,7 @@ def test_a_machine_that_only_lends_its_tokens(team, monkeypatch):
     def refuse(*_):
         raise DeployError("read-only")
 
-    monkeypatch.setattr(KnownTokens, "add", refuse)
+    monkeypatch.setattr(KnownTokens, "add_token", refuse)
     assert team.deploy("anne", TRAIN).token == team.deploy("anne", PREDICT, authorize=old["Train"]).token
     with pytest.raises(DeployError, match="read-only"):
         team.deploy("anne", TRAIN, renew=True)
@@ -344,10 +344,10 @@ def test_a_machine_that_only_lends_its_tokens(team, monkeypatch):
 def test_a_dry_run_says_what_becomes_of_the_token(team):
     team.add_deployed_before()
     gate = team.gate("anne", TRAIN)
-    assert "of prices.prod.Train; becomes that of its project's branch" in _token_change(gate.check(team.store))
+    assert "of prices.prod.Train; becomes that of its project's branch" in _token_change(gate.check_token(team.store))
     team.deploy("anne", TRAIN)
-    assert "in place of its own" in _token_change(team.gate("anne", PREDICT).check(team.store))
-    assert _token_change(team.gate("anne", TRAIN).check(team.store)).endswith("stays")
+    assert "in place of its own" in _token_change(team.gate("anne", PREDICT).check_token(team.store))
+    assert _token_change(team.gate("anne", TRAIN).check_token(team.store)).endswith("stays")
 
 
 def test_what_was_deployed_before_is_the_frozen_one():

@@ -15,7 +15,7 @@ def test_the_targets_of_flow_sdk() -> None:
     assert [target.name for target in built_in_targets()] == list(BUILT_IN) == ["airflow", "step-functions"]
     for target in built_in_targets():
         assert find_target(target.name) is target
-        loaded = target.load()
+        loaded = target.load_target()
         assert isinstance(loaded, DeployTarget) and loaded.declaration is target
     assert find_target("fake") is None and offered_names() == []
 
@@ -23,7 +23,7 @@ def test_the_targets_of_flow_sdk() -> None:
 def test_a_target_of_another_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(install_target(tmp_path)))
     assert offered_names() == ["fake"]
-    assert find_target("fake") is FAKE and isinstance(FAKE.load(), FakeTarget)
+    assert find_target("fake") is FAKE and isinstance(FAKE.load_target(), FakeTarget)
     assert [target.name for target in all_targets()] == ["airflow", "step-functions", "fake"]
 
 

@@ -34,10 +34,10 @@ class FakeKeeper:
     def __init__(self) -> None:
         self.claims: dict[str, Claim] = {}
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         return self.claims.get(name)
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         self.claims[claim.name] = claim
 
 
@@ -50,9 +50,9 @@ def gate(tmp_path: Path) -> Any:
 
 
 def deploy(gate: TokenGate, store: ObjectStore) -> Grant:
-    gate.check(store)
-    grant = gate.claim(store)
-    gate.confirm(store)
+    gate.check_token(store)
+    grant = gate.claim_name(store)
+    gate.confirm_claim(store)
     return grant
 
 
@@ -74,11 +74,11 @@ def test_another_person_needs_the_token_once(store, gate, tmp_path):
     token = deploy(gate("anne"), store).token
     before = everything(store, tmp_path)
     with pytest.raises(DeployError, match=r"under a production token of anne\. Nothing was changed") as refused:
-        gate("bob").check(store)
+        gate("bob").check_token(store)
     assert "bob" in str(refused.value) and "--authorize" in str(refused.value) and token not in str(refused.value)
     for wrong in ("nonsense", "", token.upper(), "x" * 5000, "\ud800", "../../x"):
         with pytest.raises(DeployError, match="another token with --authorize"):
-            gate("bob", authorize=wrong).check(store)
+            gate("bob", authorize=wrong).check_token(store)
     assert everything(store, tmp_path) == before
     assert deploy(gate("bob", authorize=token), store).token == token
     assert deploy(gate("bob"), store).token == token
@@ -98,7 +98,7 @@ def test_a_token_that_was_replaced_no_longer_counts(store, gate, tmp_path):
     before = everything(store, tmp_path)
     for stale in (gate("bob"), gate("bob", renew=True), gate("carl", authorize=old.token)):
         with pytest.raises(DeployError, match="a token that anne has replaced by a new one"):
-            stale.check(store)
+            stale.check_token(store)
     assert everything(store, tmp_path) == before
     assert deploy(gate("bob", authorize=new.token), store).token == new.token
 
@@ -106,14 +106,14 @@ def test_a_token_that_was_replaced_no_longer_counts(store, gate, tmp_path):
 def test_only_who_holds_the_token_makes_a_new_one(store, gate):
     token = deploy(gate("anne"), store).token
     with pytest.raises(DeployError, match="Nothing was changed"):
-        gate("bob", renew=True).check(store)
+        gate("bob", renew=True).check_token(store)
     assert deploy(gate("bob", authorize=token, renew=True), store).claim.owner == "bob"
 
 
 def test_a_first_deployment_has_nothing_to_authorize(store, gate, tmp_path):
     for there in (store, None):
         with pytest.raises(DeployError, match="has never been deployed"):
-            gate("anne", authorize="x").check(there)
+            gate("anne", authorize="x").check_token(there)
     assert everything(store, tmp_path) == {}
 
 
@@ -150,59 +150,59 @@ def test_a_machine_that_cannot_keep_the_token_claims_nothing(store, gate, tmp_pa
 
 def test_a_process_killed_after_its_claim_locks_nobody_out(store, gate):
     killed = gate("anne")
-    killed.check(store)
-    token = killed.claim(store).token  # and nothing after it
+    killed.check_token(store)
+    token = killed.claim_name(store).token  # and nothing after it
     assert deploy(gate("anne"), store).token == token
 
 
 def test_who_comes_second_in_a_race_is_told(store, gate, tmp_path):
     first, second = gate("anne"), gate("bob")
-    first.check(store), second.check(store)
-    first.claim(store)
+    first.check_token(store), second.check_token(store)
+    first.claim_name(store)
     with pytest.raises(DeployError, match=r"anne has made a production token of .* at the same moment"):
-        second.claim(store)
+        second.claim_name(store)
     assert not list(KnownTokens(str(tmp_path / "bob"), NAME))
-    assert len(StoreClaims(store, NAME).read()) == 1
+    assert len(StoreClaims(store, NAME).read_valid()) == 1
 
 
 def test_of_two_renewals_one_wins(store, gate):
     token = deploy(gate("anne"), store).token
     one, other = gate("anne", renew=True), gate("bob", authorize=token, renew=True)
-    one.check(store), other.check(store)
-    one.claim(store)
+    one.check_token(store), other.check_token(store)
+    one.claim_name(store)
     with pytest.raises(DeployError, match="at the same moment"):
-        other.claim(store)
+        other.claim_name(store)
     with pytest.raises(DeployError, match="has replaced"):
-        gate("bob", authorize=token).check(store)
+        gate("bob", authorize=token).check_token(store)
 
 
 def test_a_token_renewed_while_another_deploys_stops_that_one(store, gate):
     deploy(gate("anne"), store)
     slow = gate("anne")
-    slow.check(store), slow.claim(store)
+    slow.check_token(store), slow.claim_name(store)
     deploy(gate("anne", renew=True), store)
     with pytest.raises(DeployError, match="meanwhile"):
-        slow.confirm(store)
+        slow.confirm_claim(store)
 
 
 def test_the_keeper_is_filled_and_followed(store, gate):
     keeper = FakeKeeper()
     deploy(gate("anne"), store)  # no keeper known yet
     token = deploy(gate("anne", keeper=keeper), store).token
-    assert keeper.claims[NAME].fits(token)
+    assert keeper.claims[NAME].matches_token(token)
     deploy(gate("anne", renew=True), store)
     new = deploy(gate("anne", keeper=keeper), store).token
-    assert keeper.claims[NAME].fits(new) and not keeper.claims[NAME].fits(token)
+    assert keeper.claims[NAME].matches_token(new) and not keeper.claims[NAME].matches_token(token)
 
 
 def test_another_store_with_the_same_orchestrator(store, gate):
     keeper, elsewhere = FakeKeeper(), open_store(f"memory://elsewhere-{next(_number)}")
     token = deploy(gate("anne", keeper=keeper), elsewhere).token
     with pytest.raises(DeployError, match="production token of anne"):
-        gate("bob", keeper=keeper).check(store)
+        gate("bob", keeper=keeper).check_token(store)
     grant = deploy(gate("bob", keeper=keeper, authorize=token), store)
     assert grant.token == token and not grant.first
-    assert StoreClaims(store, NAME).read() == [keeper.claims[NAME]]
+    assert StoreClaims(store, NAME).read_valid() == [keeper.claims[NAME]]
 
 
 def test_two_stores_with_tokens_of_their_own_do_not_share_a_name(store, gate):
@@ -210,7 +210,7 @@ def test_two_stores_with_tokens_of_their_own_do_not_share_a_name(store, gate):
     deploy(gate("anne", keeper=keeper), elsewhere)
     deploy(gate("bob"), store)
     with pytest.raises(DeployError, match="deployed by anne from another store"):
-        gate("bob", keeper=keeper).check(store)
+        gate("bob", keeper=keeper).check_token(store)
     assert keeper.claims[NAME].owner == "anne"
 
 
@@ -220,7 +220,7 @@ def test_a_damaged_claim_is_said(store, gate, text):
     (info,) = store.list("deployments/")
     store.put(info.key, text)
     with pytest.raises(DeployError, match="can't be read"):
-        gate("anne").check(store)
+        gate("anne").check_token(store)
 
 
 def test_a_claim_of_a_newer_release(store, gate):
@@ -228,7 +228,7 @@ def test_a_claim_of_a_newer_release(store, gate):
     (info,) = store.list("deployments/")
     store.put(info.key, b'{"format": 99}')
     with pytest.raises(DeployError, match="newer release"):
-        gate("anne").check(store)
+        gate("anne").check_token(store)
 
 
 def test_an_owner_cannot_write_to_the_terminal(store, gate):
@@ -239,7 +239,7 @@ def test_an_owner_cannot_write_to_the_terminal(store, gate):
         store,
     )
     with pytest.raises(DeployError) as refused:
-        gate("bob").check(store)
+        gate("bob").check_token(store)
     assert "\x1b" not in str(refused.value)
 
 

@@ -23,10 +23,10 @@ url, home, name, owner, renew = sys.argv[1:]
 store = open_store(url)
 gate = TokenGate(name, owner, KnownTokens(home, name), renew=renew == "renew")
 try:
-    gate.check(store)
+    gate.check_token(store)
     print("ready", flush=True)
     sys.stdin.readline()
-    print("won", gate.claim(store).token)
+    print("won", gate.claim_name(store).token)
 except DeployError as error:
     print("lost", error.headline)
 """

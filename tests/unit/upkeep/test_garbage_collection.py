@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from flow_sdk.cli.console import execute_console
-from flow_sdk.deploy.airflow.create import AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.create import AirflowDraft, AirflowOptions
 from flow_sdk.deploy.pipeline import create_deployment
 from flow_sdk.deploy.port import DeploymentSource
-from flow_sdk.deploy.releases import note_release
+from flow_sdk.deploy.releases import record_release
 from flow_sdk.errors import NotFound, StoreError, UsageError
 from flow_sdk.metadata.runs import Runs
 from flow_sdk.runtime.resume.origin import hold_origin
@@ -177,8 +177,8 @@ def test_what_deployments_need_stays(clock: Clock) -> None:
     artifacts = Artifacts(store)
     blobs = {what: artifacts.put_bytes(what.encode() * 900) for what in ("plan", "package", "request")}
     older = {"plan": artifacts.put_bytes(b"older" * 900), "package": None}
-    note_release(store, "airflow", "a.b", older)
-    note_release(store, "step-functions", "a.b", blobs)
+    record_release(store, "airflow", "a.b", older)
+    record_release(store, "step-functions", "a.b", blobs)
     clock.now += 50 * DAY
     assert collect(store, clock, last=0).blobs == 0
     report = check_store(store)
@@ -201,7 +201,7 @@ class Deployed(FlowSpec):
 """
     plan = InProcessRun(load_source(source, "Deployed", str(tmp_path))).plan
     folder = str(tmp_path / "store")
-    draft = AirflowDraft(plan, str(tmp_path / "dag.py"), CreateOptions())
+    draft = AirflowDraft(plan, str(tmp_path / "dag.py"), AirflowOptions())
     create_deployment(draft, DeploymentSource(plan, b"PK" * 3000, folder), None)
     store = open_store(folder, create=False)
     blobs = {info.key for info in store.list("blobs/")}

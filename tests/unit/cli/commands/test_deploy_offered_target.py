@@ -61,11 +61,11 @@ def test_from_create_to_delete(shop: Shop) -> None:
     assert done.stdout == "fake://TrainFlow\n"
     assert "TrainFlow is written; runs are in production:trainflow-0-" in done.stderr
     token = done.stderr.partition("--authorize=")[2].split()[0]
-    assert shop.orchestrator.read("definitions")["TrainFlow"]["tags"] == ["nightly"]
+    assert shop.orchestrator.read_objects("definitions")["TrainFlow"]["tags"] == ["nightly"]
     assert "up to date" in shop.call("fake", "create", "--tag", "nightly").stderr
     run = shop.call("fake", "trigger", "--run-id", "one", "--folds", "3")
     assert run.stdout == "fake-one\n" and "fake status fake-one" in run.stderr
-    assert shop.orchestrator.read("runs")["one"]["parameters"] == {"folds": 3}
+    assert shop.orchestrator.read_objects("runs")["one"]["parameters"] == {"folds": 3}
     assert "There is a run fake-one" in shop.call("fake", "trigger", "--run-id", "one", code=1).stderr
     shop.call("fake", "trigger")
     listed = shop.call("fake", "list-runs")
@@ -87,7 +87,7 @@ def test_from_create_to_delete(shop: Shop) -> None:
     assert done.stdout == "fake://TrainFlow\n"
     assert "Stopping the run fake-run-1." in done.stderr
     assert "Deleted: the definition, the claim on its name in the fake orchestrator." in done.stderr
-    assert shop.orchestrator.read("definitions") == {} == shop.orchestrator.read("claims")
+    assert shop.orchestrator.read_objects("definitions") == {} == shop.orchestrator.read_objects("claims")
     again = shop.call("fake", "delete")
     assert again.stdout == "" and "isn't deployed to the fake orchestrator; there was nothing to delete" in again.stderr
     assert "isn't deployed" in shop.call("fake", "status", code=1).stderr
@@ -162,10 +162,10 @@ def test_the_deployer(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     made = deployer.fake(name="other").create(max_workers=3)
     assert type(made).__name__ == "FakeDeployedFlow" and isinstance(made, DeployedFlow)
     assert (made.name, made.flow_name, made.address) == ("other", "TrainFlow", "fake://other")
-    assert shop.orchestrator.read("definitions")["other"]["max_workers"] == 3
+    assert shop.orchestrator.read_objects("definitions")["other"]["max_workers"] == 3
     run = made.trigger(run_id="one", names=["a", "b"])
     assert type(run).__name__ == "FakeTriggeredRun" and (run.run_id, run.status) == ("fake-one", "pending")
-    assert shop.orchestrator.read("runs")["one"]["parameters"] == {"names": ["a", "b"]}
+    assert shop.orchestrator.read_objects("runs")["one"]["parameters"] == {"names": ["a", "b"]}
     assert [one.run_id for one in made.list_runs(["RUNNING"])] == ["fake-one"] and made.list_runs(["FAILED"]) == []
     shop.orchestrator.end_run("one", "FAILED", "no such image")
     assert run.status == "failed"

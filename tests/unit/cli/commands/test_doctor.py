@@ -9,7 +9,7 @@ import pytest
 
 from flow_sdk.cli.console import execute_console
 from flow_sdk.config import write_settings
-from flow_sdk.deploy.doctor import FAILED, NOT_LOOKED, NOT_SET, OK, Check, examine, examine_all
+from flow_sdk.deploy.doctor import FAILED, NOT_LOOKED, NOT_SET, OK, Check, examine_all, examine_part
 from flow_sdk.errors import ConfigError, StoreError
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
@@ -191,7 +191,7 @@ def test_an_error_says_how_to_mend_it():
     def broken():
         raise ConfigError("It's broken.", seen="a\nb", wanted="whole", where="here", help="Mend it.")
 
-    assert examine("part", broken) == Check("part", FAILED, "It's broken. a b (here)", "Wanted: whole. Mend it.")
+    assert examine_part("part", broken) == Check("part", FAILED, "It's broken. a b (here)", "Wanted: whole. Mend it.")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"]])

@@ -6,7 +6,7 @@ import pytest
 
 from flow_sdk.deploy.airflow.advice import changed_steps, deployment_advice, paused_advice
 from flow_sdk.deploy.airflow.api import AirflowApi
-from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
+from flow_sdk.deploy.airflow.create import AirflowOptions, deployment_data
 from flow_sdk.deploy.airflow.dag_file import dag_file
 from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.airflow.login import TokenLogin
@@ -55,7 +55,7 @@ def plan_of(folder: Path, first: str = "", second: str = "", between: str = "") 
 
 
 def text_of(plan: FlowPlan, **options: object) -> str:
-    chosen = CreateOptions(**options)  # type: ignore[arg-type]
+    chosen = AirflowOptions(**options)  # type: ignore[arg-type]
     return dag_file(plan, deployment_data(plan, "s3://b/f", "0" * 64, None, chosen))
 
 
@@ -63,7 +63,7 @@ def advice(
     folder: Path, plan: FlowPlan, api: AirflowApi | None = None, beside: tuple[str, ...] = (), **options: object
 ) -> str:
     place = open_location(str(folder), "F")
-    return "\n".join(deployment_advice(plan, CreateOptions(**options), place, beside, api))  # type: ignore[arg-type]
+    return "\n".join(deployment_advice(plan, AirflowOptions(**options), place, beside, api))  # type: ignore[arg-type]
 
 
 def test_a_plain_deployment_says_nothing(tmp_path: Path) -> None:

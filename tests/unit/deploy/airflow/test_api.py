@@ -80,14 +80,14 @@ def test_pages_are_put_together(url: str) -> None:
 
 def test_what_is_not_there_is_none(url: str) -> None:
     api = AirflowApi(url, "anne", "p")
-    assert api.dag("x/../y") is None and api.dag_run("a", "b") is None and api.task_instances("a", "b") == []
+    assert api.find_dag("x/../y") is None and api.dag_run("a", "b") is None and api.task_instances("a", "b") == []
 
 
 def test_a_run_is_started_with_data_and_a_refusal_says_why(url: str) -> None:
     api = AirflowApi(url, "anne", "p")
-    assert api.trigger("a.b", {"text": "{{ x }}"}) == "r"
+    assert api.start_dag_run("a.b", {"text": "{{ x }}"}) == "r"
     with pytest.raises(DeployError, match="isn't an integer"):
-        api.trigger("a.b", {"n": "x"})
+        api.start_dag_run("a.b", {"n": "x"})
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_run_is_started_once_even_where_airflow_says_it_failed(
 ) -> None:
     monkeypatch.setattr(Airflow, "busy", [500])
     with pytest.raises(DeployError, match="HTTP 500"):
-        AirflowApi(url, "anne", "p").trigger("a.b", {})
+        AirflowApi(url, "anne", "p").start_dag_run("a.b", {})
     assert Airflow.busy == [] and pauses == []
 
 

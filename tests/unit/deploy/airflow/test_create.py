@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.deploy.airflow.create import AirflowDeployment, AirflowDraft, CreateOptions
+from flow_sdk.deploy.airflow.create import AirflowDeployment, AirflowDraft, AirflowOptions
 from flow_sdk.deploy.pipeline import create_deployment
 from flow_sdk.deploy.port import DeploymentSource
 from flow_sdk.errors import DeployError
@@ -45,7 +45,7 @@ def plan_of(folder: Path, schedule: str = "", p: str = "default=1") -> FlowPlan:
 
 def create(tmp_path: Path, plan: FlowPlan | None = None, target: str = "dags", **options: object) -> AirflowDeployment:
     plan = plan or plan_of(tmp_path)
-    draft = AirflowDraft(plan, str(tmp_path / target), CreateOptions(**options))  # type: ignore[arg-type]
+    draft = AirflowDraft(plan, str(tmp_path / target), AirflowOptions(**options))  # type: ignore[arg-type]
     made = create_deployment(draft, DeploymentSource(plan, b"package", str(tmp_path / "store")), None)
     assert isinstance(made, AirflowDeployment)
     return made
@@ -102,7 +102,7 @@ def test_a_store_in_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "dags").mkdir()
     with pytest.raises(DeployError, match="memory"):
         plan = plan_of(tmp_path)
-        draft = AirflowDraft(plan, str(tmp_path / "dags"), CreateOptions())
+        draft = AirflowDraft(plan, str(tmp_path / "dags"), AirflowOptions())
         create_deployment(draft, DeploymentSource(plan, b"", "memory://x"), None)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flow_provider.deployment import read_deployment
-from flow_sdk.deploy.airflow.create import CreateOptions, deployment_data
+from flow_sdk.deploy.airflow.create import AirflowOptions, deployment_data
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE, dag_file
 from flow_sdk.plan.codec import to_data
 from flow_sdk.plan.compile import compile_plan
@@ -25,7 +25,7 @@ def plan_of(source: str, name: str, folder: Path) -> FlowPlan:
 
 
 def text_of(plan: FlowPlan, **options: Any) -> str:
-    return dag_file(plan, deployment_data(plan, "s3://bucket/flows", "1" * 64, "2" * 64, CreateOptions(**options)))
+    return dag_file(plan, deployment_data(plan, "s3://bucket/flows", "1" * 64, "2" * 64, AirflowOptions(**options)))
 
 
 def deployment_of(text: str) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def test_digest_names_everything_that_matters(tmp_path: Path) -> None:
     source = flow_source(1)
     plan = plan_of(source.text, source.name, tmp_path)
     digests = {
-        deployment_data(plan, store, plan_hash, "2", CreateOptions(**options))["digest"]
+        deployment_data(plan, store, plan_hash, "2", AirflowOptions(**options))["digest"]
         for store in ("s3://a", "s3://b")
         for plan_hash in ("0", "1")
         for options in ({}, {"name": "x"}, {"tags": ("t",)}, {"max_workers": 3}, {"paused": True})

@@ -16,18 +16,18 @@ TEXT = f"{FIRST_LINE}\nx = 1\n"
 
 def test_a_folder_gets_a_file_named_after_the_dag(tmp_path: Path) -> None:
     place = open_location(str(tmp_path), "a.b")
-    assert place.write(TEXT) is True
+    assert place.write_file(TEXT) is True
     assert place.name == str(tmp_path / "a.b.py")
     assert (tmp_path / "a.b.py").read_text() == TEXT and os.listdir(tmp_path) == ["a.b.py"]
     assert (tmp_path / "a.b.py").stat().st_mode & 0o777 == 0o644
 
 
 def test_the_same_text_is_not_written_again(tmp_path: Path) -> None:
-    assert open_location(str(tmp_path / "x.py"), "F").write(TEXT) is True
+    assert open_location(str(tmp_path / "x.py"), "F").write_file(TEXT) is True
     before = (tmp_path / "x.py").stat().st_mtime_ns
-    assert open_location(str(tmp_path / "x.py"), "F").write(TEXT) is False
+    assert open_location(str(tmp_path / "x.py"), "F").write_file(TEXT) is False
     assert (tmp_path / "x.py").stat().st_mtime_ns == before
-    assert open_location(str(tmp_path / "x.py"), "F").write(TEXT + "\n") is True
+    assert open_location(str(tmp_path / "x.py"), "F").write_file(TEXT + "\n") is True
 
 
 @pytest.mark.parametrize("target", ["nowhere", "nowhere/x.py", "ftp://bucket/x.py", "memory://x.py", "s3://", "x.txt"])
@@ -46,7 +46,7 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_location(str(tmp_path), "F").write(TEXT)
+    open_location(str(tmp_path), "F").write_file(TEXT)
     place = open_location(str(tmp_path), "F")
 
     def full(*_: object) -> None:
@@ -54,15 +54,15 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(DeployError, match="can't be written"):
-        place.write(TEXT + "more")
+        place.write_file(TEXT + "more")
     assert (tmp_path / "F.py").read_text() == TEXT and os.listdir(tmp_path) == ["F.py"]
 
 
 def test_a_file_is_removed_once(tmp_path: Path) -> None:
-    open_location(str(tmp_path), "F").write(TEXT)
-    assert open_location(str(tmp_path), "F").remove() is True
+    open_location(str(tmp_path), "F").write_file(TEXT)
+    assert open_location(str(tmp_path), "F").remove_file() is True
     assert os.listdir(tmp_path) == []
-    assert open_location(str(tmp_path), "F").remove() is False
+    assert open_location(str(tmp_path), "F").remove_file() is False
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_s3_takes_the_file_and_says_what_is_missing(moto: MotoServer, monkeypatc
         monkeypatch.setenv(name, value)
     place = open_location("s3://dags/folder/", "F")
     assert place.name == "s3://dags/folder/F.py"
-    assert place.write(TEXT) is True
-    assert open_location("s3://dags/folder", "F").write(TEXT) is False
-    assert open_location("s3://dags/folder/F.py", "other").write(TEXT + "\n") is True
+    assert place.write_file(TEXT) is True
+    assert open_location("s3://dags/folder", "F").write_file(TEXT) is False
+    assert open_location("s3://dags/folder/F.py", "other").write_file(TEXT + "\n") is True
     with pytest.raises(DeployError, match="can't be put into S3"):
         open_location("s3://no-such-bucket/folder", "F")
-    assert open_location("s3://dags/folder", "F").remove() is True
-    assert open_location("s3://dags/folder", "F").remove() is False
+    assert open_location("s3://dags/folder", "F").remove_file() is True
+    assert open_location("s3://dags/folder", "F").remove_file() is False
 
 
 @pytest.mark.gcs
@@ -111,9 +111,9 @@ def test_google_cloud_storage_takes_the_file_as_cloud_composer_wants_it(monkeypa
             monkeypatch.setenv(name, value)
         location = open_location("gs://composer/dags", "F")
         assert location.name == "gs://composer/dags/F.py"
-        assert location.write(TEXT) is True
-        assert open_location("gs://composer/dags/F.py", "other").write(TEXT) is False
+        assert location.write_file(TEXT) is True
+        assert open_location("gs://composer/dags/F.py", "other").write_file(TEXT) is False
         with pytest.raises(DeployError, match="can't be put into Google Cloud Storage"):
             open_location("gs://no-such-bucket/folder", "F")
-        assert open_location("gs://composer/dags", "F").remove() is True
-        assert open_location("gs://composer/dags", "F").remove() is False
+        assert open_location("gs://composer/dags", "F").remove_file() is True
+        assert open_location("gs://composer/dags", "F").remove_file() is False

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.deploy.airflow.api import AirflowApi, AirflowForbidden, AirflowRefused, permission_of
-from flow_sdk.deploy.airflow.http import RedirectRefused, send
+from flow_sdk.deploy.airflow.http import RedirectRefused, send_request
 from flow_sdk.deploy.airflow.login import TokenLogin
 from flow_sdk.errors import DeployError
 from tests.support.airflow_web_server import airflow3, data, page, web_server
@@ -48,7 +48,7 @@ def test_a_redirect_to_another_host_or_port_carries_nothing(kind, status):
                     list(api.dag_runs("a"))
                 assert other.url in str(caught.value) and "secret" not in str(caught.value)
                 with pytest.raises(RedirectRefused):
-                    api.trigger("a", {})
+                    api.start_dag_run("a", {})
             assert other.seen == []
 
 
@@ -72,7 +72,7 @@ def test_http_that_has_become_https_is_named_before_a_token_is_sent():
         with web_server(moved) as web:
             for who in ({"user": "anne", "password": "password"}, {"login": TokenLogin("t", "a test")}):
                 with pytest.raises(RedirectRefused, match="has changed") as caught:
-                    AirflowApi(web.url + path, **who).dag("a")
+                    AirflowApi(web.url + path, **who).find_dag("a")
                 assert caught.value.wanted == f"https://127.0.0.1:8443{path}"
             assert web.credentials() == []
 
@@ -91,7 +91,7 @@ def test_a_redirect_on_the_same_server_is_followed_with_credentials():
 )
 def test_a_redirect_in_a_circle_and_to_no_address(location, text):
     with web_server(lambda *_: (302, {"Location": location}, b"")) as web, pytest.raises(DeployError, match=text):
-        AirflowApi(web.url).dag("a")
+        AirflowApi(web.url).find_dag("a")
 
 
 NOT_AIRFLOW = {
@@ -113,7 +113,7 @@ def test_whatever_isnt_airflow_is_one_clear_error(reply, monkeypatch):
     monkeypatch.setattr("flow_sdk.deploy.airflow.api.PAUSES", (0.0,))
     with web_server(lambda *_: reply) as web:
         with pytest.raises(DeployError) as caught:
-            AirflowApi(web.url, "anne", "password").dag("a")
+            AirflowApi(web.url, "anne", "password").find_dag("a")
         assert web.url in str(caught.value) and caught.value.help and web.credentials() == []
 
 
@@ -129,7 +129,7 @@ def test_so_it_is_behind_a_right_version(reply, place, monkeypatch):
 
 def test_what_speaks_no_http():
     with web_server(lambda *_: data({})) as web, pytest.raises(DeployError, match="doesn't"):
-        AirflowApi(web.url.replace("http:", "https:")).dag("a")
+        AirflowApi(web.url.replace("http:", "https:")).find_dag("a")
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_a_missing_permission_is_named_and_is_no_wrong_login():
     ) as web:
         api = AirflowApi(web.url, "anne", "password")
         with pytest.raises(AirflowForbidden, match="'can create on DAG Runs'"):
-            api.trigger("a", {})
+            api.start_dag_run("a", {})
         with pytest.raises(AirflowForbidden, match="'can read on DAGs'") as caught:
-            api.dag("a")
+            api.find_dag("a")
         assert "login" not in str(caught.value)
 
 
@@ -178,7 +178,7 @@ def test_a_run_id_that_is_taken_and_a_dag_that_isnt_there():
     with web_server(airflow3(refuse)) as web:
         api = AirflowApi(web.url, "anne", "password")
         with pytest.raises(AirflowRefused, match="'taken'") as caught:
-            api.trigger("a", {}, "taken")
+            api.start_dag_run("a", {}, "taken")
         assert caught.value.status == 409 and "Serious" not in str(caught.value)
 
 
@@ -206,7 +206,7 @@ def test_a_certificate_that_nobody_trusts_is_named_as_the_cause(tmp_path: Path):
     thread.start()
     try:
         with pytest.raises(DeployError, match="certificate") as caught:
-            send("GET", f"https://127.0.0.1:{server.server_port}/")
+            send_request("GET", f"https://127.0.0.1:{server.server_port}/")
         assert "SSL_CERT_FILE" in str(caught.value)
     finally:
         server.shutdown()

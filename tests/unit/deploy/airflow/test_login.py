@@ -134,7 +134,7 @@ def test_a_gate_before_airflow_wants_the_token_for_the_version_as_well():
     with web_server(airflow3(gate)) as web:
         assert list(AirflowApi(web.url, login=TokenLogin("t", "a test")).dag_runs("a")) == []
         with pytest.raises(DeployError, match="refused the token"):
-            AirflowApi(web.url, login=TokenLogin("other", "a test")).dag("a")
+            AirflowApi(web.url, login=TokenLogin("other", "a test")).find_dag("a")
 
 
 def test_a_gate_that_redirects_to_its_login_page_takes_the_token():
@@ -189,15 +189,15 @@ def test_mwaa_gives_a_session_for_aws_credentials(line, monkeypatch):
         # The host prefix of the service's names can't stand before an IP address.
         client = boto3.client("mwaa", endpoint_url=web.url, config=Config(inject_host_prefix=False), **keys)
         login = MwaaLogin("prod", client, scheme="http")
-        api = AirflowApi(login.address(), login=login)
+        api = AirflowApi(login.find_address(), login=login)
         assert [list(api.dag_runs("a")) for _ in range(2)] == [[], []]
         assert mwaa.sessions == ["s0"] and mwaa.tokens == []
         mwaa.ended.add("s0")
         assert list(api.dag_runs("a")) == [] and mwaa.sessions == ["s0", "s1"]
         with pytest.raises(AwsError, match="log in to MWAA environment other"):
-            MwaaLogin("other", client, scheme="http").address()
+            MwaaLogin("other", client, scheme="http").find_address()
         with pytest.raises(AwsError):
-            MwaaLogin("a/b c", client).address()
+            MwaaLogin("a/b c", client).find_address()
 
 
 @pytest.mark.parametrize(
@@ -208,12 +208,12 @@ def test_mwaa_gives_a_session_for_aws_credentials(line, monkeypatch):
 def test_json_of_a_login_that_isnt_airflows(answer):
     answers = airflow3(lambda method, path, *_: answer if path == "/auth/token" else None)
     with web_server(answers) as web, pytest.raises(DeployError):
-        AirflowApi(web.url, "anne", "password").dag("a")
+        AirflowApi(web.url, "anne", "password").find_dag("a")
 
 
 def test_a_wrong_password_names_the_user_and_not_the_password():
     with web_server(airflow3()) as web, pytest.raises(DeployError, match="refused the login") as caught:
-        AirflowApi(web.url, "anne", "wrong").dag("a")
+        AirflowApi(web.url, "anne", "wrong").find_dag("a")
     assert "user 'anne'" in str(caught.value) and "wrong" not in str(caught.value)
     assert json.loads(web.seen[-1][3])["password"] == "wrong"
 
@@ -229,5 +229,5 @@ def test_an_airflow_where_everybody_is_an_admin_needs_no_login():
         return data({"detail": "not all are admins"}, 403) if (method, path) == ("GET", "/auth/token") else None
 
     with web_server(airflow3(forbidden)) as web, pytest.raises(DeployError, match="refused the login") as caught:
-        AirflowApi(web.url).dag("a")
+        AirflowApi(web.url).find_dag("a")
     assert caught.value.seen == "no user and no token"

@@ -40,7 +40,7 @@ class Airflow(AirflowApi):
         self.refuse: str | None = None
         self.tasks: list[dict[str, Any]] = []
 
-    def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    def send_request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         parts = urllib.parse.urlsplit(path)
         given = urllib.parse.parse_qs(parts.query)
         words = [urllib.parse.unquote(word) for word in parts.path.strip("/").split("/")]
@@ -69,9 +69,9 @@ class Airflow(AirflowApi):
 def test_runs_are_listed_page_by_page_in_our_words() -> None:
     states = ["queued", "running", "success", "failed", "success"]
     runs = DagRuns(Airflow({"F": [fact(f"m{i}", state) for i, state in enumerate(states)]}), "F", "F")
-    assert [run.status for run in runs.list()] == ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "SUCCEEDED"]
-    assert [run.run for run in runs.list(["SUCCEEDED", "FAILED"])] == ["airflow-m2", "airflow-m3", "airflow-m4"]
-    queued, running, done = next(runs.list()), runs.find("m1"), runs.find("m2")
+    assert [run.status for run in runs.list_runs()] == ["QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "SUCCEEDED"]
+    assert [run.run for run in runs.list_runs(["SUCCEEDED", "FAILED"])] == ["airflow-m2", "airflow-m3", "airflow-m4"]
+    queued, running, done = next(runs.list_runs()), runs.find_run("m1"), runs.find_run("m2")
     assert queued.started is None and queued.is_running and running.is_running and not done.is_running
     assert done.stopped is not None and done.started is not None and (done.stopped - done.started).seconds == 60
 
@@ -83,12 +83,12 @@ def test_a_run_is_found_by_either_id() -> None:
         runs = DagRuns(Airflow({dag: [fact(name) for name in names]}), dag, "F")
         for name in names:
             ours = airflow_run_id(dag, "F", name)
-            assert runs.find(name).name == runs.find(ours).name == runs.find(f"F/{ours}").name == name
+            assert runs.find_run(name).name == runs.find_run(ours).name == runs.find_run(f"F/{ours}").name == name
         with pytest.raises(DeployError, match="has no run airflow-none"):
-            runs.find("airflow-none")
+            runs.find_run("airflow-none")
         for wrong in ("", "F/", "x" * 251):
             with pytest.raises(UsageError, match="isn't a run of Airflow"):
-                runs.find(wrong)
+                runs.find_run(wrong)
 
 
 def test_a_run_is_stopped_with_its_loops_passes_and_no_others() -> None:
@@ -106,20 +106,20 @@ def test_a_run_is_stopped_with_its_loops_passes_and_no_others() -> None:
         }
     )
     runs = DagRuns(airflow, "F", "F")
-    runs.stop(runs.find("m1"))
+    runs.stop_run(runs.find_run("m1"))
     assert airflow.told == [
         ("PATCH", ["F", "dagRuns", "m1"], {"state": "failed"}),
         ("PATCH", [loop, "dagRuns", "p1"], {"state": "failed"}),
     ]
     with pytest.raises(DeployError, match="isn't running"):
-        runs.stop(runs.find("m2"))
+        runs.stop_run(runs.find_run("m2"))
     assert len(airflow.told) == 2
 
 
 def test_pages_of_a_run() -> None:
     for line, wanted in ((3, "/dags/F/runs/a%2Bb"), (2, "/dags/F/grid?dag_run_id=a%2Bb")):
         runs = DagRuns(Airflow({"F": [fact("a+b")]}, line), "F", "F")
-        assert runs.page(runs.find("a+b")) == f"http://airflow{wanted}"
+        assert runs.run_page(runs.find_run("a+b")) == f"http://airflow{wanted}"
 
 
 class Clock:
@@ -152,16 +152,16 @@ def test_a_run_that_a_starting_task_brings_back_is_marked_again(brought_back, mo
     clock = Clock(passes)
     monkeypatch.setattr("flow_sdk.deploy.airflow.runs.time", clock)
     runs = DagRuns(airflow, "F", "F")
-    runs.stop(runs.find("m1"))
+    runs.stop_run(runs.find_run("m1"))
     assert airflow.told == [("PATCH", ["F", "dagRuns", "m1"], {"state": "failed"})] * 3 and clock.now == 1.25
     # One whose process never comes is waited for a while only.
     run["state"], task["pid"] = "running", None
-    runs.stop(runs.find("m1"))
+    runs.stop_run(runs.find_run("m1"))
     assert 15 < clock.now < 20
     # And so is an Airflow that doesn't keep what it is told.
     clock.on_sleep = lambda now: None
     run["state"], began = "running", clock.now
-    runs.stop(runs.find("m1"))
+    runs.stop_run(runs.find_run("m1"))
     assert 15 < clock.now - began < 20
 
 
@@ -170,7 +170,7 @@ def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stop
 
     clock = Clock(lambda now: None)
     monkeypatch.setattr("flow_sdk.deploy.airflow.delete.time", clock)
-    open_location(str(tmp_path), "F").write(TEXT)
+    open_location(str(tmp_path), "F").write_file(TEXT)
     airflow = Airflow({"F": [fact("m1"), fact("m2")]})
     request = TargetRequest(
         command="airflow delete",
@@ -197,7 +197,7 @@ def test_what_airflow_refuses_is_said_and_the_file_stays_until_the_runs_are_stop
 
     clock.on_sleep = ended
     deleted = delete_deployment(removal, seen.append)
-    assert deleted.removed == ["the history of its runs in Airflow"] and deleted.stopped == 2
+    assert deleted.removed_parts == ["the history of its runs in Airflow"] and deleted.stopped == 2
     assert clock.now == 130
 
 

@@ -19,30 +19,30 @@ OTHER = Claim("forecast.prod.Train", 0, "bob", "2026-01-31", "salt", "other")
 def test_a_claim_is_written_replaced_and_read_without_its_value() -> None:
     api = MaskingApi()
     variables = ApiVariables(api)  # type: ignore[arg-type]
-    assert variables.read(CLAIM.name) is None
-    variables.write(CLAIM)
-    assert variables.read(CLAIM.name) == CLAIM
-    variables.write(OTHER)
-    assert variables.read(CLAIM.name) == OTHER
+    assert variables.read_claim(CLAIM.name) is None
+    variables.write_claim(CLAIM)
+    assert variables.read_claim(CLAIM.name) == CLAIM
+    variables.write_claim(OTHER)
+    assert variables.read_claim(CLAIM.name) == OTHER
     assert [method for method in api.asked if method != "GET"] == ["POST", "PATCH"]
 
 
 def test_a_claim_is_removed_once() -> None:
     api = MaskingApi()
     variables = ApiVariables(api)  # type: ignore[arg-type]
-    variables.write(CLAIM)
-    assert variables.remove(CLAIM.name) is True
-    assert variables.read(CLAIM.name) is None and variables.remove(CLAIM.name) is False
+    variables.write_claim(CLAIM)
+    assert variables.remove_claim(CLAIM.name) is True
+    assert variables.read_claim(CLAIM.name) is None and variables.remove_claim(CLAIM.name) is False
     api.status = 500
     with pytest.raises(DeployError, match="can't be deleted"):
-        variables.remove(CLAIM.name)
+        variables.remove_claim(CLAIM.name)
 
 
 def test_a_claim_that_is_overwritten_at_once_is_said_loudly() -> None:
     api = MaskingApi()
     api.quicker = OTHER
     with pytest.raises(DeployError, match="doesn't hold our claim") as lost:
-        ApiVariables(api).write(CLAIM)  # type: ignore[arg-type]
+        ApiVariables(api).write_claim(CLAIM)  # type: ignore[arg-type]
     assert "bob" in str(lost.value) and "No DAG was written" in str(lost.value)
 
 
@@ -51,7 +51,7 @@ def test_an_airflow_that_fails_is_no_empty_one(status: int) -> None:
     api = MaskingApi()
     api.status = status
     with pytest.raises(DeployError, match=f"HTTP {status}"):
-        ApiVariables(api).read("F")  # type: ignore[arg-type]
+        ApiVariables(api).read_claim("F")  # type: ignore[arg-type]
 
 
 class ForbiddingApi(MaskingApi):
@@ -61,22 +61,22 @@ class ForbiddingApi(MaskingApi):
         super().__init__()
         self.forbidden = methods
 
-    def request(self, method: str, path: str, body: object = None) -> tuple[int, object]:
+    def send_request(self, method: str, path: str, body: object = None) -> tuple[int, object]:
         if method in self.forbidden:
             raise AirflowForbidden(f"no {method}", "Forbidden", self.url)
-        return super().request(method, path, body)
+        return super().send_request(method, path, body)
 
 
 @pytest.mark.parametrize("methods", [("GET", "POST", "PATCH", "DELETE"), ("POST", "PATCH", "DELETE")], ids=len)
 def test_where_the_role_may_not_the_claim_in_the_store_counts_alone(methods: tuple[str, ...]) -> None:
     api, told = ForbiddingApi(*methods), []
     variables = ApiVariables(api, told.append)  # type: ignore[arg-type]
-    assert variables.read(CLAIM.name) is None
-    variables.write(CLAIM)
-    assert variables.read(CLAIM.name) is None and variables.remove(CLAIM.name) is False
+    assert variables.read_claim(CLAIM.name) is None
+    variables.write_claim(CLAIM)
+    assert variables.read_claim(CLAIM.name) is None and variables.remove_claim(CLAIM.name) is False
     assert [error.permission for error in told] == ["no GET" if "GET" in methods else "no POST"]
     with pytest.raises(AirflowForbidden):
-        ApiVariables(api).write(CLAIM)  # type: ignore[arg-type]
+        ApiVariables(api).write_claim(CLAIM)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("description", [None, "", "mine", "{}"])
@@ -84,7 +84,7 @@ def test_a_variable_of_somebody_else_is_not_taken_for_a_claim(description: str |
     api = MaskingApi()
     api.variables[variable_key("F")] = {"description": description}
     with pytest.raises(DeployError, match="can't be read"):
-        ApiVariables(api).read("F")  # type: ignore[arg-type]
+        ApiVariables(api).read_claim("F")  # type: ignore[arg-type]
 
 
 def test_keys_fit_into_airflow() -> None:
@@ -129,13 +129,13 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_command_line_of_airflow(command: str) -> None:
     variables = CommandVariables()
     assert variables.command == command
-    assert variables.read(CLAIM.name) is None
-    variables.write(CLAIM)
-    assert variables.read(CLAIM.name) == CLAIM
-    assert variables.remove(CLAIM.name) is True
-    assert variables.remove(CLAIM.name) is False
+    assert variables.read_claim(CLAIM.name) is None
+    variables.write_claim(CLAIM)
+    assert variables.read_claim(CLAIM.name) == CLAIM
+    assert variables.remove_claim(CLAIM.name) is True
+    assert variables.remove_claim(CLAIM.name) is False
     with pytest.raises(DeployError, match="no such table"):
-        variables.read("broken")
+        variables.read_claim("broken")
 
 
 def test_a_machine_without_airflow() -> None:

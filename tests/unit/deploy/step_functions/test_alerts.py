@@ -23,25 +23,25 @@ def rule(services):
 
 def test_made_kept_changed_and_removed(rule):
     assert rule.name == f"team_{rule.deployed_name}"
-    assert rule.set(None) is None
-    assert rule.change(TOPIC) == rule.set(TOPIC) == "create"
-    assert rule.find() == TOPIC and rule.set(TOPIC) is None
-    assert rule.change(f"{TOPIC}-2") == rule.set(f"{TOPIC}-2") == "update"
+    assert rule.apply_topic(None) is None
+    assert rule.needed_change(TOPIC) == rule.apply_topic(TOPIC) == "create"
+    assert rule.find_topic() == TOPIC and rule.apply_topic(TOPIC) is None
+    assert rule.needed_change(f"{TOPIC}-2") == rule.apply_topic(f"{TOPIC}-2") == "update"
     (target,) = rule.events.list_targets_by_rule(Rule=rule.name)["Targets"]
     assert target["Arn"] == f"{TOPIC}-2"
-    assert rule.change(None) == rule.set(None) == "remove"
-    assert rule.find() is None and not rule.remove()
+    assert rule.needed_change(None) == rule.apply_topic(None) == "remove"
+    assert rule.find_topic() is None and not rule.remove_rule()
 
 
 def test_a_rule_that_lost_its_topic_gets_it_back(rule):
-    rule.set(TOPIC)
+    rule.apply_topic(TOPIC)
     rule.events.remove_targets(Rule=rule.name, Ids=["alerts"])
-    assert rule.set(TOPIC) == "update" and rule.find() == TOPIC
+    assert rule.apply_topic(TOPIC) == "update" and rule.find_topic() == TOPIC
 
 
 def test_somebody_elses_rule_is_left_alone(rule):
     rule.events.put_rule(Name=rule.name, ScheduleExpression="rate(1 day)")
-    for act in (rule.find, lambda: rule.set(TOPIC), lambda: rule.set(None)):
+    for act in (rule.find_topic, lambda: rule.apply_topic(TOPIC), lambda: rule.apply_topic(None)):
         with pytest.raises(DeployError, match="isn't for alerts of this flow"):
             act()
     assert rule.events.describe_rule(Name=rule.name)["ScheduleExpression"] == "rate(1 day)"
@@ -72,7 +72,7 @@ def event(rule, status, machine=None):
     [("FAILED", True), ("TIMED_OUT", True), ("ABORTED", True), ("SUCCEEDED", False), ("RUNNING", False)],
 )
 def test_which_ends_are_told_of(rule, status, taken):
-    matches = EventPattern.load(json.dumps(rule.pattern)).matches_event  # moto has no TestEventPattern
+    matches = EventPattern.load(json.dumps(rule.event_pattern)).matches_event  # moto has no TestEventPattern
     assert matches(event(rule, status)) is taken
     assert not matches(event(rule, status, f"{rule.machine_arn}-2"))
     assert not matches(event(rule, status, f"{rule.machine_arn}/start")), "an item of a distributed map"
@@ -80,13 +80,13 @@ def test_which_ends_are_told_of(rule, status, taken):
 
 def test_a_name_with_the_signs_of_a_template(services):
     rule = AlertRule("a<name>b", PLACE, services.events)
-    rule.set(TOPIC)
+    rule.apply_topic(TOPIC)
     (target,) = rule.events.list_targets_by_rule(Rule=rule.name)["Targets"]
     assert "of a_name_b is <status>" in target["InputTransformer"]["InputTemplate"]
 
 
 def test_the_text_names_the_run_and_has_no_parameters(rule):
-    rule.set(TOPIC)
+    rule.apply_topic(TOPIC)
     (target,) = rule.events.list_targets_by_rule(Rule=rule.name)["Targets"]
     transformer = target["InputTransformer"]
     assert set(transformer["InputPathsMap"].values()) == {
@@ -111,9 +111,9 @@ def test_who_may_not_look_at_rules_deploys_without_alerts(stub):
     stubber, rule = stub
     for _ in range(2):
         stubber.add_client_error("describe_rule", "AccessDeniedException", "not authorized")
-    assert rule.set(None) is None
+    assert rule.apply_topic(None) is None
     with pytest.raises(AwsError, match="look at the rule for alerts"):
-        rule.set(TOPIC)
+        rule.apply_topic(TOPIC)
 
 
 def test_a_topic_that_eventbridge_refuses(stub):
@@ -123,7 +123,7 @@ def test_a_topic_that_eventbridge_refuses(stub):
     failed = {"TargetId": "alerts", "ErrorCode": "ValidationException", "ErrorMessage": "no such topic"}
     stubber.add_response("put_targets", {"FailedEntryCount": 1, "FailedEntries": [failed]})
     with pytest.raises(DeployError, match="doesn't take the topic") as refused:
-        rule.set(TOPIC)
+        rule.apply_topic(TOPIC)
     assert "no such topic" in str(refused.value)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from flow_sdk.deploy.step_functions import limits
 from flow_sdk.deploy.step_functions.definition import MachineOptions, job_definitions, state_machine
-from flow_sdk.deploy.step_functions.limits import check_definition, most_items, shares, transitions_of_item
+from flow_sdk.deploy.step_functions.limits import check_definition, limit_shares, most_items, transitions_of_item
 from flow_sdk.deploy.step_functions.state_data import accepted_input
 from flow_sdk.errors import ConfigError, DeployError
 from flow_sdk.plan.compile import compile_plan
@@ -358,7 +358,7 @@ def test_a_definition_above_a_megabyte_is_refused_with_the_number(tmp_path: Path
 def test_overrides_stay_small_whatever_a_run_is_called(tmp_path: Path) -> None:
     name = "b" * 128
     plan = plan_of(tmp_path, f"start: self.next(self.{name})", f"{name}: self.next(self.end)", "end:")
-    used = {what: used for what, used, _ in shares(plan, state_machine(plan, options()))}
+    used = {what: used for what, used, _ in limit_shares(plan, state_machine(plan, options()))}
     assert used["bytes of a job's overrides"] < 2000
 
 
@@ -414,13 +414,13 @@ def test_each_step_that_goes_back_is_told_what_a_pass_costs(tmp_path: Path) -> N
 
 def test_the_shares_of_loops_and_foreachs_are_shown(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, *LOOPS)
-    rows = {what: (used, allowed) for what, used, allowed in shares(plan, state_machine(plan, options()))}
+    rows = {what: (used, allowed) for what, used, allowed in limit_shares(plan, state_machine(plan, options()))}
     assert rows["events of a run, one item or pass of each"] == (79, 25_000)
     assert rows["events of a pass of loop 'fit' (at most 1,725)"] == (13, 25_000)
     assert rows["events of a pass of loop 'inner' (at most 831)"] == (27, 25_000)
     assert rows["events of an item of 'split' (at most 724)"] == (31, 25_000)
     wide = state_machine(plan, options(use_distributed_map=True))
-    rows = {what: (used, allowed) for what, used, allowed in shares(plan, wide, frozenset({"split"}))}
+    rows = {what: (used, allowed) for what, used, allowed in limit_shares(plan, wide, frozenset({"split"}))}
     assert rows["events of an item of 'split' (at most 87,000)"] == (31, 25_000)
 
 
@@ -441,7 +441,7 @@ def nested(depth: int) -> tuple[str, ...]:
 def test_the_list_of_a_deep_foreach_stays_within_what_a_state_may_hold(tmp_path: Path) -> None:
     for depth in (1, 6, 30):
         plan = plan_of(tmp_path, *nested(depth))
-        used = {what: used for what, used, _ in shares(plan, state_machine(plan, options()))}
+        used = {what: used for what, used, _ in limit_shares(plan, state_machine(plan, options()))}
         assert used["bytes of a state's data"] <= 262_144
         most = most_items(plan, plan[f"s{depth - 1}"], INLINE)
         text = json.dumps([".".join([*["0"] * (depth - 1), str(n)]) for n in range(most)])

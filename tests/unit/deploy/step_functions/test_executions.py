@@ -31,11 +31,11 @@ def run(status: str, ended_days_ago: float | None = None, **facts: Any) -> Execu
     return Execution.from_response(
         {
             "name": "x",
-            "executionArn": PLACE.execution("F", "x"),
+            "executionArn": PLACE.execution_arn("F", "x"),
             "status": status,
             "startDate": NOW - timedelta(days=90),
             "stopDate": stopped,
-            "stateMachineVersionArn": f"{PLACE.machine('F')}:1",
+            "stateMachineVersionArn": f"{PLACE.machine_arn('F')}:1",
             **facts,
         }
     )
@@ -123,40 +123,40 @@ def test_a_start_goes_through_the_alias_under_a_name_of_its_own(stub):
         stubber.add_response(
             "start_execution",
             {"executionArn": "arn:aws:states:us-east-1:123456789012:execution:F:x", "startDate": NOW},
-            {"stateMachineArn": PLACE.machine("F") + ":live", "name": ANY, "input": '{"p":"é"}'},
+            {"stateMachineArn": PLACE.machine_arn("F") + ":live", "name": ANY, "input": '{"p":"é"}'},
         )
-        started = runs.start({"p": "é"})
+        started = runs.start_run({"p": "é"})
         assert started.run == f"sfn-{started.name}" and execution_name(started.run, "F") == started.name
         names.append(started.name)
     assert len(set(names)) == 2
 
 
 def start_of(name: str) -> dict[str, str]:
-    return {"stateMachineArn": PLACE.machine("F") + ":live", "name": name, "input": "{}"}
+    return {"stateMachineArn": PLACE.machine_arn("F") + ":live", "name": name, "input": "{}"}
 
 
 def test_a_start_under_a_name_that_the_user_gives(stub):
     stubber, runs = stub
-    arn = PLACE.execution("F", "nightly-1")
+    arn = PLACE.execution_arn("F", "nightly-1")
     stubber.add_client_error(
         "describe_execution", "ExecutionDoesNotExist", "none", expected_params={"executionArn": arn}
     )
     stubber.add_response("start_execution", {"executionArn": arn, "startDate": NOW}, start_of("nightly-1"))
-    assert runs.start({}, "nightly-1").run == "sfn-nightly-1"
+    assert runs.start_run({}, "nightly-1").run == "sfn-nightly-1"
 
 
 def test_a_name_that_a_run_has_is_refused(stub):
     stubber, runs = stub
-    arn = PLACE.execution("F", "x")
-    machine = {"stateMachineArn": PLACE.machine("F"), "name": "x", "status": "RUNNING", "startDate": NOW}
+    arn = PLACE.execution_arn("F", "x")
+    machine = {"stateMachineArn": PLACE.machine_arn("F"), "name": "x", "status": "RUNNING", "startDate": NOW}
     stubber.add_response("describe_execution", {"executionArn": arn, **machine}, {"executionArn": arn})
     with pytest.raises(DeployError, match="There is a run sfn-x in Step Functions already"):
-        runs.start({}, "x")
+        runs.start_run({}, "x")
     # Another was started between the question and the call.
     stubber.add_client_error("describe_execution", "ExecutionDoesNotExist", "none")
     stubber.add_client_error("start_execution", "ExecutionAlreadyExists", "same name", expected_params=start_of("x"))
     with pytest.raises(DeployError, match="There is a run sfn-x in Step Functions already"):
-        runs.start({}, "x")
+        runs.start_run({}, "x")
 
 
 def test_the_call_that_goes_on_with_a_run(stub):
@@ -165,7 +165,7 @@ def test_the_call_that_goes_on_with_a_run(stub):
     now = datetime.now(UTC)
     found = run("FAILED", (NOW - now) / timedelta(days=1))
     stubber.add_response("redrive_execution", {"redriveDate": NOW}, {"executionArn": found.arn})
-    runs.redrive(found)
+    runs.redrive_run(found)
 
 
 def test_aws_refuses_to_go_on(stub):
@@ -173,7 +173,7 @@ def test_aws_refuses_to_go_on(stub):
     now = datetime.now(UTC)
     stubber.add_client_error("redrive_execution", "ExecutionLimitExceeded", "too many")
     with pytest.raises(AwsError, match="go on with the run sfn-x") as refused:
-        runs.redrive(run("FAILED", (NOW - now) / timedelta(days=1)))
+        runs.redrive_run(run("FAILED", (NOW - now) / timedelta(days=1)))
     assert "too many" in str(refused.value)
 
 
@@ -221,7 +221,7 @@ def test_a_run_that_is_not_there(stub):
     stubber, runs = stub
     stubber.add_client_error("describe_execution", "ExecutionDoesNotExist", "no")
     with pytest.raises(DeployError, match="F has no run sfn-x"):
-        runs.find("x")
+        runs.find_run("x")
 
 
 def test_runs_of_several_kinds_are_merged_newest_first(stub):
@@ -230,8 +230,8 @@ def test_runs_of_several_kinds_are_merged_newest_first(stub):
     def page(status: str, *days: int, more: str = "") -> dict[str, Any]:
         found = [
             {
-                "executionArn": f"{PLACE.machine('F')}:{status}{day}",
-                "stateMachineArn": PLACE.machine("F"),
+                "executionArn": f"{PLACE.machine_arn('F')}:{status}{day}",
+                "stateMachineArn": PLACE.machine_arn("F"),
                 "name": f"{status}{day}",
                 "status": status,
                 "startDate": NOW - timedelta(days=day),
@@ -240,9 +240,9 @@ def test_runs_of_several_kinds_are_merged_newest_first(stub):
         ]
         return {"executions": found, **({"nextToken": more} if more else {})}
 
-    arn = {"stateMachineArn": PLACE.machine("F")}
+    arn = {"stateMachineArn": PLACE.machine_arn("F")}
     stubber.add_response("list_executions", page("FAILED", 1, 4, more="t"), {**arn, "statusFilter": "FAILED"})
     stubber.add_response("list_executions", page("ABORTED", 2, 6), {**arn, "statusFilter": "ABORTED"})
     stubber.add_response("list_executions", page("FAILED", 5), {**arn, "statusFilter": "FAILED", "nextToken": "t"})
-    found = [each.name for each in runs.list(("FAILED", "ABORTED"))]
+    found = [each.name for each in runs.list_runs(("FAILED", "ABORTED"))]
     assert found == ["FAILED1", "ABORTED2", "FAILED4", "FAILED5", "ABORTED6"]

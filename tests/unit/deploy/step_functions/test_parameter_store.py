@@ -55,28 +55,28 @@ def race(act: Callable[[int], Any]) -> list[Any]:
 
 def test_a_claim_is_kept_and_read(services, name):
     keeper = ParameterStore(services)
-    assert keeper.read(name) is None
+    assert keeper.read_claim(name) is None
     claim = claim_of(name, "anne")
-    keeper.write(claim)
-    assert ParameterStore(AwsServices()).read(name) == claim
+    keeper.write_claim(claim)
+    assert ParameterStore(AwsServices()).read_claim(name) == claim
     found = services.ssm.get_parameter(Name=parameter_name(name))["Parameter"]
     assert found["Type"] == "SecureString"
     renewed = dataclasses.replace(claim, generation=1, digest="other")
-    keeper.write(renewed)
-    assert keeper.read(name) == renewed
-    assert keeper.remove(name) and not keeper.remove(name)
-    assert keeper.read(name) is None
+    keeper.write_claim(renewed)
+    assert keeper.read_claim(name) == renewed
+    assert keeper.remove_claim(name) and not keeper.remove_claim(name)
+    assert keeper.read_claim(name) is None
 
 
 def test_of_racing_first_claims_one_is_made_and_the_others_are_told(services, name):
     keepers = [ParameterStore(AwsServices()) for _ in range(RACERS)]
     for keeper in keepers:
-        assert keeper.read(name) is None
+        assert keeper.read_claim(name) is None
         assert keeper.services.account.number
-    found = race(lambda number: keepers[number].write(claim_of(name, f"user{number}")))
+    found = race(lambda number: keepers[number].write_claim(claim_of(name, f"user{number}")))
     winners = [number for number, error in enumerate(found) if error is None]
     assert len(winners) == 1
-    assert keepers[0].read(name) == claim_of(name, f"user{winners[0]}")
+    assert keepers[0].read_claim(name) == claim_of(name, f"user{winners[0]}")
     assert services.ssm.get_parameter(Name=parameter_name(name))["Parameter"]["Version"] == 1
     for number, error in enumerate(found):
         if number != winners[0]:
@@ -85,23 +85,23 @@ def test_of_racing_first_claims_one_is_made_and_the_others_are_told(services, na
 
 
 def test_of_racing_renewals_the_first_stays(services, name):
-    ParameterStore(services).write(claim_of(name, "anne"))
+    ParameterStore(services).write_claim(claim_of(name, "anne"))
     keepers = [ParameterStore(AwsServices()) for _ in range(RACERS)]
     for keeper in keepers:
-        assert keeper.read(name) == claim_of(name, "anne")
+        assert keeper.read_claim(name) == claim_of(name, "anne")
         assert keeper.services.account.number
-    found = race(lambda number: keepers[number].write(claim_of(name, f"user{number}", 1)))
+    found = race(lambda number: keepers[number].write_claim(claim_of(name, f"user{number}", 1)))
     winners = [number for number, error in enumerate(found) if error is None]
     assert len(winners) == 1
-    assert keepers[0].read(name) == claim_of(name, f"user{winners[0]}", 1)
+    assert keepers[0].read_claim(name) == claim_of(name, f"user{winners[0]}", 1)
 
 
 def test_the_same_claim_may_be_written_twice(services, name):
     first, second = ParameterStore(services), ParameterStore(AwsServices())
-    assert first.read(name) is second.read(name) is None
-    first.write(claim_of(name, "anne"))
-    second.write(claim_of(name, "anne"))
-    assert first.read(name) == claim_of(name, "anne")
+    assert first.read_claim(name) is second.read_claim(name) is None
+    first.write_claim(claim_of(name, "anne"))
+    second.write_claim(claim_of(name, "anne"))
+    assert first.read_claim(name) == claim_of(name, "anne")
 
 
 def test_two_stores_of_one_account(services, name, tmp_path: Path):
@@ -113,13 +113,13 @@ def test_two_stores_of_one_account(services, name, tmp_path: Path):
 
     stores = [open_store(str(tmp_path / each)) for each in ("one", "two")]
     first = gate("anne")
-    first.check(stores[0])
-    token = first.claim(stores[0]).token
+    first.check_token(stores[0])
+    token = first.claim_name(stores[0]).token
     with pytest.raises(DeployError, match="under a production token of anne"):
-        gate("bob").check(stores[1])
+        gate("bob").check_token(stores[1])
     other = gate("bob", token)
-    other.check(stores[1])
-    assert other.claim(stores[1]).token == token
+    other.check_token(stores[1])
+    assert other.claim_name(stores[1]).token == token
     text = services.ssm.get_parameter(Name=parameter_name(claim_name(name)), WithDecryption=True)["Parameter"]["Value"]
     assert token not in text
 
@@ -132,26 +132,26 @@ def test_of_two_stores_that_race_one_token_is_left(services, name, tmp_path: Pat
     stores = [open_store(str(tmp_path / f"store{number}")) for number in range(RACERS)]
     gates = [gate(f"user{number}") for number in range(RACERS)]
     for first, store in zip(gates, stores, strict=True):
-        first.check(store)
-    found = race(lambda number: gates[number].claim(stores[number]))
+        first.check_token(store)
+    found = race(lambda number: gates[number].claim_name(stores[number]))
     (winner,) = [number for number, granted in enumerate(found) if isinstance(granted, Grant)]
     token = found[winner].token
     assert [list(one.known) for one in gates] == [[token] if n == winner else [] for n in range(RACERS)]
-    assert [len(StoreClaims(store, claim_name(name)).read()) for store in stores] == [
+    assert [len(StoreClaims(store, claim_name(name)).read_valid()) for store in stores] == [
         int(n == winner) for n in range(RACERS)
     ]
     for number, store in enumerate(stores):
         joined = gate(f"user{number}", token)
-        joined.check(store)
-        joined.claim(store)
-        joined.confirm(store, deployed=True)
+        joined.check_token(store)
+        joined.claim_name(store)
+        joined.confirm_claim(store, deployed=True)
         assert list(joined.known) == [token]
 
 
 def test_a_parameter_that_is_no_claim(services, name):
     services.ssm.put_parameter(Name=parameter_name(name), Value="hello", Type="String")
     with pytest.raises(DeployError, match="can't be read") as refused:
-        ParameterStore(services).read(name)
+        ParameterStore(services).read_claim(name)
     assert parameter_name(name) in str(refused.value)
 
 
@@ -179,6 +179,6 @@ def _calls_without_permission(server: BatchServer, most: str) -> None:
 
 def test_a_missing_permission_is_named(nobody, name):
     with pytest.raises(AwsError, match=r"AWS doesn't let us read the claim on the name") as refused:
-        ParameterStore(nobody).read(name)
+        ParameterStore(nobody).read_claim(name)
     assert "the permission ssm:GetParameter" in str(refused.value)
     assert parameter_name(name) in str(refused.value)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.deploy.step_functions.prepare import CreateOptions, Prepared, prepare
+from flow_sdk.deploy.step_functions.prepare import PreparedDeployment, StepFunctionsOptions, prepare_deployment
 from flow_sdk.deploy.step_functions.roles import DeploymentRoles, check_roles, find_roles
 from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.plan.codec import to_json
@@ -23,8 +23,10 @@ DAILY = "@schedule(daily=True)"
 LOG_GROUP = "arn:aws:logs:us-east-1:123456789012:log-group:/flows/history"
 
 
-def prepared(folder: Path, over: str = "", store: str = "s3://b/p", p: str = "default=1", **options: Any) -> Prepared:
-    return prepare(plan_of(folder, over, p), b"package", store, CreateOptions(**options), SETTINGS)
+def prepared(
+    folder: Path, over: str = "", store: str = "s3://b/p", p: str = "default=1", **options: Any
+) -> PreparedDeployment:
+    return prepare_deployment(plan_of(folder, over, p), b"package", store, StepFunctionsOptions(**options), SETTINGS)
 
 
 def test_a_secret_in_the_source_is_refused(tmp_path):
@@ -32,7 +34,7 @@ def test_a_secret_in_the_source_is_refused(tmp_path):
     on_work = f"from flow_sdk import secrets\n    @secrets(sources=[{inline}])"
     plan = plan_of(tmp_path, on_work=on_work)
     with pytest.raises(DeployError, match="can't be deployed") as caught:
-        prepare(plan, b"package", "s3://b/p", CreateOptions(), SETTINGS)
+        prepare_deployment(plan, b"package", "s3://b/p", StepFunctionsOptions(), SETTINGS)
     assert "work" in str(caught.value) and "canary" not in str(caught.value)
 
 
@@ -42,8 +44,8 @@ def test_nothing_but_the_arguments_counts(tmp_path, monkeypatch):
 
     plan = plan_of(tmp_path)
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    one, two = (prepare(plan, b"package", "s3://b/p", CreateOptions(), SETTINGS) for _ in range(2))
-    assert one.text == two.text
+    one, two = (prepare_deployment(plan, b"package", "s3://b/p", StepFunctionsOptions(), SETTINGS) for _ in range(2))
+    assert one.definition_text == two.definition_text
     assert one.request == two.request
 
 
@@ -55,8 +57,8 @@ def test_the_request_says_what_every_run_begins_with(tmp_path):
     assert request.system_tags == ("runtime:step-functions", "production:token")
     assert request.namespace == "production:token" and request.user == "step-functions"
     assert TaskRequest.from_json(request.to_json()) == request
-    assert digest_of((request.to_json(),)).hex() in found.text
-    assert "production:token" not in found.text  # a token stands in no definition
+    assert digest_of((request.to_json(),)).hex() in found.definition_text
+    assert "production:token" not in found.definition_text  # a token stands in no definition
 
 
 def test_the_empty_namespace_is_the_global_one(tmp_path):
@@ -77,18 +79,23 @@ def test_the_options_reach_the_state_machine(tmp_path):
     maps = [state for state in full.definition["States"].values() if state["Type"] == "Map"]
     assert [state["MaxConcurrency"] for state in maps] == [3]
     assert maps[0]["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
-    assert full.text.count('"team":"search"') == 3
+    assert full.definition_text.count('"team":"search"') == 3
     assert (
-        prepare(plan_of(tmp_path), None, "s3://b/p", CreateOptions(), SETTINGS, "aws-cn").text.count("arn:aws-cn:") == 5
+        prepare_deployment(
+            plan_of(tmp_path), None, "s3://b/p", StepFunctionsOptions(), SETTINGS, "aws-cn"
+        ).definition_text.count("arn:aws-cn:")
+        == 5
     )
-    assert json.loads(full.text) == full.definition
+    assert json.loads(full.definition_text) == full.definition
 
 
 def test_equal_steps_share_one_job_definition(tmp_path):
     assert len(prepared(tmp_path).jobs) == 1
-    two = prepare(plan_of(tmp_path, on_work="@batch(memory=8192)"), None, "s3://b/p", CreateOptions(), SETTINGS)
+    two = prepare_deployment(
+        plan_of(tmp_path, on_work="@batch(memory=8192)"), None, "s3://b/p", StepFunctionsOptions(), SETTINGS
+    )
     assert len(two.jobs) == 2
-    assert all(job.name in two.text for job in two.jobs)
+    assert all(job.name in two.definition_text for job in two.jobs)
 
 
 REFUSED = [
@@ -115,20 +122,26 @@ def test_what_step_functions_could_not_do(tmp_path, changes, text):
 def test_a_missing_queue_or_image_is_named(tmp_path):
     for name in ("queue", "image"):
         with pytest.raises(ConfigError) as refused:
-            prepare(plan_of(tmp_path), b"", "s3://b", CreateOptions(), dataclasses.replace(SETTINGS, **{name: None}))
+            prepare_deployment(
+                plan_of(tmp_path), b"", "s3://b", StepFunctionsOptions(), dataclasses.replace(SETTINGS, **{name: None})
+            )
         assert name in str(refused.value).lower() and "FLOW_SDK_BATCH_" in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("options", "scheduled", "setting"),
     [
-        (CreateOptions(), False, "FLOW_SDK_SFN_IAM_ROLE"),
-        (CreateOptions(role="machine"), False, "FLOW_SDK_SFN_IAM_ROLE"),
-        (CreateOptions(role=ROLE + "\n"), False, "FLOW_SDK_SFN_IAM_ROLE"),
-        (CreateOptions(role=ROLE), True, "FLOW_SDK_EVENTS_SFN_ACCESS_IAM_ROLE"),
-        (CreateOptions(role=ROLE, scheduler_role=LOG_GROUP), True, "FLOW_SDK_EVENTS_SFN_ACCESS_IAM_ROLE"),
-        (CreateOptions(role=ROLE, log_history=True), False, "FLOW_SDK_SFN_EXECUTION_LOG_GROUP_ARN"),
-        (CreateOptions(role=ROLE, log_history=True, log_group=ROLE), False, "FLOW_SDK_SFN_EXECUTION_LOG_GROUP_ARN"),
+        (StepFunctionsOptions(), False, "FLOW_SDK_SFN_IAM_ROLE"),
+        (StepFunctionsOptions(role="machine"), False, "FLOW_SDK_SFN_IAM_ROLE"),
+        (StepFunctionsOptions(role=ROLE + "\n"), False, "FLOW_SDK_SFN_IAM_ROLE"),
+        (StepFunctionsOptions(role=ROLE), True, "FLOW_SDK_EVENTS_SFN_ACCESS_IAM_ROLE"),
+        (StepFunctionsOptions(role=ROLE, scheduler_role=LOG_GROUP), True, "FLOW_SDK_EVENTS_SFN_ACCESS_IAM_ROLE"),
+        (StepFunctionsOptions(role=ROLE, log_history=True), False, "FLOW_SDK_SFN_EXECUTION_LOG_GROUP_ARN"),
+        (
+            StepFunctionsOptions(role=ROLE, log_history=True, log_group=ROLE),
+            False,
+            "FLOW_SDK_SFN_EXECUTION_LOG_GROUP_ARN",
+        ),
     ],
 )
 def test_the_setting_of_a_missing_role_is_named(options, scheduled, setting):
@@ -138,16 +151,16 @@ def test_the_setting_of_a_missing_role_is_named(options, scheduled, setting):
 
 
 def test_only_the_roles_that_are_needed_are_asked_for():
-    assert check_roles(CreateOptions(role=ROLE), scheduled=False) == DeploymentRoles(ROLE)
-    options = CreateOptions(role=ROLE, scheduler_role=ROLE, log_history=True, log_group=LOG_GROUP)
+    assert check_roles(StepFunctionsOptions(role=ROLE), scheduled=False) == DeploymentRoles(ROLE)
+    options = StepFunctionsOptions(role=ROLE, scheduler_role=ROLE, log_history=True, log_group=LOG_GROUP)
     found = check_roles(options, scheduled=True).by_setting
     assert found == {"SFN_IAM_ROLE": ROLE, "EVENTS_SFN_ACCESS_IAM_ROLE": ROLE}
 
 
 def test_the_history_is_logged_without_data():
-    assert CreateOptions(log_group=LOG_GROUP).logging["level"] == "OFF"
+    assert StepFunctionsOptions(log_group=LOG_GROUP).logging_configuration["level"] == "OFF"
     for group in (LOG_GROUP, LOG_GROUP + ":*"):
-        logging = CreateOptions(log_history=True, log_group=group).logging
+        logging = StepFunctionsOptions(log_history=True, log_group=group).logging_configuration
         assert (logging["level"], logging["includeExecutionData"]) == ("ALL", False)
         assert logging["destinations"] == [{"cloudWatchLogsLogGroup": {"logGroupArn": LOG_GROUP + ":*"}}]
 
@@ -171,4 +184,4 @@ def test_an_aws_that_does_not_answer(unreachable):
     sts = boto3.client("sts", config=Config(retries={"max_attempts": 0}, connect_timeout=1))
     with pytest.raises(AwsError, match="AWS doesn't answer"):
         find_account(sts, "us-east-1")
-    assert AwsAccount("aws-cn", "1", "cn-north-1").machine("F") == "arn:aws-cn:states:cn-north-1:1:stateMachine:F"
+    assert AwsAccount("aws-cn", "1", "cn-north-1").machine_arn("F") == "arn:aws-cn:states:cn-north-1:1:stateMachine:F"

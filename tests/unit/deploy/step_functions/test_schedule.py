@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from flow_sdk.deploy.step_functions.schedule import Schedule, Scheduler, wanted_schedule
+from flow_sdk.deploy.step_functions.schedule import FlowSchedule, Schedule, wanted_schedule
 from flow_sdk.errors import DeployError, UsageError
 from tests.unit.deploy.step_functions.flows import plan_of
 
@@ -16,45 +16,49 @@ MORNINGS = Schedule("cron(0 6 ? * 2-6 *)", "Europe/Berlin")
 def scheduler(services):
     name = f"F{uuid.uuid4().hex[:8]}"
     arn = f"arn:aws:states:us-east-1:123456789012:stateMachine:{name}:live"
-    return Scheduler(name, arn, services.scheduler)
+    return FlowSchedule(name, arn, services.scheduler)
 
 
 def test_made_kept_changed_and_removed(scheduler):
-    assert scheduler.set(None, None) is None
-    assert scheduler.set(MORNINGS, ROLE) == "create"
-    found = scheduler.find()
+    assert scheduler.apply_schedule(None, None) is None
+    assert scheduler.apply_schedule(MORNINGS, ROLE) == "create"
+    found = scheduler.find_schedule()
     assert (found["ScheduleExpression"], found["ScheduleExpressionTimezone"]) == (
         "cron(0 6 ? * 2-6 *)",
         "Europe/Berlin",
     )
     assert found["FlexibleTimeWindow"] == {"Mode": "OFF"} and found["State"] == "ENABLED"
     assert {"Arn": scheduler.alias_arn, "RoleArn": ROLE, "Input": "{}"}.items() <= found["Target"].items()
-    assert scheduler.set(MORNINGS, ROLE) is None
+    assert scheduler.apply_schedule(MORNINGS, ROLE) is None
     for changed, role in ((Schedule(MORNINGS.expression, "UTC"), ROLE), (MORNINGS, ROLE + "2"), (MORNINGS, ROLE)):
-        assert scheduler.change(changed, role) == "update"
-        assert scheduler.set(changed, role) == "update"
-        assert scheduler.change(changed, role) is None
-    assert scheduler.set(None, ROLE) == "remove"
-    assert scheduler.find() is None and not scheduler.remove()
+        assert scheduler.needed_change(changed, role) == "update"
+        assert scheduler.apply_schedule(changed, role) == "update"
+        assert scheduler.needed_change(changed, role) is None
+    assert scheduler.apply_schedule(None, ROLE) == "remove"
+    assert scheduler.find_schedule() is None and not scheduler.remove_schedule()
 
 
 def test_a_schedule_that_was_switched_off_stays_off(scheduler):
-    scheduler.set(MORNINGS, ROLE)
-    found = scheduler.find()
+    scheduler.apply_schedule(MORNINGS, ROLE)
+    found = scheduler.find_schedule()
     scheduler.scheduler.update_schedule(
         **{key: found[key] for key in ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")},
         State="DISABLED",
     )
-    assert scheduler.set(MORNINGS, ROLE) == "update"  # the time zone was lost as well
-    assert scheduler.find()["State"] == "DISABLED"
-    assert scheduler.set(MORNINGS, ROLE) is None
+    assert scheduler.apply_schedule(MORNINGS, ROLE) == "update"  # the time zone was lost as well
+    assert scheduler.find_schedule()["State"] == "DISABLED"
+    assert scheduler.apply_schedule(MORNINGS, ROLE) is None
 
 
 def test_somebody_elses_schedule_is_left_alone(scheduler):
-    Scheduler(scheduler.name, "arn:aws:states:us-east-1:123456789012:stateMachine:other", scheduler.scheduler).set(
-        MORNINGS, ROLE
-    )
-    for act in (scheduler.find, lambda: scheduler.set(None, None), lambda: scheduler.set(MORNINGS, ROLE)):
+    FlowSchedule(
+        scheduler.name, "arn:aws:states:us-east-1:123456789012:stateMachine:other", scheduler.scheduler
+    ).apply_schedule(MORNINGS, ROLE)
+    for act in (
+        scheduler.find_schedule,
+        lambda: scheduler.apply_schedule(None, None),
+        lambda: scheduler.apply_schedule(MORNINGS, ROLE),
+    ):
         with pytest.raises(DeployError, match="starts something else"):
             act()
     assert scheduler.scheduler.get_schedule(Name=scheduler.name)["Target"]["Arn"].endswith(":other")
