@@ -54,15 +54,15 @@ class Kept:
     def __init__(self) -> None:
         self.claims: dict[str, Claim] = {}
 
-    def read(self, name: str) -> Claim | None:
+    def read_claim(self, name: str) -> Claim | None:
         stop(f"get keeper/{name}")
         return self.claims.get(name)
 
-    def write(self, claim: Claim) -> None:
+    def write_claim(self, claim: Claim) -> None:
         stop(f"put keeper/{claim.name}")
         self.claims[claim.name] = claim
 
-    def remove(self, name: str) -> bool:
+    def remove_claim(self, name: str) -> bool:
         stop(f"delete keeper/{name}")
         return self.claims.pop(name, None) is not None
 
@@ -221,9 +221,9 @@ class Stopping:
     def __init__(self, target: str, dag: str) -> None:
         stop("get definition")
         self.inner = open_location(target, dag)
-        self.name, self.before = self.inner.name, self.inner.earlier_text
+        self.name, self.earlier_text = self.inner.name, self.inner.earlier_text
 
-    def write(self, text: str) -> bool:
+    def write_file(self, text: str) -> bool:
         stop("put definition")
         return self.inner.write_file(text)
 
