@@ -21,12 +21,12 @@ CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
     ("settings", "wanted"),
     [
         (
-            {CONNECTION: "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=a2V5==;EndpointSuffix=core.x.net"},
-            {"account_name": "acc", "endpoint": "https://acc.blob.core.x.net", "account_key": "a2V5=="},
+            {CONNECTION: "AccountName=acc;AccountKey=a2V5==;EndpointSuffix=x.example.net"},
+            {"account_name": "acc", "endpoint": "https://acc.blob.x.example.net", "account_key": "a2V5=="},
         ),
         (
-            {CONNECTION: "BlobEndpoint=https://acc.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=x%3D"},
-            {"account_name": "acc", "endpoint": "https://acc.blob.core.windows.net", "sas_key": "sv=1&sig=x%3D"},
+            {CONNECTION: "BlobEndpoint=https://acc.blob.example.net/;SharedAccessSignature=sv=1&sig=x%3D"},
+            {"account_name": "acc", "endpoint": "https://acc.blob.example.net", "sas_key": "sv=1&sig=x%3D"},
         ),
         (
             {CONNECTION: "UseDevelopmentStorage=true"},
@@ -42,10 +42,10 @@ CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
         ),
         (
             {
-                "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT": "https://acc.blob.core.windows.net/",
+                "METAFLOW_AZURE_STORAGE_BLOB_SERVICE_ENDPOINT": "https://acc.blob.example.net/",
                 "AZURE_STORAGE_SAS_TOKEN": "sig",
             },
-            {"account_name": "acc", "endpoint": "https://acc.blob.core.windows.net", "sas_key": "sig"},
+            {"account_name": "acc", "endpoint": "https://acc.blob.example.net", "sas_key": "sig"},
         ),
         (
             {"AZURE_STORAGE_ACCOUNT_NAME": "acc", "AZURE_CLIENT_SECRET": "x"},

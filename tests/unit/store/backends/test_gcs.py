@@ -97,7 +97,7 @@ def test_a_credentials_file_that_cannot_be_used(tmp_path: Path, monkeypatch: pyt
 def test_no_credentials_are_named() -> None:
     error = Exception(
         "Generic GCS error: Error performing token request: Error performing GET "
-        "http://169.254.169.254/computeMetadata in 1 ms - Server returned non-2xx status code: 404 Not Found: "
+        "metadata.google.internal in 1 ms - Server returned non-2xx status code: 404 Not Found: "
     )
     found = explain_error(error, "read", "flows", "gs://flows/a", GoogleCloud())
     assert isinstance(found, StoreUnavailable) and found.headline == "There are no Google Cloud credentials."
