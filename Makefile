@@ -42,14 +42,16 @@ checkout = --config-settings editable_mode=compat -e . -e ./provider
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help image demo test test-faults test-soak check lint unit docs format bench dist changelog lock clean
+.PHONY: help image demo test test-faults test-soak check quick coverage lint unit docs format bench dist changelog lock clean
 
 help:
 	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
 	@echo "make test    all checks and all tests"
 	@echo "make test-faults  every fault of the fault tests, where make test injects a share: 500 killed runs and more"
 	@echo "make test-soak    an hour of runs under faults: no process may grow; MINUTES=10 for less"
-	@echo "make check   lint and the unit tests that start no server: for the inner loop"
+	@echo "make check   lint and the quick tests, in a minute or so: for the inner loop"
+	@echo "make quick   the unit and style tests that start no process and no server"
+	@echo "make coverage    which lines the unit tests run, those of processes that they start included"
 	@echo "make lint    ruff, mypy --strict, import-linter, the documentation site"
 	@echo "make unit    the tests that start no Airflow"
 	@echo "make docs    the documentation site, in build/site"
@@ -140,8 +142,19 @@ MINUTES ?= 60
 test-soak: .venv/.ready
 	.venv/bin/python -m tests.soak.run_soak --minutes $(MINUTES)
 
-check: lint
-	.venv/bin/python -m pytest -p no:cacheprovider -q tests/unit tests/style $(PYTEST_ARGS)
+# Lint beside the tests: each keeps one core busy.
+check: .venv/.ready
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint quick
+quick: .venv/.ready
+	.venv/bin/python -m pytest -p no:cacheprovider -q -m "not slow" tests/unit tests/style $(PYTEST_ARGS)
+
+# Not part of make test: following each line makes the unit tests take half as long again and more.
+coverage: .venv/.ready
+	rm -rf build/coverage
+	.venv/bin/python -m coverage run -m pytest -p no:cacheprovider -q tests/unit tests/conformance $(PYTEST_ARGS)
+	.venv/bin/python -m coverage combine --quiet
+	.venv/bin/python -m coverage report --skip-covered
+	.venv/bin/python -m coverage html --quiet && echo "build/coverage/html/index.html"
 
 unit: .venv/.ready
 	.venv/bin/python -m pytest --ignore=tests/integration $(PYTEST_ARGS)

@@ -7,6 +7,8 @@ import pytest
 from tests.style.pages import blocks, matches, run_page
 from tests.style.tree import ROOT, short
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 

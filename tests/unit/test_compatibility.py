@@ -20,6 +20,8 @@ from flow_sdk.compatibility.parallel import MulticoreException, parallel_imap_un
 from flow_sdk.errors import FlowSDKError, NotFound, UsageError
 from tests.unit.cli.flow_file import call
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 LINES = """
 from flow_sdk import FlowSpec, step, Parameter, JSONType, IncludeFile, current, card, conda, conda_base, pypi, pypi_base
 from flow_sdk import kubernetes, batch, resources, retry, catch, timeout, environment, secrets, schedule, project

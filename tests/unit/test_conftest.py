@@ -8,6 +8,8 @@ import pytest
 
 from tests.style.tree import ROOT
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 VARIABLES = ("FLOW_TEST_AIRFLOW3", "FLOW_TEST_AIRFLOW2", "FLOW_TEST_LOCALSTACK", "FLOW_TEST_NODE_MODULES", "CI")
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import flow_sdk
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 def test_every_public_name_is_there() -> None:
     for name in flow_sdk.__all__:

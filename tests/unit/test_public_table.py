@@ -12,6 +12,8 @@ from flow_sdk import public_table
 from flow_sdk.authoring.builtin_decorators import builtin_decorator_names, find_decorator
 from tests.support.package_copy import PackageCopy
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 TABLE = Path(flow_sdk.__file__).with_name("public_names.py")
 
 

@@ -11,6 +11,8 @@ from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter
 from flow_sdk.authoring.parameters import apply_parsers, flow_parameters
 from flow_sdk.errors import ParameterError
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -21,6 +21,8 @@ from flow_sdk.aws.credential_server import CredentialServer
 from flow_sdk.aws.credentials import RenewedCredentials
 from flow_sdk.aws.plain_files import write_without_credentials
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 class Clock:
     """The time that credentials go by, moved by hand."""

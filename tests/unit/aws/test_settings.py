@@ -33,6 +33,8 @@ from tests.support.in_process_runs import load_source
 from tests.support.moto import MotoServer
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 KEY = "100000000001"
 
 

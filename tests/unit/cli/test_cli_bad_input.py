@@ -6,6 +6,8 @@ import pytest
 
 from tests.unit.cli.flow_file import FLOW, call, files, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 USAGE = [
     # command line, headline, help or wanted
     ("run --folds 2 --alhpa 3", "There's no option '--alhpa'.", "Did you mean '--alpha'?"),

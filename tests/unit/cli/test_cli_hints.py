@@ -11,6 +11,8 @@ import pytest
 
 from tests.unit.cli.flow_file import call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 FAILS = """
 from flow_sdk import FlowSpec, step
 

@@ -15,6 +15,8 @@ from flow_sdk.errors import UsageError
 from tests.unit.cli.flow_file import FLOW, call, write
 from tests.unit.cli.typed_lines import completed_line
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 SHELLS = [
     pytest.param("bash"),
     pytest.param("zsh", marks=pytest.mark.zsh),

@@ -14,6 +14,8 @@ from flow_sdk.errors import UsageError
 from tests.support.moto import MotoServer
 from tests.unit.cli.flow_file import call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 class Two(FlowSpec):
     a = Config("first", default="first.json", help="The first\n one.")

@@ -4,6 +4,8 @@ import pytest
 
 from tests.unit.cli.flow_file import FLOW, call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 PLAIN = FLOW.replace("required=True", "default=1").replace(
     'print("done", self.scores)', 'print("done", current.get("branch_name"))'
 ).replace("import FlowSpec", "import current, FlowSpec")  # fmt: skip

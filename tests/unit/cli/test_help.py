@@ -10,6 +10,8 @@ from flow_sdk.cli.registry import BUILT_IN_SUMMARIES, COMMANDS, load_command
 from flow_sdk.deploy.registry import built_in_targets
 from tests.unit.cli.flow_file import call, files, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -12,6 +12,8 @@ from flow_sdk.cli.registry import load_command
 from flow_sdk.errors import AwsError, FlowSDKError, NotFound, ParameterError, error_from_data
 from tests.unit.cli.flow_file import FLOW, call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 ERROR_FIELDS = ["kind", "headline", "seen", "wanted", "where", "help"]
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.unit.cli.flow_file import FLOW, call, files, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 PROJECT = """
 from flow_sdk import FlowSpec, Parameter, current, project, step
 

@@ -13,6 +13,8 @@ from flow_sdk.errors import UsageError
 from tests.conftest import ROOT
 from tests.strategies.loading import flow_text
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 START = "\nif __name__ == '__main__':\n    Small()\n"
 
 IMPORT_ALL = """

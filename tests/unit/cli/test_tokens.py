@@ -19,6 +19,8 @@ from flow_sdk.deploy.tokens import TokenGate
 from flow_sdk.store.open_store import open_store
 from tests.unit.cli.flow_file import FLOW, call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 PLAIN = FLOW.replace("required=True", "default=2")
 PROJECT = PLAIN.replace("JSONType, step", "JSONType, project, step").replace(

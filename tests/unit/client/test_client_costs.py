@@ -25,6 +25,8 @@ from flow_sdk.store.records.model import Manifest, RunRecord
 from tests.support.request_counts import PAGE, CountingS3, CountingStore
 from tests.support.run_builder import PLAN, Builder
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 RUNS = 10_000
 OPEN = 1
 """Requests that opening the store takes, once in a process."""

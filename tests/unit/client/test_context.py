@@ -13,6 +13,8 @@ from flow_sdk.client import DataArtifact, Flow, Metaflow, Run, Step, Task
 from flow_sdk.errors import ConfigError, NamespaceMismatch, SerializationError, StoreUnavailable
 from tests.support.run_builder import Builder
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 def test_the_default_namespace_is_the_users(flow: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get_namespace() == "user:anne"

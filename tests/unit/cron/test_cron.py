@@ -12,6 +12,8 @@ import pytest
 from flow_sdk.cron.parse import CronSchedule, next_times, parse_schedule, to_airflow, to_eventbridge
 from flow_sdk.errors import UsageError
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata")
 CLOCK_CHANGES = ("2025-03-08T12:00", "2025-03-29T12:00", "2025-10-25T09:00", "2025-11-01T16:00")
 

@@ -9,6 +9,8 @@ from flow_sdk.cron.parse import parse_schedule
 from flow_sdk.deploy.next_starts import next_starts_text
 from tests.unit.cli.flow_file import FLOW, call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 CONFIGURED = """
 from flow_sdk import Config, FlowSpec, config_expr, schedule, step
 

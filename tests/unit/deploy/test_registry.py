@@ -10,6 +10,8 @@ from flow_sdk.errors import UsageError
 from flow_sdk.testing.fake_target import FAKE, FakeTarget
 from tests.support.offered_target import install_target
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 def test_the_targets_of_flow_sdk() -> None:
     assert [target.name for target in built_in_targets()] == list(BUILT_IN) == ["airflow", "step-functions"]

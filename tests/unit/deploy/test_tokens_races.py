@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.moto import MotoServer
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 RACERS = 16
 
 RACER = """

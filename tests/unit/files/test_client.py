@@ -20,6 +20,8 @@ from flow_sdk.files.bucket import Bucket
 from flow_sdk.files.file_store import PIECE, FileInfo
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 LAYOUT = ("a/0.txt", "a/b/1.txt", "a/d/e/3.txt", "f/4.txt")
 
 

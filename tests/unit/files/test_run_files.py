@@ -13,6 +13,8 @@ from flow_sdk.errors import ObjectMissing, UsageError
 from flow_sdk.files.addresses import decode_key, encode_key
 from flow_sdk.files.run_files import Writer
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 FLOW = """
 import os
 from flow_sdk import S3, FlowSpec, current, retry, step

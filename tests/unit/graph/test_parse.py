@@ -14,6 +14,8 @@ from flow_sdk.graph.parse import read_graph
 from flow_sdk.graph.source import dedent_docstring
 from tests.strategies.loading import HEADER, load_flow, small_flow
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 PLAIN = """class Small(FlowSpec):
     @step
     def start(self):

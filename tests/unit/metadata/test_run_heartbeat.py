@@ -22,6 +22,8 @@ from flow_sdk.store.port import ObjectInfo, ObjectStore
 from flow_sdk.store.records.layout import run_heartbeat_key
 from flow_sdk.store.records.model import RunRecord
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 PLAN = FlowPlan("F", "f.py", "", (StepPlan("start", "end"),))
 GONE = "the process that ran it is gone"
 ELSEWHERE = {"host": "another", "pid": 1, "pids": "pid:[1]", "since": 1}

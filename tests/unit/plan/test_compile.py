@@ -9,6 +9,8 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from flow_sdk.authoring.decorators.schedule import ScheduleDecorator
 from flow_sdk.authoring.decospec import parse_with
 from flow_sdk.plan.codec import from_json, to_json
@@ -17,6 +19,8 @@ from flow_sdk.plan.model import FlowPlan, LoopPlan, ParameterPlan, Scope, StepPl
 from tests.strategies.flows import flow_source
 from tests.strategies.loading import HEADER, flow_text, load_flow, small_flow
 from tests.support.function_calls import calls_of
+
+pytestmark = pytest.mark.slow  # starts processes or servers
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -23,6 +23,8 @@ from flow_sdk.store.records.checksummed_json import decode_checksummed, encode_c
 from tests.unit.cli.flow_file import call
 from tests.unit.programmatic.flow_files import FLOW, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.fixture
 def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:

@@ -14,6 +14,8 @@ from flow_sdk import NBDeployer, NBRunner
 from flow_sdk.errors import UsageError
 from flow_sdk.programmatic.notebook import flow_file_text
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 CELL = '''
 """A cell."""
 import math

@@ -15,6 +15,8 @@ from flow_sdk import Runner, get_namespace
 from flow_sdk.errors import ConfigError, FlowSDKError, ParameterError, RunFailed, UsageError
 from tests.unit.programmatic.flow_files import FLOW, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 def left(folder: Path) -> list[str]:
     """Processes whose command line names a folder."""

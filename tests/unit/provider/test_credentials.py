@@ -12,6 +12,8 @@ from flow_provider import credentials
 from flow_provider.credentials import _read_hook, store_access
 from flow_sdk.aws.settings import s3_settings
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 ENDPOINT = "http://127.0.0.1:9000"
 
 

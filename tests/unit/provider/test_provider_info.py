@@ -5,7 +5,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from flow_provider.provider_info import get_provider_info
+
+pytestmark = pytest.mark.slow  # starts processes or servers
 
 PROVIDER = Path(__file__).resolve().parents[3] / "provider"
 

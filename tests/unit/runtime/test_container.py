@@ -20,6 +20,8 @@ from flow_sdk.store.package.archive import build_archive
 from flow_sdk.store.records.commits import claim_attempt, read_task
 from tests.strategies.loading import flow_text, load_flow
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 MACHINE = {
     "kind": "step-functions",
     "state_machine": "Small",

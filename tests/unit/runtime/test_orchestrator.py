@@ -20,6 +20,8 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.package.archive import build_archive
 from tests.strategies.loading import flow_text, load_flow
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 QUARRY = '''
 """An orchestrator that passes values in variables of its own and reads a file."""
 

@@ -9,6 +9,8 @@ import pytest
 
 from flow_sdk.runtime.report import Claimed, Finished, Running, open_report, read_report
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 def test_what_is_reported_is_read() -> None:
     read, write = os.pipe()

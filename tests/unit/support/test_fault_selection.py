@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import ROOT
 from tests.support.fault_selection import SHARE
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 TESTS = """
 import pytest
 from tests.support.fault_counts import count

@@ -19,6 +19,8 @@ from flow_sdk.cli.console import execute_console
 from flow_sdk.errors import ConfigError, UsageError
 from flow_sdk.text import mask_userinfo
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 ROLE = "arn:aws:iam::123456789012:role/{}"
 GOOD = {
     "DATASTORE_SYSROOT_S3": "s3://my-bucket/flows",

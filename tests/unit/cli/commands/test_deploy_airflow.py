@@ -13,6 +13,8 @@ from tests.support.airflow_web_server import airflow3, data, page, web_server
 from tests.support.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 DEPLOYABLE = FLOW.replace("required=True", "default=2")
 
 

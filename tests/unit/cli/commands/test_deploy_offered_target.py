@@ -13,6 +13,8 @@ from flow_sdk.testing.fake_target import FILE_VARIABLE, FakeOrchestrator
 from tests.support.offered_target import install_target
 from tests.unit.cli.flow_file import FLOW, call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 class Shop:
     """A folder with a flow file, the distribution on the path, and an orchestrator in a file."""

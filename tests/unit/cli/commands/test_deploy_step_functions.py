@@ -9,6 +9,8 @@ from flow_sdk.store.open_store import open_store
 from tests.support.ports import free_port
 from tests.unit.cli.flow_file import FLOW, call, files, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 DEPLOYABLE = FLOW.replace("required=True", "default=2")
 PROJECT = DEPLOYABLE.replace("JSONType, step", "JSONType, project, step").replace(
     "class T", '@project(name="models")\nclass T'

@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.cli.flow_file import FLOW, call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -17,6 +17,8 @@ from flow_sdk.plan.model import FlowPlan
 from tests.strategies.flows import flow_source
 from tests.support.in_process_runs import load_source
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 HOSTILE = '''"""\'\'\' \\" {{ x }} \n# \r\x00\x1b[31m \u2028 \U0001f600 $(id) %s .md'''
 
 

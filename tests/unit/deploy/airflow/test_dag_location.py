@@ -11,6 +11,8 @@ from flow_sdk.errors import DeployError
 from tests.support.fake_gcs import FakeGcsServer
 from tests.support.moto import MotoServer
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 TEXT = f"{FIRST_LINE}\nx = 1\n"
 
 

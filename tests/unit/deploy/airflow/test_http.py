@@ -15,6 +15,8 @@ from flow_sdk.deploy.airflow.login import TokenLogin
 from flow_sdk.errors import DeployError
 from tests.support.airflow_web_server import airflow3, data, page, web_server
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 def airflow2(method, path, headers, body):
     if path == "/api/v1/version":

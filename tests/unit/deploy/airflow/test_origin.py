@@ -9,6 +9,8 @@ import pytest
 from flow_sdk.deploy.airflow.origin import is_same_store, read_origin
 from tests.unit.cli.flow_file import FLOW, call, write
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 PLAIN = FLOW.replace("required=True", "default=2")
 
 

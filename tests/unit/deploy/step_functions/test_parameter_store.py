@@ -21,6 +21,8 @@ from flow_sdk.errors import AwsError, DeployError
 from flow_sdk.store.open_store import open_store
 from tests.support.batch_server import BatchServer
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 RACERS = 8
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from flow_sdk.runtime.local.channel import Channel
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 def test_messages_keep_their_bounds_and_bring_descriptors() -> None:
     one, other = Channel.make_pair()

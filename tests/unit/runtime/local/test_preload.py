@@ -14,6 +14,8 @@ import pytest
 from flow_sdk.runtime.local import randomness
 from flow_sdk.runtime.local.early_imports import imports_before_effects
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 BEFORE = {
     "imports": ("import a, b.c as d\nfrom e.f import g", ["a", "b.c", "e.f", "e.f.g"]),
     "definitions": (

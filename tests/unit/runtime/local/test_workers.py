@@ -13,6 +13,8 @@ from flow_sdk.runtime.logs import LogSender, LogWriter
 from flow_sdk.runtime.request import TaskRequest
 from flow_sdk.store.backends.memory import MemoryStore
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.fixture
 def worker() -> Worker:

@@ -13,6 +13,8 @@ from flow_sdk.runtime.task import code_folder
 from flow_sdk.runtime.task.code_folder import MOST_UNUSED, UNUSED_AGE, unpack_once
 from flow_sdk.store.package.archive import build_archive
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 HOLDER = """
 import sys, tempfile
 tempfile.tempdir = sys.argv[1]

@@ -14,6 +14,8 @@ from flow_sdk.store.backends.errors import explain_error
 from tests.support.azurite import ACCOUNT, AzuriteServer
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 
 

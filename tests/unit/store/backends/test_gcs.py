@@ -16,6 +16,8 @@ from flow_sdk.store.backends.gcs import GoogleCloud
 from tests.support.fake_gcs import FakeGcsServer
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.mark.gcs
 def test_create_only_puts_carry_the_precondition(gcs: FakeGcsServer) -> None:

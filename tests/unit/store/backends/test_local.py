@@ -16,6 +16,8 @@ from flow_sdk.errors import ConfigError, ObjectExists, StoreError, StoreUnavaila
 from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.open_store import open_store
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> LocalStore:

@@ -19,6 +19,8 @@ from tests.support.moto import MotoServer
 from tests.support.ports import free_port
 from tests.support.stores import s3_store
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MotoServer]:

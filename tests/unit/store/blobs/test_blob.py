@@ -15,6 +15,8 @@ from flow_sdk.store.blobs.blob import digest_of, read_blob, write_blob
 from flow_sdk.store.port import Capabilities, ObjectStore
 from flow_sdk.store.records.layout import blob_key
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 MIB = 1 << 20
 
 

@@ -21,6 +21,8 @@ from flow_sdk.store.backends.local import LocalStore
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.records.model import ArtifactRef
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 
 @pytest.fixture
 def artifacts() -> Artifacts:

@@ -26,6 +26,8 @@ from flow_sdk.errors import SerializationError
 from flow_sdk.store.artifacts import Artifacts
 from flow_sdk.store.backends.memory import MemoryStore
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 WHERE = "step 'fit', artifact self.model"
 
 

@@ -30,6 +30,8 @@ from tests.conftest import ROOT
 from tests.support.run_builder import Builder
 from tests.unit.client.conftest import flow as flow  # the fixture
 
+pytestmark = pytest.mark.slow  # starts processes or servers
+
 WHERE = "Train/5/fit/0, artifact 'model'"
 
 
