@@ -23,11 +23,10 @@ PARTS = {
 
 def table(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| what | peer | Flow SDK | times better | promised |", "|---|--:|--:|--:|--:|"]
+    lines = ["| what | peer | Flow SDK | times better |", "|---|--:|--:|--:|"]
     for row in rows:
-        wanted = f"{row.wanted:g}" if row.wanted else ""
         results = f"{_short(row.peers)} {row.unit} | {_short(row.ours)} {row.unit}"
-        lines.append(f"| {row.what} | {results} | {row.ratio:.1f} | {wanted} |")
+        lines.append(f"| {row.what} | {results} | {row.ratio:.1f} |")
     return "\n".join(lines)
 
 
@@ -37,7 +36,7 @@ def _short(number: float) -> str:
 
 
 def main() -> int:
-    """Measure, print, and tell by the exit code whether every promise is kept."""
+    """Measure, print, and return 1 if a ratio is below its limit."""
     parser = argparse.ArgumentParser(prog="benchmarks.run_all", description=__doc__)
     parser.add_argument("--peer", required=True, help="a Python that has the peer (metaflow) installed")
     parser.add_argument("--only", choices=PARTS, action="append", help="run this part only")
@@ -52,9 +51,9 @@ def main() -> int:
             print(f"measuring: {part}", file=sys.stderr, flush=True)
             rows += PARTS[part](*sides)
     print(table(rows))
-    broken = [row.what for row in rows if not row.kept]
-    if broken:
-        print(f"not kept: {', '.join(broken)}", file=sys.stderr)
+    broken = [row for row in rows if not row.kept]
+    for row in broken:
+        print(f"{row.what}: {row.ratio:.1f} times better, at least {row.wanted:g} expected", file=sys.stderr)
     return 1 if broken else 0
 
 
