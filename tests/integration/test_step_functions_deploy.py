@@ -151,7 +151,7 @@ def test_a_prefix_of_all_names(deployment, monkeypatch):
     schedules = deployment.services.scheduler.list_schedules()["Schedules"]
     assert f"team_{deployment.name}" in [each["Name"] for each in schedules]
     assert made.prepared.request.orchestrator["state_machine"] == made.machine
-    assert {"the schedule", "the state machine with its versions"} <= set(deployment.delete().removed)
+    assert {"the schedule", "the state machine with its versions"} <= set(deployment.delete().removed_parts)
 
 
 def test_alerts_come_and_go_with_the_option(deployment):
@@ -165,7 +165,7 @@ def test_alerts_come_and_go_with_the_option(deployment):
     assert rows(deployment.preview())["alerts"] == "none: would be removed"
     assert deployment.create().alert_change == "remove" and rule.find_topic() is None
     deployment.create(alert_topic=topic)
-    assert "the rule for alerts" in deployment.delete().removed and rule.find_topic() is None
+    assert "the rule for alerts" in deployment.delete().removed_parts and rule.find_topic() is None
 
 
 def test_moving_back_and_on(deployment):
@@ -378,7 +378,7 @@ def test_delete_and_what_remains(deployment):
     run = runs.start_run({})
     objects = deployment.everything()["objects"]
     stopped = []
-    assert deployment.delete(stopped).removed == [
+    assert deployment.delete(stopped).removed_parts == [
         "the schedule",
         "the state machine with its versions",
         "the claim on its name in the SSM Parameter Store",
@@ -387,7 +387,7 @@ def test_delete_and_what_remains(deployment):
     left = deployment.everything()
     assert left["definition"] is None and left["schedule"] == [] and left["claim"] is None
     assert set(objects) <= set(left["objects"])
-    assert deployment.delete(stopped).removed == []
+    assert deployment.delete(stopped).removed_parts == []
     # The name still belongs to whoever held the token.
     with pytest.raises(DeployError, match="under a production token of anne"):
         deployment.create(gate=deployment.gate("bob"))
