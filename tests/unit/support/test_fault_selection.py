@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_failed_is_a_violation_and_plays_again(folder: Path) -> None:
+def test_a_failure_is_a_violation_and_can_be_played_again(folder: Path) -> None:
     # Of the faults of one share, one breaks something.
     number = next(n for n in range(SHARE) if 8 in range(30)[(zlib.crc32(b"test_share") + n) % SHARE :: SHARE])
     said = suite(folder, str(folder), "--share", str(number)).stdout
@@ -98,12 +99,12 @@ def test_what_failed_is_a_violation_and_plays_again(folder: Path) -> None:
         assert " 1 failed" in done.stdout and "passed" not in done.stdout, done.stdout
 
 
-def test_every_fault_is_all_of_it(folder: Path) -> None:
+def test_every_fault_injects_all_faults(folder: Path) -> None:
     said = suite(folder, str(folder), "--every-fault", "-k", "share or large").stdout
     assert "faults: 0 seeds run, 1,030 faults injected, 0 violations" in said and "2 passed" in said
 
 
-def test_what_is_played_by_turns_is_all_played(folder: Path) -> None:
+def test_all_cases_that_take_turns_are_played(folder: Path) -> None:
     (folder / "test_made.py").write_text(TURNS)
     ran = [
         suite(folder, str(folder), "-v", "-s", *words).stdout
@@ -114,3 +115,15 @@ def test_what_is_played_by_turns_is_all_played(folder: Path) -> None:
     assert names == [["a", "c"], ["b"], ["a", "b", "c"]]
     parts = [re.findall(r"part (.*)", said) for said in ran]
     assert parts[:2] == [["0 2", "3 5"], ["1", "4"]] and parts[2][:2] == ["0 1 2", "3 4 5"]
+
+
+def test_the_share_of_a_run_is_that_of_its_day(folder: Path) -> None:
+    (folder / "test_made.py").write_text("def test(share): share(range(30))")
+    shown = suite(folder, str(folder)).stdout
+    day = int(time.time() // 86400)
+    assert any(f"(the same again: --share {number})" in shown for number in (day - 1, day)), shown
+
+
+def test_each_fault_and_each_case_has_its_day() -> None:
+    for days, n in ((SHARE, 2), (SHARE, 5)):
+        assert {(day % SHARE, day % n) for day in range(days * n)} == {(s, k) for s in range(SHARE) for k in range(n)}
