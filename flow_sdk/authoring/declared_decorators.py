@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from flow_sdk._typing import TYPE_CHECKING
-from flow_sdk.authoring.flow import uses_no_dynamic_features
 
 if TYPE_CHECKING:
     from typing import Any
 
     from flow_sdk.authoring.decorator import Decorator
 
-__all__ = ["declared_flow_decorators", "flow_decorators", "step_decorators"]
+__all__ = ["declared_flow_decorators", "step_decorators"]
 
 
 def step_decorators(function: Any) -> tuple[Decorator, ...]:
     """Return the decorators on a step, the lowest in the source first."""
     return tuple(vars(function).get("__flow_decorators__", ()))
-
-
-def flow_decorators(flow: type) -> tuple[Decorator, ...]:
-    """Return the decorators of a flow by name, those that depend on configs with their values."""
-    if uses_no_dynamic_features():
-        return declared_flow_decorators(flow)
-    from flow_sdk.authoring.resolved_flow import resolve_declarations
-
-    found = resolve_declarations(flow).decorators
-    return tuple(found[name] for name in sorted(found))
 
 
 def declared_flow_decorators(flow: type) -> tuple[Decorator, ...]:

@@ -21,7 +21,7 @@ __all__ = [
     "INACTIVE",
     "IgnoredCards",
     "InactiveDecorator",
-    "find_inactive",
+    "find_declared_inactive",
     "namespaced_event_name",
     "values_of_inactive_decorators",
 ]
@@ -135,31 +135,8 @@ def namespaced_event_name(name: str) -> str:
     return name
 
 
-def find_inactive(flow: type[FlowSpec]) -> Iterator[tuple[str, str]]:
-    """Find the decorators without effect on a flow, its steps included.
-
-    Parameters
-    ----------
-    flow : type
-        The flow's class.
-
-    Yields
-    ------
-    (str, str)
-        The decorator's name and the step's; "" for one on the class.
-    """
-    from flow_sdk.authoring.flow import uses_no_dynamic_features
-
-    found = _find_declared(flow)
-    if not uses_no_dynamic_features():
-        from flow_sdk.authoring.resolved_flow import resolve_declarations
-
-        found += resolve_declarations(flow).inactive
-    yield from dict.fromkeys(found)
-
-
-def _find_declared(flow: type[FlowSpec]) -> list[tuple[str, str]]:
-    """The decorators without effect that stand in the source."""
+def find_declared_inactive(flow: type[FlowSpec]) -> list[tuple[str, str]]:
+    """Return the decorators without effect in the source: their names and those of their steps."""
     from flow_sdk.authoring.flow import step_functions
 
     found = [(name, "") for klass in flow.__mro__ for name in vars(klass).get("__flow_inactive__", ())]
@@ -176,7 +153,7 @@ def values_of_inactive_decorators(flow: type[FlowSpec], step: str) -> dict[str, 
     """
     from flow_sdk.authoring.flow import uses_no_dynamic_features
 
-    names = {name for name, where in _find_declared(flow) if where in ("", step)}
+    names = {name for name, where in find_declared_inactive(flow) if where in ("", step)}
     if not uses_no_dynamic_features():
         names |= {"card", "trigger"}
     facts: dict[str, Any] = {}

@@ -24,7 +24,7 @@ else:
 
     T = None
 
-__all__ = ["DeployContext", "JSONType", "Parameter", "apply_parsers", "declared_parameters", "flow_parameters"]
+__all__ = ["DeployContext", "JSONType", "Parameter", "declared_parameters"]
 
 RESERVED = frozenset(
     {
@@ -320,34 +320,6 @@ def _is_name(name: str) -> bool:
     return plain.isascii() and plain.isidentifier() and not plain.startswith("_") and len(name) <= 128
 
 
-def flow_parameters(flow: type[FlowSpec]) -> list[Parameter[Any]]:
-    """Return a flow's parameters: those it declares, and what its mutators make of them.
-
-    Raises
-    ------
-    ParameterError
-        If two have the same name (``-`` and ``_`` and upper and lower case being the same).
-    """
-    from flow_sdk.authoring.flow import uses_no_dynamic_features
-
-    if uses_no_dynamic_features():
-        found = declared_parameters(flow)
-    else:
-        from flow_sdk.authoring.resolved_flow import resolve_declarations
-
-        found = resolve_declarations(flow).parameters
-    names: dict[str, str] = {}
-    for attribute, parameter in found.items():
-        same = names.setdefault(parameter.name.replace("-", "_").lower(), attribute)
-        if same != attribute:
-            raise ParameterError(
-                f"Two parameters of {flow.__name__} have the name {parameter.name!r}.",
-                seen=f"{same} and {attribute}",
-                wanted="names that differ in more than '-' and '_' or upper and lower case",
-            )
-    return list(found.values())
-
-
 def declared_parameters(flow: type[FlowSpec]) -> dict[str, Parameter[Any]]:
     """Return the parameters in a flow's class bodies by attribute, base classes first, in the order of the source."""
     found: dict[str, Parameter[Any]] = {}
@@ -358,37 +330,3 @@ def declared_parameters(flow: type[FlowSpec]) -> dict[str, Parameter[Any]]:
             elif attribute in found:
                 del found[attribute]
     return found
-
-
-def apply_parsers(flow: type[FlowSpec], values: dict[str, Any]) -> dict[str, Any]:
-    """Run the parsers of a flow's files over their contents, once, when a run starts.
-
-    Parameters
-    ----------
-    flow : type
-        The flow's class.
-    values : dict
-        Values by artifact name, as :func:`flow_sdk.plan.parameters.resolve_values` gives them.
-
-    Returns
-    -------
-    dict
-        The same with the parsers' results.
-    """
-    parsed = dict(values)
-    for parameter in flow_parameters(flow):
-        parser = getattr(parameter, "parser", None)
-        if parser is None or parsed.get(parameter.attribute) is None:
-            continue
-        try:
-            if isinstance(parser, str):
-                import importlib
-
-                module, _, function = parser.rpartition(".")
-                parser = getattr(importlib.import_module(module), function)
-            parsed[parameter.attribute] = parser(parsed[parameter.attribute])
-        except Exception as error:
-            raise ParameterError(
-                f"The parser of the parameter {parameter.name!r} failed.", seen=f"{type(error).__name__}: {error}"
-            ) from error
-    return parsed

@@ -12,6 +12,7 @@ import os
 import re
 
 from flow_sdk._typing import TYPE_CHECKING
+from flow_sdk.aws.errors import aws_errors, use_certificate_help
 from flow_sdk.config import read_setting
 from flow_sdk.errors import AwsError, ConfigError
 
@@ -222,8 +223,6 @@ def botocore_session() -> Any:
     if _session is None or _session[0] != state:
         import botocore.session
 
-        from flow_sdk.aws import aws_errors
-
         made = botocore.session.Session()
         with aws_errors("read the AWS settings"):
             if (named := _read_variable("AWS_REGION")) is not None:
@@ -372,8 +371,6 @@ def _read_plain(credentials: RenewedCredentials | None) -> S3Settings:
 
 
 def _read_with_botocore() -> S3Settings:
-    from flow_sdk.aws import aws_errors
-
     made = botocore_session()
     with aws_errors("read the AWS settings"):
         found = made.get_config_variable("region") or None
@@ -423,7 +420,6 @@ def _bundle_of(profile: dict[str, Any]) -> CaBundle | None:
 
 
 def _find_credentials() -> RenewedCredentials:
-    from flow_sdk.aws import aws_errors
     from flow_sdk.aws.credentials import RenewedCredentials
 
     with aws_errors("sign requests to S3"):
@@ -433,3 +429,6 @@ def _find_credentials() -> RenewedCredentials:
 
             raise NoCredentialsError
     return RenewedCredentials(found)
+
+
+use_certificate_help(certificate_help)

@@ -42,7 +42,7 @@ def exchange_with_caller(context: CommandContext) -> None:
     context.in_notebook = request.get("notebook", False)
     given = request["parameters"]
     if given:
-        from flow_sdk.authoring.parameters import flow_parameters
+        from flow_sdk.authoring.declarations import flow_parameters
 
         # A name with "-" can't be a keyword of Python.
         declared = {

@@ -68,7 +68,7 @@ def _find_inactive(context: CommandContext) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     if "flow_sdk.authoring.inactive_decorators" not in sys.modules:
         return found  # no flow of this process can have one
-    from flow_sdk.authoring.inactive_decorators import find_inactive
+    from flow_sdk.authoring.declarations import find_inactive
 
     for name, step in find_inactive(context.flow_class):
         found.setdefault(name, []).extend([step] if step else [])

@@ -24,7 +24,7 @@ def parameter_options(flow_class: Any) -> list[Option]:
     ParameterError
         If the flow's parameters clash.
     """
-    from flow_sdk.authoring.parameters import flow_parameters
+    from flow_sdk.authoring.declarations import flow_parameters
 
     return [_make_option(parameter) for parameter in flow_parameters(flow_class)]
 

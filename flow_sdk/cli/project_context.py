@@ -72,6 +72,6 @@ class ProjectContext:
 
 def _declared_project(flow_class: Any) -> dict[str, Any] | None:
     """Return the attributes of the flow's ``@project``; None if it has none."""
-    from flow_sdk.authoring.declared_decorators import flow_decorators
+    from flow_sdk.authoring.declarations import flow_decorators
 
     return next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "project"), None)

@@ -15,7 +15,7 @@ SHOWN = 3
 
 def declared_schedule(flow_class: Any) -> CronSchedule | None:
     """The schedule that a flow declares; None without ``@schedule``."""
-    from flow_sdk.authoring.declared_decorators import flow_decorators
+    from flow_sdk.authoring.declarations import flow_decorators
     from flow_sdk.cron.parse import parse_schedule
 
     declared = next((d.attributes() for d in flow_decorators(flow_class) if type(d).name == "schedule"), None)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from flow_sdk.aws import aws_errors, error_code, make_client
+from flow_sdk.aws.clients import make_client
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.aws.settings import Encryption, find_encryption
 from flow_sdk.errors import ObjectMissing, StoreError, UsageError
 from flow_sdk.files.file_store import PIECE, ByteSpan, Content, FileEntry, FileInfo, FileLabel

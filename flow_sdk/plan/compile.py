@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, cast
 
-from flow_sdk.authoring.declared_decorators import flow_decorators, step_decorators
+from flow_sdk.authoring.declarations import flow_decorators
+from flow_sdk.authoring.declared_decorators import step_decorators
 from flow_sdk.authoring.flow import FlowSpec, is_step, step_functions, uses_no_dynamic_features
 from flow_sdk.authoring.parameters import Parameter
 from flow_sdk.errors import CheckFailed, PlanError

@@ -64,7 +64,7 @@ def plan_parameters(flow: Any, context: Any) -> tuple[ParameterPlan, ...]:
     ParameterError
         If two parameters have one name, a default hasn't the parameter's type, or its function fails.
     """
-    from flow_sdk.authoring.parameters import flow_parameters
+    from flow_sdk.authoring.declarations import flow_parameters
 
     return tuple(_plan_parameter(parameter, context) for parameter in flow_parameters(flow))
 

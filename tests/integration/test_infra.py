@@ -11,7 +11,7 @@ from cfnlint.api import lint_all
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from flow_sdk.authoring.project import claim_name
-from flow_sdk.aws import _OPERATIONS
+from flow_sdk.aws.errors import _OPERATIONS
 from flow_sdk.deploy.step_functions.account import AwsAccount
 from flow_sdk.deploy.step_functions.machine import ALIAS
 from flow_sdk.deploy.step_functions.names import parameter_name, rule_name, schedule_name

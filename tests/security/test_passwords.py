@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flow_sdk.aws import aws_errors, make_client
+from flow_sdk.aws.clients import make_client
+from flow_sdk.aws.errors import aws_errors
 from flow_sdk.client import Task, metadata, namespace
 from flow_sdk.client.context import default_metadata, default_namespace
 from flow_sdk.errors import AwsError, StoreUnavailable, UsageError

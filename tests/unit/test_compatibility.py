@@ -12,7 +12,8 @@ import pytest
 
 import flow_sdk
 from flow_sdk import FlowSpec, Parameter, card, current, exit_hook, kubernetes, pypi_base, step, trigger
-from flow_sdk.authoring.inactive_decorators import INACTIVE, IgnoredCards, find_inactive
+from flow_sdk.authoring.declarations import find_inactive
+from flow_sdk.authoring.inactive_decorators import INACTIVE, IgnoredCards
 from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.cards import Markdown, MetaflowCard, get_cards
 from flow_sdk.compatibility.modules import MODULES, OTHERS

@@ -275,7 +275,8 @@ def _region_of_arn(secret: str) -> str | None:
 
 def _get_secret(source: Mapping[str, Any]) -> dict[str, Any]:
     """Return the response of AWS Secrets Manager."""
-    from flow_sdk.aws import aws_errors, make_client
+    from flow_sdk.aws.clients import make_client
+    from flow_sdk.aws.errors import aws_errors
 
     secret, options = source["id"], source["options"]
     region = _region_of_arn(secret) or options.get("region")
@@ -300,7 +301,8 @@ def _get_secret(source: Mapping[str, Any]) -> dict[str, Any]:
 
 def _assume_role(role: str, region: str | None) -> dict[str, str]:
     """Return temporary credentials of a role."""
-    from flow_sdk.aws import aws_errors, make_client
+    from flow_sdk.aws.clients import make_client
+    from flow_sdk.aws.errors import aws_errors
 
     with aws_errors(f"take on the role {role}"):
         answer = make_client("sts", region_name=region).assume_role(RoleArn=role, RoleSessionName="flow-sdk-secrets")[

@@ -19,7 +19,7 @@ __all__ = ["COMMANDS"]
 def _find_jobs(context: CommandContext) -> tuple[Any, list[dict[str, Any]]]:
     """Return a client, and the jobs that the options select."""
     from flow_sdk import config
-    from flow_sdk.aws import make_client
+    from flow_sdk.aws.clients import make_client
     from flow_sdk.runtime.batch.jobs import unfinished_jobs
 
     run, user = context["run-id"], context["user"]

@@ -118,7 +118,8 @@ def _check_value(name: str, value: str, source: str | None = None) -> None:
 
 
 def _stack_outputs(stack: str) -> dict[str, str]:
-    from flow_sdk.aws import aws_errors, make_client
+    from flow_sdk.aws.clients import make_client
+    from flow_sdk.aws.errors import aws_errors
     from flow_sdk.errors import AwsError
 
     cloudformation = make_client("cloudformation")

@@ -40,7 +40,8 @@ class MwaaLogin:
         AwsError
             If AWS refuses, or doesn't answer.
         """
-        from flow_sdk.aws import aws_errors, make_client
+        from flow_sdk.aws.clients import make_client
+        from flow_sdk.aws.errors import aws_errors
 
         with aws_errors(f"log in to MWAA environment {self.environment}", where=f"{SCHEME}{self.environment}"):
             if self._client is None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flow_sdk.aws import aws_errors, make_client
+from flow_sdk.aws.clients import make_client
+from flow_sdk.aws.errors import aws_errors
 from flow_sdk.deploy.step_functions.names import check_prefix, machine_name
 
 __all__ = ["AwsAccount", "AwsServices", "find_account", "name_prefix"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flow_sdk.aws import make_client
+from flow_sdk.aws.clients import make_client
 from flow_sdk.deploy.port import DeploymentStatus, RunDetails, TargetRequest
 from flow_sdk.deploy.run_states import has_begun
 from flow_sdk.deploy.step_functions.execution import Execution

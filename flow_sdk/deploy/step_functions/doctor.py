@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flow_sdk.aws import aws_errors, error_code, make_client
+from flow_sdk.aws.clients import make_client
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.aws.settings import botocore_session
 from flow_sdk.config import datastore_kind, read_setting
 from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine_all, examine_part

@@ -30,7 +30,8 @@ def read_execution_input(arn: str) -> Any:
     AwsError
         If AWS doesn't return it.
     """
-    from flow_sdk.aws import aws_errors, make_client
+    from flow_sdk.aws.clients import make_client
+    from flow_sdk.aws.errors import aws_errors
 
     states = make_client("stepfunctions")
     with aws_errors("read the execution's input", where=arn):

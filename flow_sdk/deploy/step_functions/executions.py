@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.deploy.claims import TokenRegistry
 from flow_sdk.deploy.port import DeployedRuns, DeploymentStatus, RunDetails, TargetRequest
 from flow_sdk.deploy.run_ids import existing_run_error
@@ -258,7 +258,7 @@ class Executions(DeployedRuns[Execution]):
 
     def describe_deployment(self, request: TargetRequest) -> DeploymentStatus:
         """Return state machine, versions and schedule."""
-        from flow_sdk.aws import make_client
+        from flow_sdk.aws.clients import make_client
 
         machine = self.machine
         schedule = FlowSchedule(

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.deploy.step_functions.account import AwsAccount
 from flow_sdk.deploy.step_functions.names import NAME_TAG, tag_value
 from flow_sdk.errors import AwsError, DeployError

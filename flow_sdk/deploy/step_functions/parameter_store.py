@@ -5,7 +5,7 @@ that was read. SSM has no compare-and-set: each write is told its version's numb
 back what it has overwritten.
 """
 
-from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.deploy.claims import Claim
 from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.names import parameter_name

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.prepare import StepFunctionsOptions
 from flow_sdk.errors import DeployError

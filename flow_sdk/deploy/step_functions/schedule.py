@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flow_sdk.aws import aws_errors, error_code
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.deploy.step_functions.names import schedule_name
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.model import FlowPlan

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flow_sdk.aws import aws_errors
+from flow_sdk.aws.errors import aws_errors
 from flow_sdk.errors import AwsError, FlowSDKError
 
 __all__ = ["ENDED", "describe_failure", "describe_jobs", "follow_job", "log_group", "log_tail", "terminate_job"]

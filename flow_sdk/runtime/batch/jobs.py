@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flow_sdk.aws import aws_errors
+from flow_sdk.aws.errors import aws_errors
 from flow_sdk.runtime.batch.follow import ENDED, Job, describe_jobs
 from flow_sdk.runtime.batch.submit import job_name, tag_value
 from flow_sdk.runtime.orchestrator import adapter_of_run

@@ -53,7 +53,7 @@ class Interrupts:
 
 
 def _run_job(request: TaskRequest, target: JobTarget, report: Report, interrupts: Interrupts) -> int:
-    from flow_sdk.aws import make_client
+    from flow_sdk.aws.clients import make_client
 
     batch, task = make_client("batch"), RemoteTask(request, _print_line, _print_message, report)
     if interrupts.asked:

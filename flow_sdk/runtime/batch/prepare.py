@@ -80,7 +80,7 @@ def plan_targets(plan: FlowPlan, root: str) -> BatchPlan:
             help="Add --datastore s3, and --datastore-root s3://bucket/prefix unless that is set.",
         )
     settings = BatchSettings.from_config()
-    from flow_sdk.aws import make_client
+    from flow_sdk.aws.clients import make_client
 
     batch = make_client("batch")
     settings = find_platforms(batch, steps, settings)

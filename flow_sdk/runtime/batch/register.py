@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flow_sdk.aws import aws_errors
+from flow_sdk.aws.errors import aws_errors
 from flow_sdk.errors import AwsError, ConfigError
 from flow_sdk.plan.model import StepPlan
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, find_queues, log_options

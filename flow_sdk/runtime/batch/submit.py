@@ -6,7 +6,7 @@ import re
 from contextlib import AbstractContextManager
 from typing import Any
 
-from flow_sdk.aws import aws_errors
+from flow_sdk.aws.errors import aws_errors
 from flow_sdk.errors import ObjectMissing
 from flow_sdk.runtime.request import WITHOUT_LOCAL_FILE, TaskRequest
 from flow_sdk.store.artifacts import Artifacts

@@ -4,8 +4,8 @@ import json
 import time
 from typing import Any
 
+from flow_sdk.authoring.declarations import apply_parsers
 from flow_sdk.authoring.flow import FlowSpec
-from flow_sdk.authoring.parameters import apply_parsers
 from flow_sdk.errors import DeployError, ObjectMissing
 from flow_sdk.plan.codec import ordered_json
 from flow_sdk.plan.model import FlowPlan

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from flow_sdk.aws import explain_failure
+from flow_sdk.aws.errors import explain_failure
 from flow_sdk.aws.settings import Encryption, S3Settings, certificate_help, forget_settings, s3_settings
 from flow_sdk.errors import AwsError, StoreUnavailable
 from flow_sdk.store.address import StoreAddress

@@ -11,7 +11,7 @@ import pytest
 
 from flow_sdk import Config, ConfigValue, FlowSpec, Parameter, batch, config_expr, retry, schedule, step
 from flow_sdk.authoring.configs import flow_configs
-from flow_sdk.authoring.declared_decorators import flow_decorators
+from flow_sdk.authoring.declarations import flow_decorators
 from flow_sdk.authoring.deferred import resolve_deferred
 from flow_sdk.authoring.parameters import DeployContext
 from flow_sdk.authoring.resolved_flow import provide_configs, resolve_declarations

@@ -10,7 +10,8 @@ import pytest
 
 from flow_sdk import FlowSpec, catch, environment, resources, retry, schedule, step, timeout
 from flow_sdk.authoring.builtin_decorators import builtin_decorator_names, find_decorator
-from flow_sdk.authoring.declared_decorators import flow_decorators, step_decorators
+from flow_sdk.authoring.declarations import flow_decorators
+from flow_sdk.authoring.declared_decorators import step_decorators
 from flow_sdk.authoring.decorators.catch import CatchDecorator
 from flow_sdk.authoring.decorators.environment import EnvironmentDecorator
 from flow_sdk.authoring.decorators.resources import ResourcesDecorator

@@ -229,7 +229,7 @@ def test_what_a_mutator_can_not_do(change: Change, says: str) -> None:
     with pytest.raises(UsageError) as error:
         mutated(change)
     assert says in str(error.value)
-    assert "test_mutators.py:" in str(error.value)
+    assert "test_mutable.py:" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_what_with_can_not_add(text: str, says: str) -> None:
 def test_decorators_in_the_wrong_place_are_refused_there(use: Callable[[], Any]) -> None:
     with pytest.raises(UsageError) as error:
         use()
-    assert "test_mutators.py:" in str(error.value)
+    assert "test_mutable.py:" in str(error.value)
 
 
 def module_of(name: str, monkeypatch: pytest.MonkeyPatch, **contents: Any) -> ModuleType:

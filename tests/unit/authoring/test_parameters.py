@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flow_sdk import FlowSpec, IncludeFile, JSONType, Parameter
-from flow_sdk.authoring.parameters import apply_parsers, flow_parameters
+from flow_sdk.authoring.declarations import apply_parsers, flow_parameters
 from flow_sdk.errors import ParameterError
 
 pytestmark = pytest.mark.slow  # starts processes or servers

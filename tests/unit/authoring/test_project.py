@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flow_sdk import FlowSpec, project
-from flow_sdk.authoring.declared_decorators import flow_decorators
+from flow_sdk.authoring.declarations import flow_decorators
 from flow_sdk.authoring.project import ProjectBranch, choose_branch, encode_user, full_branch, is_name, project_of_run
 from flow_sdk.errors import UsageError
 

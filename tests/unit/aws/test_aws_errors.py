@@ -18,7 +18,8 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from flow_sdk.aws import aws_errors, error_code, make_client
+from flow_sdk.aws.clients import make_client
+from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.errors import AwsError
 from tests.support.ports import free_port
 

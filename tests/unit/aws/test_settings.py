@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flow_sdk.aws import make_client
+from flow_sdk.aws.clients import make_client
 from flow_sdk.aws.settings import find_encryption, s3_settings
 from flow_sdk.deploy.airflow.create import AirflowDraft, AirflowOptions
 from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
@@ -314,7 +314,7 @@ def metadata_service_disabled(rig: Rig) -> None:
         open_store("s3://flows/settings")
     assert "AWS_PROFILE" in str(refused.value)
     with pytest.raises(AwsError, match="there are no credentials"):
-        from flow_sdk.aws import aws_errors
+        from flow_sdk.aws.errors import aws_errors
 
         with aws_errors("look"):
             make_client("batch").describe_job_queues()

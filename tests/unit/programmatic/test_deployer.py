@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flow_sdk import DeployedFlow, Deployer, default_metadata, metadata
-from flow_sdk.authoring.parameters import flow_parameters
+from flow_sdk.authoring.declarations import flow_parameters
 from flow_sdk.deploy.airflow.runtime import airflow_run_id
 from flow_sdk.errors import DeployError, FlowSDKError, NotFound, PlanError, UsageError
 from flow_sdk.plan.model import FlowPlan, ParameterPlan

@@ -141,7 +141,7 @@ class States:
 def test_the_input_of_a_flow_without_parameters(
     text: str, code: int, said: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    monkeypatch.setattr("flow_sdk.aws.make_client", lambda service: States(text))
+    monkeypatch.setattr("flow_sdk.aws.clients.make_client", lambda service: States(text))
     assert run_container({**told, "FLOW_SDK_EXECUTION": MACHINE["execution"]}) == code
     assert said in capfd.readouterr().err
 
@@ -159,7 +159,7 @@ def test_the_input_of_a_flow_without_parameters(
 def test_an_input_that_can_never_work_ends_the_job_well_where_the_machine_reads_why(
     text: str, said: str, told: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    monkeypatch.setattr("flow_sdk.aws.make_client", lambda service: States(text))
+    monkeypatch.setattr("flow_sdk.aws.clients.make_client", lambda service: States(text))
     env = {**told, "FLOW_SDK_EXECUTION": MACHINE["execution"], "FLOW_SDK_REFUSABLE": "1"}
     assert run_container(env) == 0
     assert said in capfd.readouterr().err
@@ -172,7 +172,7 @@ def test_an_input_that_can_never_work_ends_the_job_well_where_the_machine_reads_
 def test_an_input_that_was_taken_gives_the_machine_its_data(
     told: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flow_sdk.aws.make_client", lambda service: States("{}"))
+    monkeypatch.setattr("flow_sdk.aws.clients.make_client", lambda service: States("{}"))
     env = {**told, "FLOW_SDK_EXECUTION": MACHINE["execution"], "FLOW_SDK_REFUSABLE": "1"}
     for _ in range(2):  # Batch may start a job twice
         assert run_container(env) == 0
@@ -180,7 +180,7 @@ def test_an_input_that_was_taken_gives_the_machine_its_data(
 
 
 def test_a_step_that_fails_is_no_refused_input(told: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flow_sdk.aws.make_client", lambda service: States("{}"))
+    monkeypatch.setattr("flow_sdk.aws.clients.make_client", lambda service: States("{}"))
     env = {**told, "FLOW_SDK_EXECUTION": MACHINE["execution"], "FLOW_SDK_REFUSABLE": "1", "FLOW_SDK_MOST_ITEMS": "1"}
     assert run_container(env) == 2
     assert open_store(told["FLOW_SDK_STORE"]).head(INPUT) is None
