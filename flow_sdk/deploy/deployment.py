@@ -67,7 +67,7 @@ class CreatedDeployment:
         The namespace of its runs.
     is_changed : bool
         Whether it differs from what was deployed before.
-    summary, notes : tuple of str
+    summary, hints : tuple of str
         What the user should know: what was done, and what follows.
     details : dict of str to JSON value
         What ``create --output json`` has in addition; the target documents its keys.
@@ -94,7 +94,7 @@ class DeploymentPreview:
         Each part of the deployment, and what would become of it.
     limits : tuple of (str, int, int)
         What is limited, what would be used, and what is allowed.
-    notes : tuple of str
+    hints : tuple of str
         What the user should know in addition.
     difference : tuple of str
         How the definition differs from what is deployed, as lines of a diff.

@@ -99,8 +99,8 @@ class PreparedDeployment:
         The job definitions that it uses, each once.
     schedule : Schedule or None
         When it starts by itself.
-    unheeded : tuple of str
-        What steps ask for in vain, for people.
+    ignored_settings : tuple of str
+        Settings of steps that have no effect here, as sentences.
     distributed : frozenset of str
         The foreach steps that become distributed maps.
     max_workers : int
