@@ -1,6 +1,7 @@
 """Pages have short lines, are on the site, and link to and name files that exist."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,16 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
 def test_modules_that_a_page_names_exist(page: Path) -> None:
     names = set(_MODULE.findall(page.read_text(encoding="utf-8")))
     assert names - {path.name for path in python_files()} - {"flow.py"} == set()
+
+
+def test_the_layers_of_the_architecture_page_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = [contract["layers"] for contract in contracts if contract["id"] == "layers"]
+    _, _, table = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("\n| layer | contents |\n")
+    rows = [line.split("|")[1] for line in table.split("\n\n")[0].splitlines()[1:]]
+    assert [re.findall(r"`(\w+)`", row) for row in rows] == [layer.split(" | ") for layer in layers]
 
 
 def test_every_page_is_in_the_navigation_of_the_site() -> None:
