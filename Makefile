@@ -42,7 +42,7 @@ checkout = --config-settings editable_mode=compat -e . -e ./provider
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help image demo test test-faults test-soak check quick coverage lint unit docs format bench dist changelog lock clean
+.PHONY: help image demo test test-faults test-soak check quick style coverage lint unit docs format bench dist changelog lock clean
 
 help:
 	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
@@ -50,7 +50,8 @@ help:
 	@echo "make test-faults  every fault of the fault tests, where make test injects a share: 500 killed runs and more"
 	@echo "make test-soak    an hour of runs under faults: no process may grow; MINUTES=10 for less"
 	@echo "make check   lint and the quick tests, in a minute or so: for the inner loop"
-	@echo "make quick   the unit and style tests that start no process and no server"
+	@echo "make quick   the unit tests that start no process and no server"
+	@echo "make style   the tests of names, sizes, docstrings and the checkout"
 	@echo "make coverage    which lines the unit tests run, those of processes that they start included"
 	@echo "make lint    ruff, mypy --strict, import-linter, the documentation site"
 	@echo "make unit    the tests that start no Airflow"
@@ -142,11 +143,13 @@ MINUTES ?= 60
 test-soak: .venv/.ready
 	.venv/bin/python -m tests.soak.run_soak --minutes $(MINUTES)
 
-# Lint beside the tests: each keeps one core busy.
+# The unit tests keep one core busy, lint and then the style tests another one.
 check: .venv/.ready
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint quick
+	@$(MAKE) --no-print-directory -j2 --output-sync=target quick lint style
 quick: .venv/.ready
-	.venv/bin/python -m pytest -p no:cacheprovider -q -m "not slow" tests/unit tests/style $(PYTEST_ARGS)
+	.venv/bin/python -m pytest -p no:cacheprovider -q -m "not slow" tests/unit $(PYTEST_ARGS)
+style: .venv/.ready
+	.venv/bin/python -m pytest -p no:cacheprovider -q -m "not slow" tests/style $(PYTEST_ARGS)
 
 # Not part of make test: following each line makes the unit tests take half as long again and more.
 coverage: .venv/.ready
