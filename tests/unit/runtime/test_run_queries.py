@@ -17,6 +17,8 @@ from tests.strategies.flows import flow_source
 from tests.strategies.loading import small_flow
 from tests.support.in_process_runs import InProcessRun, load_source
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 def finished_run(seed: int, folder: Path) -> InProcessRun:
     source = flow_source(seed, max_steps=20)

@@ -9,6 +9,8 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.commits import read_attempt
 from tests.unit.runtime.local.local_runs import ISOLATIONS, plan_of, run
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_a_process_that_is_killed_fails_its_attempt_and_is_retried(isolation: str, tmp_path: Path) -> None:

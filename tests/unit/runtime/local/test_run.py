@@ -9,6 +9,8 @@ from flow_sdk.store.open_store import open_store
 from flow_sdk.store.records.commits import read_task
 from tests.unit.runtime.local.local_runs import ISOLATIONS, run
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
 def test_a_run_is_recorded_and_its_events_come_in_order(isolation: str, tmp_path: Path) -> None:
