@@ -57,6 +57,7 @@ def test_each_test_is_of_exactly_one_part() -> None:
         assert len(chosen) == 1, (markers, chosen)
 
 
+@pytest.mark.slow
 def test_the_parts_run_what_is_theirs(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = ["-v", "-p", "no:hypothesispytest", "-p", "no:anyio", "-c", str(ROOT / "pyproject.toml"), str(folder)]
     assert run_parts(arguments) == 0
@@ -68,6 +69,7 @@ def test_the_parts_run_what_is_theirs(folder: Path, capfd: pytest.CaptureFixture
     assert found == OF
 
 
+@pytest.mark.slow
 def test_a_failure_in_any_part_is_the_failure_of_all(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "test_run.py").write_text("import pytest\n@pytest.mark.processes\ndef test_run(): assert False")
     assert run_parts(["-p", "no:hypothesispytest", "-c", str(ROOT / "pyproject.toml"), str(folder)]) == 1
