@@ -176,7 +176,7 @@ class _TypedLine:
 
     def _store_root(self) -> str | None:
         """Return the folder of the store that the line names, else the setting's; None for a store that isn't local."""
-        from flow_sdk.config import datastore_root
+        from flow_sdk.default_store import datastore_root
 
         given: dict[str, str] = {}
         for word, following in zip(self._before, [*self._before[1:], ""], strict=True):

@@ -80,6 +80,6 @@ def find_store_root(kind: str | None, root: str | None) -> str:
             wanted = "a folder" if kind in (None, "local") else f"an address such as {DATASTORES[kind]}://bucket/prefix"
             raise UsageError(f"--datastore-root can't be {root!r}.", wanted=wanted)
         return root if "://" in root else os.path.abspath(expand_home(root))
-    from flow_sdk.config import datastore_root
+    from flow_sdk.default_store import datastore_root
 
     return datastore_root(kind)

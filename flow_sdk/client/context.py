@@ -133,9 +133,9 @@ def current_store() -> str:
     given = os.environ.get(STORE_VARIABLE)
     if given:
         return given
-    from flow_sdk import config
+    from flow_sdk import default_store
 
-    return config.datastore_root()
+    return default_store.datastore_root()
 
 
 def store_url(text: str) -> str:
@@ -178,10 +178,10 @@ def store_url(text: str) -> str:
 
 def _default_of_kind(kind: str) -> str:
     """The store of a kind that the settings name."""
-    from flow_sdk import config
+    from flow_sdk import default_store
 
     try:
-        return config.datastore_root(kind)
+        return default_store.datastore_root(kind)
     except ConfigError as error:
         error.help = (
             f"Give the address, such as metadata('{kind}@bucket/prefix'), or set "

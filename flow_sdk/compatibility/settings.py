@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from flow_sdk import config
+from flow_sdk import config, default_store
 
 __all__ = ["find_setting", "from_conf"]
 
@@ -36,7 +36,7 @@ def find_setting(name: str) -> Any:
         The value from the environment or the settings file, as text; None where it isn't set.
     """
     if name in ("DEFAULT_DATASTORE", "DEFAULT_METADATA"):
-        return config.datastore_kind()
+        return default_store.datastore_kind()
     if name == "USER":
         return config.user_name()
     if name == "DATATOOLS_S3ROOT":

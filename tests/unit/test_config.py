@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from flow_sdk import config
+from flow_sdk import config, default_store
 from flow_sdk.errors import ConfigError
 
 
@@ -41,7 +41,7 @@ def test_the_file_is_the_owners_alone(here):
 def test_what_is_not_set():
     setting = config.read_setting("AIRFLOW_URL")
     assert (setting.value, setting.source) == (None, "not set")
-    assert config.datastore_kind() == "local"
+    assert default_store.datastore_kind() == "local"
     assert config.user_name() == "tester"
 
 
@@ -86,40 +86,40 @@ def test_unknown_settings_are_refused():
 
 
 def test_the_local_store_is_found_from_below(here, monkeypatch):
-    assert config.datastore_root() == str(here / ".flow_sdk")
+    assert default_store.datastore_root() == str(here / ".flow_sdk")
     (here / ".flow_sdk").mkdir()
     (here / "below" / "it").mkdir(parents=True)
     monkeypatch.chdir(here / "below" / "it")
     # A folder of that name that is no store isn't taken for one.
-    assert config.datastore_root() == str(here / "below" / "it" / ".flow_sdk")
+    assert default_store.datastore_root() == str(here / "below" / "it" / ".flow_sdk")
     (here / ".flow_sdk" / "store.json").touch()
-    assert config.datastore_root() == str(here / ".flow_sdk")
+    assert default_store.datastore_root() == str(here / ".flow_sdk")
 
 
 def test_the_local_store_where_the_setting_says(here, monkeypatch):
     monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", "kept")
-    assert config.datastore_root() == str(here / "kept")
+    assert default_store.datastore_root() == str(here / "kept")
 
 
 def test_metaflows_setting_names_the_folder_above_the_local_store(here, monkeypatch):
     monkeypatch.setenv("METAFLOW_DATASTORE_SYSROOT_LOCAL", str(here / "d"))
-    assert config.datastore_root() == str(here / "d" / ".flow_sdk")
+    assert default_store.datastore_root() == str(here / "d" / ".flow_sdk")
     # A store that an earlier release has made in the folder itself is used on.
     (here / "d").mkdir()
     (here / "d" / "store.json").touch()
-    assert config.datastore_root() == str(here / "d")
+    assert default_store.datastore_root() == str(here / "d")
     (here / "d" / ".flow_sdk").mkdir()
     (here / "d" / ".flow_sdk" / "store.json").touch()
-    assert config.datastore_root() == str(here / "d" / ".flow_sdk")
+    assert default_store.datastore_root() == str(here / "d" / ".flow_sdk")
     monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", str(here / "e"))
-    assert config.datastore_root() == str(here / "e")
+    assert default_store.datastore_root() == str(here / "e")
 
 
 def test_metaflows_profile_is_one_of_ours_or_one_of_its_own(here, monkeypatch):
     monkeypatch.setenv("METAFLOW_PROFILE", "team")
     monkeypatch.setenv("METAFLOW_HOME", str(here / "theirs"))
     monkeypatch.delenv("FLOW_SDK_USER", raising=False)
-    for reads in (config.check_profile, config.datastore_kind, lambda: config.read_setting("USER")):
+    for reads in (config.check_profile, default_store.datastore_kind, lambda: config.read_setting("USER")):
         with pytest.raises(ConfigError, match="no profile 'team', which METAFLOW_PROFILE names") as caught:
             reads()
         assert str(here / "theirs" / "config_team.json") in caught.value.seen
@@ -132,15 +132,15 @@ def test_metaflows_profile_is_one_of_ours_or_one_of_its_own(here, monkeypatch):
         "METAFLOW_SERVICE_URL": "https://metadata",
     }
     (here / "theirs" / "config_team.json").write_text(json.dumps(theirs))
-    assert config.datastore_root() == "s3://flows/team"
-    assert config.datastore_root("local") == str(here / "d" / ".flow_sdk")
+    assert default_store.datastore_root() == "s3://flows/team"
+    assert default_store.datastore_root("local") == str(here / "d" / ".flow_sdk")
     assert config.read_setting("BATCH_JOB_ROLE").value == "arn:aws:iam::1:role/job"
     assert config.read_setting("BATCH_JOB_QUEUE").value is None
     assert config.read_setting("DEFAULT_DATASTORE").source == str(here / "theirs" / "config_team.json")
     # Ours of the same name comes first; FLOW_SDK_PROFILE does before both.
     (here / "home").mkdir()
     (here / "home" / "config_team.json").write_text('{"BATCH_JOB_QUEUE": "ours"}')
-    assert config.read_setting("BATCH_JOB_QUEUE").value == "ours" and config.datastore_kind() == "local"
+    assert config.read_setting("BATCH_JOB_QUEUE").value == "ours" and default_store.datastore_kind() == "local"
     (here / "home" / "config_other.json").write_text('{"BATCH_JOB_QUEUE": "other"}')
     monkeypatch.setenv("FLOW_SDK_PROFILE", "other")
     assert config.read_setting("BATCH_JOB_QUEUE").value == "other"
@@ -182,7 +182,7 @@ def test_without_a_home_there_are_no_settings_and_no_folder_called_tilde(here, m
     assert "FLOW_SDK_HOME" in caught.value.help
     monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_LOCAL", "~/store")
     with pytest.raises(ConfigError):
-        config.datastore_root()
+        default_store.datastore_root()
 
 
 @pytest.mark.parametrize("home", ["/dev/null", "/proc/nowhere"])
@@ -194,17 +194,17 @@ def test_a_home_that_is_no_folder_has_no_settings(monkeypatch, home):
 
 def test_s3_needs_an_address(monkeypatch):
     with pytest.raises(ConfigError, match="isn't known where in S3"):
-        config.datastore_root("s3")
+        default_store.datastore_root("s3")
     monkeypatch.setenv("FLOW_SDK_DEFAULT_DATASTORE", "s3")
     monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_S3", "flows")
     with pytest.raises(ConfigError) as caught:
-        config.datastore_root()
+        default_store.datastore_root()
     assert caught.value.seen == "'flows'"
     monkeypatch.setenv("FLOW_SDK_DATASTORE_SYSROOT_S3", "s3://flows/team")
-    assert config.datastore_root() == "s3://flows/team"
+    assert default_store.datastore_root() == "s3://flows/team"
     monkeypatch.setenv("FLOW_SDK_DEFAULT_DATASTORE", "tape")
     with pytest.raises(ConfigError, match="can't be used"):
-        config.datastore_root()
+        default_store.datastore_root()
 
 
 def test_a_store_above_of_another_user_is_not_used(here, monkeypatch, capsys):
@@ -213,13 +213,13 @@ def test_a_store_above_of_another_user_is_not_used(here, monkeypatch, capsys):
     (above / "store.json").write_text("{}")
     (here / "work").mkdir()
     monkeypatch.chdir(here / "work")
-    assert config.datastore_root() == str(above)
+    assert default_store.datastore_root() == str(above)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(config.os, "geteuid", lambda: 54321)
-    assert config.datastore_root() == str(here / "work" / ".flow_sdk")
+    assert default_store.datastore_root() == str(here / "work" / ".flow_sdk")
     message = capsys.readouterr().err
     assert str(above) in message and "another user" in message and "--datastore-root" in message
-    assert config.datastore_root() == str(here / "work" / ".flow_sdk")
+    assert default_store.datastore_root() == str(here / "work" / ".flow_sdk")
     assert capsys.readouterr().err == "", "it is said once"
 
 
@@ -228,4 +228,4 @@ def test_a_store_above_of_another_user_is_not_used(here, monkeypatch, capsys):
     [(7, 7, None, True), (7, 8, None, False), (7, 0, None, False), (7, 0, "7", True), (7, 8, "7", False)],
 )
 def test_whose_a_store_may_be(owner, user, sudo, own):
-    assert config._may_use(owner, user, sudo) is own
+    assert default_store._may_use(owner, user, sudo) is own

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from flow_sdk import config
+from flow_sdk import config, default_store
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.errors import FlowSDKError
@@ -136,7 +136,7 @@ def _check_store(no_aws: str | None) -> Check:
     from flow_sdk.store.address import StoreAddress
     from flow_sdk.store.probe import probe_store
 
-    root = config.datastore_root()
+    root = default_store.datastore_root()
     if StoreAddress.parse(root).kind.name == "s3" and no_aws and "credentials" in no_aws:
         return Check("store", NOT_LOOKED, f"{root}: there are no credentials that AWS takes")
     return Check("store", OK, f"{root}: {probe_store(root)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flow_sdk import config
+from flow_sdk import config, default_store
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.commands.configure import print_settings, settings_data
 from flow_sdk.cli.commands.version import describe_versions
@@ -30,7 +30,7 @@ def _show_status(parsed: Parsed) -> int:
     print_settings()
     print(f"user: {config.user_name()}")
     try:
-        print(f"store: {config.datastore_root()}")
+        print(f"store: {default_store.datastore_root()}")
     except FlowSDKError as error:
         print(f"store: none ({error.headline})")
     return 0
@@ -39,7 +39,7 @@ def _show_status(parsed: Parsed) -> int:
 def _status_data() -> dict[str, Any]:
     store = store_error = None
     try:
-        store = config.datastore_root()
+        store = default_store.datastore_root()
     except FlowSDKError as error:
         store_error = error.as_data()
     versions = {"version": __version__, "python": sys.version.split()[0], "platform": sys.platform}

@@ -26,12 +26,12 @@ SHOWN = 20
 
 
 def _open_store(values: dict[str, Any]) -> ObjectStore:
-    from flow_sdk import config
+    from flow_sdk import default_store
     from flow_sdk.store.open_store import open_store
 
     given = values["datastore-root"]
     try:
-        return open_store(given or config.datastore_root(), create=False)
+        return open_store(given or default_store.datastore_root(), create=False)
     except StoreUnavailable as error:
         if not given and error.headline.startswith("There is no "):
             error.help = "That is where a run started here would store its results. Name another with --datastore-root."

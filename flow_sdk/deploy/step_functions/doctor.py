@@ -7,7 +7,8 @@ from typing import Any
 from flow_sdk.aws.clients import make_client
 from flow_sdk.aws.errors import aws_errors, error_code
 from flow_sdk.aws.settings import botocore_session
-from flow_sdk.config import datastore_kind, read_setting
+from flow_sdk.config import read_setting
+from flow_sdk.default_store import datastore_kind
 from flow_sdk.deploy.doctor import FAILED, MISSING, NOT_LOOKED, NOT_SET, OK, Check, Look, examine_all, examine_part
 from flow_sdk.deploy.step_functions.account import AwsAccount, find_account
 from flow_sdk.deploy.step_functions.names import parameter_name, schedule_name

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,17 @@ import pytest
 from flow_sdk.aws.clients import make_client
 from flow_sdk.aws.settings import find_encryption, s3_settings
 from flow_sdk.deploy.airflow.create import AirflowDraft, AirflowOptions
-from flow_sdk.deploy.airflow.dag_file import FIRST_LINE
 from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.pipeline import create_deployment
 from flow_sdk.deploy.port import DeploymentSource
 from flow_sdk.errors import AwsError, ConfigError, DeployError, StoreUnavailable
-from flow_sdk.files import S3
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.plan.parameters import plan_parameters
 from flow_sdk.runtime.batch.definition import BatchSettings, job_definition
 from flow_sdk.store.open_store import open_store
 from tests.conftest import ROOT
+from tests.support.aws_environment import KEY, AwsEnvironment
 from tests.support.certificates import make_certificates
-from tests.support.credential_sessions import SessionServer
 from tests.support.fault_proxy import FaultProxy, Rule
 from tests.support.forward_proxy import ForwardProxy, SecureFaultProxy
 from tests.support.in_process_runs import load_source
@@ -35,8 +32,6 @@ from tests.support.ports import free_port
 
 pytestmark = pytest.mark.slow  # starts processes or servers
 
-KEY = "100000000001"
-
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[MotoServer]:
@@ -44,74 +39,20 @@ def moto() -> Iterator[MotoServer]:
         yield server
 
 
-class Rig:
-    """A proxy before moto, a server that gives out sessions, and an environment without any setting of AWS."""
-
-    def __init__(self, moto: MotoServer, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.moto, self.monkeypatch, self.folder = moto, monkeypatch, folder
-        self.home = folder / "home"
-        (self.home / ".aws").mkdir(parents=True)
-        monkeypatch.setenv("HOME", str(self.home))
-        for name in moto.env():
-            monkeypatch.delenv(name, raising=False)
-        for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-            self.set(**{name: None, name.lower(): None})
-        # The machine that tests run on may be one of AWS's.
-        self.set(AWS_EC2_METADATA_DISABLED="true", NO_PROXY="127.0.0.1,localhost", no_proxy=None)
-        self.proxy, self.sessions = FaultProxy(moto.url), SessionServer(token="sesame")
-
-    def set(self, **variables: str | None) -> None:
-        """Set environment variables, or unset them."""
-        for name, value in variables.items():
-            if value is None:
-                self.monkeypatch.delenv(name, raising=False)
-            else:
-                self.monkeypatch.setenv(name, value)
-
-    def profile(self, text: str, name: str = "config") -> None:
-        """Write one of AWS's files."""
-        (self.home / ".aws" / name).write_text(text, encoding="utf-8")
-
-    def usual(self, *but: str) -> None:
-        """Set keys, region and address, but for some."""
-        given = {
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": self.proxy.url,
-        }
-        self.set(**{name: value for name, value in given.items() if name not in but})
-
-    def without_keys(self) -> None:
-        """Set region and address, and refuse whoever doesn't come with a session that was given out."""
-        self.usual("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        self.proxy.set(Rule("ExpiredToken", only=lambda method, key, by: self.sessions.refuses(by)))
-
-    def use(self) -> None:
-        """Reach S3 by store and by client, a service, and the place of a DAG file."""
-        store = open_store("s3://flows/settings")
-        store.put("a", b"x")
-        assert store.get("a") == b"x"
-        with S3(s3root="s3://flows/files") as files:
-            files.put("b", b"y")
-        make_client("batch").describe_job_queues()
-        open_location("s3://flows/dags/", "plain").write_file(f"{FIRST_LINE}\n# {time.monotonic()}\n")
-
-
 @pytest.fixture
-def rig(moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rig]:
-    found = Rig(moto, monkeypatch, tmp_path)
+def rig(moto: MotoServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[AwsEnvironment]:
+    found = AwsEnvironment(moto, monkeypatch, tmp_path)
     with found.proxy, found.sessions:
         yield found
 
 
-def keys_in_the_environment(rig: Rig) -> None:
+def keys_in_the_environment(rig: AwsEnvironment) -> None:
     rig.usual()
     rig.use()
     assert {asked.access_key for asked in rig.proxy.asked} == {KEY}
 
 
-def keys_of_a_profile(rig: Rig) -> None:
+def keys_of_a_profile(rig: AwsEnvironment) -> None:
     rig.usual("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     rig.profile("[default]\naws_access_key_id = 1\naws_secret_access_key = s\n", "credentials")
     rig.profile(f"[profile lab]\naws_access_key_id = {KEY}\naws_secret_access_key = s\n")
@@ -120,7 +61,7 @@ def keys_of_a_profile(rig: Rig) -> None:
     assert {asked.access_key for asked in rig.proxy.asked} == {KEY}
 
 
-def region(rig: Rig) -> None:
+def region(rig: AwsEnvironment) -> None:
     for setting in ("AWS_REGION", "AWS_DEFAULT_REGION", None):
         rig.usual("AWS_REGION")
         rig.set(AWS_REGION=None, AWS_DEFAULT_REGION=None)
@@ -132,7 +73,7 @@ def region(rig: Rig) -> None:
         assert make_client("s3").meta.region_name == "eu-south-1"
 
 
-def endpoint_in_the_environment(rig: Rig) -> None:
+def endpoint_in_the_environment(rig: AwsEnvironment) -> None:
     rig.usual()
     rig.use()
     assert rig.proxy.count("POST", "describejobqueues") == 1
@@ -143,14 +84,14 @@ def endpoint_in_the_environment(rig: Rig) -> None:
         assert other.count() > 5 and {asked.key for asked in rig.proxy.asked[before:]} == {"v1/describejobqueues"}
 
 
-def endpoint_of_a_profile(rig: Rig) -> None:
+def endpoint_of_a_profile(rig: AwsEnvironment) -> None:
     rig.usual("AWS_ENDPOINT_URL")
     rig.profile(f"[default]\nendpoint_url = {rig.proxy.url}\n")
     rig.use()
     assert rig.proxy.count("POST", "describejobqueues") == 1
 
 
-def endpoint_of_a_service(rig: Rig) -> None:
+def endpoint_of_a_service(rig: AwsEnvironment) -> None:
     rig.usual("AWS_ENDPOINT_URL")
     with FaultProxy(rig.moto.url) as other:
         rig.profile(
@@ -162,15 +103,15 @@ def endpoint_of_a_service(rig: Rig) -> None:
         assert other.count() > 5 and {asked.key for asked in rig.proxy.asked} == {"v1/describejobqueues"}
 
 
-def endpoints_ignored(rig: Rig) -> None:
+def endpoints_ignored(rig: AwsEnvironment) -> None:
     rig.usual()
     rig.set(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
     assert str(s3_settings().endpoint).endswith("//s3.us-east-1.amazonaws.com")
     assert make_client("s3").meta.endpoint_url.endswith(".amazonaws.com")
 
 
-def certificate(name: str) -> Callable[[Rig], None]:
-    def use(rig: Rig) -> None:
+def certificate(name: str) -> Callable[[AwsEnvironment], None]:
+    def use(rig: AwsEnvironment) -> None:
         authority, context = make_certificates(rig.folder)
         proxy = SecureFaultProxy(rig.moto.url)
         proxy.context = context
@@ -196,7 +137,7 @@ def certificate(name: str) -> Callable[[Rig], None]:
     return use
 
 
-def proxies(rig: Rig) -> None:
+def proxies(rig: AwsEnvironment) -> None:
     rig.usual("AWS_ENDPOINT_URL")
     with ForwardProxy(rig.proxy) as proxy:
         rig.set(AWS_ENDPOINT_URL="http://aws.example", HTTP_PROXY=f"http://127.0.0.1:{proxy.port}")
@@ -212,7 +153,7 @@ def proxies(rig: Rig) -> None:
             open_store("s3://flows/settings")
 
 
-def role_of_a_profile(rig: Rig) -> None:
+def role_of_a_profile(rig: AwsEnvironment) -> None:
     rig.without_keys()
     rig.set(AWS_ENDPOINT_URL_STS=rig.sessions.url, AWS_PROFILE="worker")
     rig.profile(
@@ -223,7 +164,7 @@ def role_of_a_profile(rig: Rig) -> None:
     assert rig.sessions.sources == {"AssumeRole": 1}
 
 
-def credential_process(rig: Rig) -> None:
+def credential_process(rig: AwsEnvironment) -> None:
     rig.without_keys()
     script = rig.folder / "keys.py"
     script.write_text(
@@ -233,7 +174,7 @@ def credential_process(rig: Rig) -> None:
     rig.use()
 
 
-def sign_on(rig: Rig) -> None:
+def sign_on(rig: AwsEnvironment) -> None:
     rig.without_keys()
     start = "https://sign-on.example/start"
     rig.set(AWS_ENDPOINT_URL_SSO=rig.sessions.url)
@@ -252,7 +193,7 @@ def sign_on(rig: Rig) -> None:
     assert rig.sessions.sources == {"sign-on": 1}
 
 
-def web_identity(rig: Rig) -> None:
+def web_identity(rig: AwsEnvironment) -> None:
     rig.without_keys()
     token = rig.folder / "token"
     token.write_text("identity")
@@ -266,7 +207,7 @@ def web_identity(rig: Rig) -> None:
     assert rig.sessions.sources == {"AssumeRoleWithWebIdentity": 1}
 
 
-def container_of_ecs(rig: Rig) -> None:
+def container_of_ecs(rig: AwsEnvironment) -> None:
     rig.without_keys()
     rig.sessions.token = ""
     rig.monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.IP_ADDRESS", f"127.0.0.1:{rig.sessions.port}")
@@ -276,7 +217,7 @@ def container_of_ecs(rig: Rig) -> None:
     assert rig.sessions.sources == {"container": 1}
 
 
-def container_with_a_token(rig: Rig) -> None:
+def container_with_a_token(rig: AwsEnvironment) -> None:
     rig.without_keys()
     rig.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{rig.sessions.url}/container")
     rig.set(AWS_CONTAINER_AUTHORIZATION_TOKEN="wrong")
@@ -288,7 +229,7 @@ def container_with_a_token(rig: Rig) -> None:
     assert rig.sessions.sources == {"container": 1}
 
 
-def container_with_a_token_file(rig: Rig) -> None:
+def container_with_a_token_file(rig: AwsEnvironment) -> None:
     rig.without_keys()
     token = rig.folder / "token"
     token.write_text("sesame")
@@ -300,14 +241,14 @@ def container_with_a_token_file(rig: Rig) -> None:
     assert rig.sessions.sources == {"container": 1}
 
 
-def metadata_service(rig: Rig) -> None:
+def metadata_service(rig: AwsEnvironment) -> None:
     rig.without_keys()
     rig.set(AWS_EC2_METADATA_DISABLED=None, AWS_EC2_METADATA_SERVICE_ENDPOINT=rig.sessions.url)
     rig.use()
     assert rig.sessions.sources == {"metadata": 1}
 
 
-def metadata_service_disabled(rig: Rig) -> None:
+def metadata_service_disabled(rig: AwsEnvironment) -> None:
     rig.without_keys()
     rig.set(AWS_EC2_METADATA_DISABLED="true", AWS_EC2_METADATA_SERVICE_ENDPOINT=rig.sessions.url)
     with pytest.raises(StoreUnavailable, match=r"^There are no AWS credentials\.") as refused:
@@ -321,7 +262,7 @@ def metadata_service_disabled(rig: Rig) -> None:
     assert not rig.sessions.sources
 
 
-def encryption_of_objects(rig: Rig) -> None:
+def encryption_of_objects(rig: AwsEnvironment) -> None:
     import boto3
 
     rig.usual()
@@ -343,7 +284,7 @@ def encryption_of_objects(rig: Rig) -> None:
         rig.set(**{f"{prefix}SERVER_SIDE_ENCRYPTION": None, f"{prefix}SSE_KMS_KEY_ID": None})
 
 
-ROWS: dict[str, Callable[[Rig], None]] = {
+ROWS: dict[str, Callable[[AwsEnvironment], None]] = {
     "AWS_ACCESS_KEY_ID": keys_in_the_environment,
     "AWS_PROFILE": keys_of_a_profile,
     "AWS_REGION": region,
@@ -371,7 +312,7 @@ ROWS: dict[str, Callable[[Rig], None]] = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_setting_holds_everywhere(rig: Rig, name: str) -> None:
+def test_a_setting_holds_everywhere(rig: AwsEnvironment, name: str) -> None:
     ROWS[name](rig)
 
 
@@ -381,7 +322,7 @@ def test_the_table_has_these_rows() -> None:
     assert re.findall(r"^\| `(\w+)", table, re.MULTILINE) == list(ROWS)
 
 
-def test_keys_in_the_environment_need_no_botocore(rig: Rig) -> None:
+def test_keys_in_the_environment_need_no_botocore(rig: AwsEnvironment) -> None:
     import subprocess
 
     rig.usual()
@@ -394,7 +335,7 @@ def test_keys_in_the_environment_need_no_botocore(rig: Rig) -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
-def test_a_bundle_that_is_none(rig: Rig) -> None:
+def test_a_bundle_that_is_none(rig: AwsEnvironment) -> None:
     rig.usual()
     rig.set(AWS_ENDPOINT_URL=f"https://127.0.0.1:{free_port()}")
     (rig.folder / "empty.pem").write_text("not a certificate")
@@ -412,7 +353,7 @@ def test_a_bundle_that_is_none(rig: Rig) -> None:
         ({"AWS_SERVER_SIDE_ENCRYPTION": "AES256", "FLOW_SDK_S3_SSE_KMS_KEY_ID": "key/1"}, "AES256 from environment"),
     ],
 )
-def test_an_encryption_that_s3_does_not_know(rig: Rig, variables: dict[str, str], seen: str) -> None:
+def test_an_encryption_that_s3_does_not_know(rig: AwsEnvironment, variables: dict[str, str], seen: str) -> None:
     rig.set(**variables)
     with pytest.raises(ConfigError) as refused:
         find_encryption()
@@ -433,7 +374,7 @@ class Plain(FlowSpec):
 """
 
 
-def test_deployments_and_jobs_take_the_encryption_along(rig: Rig) -> None:
+def test_deployments_and_jobs_take_the_encryption_along(rig: AwsEnvironment) -> None:
     flow = load_source(PLAIN, "Plain", str(rig.folder))
     plan = compile_plan(flow, file="plain.py", parameters=plan_parameters(flow, None))
     rig.usual()
@@ -455,7 +396,7 @@ def test_deployments_and_jobs_take_the_encryption_along(rig: Rig) -> None:
     } <= {(one["name"], one["value"]) for one in made["containerProperties"]["environment"]}
 
 
-def test_what_did_not_answer_is_named(rig: Rig) -> None:
+def test_what_did_not_answer_is_named(rig: AwsEnvironment) -> None:
     rig.usual()
     silent = f"http://127.0.0.1:{free_port()}"
     rig.set(AWS_ENDPOINT_URL=silent)
@@ -468,7 +409,7 @@ def test_what_did_not_answer_is_named(rig: Rig) -> None:
     assert f"S3 doesn't answer at {silent}" in str(other.value)
 
 
-def test_a_bucket_that_takes_encrypted_objects_only(rig: Rig) -> None:
+def test_a_bucket_that_takes_encrypted_objects_only(rig: AwsEnvironment) -> None:
     rig.usual()
     rig.proxy.set(Rule("AccessDenied", "PUT"))
     with pytest.raises(StoreUnavailable, match="don't let us write") as refused:
@@ -484,7 +425,7 @@ def values(settings: Any) -> tuple[Any, ...]:
     return settings.region, settings.endpoint, settings.credentials is None
 
 
-def test_settings_that_change_are_read_anew(rig: Rig) -> None:
+def test_settings_that_change_are_read_anew(rig: AwsEnvironment) -> None:
     rig.usual()
     assert values(s3_settings()) == ("us-east-1", rig.proxy.url, True)
     rig.set(AWS_REGION="eu-south-1", AWS_ENDPOINT_URL=None)
@@ -495,7 +436,7 @@ def test_settings_that_change_are_read_anew(rig: Rig) -> None:
     assert s3_settings().endpoint == "http://elsewhere"
 
 
-def test_the_address_of_s3_under_metaflows_name(rig: Rig) -> None:
+def test_the_address_of_s3_under_metaflows_name(rig: AwsEnvironment) -> None:
     rig.usual()
     with FaultProxy(rig.moto.url) as other:
         rig.set(METAFLOW_S3_ENDPOINT_URL=other.url)
