@@ -86,8 +86,9 @@ def find_growth(samples: list[Sample], warm_up: float, window: float) -> list[st
     warm_up : float
         Seconds after the first sample from which on it mustn't grow.
     window : float
-        Seconds after the warm-up and before the end that are compared. Of the descriptors the smallest number counts,
-        as a pool keeps more or fewer connections open, of the memory the median.
+        Seconds after the warm-up and before the end that are compared: of the memory the median, of the sockets the
+        smallest number. Of the other descriptors the smallest number in each half of the time after the warm-up counts: each running task holds some, and on a busy
+        machine a short window may have no moment without tasks.
 
     Returns
     -------
@@ -100,7 +101,10 @@ def find_growth(samples: list[Sample], warm_up: float, window: float) -> list[st
     if not before or not after or samples[-1].time - window < begin + window:
         return [f"only {len(samples)} samples: too few to tell"]
     found = []
-    first, last = min(one.descriptors for one in before), min(one.descriptors for one in after)
+    middle = (begin + samples[-1].time) / 2
+    early = [one for one in samples if begin <= one.time < middle]
+    late = [one for one in samples if one.time >= middle]
+    first, last = min(one.descriptors for one in early), min(one.descriptors for one in late)
     if first != last:
         found.append(f"open descriptors: {first} after the warm-up, {last} at the end")
     first, last = min(one.sockets for one in before), min(one.sockets for one in after)
