@@ -87,8 +87,8 @@ def find_growth(samples: list[Sample], warm_up: float, window: float) -> list[st
         Seconds after the first sample from which on it mustn't grow.
     window : float
         Seconds after the warm-up and before the end that are compared: of the memory the median, of the sockets the
-        smallest number. Of the other descriptors the smallest number in each half of the time after the warm-up counts: each running task holds some, and on a busy
-        machine a short window may have no moment without tasks.
+        smallest number. Of the other descriptors the smallest number in each half of the time after the warm-up
+        counts: each running task holds some, and on a busy machine a short window has no moment without tasks.
 
     Returns
     -------
