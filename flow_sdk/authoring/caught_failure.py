@@ -28,3 +28,7 @@ class CaughtFailure:
         return isinstance(other, CaughtFailure) and vars(self) == vars(other)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+# Artifacts name the class by its module: this is where the release before has it, which reads them, too.
+CaughtFailure.__module__ = "flow_sdk.spec.failure"

@@ -69,6 +69,9 @@ class ConfigValue(dict):  # type: ignore[type-arg]
     clear = pop = popitem = setdefault = update = _refuse
 
 
+ConfigValue.__module__ = "flow_sdk.spec.configs"  # its module in pickles, which the release before reads, too
+
+
 def _refuse_change(value: Any) -> Any:
     if isinstance(value, dict) and not isinstance(value, ConfigValue):
         return ConfigValue(value)

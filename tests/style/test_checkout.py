@@ -18,9 +18,9 @@ def test_both_distributions_carry_the_same_version_and_the_changelog_has_it() ->
     provider = tomllib.loads((ROOT / "provider" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert provider["version"] == sdk["version"]
     assert provider["requires-python"] == sdk["requires-python"]
-    assert any(
-        requirement.replace(" ", "") == f"flow-sdk=={sdk['version']}" for requirement in provider["dependencies"]
-    )
+    major, minor, _ = sdk["version"].split(".")  # the provider works with its own release of the SDK and the next
+    assert f"flow-sdk>={sdk['version']},<{major}.{int(minor) + 2}" in provider["dependencies"]
+    assert (ROOT / "provider" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert f"\n## {sdk['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 

@@ -11,6 +11,7 @@ import itertools
 import sys
 from _thread import get_ident
 from collections.abc import Callable, Iterator
+from io import RawIOBase
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, FunctionType, GeneratorType, ModuleType
 from typing import Any
 
@@ -43,10 +44,11 @@ def finalize_objects() -> None:
     if others:  # those that the threads' with statements use are among their variables, where no reference shows
         finalizable = [each for each in finalizable if not issubclass(type(each), _SUSPENDED)]
     wanted = {id(each) for each in finalizable}
-    # The object that begins a reference cycle comes first: one of a class in Python rather than the files that it uses.
+    # The object that begins a reference cycle comes first: one of a class in Python rather than the files that it uses,
+    # and of gzip's, since Python 3.12, the file rather than the raw stream through which its buffer writes into it.
     ordered: list[Any] = []
     finalizable.reverse()  # what is followed last is finalized first: the oldest, as Python does
-    for each in sorted(finalizable, key=_is_builtin_file):
+    for each in sorted(finalizable, key=_is_stream):
         if id(each) not in seen:
             ordered += _visit_references(each, seen, wanted)
     call_finalizer = finalizer_function()
@@ -87,6 +89,10 @@ def _finalizable_objects() -> list[Any]:
 
 def _is_builtin_file(value: Any) -> bool:
     return type(value).__module__ == "_io"
+
+
+def _is_stream(value: Any) -> bool:
+    return _is_builtin_file(value) or issubclass(type(value), RawIOBase)
 
 
 def _visit_references(start: Any, seen: set[int], wanted: set[int]) -> list[Any]:

@@ -57,7 +57,7 @@ class WriteBehind:
 
     def _sync(self) -> None:
         try:
-            os.fdatasync(self._fd)
+            getattr(os, "fdatasync", os.fsync)(self._fd)  # macOS has fsync only
         except OSError as error:
             self._error = error
 
