@@ -27,6 +27,10 @@ def load(name: str) -> Any:
     return pickle.loads(base64.b64decode(PICKLES[name]))
 
 
+READ_BY_THE_RELEASE_BEFORE = {CaughtFailure, ConfigValue}
+"""Classes of values in artifacts, which are still pickled under their earlier modules."""
+
+
 def test_the_values_of_artifacts_are_what_they_were() -> None:
     assert load("caught_failure") == CaughtFailure("builtins.ValueError", "no", "Traceback\n")
     assert load("caught_failure").exception == "no"
@@ -54,7 +58,7 @@ def test_decorators_have_their_attributes() -> None:
 def test_classes_are_the_present_ones() -> None:
     classes = load("classes")
     assert len(classes) == 30 and classes[0] is FlowSpec and classes[1] is CaughtFailure
-    assert [kind for kind in classes if ".spec" in kind.__module__] == []
+    assert {kind for kind in classes if ".spec" in kind.__module__} <= READ_BY_THE_RELEASE_BEFORE
 
 
 def test_functions_are_the_public_ones() -> None:
@@ -70,4 +74,5 @@ def test_code_that_imports_an_earlier_module_has_the_present_names(module: str) 
     found = importlib.import_module(f"flow_sdk.spec.{module}")
     assert found.__name__ == f"flow_sdk.spec.{module}"
     for name in found.__all__:
-        assert ".spec" not in getattr(getattr(found, name), "__module__", "")
+        value = getattr(found, name)
+        assert ".spec" not in getattr(value, "__module__", "") or value in READ_BY_THE_RELEASE_BEFORE
