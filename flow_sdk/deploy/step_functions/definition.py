@@ -1,18 +1,14 @@
 """From a flow plan to a state machine in Amazon States Language. Pure.
 
-- A step is one ``Task`` that submits a Batch job and waits for it. Who runs it is told by environment variables.
+- A step is one ``Task``, which submits a Batch job and waits for it. Environment variables name the task.
 - A state's data are ``{"run"}``: the execution's name; inside a foreach also ``"split"``, the indices (``3.1``), and in
-  a flow with loops ``"loops"``, for each loop ``{"pass": number}``. No artifact or result of a job travels.
+  a flow with loops ``"loops"``, for each loop ``{"pass": number}``. No artifact or result passes through them.
 - A static split is a ``Parallel`` with a branch for each target, a foreach a ``Map`` over the indices of its children.
-  What follows in the branch or body, up to the join, are the states inside. An inline map gets its list by a state
-  before it that reads one S3 object; a distributed one reads it itself. How many items may run at a time decides which.
-- The start step of a flow that may be given a wrong input is followed by states that read from S3 whether its task took
-  it. An input that was refused ends the execution there, with the reason: a failed job would be tried again, as no exit
-  code is seen here.
-- A switch is followed by a state that reads from S3 where it leads, and a ``Choice``. An edge back to a loop's entry is
-  an edge back: the object read holds the number of the next pass.
-
-There are no states for bookkeeping where a task's own parameters and result can do it.
+  The steps up to the join are states inside of it. An inline map has a state before it that reads the list from S3, a
+  distributed one reads it itself. Which one a foreach becomes depends on the number of items that run at a time.
+- Where an input may be refused, states after the start step read whether its task accepted it. If not, the execution
+  ends there, with the reason. A failed job would be tried again, as a state sees no exit code.
+- A switch is followed by a state that reads its target from S3, and by a ``Choice``; for a loop, also the iteration.
 """
 
 import json
@@ -30,7 +26,13 @@ from flow_sdk.deploy.step_functions.limits import (
 )
 from flow_sdk.deploy.step_functions.runtime import REFUSED_INPUT, run_id_of
 from flow_sdk.deploy.step_functions.state_data import accepted_input
-from flow_sdk.deploy.step_functions.states import fill_template, job_name_stem, map_label, state_name, template_text
+from flow_sdk.deploy.step_functions.state_names import (
+    fill_template,
+    job_name_stem,
+    map_label,
+    state_name,
+    template_text,
+)
 from flow_sdk.plan.model import FlowPlan, StepPlan
 from flow_sdk.plan.tree import ForEach, Parallel, Sequence, StepNode, Switch
 from flow_sdk.runtime.batch.definition import BatchSettings, JobDefinition, job_definition, job_queue, job_tags
