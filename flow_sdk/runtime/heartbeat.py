@@ -1,4 +1,8 @@
-"""The beat of a local run, or of a task that an orchestrator started: while its process lives, it says so."""
+"""The thread that writes heartbeats: in the driver for a local run, in the supervisor for an orchestrator's task.
+
+What they write, and after how long a silence counts, is in :mod:`flow_sdk.metadata.run_heartbeat` and
+:mod:`flow_sdk.metadata.task_heartbeat`.
+"""
 
 import threading
 from collections.abc import Callable
@@ -9,9 +13,9 @@ from flow_sdk.errors import StoreError
 __all__ = ["FIRST", "INTERVAL", "Heartbeat"]
 
 FIRST = 5.0
-"""Seconds until the first beat: until then the run's record counts, and a short run has none."""
+"""Seconds until the first heartbeat of a local run: until then its record counts, and a short run has none."""
 INTERVAL = 10.0
-"""Seconds between two beats."""
+"""Seconds between two heartbeats of a local run."""
 
 
 class Heartbeat:
