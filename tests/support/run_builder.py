@@ -1,4 +1,8 @@
-"""Builds small runs by hand: a plan of every shape, run records, manifests and logs, straight into a store."""
+"""Builds small runs by hand: a plan of every shape, run records, manifests and logs, straight into a store.
+
+The ids of the tasks are those of a plan of format 1, without the number of the step: ``work/1-0`` is item 1, iteration
+0 of the step ``work``.
+"""
 
 import time
 from collections.abc import Iterable
