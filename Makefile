@@ -11,6 +11,11 @@ azurite = tests/support/azurite
 # The emulator of Google Cloud Storage is built by Go; without a Go of its release, its tests are left out, and pytest says so.
 fake_gcs = tests/support/fake_gcs
 GO ?= $(shell GOTOOLCHAIN=local go -C $(fake_gcs) list -m >/dev/null 2>&1 && echo go)
+# A Kubernetes with Argo Workflows is built by Go, too, into a cache outside of this checkout. Its node runs on containerd,
+# runc and the usual network plugins, as root, with an image that the container engine below makes. Without one of these, its tests are left out, and pytest says so.
+kubernetes = tests/support/kubernetes
+KUBERNETES ?= $(if $(and $(GO),$(CONTAINERS),$(filter 0,$(shell id -u)),$(shell command -v containerd),\
+    $(shell command -v runc),$(wildcard /usr/lib/cni/loopback)),yes)
 # The tests of infra/terraform want Terraform's provider for AWS on this machine: in the mirror or cache that Terraform's own
 # configuration names, or in a folder of the usual kind. Without it they are left out, and pytest says so.
 aws_provider = registry.terraform.io/hashicorp/aws
@@ -92,6 +97,12 @@ $(fake_gcs)/build/fake-gcs-server: $(fake_gcs)/go.mod $(fake_gcs)/go.sum
 	GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go -C $(fake_gcs) build -o build/fake-gcs-server github.com/fsouza/fake-gcs-server \
 	|| echo "go build failed: the tests on Google Cloud Storage are left out"
 
+# The file names the folder of the programs. On two processors a first build takes a quarter of an hour; later ones find it done.
+built = $(kubernetes)/build/folder
+$(built): $(kubernetes)/build.py $(wildcard $(kubernetes)/*/go.* $(kubernetes)/argo/overlay/*)
+	mkdir -p $(@D) && $(PYTHON) -m tests.support.kubernetes.build > $@ \
+	|| { rm -f $@; echo "The tests on Kubernetes are left out"; }
+
 demo: .venv/.ready
 	.venv/bin/python -m demo.run_demo
 
@@ -117,6 +128,7 @@ define in_parts
 	    FLOW_TEST_NODE_MODULES="$(if $(NODE),$$(ls -d "$(CURDIR)/$(second)/node_modules" 2>/dev/null))" \
 	    FLOW_TEST_AZURITE="$(if $(NODE),$$(ls -d "$(CURDIR)/$(azurite)/node_modules" 2>/dev/null))" \
 	    FLOW_TEST_FAKE_GCS="$(if $(GO),$$(ls "$(CURDIR)/$(fake_gcs)/build/fake-gcs-server" 2>/dev/null))" \
+	    FLOW_TEST_KUBERNETES="$(if $(KUBERNETES),$$(ls -d "$$(cat "$(CURDIR)/$(built)")" 2>/dev/null))" \
 	    FLOW_TEST_TERRAFORM_PLUGINS="$(TERRAFORM_PLUGINS)" \
 	    FLOW_TEST_ZSH="$$(command -v zsh)" FLOW_TEST_FISH="$$(command -v fish)" \
 	    FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)"; \
@@ -125,7 +137,7 @@ endef
 
 servers = .venv/.ready .venv-localstack/.ready $(if $(AIRFLOW2_PYTHON),.venv-airflow2/.ready) \
           $(if $(NODE),$(second)/node_modules/.ready $(azurite)/node_modules/.ready) \
-          $(if $(GO),$(fake_gcs)/build/fake-gcs-server)
+          $(if $(GO),$(fake_gcs)/build/fake-gcs-server) $(if $(KUBERNETES),$(built))
 
 test:
 	@$(MAKE) --no-print-directory -j4 $(servers)
@@ -199,7 +211,7 @@ lock: .venv/.ready
 	        requirements/$$lock.in -o requirements/$$lock.txt || exit 1; done
 
 clean:
-	rm -rf .venv .venv-airflow2 .venv-localstack .venv-peer $(second)/node_modules $(azurite)/node_modules $(fake_gcs)/build
+	rm -rf .venv .venv-airflow2 .venv-localstack .venv-peer $(second)/node_modules $(azurite)/node_modules $(fake_gcs)/build $(kubernetes)/build
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf build dist *.egg-info provider/build provider/dist provider/src/*.egg-info

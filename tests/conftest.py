@@ -29,13 +29,14 @@ NEEDED = {
     "azure": "FLOW_TEST_AZURITE",
     "gcs": "FLOW_TEST_FAKE_GCS",
     "containers": "FLOW_TEST_CONTAINERS",
+    "kubernetes": "FLOW_TEST_KUBERNETES",
     "terraform": "FLOW_TEST_TERRAFORM_PLUGINS",
     "zsh": "FLOW_TEST_ZSH",
     "fish": "FLOW_TEST_FISH",
 }
 """Markers, and the variable that says where what the marked tests need is."""
 
-NEEDED_IN_CI = ("airflow3", "airflow2", "step_functions", "azure", "gcs")
+NEEDED_IN_CI = ("airflow3", "airflow2", "step_functions", "azure", "gcs", "kubernetes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

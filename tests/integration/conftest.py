@@ -1,12 +1,15 @@
-"""What is started once for all tests that want it: an Airflow of each line, Step Functions, the image of tasks."""
+"""What is started once for all tests that want it: Airflow of each line, Step Functions, Kubernetes, the task image."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import containers
 from tests.support.airflow_servers import AirflowServers
+from tests.support.kubernetes.cluster import KubernetesCluster
+from tests.support.kubernetes.node import make_pod_image
 from tests.support.step_functions import StepFunctionsServer
 
 
@@ -41,3 +44,15 @@ def airflows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServer
         yield servers
     finally:
         servers.end()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCluster]:
+    """A Kubernetes of one node with Argo Workflows."""
+    programs, folder = Path(os.environ["FLOW_TEST_KUBERNETES"]), tmp_path_factory.mktemp("kubernetes")
+    image = folder / "pod-image.tar"
+    engine, base = os.environ["FLOW_TEST_CONTAINERS"], os.environ["FLOW_TEST_BASE_IMAGE"]
+    make_pod_image(engine, base, programs / "argoexec", image)
+    with KubernetesCluster(programs, image, folder / "cluster") as started:
+        image.unlink()
+        yield started

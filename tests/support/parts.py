@@ -1,7 +1,7 @@
 """The parts in which ``make test`` runs the tests beside each other. Each is an expression of pytest's ``-m``.
 
 Parts that wait for servers run beside those that compute. Which part a test is of, its markers decide: ``airflow3`` and
-``airflow2`` are set on tests, ``aws`` in files, ``processes`` by folder (tests/conftest.py).
+``airflow2`` are set on tests, ``aws`` and ``kubernetes`` in files, ``processes`` by folder (tests/conftest.py).
 """
 
 __all__ = ["LINES", "PARTS"]
@@ -9,8 +9,8 @@ __all__ = ["LINES", "PARTS"]
 LINES = ("airflow3", "airflow2")
 """Markers of tests on a line of Airflow."""
 
-_ORDER = (*LINES, "aws", "processes")
-"""Markers that decide, the first one that a test has: all tests of one kind share one Airflow or one LocalStack."""
+_ORDER = (*LINES, "aws", "kubernetes", "processes")
+"""Markers that decide, the first one that a test has: tests of one kind share an Airflow, a LocalStack or a cluster."""
 
 PARTS = {
     marker: " and ".join((marker, *(f"not {other}" for other in _ORDER[:number])))

@@ -27,12 +27,16 @@ FILES = {
         "@pytest.mark.airflow2\n@pytest.mark.airflow3\ndef test_story_on_both(): pass\n"
         "def test_story(): pass"
     ),
+    "test_cluster.py": (
+        "import pytest\npytestmark = [pytest.mark.kubernetes, pytest.mark.processes]\ndef test_pod(): pass"
+    ),
     "test_run.py": "import pytest\n@pytest.mark.processes\ndef test_run(): pass",
 }
 OF = {
     "airflow3": {"test_on_3", "test_story_on_3", "test_story_on_both"},
     "airflow2": {"test_on_2"},
     "aws": {"test_story"},
+    "kubernetes": {"test_pod"},
     "processes": {"test_run"},
     "rest": {"test_of_rest", "test_of_rest_too"},
 }
@@ -42,15 +46,15 @@ OF = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
-    for line in ("AIRFLOW3", "AIRFLOW2"):
-        monkeypatch.setenv(f"FLOW_TEST_{line}", "python")
+    for needed in ("AIRFLOW3", "AIRFLOW2", "KUBERNETES"):
+        monkeypatch.setenv(f"FLOW_TEST_{needed}", "something")
     (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_each_test_is_of_exactly_one_part() -> None:
-    for flags in range(32):
+    for flags in range(2 ** (len(PARTS) + 1)):
         markers = {name for number, name in enumerate((*PARTS, "slow")) if flags >> number & 1}
         names = {name: name in markers for name in PARTS}
         chosen = [part for part, expression in PARTS.items() if eval(expression, names)]
@@ -62,7 +66,7 @@ def test_the_parts_run_what_is_theirs(folder: Path, capfd: pytest.CaptureFixture
     arguments = ["-v", "-p", "no:hypothesispytest", "-p", "no:anyio", "-c", str(ROOT / "pyproject.toml"), str(folder)]
     assert run_parts(arguments) == 0
     shown = capfd.readouterr().out
-    assert re.findall(r"^(\w+):$", shown, re.MULTILINE) == ["airflow3", "airflow2", "aws", "processes"]
+    assert re.findall(r"^(\w+):$", shown, re.MULTILINE) == ["airflow3", "airflow2", "aws", "kubernetes", "processes"]
     found = {}
     for part, text in zip(["rest", *list(PARTS)[:-1]], re.split(r"^\w+:$", shown, flags=re.MULTILINE), strict=True):
         found[part] = set(re.findall(r"::(\w+) PASSED", text))
