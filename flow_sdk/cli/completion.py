@@ -214,7 +214,7 @@ def _stored_paths(root: str | None, flow: str, text: str, *, deep: bool) -> Cand
 
 
 def main() -> None:
-    """Print candidates, one a line, for ``python -m flow_sdk.cli.completion FILE WORD...``."""
+    """Print candidates, one a line, for ``python -P -m flow_sdk.cli.completion FILE WORD...``."""
     file, *words = sys.argv[1:] or [""]
     print_candidates(complete_flow(file, words))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import os
 
 from flow_sdk._typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FlowSource", "read_flow_source"]
+__all__ = ["MOST_BYTES", "FlowSource", "read_flow_source"]
+
+MOST_BYTES = 1_000_000
+"""The size of the largest file that is read: who waits at a shell's prompt doesn't wait for longer ones."""
 
 _PARAMETERS = ("Parameter", "IncludeFile")
 
@@ -36,7 +40,7 @@ class FlowSource:
 
 
 def read_flow_source(path: str) -> FlowSource | None:
-    """Read the flow of a file; None where the file has none, or can't be read.
+    """Read the flow of a file; None where the file has none, can't be read, or is larger than :data:`MOST_BYTES`.
 
     Parameters
     ----------
@@ -44,9 +48,14 @@ def read_flow_source(path: str) -> FlowSource | None:
         The flow file. Steps and parameters that it inherits from another file aren't found.
     """
     try:
+        if not os.path.isfile(path):  # a pipe would be waited for
+            return None
         with open(path, "rb") as file:
-            tree = ast.parse(file.read())
-    except (OSError, ValueError, SyntaxError, RecursionError):
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            return None
+        tree = ast.parse(text)
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):  # the last two are the parser's limits
         return None
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     flows = [name for name in classes if _is_flow(classes, name)]

@@ -39,6 +39,7 @@ _flow_sdk_offer() {
     while IFS= read -r line; do
         value=${line%%$'\t'*}
         [[ ${_flow_sdk_words[-1]} == --*=* ]] && value=${value#*=}
+        printf -v value %q "$value"  # bash would put $(...) of a name into the line as it is
         COMPREPLY+=("$value")
     done < <("$@" 2>/dev/null)
 }
@@ -49,14 +50,16 @@ _flow_sdk_console() {
 }
 
 # python [OPTIONS] FILE ...: only where the file looks like a flow; anything else completes as ever.
+# -P: modules in the current folder aren't imported, as TAB must not execute anything of it.
 _flow_sdk_python() {
     local i=1
     while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -* && ${COMP_WORDS[i]} != -[mc] ]]; do i=$((i + 1)); done
     local file=${COMP_WORDS[i]}
     COMPREPLY=()
-    ((i < COMP_CWORD)) && [[ $file == *.py ]] && grep -qs FlowSpec -- "${file/#\~/$HOME}" || return 0
+    ((i < COMP_CWORD)) && [[ $file == *.py ]] && [[ -f ${file/#\~/$HOME} ]] \
+        && grep -qs FlowSpec -- "${file/#\~/$HOME}" || return 0
     _flow_sdk_join $((i + 1))
-    _flow_sdk_offer "$1" -m flow_sdk.cli.completion "${file/#\~/$HOME}" "${_flow_sdk_words[@]}"
+    _flow_sdk_offer "$1" -P -m flow_sdk.cli.completion "${file/#\~/$HOME}" "${_flow_sdk_words[@]}"
 }
 
 complete -o bashdefault -o default -F _flow_sdk_console flow-sdk
@@ -86,7 +89,7 @@ _flow_sdk_python() {
     while (( i < CURRENT )) && [[ $words[i] == -* && $words[i] != -[mc] ]]; do (( i++ )); done
     local file=${(Q)words[i]/#\~/$HOME}
     if (( i < CURRENT )) && [[ $file == *.py ]] && grep -qs FlowSpec -- "$file"; then
-        _flow_sdk_offer "$words[1]" -m flow_sdk.cli.completion "$file" "${(@Q)words[i+1,CURRENT]}"
+        _flow_sdk_offer "$words[1]" -P -m flow_sdk.cli.completion "$file" "${(@Q)words[i+1,CURRENT]}"
     elif (( $+functions[_python] )) || [[ -n ${fpath[(r)*/_python]} ]]; then
         _python
     else
@@ -124,7 +127,7 @@ function __flow_sdk_python
     set -l i (__flow_sdk_file)
     set -l words (commandline -opc) (commandline -ct)
     set -l file (string replace -r '^~' $HOME -- $words[$i])
-    $words[1] -m flow_sdk.cli.completion $file $words[(math $i + 1)..-1] 2>/dev/null
+    $words[1] -P -m flow_sdk.cli.completion $file $words[(math $i + 1)..-1] 2>/dev/null
 end
 
 complete -c flow-sdk -f -a '(__flow_sdk_console)'

@@ -10,7 +10,7 @@ import pytest
 from flow_sdk.cli.completion import complete_console, complete_flow
 from flow_sdk.cli.console import execute_console
 from flow_sdk.cli.console_commands import CONSOLE_COMMANDS, load_console_command
-from flow_sdk.cli.flow_source import read_flow_source
+from flow_sdk.cli.flow_source import MOST_BYTES, read_flow_source
 from flow_sdk.errors import UsageError
 from tests.unit.cli.flow_file import FLOW, call, write
 from tests.unit.cli.typed_lines import completed_line
@@ -140,6 +140,11 @@ def test_a_source_is_read_as_far_as_it_goes(tmp_path):
     for wrong in ("def broken(:", "print(1)", "\0"):
         assert read_flow_source(str(write(tmp_path, wrong, "wrong.py"))) is None
     assert read_flow_source(str(tmp_path / "gone.py")) is None
+    assert read_flow_source(str(write(tmp_path, f"{FLOW}\nnumber = {'-' * 100_000}1\n", "deep.py"))) is None
+    large = f"{FLOW}\n# {'x' * MOST_BYTES}\n"
+    assert read_flow_source(str(write(tmp_path, large, "large.py"))) is None
+    os.mkfifo(tmp_path / "pipe.py")
+    assert read_flow_source(str(tmp_path / "pipe.py")) is None
 
 
 @pytest.mark.parametrize("arguments", [["powershell"], ["bash", "zsh"]])
@@ -180,3 +185,18 @@ def test_a_flow_file_in_another_folder(folder, shell, tmp_path):
     os.symlink(folder / "train.py", tmp_path / "train.py")
     typed = f"python {tmp_path}/train.py ru"
     assert completed_line(shell, folder, typed) == f"{typed}n"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_modules_beside_the_flow_file_arent_executed(folder, shell, tmp_path):
+    os.symlink(folder / "train.py", tmp_path / "train.py")
+    for name in ("ast.py", "flow_sdk.py"):
+        (tmp_path / name).write_text("open('executed', 'w').close()\n")
+    assert completed_line(shell, tmp_path, "python train.py ru") == "python train.py run"
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS[:2])
+def test_what_a_shell_would_execute_is_quoted(shell, tmp_path):
+    write(tmp_path, FLOW.replace('"alpha"', '"odd;touch $(x)"'), "odd.py")
+    assert completed_line(shell, tmp_path, "python odd.py run --od") == r"python odd.py run --odd\;touch\ \$\(x\)"
