@@ -83,8 +83,7 @@ def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
         sys.stdout.flush()
         return code
     except FlowSDKError as error:
-        reporter.report(error)
-        return error.exit_code
+        return _end_with_error(error, reporter.report)
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
@@ -97,16 +96,22 @@ def run_guarded(command: Callable[[], int], reporter: ErrorReporter) -> int:
         from flow_sdk.cli.shadowing import find_shadowed
 
         known = exhausted_resource(error) or find_shadowed()
-        if known is None:
-            print_bug(error)
-            reporter.report_data(FlowSDKError(f"{type(error).__name__}: {error}", help="This is a bug in Flow SDK."))
-            return 1
-        try:
-            reporter.report(known)
-            sys.stdout.flush()
-        except OSError:
-            _drop_output(sys.stdout)  # there's no space for it either
-        return known.exit_code
+        if known is not None:
+            return _end_with_error(known, reporter.report)
+        print_bug(error)
+        bug = FlowSDKError(f"{type(error).__name__}: {error}", help="This is a bug in Flow SDK.")
+        return _end_with_error(bug, reporter.report_data)
+
+
+def _end_with_error(error: FlowSDKError, report: Callable[[FlowSDKError], None]) -> int:
+    """Report an error as far as the streams take it; returns its exit code."""
+    try:
+        report(error)
+        sys.stdout.flush()
+    except OSError:  # the reader has gone, or there's no space for it
+        _drop_output(sys.stdout)
+        _drop_output(sys.stderr)
+    return error.exit_code
 
 
 def _drop_output(stream: Any) -> None:

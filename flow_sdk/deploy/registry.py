@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
     from flow_sdk.deploy.declaration import TargetDeclaration
 
-__all__ = ["BUILT_IN", "ENTRY_POINTS", "all_targets", "built_in_targets", "find_target", "offered_names"]
+__all__ = [
+    "BUILT_IN",
+    "ENTRY_POINTS",
+    "built_in_targets",
+    "find_python_target",
+    "find_target",
+    "offered_names",
+    "target_names",
+]
 
 ENTRY_POINTS = "flow_sdk.deploy_targets"
 """The group of entry points that other distributions use."""
@@ -55,15 +63,31 @@ def offered_names() -> list[str]:
     return [entry.name for entry in _entry_points()]
 
 
-def all_targets() -> list[TargetDeclaration]:
-    """Return every target: those of Flow SDK first, then others sorted by their names.
+def target_names() -> list[str]:
+    """Return the names of every target: those of Flow SDK first, then others sorted, without loading any."""
+    return [*BUILT_IN, *offered_names()]
+
+
+def find_python_target(python_name: str) -> TargetDeclaration | None:
+    """Return the target of a name in Python, such as ``step_functions``; None if nobody offers it.
 
     Raises
     ------
     UsageError
-        If one that is offered can't be loaded.
+        If a distribution offers it and it can't be loaded. One that can't be loaded hides no other target.
     """
-    return [*built_in_targets(), *(_load_offered(entry) for entry in _entry_points())]
+    from flow_sdk.errors import UsageError
+
+    for name in target_names():
+        try:
+            target = find_target(name)
+        except UsageError:
+            if name.replace("-", "_") == python_name:
+                raise
+            continue
+        if target is not None and target.python_name == python_name:
+            return target
+    return None
 
 
 def _load_built_in(name: str) -> TargetDeclaration:
@@ -91,7 +115,7 @@ def _load_offered(entry: EntryPoint) -> TargetDeclaration:
     source = f"entry point {entry.name} = {entry.value} of the group {ENTRY_POINTS}"
     try:
         found = entry.load()
-    except Exception as error:  # a distribution's own code runs here
+    except (Exception, SystemExit) as error:  # a distribution's own code runs here
         raise UsageError(
             f"The deploy target {entry.name} can't be loaded.",
             seen=f"{type(error).__name__}: {error}",
@@ -101,8 +125,17 @@ def _load_offered(entry: EntryPoint) -> TargetDeclaration:
     if not isinstance(found, TargetDeclaration) or found.name != entry.name:
         raise UsageError(
             f"What is offered as the deploy target {entry.name} isn't one.",
-            seen=repr(found)[:200],
+            seen=_describe_object(found),
             wanted=f"a TargetDeclaration whose name is {entry.name}",
             where=source,
         )
     return found
+
+
+def _describe_object(found: object) -> str:
+    """Return what an object is, without calling what its class defines."""
+    from flow_sdk.deploy.declaration import TargetDeclaration
+
+    if isinstance(found, TargetDeclaration):
+        return f"a TargetDeclaration whose name is {found.name}"
+    return f"an object of the class {type(found).__qualname__}"

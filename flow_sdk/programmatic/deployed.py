@@ -10,8 +10,9 @@ from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.client import Run
 from flow_sdk.deploy.declaration import TargetDeclaration
 from flow_sdk.deploy.deployed_runs import FAILURES
+from flow_sdk.deploy.registry import find_python_target
 from flow_sdk.errors import NotFound, RunFailed
-from flow_sdk.programmatic.existing import existing_deployment, existing_names, target_of
+from flow_sdk.programmatic.existing import existing_deployment, existing_names
 from flow_sdk.programmatic.target_commands import TargetCommands
 
 __all__ = [
@@ -44,7 +45,7 @@ class _DeployedFlowType(type):
             found = form.fullmatch(name)
             if found is None:
                 continue
-            target = target_of(found[1])
+            target = find_python_target(found[1])
             if target is not None:
                 return getattr(flow_class_of(target), method)
             if found[1] in ABSENT:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.deploy.airflow.declaration import AIRFLOW
 from flow_sdk.deploy.declaration import TargetDeclaration
+from flow_sdk.deploy.registry import find_python_target
 from flow_sdk.deploy.step_functions.declaration import STEP_FUNCTIONS
 from flow_sdk.errors import UsageError
 from flow_sdk.programmatic.command import FlowFile
@@ -21,7 +22,6 @@ from flow_sdk.programmatic.deployed import (
     TriggeredRun,
     flow_class_of,
 )
-from flow_sdk.programmatic.existing import target_of
 from flow_sdk.programmatic.target_commands import TargetCommands
 
 __all__ = [
@@ -100,7 +100,7 @@ class Deployer:
     def __getattr__(self, name: str) -> Any:
         """Return the method that deploys to another target, such as one that a distribution offers."""
         if not name.startswith("_"):
-            target = target_of(name)
+            target = find_python_target(name)
             if target is not None:
                 return lambda name=None: TargetDeployer(self._file, target, name)
             if name in ABSENT:

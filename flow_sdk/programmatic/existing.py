@@ -1,15 +1,17 @@
 """Deployments that are found by their names: their commands are called with the stored plan in place of a flow file."""
 
+from collections.abc import Collection
+
 from flow_sdk.client.context import current_store
 from flow_sdk.deploy.declaration import TargetDeclaration
-from flow_sdk.deploy.registry import all_targets
+from flow_sdk.deploy.registry import find_python_target, find_target, target_names
 from flow_sdk.deploy.releases import deployed_names, newest_releases
 from flow_sdk.errors import NotFound, UsageError
 from flow_sdk.programmatic import plan_flow
 from flow_sdk.programmatic.command import FlowFile
 from flow_sdk.programmatic.target_commands import TargetCommands
 
-__all__ = ["existing_deployment", "existing_names", "target_of"]
+__all__ = ["existing_deployment", "existing_names"]
 
 
 def existing_deployment(name: str, metadata: str | None, impl: str | None) -> TargetCommands:
@@ -40,7 +42,7 @@ def existing_deployment(name: str, metadata: str | None, impl: str | None) -> Ta
     root = current_store() if metadata is None else store_url(metadata)
     store = open_existing_store(root)
     releases = newest_releases(store, name)
-    found = [each for each in all_targets() if each.name in releases and impl in (None, each.python_name)]
+    found = _chosen_targets(releases, impl)
     if not found:
         raise NotFound(
             f"{name} was never deployed{'' if impl is None else f' with {impl}'}.",
@@ -81,22 +83,20 @@ def existing_names(metadata: str | None, impl: str | None) -> list[tuple[str, st
 
     _check_impl(impl)
     store = open_existing_store(current_store() if metadata is None else store_url(metadata))
-    targets = [each for each in all_targets() if impl in (None, each.python_name)]
     return [
         (name, each.python_name)
         for name in deployed_names(store)
-        for releases in (newest_releases(store, name),)
-        for each in targets
-        if each.name in releases
+        for each in _chosen_targets(newest_releases(store, name), impl)
     ]
 
 
-def target_of(python_name: str) -> TargetDeclaration | None:
-    """Return the target of a name in Python, such as ``step_functions``; None if there is none."""
-    return next((each for each in all_targets() if each.python_name == python_name), None)
+def _chosen_targets(releases: Collection[str], impl: str | None) -> list[TargetDeclaration]:
+    """Return the targets that there are releases of; no other is loaded, as others may be broken."""
+    found = [find_target(name) for name in target_names() if name in releases]
+    return [each for each in found if each is not None and impl in (None, each.python_name)]
 
 
 def _check_impl(impl: str | None) -> None:
-    if impl is not None and target_of(impl) is None:
-        known = " or ".join(each.python_name for each in all_targets())
+    if impl is not None and find_python_target(impl) is None:
+        known = " or ".join(name.replace("-", "_") for name in target_names())
         raise UsageError(f"There is no way to deploy called {impl!r}.", wanted=known)

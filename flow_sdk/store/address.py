@@ -1,6 +1,7 @@
 """Addresses of stores: which kinds of store there are, and what an address says."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -8,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from flow_sdk.config import expand_home
-from flow_sdk.errors import ConfigError
+from flow_sdk.errors import ConfigError, FlowSDKError, StoreUnavailable
 from flow_sdk.store.key_syntax import is_key
+from flow_sdk.text import mask_userinfo
 
 if TYPE_CHECKING:
     from flow_sdk.store.port import ObjectStore
@@ -54,6 +56,8 @@ class StoreKind:
         return f"{self.scheme}://bucket/prefix" if self.is_remote else "a folder"
 
 
+# No "@" and no "?": what belongs to them in other addresses is secret, and addresses are stored and shown.
+_BUCKET = re.compile(r"[^\s@?#%\\\x00-\x1f\x7f]+")
 _BACKENDS = "flow_sdk.store.backends"
 _AWS = (
     "AWS_PROFILE",
@@ -95,11 +99,22 @@ def _installed_kind(scheme: str) -> StoreKind | None:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=ENTRY_POINTS, name=scheme):
-        found = entry.load()
-        if not isinstance(found, StoreKind) or found.scheme != scheme:
+        package = entry.dist.name if entry.dist else entry.value
+        try:
+            found = entry.load()
+        except (Exception, SystemExit) as error:  # a package's own code runs here
             raise ConfigError(
-                f"The package {entry.dist.name if entry.dist else entry.value} registers no usable kind of store.",
-                seen=f"{entry.value} = {found!r:.200}",
+                f"The kind of store {scheme!r} can't be loaded.",
+                seen=f"{type(error).__name__}: {error}",
+                where=f"entry point {entry.name} = {entry.value} of the group {ENTRY_POINTS}",
+                help=f"Update the package {package}, or uninstall it.",
+            ) from error
+        if not isinstance(found, StoreKind) or found.scheme != scheme:
+            is_kind = isinstance(found, StoreKind)
+            kind = f"with the scheme {found.scheme!r}" if is_kind else f"of the class {type(found).__qualname__}"
+            raise ConfigError(
+                f"The package {package} registers no usable kind of store.",
+                seen=f"{entry.value}, an object {kind}",
                 wanted=f"a flow_sdk.store.address.StoreKind with the scheme {scheme!r}",
             )
         return found
@@ -136,7 +151,8 @@ class StoreAddress:
         Raises
         ------
         ConfigError
-            If there is no such kind of store, or the address has no bucket, or a prefix that no key can begin with.
+            If there is no such kind of store or its package is broken, or if the address has no bucket, one with
+            characters that no bucket has, or a prefix that no key can begin with.
         """
         text = os.fspath(text)
         scheme, separator, rest = text.partition("://")
@@ -153,17 +169,17 @@ class StoreAddress:
             known = [one.example for one in known_kinds() if one.is_remote]
             raise ConfigError(
                 f"There is no store of kind {scheme!r}.",
-                seen=text,
+                seen=_mask_address(text),
                 wanted=f"a folder, {', '.join(known)} or memory://name",
             )
         if not kind.is_remote:
             return cls(kind, rest, "")
         bucket, _, prefix = rest.partition("/")
         prefix = prefix.strip("/")
-        if not bucket or (prefix and not is_key(prefix)):
+        if not _BUCKET.fullmatch(bucket) or (prefix and not is_key(prefix)):
             raise ConfigError(
                 f"That isn't an address in {kind.title}.",
-                seen=text,
+                seen=_mask_address(text),
                 wanted=f"{kind.scheme}://bucket or {kind.scheme}://bucket/prefix",
             )
         return cls(kind, bucket, prefix)
@@ -204,10 +220,34 @@ class StoreAddress:
         return tuple(map(os.environ.get, self.kind.access_variables))
 
     def open_backend(self) -> "ObjectStore":
-        """Return the store, not yet checked: see :func:`flow_sdk.store.open_store.open_store`."""
+        """Return the store, not yet checked: see :func:`flow_sdk.store.open_store.open_store`.
+
+        Raises
+        ------
+        StoreError
+            If it can't be reached, or the package that offers this kind of store fails.
+        """
         module, _, name = self.kind.backend.partition(":")
-        factory: Callable[[StoreAddress], ObjectStore] = getattr(import_module(module), name)
-        return factory(self)
+        try:
+            factory: Callable[[StoreAddress], ObjectStore] = getattr(import_module(module), name)
+            return factory(self)
+        except FlowSDKError:
+            raise
+        except (Exception, SystemExit) as error:
+            if self.kind.scheme in _KINDS:
+                raise
+            raise StoreUnavailable(
+                f"The package that offers stores in {self.kind.title} can't open this one.",
+                seen=f"{type(error).__name__}: {error}",
+                where=f"{self.url}, opened by {self.kind.backend}",
+                help="Update the package, or report it to those who make it.",
+            ) from error
+
+
+def _mask_address(text: str) -> str:
+    """Return an address for a message, without a user, a password, or the signature in a query."""
+    address, query, _ = text.partition("?")
+    return mask_userinfo(address) + ("?..." if query else "")
 
 
 def _unquote_path(path: str) -> str:

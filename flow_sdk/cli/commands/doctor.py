@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flow_sdk.cli.parser import Parsed
-    from flow_sdk.deploy.declaration import TargetDeclaration
     from flow_sdk.deploy.doctor import Check
 
 __all__ = ["CONSOLE_COMMANDS"]
@@ -51,12 +50,12 @@ def _all_checks() -> list[Check]:
     from functools import partial
 
     from flow_sdk.deploy.doctor import FAILED, examine_all, examine_part
-    from flow_sdk.deploy.registry import all_targets
+    from flow_sdk.deploy.registry import target_names
 
     checks = [_check_python(), _check_packages(), examine_part("settings", _check_settings)]
     if checks[-1].state == FAILED:
         return checks  # nothing else is known then
-    targets = all_targets()
+    targets = target_names()
     with ThreadPoolExecutor(len(targets)) as pool:
         found = [check for checked in pool.map(_target_checks, targets) for check in checked]
     aws = next((check for check in found if check.name == "AWS"), None)
@@ -64,14 +63,25 @@ def _all_checks() -> list[Check]:
     return [*checks, *examine_all([("store", store)], SECONDS), *found]
 
 
-def _target_checks(declaration: TargetDeclaration) -> list[Check]:
-    """Run the checks of one target; an error of ours becomes what was found."""
-    from flow_sdk.deploy.doctor import failed_check
+def _target_checks(name: str) -> list[Check]:
+    """Run the checks of one target; an error of ours, and any of another distribution, becomes what was found."""
+    from flow_sdk.deploy.doctor import FAILED, Check, failed_check
+    from flow_sdk.deploy.registry import BUILT_IN, find_target
 
+    title = name
     try:
+        declaration = find_target(name)
+        if declaration is None:
+            return []
+        title = declaration.title
         return declaration.load_target().health_checks(SECONDS)
     except FlowSDKError as error:
-        return [failed_check(declaration.title, error)]
+        return [failed_check(title, error)]
+    except Exception as error:
+        if name in BUILT_IN:
+            raise
+        found = f"its checks raise {type(error).__name__}: {error}"
+        return [Check(title, FAILED, " ".join(found.split()), "Report it to those who make the package.")]
 
 
 def _check_python() -> Check:

@@ -1,6 +1,8 @@
 """``--output json``: one document on stdout, with stable fields, for results and errors alike."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -128,6 +130,24 @@ def test_a_parameter_that_is_called_output_asks_for_nothing(folder):
     write(folder, FLOW.replace('names = Parameter("names"', 'output = Parameter("output"'), "named.py")
     done = call(folder, "airflow", "trigger", "--output", "json", "--folds", "2", file="named.py")
     assert done.returncode != 0 and done.stdout == ""
+
+
+@pytest.mark.parametrize("output", [["train.py", "dump", "nope"], ["train.py", "check", "--bogus"]])
+@pytest.mark.parametrize("streams", ["stdout", "stdout and stderr"])
+def test_an_error_that_nobody_reads_keeps_its_exit_code(folder, output, streams):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, *output, "--output", "json"],
+        cwd=folder,
+        stdout=writer,
+        stderr=subprocess.PIPE if streams == "stdout" else writer,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == (1 if "dump" in output else 2)
+    assert streams != "stdout" or (done.stderr.startswith("error: ") and "Traceback" not in done.stderr)
 
 
 def test_a_mistake_of_ours_is_an_object_too(capsys):

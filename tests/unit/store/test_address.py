@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flow_sdk.config import DATASTORES
-from flow_sdk.errors import ConfigError
+from flow_sdk.errors import ConfigError, StoreUnavailable
 from flow_sdk.store import address as module
 from flow_sdk.store.address import ENTRY_POINTS, StoreAddress, StoreKind, known_kinds
 from flow_sdk.store.backends.memory import MemoryStore
@@ -49,11 +49,30 @@ def test_forms() -> None:
         ("file://relative", "needs an absolute path"),
         ("", "path is empty"),
         ("ftp://b", "no store of kind 'ftp'"),
+        ("s3://a b/x", "isn't an address in S3"),
+        ("s3://b\n/x", "isn't an address in S3"),
     ],
 )
 def test_what_is_no_address(text: str, what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         StoreAddress.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3://key:SECRET@b/x", "s3://...@b/x"),
+        ("s3://SECRET@b/x", "s3://...@b/x"),
+        ("az://c?sig=SECRET", "az://c?..."),
+        ("gs://b/x?X-Goog-Signature=SECRET", "gs://b/x?..."),
+        ("https://anne.blob.core.windows.net/c?sv=1&sig=SECRET", "https://anne.blob.core.windows.net/c?..."),
+        ("ftp://SECRET@host/x", "ftp://...@host/x"),
+    ],
+)
+def test_an_address_with_a_secret_is_refused_without_showing_it(text: str, shown: str) -> None:
+    with pytest.raises(ConfigError) as no:
+        StoreAddress.parse(text)
+    assert no.value.seen == shown and "SECRET" not in str(no.value)
 
 
 def test_settings_and_addresses_know_the_same_kinds() -> None:
@@ -79,6 +98,13 @@ def open_elsewhere(address: StoreAddress) -> MemoryStore:
 
 KIND = StoreKind("elsewhere", "elsewhere", "Elsewhere", f"{__name__}:open_elsewhere")
 NO_KIND = "text"
+BROKEN_KIND = StoreKind("elsewhere", "elsewhere", "Elsewhere", f"{__name__}:fail_to_open")
+MISSING_KIND = StoreKind("elsewhere", "elsewhere", "Elsewhere", "no_such_module:open_it")
+
+
+def fail_to_open(address: StoreAddress) -> MemoryStore:
+    raise LookupError("no server")
+
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
@@ -105,4 +131,27 @@ def test_a_package_that_registers_something_else_is_named(tmp_path: Path, monkey
     install(tmp_path, monkeypatch, f"{__name__}:NO_KIND")
     with pytest.raises(ConfigError, match="other-store registers no usable kind"):
         StoreAddress.parse("elsewhere://bucket/x")
+    module._installed_kind.cache_clear()
+
+
+@pytest.mark.parametrize("value", ["no_such_module:KIND", f"{__name__}:MISSING", "module_that_exits:KIND"])
+def test_a_package_that_cant_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    (tmp_path / "module_that_exits.py").write_text("import sys\nsys.exit(7)\n")
+    install(tmp_path, monkeypatch, value)
+    with pytest.raises(ConfigError, match="'elsewhere' can't be loaded") as no:
+        StoreAddress.parse("elsewhere://bucket/x")
+    assert value in str(no.value) and "other-store" in str(no.value)
+    module._installed_kind.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "seen"), [("BROKEN_KIND", "LookupError: no server"), ("MISSING_KIND", "No module named 'no_such_module'")]
+)
+def test_a_package_that_cant_open_its_store_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, seen: str
+) -> None:
+    install(tmp_path, monkeypatch, f"{__name__}:{kind}")
+    with pytest.raises(StoreUnavailable, match="stores in Elsewhere can't open") as no:
+        open_store("elsewhere://bucket/x")
+    assert seen in str(no.value)
     module._installed_kind.cache_clear()

@@ -10,11 +10,14 @@ import pytest
 from flow_sdk.cli.console import execute_console
 from flow_sdk.config import write_settings
 from flow_sdk.deploy.doctor import FAILED, NOT_LOOKED, NOT_SET, OK, Check, examine_all, examine_part
+from flow_sdk.deploy.port import TargetDeclaration
 from flow_sdk.errors import ConfigError, StoreError
 from flow_sdk.store.backends.memory import MemoryStore
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.probe import probe_store, try_store
+from flow_sdk.testing.fake_target import FakeTarget
 from tests.support.airflow_web_server import web_server
+from tests.support.offered_target import install_target
 from tests.support.ports import free_port
 
 
@@ -234,3 +237,26 @@ def test_an_environment_of_mwaa_without_aws(monkeypatch, capsys):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     _, checks = doctor(capsys)
     assert checks["Airflow"]["state"] == FAILED and "there are no credentials" in checks["Airflow"]["found"]
+
+
+class ChecksThatRaise(FakeTarget):
+    def health_checks(self, seconds):
+        raise LookupError("no\nserver")
+
+
+RAISES = TargetDeclaration("raises", "the raising one", f"{__name__}:ChecksThatRaise", statuses=[])
+
+
+def test_targets_of_other_distributions_that_are_broken_are_among_the_checks(here, monkeypatch, capsys):
+    lines = ("broken = no_such_module:TARGET", f"raises = {__name__}:RAISES")
+    monkeypatch.syspath_prepend(str(install_target(here / "site", *lines)))
+    code, checks = doctor(capsys)
+    assert code == 1
+    assert {name: checks[name]["state"] for name in ("store", "Airflow", "broken", "the raising one")} == {
+        "store": OK,
+        "Airflow": NOT_SET,
+        "broken": FAILED,
+        "the raising one": FAILED,
+    }
+    assert "No module named 'no_such_module'" in checks["broken"]["found"]
+    assert checks["the raising one"]["found"] == "its checks raise LookupError: no server"
