@@ -1,8 +1,10 @@
 """What a command exchanges with a program that started it, such as ``Runner``.
 
-It gets parameters as data, and reports what it works on, and the error that it ends with.
+It gets parameters as data, and reports what it works on, the result of a deploy target's command, and the error that
+it ends with.
 
-The program names a folder with the hidden option ``--caller``. The command's own result goes to stdout, as ever.
+The program names a folder with the hidden option ``--caller``. The command's result goes to stdout, as ever, where what
+the flow file prints when it is executed goes, too.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.context import CommandContext
     from flow_sdk.errors import FlowSDKError
 
-__all__ = ["COMMAND_INFO", "ERROR", "REQUEST", "exchange_with_caller", "write_error"]
+__all__ = ["COMMAND_INFO", "ERROR", "REQUEST", "RESULT", "exchange_with_caller", "write_error", "write_result"]
 
 REQUEST = "request.json"
 """What the caller gives: ``parameters`` by name, ``life``, the descriptor of a pipe that ends when it does, and
@@ -28,6 +30,8 @@ REQUEST = "request.json"
 COMMAND_INFO = "command.json"
 """What the command works on: ``flow`` and ``store``, and the deployed ``name`` where it is about a deployment."""
 
+RESULT = "result.json"
+"""What a command of a deploy target prints on stdout: the document of ``--output json``, or a text."""
 
 ERROR = "error.json"
 """The error that the command ended with, as :meth:`flow_sdk.errors.FlowSDKError.as_data` describes it."""
@@ -61,6 +65,19 @@ def exchange_with_caller(context: CommandContext) -> None:
     _write_file(folder, COMMAND_INFO, info)
 
 
+def write_result(folder: str, result: dict[str, Any] | str) -> None:
+    """Leave a command's result for its caller.
+
+    Parameters
+    ----------
+    folder : str
+        The folder that the caller named.
+    result : dict or str
+        The document of ``--output json``, or the text.
+    """
+    _write_file(folder, RESULT, result)
+
+
 def write_error(folder: str, error: FlowSDKError) -> None:
     """Leave the error that the command ends with for its caller.
 
@@ -77,11 +94,11 @@ def write_error(folder: str, error: FlowSDKError) -> None:
         pass  # the caller finds the exit code and the text on stderr
 
 
-def _write_file(folder: str, name: str, content: dict[str, Any]) -> None:
+def _write_file(folder: str, name: str, content: dict[str, Any] | str) -> None:
     """Write a file that the caller sees as a whole or not at all."""
     path = os.path.join(folder, name)
     with open(path + "~", "w", encoding="utf-8") as file:
-        json.dump(content, file)
+        json.dump(content, file, default=str)
     os.replace(path + "~", path)
 
 

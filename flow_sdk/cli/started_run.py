@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from flow_sdk.cli.context import CommandContext
     from flow_sdk.deploy.run_ids import RunIdRule
 
-__all__ = ["given_run_id", "print_run_id", "refuse_stored_run"]
+__all__ = ["given_run_id", "refuse_stored_run", "write_run_id"]
 
 
 def given_run_id(context: CommandContext, rule: RunIdRule, prefix: str | None = None) -> str | None:
@@ -59,8 +59,7 @@ def refuse_stored_run(context: CommandContext, run: str, target: str) -> None:
         raise existing_run_error(run, target, store.url)
 
 
-def print_run_id(context: CommandContext, run: str) -> None:
-    """Write the started run's id in the store to ``--run-id-file``, and print it."""
+def write_run_id(context: CommandContext, run: str) -> None:
+    """Write the started run's id in the store to ``--run-id-file``."""
     if context["run-id-file"]:
         write_file(context["run-id-file"], run.encode())
-    print(run)

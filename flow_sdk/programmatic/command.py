@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from flow_sdk.cli.caller import COMMAND_INFO
+from flow_sdk.cli.caller import COMMAND_INFO, RESULT
 from flow_sdk.cli.parser import Command, Option
 from flow_sdk.cli.registry import GENERAL, load_command
 from flow_sdk.config import profile_file
@@ -16,7 +16,7 @@ from flow_sdk.errors import ParameterError, UsageError
 from flow_sdk.programmatic.process import CellFile, Process, temporary_folder
 from flow_sdk.text import suggest_name
 
-__all__ = ["FlowFile", "read_command_info"]
+__all__ = ["FlowFile", "read_command_info", "read_result"]
 
 _OTHER_NAMES = {"tags": "tag", "decospecs": "with", "with_": "with", "aws_batch_tags": "aws-batch-tag"}
 """How options are called in Python, where that isn't their own name with ``_`` for ``-``."""
@@ -135,10 +135,22 @@ class FlowFile:
 
 def read_command_info(process: Process) -> dict[str, Any] | None:
     """Return what a command reported that it works on; None if it hasn't yet, or has failed before."""
+    found: dict[str, Any] | None = _read_report(process, COMMAND_INFO)
+    return found
+
+
+def read_result(process: Process) -> Any:
+    """Return the result that a command left: its document or its text; None where it had nothing to do.
+
+    What is on stdout isn't read, as the flow file prints there, too.
+    """
+    return _read_report(process, RESULT)
+
+
+def _read_report(process: Process, name: str) -> Any:
     try:
-        with open(process.path(COMMAND_INFO), encoding="utf-8") as file:
-            found: dict[str, Any] = json.load(file)
-            return found
+        with open(process.path(name), encoding="utf-8") as file:
+            return json.load(file)
     except FileNotFoundError:
         return None
 

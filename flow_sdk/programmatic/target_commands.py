@@ -1,13 +1,12 @@
 """The commands of one deploy target, called from Python for one flow file and deployed name."""
 
-import json
 import sys
 import time
 from typing import Any
 
 from flow_sdk.deploy.declaration import TargetDeclaration
 from flow_sdk.errors import DeployError
-from flow_sdk.programmatic.command import FlowFile, read_command_info
+from flow_sdk.programmatic.command import FlowFile, read_command_info, read_result
 from flow_sdk.programmatic.failures import command_error
 from flow_sdk.programmatic.runner import POLL_INTERVAL, OutputPrinter
 
@@ -36,8 +35,8 @@ class TargetCommands:
         self.file, self.target, self.name = file, target, name
         self.identity: dict[str, Any] = {}
 
-    def call_command(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
-        """Call a command, wait for its end, and return its stdout.
+    def call_command(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> Any:
+        """Call a command, wait for its end, and return its result; None where it had nothing to do.
 
         Parameters
         ----------
@@ -65,15 +64,15 @@ class TargetCommands:
                 raise command_error(process, DeployError, f"{command} failed")
             shown.print_new()
             self.identity = read_command_info(process) or self.identity
-            return process.text("stdout")
+            return read_result(process)
         finally:
             process.close()
 
     def call_json(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Call a command with ``--output json``, and return what it prints. Parameters as for :meth:`call`."""
-        document: dict[str, Any] = json.loads(self.call_command(verb, {**given, "output": "json"}, arguments))
+        """Call a command with ``--output json``, and return the document. Parameters as for :meth:`call_command`."""
+        document: dict[str, Any] = self.call_command(verb, {**given, "output": "json"}, arguments)
         return document
 
     def call_result(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> str:
         """Call a command that prints one line, and return it; empty where it had nothing to do."""
-        return self.call_command(verb, given, arguments).rstrip("\n")
+        return self.call_command(verb, given, arguments) or ""

@@ -9,7 +9,7 @@ from flow_sdk.cli.inactive import refuse_inactive
 from flow_sdk.cli.json_output import print_json
 from flow_sdk.cli.parameters import given_data, parameter_options
 from flow_sdk.cli.parser import Command
-from flow_sdk.cli.started_run import given_run_id, print_run_id, refuse_stored_run
+from flow_sdk.cli.started_run import given_run_id, refuse_stored_run, write_run_id
 from flow_sdk.cli.terminal import print_message, text_for_stream
 from flow_sdk.cli.tokens import deployed_name, naming_options, print_token, token_gate, token_text
 from flow_sdk.deploy.port import TargetRequest
@@ -103,6 +103,18 @@ def _is_json(context: CommandContext) -> bool:
     return bool(context["output"] == "json")
 
 
+def _print_result(context: CommandContext, result: dict[str, Any] | str) -> None:
+    """Print a command's result, a document or a line, and leave it for the program that started the command."""
+    if isinstance(result, str):
+        print(result)
+    else:
+        print_json(result)
+    if context["caller"] is not None:
+        from flow_sdk.cli.caller import write_result
+
+        write_result(context["caller"], result)
+
+
 # Creating
 
 
@@ -134,10 +146,10 @@ def _create_deployment(context: CommandContext, declaration: TargetDeclaration) 
     for text in made.hints:
         context.log(text)
     if not _is_json(context):
-        print(made.result)
+        _print_result(context, made.result)
     draft.wait_until_visible()
     if _is_json(context):
-        print_json(_deployment_data(request, made))
+        _print_result(context, _deployment_data(request, made))
     return 0
 
 
@@ -159,7 +171,8 @@ def _show_preview(context: CommandContext, preview: DeploymentPreview) -> None:
     """Print what a deployment would do."""
     if _is_json(context):
         limits = [{"name": name, "used": used, "allowed": allowed} for name, used, allowed in preview.limits]
-        print_json(
+        _print_result(
+            context,
             {
                 "name": preview.name,
                 "location": preview.location,
@@ -167,7 +180,7 @@ def _show_preview(context: CommandContext, preview: DeploymentPreview) -> None:
                 "limits": limits,
                 "notes": list(preview.hints),
                 "difference": list(preview.difference),
-            }
+            },
         )
         return
     print(f"{preview.name} in {preview.location}: this is what create would do. Nothing was written.\n")
@@ -198,7 +211,8 @@ def _trigger_run(context: CommandContext, declaration: TargetDeclaration) -> int
     run = runs.start_run(parameters, run_id)
     for text in runs.start_message(request, run):
         context.log(text)
-    print_run_id(context, run.run)
+    write_run_id(context, run.run)
+    _print_result(context, run.run)
     return 0
 
 
@@ -224,7 +238,7 @@ def _list_runs(context: CommandContext, declaration: TargetDeclaration) -> int:
             unbegun += 1
             context.log(f"  it never began: {shorten_line(runs.failure_cause(run) or 'see status', 200)}")
     if _is_json(context):
-        print_json({"target": declaration.name, "name": request.name, "runs": listed})
+        _print_result(context, {"target": declaration.name, "name": request.name, "runs": listed})
     elif not count:
         kind = " or ".join(status.option_name.replace("-", " ") for status in chosen)
         context.log(f"{runs.name} has no {kind + ' ' if kind else ''}runs.")
@@ -240,7 +254,7 @@ def _show_status(context: CommandContext, declaration: TargetDeclaration) -> int
     latest = [run for _, run in zip(range(LATEST), runs.list_runs(), strict=False)]
     if _is_json(context):
         deployment = {"target": declaration.name, "name": request.name, "details": dict(status.details)}
-        print_json({**deployment, "runs": [_run_data(run) for run in latest]})
+        _print_result(context, {**deployment, "runs": [_run_data(run) for run in latest]})
         return 0
     table = RunTable(declaration)
     lines = [table.head, *map(table.format_run, latest)] if latest else ["No run yet."]
@@ -256,7 +270,7 @@ def _run_status(context: CommandContext, target: DeployTarget, request: TargetRe
     found = runs.describe_run(request, run)
     if _is_json(context):
         log = {"log_lines": list(found.log_lines)}
-        print_json({"run": {**_run_data(run), "details": dict(found.details), **log}})
+        _print_result(context, {"run": {**_run_data(run), "details": dict(found.details), **log}})
         return 0
     lines = join_rows([("Run", run.run), ("Status", run.status), *time_rows(run), *found.rows])
     if found.log_lines:
@@ -274,7 +288,7 @@ def _terminate_run(context: CommandContext, declaration: TargetDeclaration) -> i
     runs.stop_run(run)
     RunStateSync(request).record_stop(run)
     context.log(runs.stop_message(run))
-    print(run.run)
+    _print_result(context, run.run)
     return 0
 
 
@@ -314,7 +328,7 @@ def _delete_deployment(context: CommandContext, declaration: TargetDeclaration) 
         context.log(f"{request.name} isn't deployed to {removal.location}; there was nothing to delete.")
         return 0
     context.log(f"Deleted: {', '.join(deleted.removed_parts)}.\n{removal.describe_remaining(token_text(request.name))}")
-    print(removal.result)
+    _print_result(context, removal.result)
     return 0
 
 
@@ -325,7 +339,7 @@ def _run_own(context: CommandContext, declaration: TargetDeclaration) -> int:
     outcome = declaration.load_target().run_command(request, verb, _holder_check(context, request))
     for text in outcome.messages:
         context.log(text)
-    print(outcome.result)
+    _print_result(context, outcome.result)
     return 0
 
 

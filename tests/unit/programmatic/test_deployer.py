@@ -119,6 +119,23 @@ def test_delete_takes_the_file_away_once(flow: str, tmp_path: Path) -> None:
         deployed.list_runs(["happy"])
 
 
+NOISE = """
+import atexit
+print('{"result": "not this one"}')
+atexit.register(print, "bye")
+"""
+
+
+def test_what_the_flow_file_prints_is_no_result(
+    flow: str, tmp_path: Path, airflow: tuple[str, list[dict[str, Any]]]
+) -> None:
+    write(tmp_path, NOISE + FLOW)
+    deployed = Deployer(flow, show_output=False).airflow().create(target="dags")
+    assert Path(deployed.file).resolve() == tmp_path / "dags" / "Talk.py"
+    assert deployed.trigger(airflow_url=airflow[0]).run_id == "airflow-manual__1"
+    assert deployed.delete() is True and deployed.delete() is False
+
+
 def test_a_run_is_triggered(flow: str, tmp_path: Path, airflow: tuple[str, list[dict[str, Any]]]) -> None:
     url, sent = airflow
     deployed = Deployer(flow, show_output=False).airflow().create(target="dags")

@@ -106,7 +106,6 @@ def fail_to_open(address: StoreAddress) -> MemoryStore:
     raise LookupError("no server")
 
 
-
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """Install a distribution with an entry point, as pip would."""
     info = folder / "other_store-1.0.dist-info"
