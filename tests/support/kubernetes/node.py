@@ -133,9 +133,22 @@ class Containerd:
 
     def stop(self) -> None:
         """End it, with all containers that are left, and remove its state. The kubelet has ended before."""
-        if self.server.process.poll() is None:
-            for task in self.call("tasks", "list", "--quiet").split():
+        try:
+            self._kill_tasks()
+        finally:
+            self._remove_state()
+
+    def _kill_tasks(self) -> None:
+        if self.server.process.poll() is not None:
+            return
+        for task in self.call("tasks", "list", "--quiet").split():
+            try:
                 self.call("tasks", "kill", "--signal", "SIGKILL", "--all", task)
+            except RuntimeError:
+                # It has ended by itself meanwhile; what hasn't, ends with its shim.
+                continue
+
+    def _remove_state(self) -> None:
         end_all([self.server])
         kill_shims(self.socket)
         # What was mounted for pods and containers lies beneath either folder, the inner ones last.
