@@ -1,4 +1,4 @@
-"""Reading JSON that anybody may have written: what Python can't hold is a ``ValueError`` like any other bad text."""
+"""Reading JSON from untrusted sources: what Python can't hold is a ``ValueError`` like any other bad text."""
 
 import json
 from collections.abc import Mapping

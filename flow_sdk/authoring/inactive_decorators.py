@@ -156,12 +156,12 @@ def values_of_inactive_decorators(flow: type[FlowSpec], step: str) -> dict[str, 
     names = {name for name, where in find_declared_inactive(flow) if where in ("", step)}
     if not uses_no_dynamic_features():
         names |= {"card", "trigger"}
-    facts: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if "card" in names:
-        facts["card"] = IgnoredCards
+        values["card"] = IgnoredCards
     if names & _TRIGGERS:
-        facts["trigger"] = lambda: None
-    return facts
+        values["trigger"] = lambda: None
+    return values
 
 
 class IgnoredCards:

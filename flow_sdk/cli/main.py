@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["execute", "find_command", "main"]
+__all__ = ["execute_command", "find_command", "main"]
 
 
 def main(flow_class: Any) -> None:
@@ -41,10 +41,10 @@ def _execute_file(flow_class: Any, reporter: ErrorReporter) -> int:
     from flow_sdk.cli.shadowing import check_file_name
 
     check_file_name(getattr(sys.modules[flow_class.__module__], "__file__", None) or "")
-    return execute(flow_class, sys.argv[1:], reporter)
+    return execute_command(flow_class, sys.argv[1:], reporter)
 
 
-def execute(flow_class: Any, argv: Sequence[str], reporter: ErrorReporter | None = None) -> int:
+def execute_command(flow_class: Any, argv: Sequence[str], reporter: ErrorReporter | None = None) -> int:
     """Run one command line.
 
     Parameters

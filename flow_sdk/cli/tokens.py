@@ -1,4 +1,4 @@
-"""Production tokens on the command line: their options, and what users are told."""
+"""Production tokens on the command line: their options and messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from flow_sdk.deploy.claims import TokenRegistry
-    from flow_sdk.deploy.tokens import Grant, TokenGate
+    from flow_sdk.deploy.tokens import DeployAuthorizer, Grant
 
 __all__ = ["deployed_name", "naming_options", "print_token", "token_gate", "token_text"]
 
@@ -43,13 +43,13 @@ def deployed_name(context: CommandContext) -> str:
     return project.deployed_name(context.flow)
 
 
-def token_gate(context: CommandContext, name: str, keeper: TokenRegistry | None) -> TokenGate:
+def token_gate(context: CommandContext, name: str, registry: TokenRegistry | None) -> DeployAuthorizer:
     """Make the gate for a deployment under ``name`` from the options."""
     import os
 
     from flow_sdk import config
     from flow_sdk.deploy.claims import KnownTokens
-    from flow_sdk.deploy.tokens import TokenGate
+    from flow_sdk.deploy.tokens import DeployAuthorizer
     from flow_sdk.errors import ConfigError
 
     try:
@@ -57,11 +57,11 @@ def token_gate(context: CommandContext, name: str, keeper: TokenRegistry | None)
     except ConfigError:
         home = None
     given = context["authorize"]
-    return TokenGate(
+    return DeployAuthorizer(
         name,
         config.user_name(),
         KnownTokens(home, name),
-        keeper=keeper,
+        registry=registry,
         authorize=os.environ.get(VARIABLE) or None if given is None else given,
         keep=given is not None,
         renew=context.line.values.get("generate-new-token", False),
@@ -78,16 +78,16 @@ def token_text(name: str) -> str:
 
 
 def print_token(
-    context: CommandContext, gate: TokenGate, location: str | None = None, omitted: Collection[str] = ()
+    context: CommandContext, gate: DeployAuthorizer, location: str | None = None, omitted: Collection[str] = ()
 ) -> None:
-    """Say what a new token is for. Who deploys again with the same one is told nothing.
+    """Print what a new token is for; print nothing if the same one is used again.
 
     Parameters
     ----------
     context : CommandContext
         The command that deployed.
-    gate : TokenGate
-        What let it pass.
+    gate : DeployAuthorizer
+        What authorized it.
     location : str or None
         Where it was deployed to, for commands that take that as an argument.
     omitted : collection of str
@@ -124,7 +124,7 @@ def print_token(
     )
 
 
-def _print_move(context: CommandContext, gate: TokenGate, grant: Grant) -> None:
+def _print_move(context: CommandContext, gate: DeployAuthorizer, grant: Grant) -> None:
     """Say how a flow that had a production token of its own comes to share that of its project's branch."""
     if grant.adopted is not None:
         context.log(

@@ -57,11 +57,11 @@ class Claim:
     digest: str
 
     def matches_token(self, token: str) -> bool:
-        """Tell whether this is the token's claim."""
+        """Return whether this is the token's claim."""
         return token_digest(self.salt, token) == self.digest
 
     def is_same(self, other: "Claim | None") -> bool:
-        """Tell whether another claim is of the same token; two stores may count its generations differently."""
+        """Return whether another claim is of the same token; two stores may count its generations differently."""
         return other is not None and (self.salt, self.digest) == (other.salt, other.digest)
 
     @property
@@ -128,15 +128,15 @@ def _unreadable_claim_error(seen: str, where: str) -> DeployError:
 
 
 class TokenRegistry(Protocol):
-    """A second place for the newest claim on a name or branch, in the orchestrator itself: a Variable, a parameter.
+    """A second copy of the newest claim on a name or branch, in the orchestrator itself: a Variable, a parameter.
 
-    Among those who share a store, the store decides by create-only objects. A keeper makes the claim known to those who
-    deploy to the same orchestrator from another store; between two stores its claim is the one that counts.
+    Among users who share a store, the store decides by create-only objects. A registry shows the claim to users who
+    deploy to the same orchestrator from another store; between two stores its claim is the valid one.
     """
 
     @property
     def location(self) -> str:
-        """Where it is, for people."""
+        """The location of the registry, for messages."""
         ...
 
     def read_claim(self, name: str) -> Claim | None:
@@ -173,15 +173,17 @@ class StoreClaims:
         self.store, self.name, self._folder = store, name, encode_tag(name)
 
     def read_records(self) -> list[Claim]:
-        """All that was ever claimed or withdrawn, the newest last."""
+        """Return all records of claims and withdrawals, the newest last."""
         keys = [found.key for found in self.store.list(token_prefix(self._folder))]
         for key in keys[-1:]:
-            self.store.make_durable(key)  # whoever made it may have been killed; from now on it is built upon
+            self.store.make_durable(
+                key
+            )  # its process may have been killed before it synced it; readers rely on it from now on
         texts = zip(keys, self.store.get_many(keys), strict=True)
         return [Claim.from_record(text, key, f"{self.store.url}/{key}") for key, text in texts if text is not None]
 
     def read_valid(self) -> list[Claim]:
-        """All claims but those that were withdrawn, the newest last."""
+        """Return all claims but those that were withdrawn, the newest last."""
         return select_valid(self.read_records())
 
     def add_claim(self, claim: Claim) -> bool:
@@ -206,7 +208,7 @@ class StoreClaims:
 
 
 def select_valid(records: list[Claim]) -> list[Claim]:
-    """The claims among the records of a store that nobody has withdrawn. Pure."""
+    """Return the claims among the records of a store that were not withdrawn. Pure."""
     found: list[Claim] = []
     for record in records:
         if record.digest:

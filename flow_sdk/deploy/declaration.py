@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AUTHORIZE", "RunStatus", "TargetCommand", "TargetDeclaration"]
 
-AUTHORIZE = Option("authorize", "The production token, where somebody else made it; needed once.", metavar="TOKEN")
+AUTHORIZE = Option("authorize", "The production token, if another user made it; needed once.", metavar="TOKEN")
 
 TOKEN_OPTIONS = (
     AUTHORIZE,
@@ -119,7 +119,7 @@ class TargetDeclaration:
     create_options : sequence of Option
         Options of ``create`` besides name, tags and token.
     create_argument, delete_argument : Argument, optional
-        Where to write to, and where to delete from, for a target that has to be told.
+        Where to write to, and where to delete from, for a target that needs a location.
     delete_options : sequence of Option
         Options of ``delete`` besides name and token.
     connection_options : sequence of Option

@@ -95,7 +95,7 @@ class DeployedRuns(ABC, Generic[RunT]):
     ----------
     name : str
         The deployed name.
-    token_registry : Keeper or None
+    token_registry : TokenRegistry or None
         Where the orchestrator keeps the claim on the name.
     """
 
@@ -159,11 +159,11 @@ class DeployedRuns(ABC, Generic[RunT]):
 
     @abstractmethod
     def start_message(self, request: TargetRequest, run: RunT) -> Sequence[str]:
-        """Return what to tell the user of a run that was started, in paragraphs."""
+        """Return the message about a run that was started, in paragraphs."""
 
     @abstractmethod
     def stop_message(self, run: RunT) -> str:
-        """Return what to tell the user of a run that was stopped."""
+        """Return the message about a run that was stopped."""
 
     @abstractmethod
     def describe_deployment(self, request: TargetRequest) -> DeploymentStatus:

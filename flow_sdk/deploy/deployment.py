@@ -10,7 +10,7 @@ from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.claims import TokenRegistry
-    from flow_sdk.deploy.tokens import Grant, TokenGate
+    from flow_sdk.deploy.tokens import DeployAuthorizer, Grant
 
 __all__ = ["CreatedDeployment", "DeploymentDraft", "DeploymentOptions", "DeploymentPreview", "DeploymentSource"]
 
@@ -119,7 +119,7 @@ class DeploymentDraft(ABC):
         The deployed name.
     options : DeploymentOptions
         What the user chose; the pipeline puts in namespace and tags once the token is known.
-    token_registry : Keeper or None
+    token_registry : TokenRegistry or None
         Where the orchestrator keeps the claim on the name; None where it keeps none.
     grant : Grant or None
         The production token and its claim, once they are known; None without a token.
@@ -147,7 +147,9 @@ class DeploymentDraft(ABC):
             If the orchestrator couldn't run the flow, or the user asks for something that can't be done.
         """
 
-    def check_origin(self, source: DeploymentSource, store: ObjectStore | None, gate: "TokenGate | None") -> None:
+    def check_origin(
+        self, source: DeploymentSource, store: ObjectStore | None, gate: "DeployAuthorizer | None"
+    ) -> None:
         """Check that what would be replaced is of this deployment; the token is known to be right.
 
         Raises
@@ -174,7 +176,7 @@ class DeploymentDraft(ABC):
 
     @abstractmethod
     def complete_deployment(self) -> CreatedDeployment:
-        """Set what starts runs or tells of them, such as schedule and alerts, and return what was made."""
+        """Set the schedule, alerts and the like, and return what was made."""
 
     def wait_until_visible(self) -> None:
         """Wait until the orchestrator shows the deployment, where the user asks for that.
@@ -187,7 +189,7 @@ class DeploymentDraft(ABC):
         return None
 
     def render_definition(self, source: DeploymentSource) -> str:
-        """Return the definition as text, without asking anybody. For targets with ``render_help``."""
+        """Return the definition as text, without a request to any service. For targets with ``render_help``."""
         raise NotImplementedError(f"{self.target} declares no render_help")
 
     def preview_changes(self, source: DeploymentSource, store: ObjectStore | None, grant: "Grant") -> DeploymentPreview:

@@ -33,12 +33,12 @@ class Check:
     name : str
         The part.
     state : str
-        ``ok``; ``not set up`` (nobody has asked for it); ``missing`` (what else is set up needs it); ``failed``;
+        ``ok``; ``not set up`` (no setting asks for it); ``missing`` (what else is set up needs it); ``failed``;
         ``couldn't look`` (we may not, or what it takes is missing).
     found : str
         What was seen, for people; never a secret.
     help : str
-        How to mend it; ``""`` where there's nothing to mend.
+        How to fix it; ``""`` if there's nothing to fix.
     """
 
     name: str

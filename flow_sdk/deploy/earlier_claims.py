@@ -28,7 +28,7 @@ class EarlierClaims:
     own : list of Claim
         The claims on this very name in the store, the newest last.
     kept : Claim or None
-        The claim on this very name with the keeper.
+        The claim on this very name with the registry.
     others : dict of str to Claim
         By deployed name, the newest claim in the store on each other flow of the branch.
     """
@@ -45,14 +45,14 @@ class EarlierClaims:
 
     @classmethod
     def find_claims(
-        cls, store: ObjectStore | None, name: str, keeper: TokenRegistry | None, *, siblings: bool
+        cls, store: ObjectStore | None, name: str, registry: TokenRegistry | None, *, siblings: bool
     ) -> "EarlierClaims":
         """Look for the claims of a deployed name, and with ``siblings`` for those of the branch's other flows."""
         found = cls(name)
         if claim_name(name) == name:
             return found
-        if keeper is not None:
-            found.kept = keeper.read_claim(name)
+        if registry is not None:
+            found.kept = registry.read_claim(name)
         if store is None:
             return found
         found.own = StoreClaims(store, name).read_valid()
@@ -73,7 +73,7 @@ class EarlierClaims:
         tokens : iterable of str
             The tokens of the user.
         any_of_them : bool
-            Whether it doesn't matter which, as a new token takes its place.
+            Whether any token will do, as a new one replaces it.
 
         Returns
         -------
@@ -92,16 +92,16 @@ class EarlierClaims:
             raise several_tokens(claim_text(claim_name(self.name)), {name: self.others[name] for name in held})
         return next(iter(held.items()), (next(iter(self.others), ""), None))
 
-    def retire_claims(self, store: ObjectStore, keeper: TokenRegistry | None) -> None:
+    def retire_claims(self, store: ObjectStore, registry: TokenRegistry | None) -> None:
         """Take back the claims on this very name, which shares the branch's token from now on."""
         if self.own:
             StoreClaims(store, self.name).retire_all()
-        if self.kept is not None and keeper is not None:
-            keeper.remove_claim(self.name)
+        if self.kept is not None and registry is not None:
+            registry.remove_claim(self.name)
 
 
 def counting_claim(claims: list[Claim], kept: Claim | None) -> Claim:
-    """The claim that counts, of those in the store and the keeper's: the store's newest, if it knows the keeper's."""
+    """Return the valid claim: the newest of the store if it knows that of the registry, else the registry's."""
     if kept is None or any(claim.is_same(kept) for claim in claims):
         return claims[-1]
     return kept

@@ -29,12 +29,14 @@ from flow_sdk.deploy.port import (
     RunT,
 )
 from flow_sdk.deploy.releases import record_release
-from flow_sdk.deploy.tokens import Grant, TokenGate, existing_store
+from flow_sdk.deploy.tokens import DeployAuthorizer, Grant, existing_store
 
 __all__ = ["DeletedDeployment", "create_deployment", "delete_deployment", "preview_deployment"]
 
 
-def create_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: TokenGate | None) -> CreatedDeployment:
+def create_deployment(
+    draft: DeploymentDraft, source: DeploymentSource, gate: DeployAuthorizer | None
+) -> CreatedDeployment:
     """Deploy a flow.
 
     Parameters
@@ -43,8 +45,8 @@ def create_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: To
         The target's part.
     source : DeploymentSource
         What is deployed.
-    gate : TokenGate or None
-        Asks for the production token and gives the runs' namespace; without it nobody is refused.
+    gate : DeployAuthorizer or None
+        Asks for the production token and gives the runs' namespace; without it every user may deploy.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def create_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: To
     return draft.complete_deployment()
 
 
-def preview_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: TokenGate) -> DeploymentPreview:
+def preview_deployment(draft: DeploymentDraft, source: DeploymentSource, gate: DeployAuthorizer) -> DeploymentPreview:
     """Find out what :func:`create_deployment` with the same arguments would do. Writes nothing.
 
     Raises

@@ -40,7 +40,7 @@ def refuse_required_parameters(plan: FlowPlan) -> None:
     required = [parameter.name for parameter in plan.parameters if parameter.required]
     if plan.schedule is not None and required:
         raise DeployError(
-            "A flow with a schedule can't have parameters without a default: nobody is there to give them.",
+            "A flow with a schedule can't have parameters without a default: no user is there to give them.",
             seen=", ".join(required),
             help="Give each a default, or take @schedule away.",
         )

@@ -41,7 +41,7 @@ def built_in_targets() -> list[TargetDeclaration]:
 
 
 def find_target(name: str) -> TargetDeclaration | None:
-    """Return the target of a name; None if nobody offers it.
+    """Return the target of a name; None if no package offers it.
 
     Parameters
     ----------

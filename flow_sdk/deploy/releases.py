@@ -50,7 +50,7 @@ def deployed_names(store: ObjectStore) -> list[str]:
     """All names that were ever deployed from a store, sorted."""
     found = set()
     for folder in store.folders(deployments_prefix()):
-        # A name that is too long for a folder is known by its hash there; each release tells it.
+        # A name that is too long for a folder is known by its hash there; each release records it.
         first = next(iter(store.list(release_prefix(folder), limit=1)), None)
         if first is not None:
             found.add(decode_checksummed(store.get(first.key), first.key, fields=RELEASE_FIELDS)["name"])

@@ -10,7 +10,7 @@ from flow_sdk.store.port import ObjectStore
 
 if TYPE_CHECKING:
     from flow_sdk.deploy.claims import TokenRegistry
-    from flow_sdk.deploy.tokens import TokenGate
+    from flow_sdk.deploy.tokens import DeployAuthorizer
 
 __all__ = ["Removal", "RemovedPart"]
 
@@ -42,7 +42,7 @@ class Removal(ABC, Generic[RunT]):
         Where it is deployed, as in ``isn't deployed to ...``.
     result : str
         What ``delete`` prints.
-    token_registry : Keeper or None
+    token_registry : TokenRegistry or None
         Where the orchestrator keeps the claim on the name.
     claim_title : str
         What that claim is called: ``the claim on its name in ...``.
@@ -54,7 +54,7 @@ class Removal(ABC, Generic[RunT]):
     token_registry: "TokenRegistry | None" = None
     claim_title: str = "the claim on its name"
 
-    def check_holder(self, store: ObjectStore | None, gate: "TokenGate") -> None:
+    def check_holder(self, store: ObjectStore | None, gate: "DeployAuthorizer") -> None:
         """Check that the user holds the production token of what is deleted.
 
         Raises

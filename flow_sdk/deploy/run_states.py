@@ -15,7 +15,7 @@ ENDS = {"FAILED": "has failed", "TIMED_OUT": "took longer than its workflow time
 class RunStateSync:
     """Records in the store how runs have ended, as far as their orchestrator says.
 
-    Whoever reads the state of a run brings it up to date. A store that can't be reached hinders nobody from reading.
+    Each command that reads a run's state updates its record. It succeeds even if the store can't be reached.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class RunStateSync:
 
 
 def has_begun(store: str, flow: str, run: str) -> bool:
-    """Tell whether the store may have logs of a run: it knows the run, or can't be asked.
+    """Return whether the store may have logs of a run: it knows the run, or can't be asked.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from flow_sdk.deploy.earlier_claims import EarlierClaims, counting_claim, still_
 from flow_sdk.errors import DeployError, FlowSDKError, StoreUnavailable
 from flow_sdk.store.port import ObjectStore
 
-__all__ = ["Grant", "TokenGate", "existing_store", "new_token"]
+__all__ = ["DeployAuthorizer", "Grant", "existing_store", "new_token"]
 
 NAMESPACE = "production:"
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -26,7 +26,7 @@ _READABLE = 40
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """That a deployment may go on.
+    """The permission to deploy, with the token and its claim.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class Grant:
     first : bool
         Whether the name was never deployed before; of a project's branch, whether none of its flows was.
     renewed : bool
-        Whether the token takes the place of an older one.
-    in_store, in_keeper : bool
-        Whether the claim is in the store, and with the keeper, already.
+        Whether the token replaces an older one.
+    in_store, in_registry : bool
+        Whether the claim is in the store, and with the registry, already.
     instead_of : Claim or None
-        The store's own claim, where the token of another store's deployment takes its place.
+        The store's own claim, where the token of another store's deployment replaces it.
     adopted : str or None
         The deployed name whose own token becomes that of its project's branch.
     left : str or None
@@ -55,7 +55,7 @@ class Grant:
     first: bool = False
     renewed: bool = False
     in_store: bool = True
-    in_keeper: bool = True
+    in_registry: bool = True
     instead_of: Claim | None = None
     adopted: str | None = None
     left: str | None = None
@@ -89,8 +89,8 @@ def new_token(name: str, generation: int) -> str:
     return f"{readable}-{generation}-{''.join(secrets.choice(_LETTERS) for _ in range(_RANDOM))}"
 
 
-class TokenGate:
-    """Lets a deployment pass, or refuses it. First :meth:`check`, which changes nothing, then :meth:`claim`.
+class DeployAuthorizer:
+    """Authorize a deployment, or refuse it: first :meth:`check_token`, which changes nothing, then :meth:`claim_name`.
 
     All flows of a project's branch are claimed together, any other deployed name by itself.
 
@@ -99,17 +99,17 @@ class TokenGate:
     name : str
         The deployed name.
     owner : str
-        Who deploys.
+        The user who deploys.
     known : KnownTokens
         The tokens of this machine for whatever name.
-    keeper : Keeper, optional
-        A second place for the claim, in the orchestrator.
+    registry : TokenRegistry, optional
+        A second copy of the claim, in the orchestrator.
     authorize : str, optional
         The token that the user gave, or several with spaces or commas between them; these alone count then.
     keep : bool
         Whether the machine is to keep a token that the user gave, when it is the right one.
     renew : bool
-        Whether a new token is to take the place of the present one.
+        Whether to replace the present token by a new one.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class TokenGate:
         owner: str,
         known: KnownTokens,
         *,
-        keeper: TokenRegistry | None = None,
+        registry: TokenRegistry | None = None,
         authorize: str | None = None,
         keep: bool = True,
         renew: bool = False,
     ) -> None:
-        self.name, self.owner, self.keeper, self.renew = name, owner, keeper, renew
+        self.name, self.owner, self.registry, self.renew = name, owner, registry, renew
         self.claimed = claim_name(name)
         self.text = claim_text(self.claimed)
         self.known = known.for_name(self.claimed)
@@ -135,8 +135,13 @@ class TokenGate:
         self.memory_error: DeployError | None = None
         """Why a token that the user gave isn't kept on this machine, where it couldn't be."""
 
+    @property
+    def _registry_location(self) -> str | None:
+        """Return where the registry is; None without one."""
+        return None if self.registry is None else self.registry.location
+
     def check_token(self, store: ObjectStore | None) -> Grant:
-        """Find out whether the deployment may go on, without changing anything.
+        """Check whether the user may deploy, without changing anything.
 
         Parameters
         ----------
@@ -152,14 +157,14 @@ class TokenGate:
         if not claims and kept is None:
             self.grant = self._check_unclaimed(store, following)
             return self.grant
-        self.earlier = EarlierClaims.find_claims(store, self.name, self.keeper, siblings=False)
+        self.earlier = EarlierClaims.find_claims(store, self.name, self.registry, siblings=False)
         counts = counting_claim(claims, kept)
         token = self._token_for(counts, claims, self.text)
         left = self._token_left([*claims, counts])
         if self.renew:
             grant = self._new_grant(max(following, counts.generation + 1))
         elif claims and counts is claims[-1]:
-            grant = Grant(token, counts, in_keeper=self.keeper is None or counts.is_same(kept))
+            grant = Grant(token, counts, in_registry=self.registry is None or counts.is_same(kept))
         else:
             joined = replace(counts, generation=max(following, counts.generation))
             grant = Grant(token, joined, in_store=False, instead_of=claims[-1] if claims else None)
@@ -167,11 +172,11 @@ class TokenGate:
         return self.grant
 
     def _check_unclaimed(self, store: ObjectStore | None, following: int) -> Grant:
-        """Find out whether a name or branch that nobody has claimed may be claimed.
+        """Check whether an unclaimed name or branch may be claimed.
 
         Flows of the branch may be deployed all the same: until they shared a token, each had one of its own.
         """
-        self.earlier = earlier = EarlierClaims.find_claims(store, self.name, self.keeper, siblings=True)
+        self.earlier = earlier = EarlierClaims.find_claims(store, self.name, self.registry, siblings=True)
         own = earlier.own_claim
         if own is None and not earlier.others:
             if self.given is not None:
@@ -195,7 +200,7 @@ class TokenGate:
                 token,
                 replace(claim, name=self.claimed, generation=following),
                 in_store=False,
-                in_keeper=self.keeper is None,
+                in_registry=self.registry is None,
                 adopted=adopted,
             )
         )
@@ -219,7 +224,7 @@ class TokenGate:
         DeployError
             If the name was never deployed, or the token isn't right.
         """
-        self.earlier = EarlierClaims.find_claims(store, self.name, self.keeper, siblings=False)
+        self.earlier = EarlierClaims.find_claims(store, self.name, self.registry, siblings=False)
         claims, kept, _ = self._read_claims(store)
         own = self.earlier.own_claim
         if own is not None:  # What is deployed is still under a token of its own
@@ -249,9 +254,9 @@ class TokenGate:
             self.memory_error = error
 
     def _read_claims(self, store: ObjectStore | None) -> tuple[list[Claim], Claim | None, int]:
-        """The claims in the store, the one with the keeper, and the store's next generation."""
+        """The claims in the store, the one with the registry, and the store's next generation."""
         records = [] if store is None else StoreClaims(store, self.claimed).read_records()
-        kept = None if self.keeper is None else self.keeper.read_claim(self.claimed)
+        kept = None if self.registry is None else self.registry.read_claim(self.claimed)
         return select_valid(records), kept, records[-1].generation + 1 if records else 0
 
     def _candidate_tokens(self) -> list[str]:
@@ -286,7 +291,7 @@ class TokenGate:
         token, salt = new_token(self.text, generation), secrets.token_hex(16)
         today = time.strftime("%Y-%m-%d", time.gmtime())
         claim = Claim(self.claimed, generation, self.owner, today, salt, token_digest(salt, token))
-        return Grant(token, claim, first, not first, in_store=False, in_keeper=self.keeper is None)
+        return Grant(token, claim, first, not first, in_store=False, in_registry=self.registry is None)
 
     def _token_for(self, newest: Claim, claims: list[Claim], text: str) -> str:
         """The token of the claim that counts, known to be the user's; ``text`` names what is claimed."""
@@ -316,26 +321,25 @@ class TokenGate:
         )
 
     def _foreign_claim_error(self, kept: Claim, text: str) -> DeployError:
-        assert self.keeper is not None
         return DeployError(
             f"{text} is deployed by {kept.owner_text} from another store. Nothing was changed.",
             seen=f"a token of {kept.created} that this store doesn't know",
-            where=self.keeper.location,
-            help="To go on with that deployment from here, hand over its token once with --authorize TOKEN: it follows "
+            where=self._registry_location,
+            help="To continue that deployment from here, give its token once with --authorize TOKEN: it follows "
             "'production:' in what create prints and in the tags of its runs. Or deploy under another name or branch.",
         )
 
     def claim_name(self, store: ObjectStore) -> Grant:
-        """Write down what :meth:`check` found: in the store, then with the keeper.
+        """Record what :meth:`check_token` found: in the store, then with the registry.
 
         Raises
         ------
         DeployError
-            If somebody else was quicker, or the keeper didn't take it.
+            If another deployment was first, or the registry refuses it.
         """
         grant = self.grant or self.check_token(store)
         if grant.first or grant.renewed:
-            # Before the claim: a claim whose token nobody holds would shut everybody out.
+            # Before the claim: a claim whose token no user holds would lock out every user.
             self.known.add_token(grant.token)
         elif grant.token in (self.given or ()):
             self._remember_given(grant.token)
@@ -349,9 +353,9 @@ class TokenGate:
         for token in list(self.known):
             if grant.instead_of is not None and grant.instead_of.matches_token(token):
                 self.known.remove_token(token)
-        if self.keeper is not None and not grant.in_keeper:
+        if self.registry is not None and not grant.in_registry:
             try:
-                self.keeper.write_claim(grant.claim)
+                self.registry.write_claim(grant.claim)
             except DeployError:
                 self._roll_back_claim(store, grant)
                 raise
@@ -361,25 +365,25 @@ class TokenGate:
         """Join who was quicker, where the user holds that token too: another flow of the branch, deployed from here."""
         claims = StoreClaims(store, self.claimed).read_valid()
         if claims and claims[-1].matches_token(grant.token):
-            return None  # the same token was taken over from the keeper, or from a flow of the branch, twice
+            return None  # both joined with the same token, of the registry or of a flow of the branch
         self.known.remove_token(grant.token)
         if claims and not self.renew and any(claims[-1].matches_token(token) for token in self._candidate_tokens()):
             self.check_token(store)
             return self.claim_name(store)
         raise DeployError(
-            f"{claims[-1].owner_text if claims else 'Somebody else'} has made a production token of {self.text} "
+            f"{claims[-1].owner_text if claims else 'Another user'} has made a production token of {self.text} "
             "at the same moment. Nothing was changed.",
             where=store.url,
-            help="Deploy again; if the other deployment is somebody else's, with --authorize and its token.",
+            help="Deploy again; if the other deployment is another user's, with --authorize and its token.",
         )
 
     def _roll_back_claim(self, store: ObjectStore, grant: Grant) -> Claim | None:
-        """Take back what this deployment has claimed, if the keeper has another claim; returns that one.
+        """Take back what this deployment has claimed, if the registry has another claim; returns that one.
 
-        Where the keeper has none, or doesn't answer, the claim stays: its owner can go on.
+        Where the registry has none, or doesn't answer, the claim stays: its owner can continue.
         """
         try:
-            kept = None if self.keeper is None else self.keeper.read_claim(self.claimed)
+            kept = None if self.registry is None else self.registry.read_claim(self.claimed)
         except FlowSDKError:
             return None
         if kept is None or kept.is_same(grant.claim):
@@ -409,27 +413,26 @@ class TokenGate:
             return
         claims = StoreClaims(store, self.claimed).read_valid()
         if not claims or not claims[-1].is_same(grant.claim):
-            who = claims[-1].owner_text if claims else "Somebody else"
+            who = claims[-1].owner_text if claims else "Another user"
             raise DeployError(
                 f"{who} has generated a new production token of {self.text} meanwhile. "
                 + ("What is deployed now may still be under the old one." if deployed else "Nothing was deployed."),
                 where=store.url,
-                help="Deploy again; if it is somebody else's, with --authorize and the new token.",
+                help="Deploy again; if it is another user's, with --authorize and the new token.",
             )
         # Not every orchestrator takes a claim only in place of the one that was read: the last one written stays there.
-        winner = None if deployed or grant.in_keeper else self._roll_back_claim(store, grant)
+        winner = None if deployed or grant.in_registry else self._roll_back_claim(store, grant)
         if winner is not None:
-            assert self.keeper is not None
             raise DeployError(
                 f"{winner.owner_text} has claimed {self.text} at the same moment, from another store. "
                 "Nothing was deployed.",
-                where=self.keeper.location,
+                where=self._registry_location,
                 help="Deploy again with --authorize and their token; or under another name or branch.",
             )
         if deployed:
-            self.earlier.retire_claims(store, self.keeper)
+            self.earlier.retire_claims(store, self.registry)
 
 
 def _split_tokens(text: str) -> list[str]:
-    """The tokens in a text. A text without any is a token that is nobody's."""
+    """Return the tokens in a text; of a text without any, one that no claim matches."""
     return text.replace(",", " ").split() or [""]

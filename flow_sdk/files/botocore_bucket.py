@@ -44,17 +44,17 @@ class BotocoreBucket:
         """See :meth:`~flow_sdk.files.file_store.FileStore.url`."""
         return f"s3://{self.name}/{key}"
 
-    def find(self, key: str) -> FileInfo | None:
+    def find_file(self, key: str) -> FileInfo | None:
         """See :meth:`~flow_sdk.files.file_store.Place.find`."""
         try:
             return self._read_head(key)[0]
         except ObjectMissing:
             return None
 
-    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
+    def download_file(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download_file`."""
         found, tag = self._read_head(key)
-        offset, length = span.within(found.size)
+        offset, length = span.resolve_range(found.size)
         if span.offset > 0 and span.offset >= found.size:
             seen = f"offset {span.offset} of {found.size} bytes"
             raise UsageError("The object has no such bytes.", seen=seen, where=self.url(key))
@@ -72,9 +72,9 @@ class BotocoreBucket:
             raise StoreError("An object was cut off while it was read.", where=self.url(key), help="Try again.")
         return FileInfo(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
-    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
-        if not overwrite and self.find(key) is not None:
+    def upload_file(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload_file`."""
+        if not overwrite and self.find_file(key) is not None:
             return self.url(key)
         given: dict[str, Any] = {} if overwrite else {"IfNoneMatch": "*"}
         if label.content_type is not None:

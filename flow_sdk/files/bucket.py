@@ -58,34 +58,34 @@ class Bucket:
         """See :meth:`~flow_sdk.files.file_store.FileStore.url`."""
         return f"{self.scheme}://{self.name}/{key}"
 
-    def find(self, key: str) -> FileInfo | None:
+    def find_file(self, key: str) -> FileInfo | None:
         """See :meth:`~flow_sdk.files.file_store.Place.find`."""
         if is_unusual(key):
-            return self._with_any_key(key).find(key)
+            return self._with_any_key(key).find_file(key)
         import obstore
 
         def read_head(client: Any) -> FileInfo:
             return self._file_info(obstore.get(client, key, options={"head": True}))
 
         try:
-            return self._attempt("read", key, read_head)
+            return self._attempt_request("read", key, read_head)
         except ObjectMissing:
             return None
 
-    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
+    def download_file(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download_file`."""
         if is_unusual(key):
-            return self._with_any_key(key).download(key, path, span, parts)
+            return self._with_any_key(key).download_file(key, path, span, parts)
         for _ in range(_TRIES):
             try:
-                return self._download(key, path, span, parts)
+                return self._download_parts(key, path, span, parts)
             except _Changed:
                 continue
         raise StoreError("The object changes while it is read.", where=self.url(key))
 
-    def _download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+    def _download_parts(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
         found, tag, data = self._read_start(key)
-        offset, length = span.within(found.size)
+        offset, length = span.resolve_range(found.size)
         if span.offset > 0 and span.offset >= found.size:
             raise UsageError(
                 "The object has no such bytes.",
@@ -113,12 +113,12 @@ class Bucket:
         """Read what is known of an object, and its content if it is small."""
         import obstore
 
-        def read(client: Any) -> _Answer:
+        def read_span(client: Any) -> _Answer:
             got = obstore.get(client, key)
             found = self._file_info(got)
             return _Answer(found, got.meta["e_tag"], got.bytes() if found.size <= PIECE else None)
 
-        return self._attempt("read", key, read, kind="parts")
+        return self._attempt_request("read", key, read_span, kind="parts")
 
     def _read_part(self, key: str, start: int, end: int, tag: str | None) -> Any:
         """Read a part of an object. Raises _Changed if the object isn't that of the tag any more."""
@@ -126,7 +126,7 @@ class Bucket:
 
         options: Any = {"range": (start, end), **({"if_match": tag} if tag else {})}
 
-        def read(client: Any) -> Any:
+        def read_part(client: Any) -> Any:
             try:
                 data = obstore.get(client, key, options=options).bytes()
             except Exception as error:
@@ -135,15 +135,15 @@ class Bucket:
                 raise
             return data if len(data) == end - start else None
 
-        found = self._attempt("read", key, read, kind="parts")
+        found = self._attempt_request("read", key, read_part, kind="parts")
         if found is None:
             raise _Changed
         return found
 
-    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
+    def upload_file(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload_file`."""
         if is_unusual(key):
-            return self._with_any_key(key).upload(key, content, label, overwrite=overwrite)
+            return self._with_any_key(key).upload_file(key, content, label, overwrite=overwrite)
         import obstore
 
         attributes: dict[str, str] = {}
@@ -153,11 +153,11 @@ class Bucket:
             attributes[self._metadata] = json.dumps(label.metadata)
         options: dict[str, Any] = {"attributes": attributes} if attributes else {}
         if not overwrite:
-            if self.find(key) is not None:
+            if self.find_file(key) is not None:
                 return self.url(key)
             whole = _read_all(content)
 
-            def create(client: Any) -> None:
+            def create_object(client: Any) -> None:
                 try:
                     obstore.put(client, key, whole, mode="create", use_multipart=False, **options)
                 except Exception as error:
@@ -165,13 +165,13 @@ class Bucket:
                     if not is_conflict(error):
                         raise
 
-            self._attempt("write", key, create, kind="parts", encryption=label.encryption)
+            self._attempt_request("write", key, create_object, kind="parts", encryption=label.encryption)
         elif isinstance(content, bytes) and len(content) <= PIECE:
 
-            def put(client: Any) -> None:
+            def put_object(client: Any) -> None:
                 obstore.put(client, key, content, use_multipart=False, **options)
 
-            self._attempt("write", key, put, kind="parts", encryption=label.encryption)
+            self._attempt_request("write", key, put_object, kind="parts", encryption=label.encryption)
         else:
             self._upload_parts(key, content, label, options)
         return self.url(key)
@@ -200,7 +200,7 @@ class Bucket:
         import obstore
 
         try:
-            return self._attempt("read", key, lambda client: obstore.get(client, key).bytes().to_bytes())
+            return self._attempt_request("read", key, lambda client: obstore.get(client, key).bytes().to_bytes())
         except ObjectMissing:
             return None
 
@@ -209,7 +209,7 @@ class Bucket:
         import obstore
 
         try:
-            self._attempt("delete", key, lambda client: obstore.delete(client, [key]))
+            self._attempt_request("delete", key, lambda client: obstore.delete(client, [key]))
         except StoreError as error:
             if not isinstance(error.__cause__, FileNotFoundError) or is_missing_bucket(error.__cause__):
                 raise
@@ -220,13 +220,13 @@ class Bucket:
             return self._with_any_key(prefix).list_all(prefix)
         import obstore
 
-        def walk(client: Any) -> list[FileEntry]:
+        def walk_keys(client: Any) -> list[FileEntry]:
             pages = obstore.list(client, prefix or None, chunk_size=1000)
             return [
                 FileEntry(one["path"], one["size"], one["last_modified"].timestamp()) for page in pages for one in page
             ]
 
-        found = self._list_usual(prefix, walk)
+        found = self._list_usual(prefix, walk_keys)
         return self._with_any_key(prefix).list_all(prefix) if found is None else iter(sorted(found))
 
     def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
@@ -252,7 +252,7 @@ class Bucket:
                     return None
                 raise
 
-        return self._attempt("list", prefix, list_usual)
+        return self._attempt_request("list", prefix, list_usual)
 
     def _with_any_key(self, key: str) -> BotocoreBucket:
         """Return the way to keys that obstore refuses."""
@@ -260,7 +260,7 @@ class Bucket:
             raise UsageError(f"This key can't be used in {self._cloud.title}.", seen=repr(key), where=self.url(""))
         return self._any_key
 
-    def _attempt(
+    def _attempt_request(
         self,
         verb: str,
         key: str,

@@ -104,7 +104,7 @@ class S3:
     def close(self) -> None:
         """Delete what was downloaded. The client can't be used any more."""
         self._closed = True
-        self._downloads.remove()
+        self._downloads.remove_folder()
 
     def get(
         self, key: str | S3GetObject | None = None, return_missing: bool = False, return_info: bool = True
@@ -133,14 +133,14 @@ class S3:
         UsageError
             If the key is none, or the client is closed.
         """
-        return self._download(self._find_target(key), return_missing, parts=4)
+        return self._download_target(self._find_target(key), return_missing, parts=4)
 
     def get_many(
         self, keys: Iterable[str | S3GetObject], return_missing: bool = False, return_info: bool = True
     ) -> list[S3Object]:
         """Download many objects, several at a time; in the order of ``keys``. See :meth:`get`."""
         wanted = [self._find_target(key) for key in key_list(keys)]
-        return self._work_on_all(lambda one: self._download(one, return_missing, parts=2), wanted)
+        return self._work_on_all(lambda one: self._download_target(one, return_missing, parts=2), wanted)
 
     def get_recursive(self, keys: Iterable[str], return_info: bool = False) -> list[S3Object]:
         """Download all objects below some folders.
@@ -299,19 +299,19 @@ class S3:
             label = FileLabel(put.content_type, checked_metadata(put), put.encryption or self._encryption)
             targets.append((target, content, label))
 
-        def upload(one: "tuple[_Target, Content | _File, FileLabel]") -> tuple[str, str]:
+        def upload_target(one: "tuple[_Target, Content | _File, FileLabel]") -> tuple[str, str]:
             target, content, label = one
             if isinstance(content, _File):
                 with open(content.path, "rb") as file:
-                    return target.key, target.store.upload(target.name, file, label, overwrite=overwrite)
-            return target.key, target.store.upload(target.name, content, label, overwrite=overwrite)
+                    return target.key, target.store.upload_file(target.name, file, label, overwrite=overwrite)
+            return target.key, target.store.upload_file(target.name, content, label, overwrite=overwrite)
 
-        return self._work_on_all(upload, targets)
+        return self._work_on_all(upload_target, targets)
 
-    def _download(self, target: "_Target", return_missing: bool, parts: int) -> S3Object:
+    def _download_target(self, target: "_Target", return_missing: bool, parts: int) -> S3Object:
         try:
-            path, found = self._downloads.add(
-                target.name, lambda path: target.store.download(target.name, path, target.span, parts)
+            path, found = self._downloads.add_file(
+                target.name, lambda path: target.store.download_file(target.name, path, target.span, parts)
             )
         except ObjectMissing:
             if return_missing:
@@ -320,7 +320,7 @@ class S3:
         return S3Object(target.prefix, target.key, found.url or target.url, found, path)
 
     def _find_info(self, target: "_Target", return_missing: bool) -> S3Object:
-        found = target.store.find(target.name)
+        found = target.store.find_file(target.name)
         if found is None and not return_missing:
             raise ObjectMissing("There is no such object in S3.", where=target.url)
         return S3Object(target.prefix, target.key, (found and found.url) or target.url, found)
@@ -331,7 +331,7 @@ class S3:
             for store, folder, prefix in self._find_folders(keys)
             for key, _, _ in store.list_all(folder)
         ]
-        return self._work_on_all(lambda one: self._download(one, False, parts=2), targets)
+        return self._work_on_all(lambda one: self._download_target(one, False, parts=2), targets)
 
     def _work_on_all(self, work: Callable[[_In], _Out], items: list[_In]) -> list[_Out]:
         if len(items) < 2:

@@ -32,7 +32,7 @@ class Downloads:
         self._numbers = itertools.count()
         self._remove: Callable[[], object] | None = None
 
-    def add(self, key: str, write: Callable[[str], FileInfo]) -> tuple[str, FileInfo]:
+    def add_file(self, key: str, write: Callable[[str], FileInfo]) -> tuple[str, FileInfo]:
         """Have a file written; it is there under its name whole or not at all.
 
         Parameters
@@ -49,7 +49,7 @@ class Downloads:
             found = write(path + "~")
             os.replace(path + "~", path)
         except OSError as error:
-            self._discard(path + "~")
+            self._discard_file(path + "~")
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UsageError(
                     "There is no space left for what is downloaded.",
@@ -58,11 +58,11 @@ class Downloads:
                 ) from error
             raise
         except BaseException:
-            self._discard(path + "~")
+            self._discard_file(path + "~")
             raise
         return path, found
 
-    def remove(self) -> None:
+    def remove_folder(self) -> None:
         """Remove the folder with all that is in it."""
         if self._remove is not None:
             self._remove()
@@ -83,7 +83,7 @@ class Downloads:
             self._remove = weakref.finalize(self, _remove_folder, self._folder, os.getpid())
         return self._folder
 
-    def _discard(self, path: str) -> None:
+    def _discard_file(self, path: str) -> None:
         try:
             os.unlink(path)
         except OSError:

@@ -21,7 +21,7 @@ class ByteSpan(NamedTuple):
     length: int | None = None
     from_end: bool = False
 
-    def within(self, size: int) -> tuple[int, int]:
+    def resolve_range(self, size: int) -> tuple[int, int]:
         """First byte and length of the part in an object of ``size`` bytes."""
         if self.from_end:
             length = min(self.length or 0, size)
@@ -71,15 +71,15 @@ class FileStore(Protocol):
         """URL of an object."""
         ...
 
-    def find(self, key: str) -> FileInfo | None:
+    def find_file(self, key: str) -> FileInfo | None:
         """What is known of an object; None when there is none."""
         ...
 
-    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+    def download_file(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
         """Write an object, or a part of it, to a new file, at most ``parts`` parts at a time. Raises ObjectMissing."""
         ...
 
-    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+    def upload_file(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
         """Put an object, whole or not at all; with ``overwrite`` false one that is there stays. Returns its URL."""
         ...
 

@@ -37,7 +37,7 @@ class FolderFiles:
         """See :meth:`~flow_sdk.files.file_store.FileStore.url`."""
         return "file://" + f"{self._root}/{key}".replace("%", "%25")
 
-    def find(self, key: str) -> FileInfo | None:
+    def find_file(self, key: str) -> FileInfo | None:
         """See :meth:`~flow_sdk.files.file_store.Place.find`."""
         try:
             status = os.stat(f"{self._root}/{key}")
@@ -47,8 +47,8 @@ class FolderFiles:
         except OSError as error:
             raise self._read_error(error, key) from error
 
-    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
+    def download_file(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download_file`."""
         try:
             source = open(f"{self._root}/{key}", "rb")  # noqa: SIM115 closed below; the errors of the copy differ
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -57,7 +57,7 @@ class FolderFiles:
             raise self._read_error(error, key) from error
         with source, open(path, "wb") as target:
             found = self._file_info(key, os.fstat(source.fileno()))
-            offset, length = span.within(found.size)
+            offset, length = span.resolve_range(found.size)
             if span.offset > 0 and span.offset >= found.size:
                 raise UsageError(
                     "The object has no such bytes.", seen=f"offset {span.offset} of {found.size} bytes",
@@ -73,8 +73,8 @@ class FolderFiles:
                     left -= len(piece)
         return FileInfo(found.size, found.modified, found.content_type, found.metadata, offset=offset, length=length)
 
-    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
+    def upload_file(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload_file`."""
         if self._store is None:
             raise UsageError(
                 "A file:// address can only be read.",

@@ -39,7 +39,7 @@ class Writer(NamedTuple):
         return f"{MARK}{self.step}.{self.task}.{self.attempt}"
 
     @classmethod
-    def read(cls, text: str) -> "Writer | None":
+    def parse_text(cls, text: str) -> "Writer | None":
         """Read the form that ``str`` gives; None for anything else."""
         step, _, rest = text.removeprefix(MARK).partition(".")
         task, _, attempt = rest.rpartition(".")
@@ -61,7 +61,7 @@ class RunFiles:
 
     Parameters
     ----------
-    inner : Place
+    inner : FileStore
         Where they are.
     roots : dict of str to str
         Folder of each run's files: the run's own first, then those of the runs it was resumed from.
@@ -85,14 +85,14 @@ class RunFiles:
         folder = self._roots[self._run]
         return self._inner.url(f"{folder}/{encode_key(key)}" if key else folder)
 
-    def find(self, key: str) -> FileInfo | None:
+    def find_file(self, key: str) -> FileInfo | None:
         """See :meth:`~flow_sdk.files.file_store.Place.find`."""
         seen = self._find_visible(key)
-        found = self._inner.find(seen.key) if seen is not None else None
+        found = self._inner.find_file(seen.key) if seen is not None else None
         return None if found is None or seen is None else self._with_url(found, seen)
 
-    def download(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.download`."""
+    def download_file(self, key: str, path: str, span: ByteSpan, parts: int) -> FileInfo:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.download_file`."""
         seen = self._find_visible(key)
         if seen is None:
             raise ObjectMissing(
@@ -100,15 +100,15 @@ class RunFiles:
                 where=self.url(key),
                 help="A step sees what the tasks before it have put, and not what an attempt that failed did.",
             )
-        return self._with_url(self._inner.download(seen.key, path, span, parts), seen)
+        return self._with_url(self._inner.download_file(seen.key, path, span, parts), seen)
 
-    def upload(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
-        """See :meth:`~flow_sdk.files.file_store.FileStore.upload`."""
+    def upload_file(self, key: str, content: Content, label: FileLabel, *, overwrite: bool) -> str:
+        """See :meth:`~flow_sdk.files.file_store.FileStore.upload_file`."""
         spelt = encode_key(key)
         if not overwrite and (seen := self._find_visible(key)) is not None:
             return self._inner.url(seen.key)
         mine = f"{self._roots[self._run]}/{spelt}/{self._me or OUTSIDE}/{spelt.rpartition('/')[2]}"
-        return self._inner.upload(mine, content, label, overwrite=overwrite)
+        return self._inner.upload_file(mine, content, label, overwrite=overwrite)
 
     def list_all(self, prefix: str) -> Iterator[FileEntry]:
         """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
@@ -148,7 +148,7 @@ class RunFiles:
                 parts = entry.key[len(root) + 1 :].split("/")
                 if len(parts) < 3 or parts[-1] != parts[-3]:
                     continue
-                writer = Writer.read(parts[-2])
+                writer = Writer.parse_text(parts[-2])
                 if writer is not None or (parts[-2] == OUTSIDE and run == self._run):
                     yield "/".join(parts[:-2]), _Version(run, writer, entry)
 

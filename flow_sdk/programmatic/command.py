@@ -126,7 +126,7 @@ class FlowFile:
             words += [f"--{name}={os.path.join(folder, name)}" for name in files]
             line = [sys.executable, *self.program, *self._general, f"--caller={folder}", *words]
             if self.cell is not None:
-                self.cell.restore()
+                self.cell.restore_file()
             return Process(line, parameters, self.environment, self.cwd, folder, cell=self.cell)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -149,7 +149,7 @@ def read_result(process: Process) -> Any:
 
 def _read_report(process: Process, name: str) -> Any:
     try:
-        with open(process.path(name), encoding="utf-8") as file:
+        with open(process.file_path(name), encoding="utf-8") as file:
             return json.load(file)
     except FileNotFoundError:
         return None

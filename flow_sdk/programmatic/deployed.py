@@ -153,11 +153,11 @@ class DeployedFlow(metaclass=_DeployedFlowType):
     def production_token(self) -> str:
         """The token that it is deployed under, as this machine knows it."""
         from flow_sdk.deploy.claims import KnownTokens
-        from flow_sdk.deploy.tokens import TokenGate, existing_store
+        from flow_sdk.deploy.tokens import DeployAuthorizer, existing_store
 
         environment = self._commands.file.environment
         home = environment.get("FLOW_SDK_HOME") or os.path.join(os.path.expanduser("~"), ".flow_sdk")
-        gate = TokenGate(self.name, "", KnownTokens(home, self.name))
+        gate = DeployAuthorizer(self.name, "", KnownTokens(home, self.name))
         return gate.check_holder(existing_store(self._store))
 
     def trigger(self, **kwargs: Any) -> "TriggeredRun":
@@ -223,7 +223,7 @@ class DeployedFlow(metaclass=_DeployedFlowType):
 
 
 class TriggeredRun:
-    """A run that a target was told to start.
+    """A run that was started on a deploy target.
 
     Parameters
     ----------
@@ -332,7 +332,7 @@ class AirflowDeployedFlow(DeployedFlow):
 
 
 class AirflowTriggeredRun(TriggeredRun):
-    """A run that Airflow was told to start."""
+    """A run that was started on Airflow."""
 
 
 class StepFunctionsDeployedFlow(DeployedFlow):
@@ -347,7 +347,7 @@ class StepFunctionsDeployedFlow(DeployedFlow):
 
 
 class StepFunctionsTriggeredRun(TriggeredRun):
-    """A run that Step Functions was told to start."""
+    """A run that was started on Step Functions."""
 
 
 _FLOW_CLASSES: dict[str, type[DeployedFlow]] = {
@@ -372,10 +372,10 @@ def flow_class_of(target: TargetDeclaration) -> type[DeployedFlow]:
 
 
 def run_class_of(target: TargetDeclaration) -> type[TriggeredRun]:
-    """Return the class of runs that a target was told to start."""
+    """Return the class of runs that were started on a target."""
     name = target.python_name
     if name not in _RUN_CLASSES:
-        attributes = {"__doc__": f"A run that {target.title} was told to start.", "__module__": __name__}
+        attributes = {"__doc__": f"A run that was started on {target.title}.", "__module__": __name__}
         _RUN_CLASSES[name] = type(f"{_class_name(name)}TriggeredRun", (TriggeredRun,), attributes)
     return _RUN_CLASSES[name]
 

@@ -141,7 +141,7 @@ class TargetDeployer:
         Parameters
         ----------
         target : str or path, optional
-            Where to write to, for a target that has to be told.
+            Where to write to, for a target that needs a location.
         **kwargs : Any
             The options of the target's ``create``: ``tags``, ``max_workers``, ``authorize``, ...
 

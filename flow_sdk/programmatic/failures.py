@@ -25,10 +25,10 @@ def command_error(process: Process, kind: type[FlowSDKError], what: str) -> Flow
         What has failed, for such an error.
     """
     try:
-        with open(process.path(ERROR), encoding="utf-8") as file:
+        with open(process.file_path(ERROR), encoding="utf-8") as file:
             return error_from_data(json.load(file))
     except (OSError, ValueError):
-        text = "\n".join(process.text("stderr").rstrip().split("\n")[-_MOST_LINES:]).strip()
+        text = "\n".join(process.read_text("stderr").rstrip().split("\n")[-_MOST_LINES:]).strip()
         wrong = UsageError if process.returncode == 2 else kind
         return wrong(f"{what} (exit code {process.returncode}).", seen=text or None)
 

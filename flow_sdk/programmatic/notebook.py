@@ -68,7 +68,7 @@ class NBRunner(Runner):
     def cleanup(self) -> None:
         """End what is still running, and remove the temporary files and the flow's."""
         super().cleanup()
-        self._cell.remove()
+        self._cell.remove_file()
 
 
 class NBDeployer(Deployer):
@@ -108,7 +108,7 @@ class NBDeployer(Deployer):
 
     def cleanup(self) -> None:
         """Remove the flow's file. The deployment has its code; a later command writes the file again."""
-        self._cell.remove()
+        self._cell.remove_file()
 
 
 class _CellFile:
@@ -127,11 +127,11 @@ class _CellFile:
             file.write(self._text)
         self._finalizer = weakref.finalize(self, _remove_file, self.path, os.getpid())
 
-    def remove(self) -> None:
+    def remove_file(self) -> None:
         """Remove the file; :meth:`restore` writes it again."""
         self._finalizer()
 
-    def restore(self) -> None:
+    def restore_file(self) -> None:
         """Write the file again if it was removed, for a command that comes after the cleanup."""
         if os.path.exists(self.path):
             return

@@ -30,7 +30,7 @@ _running: "set[Process]" = set()
 class CellFile(Protocol):
     """A temporary flow file that is removed when nothing refers to it any more."""
 
-    def restore(self) -> None:
+    def restore_file(self) -> None:
         """Write the file again if it was removed."""
 
 
@@ -71,10 +71,10 @@ class Process:
         self._owner = os.getpid()
         # Its other end is ours until we end, however that comes about.
         life, self._life = os.pipe()
-        with open(self.path(REQUEST), "w", encoding="utf-8") as file:
+        with open(self.file_path(REQUEST), "w", encoding="utf-8") as file:
             json.dump({"parameters": parameters, "life": life, "notebook": cell is not None}, file)
         try:
-            with open(self.path("stdout"), "wb") as out, open(self.path("stderr"), "wb") as err:
+            with open(self.file_path("stdout"), "wb") as out, open(self.file_path("stderr"), "wb") as err:
                 self._popen = subprocess.Popen(
                     self.command, env=dict(environment), cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                     start_new_session=True, pass_fds=(life,),
@@ -88,7 +88,7 @@ class Process:
             os.close(life)
         _running.add(self)
 
-    def path(self, name: str) -> str:
+    def file_path(self, name: str) -> str:
         """Return the path of a file in the command's temporary folder."""
         return os.path.join(self.folder, name)
 
@@ -109,14 +109,14 @@ class Process:
             os.close(self._life)
         return code
 
-    def text(self, stream: str) -> str:
+    def read_text(self, stream: str) -> str:
         """Return what it has printed to a stream so far."""
         if stream in self._kept:
             return self._kept[stream]
-        with open(self.path(check_stream(stream)), "rb") as file:
+        with open(self.file_path(check_stream(stream)), "rb") as file:
             return file.read().decode("utf-8", "replace")
 
-    def lines(self, stream: str, position: int = 0) -> Iterator[tuple[int, str]]:
+    def read_lines(self, stream: str, position: int = 0) -> Iterator[tuple[int, str]]:
         """Yield the whole lines after a position in bytes, each with the position behind it.
 
         Once the command has ended, the last line needs no end.
@@ -124,7 +124,7 @@ class Process:
         if stream in self._kept:
             return
         ended = self.returncode is not None
-        with open(self.path(check_stream(stream)), "rb") as file:
+        with open(self.file_path(check_stream(stream)), "rb") as file:
             file.seek(position)
             for line in file:
                 if not line.endswith(b"\n") and not ended:
@@ -132,7 +132,7 @@ class Process:
                 position += len(line)
                 yield position, line.decode("utf-8", "replace").rstrip("\n")
 
-    def end(self, grace: float = GRACE) -> None:
+    def end_process(self, grace: float = GRACE) -> None:
         """End it, and wait until it has: first as Ctrl-C does, at last by force."""
         for sign, seconds in ((signal.SIGINT, grace), (signal.SIGTERM, 3.0), (signal.SIGKILL, 10.0)):
             if self.returncode is not None:
@@ -147,13 +147,13 @@ class Process:
                 continue
         self.returncode  # noqa: B018  (takes it off the list)
 
-    def close(self) -> None:
+    def close_files(self) -> None:
         """End it, and remove its folder; the end of what it printed stays known."""
         if self._kept:
             return
-        self.end()
+        self.end_process()
         for stream in STREAMS:
-            with open(self.path(stream), "rb") as file:
+            with open(self.file_path(stream), "rb") as file:
                 file.seek(max(0, os.path.getsize(file.name) - KEPT))
                 self._kept[stream] = file.read().decode("utf-8", "replace")
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -178,8 +178,8 @@ def _end_all() -> None:
             os.kill(process.pid, signal.SIGINT)
     deadline = time.monotonic() + GRACE
     for process in mine:
-        process.end(max(0.0, deadline - time.monotonic()))
-        process.close()
+        process.end_process(max(0.0, deadline - time.monotonic()))
+        process.close_files()
 
 
 atexit.register(_end_all)

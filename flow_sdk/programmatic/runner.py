@@ -54,7 +54,7 @@ class ExecutingRun:
 
     def _find_run(self) -> Run | None:
         info = read_command_info(self._process)
-        path = self._process.path(RUN_ID)
+        path = self._process.file_path(RUN_ID)
         if info is None or not os.path.isfile(path):
             return None
         with open(path, encoding="utf-8") as file:
@@ -74,7 +74,7 @@ class ExecutingRun:
             self._found = self._find_run()
         if self._found is None and ended:
             error = run_error(self._process)
-            self._process.close()
+            self._process.close_files()
             raise error
         if self._found is not None and self._run_id_file is not None:
             with open(self._run_id_file, "w", encoding="utf-8") as file:
@@ -98,12 +98,12 @@ class ExecutingRun:
     @property
     def stdout(self) -> str:
         """What was printed to stdout so far: the steps' own output, line by line."""
-        return self._process.text("stdout")
+        return self._process.read_text("stdout")
 
     @property
     def stderr(self) -> str:
         """What was printed to stderr so far: the run's progress."""
-        return self._process.text("stderr")
+        return self._process.read_text("stderr")
 
     async def wait(self, timeout: float | None = None, stream: str | None = None) -> "ExecutingRun":
         """Wait until the run has ended.
@@ -128,12 +128,12 @@ class ExecutingRun:
             while self._process.returncode is None:
                 if end is not None and time.monotonic() >= end:
                     self._process.timed_out = True
-                    await asyncio.to_thread(self._process.end)
+                    await asyncio.to_thread(self._process.end_process)
                     break
                 shown.print_new()
                 await asyncio.sleep(POLL_INTERVAL)
         except asyncio.CancelledError:
-            self._process.end()
+            self._process.end_process()
             raise
         shown.print_new()
         return self
@@ -159,7 +159,7 @@ class ExecutingRun:
         reached = position or 0
         while True:
             ended = self._process.returncode is not None
-            for behind, line in self._process.lines(stream, reached):
+            for behind, line in self._process.read_lines(stream, reached):
                 reached = behind
                 yield behind, line
             if ended:
@@ -170,7 +170,7 @@ class ExecutingRun:
         """End the run, as Ctrl-C does."""
         import asyncio
 
-        await asyncio.to_thread(self._process.end)
+        await asyncio.to_thread(self._process.end_process)
 
     def __enter__(self) -> "ExecutingRun":
         return self
@@ -178,7 +178,7 @@ class ExecutingRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.close()
+        self._process.close_files()
 
     def __repr__(self) -> str:
         name = repr(self._found) if self._found is not None else "not begun"
@@ -293,7 +293,7 @@ class Runner:
     def cleanup(self) -> None:
         """End what is still running, and remove the temporary files."""
         for process in self._processes:
-            process.close()
+            process.close_files()
         self._processes.clear()
 
     def _start_command(self, command: str, given: dict[str, Any]) -> ExecutingRun:
@@ -313,7 +313,7 @@ class Runner:
                 time.sleep(POLL_INTERVAL)
             shown.print_new()
         except BaseException:
-            process.end()
+            process.end_process()
             raise
         run._has_begun()
         return run
@@ -325,7 +325,7 @@ class Runner:
             while not run._has_begun():
                 await asyncio.sleep(POLL_INTERVAL)
         except asyncio.CancelledError:
-            run._process.close()
+            run._process.close_files()
             raise
         return run
 
@@ -349,6 +349,6 @@ class OutputPrinter:
     def print_new(self) -> None:
         """Show what has come since the last call."""
         for stream, target in self._streams.items():
-            for behind, line in self._process.lines(stream, self._positions[stream]):
+            for behind, line in self._process.read_lines(stream, self._positions[stream]):
                 self._positions[stream] = behind
                 print(line, file=target, flush=True)

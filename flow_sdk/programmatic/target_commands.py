@@ -66,7 +66,7 @@ class TargetCommands:
             self.identity = read_command_info(process) or self.identity
             return read_result(process)
         finally:
-            process.close()
+            process.close_files()
 
     def call_json(self, verb: str, given: dict[str, Any], arguments: tuple[str, ...] = ()) -> dict[str, Any]:
         """Call a command with ``--output json``, and return the document. Parameters as for :meth:`call_command`."""

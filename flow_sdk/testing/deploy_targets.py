@@ -36,7 +36,7 @@ from flow_sdk.deploy.port import (
     TargetRequest,
 )
 from flow_sdk.deploy.releases import newest_releases
-from flow_sdk.deploy.tokens import TokenGate, existing_store
+from flow_sdk.deploy.tokens import DeployAuthorizer, existing_store
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.codec import from_json
 from flow_sdk.plan.compile import compile_plan
@@ -113,10 +113,10 @@ class TargetHarness(ABC):
         """Return what is deployed."""
         return DeploymentSource(compile_flow(), package, self.store)
 
-    def make_gate(self, draft: DeploymentDraft, owner: str = "anne", **options: Any) -> TokenGate:
+    def make_gate(self, draft: DeploymentDraft, owner: str = "anne", **options: Any) -> DeployAuthorizer:
         """Return what asks a person for the production token."""
         known = KnownTokens(f"{self.homes}/{owner}", self.name)
-        return TokenGate(self.name, owner, known, keeper=draft.token_registry, **options)
+        return DeployAuthorizer(self.name, owner, known, registry=draft.token_registry, **options)
 
     def create_flow(self, owner: str = "anne", package: bytes = b"package", **options: Any) -> CreatedDeployment:
         """Deploy the flow."""
@@ -127,7 +127,7 @@ class TargetHarness(ABC):
         """Delete the deployed flow."""
         removal = self.load_target().begin_removal(self.make_request("delete"))
         known = KnownTokens(f"{self.homes}/anne", self.name)
-        gate = TokenGate(self.name, "anne", known, keeper=removal.token_registry)
+        gate = DeployAuthorizer(self.name, "anne", known, registry=removal.token_registry)
         removal.check_holder(existing_store(self.store), gate)
         seen: list[DeployedRun] = [] if stopped is None else stopped
         return delete_deployment(removal, seen.append)
@@ -232,7 +232,9 @@ class DeployTargetSuite:
         known = KnownTokens(f"{harness.homes}/anne", harness.name)
 
         def renew() -> None:
-            gate = TokenGate(harness.name, "anne", known, keeper=harness.begin_draft().token_registry, renew=True)
+            gate = DeployAuthorizer(
+                harness.name, "anne", known, registry=harness.begin_draft().token_registry, renew=True
+            )
             gate.claim_name(open_store(harness.store))
 
         _call_before(draft, "register_resources", renew)
@@ -343,7 +345,7 @@ class DeployTargetSuite:
         assert registry is None or registry.read_claim(harness.name) is None
         again = harness.delete_flow()
         assert again.removed_parts == [] and again.stopped == 0
-        # The name still belongs to whoever holds the token.
+        # The name still belongs to the holder of the token.
         with pytest.raises(DeployError, match="production token of anne"):
             harness.create_flow("ben")
         assert harness.create_flow().namespace == made.namespace

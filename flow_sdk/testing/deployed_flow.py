@@ -26,7 +26,7 @@ class Deployable(FlowSpec):
 
 @schedule(daily=True)
 class WithRequiredParameter(FlowSpec):
-    """A schedule, at which nobody is there to give the parameter."""
+    """A schedule, at which no user is there to give the parameter."""
 
     alpha = Parameter("alpha", type=int, required=True)
 

@@ -16,7 +16,7 @@ from flow_sdk.deploy.airflow.dag_location import open_location
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.pipeline import create_deployment
 from flow_sdk.deploy.port import CreatedDeployment, DeploymentSource
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.errors import DeployError
 from flow_sdk.plan.compile import compile_plan
 from flow_sdk.store import open_store
@@ -80,8 +80,8 @@ class Place:
         self.went: dict[str, Any] = {}
         self.written: list[str] = []
 
-    def gate(self, who: str, **more: Any) -> TokenGate:
-        return TokenGate(NAME, who, KnownTokens(str(self.folder / who), NAME), keeper=self.keeper, **more)
+    def gate(self, who: str, **more: Any) -> DeployAuthorizer:
+        return DeployAuthorizer(NAME, who, KnownTokens(str(self.folder / who), NAME), registry=self.keeper, **more)
 
     def through(self, who: str, **more: Any) -> Callable[[SteppedStore], None]:
         """Go through the gate, and deploy at its end."""

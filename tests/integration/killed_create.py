@@ -22,7 +22,7 @@ from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.create import StateMachineDraft
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.step_functions.prepare import StepFunctionsOptions
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.store.backends.object_storage import ObjectStorage
 from tests.unit.deploy.step_functions.flows import plan_of
@@ -80,8 +80,8 @@ def _create(
 
     services = AwsServices()
     _moments(services, reached)
-    gate = TokenGate(
-        options.name, "anne", KnownTokens(str(folder / "anne"), options.name), keeper=ParameterStore(services)
+    gate = DeployAuthorizer(
+        options.name, "anne", KnownTokens(str(folder / "anne"), options.name), registry=ParameterStore(services)
     )
     plan = plan_of(folder, over)
     draft = StateMachineDraft(plan, options, settings, services)

@@ -31,7 +31,7 @@ from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
 from flow_sdk.deploy.step_functions.prepare import StepFunctionsOptions
 from flow_sdk.deploy.step_functions.rollback import choose_version
 from flow_sdk.deploy.step_functions.schedule import FlowSchedule
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.errors import AwsError, ConfigError, DeployError
 from flow_sdk.runtime.batch.definition import BatchSettings
 from flow_sdk.store.open_store import open_store
@@ -67,21 +67,21 @@ class Deployment:
     def schedule(self) -> Any:
         return FlowSchedule(self.name, self.machine.alias_arn, self.services.scheduler).find_schedule()
 
-    def gate(self, owner: str = "anne", services: AwsServices | None = None, **options: Any) -> TokenGate:
+    def gate(self, owner: str = "anne", services: AwsServices | None = None, **options: Any) -> DeployAuthorizer:
         known = KnownTokens(str(self.folder / owner), self.name)
-        return TokenGate(self.name, owner, known, keeper=ParameterStore(services or self.services), **options)
+        return DeployAuthorizer(self.name, owner, known, registry=ParameterStore(services or self.services), **options)
 
     def draft(self, over: str, **options: Any) -> tuple[StateMachineDraft, DeploymentSource]:
         plan, chosen = plan_of(self.folder, over), replace(self.options, **options)
         draft = StateMachineDraft(plan, chosen, self.settings, self.services)
         return draft, DeploymentSource(plan, b"package", self.store)
 
-    def create(self, over: str = "", gate: TokenGate | None = None, **options: Any) -> StateMachineDeployment:
+    def create(self, over: str = "", gate: DeployAuthorizer | None = None, **options: Any) -> StateMachineDeployment:
         made = create_deployment(*self.draft(over, **options), gate or self.gate())
         assert isinstance(made, StateMachineDeployment)
         return made
 
-    def preview(self, over: str = "", gate: TokenGate | None = None, **options: Any) -> DeploymentPreview:
+    def preview(self, over: str = "", gate: DeployAuthorizer | None = None, **options: Any) -> DeploymentPreview:
         return preview_deployment(*self.draft(over, **options), gate or self.gate())
 
     def delete(self, stopped: list[Any] | None = None) -> DeletedDeployment:

@@ -91,11 +91,11 @@ def _put(size: int) -> Writer:
             return None
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "file")
-            files.download(KEY, path, ByteSpan(0, None), 1)
+            files.download_file(KEY, path, ByteSpan(0, None), 1)
             with open(path, "rb") as file:
                 return found, hashlib.sha256(file.read()).hexdigest() == hashlib.sha256(content).hexdigest()
 
-    return Writer(begun, lambda place: _files(place).upload(KEY, content, FileLabel(), overwrite=True), look)
+    return Writer(begun, lambda place: _files(place).upload_file(KEY, content, FileLabel(), overwrite=True), look)
 
 
 def _foreach(place: Place) -> None:

@@ -16,7 +16,7 @@ from flow_sdk.deploy.airflow.create import AirflowDraft, AirflowOptions
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.pipeline import create_deployment
 from flow_sdk.deploy.port import DeploymentSource
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.errors import DeployError, ObjectMissing, StoreUnavailable
 from flow_sdk.metadata.outcome import OpenRun
 from flow_sdk.metadata.run_heartbeat import is_process_gone, write_run_heartbeat
@@ -194,9 +194,9 @@ class FileKeeper:
             raise DeployError("The claim can't be kept.", seen=error.strerror, where=self.location) from error
 
 
-def _gate(place: Place, **how: Any) -> TokenGate:
+def _gate(place: Place, **how: Any) -> DeployAuthorizer:
     home = KnownTokens(os.path.join(place.folder, "home"), NAME)
-    return TokenGate(NAME, "anne", home, keeper=FileKeeper(place.folder), **how)
+    return DeployAuthorizer(NAME, "anne", home, registry=FileKeeper(place.folder), **how)
 
 
 def _pass(place: Place, **how: Any) -> str:

@@ -67,7 +67,7 @@ def paused_advice(api: AirflowApi, dag: str) -> list[str]:
         return []  # the run has started, whatever becomes of this question
     if shown is None or not shown.get("is_paused"):
         return []
-    return [f"The DAG {dag} is paused: the run waits until somebody unpauses it in Airflow."]
+    return [f"The DAG {dag} is paused: the run waits until a user unpauses it in Airflow."]
 
 
 def _join_names(names: Iterable[str]) -> str:
@@ -76,7 +76,7 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def _unused_resources(plan: FlowPlan) -> list[str]:
-    """The steps whose @resources nothing honours: those that run on a plain worker."""
+    """Return advice on steps whose @resources has no effect: those that run on a plain worker."""
     names = [
         step.name
         for step in plan.steps
@@ -92,7 +92,7 @@ def _unused_resources(plan: FlowPlan) -> list[str]:
 
 
 def _names_worker(step: StepPlan) -> bool:
-    """Whether @airflow_task says where the step runs, so that somebody has thought of it."""
+    """Return whether @airflow_task says where the step runs, so that its author has chosen the worker."""
     return any(step.airflow_task.get(name) for name in ("queue", "executor", "executor_config"))
 
 

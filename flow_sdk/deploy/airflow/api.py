@@ -90,10 +90,10 @@ class AirflowApi:
             login = MwaaLogin(url.removeprefix("mwaa://").rstrip("/"))
             url = login.find_address()
         parts = address_of(url)
-        who, _, place = parts.netloc.rpartition("@")
+        who, _, server = parts.netloc.rpartition("@")
         if who and not user:
             user, password = map(urllib.parse.unquote, who.partition(":")[::2])
-        self.url = parts._replace(netloc=place, query="", fragment="").geturl().rstrip("/")
+        self.url = parts._replace(netloc=server, query="", fragment="").geturl().rstrip("/")
         self._login = login or PasswordLogin(user, password)
         self._line: int | None = None
 
@@ -218,7 +218,7 @@ class AirflowApi:
         return list(self._list_pages("/importErrors", "import_errors", "filename"))
 
     def find_pool(self, name: str) -> dict[str, Any] | None:
-        """A pool (``slots`` among its facts); None when Airflow has none of that name."""
+        """Return a pool, with ``slots`` and more; None if Airflow has none of that name."""
         status, answer = self.send_request("GET", f"/pools/{_quote_name(name)}")
         return self._found_object(status, answer, f"pool {name}")
 
@@ -270,7 +270,7 @@ class AirflowApi:
         raise AirflowRefused(headline, status=status, seen=detail_of(answer), where=self.url, help=help_)
 
     def dag_run(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
-        """A run (``state`` among its facts); None when there is none."""
+        """Return a DAG run, with ``state`` and more; None if there is none."""
         status, answer = self.send_request("GET", f"/dags/{_quote_name(dag_id)}/dagRuns/{_quote_name(run_id)}")
         return self._found_object(status, answer, f"run {run_id}")
 
@@ -295,7 +295,7 @@ class AirflowApi:
             raise AirflowRefused(f"Airflow has no run {run_id} of {dag_id}.", status=status, where=self.url)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """All task instances of a run (``task_id, map_index, state, try_number`` among their facts)."""
+        """Return all task instances of a run, each with ``task_id, map_index, state, try_number`` and more."""
         path = f"/dags/{_quote_name(dag_id)}/dagRuns/{_quote_name(run_id)}/taskInstances"
         return list(self._list_pages(path, "task_instances", "task_id"))
 

@@ -10,7 +10,7 @@ from flow_sdk.deploy.airflow.dag_location import DagLocation, open_location
 from flow_sdk.deploy.airflow.limits import check_deployment
 from flow_sdk.deploy.airflow.origin import check_origin
 from flow_sdk.deploy.port import CreatedDeployment, DeploymentDraft, DeploymentOptions, DeploymentSource
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.plan.codec import ordered_json, sorted_data, to_data, to_json
 from flow_sdk.plan.model import FlowPlan
 from flow_sdk.plan.project import deployed_name
@@ -180,7 +180,7 @@ class AirflowDraft(DeploymentDraft):
         self._location = None  # what is there may have changed since it was opened
         _ = self.location
 
-    def check_origin(self, source: DeploymentSource, store: ObjectStore | None, gate: TokenGate | None) -> None:
+    def check_origin(self, source: DeploymentSource, store: ObjectStore | None, gate: DeployAuthorizer | None) -> None:
         """Check that the file, where there is one, is of this deployment."""
         token = None if gate is None or gate.grant is None else gate.grant.token
         check_origin(self.location, self.name, source.store, store, gate, token)

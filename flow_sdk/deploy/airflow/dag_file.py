@@ -65,8 +65,8 @@ def _plan_lines(plan: FlowPlan) -> list[str]:
     for name, value in data.items():
         if name == "steps":
             lines.append('        "steps": [')
-            for step, facts in zip(plan.steps, value, strict=True):
-                ordered = {"name": facts.pop("name"), **facts}
+            for step, fields in zip(plan.steps, value, strict=True):
+                ordered = {"name": fields.pop("name"), **fields}
                 lines += [f"            # {in_words(step)}", f"            {_ascii_literal(ordered)},"]
             lines.append("        ],")
         else:

@@ -28,7 +28,7 @@ class DagLocation(Protocol):
         ...
 
     def write_file(self, text: str) -> bool:
-        """Write the file; tells whether it differs from what was there."""
+        """Write the file; return whether it differs from what was there."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class DagLocation(Protocol):
         ...
 
     def remove_file(self) -> bool:
-        """Remove the file; tells whether there was one."""
+        """Remove the file; return whether there was one."""
         ...
 
 
@@ -216,7 +216,7 @@ class _BucketFile:
         if text == self.earlier_text:
             return False
         with self._deploy_errors("put into"):
-            self._bucket.upload(self.key, text.encode("utf-8"), FileLabel(), overwrite=True)
+            self._bucket.upload_file(self.key, text.encode("utf-8"), FileLabel(), overwrite=True)
         return True
 
     def remove_file(self) -> bool:

@@ -12,14 +12,14 @@ from flow_sdk.deploy.airflow.origin import check_origin
 from flow_sdk.deploy.airflow.runs import DagRuns
 from flow_sdk.deploy.airflow.variables import ApiVariables, CommandVariables, variable_key
 from flow_sdk.deploy.port import DeployedRun, Removal, RemovedPart, TargetRequest
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.errors import DeployError
 from flow_sdk.store.port import ObjectStore
 
 __all__ = ["DagRemoval", "check_location"]
 
 ENDING = 90.0
-"""Seconds within which the tasks of a run that was stopped have ended: Airflow tells them at their next heartbeat."""
+"""Seconds within which the tasks of a run that was stopped have ended: Airflow stops them at their next heartbeat."""
 LOOK_EVERY = 1.0
 
 
@@ -78,7 +78,7 @@ class DagRemoval(Removal[DeployedRun]):
             runs = DagRuns(api, request.name, request.flow)
         return cls(location, runs, open_variables(request, None if runs is None else runs.api), request)
 
-    def check_holder(self, store: ObjectStore | None, gate: TokenGate) -> None:
+    def check_holder(self, store: ObjectStore | None, gate: DeployAuthorizer) -> None:
         """Check that the file is of this deployment, and that the user holds its token."""
         request = self._request
         if self.token_registry is None:  # the store alone knows whose the file is, even without a claim to authorize
@@ -119,14 +119,14 @@ class DagRemoval(Removal[DeployedRun]):
                 if self._has_history
                 else f"{text}\nAirflow keeps the history of its runs, too; --history deletes it."
             )
-        text += "\nAirflow's address isn't known (--airflow-url): runs that still go on there fail with their next task"
+        text += "\nAirflow's address isn't known (--airflow-url): runs that continue there fail with their next task"
         if self.token_registry is not None:
             return f"{text}."
         return f"{text},\nand its Variable {variable_key(claim_name(self.name))} stays, if there is one."
 
 
 def check_location(location: DagLocation, dag: str, shown: dict[str, Any] | None) -> None:
-    """See that a DAG file is the one from which Airflow has the DAG, as far as its name tells. Pure.
+    """Check by its name that a DAG file is the one from which Airflow has the DAG. Pure.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ def _one_line(text: str, most: int = 200) -> str:
 
 
 class RedirectRefused(DeployError):
-    """A redirect leads to another scheme, host or port: whoever is there gets nothing from us.
+    """Raised for a redirect to another scheme, host or port: that server gets no request.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def _make_answer(status: int, headers: Message, text: bytes) -> Answer:
 
 def _unreadable_error(url: str, error: Exception) -> DeployError:
     return DeployError(
-        "What answers in Airflow's place doesn't speak HTTP as it should.",
+        "The server at Airflow's address doesn't speak HTTP as it should.",
         seen=f"{type(error).__name__}: {error}"[:300],
         where=url,
         help="Check the address of Airflow, its port, and whether it is http or https.",

@@ -131,7 +131,7 @@ class PasswordLogin:
 
 
 class TokenLogin:
-    """A bearer token that somebody else made.
+    """A bearer token that the user brings.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flow_sdk.deploy.airflow.dag_location import DagLocation, dag_of
 from flow_sdk.deploy.claims import StoreClaims
-from flow_sdk.deploy.tokens import NAMESPACE, TokenGate
+from flow_sdk.deploy.tokens import NAMESPACE, DeployAuthorizer
 from flow_sdk.errors import DeployError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def read_origin(text: str) -> DagFileOrigin:
 
 
 def is_same_store(one: str, other: str) -> bool:
-    """Tell whether two addresses are of the same store, as far as the addresses show it."""
+    """Return whether two addresses are of the same store, as far as the addresses show it."""
     return _plain_address(one) == _plain_address(other)
 
 
@@ -88,7 +88,7 @@ def check_origin(
     dag: str,
     store_url: str,
     store: "ObjectStore | None" = None,
-    gate: TokenGate | None = None,
+    gate: DeployAuthorizer | None = None,
     token: str | None = None,
 ) -> None:
     """See that a DAG file, where there is one, is of the deployment that replaces or deletes it.
@@ -106,7 +106,7 @@ def check_origin(
         URL of the store that the deployment is in.
     store : ObjectStore or None
         The store; None when there is none yet.
-    gate : TokenGate, optional
+    gate : DeployAuthorizer, optional
         What let the deployment pass; without it, the store's address alone decides.
     token : str, optional
         The production token of the deployment.
@@ -133,13 +133,13 @@ def check_origin(
         raise _another_deployment(location, dag, origin, "a production token that this store or this machine knows")
 
 
-def _is_unclaimed(gate: TokenGate | None) -> bool:
-    """Tell whether the store has no claim: where a file has a token, the store was emptied, or is another one now."""
+def _is_unclaimed(gate: DeployAuthorizer | None) -> bool:
+    """Return whether the store has no claim: if a file has a token, the store was emptied or replaced."""
     return gate is not None and gate.grant is not None and gate.grant.first
 
 
-def _knows_token(store: "ObjectStore | None", gate: TokenGate | None, origin: DagFileOrigin) -> bool:
-    """Tell whether the store has a claim of the file's token, counting or not: another address of it, or its copy."""
+def _knows_token(store: "ObjectStore | None", gate: DeployAuthorizer | None, origin: DagFileOrigin) -> bool:
+    """Return whether the store has a claim of the file's token, valid or not: it is the same store, or a copy."""
     if store is None or gate is None or not origin.tokens:
         return False
     records = (record for name in {gate.claimed, gate.name} for record in StoreClaims(store, name).read_records())
@@ -154,7 +154,7 @@ def _another_deployment(location: DagLocation, dag: str, origin: DagFileOrigin, 
         seen=f"{dag} in the namespace {origin.namespace or 'of everything'}, from the store {origin.store}",
         wanted=wanted,
         where=location.name,
-        help=f"To go on with that deployment, use its store, with its production token: {option}"
+        help=f"To continue that deployment, use its store, with its production token: {option}"
         " (with it, airflow delete removes the file, too). Or deploy to another folder, or under another name or "
         "branch. If that store is gone, remove the file by hand.",
     )

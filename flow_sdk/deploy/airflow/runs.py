@@ -22,7 +22,7 @@ from flow_sdk.text import shorten_line
 __all__ = ["STATUSES", "DagRuns"]
 
 STATUSES = {"QUEUED": "queued", "RUNNING": "running", "SUCCEEDED": "success", "FAILED": "failed"}
-"""How a run stands, in the words that other orchestrators use as well, and in Airflow's."""
+"""States of a run: the common name of each, and Airflow's."""
 
 LOOP = "__loop."
 """Stands between a DAG's id and the loop whose passes another DAG runs."""
@@ -48,7 +48,7 @@ class DagRuns(DeployedRuns[DeployedRun]):
         The DAG's id.
     flow : str
         The flow's name.
-    token_registry : Keeper, optional
+    token_registry : TokenRegistry, optional
         Where Airflow keeps the claim on the DAG's id.
     """
 

@@ -36,7 +36,7 @@ def variable_key(name: str) -> str:
 def _lost_claim_error(kept: Claim | None, claim: Claim, location: str) -> DeployError:
     seen = "no such Variable" if kept is None else f"a claim of {kept.owner_text} of {kept.created}"
     return DeployError(
-        f"Airflow doesn't hold our claim on {claim.name}: somebody else deploys it as well, from another store.",
+        f"Airflow doesn't hold our claim on {claim.name}: another user deploys it as well, from another store.",
         seen=seen,
         where=f"Variable {variable_key(claim.name)} of {location}",
         help="No DAG was written. To join them, deploy again with --authorize and their token; else under another name "
@@ -91,7 +91,7 @@ class ApiVariables(_Variables):
     api : AirflowApi
         The Airflow.
     on_forbidden : callable, optional
-        Is told, once, of the permission that the user's role lacks. The claim in the store counts alone then, and no
+        Called once, with the permission that the user's role lacks. The claim in the store counts alone then, and no
         claim is kept here. Without it that is an error.
     """
 

@@ -47,13 +47,13 @@ def wait_visible(
     api : AirflowApi
         The Airflow.
     deployed : AirflowDeployment
-        What to wait for; told from an older version by its digest.
+        What to wait for; its digest distinguishes it from an older version.
     before : dict, optional
         The import error that was shown before the file was written: it doesn't count until it changes.
     timeout : float
-        Seconds to wait (> 0). Airflow looks for new files every five minutes unless told otherwise.
+        Seconds to wait (> 0). Airflow looks for new files every five minutes by default.
     on_wait : callable
-        Is told the seconds waited so far after each look.
+        Called after each check, with the seconds waited so far.
     clock, sleep : callable
         The time that passes; tests bring their own.
 

@@ -1,4 +1,4 @@
-"""Alerts of a deployed flow: a rule of Amazon EventBridge that tells an SNS topic of runs that didn't succeed."""
+"""Alerts of a deployed flow: a rule of Amazon EventBridge that reports runs that didn't succeed to an SNS topic."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from flow_sdk.errors import AwsError, DeployError
 __all__ = ["AlertRule", "check_topic"]
 
 ALERTED = ("FAILED", "TIMED_OUT", "ABORTED")
-"""The ends of a run that are told of."""
+"""The final states of a run that are reported."""
 
 TARGET = "alerts"
 """Id of the rule's one target."""
@@ -88,12 +88,12 @@ class AlertRule:
         return {"Id": TARGET, "Arn": topic, "InputTransformer": template}
 
     def find_topic(self) -> str | None:
-        """Find the topic that the rule in AWS tells; None when there is no rule, "" for a rule without a topic.
+        """Return the topic that the rule in AWS reports to; None if there is no rule, "" for a rule without a topic.
 
         Raises
         ------
         DeployError
-            If the rule is somebody else's.
+            If the rule is for another state machine.
         AwsError
             If AWS can't be asked.
         """
@@ -120,7 +120,7 @@ class AlertRule:
                 f"There is a rule {self.name} in EventBridge that isn't for alerts of this flow. It wasn't changed.",
                 seen=str(found.get("EventPattern") or found.get("ScheduleExpression"))[:200],
                 wanted=json.dumps(self.event_pattern),
-                help="Deploy under another --name; or delete that rule, if nobody needs it.",
+                help="Deploy under another --name; or delete that rule, if it isn't needed.",
             )
 
     def needed_change(self, topic: str | None) -> str | None:
@@ -129,7 +129,7 @@ class AlertRule:
         Raises
         ------
         DeployError, AwsError
-            As :meth:`find`. Without a topic, whoever may not look at rules has none to remove.
+            As :meth:`find_topic`. Without a topic, a user who may not read rules has none to remove.
         """
         try:
             found = self.find_topic()
@@ -157,7 +157,7 @@ class AlertRule:
         Raises
         ------
         DeployError
-            If the rule is somebody else's, or EventBridge refuses the topic.
+            If the rule is for another state machine, or EventBridge refuses the topic.
         AwsError
             If AWS refuses.
         """

@@ -86,7 +86,7 @@ class StateMachineDraft(DeploymentDraft):
     services : AwsServices
         The AWS account.
     request : TargetRequest, optional
-        The command, for what the user is told.
+        The command, for its messages.
     """
 
     target = KIND
@@ -220,29 +220,29 @@ class StateMachineDraft(DeploymentDraft):
 
 def _deployment_hints(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
     """Return what the user should know of a deployment."""
-    notes = [*made.prepared.ignored_settings]
+    hints = [*made.prepared.ignored_settings]
     if made.prepared.distributed:
-        notes.append("\n".join(foreach_lines(made.prepared)))
+        hints.append("\n".join(foreach_lines(made.prepared)))
         if not request["use-distributed-map"]:
-            notes.append(
+            hints.append(
                 "With --max-workers 40 or less, the items of a foreach run in the execution of the run itself."
             )
     if made.registered:
         count = len(made.registered)
-        notes.append(f"{count} new job definition{'s were' if count > 1 else ' was'} registered in AWS Batch.")
-    notes += _schedule_hints(request, made)
+        hints.append(f"{count} new job definition{'s were' if count > 1 else ' was'} registered in AWS Batch.")
+    hints += _schedule_hints(request, made)
     if made.unprefixed is not None:
-        notes.append(
+        hints.append(
             f"There is still the state machine {made.unprefixed} of this flow, from before SFN_STATE_MACHINE_PREFIX"
             " was set; if it has a schedule, it starts as well. Unset that, and call step-functions delete."
         )
     if made.alert_change == "remove":
-        notes.append("It alerts nobody any more; the rule in EventBridge was removed.")
+        hints.append("It sends no alerts any more; the rule in EventBridge was removed.")
     elif made.alert_change is not None:
-        notes.append(f"Runs that fail, time out or are stopped are told to {request['alert-topic']}.")
+        hints.append(f"Runs that fail, time out or are stopped are reported to {request['alert-topic']}.")
     if not request.in_notebook:
-        notes.append(f"Start a run with: {request.program} step-functions trigger{request.naming}")
-    return notes
+        hints.append(f"Start a run with: {request.program} step-functions trigger{request.naming}")
+    return hints
 
 
 def _schedule_hints(request: TargetRequest, made: StateMachineDeployment) -> list[str]:
@@ -250,10 +250,10 @@ def _schedule_hints(request: TargetRequest, made: StateMachineDeployment) -> lis
         return ["It has no schedule any more; the one in AWS was removed."]
     if made.schedule is None:
         return []
-    notes = [f"It starts by itself: {made.schedule}."]
+    hints = [f"It starts by itself: {made.schedule}."]
     schedule = declared_schedule(request.flow_class)
     if schedule is not None and not made.schedule_off:
-        notes.append(f"Next: {next_starts_text(schedule)}")
+        hints.append(f"Next: {next_starts_text(schedule)}")
     if made.schedule_off:
-        notes.append("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
-    return notes
+        hints.append("But the schedule was switched off in AWS, and stays so. Switch it on in EventBridge Scheduler.")
+    return hints

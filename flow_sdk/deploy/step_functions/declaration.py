@@ -37,7 +37,7 @@ STEP_FUNCTIONS = TargetDeclaration(
         Option("use-distributed-map", "Make each item of every foreach an execution of its own.", flag=True),
         Option(
             "alert-topic",
-            "SNS topic to tell of runs that fail, time out or are stopped; left out, a rule for it is removed.",
+            "SNS topic for alerts of runs that fail, time out or are stopped; left out, a rule for it is removed.",
             metavar="ARN",
         ),
         Option("log-execution-history", "Let AWS log what happens in each run.", flag=True),

@@ -75,8 +75,8 @@ class MachineOptions:
     max_workers : int
         Most items of a foreach at a time (>= 1); an inline map has 40 at most.
     use_distributed_map : bool
-        Whether each item of every foreach is an execution of its own. Otherwise those of the foreachs are of which an
-        inline map may run too few items at a time.
+        Whether each item of every foreach is an execution of its own. Otherwise only those of foreach
+        steps are of which an inline map may run too few items at a time.
     item_counts : mapping of str to int
         Most items that a foreach step can have, for those of which it is known.
     workflow_timeout : int or None
@@ -209,7 +209,7 @@ class _Machine:
         return {"ResultSelector": {"pass": 0}, "ResultPath": f"$.loops.{target}"}
 
     def _first_data(self) -> JSON:
-        """State data after the start step, whose task gets the execution's input in their place."""
+        """Return the state data after the start step, whose own task gets the execution's input instead."""
         if checks_input(self.plan):
             return {}  # they are read, with the answer
         return {"run.$": "$$.Execution.Name", **{k: v for k, v in accepted_input(self.plan, "").items() if k != "run"}}
@@ -278,14 +278,16 @@ class _Machine:
         return {**state, **({"ResultSelector": self._first_data()} if start else {"ResultPath": None})}
 
     def _budget_variables(self, step: StepPlan) -> list[State]:
-        """What a task is told that starts items or a further pass."""
-        told: list[State] = []
+        """Return the variables of a task that starts items or a further iteration."""
+        variables: list[State] = []
         if step.kind == "foreach":
-            told.append({"Name": "FLOW_SDK_MOST_ITEMS", "Value": str(most_items(self.plan, step, self.distributed))})
+            variables.append(
+                {"Name": "FLOW_SDK_MOST_ITEMS", "Value": str(most_items(self.plan, step, self.distributed))}
+            )
         budget = event_budget(self.plan, step, self.distributed)
         if budget is not None:
-            told.append({"Name": "FLOW_SDK_EVENTS", "Value": json.dumps(budget, separators=(",", ":"))})
-        return told
+            variables.append({"Name": "FLOW_SDK_EVENTS", "Value": json.dumps(budget, separators=(",", ":"))})
+        return variables
 
     def _task_id(self, step: StepPlan) -> tuple[str, list[str]]:
         """A step's task id as a template, and the paths of what fills it."""
@@ -306,16 +308,16 @@ class _Machine:
         )
 
     def _object_arguments(self, key: str, *paths: str) -> State:
-        """An object of the store, as arguments of GetObject; the paths fill the places ``{}`` of its key."""
+        """Return the arguments of GetObject for an object of the store; the paths fill each ``{}`` of its key."""
         prefix = f"{template_text(self.prefix, 'folder of the store')}/" if self.prefix else ""
         return {"Bucket": self.bucket, "Key.$": fill_template(prefix + key, *paths)}
 
-    def _get_object(self, place: State) -> State:
-        """A state that reads an object of the store as JSON, into ``$.read``."""
+    def _get_object(self, arguments: State) -> State:
+        """Return a state that reads an object of the store as JSON, into ``$.read``."""
         return {
             "Type": "Task",
             "Resource": GET_OBJECT.format(partition=self.options.partition),
-            "Parameters": place,
+            "Parameters": arguments,
             "Retry": [READ_AGAIN],
             "ResultSelector": {"read.$": "States.StringToJson($.Body)"},
         }

@@ -58,7 +58,7 @@ class StateMachineRemoval(Removal[Execution]):
         """Remove the state machine with its versions, then the rule for alerts."""
         if self._is_there:
             self._machine.delete_machine()
-        # The rule last: it tells of the runs that were stopped just now, too.
+        # The rule last: it reports the runs that were just stopped, too.
         alerts = AlertRule(self.name, self._machine.account, self._services.events)
         had_alerts = alerts.needed_change(None) == "remove" and alerts.remove_rule()
         return [

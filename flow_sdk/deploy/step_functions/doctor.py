@@ -20,7 +20,7 @@ CONNECT, ANSWER = 2, 4
 """Seconds for a connection and for an answer."""
 
 _PROBE = "flow-sdk-doctor"
-"""A name that nothing has: being told so shows that the service answers and lets us look."""
+"""A name that nothing has: that answer shows that the service is reachable and lets us read."""
 
 _BATCH = {
     "BATCH_JOB_QUEUE": "The name or ARN of a job queue of AWS Batch.",
@@ -86,7 +86,7 @@ def _list_looks(account: AwsAccount) -> list[Look]:
 
 
 def _make_client(service: str) -> Any:
-    """A client that gives up soon."""
+    """Return a client with short timeouts and no retries."""
     from botocore.config import Config
 
     return make_client(

@@ -27,7 +27,7 @@ LARGEST_INPUT = 262_144
 """Bytes of an execution's input (AWS Step Functions, quotas)."""
 
 REDRIVE_DAYS = 14
-"""Days after its end in which AWS goes on with an execution (AWS Step Functions, RedriveExecution)."""
+"""Days after its end in which AWS redrives an execution (AWS Step Functions, RedriveExecution)."""
 
 NEVER = datetime.fromtimestamp(0, UTC)
 
@@ -79,7 +79,7 @@ class Executions(DeployedRuns[Execution]):
     ----------
     machine : StateMachine
         The state machine.
-    token_registry : Keeper, optional
+    token_registry : TokenRegistry, optional
         Where AWS keeps the claim on the deployed name.
     """
 
@@ -223,7 +223,7 @@ class Executions(DeployedRuns[Execution]):
             self.states.stop_execution(executionArn=run.arn, error="Terminated", cause="Stopped with step-functions.")
 
     def redrive_run(self, run: Execution) -> None:
-        """Let a run go on where it stopped.
+        """Continue a run where it stopped.
 
         Raises
         ------
@@ -233,7 +233,7 @@ class Executions(DeployedRuns[Execution]):
             If AWS refuses.
         """
         check_redrive(run, datetime.now(UTC))
-        with aws_errors(f"go on with the run {run.run}", where=run.arn):
+        with aws_errors(f"continue the run {run.run}", where=run.arn):
             self.states.redrive_execution(executionArn=run.arn)
 
     def start_message(self, request: TargetRequest, run: Execution) -> Sequence[str]:
@@ -272,7 +272,7 @@ class Executions(DeployedRuns[Execution]):
 
 
 def check_redrive(run: Execution, now: datetime) -> None:
-    """Refuse to go on with a run that AWS doesn't redrive.
+    """Refuse to continue a run that AWS doesn't redrive.
 
     Raises
     ------
@@ -290,10 +290,10 @@ def check_redrive(run: Execution, now: datetime) -> None:
             help="Start a new run, with other parameters.",
         )
     if run.status == "SUCCEEDED":
-        raise DeployError(f"The run {run.run} has succeeded: there's nothing to go on with.", where=run.arn, help=local)
+        raise DeployError(f"The run {run.run} has succeeded: there's nothing to continue.", where=run.arn, help=local)
     if run.stopped is not None and now - run.stopped > timedelta(days=REDRIVE_DAYS):
         raise DeployError(
-            f"The run {run.run} ended too long ago for AWS to go on with it.",
+            f"The run {run.run} ended too long ago for AWS to continue it.",
             seen=f"ended {(now - run.stopped).days} days ago",
             wanted=f"at most {REDRIVE_DAYS} days",
             where=run.arn,
@@ -301,7 +301,7 @@ def check_redrive(run: Execution, now: datetime) -> None:
         )
     if run.response.get("redriveStatus") == "NOT_REDRIVABLE":
         raise DeployError(
-            f"AWS can't go on with the run {run.run}.",
+            f"AWS can't continue the run {run.run}.",
             seen=run.response.get("redriveStatusReason"),
             where=run.arn,
             help=local,

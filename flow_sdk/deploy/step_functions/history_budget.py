@@ -19,7 +19,7 @@ from flow_sdk.store.records.layout import events_prefix
 __all__ = ["reserve_events"]
 
 DISTRIBUTED = "Deploy with --use-distributed-map, where each item has a history of its own"
-ON_A_LAPTOP = "`resume --origin-run-id` goes on from here on your machine"
+ON_A_LAPTOP = "`resume --origin-run-id` continues from here on your machine"
 
 
 def reserve_events(finished: FinishedStep, budget: dict[str, Any]) -> None:

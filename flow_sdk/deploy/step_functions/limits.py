@@ -2,8 +2,8 @@
 
 A history is that of one execution: the run's, and with distributed maps that of each item. How many events it will have
 isn't known before a foreach has its items and a loop its passes. So the compiler counts each foreach with one item and
-each loop with one pass, and tells the tasks that start more what each further one costs (`event_budget`). They keep
-account of it while the run goes on (`history_budget`).
+each loop with one iteration, and passes to the tasks that start more what each further one costs (`event_budget`).
+They count it during the run (`history_budget`).
 """
 
 import json
@@ -34,7 +34,7 @@ INLINE_WORKERS = 40
 result, items of an inline map at a time."""
 
 MOST_EVENTS = EVENTS * 9 // 10
-"""Events that tasks may use up; the rest is for tries again and for going on after a failure."""
+"""Events that tasks may use up; the rest is for retries and for continuing after a failure."""
 
 EXECUTION_EVENTS, JOB_EVENTS, READ_EVENTS, CHOICE_EVENTS, PASS_EVENTS, AROUND_EVENTS, ITEM_EVENTS = 2, 6, 5, 2, 2, 4, 2
 """Events of an execution itself; of a task that submits a job; of one that reads an object; of a choice; of a pass; of
@@ -94,12 +94,12 @@ def distributed_maps(
     frozenset of str
         Names of steps.
     """
-    foreachs = frozenset(step.name for step in plan.steps if step.kind == "foreach")
+    names = frozenset(step.name for step in plan.steps if step.kind == "foreach")
     if use_distributed_map:
-        return foreachs
+        return names
     if max_workers <= INLINE_WORKERS:
         return frozenset()
-    return frozenset(name for name in foreachs if (item_counts or {}).get(name, INLINE_WORKERS + 1) > INLINE_WORKERS)
+    return frozenset(name for name in names if (item_counts or {}).get(name, INLINE_WORKERS + 1) > INLINE_WORKERS)
 
 
 def _history_of(step: StepPlan, distributed: frozenset[str]) -> str | None:
@@ -160,7 +160,7 @@ class _Events:
 
 
 def event_budget(plan: FlowPlan, step: StepPlan, distributed: frozenset[str]) -> dict[str, Any] | None:
-    """What a task that starts items or passes is told of its history.
+    """Return the event budget of a task that starts items or iterations.
 
     Parameters
     ----------
@@ -183,8 +183,8 @@ def event_budget(plan: FlowPlan, step: StepPlan, distributed: frozenset[str]) ->
         each = {entry: events.of_pass(entry) for entry in step.back}
     if not each:
         return None
-    told: dict[str, Any] = {"limit": MOST_EVENTS, "once": events.once(history), "each": each}
-    return told if history is None else {**told, "map": history}
+    budget: dict[str, Any] = {"limit": MOST_EVENTS, "once": events.once(history), "each": each}
+    return budget if history is None else {**budget, "map": history}
 
 
 def most_items(plan: FlowPlan, step: StepPlan, distributed: frozenset[str]) -> int:
@@ -229,8 +229,8 @@ def _longest_value(value: Any, indices: int) -> Any:
     text = str(value)
     if text == "$$.Execution.Id":
         return "x" * LONGEST_ARN
-    places = text.count("{}")
-    return text + "x" * (places * (LONGEST_NUMBER + 1) * max(1, indices) + LONGEST_RUN if places else 0)
+    gaps = text.count("{}")
+    return text + "x" * (gaps * (LONGEST_NUMBER + 1) * max(1, indices) + LONGEST_RUN if gaps else 0)
 
 
 def _all_states(states: dict[str, Any]) -> dict[str, Any]:
@@ -297,7 +297,7 @@ def limit_shares(
 
 
 def transitions_of_item(plan: FlowPlan, foreach: str, distributed: frozenset[str]) -> int:
-    """State transitions of one item of a foreach, without retries and further passes; inner foreachs have one item."""
+    """Return the state transitions of one item, without retries and further iterations; inner ones have one item."""
     count = 0
     (body,) = plan.tree.nodes[foreach].bodies
     for step in body.steps():
@@ -318,7 +318,7 @@ def check_definition(plan: FlowPlan, definition: dict[str, Any], distributed: fr
     help_ = {
         BYTES: "Split the flow into two; a step takes about 1 KB.",
         OVERRIDES: f"Shorten the names of step {_largest_overrides(plan, definition)[1]!r} and of the flow.",
-        DATA: "Shorten the names of the steps that loops begin with, or nest fewer foreachs.",
+        DATA: "Shorten the names of the steps that loops begin with, or nest fewer foreach steps.",
     }
     for what, used, allowed in limit_shares(plan, definition, distributed):
         if used > allowed:

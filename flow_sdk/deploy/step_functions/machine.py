@@ -56,7 +56,7 @@ class StateMachine:
         Raises
         ------
         DeployError
-            If it was made by somebody else, or for another deployed name.
+            If it wasn't made by Flow SDK, or for another deployed name.
         AwsError
             If AWS can't be asked.
         """
@@ -73,7 +73,7 @@ class StateMachine:
                 seen=f"the tag {NAME_TAG} {repr(tags[NAME_TAG]) if NAME_TAG in tags else 'is missing'}",
                 wanted=f"{NAME_TAG} = {tag_value(self.deployed_name)}",
                 where=self.arn,
-                help="Deploy under another --name; or delete that state machine, if nobody needs it.",
+                help="Deploy under another --name; or delete that state machine, if it isn't needed.",
             )
         return found
 
@@ -83,7 +83,7 @@ class StateMachine:
         Raises
         ------
         AwsError
-            If AWS can't be asked. Whoever may not look has none.
+            If AWS can't be asked. For a user who may not read state machines there is none.
         """
         if not self.account.prefix:
             return None
@@ -98,7 +98,7 @@ class StateMachine:
             raise
 
     def is_different(self, found: dict[str, Any], definition: str, role: str, logging: dict[str, Any]) -> bool:
-        """Tell whether what AWS holds isn't what is wanted."""
+        """Return whether what AWS holds isn't what is wanted."""
         same = json.loads(found["definition"]) == json.loads(definition) and found["roleArn"] == role
         return not same or _comparable_logging(found.get("loggingConfiguration")) != _comparable_logging(logging)
 
@@ -115,7 +115,7 @@ class StateMachine:
         Raises
         ------
         DeployError
-            If the name belongs to somebody else's state machine.
+            If the name belongs to a state machine that Flow SDK hasn't made.
         AwsError
             If AWS refuses.
         """
@@ -147,7 +147,7 @@ class StateMachine:
         return made
 
     def _prune_versions(self) -> bool:
-        """Delete the oldest versions; running executions of theirs go on. False when there's nothing to delete."""
+        """Delete the oldest versions; their running executions continue. Return False if there's nothing to delete."""
         live = self.find_live()
         old = [number for number in self.list_versions()[KEPT:] if number != live]
         for number in old:

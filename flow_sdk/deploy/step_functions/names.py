@@ -25,7 +25,7 @@ _CUT = re.compile(rf".*--[0-9a-f]{{{_DIGITS}}}", re.DOTALL)
 def _shorten_name(name: str, longest: int) -> str:
     """A name that AWS takes as it is; any other with a hash at its end, so that two names never get the same.
 
-    A name that looks as if it had been cut already is given a hash, too: nobody can choose another's.
+    A name that looks as if it had been cut already is given a hash, too: no user can choose another's.
     """
     plain = _OTHER.sub("_", name)
     if plain == name and 0 < len(name) <= longest and not _CUT.fullmatch(name):

@@ -1,8 +1,8 @@
 """The claim on a deployed name in the SSM Parameter Store, for those who deploy to the account from another store.
 
-It holds no token. The first claim is made only if there is none; a later one takes the place of exactly the version
-that was read. SSM has no compare-and-set: each write is told its version's number, and one that isn't the next puts
-back what it has overwritten.
+It holds no token. The first claim is made only if there is none; a later one replaces exactly the version that was
+read. SSM has no compare-and-set: each write returns its version's number, and one that isn't the next puts back
+what it has overwritten.
 """
 
 from flow_sdk.aws.errors import aws_errors, error_code
@@ -57,7 +57,7 @@ class ParameterStore:
         Raises
         ------
         DeployError
-            If somebody else has written meanwhile; theirs stays.
+            If another deployment has written meanwhile; its claim stays.
         """
         from botocore.exceptions import ClientError
 
@@ -95,7 +95,7 @@ class ParameterStore:
             with aws_errors("put back the claim on the name in the SSM Parameter Store", where=parameter):
                 self._write_parameter(parameter, winner, overwrite=True)
         raise DeployError(
-            f"{winner.owner_text if winner else 'Somebody else'} has claimed {claim.name} at the same moment, "
+            f"{winner.owner_text if winner else 'Another user'} has claimed {claim.name} at the same moment, "
             "from another store. Nothing was deployed.",
             where=f"SSM parameter {parameter} of {self.services.account}",
             help="To join them, deploy again with --authorize and their token; else under another name or branch.",

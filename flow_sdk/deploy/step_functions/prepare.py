@@ -54,7 +54,7 @@ class StepFunctionsOptions(DeploymentOptions):
     prefix : str
         What names in the account begin with.
     alert_topic : str or None
-        ARN of the SNS topic that is told of runs that didn't succeed.
+        ARN of the SNS topic that alerts of runs that didn't succeed go to.
     """
 
     batch_tags: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -92,7 +92,7 @@ class PreparedDeployment:
     package : bytes or None
         Its code.
     request : TaskRequest
-        What the start step of every run is told.
+        The request of the start step of every run.
     definition : dict
         The state machine.
     jobs : tuple of JobDefinition
@@ -196,7 +196,7 @@ def prepare_deployment(
 
 
 def check_options(plan: FlowPlan, store: str, options: StepFunctionsOptions) -> Schedule | None:
-    """Refuse what AWS couldn't do, as far as options and plan tell; returns the schedule. Pure.
+    """Refuse options and plans that AWS can't run; return the schedule. Pure.
 
     Raises
     ------

@@ -90,7 +90,7 @@ class FlowSchedule:
                 f"There is a schedule {self.name} that starts something else. It wasn't changed.",
                 seen=found["Target"]["Arn"],
                 wanted=self.alias_arn,
-                help="Deploy under another --name; or delete that schedule, if nobody needs it.",
+                help="Deploy under another --name; or delete that schedule, if it isn't needed.",
             )
         return found
 

@@ -56,7 +56,7 @@ def template_text(text: str, what: str) -> str:
 
 
 def fill_template(template: str, *paths: str) -> str:
-    """An intrinsic that fills the places ``{}`` of a template from state data; the path alone where that is all."""
+    """Return an intrinsic that fills each ``{}`` of a template from state data; of ``{}`` alone, the path."""
     if template == "{}" and len(paths) == 1:
         return paths[0]
     return f"States.Format('{template}', {', '.join(paths)})"

@@ -83,7 +83,8 @@ def _resume_run(target: StepFunctionsTarget, request: TargetRequest) -> CommandO
     runs.redrive_run(run)
     RunStateSync(request).clear_end(run)
     message = (
-        f"The run {run.run} goes on where it stopped, with the code it began with. What is committed isn't run again.\n"
+        f"The run {run.run} continues where it stopped, with the code it began with. "
+        "What is committed isn't run again.\n"
         f"To watch it: {request.program} step-functions status {run.run}{request.naming}"
     )
     return CommandOutcome(run.run, (message,))
@@ -102,7 +103,7 @@ def _roll_back(
         return CommandOutcome(str(version), (f"{machine.deployed_name} is at version {version} already.",))
     message = (
         f"{machine.deployed_name} is moved from version {before} to {version}. New runs start with it; those that "
-        "are running go on as they began.\nThe schedule stays as it is. The next create moves on to a new version."
+        "are running continue as they began.\nThe schedule stays as it is. The next create moves on to a new version."
     )
     return CommandOutcome(str(version), (message,))
 

@@ -55,7 +55,7 @@ class _Child:
     fds: list[int]
 
 
-class _Source:
+class _FlowSource:
     """The program, ready to be executed in each task."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ def main() -> None:
     os.set_inheritable(channel.fileno(), False)
     excluded: list[str] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else []
     with open(0, "rb", closefd=False) as file:
-        program = _Source(json.load(file))
+        program = _FlowSource(json.load(file))
     sys.argv = [program.program.file]
     try:
         names = program.compile()

@@ -15,7 +15,7 @@ from flow_sdk.cli.context import CommandContext
 from flow_sdk.cli.main import find_command
 from flow_sdk.cli.tokens import print_token
 from flow_sdk.deploy.claims import KnownTokens
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.store.open_store import open_store
 from tests.unit.cli.flow_file import FLOW, call, write
 
@@ -113,7 +113,7 @@ def test_the_line_for_others_under_a_project_and_with_configs(folder):
 def test_the_line_for_others_on_step_functions(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["train.py"])
-    gate = TokenGate("x", "anne", KnownTokens(str(folder), "x"))
+    gate = DeployAuthorizer("x", "anne", KnownTokens(str(folder), "x"))
     gate.check_token(None)
     words = ["--datastore-root", "s3://bucket/a", "step-functions", "create", "--name", "x", "--aws-batch-tag", "a=b c"]
     module = importlib.util.module_from_spec(importlib.util.spec_from_file_location("train", folder / "train.py"))

@@ -9,7 +9,7 @@ import pytest
 
 from flow_sdk.deploy.airflow.variables import ApiVariables
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
-from flow_sdk.deploy.tokens import Grant, TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer, Grant
 from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
@@ -51,8 +51,8 @@ class Place:
         self.folder, self.held = folder, dict[str, Claim]()
         self.one, self.two = (open_store(f"memory://two-{next(_number)}") for _ in range(2))
 
-    def gate(self, owner: str, *, killed: bool = False, **options: Any) -> TokenGate:
-        return TokenGate(NAME, owner, self.known(owner), keeper=Keeper(self.held, killed=killed), **options)
+    def gate(self, owner: str, *, killed: bool = False, **options: Any) -> DeployAuthorizer:
+        return DeployAuthorizer(NAME, owner, self.known(owner), registry=Keeper(self.held, killed=killed), **options)
 
     def known(self, owner: str) -> KnownTokens:
         return KnownTokens(str(self.folder / owner), NAME)
@@ -133,7 +133,7 @@ def test_a_keeper_that_cannot_be_written_to_takes_nothing_back(place):
     def refuse(claim: Claim) -> None:
         raise DeployError("no permission")
 
-    gate.keeper.write_claim = refuse
+    gate.registry.write_claim = refuse
     with pytest.raises(DeployError, match="no permission"):
         gate.claim_name(place.one)
     assert place.deploy("anne", place.one).token == place.tokens().pop()
@@ -181,8 +181,8 @@ def test_who_is_overtaken_after_its_claim_deploys_nothing(place):
 
 def test_two_stores_before_one_airflow(place):
     fake = MaskingApi()
-    gates: list[Callable[..., TokenGate]] = [
-        lambda who=who, **more: TokenGate(NAME, who, place.known(who), keeper=ApiVariables(fake), **more)
+    gates: list[Callable[..., DeployAuthorizer]] = [
+        lambda who=who, **more: DeployAuthorizer(NAME, who, place.known(who), registry=ApiVariables(fake), **more)
         for who in ("anne", "bob")
     ]
     anne, bob = (make() for make in gates)

@@ -13,7 +13,7 @@ from flow_sdk.deploy.airflow.variables import ApiVariables, variable_key
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.step_functions.changes import _token_change
 from flow_sdk.deploy.step_functions.names import parameter_name
-from flow_sdk.deploy.tokens import Grant, TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer, Grant
 from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
@@ -47,8 +47,8 @@ class Team:
         self.folder, self.store = folder, open_store(f"memory://project-{next(_number)}")
         self.keeper: Any = None
 
-    def gate(self, who: str, name: str, **more: Any) -> TokenGate:
-        return TokenGate(name, who, KnownTokens(str(self.folder / who), name), keeper=self.keeper, **more)
+    def gate(self, who: str, name: str, **more: Any) -> DeployAuthorizer:
+        return DeployAuthorizer(name, who, KnownTokens(str(self.folder / who), name), registry=self.keeper, **more)
 
     def deploy(self, who: str, name: str, store: ObjectStore | None = None, **more: Any) -> Grant:
         gate, store = self.gate(who, name, **more), store or self.store

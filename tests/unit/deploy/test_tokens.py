@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
-from flow_sdk.deploy.tokens import Grant, TokenGate, new_token
+from flow_sdk.deploy.tokens import DeployAuthorizer, Grant, new_token
 from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
 from flow_sdk.store.port import ObjectStore
@@ -43,13 +43,13 @@ class FakeKeeper:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Any:
-    def make(owner: str, name: str = NAME, **options: Any) -> TokenGate:
-        return TokenGate(name, owner, KnownTokens(str(tmp_path / owner), name), **options)
+    def make(owner: str, name: str = NAME, **options: Any) -> DeployAuthorizer:
+        return DeployAuthorizer(name, owner, KnownTokens(str(tmp_path / owner), name), **options)
 
     return make
 
 
-def deploy(gate: TokenGate, store: ObjectStore) -> Grant:
+def deploy(gate: DeployAuthorizer, store: ObjectStore) -> Grant:
     gate.check_token(store)
     grant = gate.claim_name(store)
     gate.confirm_claim(store)
@@ -128,7 +128,7 @@ def test_names_do_not_meet(store, gate):
 
 def test_neither_store_nor_keeper_holds_the_token(store, gate):
     keeper = FakeKeeper()
-    token = deploy(gate("anne", keeper=keeper), store).token
+    token = deploy(gate("anne", registry=keeper), store).token
     kept = [store.get(info.key).decode() for info in store.list("deployments/")]
     assert token not in "".join(kept) and token not in keeper.claims[NAME].to_json()
     assert json.loads(kept[0])["owner"] == "anne"
@@ -188,29 +188,29 @@ def test_a_token_renewed_while_another_deploys_stops_that_one(store, gate):
 def test_the_keeper_is_filled_and_followed(store, gate):
     keeper = FakeKeeper()
     deploy(gate("anne"), store)  # no keeper known yet
-    token = deploy(gate("anne", keeper=keeper), store).token
+    token = deploy(gate("anne", registry=keeper), store).token
     assert keeper.claims[NAME].matches_token(token)
     deploy(gate("anne", renew=True), store)
-    new = deploy(gate("anne", keeper=keeper), store).token
+    new = deploy(gate("anne", registry=keeper), store).token
     assert keeper.claims[NAME].matches_token(new) and not keeper.claims[NAME].matches_token(token)
 
 
 def test_another_store_with_the_same_orchestrator(store, gate):
     keeper, elsewhere = FakeKeeper(), open_store(f"memory://elsewhere-{next(_number)}")
-    token = deploy(gate("anne", keeper=keeper), elsewhere).token
+    token = deploy(gate("anne", registry=keeper), elsewhere).token
     with pytest.raises(DeployError, match="production token of anne"):
-        gate("bob", keeper=keeper).check_token(store)
-    grant = deploy(gate("bob", keeper=keeper, authorize=token), store)
+        gate("bob", registry=keeper).check_token(store)
+    grant = deploy(gate("bob", registry=keeper, authorize=token), store)
     assert grant.token == token and not grant.first
     assert StoreClaims(store, NAME).read_valid() == [keeper.claims[NAME]]
 
 
 def test_two_stores_with_tokens_of_their_own_do_not_share_a_name(store, gate):
     keeper, elsewhere = FakeKeeper(), open_store(f"memory://elsewhere-{next(_number)}")
-    deploy(gate("anne", keeper=keeper), elsewhere)
+    deploy(gate("anne", registry=keeper), elsewhere)
     deploy(gate("bob"), store)
     with pytest.raises(DeployError, match="deployed by anne from another store"):
-        gate("bob", keeper=keeper).check_token(store)
+        gate("bob", registry=keeper).check_token(store)
     assert keeper.claims[NAME].owner == "anne"
 
 

@@ -18,12 +18,12 @@ RACERS = 16
 RACER = """
 import sys
 from flow_sdk.deploy.claims import KnownTokens
-from flow_sdk.deploy.tokens import TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer
 from flow_sdk.errors import DeployError
 from flow_sdk.store.open_store import open_store
 url, home, name, owner, renew = sys.argv[1:]
 store = open_store(url)
-gate = TokenGate(name, owner, KnownTokens(home, name), renew=renew == "renew")
+gate = DeployAuthorizer(name, owner, KnownTokens(home, name), renew=renew == "renew")
 try:
     gate.check_token(store)
     print("ready", flush=True)

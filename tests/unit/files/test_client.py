@@ -357,7 +357,7 @@ def test_of_many_that_create_one_key_one_wins(bucket: str) -> None:
 def test_a_key_that_came_since_one_looked_is_left_alone(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with S3(s3root=bucket) as s3:
         s3.put("k", "first")
-        monkeypatch.setattr(Bucket, "find", lambda *_: None)
+        monkeypatch.setattr(Bucket, "find_file", lambda *_: None)
         assert s3.put("k", "late", overwrite=False) == f"{bucket}/k"
         assert s3.get("k").text == "first"
 

@@ -261,7 +261,7 @@ def test_keys_are_spelt_so_that_different_ones_stay_different() -> None:
 
 def test_writers_are_read_back() -> None:
     for writer in (Writer("fit", "0", 0), Writer("a_b", "3.1-2", 12)):
-        assert Writer.read(str(writer)) == writer
+        assert Writer.parse_text(str(writer)) == writer
     for text in (
         "=.outside",
         "fit.0.0",
@@ -273,4 +273,4 @@ def test_writers_are_read_back() -> None:
         "=.fit.0.0.",
         "=.../.0.0",
     ):
-        assert Writer.read(text) is None
+        assert Writer.parse_text(text) is None

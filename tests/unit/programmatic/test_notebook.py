@@ -198,7 +198,7 @@ def test_a_run_of_a_cell_keeps_its_file(tmp_path: Path) -> None:
         kept = [path.name for path in tmp_path.glob("cellflow_*.py")]
         await run.wait()
         assert run.status == "successful"
-        run._process.close()
+        run._process.close_files()
         return kept
 
     assert asyncio.run(started())

@@ -172,7 +172,7 @@ def test_aws_refuses_to_go_on(stub):
     stubber, runs = stub
     now = datetime.now(UTC)
     stubber.add_client_error("redrive_execution", "ExecutionLimitExceeded", "too many")
-    with pytest.raises(AwsError, match="go on with the run sfn-x") as refused:
+    with pytest.raises(AwsError, match="continue the run sfn-x") as refused:
         runs.redrive_run(run("FAILED", (NOW - now) / timedelta(days=1)))
     assert "too many" in str(refused.value)
 

@@ -16,7 +16,7 @@ from flow_sdk.deploy.claims import Claim, KnownTokens, StoreClaims
 from flow_sdk.deploy.step_functions.account import AwsServices
 from flow_sdk.deploy.step_functions.names import parameter_name
 from flow_sdk.deploy.step_functions.parameter_store import ParameterStore
-from flow_sdk.deploy.tokens import Grant, TokenGate
+from flow_sdk.deploy.tokens import DeployAuthorizer, Grant
 from flow_sdk.errors import AwsError, DeployError
 from flow_sdk.store.open_store import open_store
 from tests.support.batch_server import BatchServer
@@ -109,9 +109,9 @@ def test_the_same_claim_may_be_written_twice(services, name):
 def test_two_stores_of_one_account(services, name, tmp_path: Path):
     """Who deploys from another store needs the token that the account knows."""
 
-    def gate(owner: str, authorize: str | None = None) -> TokenGate:
+    def gate(owner: str, authorize: str | None = None) -> DeployAuthorizer:
         known = KnownTokens(str(tmp_path / owner), name)
-        return TokenGate(name, owner, known, keeper=ParameterStore(AwsServices()), authorize=authorize)
+        return DeployAuthorizer(name, owner, known, registry=ParameterStore(AwsServices()), authorize=authorize)
 
     stores = [open_store(str(tmp_path / each)) for each in ("one", "two")]
     first = gate("anne")
@@ -127,9 +127,9 @@ def test_two_stores_of_one_account(services, name, tmp_path: Path):
 
 
 def test_of_two_stores_that_race_one_token_is_left(services, name, tmp_path: Path):
-    def gate(owner: str, authorize: str | None = None) -> TokenGate:
+    def gate(owner: str, authorize: str | None = None) -> DeployAuthorizer:
         known = KnownTokens(str(tmp_path / owner), name)
-        return TokenGate(name, owner, known, keeper=ParameterStore(AwsServices()), authorize=authorize)
+        return DeployAuthorizer(name, owner, known, registry=ParameterStore(AwsServices()), authorize=authorize)
 
     stores = [open_store(str(tmp_path / f"store{number}")) for number in range(RACERS)]
     gates = [gate(f"user{number}") for number in range(RACERS)]

@@ -103,7 +103,7 @@ REFUSED = [
     ({"store": "memory:"}, "Step Functions needs a store in S3"),
     ({"workflow_timeout": 0}, "--workflow-timeout is out of range"),
     ({"workflow_timeout": 100_000_000}, "--workflow-timeout is out of range"),
-    ({"over": DAILY, "p": "required=True"}, "nobody is there to give them"),
+    ({"over": DAILY, "p": "required=True"}, "no user is there to give them"),
     ({"over": '@schedule(cron="0 0 1 * MON")'}, "EventBridge can't run this schedule"),
     ({"over": '@schedule(cron="0 10 ? * MON#1,WED#3 *")'}, "EventBridge can't run this schedule"),
     ({"alert_topic": "alerts"}, "--alert-topic isn't the ARN of a topic"),
