@@ -17,7 +17,7 @@ def warn_deprecated(name: str, successor: str, *, removal: str) -> None:
     name : str
         The name as the user wrote it: a function, a command, an option or a setting.
     successor : str
-        What to use in its place, written so too.
+        What to use instead, written the same way.
     removal : str
         The first release without the name, such as ``0.4``.
     """

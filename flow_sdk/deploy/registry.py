@@ -69,7 +69,7 @@ def target_names() -> list[str]:
 
 
 def find_python_target(python_name: str) -> TargetDeclaration | None:
-    """Return the target of a name in Python, such as ``step_functions``; None if nobody offers it.
+    """Return the target of a name in Python, such as ``step_functions``; None if no package offers it.
 
     Raises
     ------
