@@ -171,6 +171,7 @@ def place(
         package=artifacts.put_bytes(build_archive(str(path.parent))),
         user="step-functions",
         system_tags=("runtime:step-functions",),
+        orchestrator={"kind": "step-functions"},
     )
     settings = BatchSettings(queue=account.queue, image=image, job_role=account.job_role)
     told = {"request": artifacts.put_bytes(request.to_json()), "max_workers": 40, **options}
