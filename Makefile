@@ -11,11 +11,11 @@ azurite = tests/support/azurite
 # The emulator of Google Cloud Storage is built by Go; without a Go of its release, its tests are left out, and pytest says so.
 fake_gcs = tests/support/fake_gcs
 GO ?= $(shell GOTOOLCHAIN=local go -C $(fake_gcs) list -m >/dev/null 2>&1 && echo go)
-# A Kubernetes with Argo Workflows is built by Go, too, into a cache outside of this checkout. Its node runs on containerd,
-# runc and the usual network plugins, as root, with an image that the container engine below makes. Without one of these, its tests are left out, and pytest says so.
+# A Kubernetes with Argo Workflows is built by Go, too, into a cache outside of this checkout: a quarter of an hour on two
+# processors the first time. Its node runs on containerd, runc and the usual network plugins, as root, with an image that the
+# container engine below makes. Nothing of the product runs on it yet, so its tests run by "make test-kubernetes" alone.
 kubernetes = tests/support/kubernetes
-KUBERNETES ?= $(if $(and $(GO),$(CONTAINERS),$(filter 0,$(shell id -u)),$(shell command -v containerd),\
-    $(shell command -v runc),$(wildcard /usr/lib/cni/loopback)),yes)
+KUBERNETES ?=
 # The tests of infra/terraform want Terraform's provider for AWS on this machine: in the mirror or cache that Terraform's own
 # configuration names, or in a folder of the usual kind. Without it they are left out, and pytest says so.
 aws_provider = registry.terraform.io/hashicorp/aws
@@ -47,13 +47,14 @@ checkout = --config-settings editable_mode=compat -e . -e ./provider
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help image demo test test-faults test-soak check quick style coverage lint unit docs format bench dist changelog lock clean
+.PHONY: help image demo test test-faults test-soak test-kubernetes check quick style coverage lint unit docs format bench dist changelog lock clean
 
 help:
 	@echo "make demo    a flow on this machine, then on a real Airflow with artifacts in S3 (all of it local)"
 	@echo "make test    all checks and all tests"
 	@echo "make test-faults  every fault of the fault tests, where make test injects a share: 500 killed runs and more"
 	@echo "make test-soak    an hour of runs under faults: no process may grow; MINUTES=10 for less"
+	@echo "make test-kubernetes    the tests on a Kubernetes with Argo Workflows, which the first time is built"
 	@echo "make check   lint and the quick tests, in a minute or so: for the inner loop"
 	@echo "make quick   the unit tests that start no process and no server"
 	@echo "make style   the tests of names, sizes, docstrings and the checkout"
@@ -149,6 +150,11 @@ faults = tests/fault tests/simulation tests/security tests/unit/store tests/unit
          tests/integration/test_step_functions_deploy.py tests/integration/test_airflow_batch_server.py
 test-faults: $(servers)
 	$(call in_parts,$(faults) --every-fault --kills $(KILLS))
+
+test-kubernetes:
+	@$(MAKE) --no-print-directory KUBERNETES=yes .venv/.ready $(built)
+	FLOW_TEST_KUBERNETES="$$(cat "$(CURDIR)/$(built)")" FLOW_TEST_CONTAINERS="$(CONTAINERS)" FLOW_TEST_BASE_IMAGE="$(test_base)" \
+	    .venv/bin/python -m pytest -p no:cacheprovider -m kubernetes tests/integration/test_kubernetes_rig.py $(PYTEST_ARGS)
 
 # An hour of runs under faults. Not part of make test: what it takes is time.
 MINUTES ?= 60

@@ -36,7 +36,7 @@ NEEDED = {
 }
 """Markers, and the variable that says where what the marked tests need is."""
 
-NEEDED_IN_CI = ("airflow3", "airflow2", "step_functions", "azure", "gcs", "kubernetes")
+NEEDED_IN_CI = ("airflow3", "airflow2", "step_functions", "azure")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

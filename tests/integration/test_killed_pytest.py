@@ -127,7 +127,7 @@ def test_airflow(tmp_path):
     (dags / "hang.py").write_text({DAG!r})
     with AirflowServer(os.environ["FLOW_TEST_AIRFLOW3"], tmp_path / "home", dags=dags) as server:
         server.wait_dag("hang")
-        server.api.trigger("hang", {{}})
+        server.api.start_dag_run("hang", {{}})
         wait_for((tmp_path / "home" / "begun").exists)
         time.sleep(1)
         stay()

@@ -73,7 +73,7 @@ def flow(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("FLOW_SDK_USER", "anne")
     monkeypatch.setattr(context, "_choice", context._Choice())
     yield Builder(url)
-    reader._reader.cache_clear()
+    reader._cached_reader.cache_clear()
 
 
 def is_shown_as_text(text: str) -> bool:
@@ -254,7 +254,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     words = [text for text in TAGS if "\x00" not in text]
     call("run", "--namespace", "../../ns\n%2e", *(part for text in words for part in ("--tag", text)))
     assert "../../escaped" in call("tag", "list", "1")
-    reader._reader.cache_clear()
+    reader._cached_reader.cache_clear()
     client.metadata(f"local@{folder / 'store'}")
     try:
         client.namespace(None)

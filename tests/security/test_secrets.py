@@ -167,7 +167,7 @@ def machine(aws: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     yield Machine(aws, tmp_path, root)
     client.default_metadata()
     client.default_namespace()
-    reader._reader.cache_clear()
+    reader._cached_reader.cache_clear()
 
 
 GIVEN = (f"--given={CANARIES['given']}", f"--parameter={CANARIES['parameter']}")
