@@ -6,7 +6,7 @@ import os
 
 from flow_sdk._typing import TYPE_CHECKING
 from flow_sdk.cli.parser import Option
-from flow_sdk.config import PREFIXES
+from flow_sdk.config import DATASTORES, PREFIXES
 from flow_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def find_unused_metadata() -> str | None:
     """Return the variable with its value, such as ``METAFLOW_METADATA=service``, that names a metadata service."""
     names = [prefix + ending for ending in ("METADATA", "DEFAULT_METADATA") for prefix in PREFIXES]
     name = next((name for name in names if os.environ.get(name)), None)
-    return None if name is None or os.environ[name] in ("local", "s3") else f"{name}={os.environ[name]}"
+    return None if name is None or os.environ[name] in DATASTORES else f"{name}={os.environ[name]}"
 
 
 def _read_values(option: Option, variable: str) -> list[Any]:

@@ -45,7 +45,7 @@ class BotocoreBucket:
         return f"s3://{self.name}/{key}"
 
     def find_file(self, key: str) -> FileInfo | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.find`."""
         try:
             return self._read_head(key)[0]
         except ObjectMissing:
@@ -93,11 +93,11 @@ class BotocoreBucket:
         return self.url(key)
 
     def list_all(self, prefix: str) -> Iterator[FileEntry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_all`."""
         return iter(sorted(entry for page in self._list_pages(prefix) for entry in _page_entries(page)))
 
     def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_folder`."""
         pages = list(self._list_pages(prefix, Delimiter="/"))
         folders = {one["Prefix"].removesuffix("/") for page in pages for one in page.get("CommonPrefixes", ())}
         return sorted(entry for page in pages for entry in _page_entries(page)), sorted(folders)

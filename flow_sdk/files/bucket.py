@@ -59,7 +59,7 @@ class Bucket:
         return f"{self.scheme}://{self.name}/{key}"
 
     def find_file(self, key: str) -> FileInfo | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.find`."""
         if is_unusual(key):
             return self._with_any_key(key).find_file(key)
         import obstore
@@ -215,7 +215,7 @@ class Bucket:
                 raise
 
     def list_all(self, prefix: str) -> Iterator[FileEntry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_all`."""
         if prefix and is_unusual(prefix):
             return self._with_any_key(prefix).list_all(prefix)
         import obstore
@@ -230,7 +230,7 @@ class Bucket:
         return self._with_any_key(prefix).list_all(prefix) if found is None else iter(sorted(found))
 
     def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_folder`."""
         if prefix and is_unusual(prefix):
             return self._with_any_key(prefix).list_folder(prefix)
         import obstore

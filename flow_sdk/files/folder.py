@@ -38,7 +38,7 @@ class FolderFiles:
         return "file://" + f"{self._root}/{key}".replace("%", "%25")
 
     def find_file(self, key: str) -> FileInfo | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.find`."""
         try:
             status = os.stat(f"{self._root}/{key}")
             return self._file_info(key, status) if stat.S_ISREG(status.st_mode) else None
@@ -92,14 +92,14 @@ class FolderFiles:
         return self.url(key)
 
     def list_all(self, prefix: str) -> Iterator[FileEntry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_all`."""
         store = self._store or LocalStore(self._root)
         for one in store.list(prefix + "/" if prefix else ""):
             if not one.key.endswith("/" + LABEL):
                 yield FileEntry(one.key, one.size, one.modified)
 
     def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_folder`."""
         raise UsageError(
             "A file:// address can't be listed.", where=self.url(prefix), help="Use S3(run=...) to see a run's files."
         )

@@ -86,7 +86,7 @@ class RunFiles:
         return self._inner.url(f"{folder}/{encode_key(key)}" if key else folder)
 
     def find_file(self, key: str) -> FileInfo | None:
-        """See :meth:`~flow_sdk.files.file_store.Place.find`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.find`."""
         seen = self._find_visible(key)
         found = self._inner.find_file(seen.key) if seen is not None else None
         return None if found is None or seen is None else self._with_url(found, seen)
@@ -111,7 +111,7 @@ class RunFiles:
         return self._inner.upload_file(mine, content, label, overwrite=overwrite)
 
     def list_all(self, prefix: str) -> Iterator[FileEntry]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_all`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_all`."""
         below = encode_key(prefix) if prefix else ""
         chosen = self._choose_visible(self._list_versions(below))
         for spelt in sorted(chosen):
@@ -120,7 +120,7 @@ class RunFiles:
                 yield FileEntry(key, chosen[spelt].size, chosen[spelt].modified)
 
     def list_folder(self, prefix: str) -> tuple[list[FileEntry], list[str]]:
-        """See :meth:`~flow_sdk.files.file_store.Place.list_folder`."""
+        """See :meth:`~flow_sdk.files.file_store.FileStore.list_folder`."""
         entries, folders = [], set()
         start = len(prefix) + 1 if prefix else 0
         for entry in self.list_all(prefix):
