@@ -3,14 +3,14 @@
 import os
 import re
 import time
-from collections.abc import Iterator
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from flow_sdk.authoring.unsupported import UnsupportedName
 from flow_sdk.client import Run
 from flow_sdk.deploy.declaration import TargetDeclaration
 from flow_sdk.deploy.deployed_runs import FAILURES
-from flow_sdk.deploy.registry import find_python_target
+from flow_sdk.deploy.registry import find_python_target, target_names
 from flow_sdk.errors import NotFound, RunFailed
 from flow_sdk.programmatic.existing import existing_deployment, existing_names
 from flow_sdk.programmatic.target_commands import TargetCommands
@@ -52,6 +52,11 @@ class _DeployedFlowType(type):
                 return UnsupportedName(f"DeployedFlow.{name}")
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
 
+    def __dir__(cls) -> list[str]:
+        names = [name.replace("-", "_") for name in target_names()]
+        made = [form for name in names for form in (f"from_{name}", f"list_{name}", f"get_triggered_{name}_run")]
+        return sorted({*super().__dir__(), *made})
+
 
 class DeployedFlow(metaclass=_DeployedFlowType):
     """A flow that was deployed.
@@ -68,6 +73,30 @@ class DeployedFlow(metaclass=_DeployedFlowType):
     """
 
     _impl: str | None = None
+
+    if TYPE_CHECKING:  # what _DeployedFlowType makes for our own targets
+
+        @classmethod
+        def from_airflow(cls, identifier: str, metadata: str | None = None) -> "AirflowDeployedFlow": ...
+
+        @classmethod
+        def list_airflow(cls, flow_name: str | None = None) -> Iterator["AirflowDeployedFlow"]: ...
+
+        @classmethod
+        def get_triggered_airflow_run(
+            cls, identifier: str, run_id: str, metadata: str | None = None
+        ) -> "TriggeredRun": ...
+
+        @classmethod
+        def from_step_functions(cls, identifier: str, metadata: str | None = None) -> "StepFunctionsDeployedFlow": ...
+
+        @classmethod
+        def list_step_functions(cls, flow_name: str | None = None) -> Iterator["StepFunctionsDeployedFlow"]: ...
+
+        @classmethod
+        def get_triggered_step_functions_run(
+            cls, identifier: str, run_id: str, metadata: str | None = None
+        ) -> "TriggeredRun": ...
 
     def __init__(self, commands: TargetCommands, result: str) -> None:
         self._commands, self._result = commands, result
@@ -171,7 +200,7 @@ class DeployedFlow(metaclass=_DeployedFlowType):
         run_id = self._commands.call_result("trigger", kwargs)
         return self._make_run(self._commands.target.load_target().run_name(self.name, self.flow_name, run_id), run_id)
 
-    def list_runs(self, states: list[str] | None = None, **kwargs: Any) -> "list[TriggeredRun]":
+    def list_runs(self, states: list[str] | None = None, **kwargs: Any) -> "Sequence[TriggeredRun]":
         """Return the runs that were started, newest first; the name of each is its id in the store.
 
         Parameters
@@ -325,6 +354,12 @@ class AirflowDeployedFlow(DeployedFlow):
 
     _impl = "airflow"
 
+    if TYPE_CHECKING:
+
+        def trigger(self, **kwargs: Any) -> "AirflowTriggeredRun": ...
+
+        def list_runs(self, states: list[str] | None = None, **kwargs: Any) -> "list[AirflowTriggeredRun]": ...
+
     @property
     def file(self) -> str:
         """The DAG file; empty where it isn't known, as after :meth:`from_deployment`."""
@@ -339,6 +374,12 @@ class StepFunctionsDeployedFlow(DeployedFlow):
     """A flow that was deployed to Step Functions."""
 
     _impl = "step_functions"
+
+    if TYPE_CHECKING:
+
+        def trigger(self, **kwargs: Any) -> "StepFunctionsTriggeredRun": ...
+
+        def list_runs(self, states: list[str] | None = None, **kwargs: Any) -> "list[StepFunctionsTriggeredRun]": ...
 
     @property
     def state_machine_arn(self) -> str:

@@ -7,6 +7,7 @@ from flow_sdk import (
     S3,
     Config,
     DataArtifact,
+    DeployedFlow,
     Deployer,
     Flow,
     FlowMutator,
@@ -173,3 +174,10 @@ def programs() -> None:
     deployer = Deployer("flow.py")
     reveal_type(deployer.airflow().create("dags"))  # flow_sdk.programmatic.deployed.AirflowDeployedFlow
     reveal_type(deployer.step_functions().create())  # flow_sdk.programmatic.deployed.StepFunctionsDeployedFlow
+    deployed = deployer.step_functions().create()
+    reveal_type(deployed.trigger())  # flow_sdk.programmatic.deployed.StepFunctionsTriggeredRun
+    found = DeployedFlow.from_step_functions("F")
+    reveal_type(found)  # flow_sdk.programmatic.deployed.StepFunctionsDeployedFlow
+    reveal_type(
+        deployer.airflow().create("dags").list_runs()
+    )  # list[flow_sdk.programmatic.deployed.AirflowTriggeredRun]
