@@ -293,3 +293,26 @@ def error_from_data(data: Mapping[str, str | None]) -> FlowSDKError:
     if isinstance(error, AwsError):
         error.code = data.get("code") or ""
     return error
+
+
+_FORMER_NAMES = {
+    "UserCodeError": "flow_sdk.errors.TaskError",
+    "visible": "flow_sdk.text.escape_invisible",
+    "nearest": "flow_sdk.text.suggest_name",
+    "without_password": "flow_sdk.text.mask_password",
+}
+"""Deprecated names of this module, and their successors."""
+
+
+def __getattr__(name: str) -> object:
+    successor = _FORMER_NAMES.get(name)
+    if successor is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    from flow_sdk.deprecation import warn_deprecated
+
+    warn_deprecated(f"flow_sdk.errors.{name}", successor, removal="0.3")
+    module, _, attribute = successor.rpartition(".")
+    found: object = getattr(importlib.import_module(module), attribute)
+    return found

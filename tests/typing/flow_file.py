@@ -178,6 +178,5 @@ def programs() -> None:
     reveal_type(deployed.trigger())  # flow_sdk.programmatic.deployed.StepFunctionsTriggeredRun
     found = DeployedFlow.from_step_functions("F")
     reveal_type(found)  # flow_sdk.programmatic.deployed.StepFunctionsDeployedFlow
-    reveal_type(
-        deployer.airflow().create("dags").list_runs()
-    )  # list[flow_sdk.programmatic.deployed.AirflowTriggeredRun]
+    runs = deployer.airflow().create("dags").list_runs()
+    reveal_type(runs)  # list[flow_sdk.programmatic.deployed.AirflowTriggeredRun]

@@ -44,3 +44,13 @@ def test_each_process_prints_it() -> None:
     for _ in range(2):
         done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
         assert done.stderr == "old is deprecated and goes with Flow SDK 0.4: use new.\n"
+
+
+def test_names_that_left_errors_keep_working(capsys: pytest.CaptureFixture[str]) -> None:
+    from flow_sdk import errors, text
+
+    assert errors.UserCodeError is errors.TaskError
+    assert errors.visible is text.escape_invisible and errors.nearest is text.suggest_name
+    assert "flow_sdk.errors.visible is deprecated" in capsys.readouterr().err
+    with pytest.raises(AttributeError, match="'never'"):
+        errors.never  # noqa: B018
