@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from flow_sdk.authoring.project import claim_name
@@ -161,4 +162,8 @@ def _forget_dag(api: AirflowApi, dag: str) -> bool:
         except AirflowRefused as refused:
             if refused.status != 409 or time.monotonic() > deadline:
                 raise
+        # A run may have begun after the others were stopped, such as the next iteration of a loop.
+        for run in list(api.dag_runs(dag, ("queued", "running"))):
+            with suppress(AirflowRefused):
+                api.fail_dag_run(dag, run["dag_run_id"])
         time.sleep(LOOK_EVERY)
