@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.guardian import start_guardian
 
-pytest_plugins = ["tests.support.fault_selection"]
+pytest_plugins = ["tests.support.fault_selection", "tests.support.emulated_clouds"]
 
 ROOT = Path(__file__).resolve().parent.parent
 # A script's background job has SIGINT ignored, one under nohup SIGHUP: and so would every process the tests start.

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flow_sdk.store.port import ObjectStore
-from tests.support.azurite import AzuriteServer
-from tests.support.fake_gcs import FakeGcsServer
 from tests.support.moto import MotoServer
 
 _number = itertools.count()
@@ -29,36 +27,6 @@ def s3_env(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> MotoServer:
     for name, value in moto.env().items():
         monkeypatch.setenv(name, value)
     return moto
-
-
-@pytest.fixture(scope="session")
-def gcs() -> Iterator[FakeGcsServer]:
-    """fake-gcs-server with the bucket ``flows``."""
-    with FakeGcsServer("flows") as server:
-        yield server
-
-
-@pytest.fixture
-def gcs_env(gcs: FakeGcsServer, monkeypatch: pytest.MonkeyPatch) -> FakeGcsServer:
-    """The environment variables of a client of fake-gcs-server."""
-    for name, value in gcs.env().items():
-        monkeypatch.setenv(name, value)
-    return gcs
-
-
-@pytest.fixture(scope="session")
-def azure() -> Iterator[AzuriteServer]:
-    """Azurite with the container ``flows``."""
-    with AzuriteServer("flows") as server:
-        yield server
-
-
-@pytest.fixture
-def azure_env(azure: AzuriteServer, monkeypatch: pytest.MonkeyPatch) -> AzuriteServer:
-    """The environment variables of a client of Azurite."""
-    for name, value in azure.env().items():
-        monkeypatch.setenv(name, value)
-    return azure
 
 
 @pytest.fixture(params=["local", "memory", "s3"])

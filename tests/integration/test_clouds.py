@@ -1,17 +1,14 @@
 """Local runs with artifacts in Google Cloud Storage and Azure Blob Storage: run, read, resume, files beside the run."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from flow_sdk import S3
 from flow_sdk.client import Flow, Run, metadata, namespace
+from flow_sdk.config import DATASTORES
 from flow_sdk.errors import StoreUnavailable
-from tests.support.azurite import AzuriteServer
-from tests.support.fake_gcs import FakeGcsServer
 from tests.unit.cli.flow_file import call, files, write
 
 FLOW = """
@@ -65,31 +62,13 @@ class Cloud:
         self.root, self.kind, self.environment = root, kind, environment
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Callable[[str], Cloud]]:
-    with ExitStack() as stack:
-        known: dict[str, Cloud] = {}
-
-        def start(kind: str) -> Cloud:
-            if kind not in known:
-                server = stack.enter_context(FakeGcsServer("flows") if kind == "gs" else AzuriteServer("flows"))
-                scheme = "gs" if kind == "gs" else "az"
-                known[kind] = Cloud(f"{scheme}://flows/team", kind, server.env())
-            return known[kind]
-
-        yield start
-
-
 @pytest.fixture(
     params=[pytest.param("gs", marks=pytest.mark.gcs), pytest.param("azure", marks=pytest.mark.azure)],
 )
-def cloud(
-    request: pytest.FixtureRequest, servers: Callable[[str], Cloud], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Cloud:
-    found = servers(request.param)
-    for name, value in found.environment.items():
-        monkeypatch.setenv(name, value)
-    return Cloud(f"{found.root}/{tmp_path.name}", found.kind, found.environment)
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Cloud:
+    kind = request.param
+    server = request.getfixturevalue("gcs_env" if kind == "gs" else "azure_env")
+    return Cloud(f"{DATASTORES[kind]}://flows/team/{tmp_path.name}", kind, server.env())
 
 
 def started_run(text: str) -> str:

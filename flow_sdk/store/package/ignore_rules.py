@@ -53,10 +53,6 @@ class IgnoreFile:
                 ) from error
             self._rules.append((rule, is_kept, folder_only))
 
-    def is_left_out(self, path: str, *, folder: bool) -> bool:
-        """Return whether a path (``/`` between its parts, relative to the ignore file) is left out."""
-        return is_ignored((("", self),), path, folder=folder)
-
     def match_path(self, path: str, *, folder: bool) -> bool | None:
         """Return what the last matching pattern decides: True leaves a path out, False includes it."""
         ignored = None

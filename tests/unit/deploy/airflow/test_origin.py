@@ -90,7 +90,7 @@ def test_a_store_that_was_emptied_does_not_hand_over_its_deployments(folder):
 def test_the_same_store_by_another_address_goes_on(folder):
     airflow(folder, "alice", "one", "create", "dags")
     (folder / "link").symlink_to(folder / "one")
-    for store in (f"{folder}/one/", f"file://{folder}/one", "../work/one", "link"):
+    for store in (f"{folder}/one/", f"file://{folder}/one", f"../{folder.name}/one", "link"):
         airflow(folder, "alice", store, "create", "dags")
     airflow(folder, "alice", "one", "create", "dags", "--generate-new-token")
     airflow(folder, "alice", "one", "create", "dags", "--namespace", "mine")

@@ -107,7 +107,7 @@ def test_a_certificate_needs_another_package(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.azure
-def test_a_missing_container_is_named(azure: AzuriteServer) -> None:
+def test_a_missing_container_is_named(azure_env: AzuriteServer) -> None:
     store = StoreAddress.parse("az://nosuchcontainer/x").open_backend()
     for operation in (
         lambda: store.get("a"),
@@ -122,8 +122,8 @@ def test_a_missing_container_is_named(azure: AzuriteServer) -> None:
 
 
 @pytest.mark.azure
-def test_a_wrong_key_is_refused(azure: AzuriteServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = azure.env()[CONNECTION].replace(DEVELOPMENT_KEY, base64.b64encode(b"wrong").decode())
+def test_a_wrong_key_is_refused(azure_env: AzuriteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = azure_env.env()[CONNECTION].replace(DEVELOPMENT_KEY, base64.b64encode(b"wrong").decode())
     monkeypatch.setenv(CONNECTION, wrong)
     with pytest.raises(StoreUnavailable, match="The Azure credentials don't let us read there"):
         StoreAddress.parse("az://flows/x").open_backend().get("a")
@@ -148,7 +148,7 @@ def test_credentials_that_are_not_accepted_and_none() -> None:
 
 
 @pytest.mark.azure
-def test_many_are_deleted_and_missing_ones_are_no_error(azure: AzuriteServer) -> None:
+def test_many_are_deleted_and_missing_ones_are_no_error(azure_env: AzuriteServer) -> None:
     store = StoreAddress.parse("az://flows/many").open_backend()
     keys = [f"a/{number:03d}" for number in range(300)]
     for key in keys[::30]:

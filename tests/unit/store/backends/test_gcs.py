@@ -20,15 +20,15 @@ pytestmark = pytest.mark.slow  # starts processes or servers
 
 
 @pytest.mark.gcs
-def test_create_only_puts_carry_the_precondition(gcs: FakeGcsServer) -> None:
+def test_create_only_puts_carry_the_precondition(gcs_env: FakeGcsServer) -> None:
     store = StoreAddress.parse("gs://flows/wire").open_backend()
-    before = len(gcs.requests)
+    before = len(gcs_env.requests)
     store.put_if_absent("created", b"one")
     store.put_if_absent("large", iter([b"a" * (5 << 20), b"b"]))
     store.put("overwritten", b"two")
     with pytest.raises(ObjectExists):
         store.put_if_absent("created", b"two")
-    puts = [request for request in gcs.requests[before:] if request.method == "PUT"]
+    puts = [request for request in gcs_env.requests[before:] if request.method == "PUT"]
     asked = [(request.path, request.headers.get("x-goog-if-generation-match")) for request in puts]
     assert asked[:3] == [
         ("/flows/wire%2Fcreated", "0"),
@@ -40,7 +40,7 @@ def test_create_only_puts_carry_the_precondition(gcs: FakeGcsServer) -> None:
 
 
 @pytest.mark.gcs
-def test_a_missing_bucket_is_named(gcs: FakeGcsServer) -> None:
+def test_a_missing_bucket_is_named(gcs_env: FakeGcsServer) -> None:
     store = StoreAddress.parse("gs://nosuchbucket/x").open_backend()
     for operation in (
         lambda: store.get("a"),
@@ -55,7 +55,7 @@ def test_a_missing_bucket_is_named(gcs: FakeGcsServer) -> None:
 
 
 @pytest.mark.gcs
-def test_a_store_works_in_a_forked_process(gcs: FakeGcsServer) -> None:
+def test_a_store_works_in_a_forked_process(gcs_env: FakeGcsServer) -> None:
     code = (
         "import os, signal\nfrom flow_sdk.store.address import StoreAddress\n"
         "store = StoreAddress.parse('gs://flows/fork').open_backend()\nstore.put('a', b'x')\n"
